@@ -1,0 +1,1 @@
+"""isoflop: how large a model on how many tokens, answered by experiment."""

@@ -1,0 +1,1 @@
+"""Hydra configuration: schema, composition, and errors in one line."""

@@ -1,0 +1,1 @@
+"""What to train on: corpora, tokenizers, memory-mapped token files, splits and fingerprints."""

@@ -1,0 +1,1 @@
+"""The compute-optimal frontier from a table of finished runs."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind: the record, the sweep's folder, the table of runs."""

@@ -1,0 +1,1 @@
+"""Which runs are missing, where they execute, and how they are doing."""

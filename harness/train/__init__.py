@@ -1,0 +1,1 @@
+"""One run: model, schedule, loop, evaluation, checkpoint, and the record it leaves."""
