@@ -1,1 +1,55 @@
-"""The compute-optimal frontier from a table of finished runs."""
+"""Approaches 1, 2 and 3 on a table of runs, with uncertainty: a table in, typed results out.
+
+from harness.fit import read_points, fit_points
+fit = fit_points(read_points("runs.csv"))
+print(fit.summary())
+fit.predict(1e21)["approach_3"].params_interval
+"""
+
+from harness.fit.curves import Curve
+from harness.fit.fit import fit_points
+from harness.fit.options import FitOptions
+from harness.fit.predict import Prediction
+from harness.fit.reader import read_points
+from harness.fit.results import (
+    Agreement,
+    Approach1,
+    Approach2,
+    Approach3,
+    BudgetOptimum,
+    Comparison,
+    CostLaw,
+    CountingRow,
+    Fit,
+    FormFit,
+    LossLaw,
+    PowerLaw,
+)
+from harness.fit.store import load_fit, write_fit
+from harness.fit.summary import summary
+from harness.fit.table import Excluded, Points
+
+__all__ = [
+    "Agreement",
+    "Approach1",
+    "Approach2",
+    "Approach3",
+    "BudgetOptimum",
+    "Comparison",
+    "CostLaw",
+    "CountingRow",
+    "Curve",
+    "Excluded",
+    "Fit",
+    "FitOptions",
+    "FormFit",
+    "LossLaw",
+    "Points",
+    "PowerLaw",
+    "Prediction",
+    "fit_points",
+    "load_fit",
+    "read_points",
+    "summary",
+    "write_fit",
+]

@@ -1,0 +1,77 @@
+"""Everything a fit can be asked to do differently, in one dataclass."""
+
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+BOOTSTRAPS = ("auto", "pairs", "wild")
+SOLVERS = ("lbfgs", "varpro")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to fit.
+
+    Attributes:
+        level: nominal coverage of every interval (percentiles of the bootstrap draws).
+        draws: bootstrap draws for each approach; 0 gives point estimates without intervals.
+        seed: seed of the bootstrap; the same table, options and seed give the same draws.
+        bootstrap: ``pairs`` resamples whole runs, ``wild`` flips the signs of residuals; ``auto`` takes for
+            each approach the kind that its coverage study supports (pairs for 1 and 3 and the robust
+            profiles, wild for least-squares profiles). ``wild`` is refused where it is not valid.
+        huber_delta: delta of the Huber loss on log residuals (Hoffmann et al. 2022, section 3.3: 1e-3).
+            ``inf`` gives least squares on log loss.
+        degree: degree of approach 2's polynomial in log N: 2 (the paper), 3 or 4.
+        robust: approach 2 by Huber weights instead of least squares.
+        exclude_highest: leave out this many runs with the highest losses (5 on the published points of
+            Hoffmann et al. gives the 240 that Besiroglu et al. 2024 fit).
+        max_loss: leave out runs whose loss is above this (nats per token).
+        count: column of the table used as N. ``params`` is the model's total.
+        compute: column of the table used as C.
+        target: budget in FLOPs at which the approaches and forms are compared; None: 10 x the largest budget.
+        extrapolation_limit: predictions beyond this multiple of the largest budget are marked.
+        solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection).
+        smoothing_steps: approach 1: standard deviation of the Gaussian filter, in optimizer steps.
+        envelope_points: approach 1: how many log-spaced FLOP values.
+        compare: also fit the other functional forms and rank them.
+        holdout_above: compare: predict the runs above this many FLOPs from those below; None: the highest
+            budgets that hold at least a sixth of the runs.
+    """
+
+    level: float = 0.9
+    draws: int = 1000
+    seed: int = 0
+    bootstrap: str = "auto"
+    huber_delta: float = 1e-3
+    degree: int = 2
+    robust: bool = False
+    exclude_highest: int = 0
+    max_loss: float | None = None
+    count: str = "params"
+    compute: str = "flops"
+    target: float | None = None
+    extrapolation_limit: float = 100.0
+    solver: str = "lbfgs"
+    smoothing_steps: float = 10.0
+    envelope_points: int = 1500
+    compare: bool = False
+    holdout_above: float | None = None
+
+    def __post_init__(self) -> None:
+        checks = (
+            (0 < self.level < 1, f"level must lie between 0 and 1, got {self.level}"),
+            (0 <= self.draws <= 1_000_000, f"draws must lie between 0 and 1000000, got {self.draws}"),
+            (self.seed >= 0, f"seed must not be negative, got {self.seed}"),
+            (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),
+            (self.huber_delta > 0, f"huber_delta must be positive, got {self.huber_delta}"),
+            (self.degree in (2, 3, 4), f"degree must be 2, 3 or 4, got {self.degree}"),
+            (self.exclude_highest >= 0, f"exclude_highest must not be negative, got {self.exclude_highest}"),
+            (self.target is None or self.target > 0, f"target must be positive, got {self.target}"),
+            (self.extrapolation_limit >= 1, "extrapolation_limit must be at least 1"),
+            (self.solver in SOLVERS, f"solver must be one of {SOLVERS}, got {self.solver!r}"),
+            (self.smoothing_steps >= 0, "smoothing_steps must not be negative"),
+            (self.envelope_points >= 10, "envelope_points must be at least 10"),
+        )
+        for passed, message in checks:
+            if not passed:
+                raise UserError(f"fit: {message}")

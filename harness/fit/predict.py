@@ -1,0 +1,99 @@
+"""N*, D* and L* at any budget, with intervals from the draws and a status."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.status import Flag, judge
+from harness.fit.table import Array
+
+if TYPE_CHECKING:
+    from harness.fit.results import Approach
+
+WIDE = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The compute-optimal model at one budget; intervals are (low, high) at ``level``.
+
+    Attributes:
+        flops: C, the budget.
+        params, tokens, loss: N*, D*, L*; None where the approach has no answer.
+        tokens_per_param: D*/N*.
+    """
+
+    approach: str
+    flops: float
+    level: float
+    params: float | None = None
+    tokens: float | None = None
+    loss: float | None = None
+    tokens_per_param: float | None = None
+    params_interval: tuple[float, float] | None = None
+    tokens_interval: tuple[float, float] | None = None
+    loss_interval: tuple[float, float] | None = None
+    tokens_per_param_interval: tuple[float, float] | None = None
+    status: str = "ok"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def predict(approach: "Approach", flops: float) -> Prediction:
+    """The prediction of a fitted approach at ``flops`` (a positive number of training FLOPs)."""
+    if not (np.isfinite(flops) and flops > 0):
+        raise UserError(f"predict: the budget must be a positive number of FLOPs, got {flops}")
+    flops = float(flops)
+    own = [Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)]
+    theta = approach.theta()
+    if theta is None:
+        return Prediction(approach=approach.name, flops=flops, level=approach.level, **judge(own))
+    log_n, log_d, loss = (float(v) for v in approach.optimum(theta, flops))
+    intervals: dict[str, tuple[float, float] | None] = {}
+    if approach.draws is not None and len(approach.draws):
+        with np.errstate(all="ignore"):
+            draws_n, draws_d, draws_loss = approach.optimum(approach.draws, flops)
+            intervals = {
+                "params_interval": percentiles(np.exp(draws_n), approach.level),
+                "tokens_interval": percentiles(np.exp(draws_d), approach.level),
+                "loss_interval": percentiles(draws_loss, approach.level),
+                "tokens_per_param_interval": percentiles(np.exp(draws_d - draws_n), approach.level),
+            }
+    flags = own + _flags(approach, flops, intervals.get("params_interval"))
+    return Prediction(
+        approach=approach.name,
+        flops=flops,
+        level=approach.level,
+        params=float(np.exp(log_n)),
+        tokens=float(np.exp(log_d)),
+        loss=loss if np.isfinite(loss) else None,
+        tokens_per_param=float(np.exp(log_d - log_n)),
+        **intervals,
+        **judge(flags),
+    )
+
+
+def percentiles(draws: Array, level: float) -> tuple[float, float] | None:
+    """The central interval of ``draws`` (n,) at ``level``; None where fewer than 20 are finite."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 20:
+        return None
+    low, high = np.quantile(finite, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)
+
+
+def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | None) -> list[Flag]:
+    flags = []
+    if interval is None:
+        flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
+    elif interval[1] > WIDE * interval[0]:
+        ratio = interval[1] / interval[0]
+        flags.append(
+            Flag("wide_interval", f"the interval of N* at C = {flops:.3g} spans a factor of {ratio:.3g}")
+        )
+    if approach.largest_flops and flops > approach.extrapolation_limit * approach.largest_flops:
+        times = flops / approach.largest_flops
+        flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
+    return flags

@@ -1,0 +1,338 @@
+"""What a fit returns: one frozen dataclass for each thing a user reads, scripts against or predicts with.
+
+Everywhere N is parameters, D tokens, C training FLOPs, L nats per token; an interval is (low, high), the
+percentile interval of the bootstrap draws at ``level``; None stands for a number that there is no ground for,
+and ``status`` says why.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from harness.fit.predict import Prediction, predict
+from harness.fit.table import Array, Excluded
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Carries a diagnosis: the worst code (``ok`` if none), and every code with its sentence, worst first."""
+
+    status: str = "ok"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = coefficient * C^exponent."""
+
+    coefficient: float
+    exponent: float
+
+
+@dataclass(frozen=True)
+class LossLaw:
+    """L*(C) = floor + scale * C^(-exponent); floor is 0 where there are too few budgets to see one."""
+
+    floor: float
+    scale: float
+    exponent: float
+
+
+@dataclass(frozen=True)
+class CostLaw:
+    """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1)."""
+
+    kappa: float = 6.0
+    power: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Approach(Judged):
+    """What the three approaches have in common: N* = G_N C^a and D* = G_D C^b.
+
+    ``draws`` has one row a bootstrap draw; its columns are named by ``draw_columns``.
+    """
+
+    name: str
+    a: float | None = None
+    b: float | None = None
+    a_se: float | None = None
+    b_se: float | None = None
+    a_interval: Interval | None = None
+    b_interval: Interval | None = None
+    level: float = 0.9
+    bootstrap: str = "none"
+    n_points: int = 0
+    smallest_flops: float | None = None
+    largest_flops: float | None = None
+    extrapolation_limit: float = 100.0
+    draws: Array | None = field(default=None, repr=False)
+
+    draw_columns: ClassVar[tuple[str, ...]] = (
+        "log_params_scale",
+        "a",
+        "log_tokens_scale",
+        "b",
+        "loss_floor",
+        "log_loss_scale",
+        "loss_exponent",
+    )
+
+    def predict(self, flops: float) -> Prediction:
+        """N*(C), D*(C), L*(C) at ``flops``, with intervals and a status. Raises UserError unless positive."""
+        return predict(self, flops)
+
+    def theta(self) -> Array | None:
+        """The point estimate as one row of ``draws``; None where there is none."""
+        raise NotImplementedError
+
+    def optimum(self, theta: Array, flops: float) -> tuple[Array, Array, Array]:
+        """(ln N*, ln D*, L*) for rows of parameters ``theta``, shape (..., columns) to shape (...)."""
+        log_c = np.log(flops)
+        loss = theta[..., 4] + np.exp(theta[..., 5] - theta[..., 6] * log_c)
+        return theta[..., 0] + theta[..., 1] * log_c, theta[..., 2] + theta[..., 3] * log_c, loss
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PowerApproach(Approach):
+    """An approach whose frontier is two power laws and a loss law (approaches 1 and 2)."""
+
+    params_law: PowerLaw | None = None
+    tokens_law: PowerLaw | None = None
+    loss_law: LossLaw | None = None
+
+    def theta(self) -> Array | None:
+        if self.params_law is None or self.tokens_law is None:
+            return None
+        loss = self.loss_law
+        tail = (np.nan, np.nan, np.nan) if loss is None else (loss.floor, np.log(loss.scale), loss.exponent)
+        return np.array(
+            (
+                np.log(self.params_law.coefficient),
+                self.params_law.exponent,
+                np.log(self.tokens_law.coefficient),
+                self.tokens_law.exponent,
+                *tail,
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Approach1(PowerApproach):
+    """The training-curve envelope (Hoffmann et al. 2022, section 3.1).
+
+    Attributes:
+        envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss.
+        median_progress: how far into its run the median chosen point lies (the paper: the last 15%).
+    """
+
+    name: str = "approach_1"
+    envelope: Array | None = field(default=None, repr=False)
+    median_progress: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A polynomial in a centred log: loss = sum_k coefficients[k] * (ln x - centre)^k."""
+
+    centre: float
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetOptimum(Judged):
+    """The minimum of one IsoFLOP profile; no numbers where ``status`` is one of ``status.VOID``."""
+
+    budget: float
+    params_opt: float | None = None
+    tokens_opt: float | None = None
+    loss_opt: float | None = None
+    params_interval: Interval | None = None
+    tokens_interval: Interval | None = None
+    loss_interval: Interval | None = None
+    n_points: int = 0
+    flops_spread: float = 0.0
+    params_profile: Profile | None = None
+    tokens_profile: Profile | None = None
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Approach2(PowerApproach):
+    """IsoFLOP profiles (Hoffmann et al. 2022, section 3.2)."""
+
+    name: str = "approach_2"
+    budgets: tuple[BudgetOptimum, ...] = ()
+    degree: int = 2
+    robust: bool = False
+    ungrouped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Approach3(Approach):
+    """The parametric law L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3, equation 10).
+
+    ``a`` and ``b`` hold along the runs' own compute, C = kappa N^power D; ``a_6nd`` and ``b_6nd`` are the
+    paper's beta/(alpha+beta) and alpha/(alpha+beta), the same thing where compute is 6ND.
+
+    Attributes:
+        objective: sum over runs of Huber_delta(residual of log loss) at the solution.
+        starts, starts_agreeing: how many starts the optimizer had, how many reached this objective.
+        sensitivity: (k, a) with the k highest losses left out, for k = 0 to 5.
+    """
+
+    name: str = "approach_3"
+    E: float | None = None
+    A: float | None = None
+    B: float | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    E_se: float | None = None
+    A_se: float | None = None
+    B_se: float | None = None
+    alpha_se: float | None = None
+    beta_se: float | None = None
+    E_interval: Interval | None = None
+    A_interval: Interval | None = None
+    B_interval: Interval | None = None
+    alpha_interval: Interval | None = None
+    beta_interval: Interval | None = None
+    a_6nd: float | None = None
+    b_6nd: float | None = None
+    cost: CostLaw = CostLaw()
+    objective: float | None = None
+    huber_delta: float = 1e-3
+    solver: str = "lbfgs"
+    starts: int = 0
+    starts_agreeing: int = 0
+    sensitivity: tuple[tuple[float, float], ...] = ()
+
+    draw_columns: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
+
+    def theta(self) -> Array | None:
+        if self.E is None or self.A is None or self.B is None or self.alpha is None or self.beta is None:
+            return None
+        return np.array((self.E, self.A, self.B, self.alpha, self.beta))
+
+    def optimum(self, theta: Array, flops: float) -> tuple[Array, Array, Array]:
+        from harness.fit.surface import frontier
+
+        return frontier(theta, flops, self.cost)
+
+    def loss(self, params: float | Array, tokens: float | Array) -> Array:
+        """L(N, D) of the fitted law. Raises ValueError where there is no fit."""
+        from harness.fit.surface import loss
+
+        theta = self.theta()
+        if theta is None:
+            raise ValueError(f"approach 3 has no fit: {self.status}")
+        return loss(theta, np.log(params), np.log(tokens))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormFit(Judged):
+    """One functional form: how well it describes, predicts, and what it says at the target.
+
+    Attributes:
+        log_rmse: root mean square of ln(predicted / measured) on all runs.
+        holdout_log_rmse: the same on the held-out budgets, fitted on the lower ones.
+        budget_log_rmse: the same over leave-one-budget-out; None where budgets cannot be told apart.
+        bic: Bayesian information criterion with the Laplace likelihood that a small Huber delta implies.
+    """
+
+    name: str
+    formula: str
+    params: dict[str, float]
+    objective: float
+    log_rmse: float
+    holdout_log_rmse: float | None
+    budget_log_rmse: float | None
+    bic: float
+    rank: int = 0
+    params_opt: float | None = None
+    tokens_opt: float | None = None
+    loss_opt: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The forms ranked by held-out error, and the split they were ranked on."""
+
+    target: float
+    holdout_above: float | None
+    n_train: int
+    n_test: int
+    forms: tuple[FormFit, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountingRow(Judged):
+    """The frontier under one way to count parameters and one way to count compute."""
+
+    count: str
+    compute: str
+    approach: str
+    a: float | None
+    b: float | None
+    tokens_per_param: float | None
+    budget: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Whether the approaches tell the same story at ``target`` and in their exponents.
+
+    ``status`` is ``agree``, ``disagree`` or ``unknown`` (fewer than two approaches have a number).
+    """
+
+    target: float
+    params_opt: dict[str, float | None]
+    ratio: float | None
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """The whole answer. Indexing-free: ``fit.approach_3.a``, ``fit.predict(1e21)["approach_2"].params``."""
+
+    approach_1: Approach1
+    approach_2: Approach2
+    approach_3: Approach3
+    count: str
+    compute: str
+    n_points: int
+    excluded: tuple[Excluded, ...]
+    notes: tuple[str, ...]
+    bootstrap: dict[str, object]
+    level: float
+    smallest_flops: float
+    largest_flops: float
+    agreement: Agreement
+    counting: tuple[CountingRow, ...] = ()
+    comparison: Comparison | None = None
+
+    @property
+    def approaches(self) -> tuple[Approach1, Approach2, Approach3]:
+        """The three, in the paper's order."""
+        return self.approach_1, self.approach_2, self.approach_3
+
+    def predict(self, flops: float) -> dict[str, Prediction]:
+        """What each approach says at ``flops``, keyed ``approach_1`` to ``approach_3``; never an average."""
+        return {approach.name: approach.predict(flops) for approach in self.approaches}
+
+    def to_json(self) -> dict[str, object]:
+        """Plain lists, dicts, numbers and None, as written to ``fit.json``; draws are not in it."""
+        from harness.fit.store import encode
+
+        return encode(self)
+
+    def summary(self) -> str:
+        """Plain-text tables for a terminal."""
+        from harness.fit.summary import summary
+
+        return summary(self)

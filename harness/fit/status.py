@@ -1,0 +1,61 @@
+"""When not to believe a number: the codes that a result carries, from worst to mildest."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypedDict
+
+# The first group leaves an estimate without a number; the second leaves the number, marked.
+VOID = (
+    "no_curves",
+    "too_few_points",
+    "too_few_budgets",
+    "negative_curvature",
+    "vertex_outside_range",
+    "no_optimum",
+    "failed",
+)
+DOUBTFUL = (
+    "not_converged",
+    "at_bound",
+    "unidentified",
+    "negative_exponent",
+    "wide_interval",
+    "unstable",
+    "extrapolation",
+    "sensitive_to_outliers",
+    "two_budgets",
+    "at_edge",
+    "mid_run",
+    "approximate_budgets",
+    "budgets_dropped",
+    "no_interval",
+)
+_RANK = {code: rank for rank, code in enumerate((*VOID, *DOUBTFUL))}
+
+
+class Flag(NamedTuple):
+    """One reason for doubt: a code for scripts and a sentence for people."""
+
+    code: str
+    note: str
+
+
+class Judgement(TypedDict):
+    """The three fields that every result carries."""
+
+    status: str
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def judge(flags: Iterable[Flag]) -> Judgement:
+    """``status`` is the worst code, or ``ok``; ``flags`` all codes, worst first; ``notes`` their texts."""
+    ordered = sorted(dict.fromkeys(flags), key=lambda flag: _RANK[flag.code])
+    codes = tuple(flag.code for flag in ordered)
+    return Judgement(
+        status=codes[0] if codes else "ok", flags=codes, notes=tuple(flag.note for flag in ordered)
+    )
+
+
+def is_void(flags: Iterable[Flag]) -> bool:
+    """Whether any of the flags leaves no number to report."""
+    return any(flag.code in VOID for flag in flags)

@@ -1,0 +1,184 @@
+"""The table of runs that every fit starts from: columns, what was left out of it and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+
+Array = NDArray[np.float64]
+
+# A measured count lies within a factor of a few of 6ND even for tiny models with long contexts; a factor of
+# ten is a mistaken unit or a mistaken column.
+INCONSISTENT_FACTOR = 10.0
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A run that takes no part in the fit.
+
+    Attributes:
+        run: its ``run_id``, or ``row 7`` where the table has no ids.
+        reason: why, in words.
+        row: its line in the file (the header is line 1), where it came from a file.
+    """
+
+    run: str
+    reason: str
+    row: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Finished runs as columns, one entry a run, all of the same length n.
+
+    Attributes:
+        params: N, parameters, under the convention the fit uses.
+        tokens: D, training tokens.
+        flops: C, training FLOPs.
+        loss: final validation loss, nats per token.
+        run_id: one label a run.
+        budget: the planned FLOPs a run belongs to, or None where the table does not say.
+        seed: the run's seed, or None.
+        loss_se: standard error of the loss, or None; NaN where a run has none.
+        extra: further numeric columns by name (other counts of parameters and FLOPs); NaN where empty.
+        excluded: runs that were read and left out.
+        notes: what the reader did that a user should know (a derived column, a renamed one).
+    """
+
+    params: Array
+    tokens: Array
+    flops: Array
+    loss: Array
+    run_id: tuple[str, ...] = ()
+    budget: Array | None = None
+    seed: Array | None = None
+    loss_se: Array | None = None
+    extra: Mapping[str, Array] = field(default_factory=dict)
+    excluded: tuple[Excluded, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(np.atleast_1d(self.params))
+        for name in ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _column(name, value, n))
+        object.__setattr__(self, "extra", {k: _column(k, v, n) for k, v in self.extra.items()})
+        if not self.run_id:
+            object.__setattr__(self, "run_id", tuple(f"row {i + 1}" for i in range(n)))
+        if len(self.run_id) != n:
+            raise UserError(f"points: {len(self.run_id)} run ids for {n} runs")
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def column(self, name: str) -> Array:
+        """The numeric column ``name``, shape (n,). Raises UserError, naming those there are."""
+        if name in ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se"):
+            value = getattr(self, name)
+            if value is not None:
+                return value
+        elif name in self.extra:
+            return self.extra[name]
+        known = ", ".join(["params", "tokens", "flops", "loss", *self.extra])
+        raise UserError(f"points: no column {name!r}; the table has {known}")
+
+    def select(self, keep: Sequence[int] | NDArray[np.generic]) -> "Points":
+        """The runs that a boolean mask of shape (n,) or a list of indices picks, in that order."""
+        index = np.arange(len(self))[np.asarray(keep)]
+
+        def take(column: Array | None) -> Array | None:
+            return None if column is None else column[index]
+
+        return replace(
+            self,
+            params=self.params[index],
+            tokens=self.tokens[index],
+            flops=self.flops[index],
+            loss=self.loss[index],
+            run_id=tuple(self.run_id[i] for i in index),
+            budget=take(self.budget),
+            seed=take(self.seed),
+            loss_se=take(self.loss_se),
+            extra={name: column[index] for name, column in self.extra.items()},
+        )
+
+    def without(self, drop: NDArray[np.bool_], reason: str) -> "Points":
+        """The table without the runs of a boolean mask (n,), which join ``excluded`` for ``reason``."""
+        if not drop.any():
+            return self
+        gone = tuple(Excluded(self.run_id[i], reason) for i in np.flatnonzero(drop))
+        return replace(self.select(~drop), excluded=self.excluded + gone)
+
+    def counted(self, count: str = "params", compute: str = "flops") -> "Points":
+        """The table with N read from the column ``count`` and C from ``compute``.
+
+        Runs where either is missing or not positive are excluded. Raises UserError where a column is absent.
+        """
+        if count == "params" and compute == "flops":
+            return self
+        changed = replace(self, params=self.column(count), flops=self.column(compute))
+        for name in (count, compute):
+            column = changed.params if name == count else changed.flops
+            changed = changed.without(
+                ~(np.isfinite(column) & (column > 0)), f"{name} is missing or not positive"
+            )
+        return changed
+
+
+def clean(points: Points, rows: Sequence[int] | None = None) -> Points:
+    """Leaves out NaN, non-positive, duplicate and inconsistent runs, each with its reason.
+
+    Args:
+        points: a table, shape (n,).
+        rows: the line of each run in its file, for the message.
+    """
+    reasons = [_fault(points, i) for i in range(len(points))]
+    seen: dict[tuple[object, ...], int] = {}
+    named = not points.run_id[0].startswith("row ") if len(points) else False
+    for i in range(len(points)):
+        if reasons[i]:
+            continue
+        values = (points.params[i], points.tokens[i], points.flops[i], points.loss[i])
+        key = (points.run_id[i],) if named else (*values, None if points.seed is None else points.seed[i])
+        first = seen.setdefault(key, i)
+        if first != i:
+            reasons[i] = f"duplicate of {points.run_id[first]}" + (
+                f" in row {rows[first]}" if rows is not None and named else ""
+            )
+    gone = tuple(
+        Excluded(points.run_id[i], reason, None if rows is None else rows[i])
+        for i, reason in enumerate(reasons)
+        if reason
+    )
+    kept = points.select(np.array([not reason for reason in reasons], dtype=bool))
+    return replace(kept, excluded=points.excluded + gone)
+
+
+def _fault(points: Points, i: int) -> str:
+    for name in ("params", "tokens", "flops", "loss"):
+        value = getattr(points, name)[i]
+        if np.isnan(value):
+            return f"{name} is missing"
+        if not np.isfinite(value):
+            return f"{name} is not finite"
+        if value <= 0:
+            return f"{name} is not positive ({value:g})"
+    ratio = points.flops[i] / (6 * points.params[i] * points.tokens[i])
+    if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
+        return f"inconsistent: flops is {ratio:.3g} times 6 x params x tokens"
+    return ""
+
+
+def _column(name: str, value: object, n: int) -> Array:
+    try:
+        column = np.array(value, dtype=np.float64, ndmin=1)
+    except (TypeError, ValueError):
+        raise UserError(f"points: column {name!r} is not all numbers") from None
+    if column.shape != (n,):
+        raise UserError(f"points: column {name!r} has shape {column.shape}, expected ({n},)")
+    column.flags.writeable = False
+    return column
