@@ -1,4 +1,4 @@
-"""What distinguishes the transformer families that can be built: pure data, shared by the counts and the model."""
+"""The transformer families that can be built: pure data, shared by the counts and the model."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ class Family:
         qk_norm: a norm over each head's queries and keys.
         grouped_queries: may have fewer key/value heads than query heads.
         free_heads: ``heads * head_dim`` may differ from ``width``.
-        width_multiple_of_heads: refuses a width that is no multiple of ``heads`` even where the heads are free.
+        width_multiple_of_heads: refuses any other width, even where the heads are free.
         head_dim_multiple: rotary embeddings turn pairs of coordinates; GPT-NeoX turns a quarter of each head.
         measured: nothing is known in advance: its counts are read from a model built without memory.
     """

@@ -1,4 +1,4 @@
-"""FLOPs of a shape, counted openly: by part (Hoffmann et al. 2022, Appendix F) and by the 6ND rules beside it."""
+"""FLOPs of a shape: by part (Hoffmann et al. 2022, Appendix F), and by the 6ND rules beside it."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -7,8 +7,8 @@ from harness.plan.params import count_params
 from harness.plan.shape import Shape
 
 FLOP_COUNTS: dict[str, str] = {
-    "appendix_f": "every matrix product and the softmax, full attention; backward twice forward (Hoffmann, App. F)",
-    "appendix_f_causal": "the same, attention at half: a token attends only to those before it",
+    "appendix_f": "every matrix product and the softmax, attention in full; backward is twice forward",
+    "appendix_f_causal": "the same with half the attention: a token attends only to those before it",
     "6nd": "six times all parameters per token (Hoffmann et al. 2022, section 3)",
     "6nd_non_embedding": "six times the parameters without embeddings and head (Kaplan et al. 2020)",
     "6nd_matrices_and_head": "six times the block matrices and the head (Porian et al. 2024)",
@@ -26,7 +26,7 @@ class ForwardFlops:
     Norms, activations, rotary embeddings, biases and residual sums are left out, as in Appendix F.
 
     Attributes:
-        embedding: the look-up, counted as the product with a one-hot matrix (Appendix F counts it; hardware does not).
+        embedding: the look-up, counted as a product with a one-hot matrix as the paper does.
         qkv: projections to queries, keys and values.
         scores: queries times keys.
         softmax: three operations per score.
@@ -65,7 +65,7 @@ class ForwardFlops:
 def forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
     """Forward FLOPs of one sequence of ``seq_len`` tokens (Hoffmann et al. 2022, Appendix F).
 
-    Fewer key/value heads make the projections smaller, not the scores: every query head still meets every key.
+    Fewer key/value heads make the projections smaller, not the scores: each query head meets every key.
 
     Raises:
         UserError: ``seq_len`` is below 1, or longer than the positions the model has learned.

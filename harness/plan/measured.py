@@ -1,7 +1,7 @@
 """Counts of models that no formula here describes: handed in by the room that can build them.
 
-Planning must work, and start quickly, without torch. Only a shape whose family is a bare configuration class, or
-that carries extra options, needs the model itself; so the import waits until such a shape is counted.
+Planning must work, and start quickly, without torch. Only a shape whose family is a bare configuration
+class, or that carries extra options, needs the model; so the import waits until such a shape is counted.
 """
 
 from functools import lru_cache

@@ -8,7 +8,7 @@ from harness.plan.shape import Shape
 PARAM_COUNTS: dict[str, str] = {
     "total": "every parameter the model stores (Hoffmann et al. 2022: N includes the embeddings)",
     "non_embedding": "without token and position embeddings and without the head (Kaplan et al. 2020)",
-    "matrices_and_head": "matrices of the blocks and of the head, whose products make up the compute (Porian et al. 2024)",
+    "matrices_and_head": "what a token is multiplied by: block matrices and the head (Porian et al. 2024)",
 }
 
 
@@ -49,7 +49,7 @@ class Params:
     def matrices_and_head(self) -> int:
         """Weights that take part in a matrix product once per token; the head's also where it is tied.
 
-        Porian et al. 2024, section 3.1, count the head because its FLOPs are a large share of a small model's.
+        Porian et al. 2024 count the head because its FLOPs are a large share of a small model's.
         """
         return self.matrices + self.vocab_matrix
 

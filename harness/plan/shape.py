@@ -71,11 +71,12 @@ class Shape:
             )
         if f.width_multiple_of_heads and self.width % self.heads:
             raise UserError(
-                f"shape: {f.name} needs a width that is a multiple of heads, got {self.width} and {self.heads}"
+                f"shape: {f.name} needs a width that is a multiple of heads, got {self.width}, {self.heads}"
             )
         if self.head_dim % f.head_dim_multiple:
             raise UserError(
-                f"shape: {f.name} needs a head_dim that is a multiple of {f.head_dim_multiple}, got {self.head_dim}"
+                f"shape: {f.name} needs a head_dim that is a multiple of {f.head_dim_multiple}, "
+                f"got {self.head_dim}"
             )
 
     @property

@@ -28,7 +28,7 @@ def params_of(shape: Shape) -> Params:
         )
     if tuple(head.weight.shape) != (shape.vocab_size, shape.width):
         raise UserError(
-            f"model.family: the head of {type(model).__name__} is not vocab_size by width, so cannot be counted"
+            f"model.family: the head of {type(model).__name__} is not vocab_size by width: cannot count it"
         )
     stored = {id(p): p for p in model.parameters()}
     rest = [p for key, p in stored.items() if key not in embeddings and key != id(head.weight)]
@@ -43,14 +43,15 @@ def params_of(shape: Shape) -> Params:
 
 
 def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
-    """Forward FLOPs of one sequence: matrix products as torch counts them, look-up and softmax as Appendix F does.
+    """Forward FLOPs of one sequence: products as torch counts them, look-up and softmax as Appendix F does.
 
-    Products with weights grow as the length, those of attention as its square: two lengths tell them apart, however
-    the family computes them. Attention is split evenly into scores and reduction; which block matrix the rest belongs
-    to is the family's own affair, so it is in ``other``. The softmax assumes ``shape.heads`` heads in every layer.
+    Products with weights grow as the length, those of attention as its square: two lengths tell them apart,
+    however the family computes them. Attention is split evenly into scores and reduction; which block matrix
+    the rest belongs to is the family's own affair, so it is in ``other``. The softmax assumes ``shape.heads``
+    heads in every layer.
 
     Raises:
-        UserError: the model does not run without data (mixtures of experts route by value), so cannot be counted.
+        UserError: the model does not run without data (mixtures of experts route by value).
     """
     s = seq_len
     once, twice = sum(count_products(shape, s).values()), sum(count_products(shape, 2 * s).values())
@@ -70,7 +71,7 @@ def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
 
 
 def count_products(shape: Shape, seq_len: int, backward: bool = False) -> dict[str, int]:
-    """FLOPs of one sequence's matrix products by torch operator, as torch's counter has them (attention in full).
+    """FLOPs of one sequence's matrix products by torch operator, attention in full, by torch's own counter.
 
     Args:
         backward: count the backward pass too.
@@ -84,7 +85,7 @@ def count_products(shape: Shape, seq_len: int, backward: bool = False) -> dict[s
                 logits.sum().backward()
     except (RuntimeError, NotImplementedError) as e:
         raise UserError(
-            f"model.family: {type(model).__name__} does not run without data, so its FLOPs cannot be counted; "
-            f"choose another family or a 6nd count ({str(e).splitlines()[0] if str(e) else type(e).__name__})"
+            f"model.family: {type(model).__name__} does not run without data, so its FLOPs cannot be counted "
+            f"({str(e).splitlines()[0] if str(e) else type(e).__name__}); choose another family"
         ) from e
     return {str(op): int(n) for op, n in counter.get_flop_counts().get("Global", {}).items()}

@@ -19,9 +19,9 @@ _NO_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 _UNMASKED = "sdpa_unmasked"
 """SDPA told that it is causal, never handed a mask.
 
-For its own name "sdpa" transformers looks at every batch for packed sequences: one device synchronisation per step,
-and a dense mask when compiled, which shuts out the flash kernels. Our windows are never packed or padded. A name that
-has no mask function skips all of it; the kernel and the values are the same.
+For its own name "sdpa" transformers looks at every batch for packed sequences: one device synchronisation per
+step, and a dense mask when compiled, which shuts out the flash kernels. Our windows are never packed or
+padded. A name that has no mask function skips all of it; the kernel and the values are the same.
 """
 AttentionInterface.register(_UNMASKED, sdpa_attention_forward)
 
@@ -29,12 +29,13 @@ AttentionInterface.register(_UNMASKED, sdpa_attention_forward)
 def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrainedModel:
     """A freshly initialised causal language model on the CPU, in float32, in training mode.
 
-    The weights depend on ``shape``, ``init_std`` and ``seed`` only: they are drawn on the CPU, whatever device the
-    caller works on, and the caller's random state is left as it was. SDPA attention, no dropout, no cache.
+    The weights depend on ``shape``, ``init_std`` and ``seed`` only: they are drawn on the CPU, whatever
+    device the caller works on, and the caller's random state is left as it was. SDPA attention, no dropout, no
+    cache.
 
     Args:
-        init_std: standard deviation of the initial matrices, where the family does not scale it (GPT-2 divides
-            that of the residual projections by sqrt(2 * layers)).
+        init_std: standard deviation of the initial matrices, where the family does not scale it (GPT-2
+            divides it by sqrt(2 * layers) for the residual projections).
 
     Raises:
         UserError: the configuration class is unknown or refuses the shape.
@@ -103,7 +104,11 @@ def _config_class(name: str) -> type[PretrainedConfig]:
 
 
 def _arguments(shape: Shape, class_name: str, known: set[str]) -> dict[str, Any]:
-    """The shape in the class's own names; an argument it lacks must follow from the others, or the shape is refused."""
+    """The shape in the class's own names.
+
+    Raises:
+        UserError: the class lacks an argument whose value does not follow from the others.
+    """
     wanted: dict[tuple[str, ...], Any] = {
         ("vocab_size",): shape.vocab_size,
         ("hidden_size",): shape.width,
@@ -122,8 +127,8 @@ def _arguments(shape: Shape, class_name: str, known: set[str]) -> dict[str, Any]
             arguments[name] = value
         elif not _implied(names[0], shape):
             raise UserError(
-                f"model.family: {class_name} has no argument {names[0]!r}, so the shape's {value} would be ignored; "
-                "choose a family that has it"
+                f"model.family: {class_name} has no argument {names[0]!r}, so the shape's {value} would be "
+                "lost; choose a family that has it"
             )
     return arguments
 
@@ -138,7 +143,7 @@ def _init_argument(init_std: float, known: set[str]) -> dict[str, float]:
         if name in known:
             return {name: init_std}
     raise UserError(
-        "model.family: the configuration class has no initializer_range; choose a family that has one"
+        "model.family: the configuration class has no initializer_range; choose a family that has it"
     )
 
 
@@ -153,10 +158,8 @@ def _implied(name: str, shape: Shape) -> bool:
 
 def _argument_names(cls: type[PretrainedConfig]) -> set[str]:
     """Arguments that ``cls`` acts on. Unknown ones it would keep as attributes and silently ignore."""
-    inherited = {"tie_word_embeddings"}  # every configuration takes it, whether or not its signature says so
-    return (
-        set(inspect.signature(cls.__init__).parameters) | set(getattr(cls, "attribute_map", {})) | inherited
-    )
+    own = set(inspect.signature(cls.__init__).parameters) | set(getattr(cls, "attribute_map", {}))
+    return own | {"tie_word_embeddings"}  # every configuration takes it, whether or not its signature says so
 
 
 def _is_dropout(name: str) -> bool:
