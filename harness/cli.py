@@ -1,0 +1,95 @@
+"""The ``isoflop`` command."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from harness.errors import UserError
+from harness.train.job import PreemptedError
+
+COMMANDS = {
+    "plan": """The grid of an experiment: N, D, D/N, batch, steps, FLOPs, epochs and estimated time of every cell.
+Tokenises the corpus if that was not done before, writes plan.json, trains nothing.
+
+  isoflop plan experiment=demo
+  isoflop plan experiment=demo grid.budgets=[1e11,2e11] grid.sizes=5
+  isoflop plan experiment=demo data=text path=~/books""",
+    "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
+Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
+
+  isoflop sweep experiment=demo
+  isoflop sweep experiment=demo launcher.workers=1 tracker=none""",
+    "train": """Train one cell of the plan in this process, or continue it from its checkpoint.
+SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to continue.
+
+  isoflop train experiment=demo run=3f0c
+  torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
+    "status": """Finished, running, interrupted, failed and missing cells, with reasons.
+
+  isoflop status experiment=demo""",
+    "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
+params, tokens, flops, loss; writes fit.json and draws.npz.
+
+  isoflop fit experiment=demo
+  isoflop fit points=table.csv out=somewhere
+  isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
+    "report": """Figures, tables and report.html from the finished runs and the fit.
+
+  isoflop report experiment=demo""",
+    "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
+
+  isoflop reproduce experiment=demo""",
+}
+
+ABOUT = "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
+
+OVERRIDES = """Hydra overrides choose and change the configuration: 'group=option' picks a file of configs/ (experiment,
+data, tokenizer, model, ladder, recipe, schedule, throughput, tracker, launcher), 'key=value' sets one value.
+--config prints the composed configuration and does nothing else. A folder configs/ in the working
+directory is searched too."""
+
+EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 2, 75, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        summary = text.partition("\n")[0].rstrip(":.,")
+        command = commands.add_parser(name, help=summary, description=text, epilog=OVERRIDES, formatter_class=raw)
+        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="experiment=NAME, key=value …")
+        command.add_argument("--config", action="store_true", help="print the composed configuration and stop")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
+    options = parser().parse_args(arguments)
+    console = Console()
+    try:
+        _run(options, console)
+    except UserError as error:
+        print(f"isoflop: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except PreemptedError as stopped:
+        print(f"isoflop: {stopped}", file=sys.stderr)
+        sys.exit(EXIT_REQUEUE)
+    except KeyboardInterrupt:
+        print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    from harness.config.compose import compose_config
+
+    config, yaml = compose_config(options.overrides)
+    if options.config:
+        console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
+        return
+    command = importlib.import_module(f"harness.commands.{options.command}")
+    command.run(config, yaml, console)

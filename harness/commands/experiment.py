@@ -1,0 +1,76 @@
+"""From a configuration to a corpus and a plan: what several commands begin with."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.config.schema import Config
+from harness.data import Corpus, prepare
+from harness.errors import UserError
+from harness.plan.ladder import build_ladder
+from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.runs.files import write_atomic, write_json
+from harness.runs.folder import SweepFolder
+from harness.train.job import Job
+
+
+def sweep_folder(config: Config) -> SweepFolder:
+    """The folder of this experiment."""
+    return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
+
+
+def prepare_corpus(config: Config, console: Console) -> Corpus:
+    """The tokenised corpus, made now where it is not there yet, with progress."""
+    cache = Path(config.cache_dir).expanduser()
+    with console.status("corpus …") as status:
+        return prepare(config.data, config.tokenizer, cache, progress=status.update)
+
+
+def plan_experiment(config: Config, corpus: Corpus) -> Plan:
+    """The grid of this experiment.
+
+    Raises:
+        UserError: the corpus is too small, or the grid cannot be.
+    """
+    rules = Rules(
+        grid=config.grid,
+        recipe=config.recipe,
+        schedule=config.schedule,
+        throughput=config.throughput,
+        seq_len=config.seq_len,
+        eval_tokens=config.data.eval_tokens,
+        precision=config.precision,
+    )
+    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
+    plan = make_plan(config.name, ladder.shapes, rules, corpus)
+    check_corpus(plan, corpus.name, config.data.max_epochs)
+    return plan
+
+
+def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
+    """Write the plan and the configuration it came from into the sweep's folder."""
+    write_atomic(folder.config, yaml)
+    write_json(folder.plan, plan.to_json())
+
+
+def frozen_plan(folder: SweepFolder) -> Plan:
+    """The plan as it was frozen.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        return Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
+
+
+def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
+    """One job a cell."""
+    return [
+        Job(cell, corpus.folder, folder.path.resolve(), config.name, config.train, config.tracker)
+        for cell in plan.cells
+    ]

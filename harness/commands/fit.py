@@ -1,0 +1,35 @@
+"""``isoflop fit``: the frontier from finished runs, or from anyone's table."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.commands.experiment import frozen_plan, sweep_folder
+from harness.config.schema import Config
+from harness.errors import UserError
+from harness.fit import Curve, Fit, fit_points, read_points, write_fit
+from harness.runs.curve import read_curve
+from harness.runs.table import records, write_table
+
+
+def run(config: Config, yaml: str, console: Console) -> Fit:
+    """Fit, write ``fit.json`` and ``draws.npz``, print the summary."""
+    if config.points:
+        table, folder, curves = Path(config.points), Path(config.out or "."), {}
+    else:
+        sweep = sweep_folder(config)
+        plan = frozen_plan(sweep)
+        write_table(sweep.table, records(sweep, plan).values())
+        table, folder = sweep.table, Path(config.out) if config.out else sweep.path
+        curves = {
+            cell.run_id: Curve(**columns)
+            for cell in plan.cells
+            if (columns := read_curve(sweep.cell(cell.run_id).curve)) is not None
+        }
+    if not table.exists():
+        raise UserError(f"points: no file {table}")
+    fit = fit_points(read_points(table), config.analysis, curves or None)
+    written = write_fit(fit, folder)
+    console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
+    console.print(f"fit: {written}", highlight=False, soft_wrap=True)
+    return fit

@@ -1,0 +1,68 @@
+"""``isoflop plan``: the grid as a table, and plan.json. Trains nothing."""
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.resources import worker_count
+from harness.config.schema import Config
+from harness.plan.plan import Plan
+from harness.plan.throughput import makespan
+from harness.text import count, duration
+
+
+def run(config: Config, yaml: str, console: Console) -> Plan:
+    """Plan, freeze and print."""
+    corpus = prepare_corpus(config, console)
+    plan = plan_experiment(config, corpus)
+    folder = sweep_folder(config)
+    freeze(folder, plan, yaml)
+    console.print(
+        f"corpus {corpus.name} ({corpus.fingerprint}): {count(corpus.train_tokens)} training tokens, "
+        f"{count(corpus.heldout_tokens)} held out, {corpus.tokenizer} tokens",
+        highlight=False,
+    )
+    console.print(plan_table(plan))
+    for skipped in plan.skipped:
+        console.print(f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}")
+    print_cost(plan, worker_count(config), console)
+    console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
+    return plan
+
+
+def print_cost(plan: Plan, workers: int, console: Console) -> None:
+    """One line: cells, FLOPs, and the time they should take."""
+    estimates = [cell.estimate_seconds for cell in plan.cells]
+    total = sum(cell.flops for cell in plan.cells)
+    console.print(
+        f"{len(plan.cells)} cells, {total:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
+        f"with {workers} worker{'s' if workers > 1 else ''}",
+        highlight=False,
+    )
+
+
+def plan_table(plan: Plan) -> Table:
+    """The grid, one line a cell."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for heading in ("run", "budget", "shape", "N", "D", "D/N", "batch", "steps", "FLOPs", "epochs", "rate", "time"):
+        table.add_column(heading, justify="left" if heading in ("run", "shape") else "right", no_wrap=True)
+    previous = None
+    for cell in plan.cells:
+        if previous is not None and cell.budget != previous:
+            table.add_section()
+        previous = cell.budget
+        table.add_row(
+            cell.run_id,
+            f"{cell.budget:.3g}",
+            cell.spec.shape.label,
+            count(cell.params.total),
+            count(cell.tokens),
+            f"{cell.tokens / cell.params.total:.1f}",
+            count(cell.spec.batch_tokens),
+            str(cell.spec.steps),
+            f"{cell.flops:.4g}",
+            f"{cell.epochs:.2f}",
+            f"{cell.spec.optimizer.lr:.2g}",
+            duration(cell.estimate_seconds),
+        )
+    return table

@@ -1,0 +1,81 @@
+"""The schema of every configuration: Hydra refuses an unknown key or a wrong type against these dataclasses."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from harness.data import DataConfig, TokenizerConfig
+from harness.errors import UserError
+from harness.fit import FitOptions
+from harness.plan.family import ModelConfig
+from harness.plan.grid import GridConfig
+from harness.plan.ladder import LadderConfig
+from harness.plan.recipe import RecipeConfig
+from harness.plan.schedule import ScheduleConfig
+from harness.plan.throughput import ThroughputConfig
+from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
+
+
+@dataclass
+class LauncherConfig:
+    """Where the runs of a sweep execute.
+
+    Attributes:
+        kind: ``local``, this machine.
+        workers: runs at once; 0 is one per CPU core, or one per GPU.
+    """
+
+    kind: str = "local"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind != "local":
+            raise UserError(f"launcher.kind: '{self.kind}' is not known; there is 'local'")
+        if self.workers < 0:
+            raise UserError(f"launcher.workers: must not be negative, got {self.workers}")
+
+
+@dataclass
+class Config:
+    """A whole experiment, and the arguments of the commands.
+
+    Attributes:
+        name: the sweep's name; its folder is ``runs_dir``/``name``.
+        seq_len: tokens a window; the model's context.
+        precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
+        cache_dir: where tokenised corpora are kept, shared by sweeps.
+        path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
+        run: for ``train``: the run's id, or the beginning of it.
+        points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+    """
+
+    name: str = MISSING
+    runs_dir: str = "runs"
+    cache_dir: str = "~/.cache/isoflop"
+    seq_len: int = 256
+    precision: str = "auto"
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    ladder: LadderConfig = field(default_factory=LadderConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    throughput: ThroughputConfig = field(default_factory=ThroughputConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    launcher: LauncherConfig = field(default_factory=LauncherConfig)
+    analysis: FitOptions = field(default_factory=FitOptions)
+    path: Any = None
+    run: str | None = None
+    points: str | None = None
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.seq_len < 2:
+            raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise UserError(f"name: must be a plain folder name, got '{self.name}'")

@@ -1,0 +1,86 @@
+"""One planned run and what is known of it before it starts."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.plan.params import Params
+from harness.plan.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A planned (N, D).
+
+    Attributes:
+        budget: the column's FLOPs, as ``count`` counts them; the run's own are within half a step of it.
+        flops_by_count: training FLOPs of the whole run under every convention.
+        unique_tokens: tokens of the training split.
+        estimate_seconds: expected time on one worker.
+    """
+
+    budget: float
+    count: str
+    spec: RunSpec
+    params: Params
+    flops_by_count: dict[str, float]
+    unique_tokens: int
+    estimate_seconds: float
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity, from its specification alone."""
+        return self.spec.run_id
+
+    @property
+    def tokens(self) -> int:
+        """D, training tokens."""
+        return self.spec.tokens
+
+    @property
+    def flops(self) -> float:
+        """Training FLOPs as the budget counts them."""
+        return self.flops_by_count[self.count]
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training split."""
+        return self.tokens / self.unique_tokens
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell of ``plan.json``: the specification, and beside it what people and scripts read most."""
+        spec = self.spec
+        return {
+            "run_id": self.run_id,
+            "budget": self.budget,
+            "count": self.count,
+            "shape": asdict(spec.shape),
+            "params": self.params.to_json(),
+            "tokens": self.tokens,
+            "steps": spec.steps,
+            "batch_tokens": spec.batch_tokens,
+            "seq_len": spec.seq_len,
+            "flops": self.flops,
+            "flops_by_count": self.flops_by_count,
+            "lr": spec.optimizer.lr,
+            "seed": spec.seed,
+            "unique_tokens": self.unique_tokens,
+            "epochs": self.epochs,
+            "estimate_seconds": self.estimate_seconds,
+            "spec": spec.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Cell":
+        """Inverse of :meth:`to_json`."""
+        stored = data["params"]
+        groups = {name: stored[name] for name in ("embedding", "head", "matrices", "norms")}
+        params = Params(**groups, vocab_matrix=stored["matrices_and_head"] - stored["matrices"])
+        return cls(
+            budget=data["budget"],
+            count=data["count"],
+            spec=RunSpec.from_json(data["spec"]),
+            params=params,
+            flops_by_count=data["flops_by_count"],
+            unique_tokens=data["unique_tokens"],
+            estimate_seconds=data["estimate_seconds"],
+        )

@@ -1,0 +1,173 @@
+"""From a configuration and a corpus to the frozen list of cells. Nothing here trains or touches a device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.errors import UserError
+from harness.plan.cell import Cell
+from harness.plan.flops import all_flops_per_token
+from harness.plan.grid import GridConfig, targets
+from harness.plan.ladder import spread
+from harness.plan.params import count_params
+from harness.plan.recipe import RecipeConfig, apply_recipe
+from harness.plan.schedule import ScheduleConfig, resolve
+from harness.plan.shape import Shape
+from harness.plan.spec import Optimizer, RunSpec
+from harness.plan.throughput import ThroughputConfig, seconds
+
+
+class CorpusFacts(Protocol):
+    """What a plan needs to know of a tokenised corpus."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the tokenised content."""
+
+    @property
+    def train_tokens(self) -> int:
+        """Unique tokens of the training split."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All that turns a shape and a budget into a run."""
+
+    grid: GridConfig
+    recipe: RecipeConfig
+    schedule: ScheduleConfig
+    throughput: ThroughputConfig
+    seq_len: int
+    eval_tokens: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A cell the plan leaves out, and why."""
+
+    budget: float
+    params: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a sweep, by budget, then size, then seed."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``plan.json``."""
+        return {
+            "name": self.name,
+            "cells": [cell.to_json() for cell in self.cells],
+            "skipped": [vars(skipped) for skipped in self.skipped],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Plan":
+        """Inverse of :meth:`to_json`."""
+        cells = tuple(Cell.from_json(cell) for cell in data["cells"])
+        return cls(data["name"], cells, tuple(Skipped(**skipped) for skipped in data["skipped"]))
+
+    def cell(self, run_id: str) -> Cell:
+        """The cell of that id, or of a beginning of it that no other cell shares.
+
+        Raises:
+            UserError: there is none, or more than one.
+        """
+        found = [cell for cell in self.cells if cell.run_id.startswith(run_id)]
+        if len(found) != 1:
+            problem = "matches no cell" if not found else f"matches {len(found)} cells"
+            raise UserError(f"run={run_id}: {problem} of the plan '{self.name}'; 'isoflop plan' lists them")
+        return found[0]
+
+
+def plan_cell(shape: Shape, budget: float, seed: int, rules: Rules, corpus: CorpusFacts) -> Cell:
+    """The run of ``shape`` whose whole steps come nearest to ``budget``."""
+    params = count_params(shape)
+    per_token = all_flops_per_token(shape, rules.seq_len)
+    wanted = budget / per_token[rules.grid.count]
+    hyper = apply_recipe(rules.recipe, params, wanted, rules.seq_len)
+    batch_tokens = hyper.batch_windows * rules.seq_len
+    steps = max(1, round(wanted / batch_tokens))
+    tokens = steps * batch_tokens
+    spec = RunSpec(
+        shape=shape,
+        seq_len=rules.seq_len,
+        batch_windows=hyper.batch_windows,
+        steps=steps,
+        optimizer=Optimizer(
+            hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay, hyper.grad_clip
+        ),
+        schedule=resolve(rules.schedule, steps, hyper.warmup_tokens, batch_tokens),
+        init_std=hyper.init_std,
+        seed=seed,
+        data=corpus.fingerprint,
+        eval_tokens=rules.eval_tokens,
+        precision=rules.precision,
+    )
+    flops = {count: value * tokens for count, value in per_token.items()}
+    return Cell(
+        budget=budget,
+        count=rules.grid.count,
+        spec=spec,
+        params=params,
+        flops_by_count=flops,
+        unique_tokens=corpus.train_tokens,
+        estimate_seconds=seconds(rules.throughput, params.total, flops["appendix_f"]),
+    )
+
+
+def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFacts) -> Plan:
+    """Expand the grid over the ladder's ``shapes``.
+
+    Raises:
+        UserError: no budgets, or more sizes than the ladder has.
+    """
+    grid = rules.grid
+    if not grid.budgets:
+        raise UserError("grid.budgets: empty; name at least one budget, e.g. 'grid.budgets=[1e11,3e11,1e12]'")
+    cells: list[Cell] = []
+    skipped: list[Skipped] = []
+    for budget in sorted(grid.budgets):
+        for shape in spread(shapes, targets(grid, budget)):
+            for seed in grid.seeds:
+                cell = plan_cell(shape, budget, seed, rules, corpus)
+                reason = _unfit(cell, rules)
+                if reason:
+                    skipped.append(Skipped(budget, cell.params.total, reason))
+                else:
+                    cells.append(cell)
+    return Plan(name, tuple(cells), tuple(skipped))
+
+
+def _unfit(cell: Cell, rules: Rules) -> str:
+    """Why a cell would not be training in any useful sense; empty where it would."""
+    if cell.spec.steps < rules.recipe.min_steps // 2:
+        return f"{cell.spec.steps} steps only (recipe.min_steps is {rules.recipe.min_steps})"
+    if cell.tokens < rules.grid.min_tokens_per_param * cell.params.total:
+        return f"{cell.tokens / cell.params.total:.2g} tokens per parameter"
+    return ""
+
+
+def check_corpus(plan: Plan, corpus_name: str, max_epochs: float) -> None:
+    """Refuse a plan that would repeat the corpus more than ``max_epochs`` times.
+
+    Raises:
+        UserError: names every cell that is too long, with its epochs, and what to do.
+    """
+    long = [cell for cell in plan.cells if cell.epochs > max_epochs]
+    if not long:
+        return
+    listed = ", ".join(
+        f"{cell.spec.shape.label} at {cell.budget:.3g}: {cell.epochs:.2f}" for cell in long[:6]
+    ) + (f", … {len(long) - 6} more" if len(long) > 6 else "")
+    raise UserError(
+        f"corpus '{corpus_name}' is too small: {long[0].unique_tokens:,} unique training tokens; {len(long)} of "
+        f"{len(plan.cells)} cells need more than {max_epochs:g} epochs ({listed}). "
+        "Use a larger corpus, smaller budgets or larger models, or allow repetition with data.max_epochs=N"
+    )

@@ -1,0 +1,95 @@
+"""The recipe: from a model's size and a token horizon to every hyperparameter of the run."""
+
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+from harness.plan.params import PARAM_COUNTS, Params
+from harness.plan.rule import Rule
+
+
+@dataclass
+class RecipeConfig:
+    """Published or measured rules; each committed recipe says in ``source`` where its numbers come from.
+
+    Attributes:
+        count: which parameter count N the rules read (one of ``harness.plan.params.PARAM_COUNTS``).
+        lr: peak learning rate.
+        batch_tokens: tokens per optimizer step, before rounding to whole windows.
+        min_steps: the batch shrinks before a run has fewer optimizer steps than this.
+        beta2: AdamW's second-moment decay.
+        warmup_share: warm-up never exceeds this share of the horizon.
+        warmup_tokens_per_param: nor this many tokens per parameter (Porian et al. 2024, section 3.2).
+        grad_clip: global gradient norm; 0 turns clipping off.
+        init_std: standard deviation of the initial weights.
+    """
+
+    name: str = "custom"
+    source: str = ""
+    count: str = "total"
+    lr: Rule = field(default_factory=lambda: Rule(value=1e-3))
+    batch_tokens: Rule = field(default_factory=lambda: Rule(value=2048))
+    min_steps: int = 100
+    beta1: float = 0.9
+    beta2: Rule = field(default_factory=lambda: Rule(value=0.95))
+    eps: float = 1e-8
+    weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
+    warmup_share: float = 0.05
+    warmup_tokens_per_param: float = float("inf")
+    grad_clip: float = 1.0
+    init_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.count not in PARAM_COUNTS:
+            raise UserError(f"recipe.count: '{self.count}' is none of {', '.join(PARAM_COUNTS)}")
+        if not 0 <= self.warmup_share < 1:
+            raise UserError(f"recipe.warmup_share: must lie in [0, 1), got {self.warmup_share:g}")
+        if self.min_steps < 1:
+            raise UserError(f"recipe.min_steps: must be at least 1, got {self.min_steps}")
+        if self.lr.value <= 0:
+            raise UserError(f"recipe.lr.value: must be positive, got {self.lr.value:g}")
+        if self.batch_tokens.value <= 0:
+            raise UserError(f"recipe.batch_tokens.value: must be positive, got {self.batch_tokens.value:g}")
+        if not (0 <= self.beta1 < 1 and 0 < self.beta2.value < 1):
+            raise UserError("recipe: beta1 must lie in [0, 1) and beta2 in (0, 1)")
+        if self.grad_clip < 0 or self.eps <= 0 or self.init_std <= 0:
+            raise UserError("recipe: grad_clip must not be negative; eps and init_std must be positive")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a recipe says for one (N, D)."""
+
+    lr: float
+    batch_windows: int
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    warmup_tokens: float
+    grad_clip: float
+    init_std: float
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """``value`` rounded to significant digits.
+
+    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
+    """
+    return float(f"{value:.{digits - 1}e}")
+
+
+def apply_recipe(recipe: RecipeConfig, params: Params, tokens: float, seq_len: int) -> Hyperparameters:
+    """Every hyperparameter of a run of ``params`` on about ``tokens`` tokens in windows of ``seq_len``."""
+    n = float(params.count(recipe.count))
+    batch_tokens = min(recipe.batch_tokens(n, tokens), tokens / recipe.min_steps)
+    return Hyperparameters(
+        lr=significant(recipe.lr(n, tokens)),
+        batch_windows=max(1, round(batch_tokens / seq_len)),
+        beta1=recipe.beta1,
+        beta2=significant(min(recipe.beta2(n, tokens), 0.99999), 5),
+        eps=recipe.eps,
+        weight_decay=significant(recipe.weight_decay(n, tokens)),
+        warmup_tokens=min(recipe.warmup_share * tokens, recipe.warmup_tokens_per_param * n),
+        grad_clip=recipe.grad_clip,
+        init_std=recipe.init_std,
+    )

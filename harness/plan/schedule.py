@@ -1,0 +1,89 @@
+"""Learning-rate schedules as pure functions of the step. The last step of a schedule is the last step of its run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+
+@dataclass
+class ScheduleConfig:
+    """How the rate moves over a run.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        floor: the final rate as a share of the peak (Hoffmann et al. 2022, section 3.1: a tenth).
+        horizon: the schedule's length over the run's length. 1 is the rule; above 1 the run is cut before the
+            cooldown ends, which exists to show the distortion (Hoffmann et al. 2022, Fig. A1).
+        decay_share: share of the horizon that warm-up–stable–decay spends cooling down.
+    """
+
+    kind: str = "cosine"
+    floor: float = 0.1
+    horizon: float = 1.0
+    decay_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(f"schedule.kind: '{self.kind}' is none of {', '.join(KINDS)}")
+        if not 0 <= self.floor <= 1:
+            raise UserError(f"schedule.floor: must lie in [0, 1], got {self.floor:g}")
+        if self.horizon < 1:
+            raise UserError(f"schedule.horizon: must be at least 1 (whole run), got {self.horizon:g}")
+        if not 0 < self.decay_share <= 1:
+            raise UserError(f"schedule.decay_share: must lie in (0, 1], got {self.decay_share:g}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule with its numbers: ``steps`` is the schedule's own length, not below the run's."""
+
+    kind: str
+    warmup_steps: int
+    steps: int
+    floor: float
+    decay_share: float
+
+    def factor(self, step: int) -> float:
+        """Share of the peak rate at ``step`` (1-based: step 1 is the first update, ``steps`` the last).
+
+        Warm-up rises linearly and reaches the peak at ``warmup_steps``; what follows ends on ``floor`` at ``steps``.
+        """
+        if step <= self.warmup_steps:
+            return step / self.warmup_steps
+        span = self.steps - self.warmup_steps
+        return KINDS[self.kind](self, (step - self.warmup_steps) / span)
+
+
+def _cosine(schedule: Schedule, progress: float) -> float:
+    return schedule.floor + (1 - schedule.floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _linear(schedule: Schedule, progress: float) -> float:
+    return schedule.floor + (1 - schedule.floor) * (1 - progress)
+
+
+def _wsd(schedule: Schedule, progress: float) -> float:
+    span = schedule.steps - schedule.warmup_steps
+    cooling = min(1.0, schedule.decay_share * schedule.steps / span)
+    return 1.0 if progress <= 1 - cooling else _linear(schedule, (progress - (1 - cooling)) / cooling)
+
+
+def _constant(schedule: Schedule, progress: float) -> float:
+    return 1.0
+
+
+KINDS: dict[str, Callable[[Schedule, float], float]] = {
+    "cosine": _cosine,
+    "linear": _linear,
+    "wsd": _wsd,
+    "constant": _constant,
+}
+
+
+def resolve(config: ScheduleConfig, steps: int, warmup_tokens: float, batch_tokens: int) -> Schedule:
+    """The schedule of a run of ``steps`` steps; warm-up is rounded to whole steps and leaves one to cool down."""
+    length = round(steps * config.horizon)
+    warmup = min(round(warmup_tokens / batch_tokens), length - 1)
+    return Schedule(config.kind, warmup, length, config.floor, config.decay_share)

@@ -1,0 +1,78 @@
+"""A run is its specification: all that can change its result, and nothing else."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.plan.schedule import Schedule
+from harness.plan.shape import Shape
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW (Loshchilov & Hutter 2019). ``lr`` is the peak rate; decay applies to matrices only."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    grad_clip: float
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that can change a run's result. Device, folder, tracker, micro-batch and processes are not in it.
+
+    Attributes:
+        batch_windows: windows of ``seq_len`` tokens per optimizer step, over all processes and micro-batches.
+        steps: the horizon.
+        data: fingerprint of the tokenised corpus (both splits and the vocabulary).
+        eval_tokens: held-out tokens scored at the end.
+        precision: ``auto`` (chosen by device), ``fp32`` or ``bf16``.
+    """
+
+    shape: Shape
+    seq_len: int
+    batch_windows: int
+    steps: int
+    optimizer: Optimizer
+    schedule: Schedule
+    init_std: float
+    seed: int
+    data: str
+    eval_tokens: int
+    precision: str = "auto"
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens per optimizer step."""
+        return self.batch_windows * self.seq_len
+
+    @property
+    def tokens(self) -> int:
+        """D: training tokens, whole steps."""
+        return self.steps * self.batch_tokens
+
+    @property
+    def run_id(self) -> str:
+        """Twelve hexadecimal digits of the specification's hash."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; :meth:`from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "RunSpec":
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            **{
+                **data,
+                "shape": Shape(**data["shape"]),
+                "optimizer": Optimizer(**data["optimizer"]),
+                "schedule": Schedule(**data["schedule"]),
+            }
+        )

@@ -1,0 +1,77 @@
+"""A sweep is a folder: where each of its files is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """``cells/<run_id>/``: everything one run leaves behind."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """The record; it exists once the run has ended."""
+        return self.path / "record.json"
+
+    @property
+    def curve(self) -> Path:
+        """The training curve, one row a logging interval."""
+        return self.path / "curve.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of checkpoints; removed once the record is written."""
+        return self.path / "checkpoint"
+
+    @property
+    def log(self) -> Path:
+        """What the run printed, and why it failed."""
+        return self.path / "log.txt"
+
+    @property
+    def model(self) -> Path:
+        """The exported model, where asked for."""
+        return self.path / "model"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """``runs/<name>/``: copy it and you have copied the experiment."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The composed configuration the plan was made from."""
+        return self.path / "config.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """The frozen plan."""
+        return self.path / "plan.json"
+
+    @property
+    def table(self) -> Path:
+        """The table of runs: what the fit reads."""
+        return self.path / "runs.csv"
+
+    @property
+    def fit(self) -> Path:
+        """The fit."""
+        return self.path / "fit.json"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures."""
+        return self.path / "figures"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    def cell(self, run_id: str) -> CellFolder:
+        """The folder of one run."""
+        return CellFolder(self.path / "cells" / run_id)

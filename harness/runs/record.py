@@ -1,0 +1,77 @@
+"""The record of one run: written atomically when the run ends, and the truth from then on."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.plan.spec import RunSpec
+from harness.runs.files import write_json
+
+FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run did.
+
+    Attributes:
+        status: ``finished``, ``diverged`` or ``failed``; ``reason`` says why it is not ``finished``.
+        spec: the run's specification; its hash is ``run_id``.
+        budget: the column it was planned for, in FLOPs as ``budget_count`` counts.
+        params: parameters by group and under every counting convention.
+        flops: training FLOPs as the budget counts them; ``flops_by_count`` under every convention.
+        loss: held-out loss, nats per token; ``loss_se`` its standard error over held-out documents.
+        train_loss: mean training loss of the last logging interval, nats per token.
+        seconds: training time, summed over resumes.
+        mfu: achieved FLOP/s over the device's peak; null where the peak is unknown.
+    """
+
+    run_id: str
+    status: str
+    spec: dict[str, Any]
+    budget: float
+    budget_count: str
+    params: dict[str, int]
+    params_total: int
+    params_non_embedding: int
+    tokens: int
+    unique_tokens: int
+    epochs: float
+    flops: float
+    flops_6nd: float
+    flops_by_count: dict[str, float]
+    loss: float | None
+    loss_se: float | None
+    bits_per_byte: float | None
+    train_loss: float | None
+    final_lr: float
+    steps: int
+    seconds: float
+    tokens_per_second: float
+    mfu: float | None
+    device: str
+    precision: str
+    versions: dict[str, str]
+    data: dict[str, str]
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def write(self, path: Path) -> None:
+        """Write atomically."""
+        write_json(path, self.to_json())
+
+
+def read_record(path: Path, run_id: str) -> Record | None:
+    """The valid record at ``path``, or None: absent, not JSON, of another run, or of another specification."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        record = Record(**data)
+        valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return record if valid else None

@@ -1,0 +1,21 @@
+"""Numbers and times as people read them in a terminal."""
+
+
+def count(value: float) -> str:
+    """``1234567`` → ``1.23M``: three digits and a unit."""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size * 0.9995:
+            scaled = value / size
+            return f"{scaled:.{0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2}f}{unit}"
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """``3725`` → ``1 h 02 min``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,61 @@
+"""How runs are executed. Nothing here changes a run's result beyond float error, so nothing enters its identity."""
+
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass
+class TrainConfig:
+    """Execution of one run.
+
+    Attributes:
+        device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+        micro_batch: windows a device takes at once; 0 is the whole batch.
+        compile: ``auto`` (on CUDA), ``on`` or ``off``.
+        threads: CPU threads a run; 0 leaves torch's own choice.
+        log_points: rows in a run's curve, about.
+        checkpoint_seconds: time between checkpoints.
+        export: leave the trained model and tokenizer in ``cells/<run_id>/model/``.
+    """
+
+    device: str = "auto"
+    micro_batch: int = 0
+    compile: str = "auto"
+    threads: int = 1
+    log_points: int = 250
+    checkpoint_seconds: float = 60.0
+    export: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UserError(f"train.device: '{self.device}' is none of auto, cpu, cuda")
+        if self.compile not in ("auto", "on", "off"):
+            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, off")
+        if self.micro_batch < 0 or self.threads < 0:
+            raise UserError("train: micro_batch and threads must not be negative")
+        if self.log_points < 1:
+            raise UserError(f"train.log_points: must be at least 1, got {self.log_points}")
+        if self.checkpoint_seconds <= 0:
+            raise UserError(f"train.checkpoint_seconds: must be positive, got {self.checkpoint_seconds:g}")
+
+
+@dataclass
+class TrackerConfig:
+    """Where curves are mirrored. The record and the curve file stay the truth.
+
+    Attributes:
+        name: ``wandb``, any other tracker Accelerate knows by name, or ``none``.
+        mode: wandb's mode; ``auto`` is online where there is a key and offline where there is none.
+    """
+
+    name: str = "wandb"
+    project: str = "isoflop"
+    entity: str | None = None
+    mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "online", "offline", "disabled"):
+            raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")

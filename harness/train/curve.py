@@ -1,0 +1,38 @@
+"""The training curve: a CSV that grows while a run trains and is cut back to its checkpoint on resume."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.runs.files import write_atomic
+
+COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
+
+
+class Curve:
+    """Appends rows of :data:`COLUMNS`; ``train_loss`` is the mean since the row before, nats per token."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
+        kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
+        write_atomic(path, "".join(",".join(row) + "\n" for row in [COLUMNS, *kept]))
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, *values: float) -> None:
+        """Add one row; it is on its way to the disk when this returns."""
+        self._file.write(",".join(repr(value) for value in values) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _complete_rows(path: Path) -> Iterator[list[str]]:
+    """Rows of ``path`` but the header; a last line cut by a kill is dropped."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for row in csv.reader(line for line in lines[1:] if line.endswith("\n")):
+        if len(row) == len(COLUMNS):
+            yield row
