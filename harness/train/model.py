@@ -30,8 +30,8 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
     """A freshly initialised causal language model on the CPU, in float32, in training mode.
 
     The weights depend on ``shape``, ``init_std`` and ``seed`` only: they are drawn on the CPU, whatever
-    device the caller works on, and the caller's random state is left as it was. SDPA attention, no dropout, no
-    cache.
+    device the caller works on, and the caller's random state is left as it was. SDPA attention, no dropout,
+    no cache.
 
     Args:
         init_std: standard deviation of the initial matrices, where the family does not scale it (GPT-2
