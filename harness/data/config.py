@@ -1,0 +1,146 @@
+"""The settings of a corpus and of its tokenizer: the schema of ``configs/data`` and ``configs/tokenizer``."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+
+CORPUS_KINDS = ("python_stdlib", "python_installed", "text", "hf", "declared")
+TOKENIZER_KINDS = ("bytes", "bpe", "pretrained")
+SMALLEST_BPE = 257  # 256 bytes and the separator
+
+
+@dataclass
+class DataConfig:
+    """What text to train on, and how it is split.
+
+    Attributes:
+        name: what the corpus is called in records and in the cache; letters, digits, ``.``, ``_`` and ``-``.
+        kind: ``python_stdlib`` (the running interpreter's library), ``python_installed`` (that and
+            site-packages), ``text`` (files and folders), ``hf`` (``datasets.load_dataset``) or ``declared``
+            (sizes only: enough for a plan, nothing to train on).
+        path: text: a file, a folder or a list of them. hf: the first argument of ``load_dataset``.
+        patterns: text: keep only files whose path below its folder, or name, matches one of these (``*.md``).
+        document_bytes: text: longest document in bytes; longer files are cut at blank lines. 0 chooses 1/200
+            of the text (1 KiB to 4 MiB), so that one file gives training and held-out documents too.
+        separator: text: cut files into documents at this string instead.
+        include_tests: python_*: also the folders named test or tests.
+        subset, split, revision, data_files, streaming: hf: as in ``load_dataset`` (its ``name`` is ``subset``
+            here).
+        text_field: hf and .jsonl: the column or key that holds the text.
+        unique_tokens, vocab_size: declared: training tokens and vocabulary of the corpus that is elsewhere.
+        fingerprint: declared: that corpus's fingerprint, so that the plan's run ids are the real ones.
+        heldout_fraction: share of documents held out for evaluation, chosen by a hash of their content.
+        deduplicate: drop documents whose content was there before.
+        max_documents, max_bytes: stop after this many documents or bytes of text; 0 is no limit.
+        max_epochs: how often a run may see the corpus before the plan refuses it.
+        eval_tokens: held-out tokens each evaluation scores; all there are, where there are fewer.
+    """
+
+    name: str = "python_stdlib"
+    kind: str = "python_stdlib"
+    path: Any = None
+    patterns: list[str] = field(default_factory=list)
+    document_bytes: int = 0
+    separator: str | None = None
+    include_tests: bool = False
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    data_files: Any = None
+    streaming: bool = False
+    text_field: str = "text"
+    unique_tokens: float = 0  # a float, as people write 1e10; whole after validation, as are the limits below
+    vocab_size: int = 0
+    fingerprint: str | None = None
+    heldout_fraction: float = 0.1
+    deduplicate: bool = True
+    max_documents: float = 0
+    max_bytes: float = 0
+    max_epochs: float = 1.0
+    eval_tokens: int = 131072
+
+    def __post_init__(self) -> None:
+        if self.kind not in CORPUS_KINDS:
+            raise UserError(f"data.kind: '{self.kind}' is none of {', '.join(CORPUS_KINDS)}")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise UserError(f"data.name: '{self.name}' must be letters, digits, '.', '_' and '-' only")
+        if not 0 < self.heldout_fraction <= 0.5:
+            raise UserError(
+                f"data.heldout_fraction: must be above 0 and at most 0.5, got {self.heldout_fraction}"
+            )
+        if not self.max_epochs > 0:
+            raise UserError(f"data.max_epochs: must be positive, got {self.max_epochs}")
+        if self.eval_tokens < 1:
+            raise UserError(f"data.eval_tokens: must be positive, got {self.eval_tokens}")
+        for name in ("document_bytes", "max_documents", "max_bytes", "unique_tokens", "vocab_size"):
+            if getattr(self, name) < 0:
+                raise UserError(f"data.{name}: must not be negative, got {getattr(self, name)}")
+            setattr(self, name, int(getattr(self, name)))
+        if self.separator == "":
+            raise UserError("data.separator: must not be empty; leave it null to cut at blank lines")
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        if self.kind == "text" and not self.path:
+            raise UserError(
+                "data.path: missing; name a file or folder of text, e.g. 'data=text path=my_texts/'"
+            )
+        if self.kind == "hf" and not self.path:
+            raise UserError(
+                "data.path: missing; name a dataset, e.g. 'data=hf path=roneneldan/TinyStories' "
+                "or 'data=hf path=json data.data_files=my.jsonl'"
+            )
+        if self.kind == "declared" and (self.unique_tokens < 1 or self.vocab_size < 2):
+            raise UserError(
+                "data.unique_tokens and data.vocab_size: a declared corpus needs both, "
+                "e.g. 'data=declared data.unique_tokens=1e9 data.vocab_size=32000'"
+            )
+
+
+@dataclass
+class TokenizerConfig:
+    """How text becomes tokens.
+
+    Attributes:
+        kind: ``bytes`` (a token is a byte), ``bpe`` (trained here, on training documents only) or
+            ``pretrained``.
+        vocab_size: bpe: entries wanted, the 256 bytes and the separator among them; a small text gives fewer.
+        sample_bytes: bpe: train on about this much text, drawn from all of the training documents.
+        path: pretrained: a folder, a tokenizer.json, or a hub name.
+        revision: pretrained: the hub revision.
+        separator: pretrained: the token between documents; null takes the tokenizer's end-of-sequence token.
+    """
+
+    kind: str = "bytes"
+    vocab_size: int = 4096
+    sample_bytes: int = 64_000_000
+    path: str | None = None
+    revision: str | None = None
+    separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in TOKENIZER_KINDS:
+            raise UserError(f"tokenizer.kind: '{self.kind}' is none of {', '.join(TOKENIZER_KINDS)}")
+        if self.kind == "bpe" and self.vocab_size < SMALLEST_BPE:
+            raise UserError(f"tokenizer.vocab_size: must be at least {SMALLEST_BPE}, got {self.vocab_size}")
+        if self.kind == "bpe" and self.sample_bytes < 1:
+            raise UserError(f"tokenizer.sample_bytes: must be positive, got {self.sample_bytes}")
+        if self.kind == "pretrained" and not self.path:
+            raise UserError(
+                "tokenizer.path: missing; name a folder, a tokenizer.json or a hub name, "
+                "e.g. 'tokenizer=pretrained tokenizer.path=gpt2'"
+            )
+
+    @property
+    def label(self) -> str:
+        """What records and the cache call it: ``bytes``, ``bpe4096``, ``gpt2``."""
+        if self.kind == "bytes":
+            return "bytes"
+        if self.kind == "bpe":
+            return f"bpe{self.vocab_size}"
+        path = Path(str(self.path))
+        last = path.parent.name if path.name == "tokenizer.json" else path.name
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "pretrained"
