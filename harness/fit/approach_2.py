@@ -1,0 +1,236 @@
+"""Approach 2: IsoFLOP profiles and the power laws through their minima."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.fit import bootstrap
+from harness.fit.budgets import group_budgets
+from harness.fit.frontier import fit_frontier, frontier_fields, frontier_flags
+from harness.fit.options import FitOptions
+from harness.fit.predict import WIDE, percentiles
+from harness.fit.profiles import Axis, fit_polynomials, leverage, minima, value
+from harness.fit.results import Approach2, BudgetOptimum, Profile
+from harness.fit.status import Flag, is_void, judge
+from harness.fit.table import Array, Points
+
+STREAM = 2
+# Runs of one budget whose compute differs by more than this (in ln C) get a regressor for it.
+SPREAD = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """One budget's result beside what the power laws need: ln C, the point (3,) and draws (draws, 3).
+
+    The three columns are ln N*, ln D*, L*.
+    """
+
+    result: BudgetOptimum
+    log_c: float
+    point: Array
+    draws: Array
+
+
+def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
+    """Per budget a polynomial of loss in ln N, and another in ln D; power laws through the minima.
+
+    Hoffmann et al. 2022, section 3.2. D* has its own profile, since measured compute is not 6ND. The parabola
+    is biased where profiles are wide, asymmetric or off centre (Czech et al. 2026, arXiv 2603.22339): degree
+    3 or approach 3 is the check. Budgets without a trustworthy minimum take no part in the power laws.
+
+    Status: ``too_few_budgets`` (fewer than two minima), ``two_budgets``, ``budgets_dropped``, ``unstable``,
+    ``approximate_budgets``; each budget has its own.
+    """
+    kind = _kind(options)
+    budgets = group_budgets(points)
+    optima = []
+    for index, (label, group) in enumerate(zip(budgets.labels, budgets.groups, strict=True)):
+        rng = bootstrap.generator(options.seed, STREAM * 1000 + index)
+        optima.append(fit_profile(points.select(group), label, options, kind, rng))
+    common: dict[str, Any] = {
+        "level": options.level,
+        "bootstrap": kind if options.draws else "none",
+        "n_points": len(points) - len(budgets.ungrouped),
+        "smallest_flops": float(points.flops.min()),
+        "largest_flops": float(points.flops.max()),
+        "extrapolation_limit": options.extrapolation_limit,
+        "budgets": tuple(optimum.result for optimum in optima),
+        "degree": options.degree,
+        "robust": options.robust,
+        "ungrouped": tuple(points.run_id[i] for i in budgets.ungrouped),
+    }
+    good = [optimum for optimum in optima if optimum.result.params_opt is not None]
+    flags = _flags(optima, good, len(budgets.ungrouped), budgets.approximate)
+    if is_void(flags):
+        return Approach2(**common, **judge(flags))
+    log_c = np.array([optimum.log_c for optimum in good])
+    row = fit_frontier(log_c, *np.stack([optimum.point for optimum in good], axis=1)[:, None, :])[0]
+    draws = None
+    if options.draws:
+        draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
+    return Approach2(
+        **common,
+        **frontier_fields(row, draws, options.level),
+        **judge(flags + frontier_flags(row, draws)),
+    )
+
+
+def fit_profile(
+    points: Points, label: float, options: FitOptions, kind: str, rng: np.random.Generator
+) -> Optimum:
+    """The minimum of one budget's profile and its bootstrap.
+
+    Args:
+        points: the runs of this budget. label: its name in FLOPs. kind: ``pairs`` or ``wild``.
+    """
+    log_flops = np.log(points.flops)
+    log_c, spread = float(log_flops.mean()), float(np.ptp(log_flops))
+    basics: dict[str, Any] = {
+        "budget": label,
+        "n_points": len(points),
+        "flops_spread": float(np.expm1(spread)),
+        "run_ids": points.run_id,
+    }
+    sizes = len(np.unique(points.params))
+    needed = options.degree + 2
+    if sizes < needed or len(np.unique(points.tokens)) < needed:
+        short = Flag(
+            "too_few_points", f"{sizes} sizes; a polynomial of degree {options.degree} needs {needed}"
+        )
+        return Optimum(BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3)))
+    nuisance = log_flops - log_c if spread > SPREAD and len(points) >= options.degree + 3 else None
+    resampling = _resampling(kind, rng, len(points), options.draws)
+    point, draws = np.full(3, np.nan), np.full((options.draws, 3), np.nan)
+    outside = np.zeros(options.draws, dtype=bool)
+    profiles: list[Profile] = []
+    for column, x in enumerate((points.params, points.tokens)):
+        axis = Axis.of(np.log(x), nuisance)
+        design = axis.design(options.degree)
+        fitted = fit_polynomials(design, points.loss[None], np.ones((1, len(points))), options.robust)
+        vertex = minima(fitted, options.degree)
+        profiles.append(_profile(fitted[0], axis, options.degree))
+        if problem := _problem(fitted[0], float(vertex[0]), options.degree, ("N", "D")[column]):
+            result = BudgetOptimum(**basics, **_named(profiles), **judge([problem]))
+            return Optimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
+        redrawn = _redraw(design, fitted[0], points.loss, resampling, kind, options)
+        vertices = minima(redrawn, options.degree)
+        point[column] = axis.centre + axis.half * vertex[0]
+        draws[:, column] = axis.centre + axis.half * vertices
+        outside |= ~(np.abs(vertices) <= 1)
+        if column == 0:
+            point[2] = value(fitted, vertex, options.degree)[0]
+            draws[:, 2] = value(redrawn, vertices, options.degree)
+    # One degree of freedom makes all residuals the same but for their signs: no ground for an interval.
+    judged = draws if len(points) > needed else draws[:0]
+    with np.errstate(over="ignore"):
+        intervals = [percentiles(x, options.level) for x in (*np.exp(judged[:, :2]).T, judged[:, 2])]
+    result = BudgetOptimum(
+        **basics,
+        **_named(profiles),
+        params_opt=float(np.exp(point[0])),
+        tokens_opt=float(np.exp(point[1])),
+        loss_opt=float(point[2]),
+        params_interval=intervals[0],
+        tokens_interval=intervals[1],
+        loss_interval=intervals[2],
+        **judge(_doubts(outside[: len(judged)], intervals[0])),
+    )
+    return Optimum(result, log_c, point, draws)
+
+
+def _kind(options: FitOptions) -> str:
+    """Least squares takes the wild bootstrap: with six or seven runs a budget, pairs often lose a flank."""
+    if options.bootstrap == "wild" and options.robust:
+        raise UserError(
+            "fit: the wild bootstrap is not valid for robust profiles; use bootstrap=pairs or auto"
+        )
+    if options.bootstrap == "auto":
+        return "pairs" if options.robust else "wild"
+    return options.bootstrap
+
+
+def _resampling(kind: str, rng: np.random.Generator, n: int, draws: int) -> Array:
+    return bootstrap.pair_counts(rng, n, draws) if kind == "pairs" else bootstrap.wild_signs(rng, n, draws)
+
+
+def _redraw(
+    design: Array, fitted: Array, loss: Array, resampling: Array, kind: str, options: FitOptions
+) -> Array:
+    """Coefficients of every draw, shape (draws, k)."""
+    if not len(resampling):
+        return np.empty((0, design.shape[1]))
+    if kind == "pairs":
+        return fit_polynomials(design, loss[None], resampling, options.robust)
+    line = design @ fitted
+    # HC3: residuals at points of high leverage are too small, and few runs make all of them so.
+    residual = (loss - line) / (1 - np.minimum(leverage(design), 0.95))
+    return fit_polynomials(design, line + resampling * residual, np.ones((1, len(loss))))
+
+
+def _problem(coefficients: Array, vertex: float, degree: int, letter: str) -> Flag | None:
+    if degree == 2 and coefficients[2] <= 0:
+        return Flag("negative_curvature", f"the profile in ln {letter} has no minimum: it opens downward")
+    if not np.isfinite(vertex):
+        return Flag(
+            "vertex_outside_range", f"the profile in ln {letter} has no minimum within the sampled range"
+        )
+    if abs(vertex) > 1:
+        side = "below the smallest" if vertex < 0 else "above the largest"
+        return Flag("vertex_outside_range", f"the minimum in ln {letter} lies {side} {letter} that was run")
+    return None
+
+
+def _doubts(outside: NDArray[np.bool_], interval: tuple[float, float] | None) -> list[Flag]:
+    flags = []
+    if not len(outside):
+        flags.append(Flag("no_interval", "no bootstrap draws, or one degree of freedom only"))
+    elif outside.mean() > 0.1:
+        flags.append(
+            Flag(
+                "unstable", f"{outside.mean():.0%} of the draws have their minimum outside the sampled range"
+            )
+        )
+    if interval is not None and interval[1] > WIDE * interval[0]:
+        flags.append(
+            Flag("wide_interval", f"N* is known to a factor of {interval[1] / interval[0]:.3g} only")
+        )
+    return flags
+
+
+def _flags(optima: list[Optimum], good: list[Optimum], ungrouped: int, approximate: bool) -> list[Flag]:
+    flags = []
+    if len(good) < 2:
+        flags.append(
+            Flag(
+                "too_few_budgets",
+                f"{len(good)} of {len(optima)} budgets have a minimum; a power law needs two",
+            )
+        )
+    elif len(good) == 2:
+        flags.append(Flag("two_budgets", "two budgets: the power law passes through both, nothing checks it"))
+    lost = [optimum.result for optimum in optima if optimum.result.params_opt is None]
+    if lost and len(good) >= 2:
+        listed = ", ".join(f"{result.budget:.3g} ({result.status})" for result in lost)
+        flags.append(Flag("budgets_dropped", f"no minimum at {listed}: not part of the power laws"))
+    if approximate:
+        flags.append(
+            Flag(
+                "approximate_budgets",
+                "the table names no budgets and its compute does not fall into groups: windows of 20% in C "
+                f"were used, {ungrouped} runs lie in none",
+            )
+        )
+    return flags
+
+
+def _profile(coefficients: Array, axis: Axis, degree: int) -> Profile:
+    powers = axis.half ** np.arange(degree + 1)
+    return Profile(centre=axis.centre, coefficients=tuple((coefficients[: degree + 1] / powers).tolist()))
+
+
+def _named(profiles: list[Profile]) -> dict[str, Any]:
+    return dict(zip(("params_profile", "tokens_profile"), profiles, strict=False))

@@ -1,0 +1,194 @@
+"""Approach 3: the parametric law and its bootstrap."""
+
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit import bootstrap, law
+from harness.fit.options import FitOptions
+from harness.fit.predict import percentiles
+from harness.fit.results import Approach3, CostLaw
+from harness.fit.status import Flag, judge
+from harness.fit.surface import cost_law, exponents
+from harness.fit.table import Array, Points
+
+NAMES = ("E", "A", "B", "alpha", "beta")
+MIN_RUNS = 6
+MIN_SIZES = 3
+STREAM = 3
+
+
+def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
+    """Fits L = E + A/N^alpha + B/D^beta and bootstraps it (Hoffmann et al. 2022, section 3.3).
+
+    Status: ``too_few_points`` (fewer than 6 runs, or 3 sizes, or 3 horizons), ``not_converged``, ``at_bound``
+    (a term has vanished), ``unstable`` (draws without an optimum), ``sensitive_to_outliers``.
+    """
+    common: dict[str, Any] = {
+        "level": options.level,
+        "n_points": len(points),
+        "smallest_flops": float(points.flops.min()),
+        "largest_flops": float(points.flops.max()),
+        "extrapolation_limit": options.extrapolation_limit,
+        "huber_delta": options.huber_delta,
+        "solver": options.solver,
+    }
+    if too_few := _too_few(points):
+        return Approach3(**common, **judge([too_few]))
+    cost = cost_law(points)
+    data = law.Data.of(points.params, points.tokens, points.loss)
+    fit = _solve(data, options)
+    kind = "pairs" if options.bootstrap == "auto" else options.bootstrap
+    draws = bootstrap_law(data, fit, options, kind) if options.draws else None
+    sensitivity = _sensitivity(points, options)
+    a, b = exponents(fit.natural, cost)
+    a_6nd, b_6nd = exponents(fit.natural, CostLaw())
+    flags = (
+        _flags(fit, data) + _draw_flags(draws, cost) + _outlier_flags(sensitivity, draws, cost, options.level)
+    )
+    return Approach3(
+        a=float(a),
+        b=float(b),
+        a_6nd=float(a_6nd),
+        b_6nd=float(b_6nd),
+        cost=cost,
+        bootstrap=kind if options.draws else "none",
+        draws=draws,
+        objective=fit.objective,
+        starts=fit.starts,
+        starts_agreeing=fit.agreeing,
+        sensitivity=sensitivity,
+        **_named(fit.natural),
+        **_spread(draws, cost, options.level),
+        **common,
+        **judge(flags),
+    )
+
+
+def bootstrap_law(data: law.Data, fit: law.LawFit, options: FitOptions, kind: str) -> Array:
+    """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
+
+    Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
+    of residuals that the loss has already clipped gives intervals that cover far too seldom.
+    """
+    n = len(data.x)
+    rng = bootstrap.generator(options.seed, STREAM)
+    refit = law.fit_varpro if options.solver == "varpro" else law.refit_lbfgs
+    draws = np.empty((options.draws, 5))
+    if kind == "pairs":
+        for i, counts in enumerate(bootstrap.pair_counts(rng, n, options.draws)):
+            held = counts > 0
+            draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
+        return draws
+    fitted = law.predict(fit.theta, data)
+    residual = data.log_loss - fitted
+    rms = float(np.sqrt(np.mean(residual**2)))
+    if options.solver == "lbfgs" and options.huber_delta < 3 * rms:
+        raise UserError(
+            f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
+            f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
+        )
+    residual = residual / (1 - np.minimum(_leverage(law.jacobian(fit.theta, data)), 0.95))
+    for i, signs in enumerate(bootstrap.wild_signs(rng, n, options.draws)):
+        turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
+        draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
+    return draws
+
+
+def _solve(data: law.Data, options: FitOptions) -> law.LawFit:
+    return (law.fit_varpro if options.solver == "varpro" else law.fit_lbfgs)(data, options.huber_delta)
+
+
+def _named(natural: Array) -> dict[str, Any]:
+    return dict(zip(NAMES, map(float, natural), strict=True))
+
+
+def _leverage(jacobian: Array) -> Array:
+    q, _ = np.linalg.qr(jacobian)
+    return np.sum(q**2, axis=1)
+
+
+def _too_few(points: Points) -> Flag | None:
+    counts = {
+        "runs": (len(points), MIN_RUNS),
+        "sizes": (len(np.unique(points.params)), MIN_SIZES),
+        "horizons": (len(np.unique(points.tokens)), MIN_SIZES),
+    }
+    short = [f"{have} {what} (needs {need})" for what, (have, need) in counts.items() if have < need]
+    return (
+        Flag("too_few_points", f"the law has five parameters; the table has {', '.join(short)}")
+        if short
+        else None
+    )
+
+
+def _flags(fit: law.LawFit, data: law.Data) -> list[Flag]:
+    E, _, _, alpha, beta = fit.natural
+    total = np.exp(law.predict(fit.theta, data))
+    size = np.exp(fit.theta[1] - alpha * data.x) / total
+    tokens = np.exp(fit.theta[2] - beta * data.y) / total
+    flags = []
+    if not fit.converged:
+        flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
+    if total.min() * 1e-3 > E:
+        flags.append(
+            Flag("at_bound", f"E has gone to 0 ({E:.2g}): these runs do not show an irreducible loss")
+        )
+    for name, share, power in (("A/N^alpha", size, alpha), ("B/D^beta", tokens, beta)):
+        if share.max() < 1e-3 or not 0.01 < power < 5:
+            flags.append(Flag("at_bound", f"the term {name} is at a bound (exponent {power:.3g})"))
+    return flags
+
+
+def _draw_flags(draws: Array | None, cost: CostLaw) -> list[Flag]:
+    if draws is None or not len(draws):
+        return [Flag("no_interval", "no bootstrap draws were asked for")]
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(draws).all(axis=1) & (draws > 0).all(axis=1)
+    lost = 1 - usable.mean()
+    if lost > 0.05:
+        return [Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum")]
+    return []
+
+
+def _outlier_flags(
+    sensitivity: tuple[tuple[float, float], ...], draws: Array | None, cost: CostLaw, level: float
+) -> list[Flag]:
+    if draws is None or not sensitivity:
+        return []
+    interval = percentiles(exponents(draws, cost)[0], level)
+    found = [a for _, a in sensitivity]
+    if interval is None or (interval[0] <= min(found) and max(found) <= interval[1]):
+        return []
+    return [
+        Flag(
+            "sensitive_to_outliers",
+            f"without the 1 to {len(found) - 1} highest losses a lies between {min(found):.3f} and "
+            f"{max(found):.3f}, beyond its interval: see exclude_highest",
+        )
+    ]
+
+
+def _sensitivity(points: Points, options: FitOptions) -> tuple[tuple[float, float], ...]:
+    """(k, a) with the k highest losses left out; () for tables too small to spare five runs."""
+    if len(points) < 4 * MIN_RUNS:
+        return ()
+    order = np.argsort(points.loss, kind="stable")
+    found = []
+    for k in range(6):
+        kept = points.select(order[: len(points) - k])
+        fit = _solve(law.Data.of(kept.params, kept.tokens, kept.loss), options)
+        found.append((float(k), float(exponents(fit.natural, cost_law(kept))[0])))
+    return tuple(found)
+
+
+def _spread(draws: Array | None, cost: CostLaw, level: float) -> dict[str, Any]:
+    """Standard errors and intervals of the five parameters and of a and b."""
+    if draws is None or not len(draws):
+        return {}
+    with np.errstate(all="ignore"):
+        columns = dict(zip((*NAMES, "a", "b"), (*draws.T, *exponents(draws, cost)), strict=True))
+    return {f"{name}_se": bootstrap.standard_error(column) for name, column in columns.items()} | {
+        f"{name}_interval": percentiles(column, level) for name, column in columns.items()
+    }

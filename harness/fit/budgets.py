@@ -1,0 +1,88 @@
+"""Which runs belong to which compute budget, without merging neighbours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.fit.table import Array, Points
+
+# Runs of one planned budget differ by whole steps, well under 2%; budgets of a grid differ by more.
+SAME_BUDGET = 0.02
+# Where the runs do not fall into such groups (points read off a figure), a budget is this wide in ln C.
+WINDOW = 0.2
+MIN_SIZES = 4
+MIN_WINDOW_SIZES = 6
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Groups of run indices by rising budget.
+
+    Attributes:
+        labels: the budget of each group in FLOPs: the planned one, or the geometric mean of its runs.
+        groups: indices of each group's runs.
+        ungrouped: runs that belong to no budget.
+        approximate: whether the groups are windows in C rather than planned budgets.
+    """
+
+    labels: tuple[float, ...]
+    groups: tuple[tuple[int, ...], ...]
+    ungrouped: tuple[int, ...] = ()
+    approximate: bool = False
+
+
+def group_budgets(points: Points) -> Budgets:
+    """Groups runs by the table's ``budget`` column, else by C: first by gaps, then by windows.
+
+    Gaps: runs whose sorted ln C are within 2% of the next are one budget; taken if that leaves most runs in
+    groups of four sizes or more. Windows: the fullest window of 20% in C becomes a budget, then the fullest
+    among the runs left, until none holds six sizes.
+    """
+    if points.budget is not None and np.isfinite(points.budget).all() and (points.budget > 0).all():
+        labels, member = np.unique(np.round(np.log(points.budget), 6), return_inverse=True)
+        groups = tuple(tuple(np.flatnonzero(member == i).tolist()) for i in range(len(labels)))
+        return Budgets(tuple(float(points.budget[g[0]]) for g in groups), groups)
+    log_c = np.log(points.flops)
+    by_gap = _by_gap(log_c)
+    full = [g for g in by_gap if _sizes(points, g) >= MIN_SIZES and np.ptp(log_c[list(g)]) <= WINDOW]
+    if sum(map(len, full)) >= 0.75 * len(points):
+        return Budgets(_means(log_c, by_gap), tuple(by_gap))
+    windows = _by_window(points, log_c)
+    held = {i for g in windows for i in g}
+    return Budgets(
+        _means(log_c, windows),
+        tuple(windows),
+        tuple(i for i in range(len(points)) if i not in held),
+        approximate=True,
+    )
+
+
+def _by_gap(log_c: Array) -> list[tuple[int, ...]]:
+    order = np.argsort(log_c, kind="stable")
+    cuts = np.flatnonzero(np.diff(log_c[order]) > SAME_BUDGET) + 1
+    return [tuple(sorted(part.tolist())) for part in np.split(order, cuts)]
+
+
+def _by_window(points: Points, log_c: Array) -> list[tuple[int, ...]]:
+    left = np.argsort(log_c, kind="stable")
+    windows: list[tuple[int, ...]] = []
+    while len(left):
+        values = log_c[left]
+        ends = np.searchsorted(values, values + WINDOW, side="right")
+        first = int(np.argmax(ends - np.arange(len(left))))
+        chosen = left[first : ends[first]]
+        if _sizes(points, tuple(chosen.tolist())) < MIN_WINDOW_SIZES:
+            break
+        windows.append(tuple(sorted(chosen.tolist())))
+        # What lies beside a window is its fringe, not a budget of its own.
+        middle = values[first] + WINDOW / 2
+        left = left[np.abs(values - middle) > WINDOW]
+    return sorted(windows, key=lambda g: float(log_c[list(g)].mean()))
+
+
+def _sizes(points: Points, group: tuple[int, ...]) -> int:
+    return len(np.unique(points.params[list(group)]))
+
+
+def _means(log_c: Array, groups: list[tuple[int, ...]]) -> tuple[float, ...]:
+    return tuple(float(np.exp(log_c[list(g)].mean())) for g in groups)

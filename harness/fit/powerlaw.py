@@ -1,0 +1,85 @@
+"""Straight lines through logs, and a loss that falls to a floor, for many bootstrap draws at once."""
+
+import numpy as np
+
+from harness.fit.results import LossLaw
+from harness.fit.table import Array
+
+EXPONENTS = np.geomspace(0.01, 2.0, 60)
+BUDGETS_FOR_FLOOR = 4
+
+
+def fit_power(log_c: Array, log_y: Array) -> tuple[Array, Array]:
+    """Least squares of ln y = intercept + slope ln C over the last axis.
+
+    Args:
+        log_c: (m,) or (draws, m). log_y: (..., m); entries that are not finite are left out.
+
+    Returns: (intercept, slope), each (...); NaN where fewer than two different C are left.
+    """
+    log_c, log_y = np.broadcast_arrays(log_c, log_y)
+    seen = np.isfinite(log_y) & np.isfinite(log_c)
+    n = seen.sum(axis=-1)
+    with np.errstate(all="ignore"):
+        mean_c = np.where(seen, log_c, 0).sum(axis=-1) / n
+        mean_y = np.where(seen, log_y, 0).sum(axis=-1) / n
+        off_c = np.where(seen, log_c - mean_c[..., None], 0)
+        off_y = np.where(seen, log_y - mean_y[..., None], 0)
+        square = (off_c**2).sum(axis=-1)
+        slope = np.where(square > 1e-12, (off_c * off_y).sum(axis=-1) / square, np.nan)
+        return mean_y - slope * mean_c, slope
+
+
+def fit_loss_law(log_c: Array, loss: Array) -> Array:
+    """L*(C) = floor + scale C^-exponent for each draw, as rows (floor, ln scale, exponent), shape (draws, 3).
+
+    For a given exponent the law is linear, so the exponent is searched on a grid that is then refined; the
+    floor is held at zero or above. With fewer than four budgets no floor can be told from noise: it is zero.
+
+    Args:
+        log_c: (m,). loss: (draws, m); NaN entries are left out.
+    """
+    intercept, slope = fit_power(log_c, np.log(loss))
+    plain = np.stack((np.zeros_like(slope), intercept, -slope), axis=-1)
+    if len(np.unique(log_c)) < BUDGETS_FOR_FLOOR:
+        return plain
+    x = log_c - log_c.mean()
+    grid = np.broadcast_to(EXPONENTS, (len(loss), len(EXPONENTS)))
+    ratio = EXPONENTS[1] / EXPONENTS[0]
+    for _ in range(9):
+        error = np.stack([_linear(x, loss, grid[:, j])[2] for j in range(grid.shape[1])], axis=1)
+        best = np.take_along_axis(
+            grid, np.nanargmin(np.where(np.isnan(error), np.inf, error), axis=1)[:, None], 1
+        )
+        grid = best * ratio ** np.linspace(-1, 1, 9)[None, :]
+        ratio **= 0.3
+    floor, scale, _ = _linear(x, loss, best[:, 0])
+    with np.errstate(all="ignore"):
+        law = np.stack((floor, np.log(scale) + best[:, 0] * log_c.mean(), best[:, 0]), axis=-1)
+    return np.where(np.isfinite(law).all(axis=1)[:, None], law, plain)
+
+
+def loss_law(row: Array) -> LossLaw | None:
+    """A row of ``fit_loss_law`` as a result; None where it is not finite."""
+    if not np.isfinite(row).all():
+        return None
+    return LossLaw(floor=float(row[0]), scale=float(np.exp(row[1])), exponent=float(row[2]))
+
+
+def _linear(x: Array, loss: Array, exponent: Array) -> tuple[Array, Array, Array]:
+    """(floor, scale, squared error) of loss = floor + scale exp(-exponent x), floor >= 0, for each draw."""
+    basis = np.exp(-exponent[:, None] * x)
+    seen = np.isfinite(loss)
+    basis, target = np.where(seen, basis, 0), np.where(seen, loss, 0)
+    n = seen.sum(axis=1)
+    with np.errstate(all="ignore"):
+        mean_b, mean_l = basis.sum(axis=1) / n, target.sum(axis=1) / n
+        off = np.where(seen, basis - mean_b[:, None], 0)
+        scale = (off * target).sum(axis=1) / (off**2).sum(axis=1)
+        floor = mean_l - scale * mean_b
+        through_zero = (basis * target).sum(axis=1) / (basis**2).sum(axis=1)
+    held = (floor < 0) | (scale <= 0)
+    scale = np.where(held, through_zero, scale)
+    floor = np.where(held, 0.0, floor)
+    error = np.where(seen, target - floor[:, None] - scale[:, None] * basis, 0)
+    return floor, scale, (error**2).sum(axis=1)
