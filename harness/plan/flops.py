@@ -9,6 +9,7 @@ from harness.plan.shape import Shape
 FLOP_COUNTS: dict[str, str] = {
     "appendix_f": "every matrix product and the softmax, attention in full; backward is twice forward",
     "appendix_f_causal": "the same with half the attention: a token attends only to those before it",
+    "matrix_products": "attention in full, but no look-up or softmax: what a profiler sees; for MFU",
     "6nd": "six times all parameters per token (Hoffmann et al. 2022, section 3)",
     "6nd_non_embedding": "six times the parameters without embeddings and head (Kaplan et al. 2020)",
     "6nd_matrices_and_head": "six times the block matrices and the head (Porian et al. 2024)",
@@ -98,7 +99,7 @@ def forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
 def flops_per_token(shape: Shape, seq_len: int, count: str = "appendix_f") -> float:
     """Training FLOPs per token under the convention ``count`` (a key of :data:`FLOP_COUNTS`).
 
-    The Appendix F counts depend on ``seq_len`` through attention; the 6ND rules do not.
+    The counts by part depend on ``seq_len`` through attention; the 6ND rules do not.
 
     Raises:
         UserError: an unknown ``count``.
@@ -114,7 +115,8 @@ def flops_per_token(shape: Shape, seq_len: int, count: str = "appendix_f") -> fl
     forward = forward_flops(shape, seq_len)
     if count == "appendix_f_causal":
         forward = forward.causal()
-    return (1 + BACKWARD_OVER_FORWARD) * forward.total / seq_len
+    counted = forward.matrix_products if count == "matrix_products" else forward.total
+    return (1 + BACKWARD_OVER_FORWARD) * counted / seq_len
 
 
 def all_flops_per_token(shape: Shape, seq_len: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import logging
 from typing import Any
 
 import torch
@@ -83,8 +82,6 @@ def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
 
 
 def _instantiate(config: PretrainedConfig, attention: str) -> PreTrainedModel:
-    # A model without a tokenizer's tokens has nothing to say about generating; transformers would warn of it.
-    logging.getLogger("transformers.generation.configuration_utils").setLevel(logging.ERROR)
     try:
         return AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     except KeyError as e:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shape_strategy import FAMILY_NAMES, shapes
 
 from harness.errors import UserError
 from harness.plan.flops import FLOP_COUNTS, all_flops_per_token, flops_per_token, forward_flops
 from harness.plan.params import count_params
 from harness.plan.shape import Shape
 from harness.train.measure import count_products, forward_flops_of
+from tests.plan.shape_strategy import FAMILY_NAMES, shapes
 
 QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BASE = Shape("llama", 256, 32, 2, 4, 8, 96, 2, True, 64)
@@ -75,6 +75,8 @@ def test_counts_stand_in_the_right_order(family: str, data: st.DataObject) -> No
     # A weight costs two FLOPs a token: 6 N over the matrices is the count without attention and look-up.
     weighted = forward.qkv + forward.output + forward.ffw + forward.logits
     assert 3 * weighted / shape.context == pytest.approx(counts["6nd_matrices_and_head"])
+    attention = forward.scores + forward.reduction
+    assert counts["matrix_products"] == pytest.approx(3 * (weighted + attention) / shape.context)
     assert counts["6nd"] == 6 * params.total
 
 
@@ -104,9 +106,9 @@ def test_ratio_to_6nd_of_table_a4(
     """The six printed ratios, to their two decimals.
 
     The ratios follow from the blocks alone: with the one-hot look-up and the logits, which the appendix
-    lists, they would be 1.58 to 1.03 instead. N is the paper's: its blocks have a fifth attention matrix (projecting
-    relative positions, Dai et al. 2019), whose FLOPs the appendix leaves out. Printed with two decimals, so
-    .005 is all the tolerance there is to give, and N is that exact formula, checked against the printed one.
+    lists, they would be 1.58 to 1.03 instead. N is the paper's: its blocks have a fifth attention matrix
+    (projecting relative positions, Dai et al. 2019; see the test of Table A9), whose FLOPs it leaves
+    out. The table prints two decimals, so .005 is all the tolerance there is to give.
     """
     s, V = 2048, 32000
     shape = Shape("gpt2", V, width, layers, heads, key, 4 * width, heads, True, s)

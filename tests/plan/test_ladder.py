@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from shape_strategy import FAMILY_NAMES
 
 from harness.errors import UserError
 from harness.plan.family import ModelConfig
@@ -24,6 +23,7 @@ from harness.plan.ladder import (
     spread,
 )
 from harness.plan.params import count_params
+from tests.plan.shape_strategy import FAMILY_NAMES
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "ladder"
 
@@ -178,6 +178,16 @@ def test_mistakes_are_one_clear_line() -> None:
         log_spaced(1e6, 0.5, 3)
     with pytest.raises(UserError, match="family"):
         build_ladder(load("tiny"), ModelConfig(family="bert"), 256, 128)
+
+
+def test_model_options_pass_through_hydra_into_the_shape() -> None:
+    merged = OmegaConf.merge(
+        OmegaConf.structured(ModelConfig), {"family": "MistralConfig", "options": {"sliding_window": 16}}
+    )
+    model = OmegaConf.to_object(merged)
+    assert isinstance(model, ModelConfig)
+    built = build_ladder(LadderConfig(bands=[BandConfig(32, 32, 32, 32)]), model, 256, 128)
+    assert built.shapes[0].options == '{"sliding_window":16}'
 
 
 def test_hydra_refuses_a_misspelt_key() -> None:

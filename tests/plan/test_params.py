@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shape_strategy import FAMILY_NAMES, shapes
 from torch import nn
 
 from harness.errors import UserError
@@ -16,6 +15,7 @@ from harness.plan.params import PARAM_COUNTS, count_params
 from harness.plan.shape import Shape, canonical_options
 from harness.train.measure import params_of
 from harness.train.model import meta_model
+from tests.plan.shape_strategy import FAMILY_NAMES, shapes
 
 QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BASE = Shape("llama", 256, 32, 2, 4, 8, 96, 4, True, 64)
