@@ -72,10 +72,16 @@ def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
     known = _argument_names(cls)
     for name in set(options) - known:
         raise UserError(f"model.options: {cls.__name__} has no argument {name!r}")
-    arguments = _arguments(shape, cls.__name__, known) | _init_argument(init_std, known) | options
-    arguments |= {name: 0.0 for name in known if _is_dropout(name) and name not in options}
+    arguments = _arguments(shape, cls.__name__, known) | _init_argument(init_std, known)
+    aliases = {getattr(cls, "attribute_map", {}).get(name, name) for name in arguments}
+    for name in set(options) & (set(arguments) | aliases):
+        raise UserError(
+            f"model.options: {name!r} is set by the ladder, the model or the recipe; set it there"
+        )
+    arguments |= _NO_TOKENS | {"use_cache": False}
+    arguments |= {name: 0.0 for name in known if _is_dropout(name)}
     try:
-        config = cls(**arguments, **_NO_TOKENS, use_cache=False)
+        config = cls(**(arguments | options))
     except (TypeError, ValueError) as e:
         raise UserError(f"model.family: {cls.__name__} refuses the shape {shape.label}: {_gist(e)}") from e
     return config

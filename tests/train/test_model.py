@@ -120,6 +120,8 @@ def test_dropout_is_off_in_classes_by_name() -> None:
         ("T5Config", {}, "T5Config"),
         ("llama", {"sliding": 3}, "no argument 'sliding'"),
         ("llama", {"hidden_act": "swush"}, "LlamaConfig"),
+        ("llama", {"hidden_size": 64}, "set it there"),
+        ("gpt2", {"n_embd": 64}, "set it there"),
     ],
 )
 def test_mistakes_are_one_clear_line(family: str, options: dict[str, object], message: str) -> None:
