@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from harness.errors import UserError
+from harness.fit.agreement import compare_approaches
+from harness.fit.approach_1 import fit_approach_1
+from harness.fit.approach_2 import fit_approach_2
+from harness.fit.approach_3 import fit_approach_3
 from harness.fit.curves import Curve
 from harness.fit.options import FitOptions
 from harness.fit.results import Fit
-from harness.fit.table import Points
+from harness.fit.table import Points, clean
+
+# Without a target of the user's, approaches and forms are compared one decade beyond the runs.
+TARGET = 10.0
 
 
 def fit_points(
@@ -18,5 +27,49 @@ def fit_points(
         points: finished runs.
         options: how; the defaults follow the paper.
         curves: training curves by ``run_id``, for approach 1; without them its status is ``no_curves``.
+
+    Raises UserError where no run is usable, a column that the options name is absent, or an option does not
+    apply; a table that is merely too small gives approaches with a status instead of numbers.
     """
-    raise UserError("fit: not built yet")
+    options = options or FitOptions()
+    table = prepare(points, options)
+    if not len(table):
+        raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
+    largest = float(table.flops.max())
+    target = options.target or TARGET * largest
+    approach_1 = fit_approach_1(table, options, curves)
+    approach_2 = fit_approach_2(table, options)
+    approach_3 = fit_approach_3(table, options)
+    return Fit(
+        approach_1=approach_1,
+        approach_2=approach_2,
+        approach_3=approach_3,
+        count=options.count,
+        compute=options.compute,
+        n_points=len(table),
+        excluded=table.excluded,
+        notes=table.notes,
+        bootstrap={"kind": options.bootstrap, "draws": options.draws, "seed": options.seed},
+        level=options.level,
+        smallest_flops=float(table.flops.min()),
+        largest_flops=largest,
+        agreement=compare_approaches((approach_1, approach_2, approach_3), target),
+    )
+
+
+def prepare(points: Points, options: FitOptions) -> Points:
+    """The runs that the options leave, counted as they say, each exclusion with its reason."""
+    table = clean(points).counted(options.count, options.compute)
+    if options.max_loss is not None:
+        table = table.without(table.loss > options.max_loss, f"loss above max_loss={options.max_loss:g}")
+    k = options.exclude_highest
+    if k:
+        # Among equal losses the later run goes; the count is what the option promises.
+        highest = np.zeros(len(table), dtype=bool)
+        highest[np.argsort(table.loss, kind="stable")[max(len(table) - k, 0) :]] = True
+        table = table.without(highest, f"among the {k} highest losses (exclude_highest={k})")
+    return table
+
+
+def _first(table: Points) -> str:
+    return f", the first: {table.excluded[0].run}: {table.excluded[0].reason}" if table.excluded else ""

@@ -8,7 +8,7 @@ BOOTSTRAPS = ("auto", "pairs", "wild")
 SOLVERS = ("lbfgs", "varpro")
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Hydra composes it, and a frozen schema would refuse overrides
 class FitOptions:
     """How to fit.
 

@@ -1,8 +1,210 @@
 """A fit as plain text."""
 
-from harness.fit.results import Fit
+from collections.abc import Sequence
+
+from harness.fit.predict import Prediction
+from harness.fit.results import Approach2, Approach3, Fit
+
+Range = tuple[float, float] | None
+SHOWN = 12
 
 
 def summary(fit: Fit) -> str:
-    """The tables of a fit for a terminal."""
-    return "\n".join(f"{a.name}: a = {a.a}, b = {a.b} ({a.status})" for a in fit.approaches)
+    """The tables of a fit for a terminal, with all that speaks against it."""
+    parts = [
+        _heading(fit),
+        _exponents(fit),
+        _profiles(fit.approach_2),
+        _law(fit.approach_3),
+        "Frontier\n" + frontier_table(fit),
+        f"Agreement: {fit.agreement.status}. {fit.agreement.message}.",
+        _counting(fit),
+        _comparison(fit),
+        _doubts(fit),
+        _excluded(fit),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def frontier_table(fit: Fit, budgets: Sequence[float] | None = None) -> str:
+    """N*, D*, D/N and loss with intervals and status, one row for each budget and approach.
+
+    Args:
+        budgets: FLOPs; default: the table's budgets, or its smallest and largest compute, and the target.
+    """
+    if budgets is None:
+        inner = [b.budget for b in fit.approach_2.budgets] or [fit.smallest_flops, fit.largest_flops]
+        budgets = [*_thinned(inner), fit.agreement.target]
+    rows = [
+        _prediction_row(prediction)
+        for flops in budgets
+        for prediction in fit.predict(flops).values()
+        if prediction.params is not None
+    ]
+    if not rows:
+        return "  no approach has a frontier"
+    return table(("C", "approach", "N*", "D*", "D/N", "loss", "status"), rows)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned to the left, two spaces between them, indented by two."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (header, *rows)
+    ]
+    return "\n".join("  " + line.rstrip() for line in lines)
+
+
+def quantity(value: float | None) -> str:
+    """1.23M, 4.56B: three figures with a suffix; - for None."""
+    if value is None:
+        return "-"
+    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{suffix}" if abs(value) < 1e15 else f"{value:.3g}"
+    return f"{value:.3g}"
+
+
+def _heading(fit: Fit) -> str:
+    text = f"{fit.n_points} runs, C from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} FLOPs, "
+    text += f"N is {fit.count}, C is {fit.compute}; intervals {fit.level:.0%}, {fit.bootstrap['draws']} draws"
+    return "\n".join((text, *(f"  {note}" for note in fit.notes)))
+
+
+def _exponents(fit: Fit) -> str:
+    rows = [
+        (a.name, _with(a.a, a.a_interval, ".3f"), _with(a.b, a.b_interval, ".3f"), a.bootstrap, a.status)
+        for a in fit.approaches
+    ]
+    return "Exponents: N* ~ C^a, D* ~ C^b\n" + table(("approach", "a", "b", "bootstrap", "status"), rows)
+
+
+def _profiles(approach: Approach2) -> str:
+    if not approach.budgets:
+        return ""
+    rows = [
+        (
+            f"{b.budget:.3g}",
+            str(b.n_points),
+            _with(b.params_opt, b.params_interval),
+            _with(b.tokens_opt, b.tokens_interval),
+            _with(b.loss_opt, b.loss_interval, ".4f"),
+            b.status,
+        )
+        for b in approach.budgets
+    ]
+    return "IsoFLOP profiles (approach 2)\n" + table(("C", "runs", "N*", "D*", "loss", "status"), rows)
+
+
+def _law(approach: Approach3) -> str:
+    if approach.E is None:
+        return ""
+    names = ("E", "A", "B", "alpha", "beta")
+    rows = []
+    for name in names:
+        se = getattr(approach, f"{name}_se")
+        shown = "-" if se is None else f"{se:.3g}"
+        rows.append(
+            (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), ".5g"), shown)
+        )
+    return "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
+
+
+def _counting(fit: Fit) -> str:
+    if len(fit.counting) < 2:
+        return ""
+    rows = [
+        (
+            r.count,
+            r.compute,
+            r.approach,
+            _number(r.a),
+            _number(r.b),
+            _number(r.tokens_per_param, ".3g"),
+            r.status,
+        )
+        for r in fit.counting
+    ]
+    header = ("N is", "C is", "approach", "a", "b", "D/N", "status")
+    return f"Counting: the same runs under each convention, D/N at C = {fit.largest_flops:.3g}\n" + table(
+        header, rows
+    )
+
+
+def _comparison(fit: Fit) -> str:
+    if fit.comparison is None:
+        return ""
+    c = fit.comparison
+    rows = [
+        (
+            str(f.rank),
+            f.name,
+            _number(f.holdout_log_rmse, ".5f"),
+            _number(f.budget_log_rmse, ".5f"),
+            _number(f.log_rmse, ".5f"),
+            f"{f.bic:.1f}",
+            quantity(f.params_opt),
+            f.status,
+        )
+        for f in c.forms
+    ]
+    split = (
+        ""
+        if c.holdout_above is None
+        else f"; held out: C > {c.holdout_above:.3g}, {c.n_test} of {fit.n_points} runs"
+    )
+    header = ("", "form", "held out", "left-out budget", "all", "BIC", "N*", "status")
+    return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows)
+
+
+def _doubts(fit: Fit) -> str:
+    lines = [f"  {a.name}: {note}" for a in fit.approaches for note in a.notes]
+    for b in fit.approach_2.budgets:
+        lines += [f"  approach_2 at {b.budget:.3g}: {note}" for note in b.notes]
+    if fit.comparison:
+        lines += [f"  {f.name}: {note}" for f in fit.comparison.forms for note in f.notes]
+    return "Reasons for doubt\n" + "\n".join(lines) if lines else ""
+
+
+def _excluded(fit: Fit) -> str:
+    if not fit.excluded:
+        return ""
+    lines = []
+    for e in fit.excluded[:SHOWN]:
+        where = f" (row {e.row})" if e.row is not None and e.run != f"row {e.row}" else ""
+        lines.append(f"  {e.run}{where}: {e.reason}")
+    more = len(fit.excluded) - SHOWN
+    return f"Excluded: {len(fit.excluded)} runs\n" + "\n".join(
+        lines + ([f"  and {more} more"] if more > 0 else [])
+    )
+
+
+def _prediction_row(p: Prediction) -> tuple[str, ...]:
+    return (
+        f"{p.flops:.3g}",
+        p.approach,
+        _with(p.params, p.params_interval),
+        _with(p.tokens, p.tokens_interval),
+        _with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
+        _with(p.loss, p.loss_interval, ".4f"),
+        p.status,
+    )
+
+
+def _with(value: float | None, interval: Range, spec: str = "") -> str:
+    """An estimate and its interval: 1.2B (1.1B, 1.4B)."""
+    show = (lambda x: format(x, spec)) if spec else quantity
+    if value is None:
+        return "-"
+    return show(value) if interval is None else f"{show(value)} ({show(interval[0])}, {show(interval[1])})"
+
+
+def _number(value: float | None, spec: str = ".3f") -> str:
+    return "-" if value is None else format(value, spec)
+
+
+def _thinned(budgets: list[float], most: int = 5) -> list[float]:
+    if len(budgets) <= most:
+        return budgets
+    return [budgets[round(i * (len(budgets) - 1) / (most - 1))] for i in range(most)]

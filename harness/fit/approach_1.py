@@ -1,0 +1,116 @@
+"""Approach 1: the envelope of the training curves and the power laws along it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.fit import bootstrap
+from harness.fit.curves import Curve
+from harness.fit.envelope import Losses, tabulate, winners
+from harness.fit.frontier import frontier_fields, frontier_flags
+from harness.fit.options import FitOptions
+from harness.fit.powerlaw import fit_loss_law, fit_power
+from harness.fit.results import Approach1
+from harness.fit.status import Flag, is_void, judge
+from harness.fit.table import Array, Points
+
+STREAM = 1
+MIN_SIZES = 3
+# The law of the loss is fitted at this many of the envelope's computes: it is smooth, and costs a search.
+LOSS_POINTS = 40
+CHUNK = 256
+EDGE = 0.25
+LATE = 0.85
+
+
+def fit_approach_1(
+    points: Points, options: FitOptions, curves: Mapping[str, Curve] | None = None
+) -> Approach1:
+    """Power laws through the runs of lowest training loss at log-spaced computes (Hoffmann et al. 2022, 3.1).
+
+    Whole runs are resampled: all the envelope points of a run come and go together.
+
+    Status: ``no_curves``; ``too_few_points`` (fewer than three sizes on the envelope); ``at_edge`` (the
+    smallest or largest size wins much of the range: the optimum may lie beyond); ``mid_run`` (the median
+    winner is less than 85% through its run, so its learning rate had not come down and its loss overstates
+    what a run of that horizon reaches).
+    """
+    if options.bootstrap == "wild":
+        raise UserError("fit: the wild bootstrap needs residuals; approach 1 takes bootstrap=pairs or auto")
+    common: dict[str, Any] = {
+        "level": options.level,
+        "smallest_flops": float(points.flops.min()),
+        "largest_flops": float(points.flops.max()),
+        "extrapolation_limit": options.extrapolation_limit,
+    }
+    losses = tabulate(points, curves or {}, options.smoothing_steps, options.envelope_points)
+    if losses is None:
+        return Approach1(**common, **judge([Flag("no_curves", "no training curves: approach 1 reads them")]))
+    common["n_points"] = len(losses.run)
+    log_n = np.log(points.params[losses.run])
+    best = winners(losses)[None]
+    flags = _void_flags(log_n, best)
+    if is_void(flags):
+        return Approach1(**common, **judge(flags))
+    on = np.flatnonzero(best[0] >= 0)
+    won = best[0, on]
+    row = _frontiers(losses, log_n, best)[0]
+    draws = None
+    if options.draws:
+        rng = bootstrap.generator(options.seed, STREAM)
+        held = bootstrap.pair_counts(rng, len(losses.run), options.draws) > 0
+        chunks = np.array_split(held, -(-len(held) // CHUNK))
+        draws = np.concatenate(
+            [_frontiers(losses, log_n, np.stack([winners(losses, h) for h in chunk])) for chunk in chunks]
+        )
+    progress = float(np.median(losses.progress[won, on]))
+    flags = [*frontier_flags(row, draws), *_shape_flags(log_n, losses, best, progress)]
+    return Approach1(
+        **common,
+        **frontier_fields(row, draws, options.level),
+        bootstrap="pairs" if options.draws else "none",
+        envelope=np.column_stack(
+            (losses.flops[on], np.exp(log_n[won]), losses.tokens[won, on], losses.loss[won, on])
+        ),
+        median_progress=progress,
+        **judge(flags),
+    )
+
+
+def _frontiers(losses: Losses, log_n: Array, best: NDArray[np.intp]) -> Array:
+    """Rows of ``Approach.draw_columns``, (draws, 7), from the winners of each draw, ``best`` (draws, m)."""
+    columns = np.arange(best.shape[1])
+    reached = best >= 0
+    log_c = np.log(losses.flops)
+    sizes = np.where(reached, log_n[best], np.nan)
+    tokens = np.where(reached, np.log(losses.tokens[best, columns]), np.nan)
+    loss = np.where(reached, losses.loss[best, columns], np.nan)
+    thin = np.unique(np.linspace(0, len(columns) - 1, LOSS_POINTS).astype(int))
+    return np.column_stack(
+        (*fit_power(log_c, sizes), *fit_power(log_c, tokens), fit_loss_law(log_c[thin], loss[:, thin]))
+    )
+
+
+def _void_flags(log_n: Array, best: NDArray[np.intp]) -> list[Flag]:
+    sizes = len(np.unique(log_n[best[best >= 0]]))
+    if sizes >= MIN_SIZES:
+        return []
+    return [Flag("too_few_points", f"{sizes} sizes are ever the best; a power law needs {MIN_SIZES}")]
+
+
+def _shape_flags(log_n: Array, losses: Losses, best: NDArray[np.intp], progress: float) -> list[Flag]:
+    won = best[best >= 0]
+    flags = []
+    for size, name in ((log_n.min(), "smallest"), (log_n.max(), "largest")):
+        share = float(np.mean(log_n[won] == size))
+        if share > EDGE:
+            flags.append(Flag("at_edge", f"the {name} size wins {share:.0%} of the range"))
+    if progress < LATE:
+        flags.append(Flag("mid_run", f"the median envelope point is {progress:.0%} through its run"))
+    reach = 1 - len(won) / len(best)
+    if reach > 0.05:
+        flags.append(Flag("budgets_dropped", f"no curve reaches {reach:.0%} of the range of compute"))
+    return flags
