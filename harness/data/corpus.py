@@ -30,8 +30,8 @@ def offsets_file(folder: Path, split: str) -> Path:
 class Corpus:
     """A tokenised corpus on disk. Cheap to open; nothing is read before it is asked for; pickles as its path.
 
-    Window ``i`` of length ``seq_len`` covers tokens ``i * seq_len`` to ``(i + 1) * seq_len`` inclusive: one more
-    than ``seq_len``, so that inputs and shifted labels are both in it and every token is predicted once an epoch.
+    Window ``i`` of length ``seq_len`` covers tokens ``i * seq_len`` to ``(i + 1) * seq_len`` inclusive: one
+    more than ``seq_len``, so that inputs and shifted labels are both in it; an epoch predicts a token once.
     Windows run across document boundaries: documents are separated by a token, not by padding.
     """
 
@@ -109,8 +109,8 @@ class Corpus:
     ) -> NDArray[np.int64]:
         """The batch of optimizer step ``step`` (0-based): a pure function of its arguments.
 
-        Step ``s`` holds windows ``s * batch_windows`` onwards of an endless stream, epoch after epoch in a new
-        order, so runs of different horizons and the same seed see the same beginning.
+        Step ``s`` holds windows ``s * batch_windows`` onwards of an endless stream, epoch after epoch in a
+        new order, so runs of different horizons and the same seed see the same beginning.
 
         Args:
             rows: the part of the batch wanted, for a process or a micro-batch; steps of 1 only.

@@ -34,7 +34,7 @@ def permute(n: int, seed: int, epoch: int, positions: NDArray[np.int64]) -> NDAr
 
 
 def stream(n: int, seed: int, start: int, stop: int) -> NDArray[np.int64]:
-    """Indices ``start`` to ``stop`` of the endless stream, epoch after epoch a permutation of ``range(n)``."""
+    """Indices ``start`` to ``stop`` of the endless stream: each epoch is a permutation of ``range(n)``."""
     parts = []
     while start < stop:
         epoch, position = divmod(start, n)

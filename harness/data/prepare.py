@@ -1,17 +1,221 @@
-"""From a configuration to a prepared corpus."""
+"""From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
 
-from collections.abc import Callable
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from harness.data.cache import building, exclusive, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
-from harness.data.corpus import Corpus
+from harness.data.corpora import open_source
+from harness.data.corpus import TOKENIZER_FOLDER, Corpus, find_corpus, open_corpus
+from harness.data.document import Source
+from harness.data.encoder import ByteEncoder, Encoder
+from harness.data.meta import FORMAT, META, Meta, short_hash
+from harness.data.progress import Progress
+from harness.data.selection import Selected, select, share
+from harness.data.subword import load_pretrained, local_tokenizer_files, train_bpe
+from harness.data.writer import SplitWriter, token_dtype
+from harness.errors import UserError
+
+BATCH_BYTES = 1 << 20  # text tokenised at once: enough to keep all cores busy, little enough for any memory
 
 
 def prepare(
     data: DataConfig,
     tokenizer: TokenizerConfig,
-    cache_dir: Path,
+    cache_dir: Path | str,
     progress: Callable[[str], None] | None = None,
 ) -> Corpus:
-    """The tokenised corpus."""
-    raise NotImplementedError
+    """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now.
+
+    Any number of processes may ask at once; one does the work. A process killed half-way leaves nothing that
+    looks like a corpus.
+
+    Args:
+        progress: given a line of text now and then.
+
+    Raises:
+        UserError: the text or the tokenizer cannot be had, is too little to be split, or cannot be written.
+    """
+    cache_dir = Path(cache_dir).expanduser()
+    saying = Progress(data.name, progress)
+    if data.kind == "declared":
+        return _declared(data, cache_dir)
+    source = open_source(data)
+    folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source)}"
+    found = find_corpus(folder)
+    if found:
+        return found
+    with (
+        writes_to(cache_dir),
+        exclusive(
+            cache_dir / f".{folder.name}.lock", lambda: saying.say("another process is preparing it")
+        ) as held,
+    ):
+        found = find_corpus(folder)
+        if not found:
+            with building(folder, clean=held) as temporary:
+                _write_meta(temporary, _build(temporary, data, tokenizer, source, saying))
+    return found or open_corpus(folder)
+
+
+def _key(data: DataConfig, tokenizer: TokenizerConfig, source: Source) -> str:
+    """Changes with all that could change the tokens, without reading the text."""
+    selection = [
+        data.name,
+        data.kind,
+        data.include_tests,
+        data.heldout_fraction,
+        data.deduplicate,
+        data.max_documents,
+        data.max_bytes,
+    ]
+    return short_hash([FORMAT, selection, source.describe(), _tokenizer_key(tokenizer)], digits=12)
+
+
+def _tokenizer_key(config: TokenizerConfig) -> list[Any]:
+    if config.kind == "bytes":
+        return ["bytes"]
+    if config.kind == "bpe":
+        return ["bpe", config.vocab_size, config.sample_bytes]
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in local_tokenizer_files(config)]
+    return ["pretrained", config.path, config.revision, config.separator, files]
+
+
+def _build(folder: Path, data: DataConfig, config: TokenizerConfig, source: Source, saying: Progress) -> Meta:
+    encoder = _encoder(data, config, source, saying)
+    dtype = token_dtype(encoder.vocab_size)
+    skipped: Counter[str] = Counter()
+    began = saying.seconds
+    with (
+        SplitWriter(folder, "train", dtype, encoder.separator) as train,
+        SplitWriter(folder, "heldout", dtype, encoder.separator) as heldout,
+    ):
+        for batch in _batches(select(source, data, skipped)):
+            for document, ids in zip(batch, encoder.encode(batch), strict=True):
+                (heldout if document.heldout else train).add(ids, len(document.data))
+            documents, size = train.documents + heldout.documents, train.bytes + heldout.bytes
+            saying.encoded(documents, size, train.tokens + heldout.tokens, saying.seconds - began)
+        _check(data, train, heldout, skipped)
+        hashes = [train.finish(), heldout.finish()]
+    encoder.save(folder / TOKENIZER_FOLDER)
+    return Meta(
+        name=data.name,
+        kind=data.kind,
+        fingerprint=short_hash([FORMAT, hashes, encoder.vocab_size, encoder.separator]),
+        tokenizer=config.label,
+        vocab_size=encoder.vocab_size,
+        separator=encoder.separator,
+        dtype=dtype,
+        train_tokens=train.tokens,
+        heldout_tokens=heldout.tokens,
+        train_documents=train.documents,
+        heldout_documents=heldout.documents,
+        train_bytes=train.bytes,
+        heldout_bytes=heldout.bytes,
+        heldout_fraction=data.heldout_fraction,
+        path=str(data.path) if data.path else "",
+        skipped=dict(sorted(skipped.items())),
+        seconds=round(saying.seconds, 3),
+    )
+
+
+def _encoder(data: DataConfig, config: TokenizerConfig, source: Source, saying: Progress) -> Encoder:
+    if config.kind == "bytes":
+        return ByteEncoder()
+    if config.kind == "pretrained":
+        return load_pretrained(config)
+    return train_bpe(config, _sample(data, config.sample_bytes, source, saying))
+
+
+def _sample(data: DataConfig, wanted: int, source: Source, saying: Progress) -> Iterator[str]:
+    """Training documents to learn a tokenizer from, about ``wanted`` bytes.
+
+    Where the size of the text is known they are drawn from all of it, by another part of the hash than
+    the one that decides on the side; else they are the first ones.
+    """
+    total = source.total_bytes or 0
+    if data.max_bytes:
+        total = min(total, int(data.max_bytes))
+    rate = wanted / total if total else 1.0
+    size = 0
+    for document in select(source, data, Counter()):
+        if document.heldout or share(document.digest, 8) >= rate:
+            continue
+        size += len(document.data)
+        saying.sampled(size)
+        yield document.text
+        if size >= wanted:
+            return
+
+
+def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:
+    batch: list[Selected] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.data)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _check(data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: Counter[str]) -> None:
+    documents = train.documents + heldout.documents
+    if documents == 0:
+        why = ", ".join(f"{number} {reason}" for reason, number in sorted(skipped.items())) or "none found"
+        where = f" in {data.path}" if data.path else ""
+        raise UserError(
+            f"data: corpus '{data.name}' has no documents{where} (left out: {why}); use other text"
+        )
+    if not train.documents or not heldout.documents:
+        side = "training" if not train.documents else "held-out"
+        raise UserError(
+            f"data: corpus '{data.name}' has {documents} document{'s' if documents > 1 else ''} and none is {side}; "
+            "use more text, smaller documents (data.document_bytes) or another data.heldout_fraction"
+        )
+
+
+def _declared(data: DataConfig, cache_dir: Path) -> Corpus:
+    """A corpus of sizes only; kept as a folder like the others, so that it opens by its path."""
+    sizes = [data.name, int(data.unique_tokens), data.vocab_size, data.fingerprint]
+    key = short_hash([FORMAT, "declared", *sizes])
+    folder = cache_dir / f"{data.name}-declared-{key[:12]}"
+    meta = Meta(
+        name=data.name,
+        kind=data.kind,
+        fingerprint=data.fingerprint or key,
+        tokenizer="declared",
+        vocab_size=data.vocab_size,
+        separator=0,
+        dtype="",
+        train_tokens=int(data.unique_tokens),
+        heldout_tokens=0,
+        train_documents=0,
+        heldout_documents=0,
+        train_bytes=0,
+        heldout_bytes=0,
+        heldout_fraction=data.heldout_fraction,
+    )
+    found = find_corpus(folder)
+    if not found:
+        with writes_to(cache_dir):
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            with building(folder, clean=False) as temporary:
+                _write_meta(temporary, meta)
+    return found or open_corpus(folder)
+
+
+def _write_meta(folder: Path, meta: Meta) -> None:
+    """Last of all: a folder without it is not a corpus."""
+    with (folder / META).open("w", encoding="utf-8") as file:
+        json.dump(meta.to_json(), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())

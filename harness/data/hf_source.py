@@ -1,0 +1,130 @@
+"""Whatever ``datasets.load_dataset`` reads: hub names, local JSON, Parquet, CSV or text, streamed or not."""
+
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.data.config import DataConfig
+from harness.data.document import Document, Skip
+from harness.data.files import File, describe, stat_file, walk
+from harness.errors import UserError
+
+ROWS = 1000  # rows fetched at once
+
+
+class HfSource:
+    """Rows of a dataset, one document each."""
+
+    total_bytes: int | None = None
+
+    def __init__(self, config: DataConfig) -> None:
+        self._config = config
+        self._path = os.path.expanduser(str(config.path))
+        self._data_files = _plain(config.data_files)
+
+    def describe(self) -> Any:
+        """The arguments, and names, sizes and times of the files that are here."""
+        config = self._config
+        arguments = [self._path, config.subset, config.split, config.revision, config.text_field]
+        return [*arguments, self._data_files, describe(self._local_files())]
+
+    def documents(self, skip: Skip) -> Iterator[Document]:
+        """In the order of the dataset.
+
+        Raises:
+            UserError: the dataset cannot be read, or has no such column.
+        """
+        dataset = self._load()
+        field, number = self._config.text_field, 0
+        for batch in self._batches(dataset):
+            if field not in batch:
+                self._no_field(list(batch))
+            for value in batch[field]:
+                if isinstance(value, str):
+                    yield Document(f"row {number}", value)
+                elif value is None:
+                    skip("empty")
+                else:
+                    kind = type(value).__name__
+                    raise UserError(f"data.text_field: column '{field}' holds {kind}, not text; name another")
+                number += 1
+
+    def _load(self) -> Any:
+        import datasets  # slow to import, and needed for this corpus only
+
+        config = self._config
+        try:
+            dataset = datasets.load_dataset(
+                self._path,
+                name=config.subset,
+                split=config.split,
+                revision=config.revision,
+                data_files=self._data_files,
+                streaming=config.streaming,
+            )
+        except Exception as error:  # the library raises dozens of kinds; all of them are about the arguments
+            raise UserError(self._explain(error)) from error
+        if dataset.column_names and config.text_field not in dataset.column_names:
+            self._no_field(dataset.column_names)
+        return dataset.select_columns([config.text_field]) if dataset.column_names else dataset
+
+    def _batches(self, dataset: Any) -> Iterator[dict[str, list[Any]]]:
+        batches = dataset.iter(batch_size=ROWS)
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except Exception as error:  # streaming finds out late what load_dataset would have found at once
+                raise UserError(self._explain(error)) from error
+            yield batch
+
+    def _explain(self, error: Exception) -> str:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        what = f"data.path={self._path}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
+        if (
+            os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+            and not self._is_local()
+        ):
+            return f"{what}; HF_HUB_OFFLINE is set: unset it, or use files that are here"
+        return f"{what}; check data.path, data.subset, data.split and data.data_files"
+
+    def _no_field(self, columns: list[str]) -> None:
+        raise UserError(
+            f"data.text_field: no column '{self._config.text_field}' in {self._path}; "
+            f"it has {', '.join(columns)}"
+        )
+
+    def _is_local(self) -> bool:
+        return Path(self._path).exists() or bool(self._local_files())
+
+    def _local_files(self) -> list[File]:
+        root = Path(self._path)
+        named = [root / name if root.is_dir() else Path(name) for name in _flatten(self._data_files)]
+        found = sorted({match for name in named for match in glob.glob(str(name), recursive=True)})
+        files = [stat_file(Path(name), name) for name in found if os.path.isfile(name)]
+        if root.is_dir() and not named:
+            files += walk(root, lambda name: not name.startswith("."), lambda name: True)
+        return files
+
+
+def _plain(data_files: Any) -> Any:
+    """``~`` expanded, at any depth of lists and dicts."""
+    if isinstance(data_files, str):
+        return os.path.expanduser(data_files)
+    if isinstance(data_files, dict):
+        return {str(key): _plain(value) for key, value in data_files.items()}
+    return [_plain(value) for value in data_files] if data_files else None
+
+
+def _flatten(data_files: Any) -> Iterator[str]:
+    if isinstance(data_files, str):
+        yield data_files
+    elif isinstance(data_files, dict):
+        for value in data_files.values():
+            yield from _flatten(value)
+    else:
+        for value in data_files or ():
+            yield from _flatten(value)

@@ -1,0 +1,124 @@
+"""The user's own files and folders of text."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from harness.data.config import DataConfig
+from harness.data.document import Document, Skip
+from harness.data.files import SNIFFED, File, decode, describe, stat_file, walk
+from harness.data.pieces import cut_at_separator, cut_by_size
+from harness.errors import UserError
+
+JSON_LINES = (".jsonl", ".ndjson")
+SHARE = 200  # no document is more than this part of the text, so that the held-out share comes out as asked
+SMALLEST, LARGEST = 1 << 10, 4 << 20  # bytes; limits of the automatic document_bytes
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Files of text, each one document or several."""
+
+    files: list[File]
+    document_bytes: int
+    separator: bytes | None
+    text_field: str
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.size for file in self.files)
+
+    def describe(self) -> Any:
+        """Names, sizes and times, and how files become documents."""
+        how = [self.document_bytes, (self.separator or b"").decode(), self.text_field]
+        return [how, describe(self.files)]
+
+    def documents(self, skip: Skip) -> Iterator[Document]:
+        """In the order of the paths given, then of file names, then of the text."""
+        for file in self.files:
+            try:
+                with file.path.open("rb") as stream:
+                    yield from self._read(file, stream, skip)
+            except OSError:
+                skip("unreadable")
+
+    def _read(self, file: File, stream: BinaryIO, skip: Skip) -> Iterator[Document]:
+        if b"\0" in stream.read(SNIFFED):
+            skip("binary")
+            return
+        stream.seek(0)
+        if file.path.suffix in JSON_LINES:
+            yield from self._json_lines(file, stream, skip)
+            return
+        pieces = self._pieces(stream)
+        for number, piece in enumerate(pieces):
+            text = decode(piece, skip)
+            if text is not None:
+                yield Document(f"{file.id}#{number}", text)
+
+    def _pieces(self, stream: BinaryIO) -> Iterator[bytes]:
+        if self.separator is not None:
+            return cut_at_separator(stream, self.separator)
+        return cut_by_size(stream, self.document_bytes)
+
+    def _json_lines(self, file: File, stream: BinaryIO, skip: Skip) -> Iterator[Document]:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                text = _text_of(line, f"{file.path}:{number}", self.text_field)
+                yield Document(f"{file.id}#{number}", text)
+
+
+def _text_of(line: bytes, where: str, field: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON ({error}); a .jsonl file has one JSON object a line") from error
+    text = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        keys = ", ".join(sorted(value)) if isinstance(value, dict) else type(value).__name__
+        raise UserError(
+            f"{where}: no text in '{field}' (it has: {keys}); name the key with data.text_field=…"
+        )
+    return text
+
+
+def text_source(config: DataConfig) -> TextSource:
+    """The files that ``config`` names.
+
+    Raises:
+        UserError: a path is missing, or there is nothing to read.
+    """
+    paths = config.path if isinstance(config.path, (list, tuple)) else [config.path]
+    roots = [Path(str(path)).expanduser() for path in paths]
+    files: list[File] = []
+    for root in roots:
+        prefix = f"{root.name}/" if len(roots) > 1 else ""
+        files += _files(root, prefix, config.patterns)
+    if not any(file.size for file in files):
+        shown = ", ".join(str(root) for root in roots)
+        matching = f" matching {', '.join(config.patterns)}" if config.patterns else ""
+        problem = "only empty files" if files else "no files"
+        raise UserError(f"data.path: {problem}{matching} in {shown}; name a file or folder that holds text")
+    separator = config.separator.encode() if config.separator is not None else None
+    total = sum(file.size for file in files)
+    limit = config.document_bytes or min(LARGEST, max(SMALLEST, total // SHARE))
+    return TextSource(files, limit, separator, config.text_field)
+
+
+def _files(root: Path, prefix: str, patterns: list[str]) -> list[File]:
+    if root.is_file():
+        return [stat_file(root, prefix + root.name)]
+    if not root.is_dir():
+        raise UserError(f"data.path: there is no file or folder '{root}' (looked from {Path.cwd()})")
+
+    def wanted(name: str) -> bool:
+        last = name.rsplit("/", 1)[-1]
+        matches = any(fnmatch(name, pattern) or fnmatch(last, pattern) for pattern in patterns)
+        return not last.startswith(".") and (matches or not patterns)
+
+    found = walk(root, lambda name: not name.startswith(".") and name != "__pycache__", wanted)
+    return [File(file.path, prefix + file.id, file.size, file.mtime_ns) for file in found]
