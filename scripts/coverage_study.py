@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.fit import Curve, CostLaw, FitOptions, Points
+from harness.fit import CostLaw, Curve, FitOptions, Points
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
@@ -109,7 +109,8 @@ def study(method: Method, args: argparse.Namespace) -> str:
     bias_a, bias_n = np.mean(errors, axis=0)
     spent = time.perf_counter() - started
     return (
-        f"| {method.name} | {held_a / args.trials:.3f} | {held_n / args.trials:.3f} | {np.median(widths):.3f} "
+        f"| {method.name} | {held_a / args.trials:.3f} | {held_n / args.trials:.3f} "
+        f"| {np.median(widths):.3f} "
         f"| {bias_a:+.4f} | {100 * np.expm1(bias_n):+.1f}% | {len(widths)}/{args.trials} | {spent:.0f} s |"
     )
 

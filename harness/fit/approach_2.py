@@ -102,7 +102,7 @@ def fit_profile(
             "too_few_points", f"{sizes} sizes; a polynomial of degree {options.degree} needs {needed}"
         )
         return Optimum(BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3)))
-    nuisance = log_flops - log_c if spread > SPREAD and len(points) >= options.degree + 3 else None
+    nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree)
     resampling = _resampling(kind, rng, len(points), options.draws)
     point, draws = np.full(3, np.nan), np.full((options.draws, 3), np.nan)
     outside = np.zeros(options.draws, dtype=bool)
@@ -114,7 +114,7 @@ def fit_profile(
         vertex = minima(fitted, options.degree)
         profiles.append(_profile(fitted[0], axis, options.degree))
         if problem := _problem(fitted[0], float(vertex[0]), options.degree, ("N", "D")[column]):
-            result = BudgetOptimum(**basics, **_named(profiles), **judge([problem]))
+            result = BudgetOptimum(**basics, **_named(profiles), **judge([problem, *uneven]))
             return Optimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
         redrawn = _redraw(design, fitted[0], points.loss, resampling, kind, options)
         vertices = minima(redrawn, options.degree)
@@ -137,9 +137,29 @@ def fit_profile(
         params_interval=intervals[0],
         tokens_interval=intervals[1],
         loss_interval=intervals[2],
-        **judge(_doubts(outside[: len(judged)], intervals[0])),
+        **judge(uneven + _doubts(outside[: len(judged)], intervals[0])),
     )
     return Optimum(result, log_c, point, draws)
+
+
+def _compute_regressor(off: Array, log_n: Array, degree: int) -> tuple[Array | None, list[Flag]]:
+    """ln C about its mean as a regressor, where runs of a budget differ in compute by more than whole steps.
+
+    Where compute follows N (budgets planned under another convention of compute than the fit's) the regressor
+    would be the profile itself: it is left out, and the budget marked ``not_isoflop``.
+    """
+    if np.ptp(off) <= SPREAD:
+        return None, []
+    design = Axis.of(log_n).design(degree)
+    if len(off) < degree + 3:
+        explained = 1.0
+    else:
+        line = design @ np.linalg.lstsq(design, off, rcond=None)[0]
+        explained = 1 - np.sum((off - line) ** 2) / np.sum((off - off.mean()) ** 2)
+    if explained < 0.9:
+        return off, []
+    note = f"compute differs by {np.expm1(np.ptp(off)):.0%} within the budget, along with N"
+    return None, [Flag("not_isoflop", note)]
 
 
 def _kind(options: FitOptions) -> str:
@@ -166,8 +186,8 @@ def _redraw(
     if kind == "pairs":
         return fit_polynomials(design, loss[None], resampling, options.robust)
     line = design @ fitted
-    # HC3: residuals at points of high leverage are too small, and few runs make all of them so.
-    residual = (loss - line) / (1 - np.minimum(leverage(design), 0.95))
+    # HC2: residuals at points of high leverage are too small, and few runs make all of them so.
+    residual = (loss - line) / np.sqrt(1 - np.minimum(leverage(design), 0.95))
     return fit_polynomials(design, line + resampling * residual, np.ones((1, len(loss))))
 
 

@@ -1,6 +1,7 @@
 """A table of runs in, the whole fit out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from harness.fit.agreement import compare_approaches
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.compare import compare_forms
+from harness.fit.counting import counting_table
 from harness.fit.curves import Curve
 from harness.fit.options import FitOptions
 from harness.fit.results import Fit
@@ -54,6 +57,8 @@ def fit_points(
         smallest_flops=float(table.flops.min()),
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
+        counting=counting_table(prepare(points, replace(options, count="params", compute="flops")), options),
+        comparison=compare_forms(table, options, target) if options.compare else None,
     )
 
 

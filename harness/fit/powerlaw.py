@@ -39,7 +39,8 @@ def fit_loss_law(log_c: Array, loss: Array) -> Array:
     Args:
         log_c: (m,). loss: (draws, m); NaN entries are left out.
     """
-    intercept, slope = fit_power(log_c, np.log(loss))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        intercept, slope = fit_power(log_c, np.log(loss))
     plain = np.stack((np.zeros_like(slope), intercept, -slope), axis=-1)
     if len(np.unique(log_c)) < BUDGETS_FOR_FLOOR:
         return plain

@@ -25,6 +25,7 @@ DOUBTFUL = (
     "two_budgets",
     "at_edge",
     "mid_run",
+    "not_isoflop",
     "approximate_budgets",
     "budgets_dropped",
     "no_interval",
