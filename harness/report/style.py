@@ -1,54 +1,132 @@
 """One look for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-from matplotlib import pyplot as plt
-from matplotlib.colors import Colormap
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from harness.text import count
 
 # Okabe & Ito's colours: distinct under the common colour-vision deficiencies and in grey.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+GREY, INK = "#666666", "#222222"
+APPROACH_COLOURS = {"approach_1": GREEN, "approach_2": BLUE, "approach_3": RED}
+APPROACH_NAMES = {
+    "approach_1": "approach 1 (envelope)",
+    "approach_2": "approach 2 (IsoFLOP)",
+    "approach_3": "approach 3 (parametric)",
+}
+MARKERS = "osD^vPX*hd"
 
 RC = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "savefig.bbox": "tight",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
+    "savefig.transparent": True,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.axisbelow": True,
     "axes.grid": True,
+    "grid.color": "#999999",
     "grid.alpha": 0.25,
     "grid.linewidth": 0.5,
     "legend.frameon": False,
     "legend.fontsize": 7.5,
-    "lines.linewidth": 1.3,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.4,
     "svg.hashsalt": "isoflop",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
 }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: its file name without ending, and its SVG for the page."""
+
+    name: str
+    svg: str
 
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw without a screen, in the common style."""
-    matplotlib.use("Agg")
-    with plt.rc_context(RC):
+    """Draw in the common style, whatever the user's own settings say."""
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC}):
         yield
 
 
-def budget_colours(n: int) -> list[tuple[float, float, float, float]]:
-    """``n`` colours from dark to light that keep their order in grey, for budgets from small to large."""
+def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window or a global state."""
+    figure = Figure(figsize=(width * columns, height * rows))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
+
+
+def ordered_colours(n: int) -> list[str]:
+    """``n`` colours from dark to light that keep their order in grey, for quantities from small to large."""
     colormap: Colormap = matplotlib.colormaps["viridis"]
-    return [colormap(0.85 * i / max(1, n - 1)) for i in range(n)]
+    return [to_hex(colormap(0.88 * i / max(1, n - 1))) for i in range(n)]
 
 
-def save(figure: Figure, folder: Path, name: str) -> Path:
-    """Write ``name.png`` and ``name.pdf``, without dates, and close the figure; returns the PNG."""
+def log_counts(axes: Axes, which: str) -> None:
+    """Log axis ``x`` or ``y`` with ticks like ``30M`` instead of powers of ten; more of them where it is short."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axis.get_view_interval()
+    decades = abs(high / low) if low > 0 else 10
+    subs = (1.0, 2.0, 5.0) if decades < 30 else (1.0, 3.0) if decades < 2000 else (1.0,)
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=9))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float) -> str:
+    """``30M`` where :func:`harness.text.count` has ``30.0M``: a tick is exact, so its zeros say nothing."""
+    text = count(value)
+    number = text.rstrip("kMBT")
+    plain = number.rstrip("0").rstrip(".") if "." in number else number
+    return plain + text[len(number) :]
+
+
+def log_flops(axes: Axes, which: str = "x") -> None:
+    """Log axis of FLOPs, with powers of ten."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(base=10, numticks=8))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def save(figure: Figure, folder: Path, name: str) -> Picture:
+    """Write ``name.png`` and ``name.pdf``, without dates, so that the same numbers make the same bytes.
+
+    The files have a white ground; the SVG that is returned has none, so that the page's shows through.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    plt.close(figure)
-    return folder / f"{name}.png"
+    for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
+        path = folder / f"{name}.{kind}"
+        figure.savefig(path, format=kind, metadata=metadata, transparent=False, facecolor="white")
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return Picture(name, text.getvalue())

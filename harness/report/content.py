@@ -1,0 +1,78 @@
+"""What the page and the Markdown have in common: everything drawn and tabulated, and what is left out and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.report.figures.catalogue import FIGURES, Entry
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import Picture, figure_style, save
+from harness.report.tables import answer as answer_table
+from harness.report.tables import exponents, frontier, law, runs
+from harness.report.tables.table import Table
+from harness.report.verdict import Answer, Finding, answer, findings
+
+TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
+    ("The measured frontier", frontier.build),
+    ("Exponents", exponents.build),
+    ("The fitted law", law.build),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as the page shows it."""
+
+    entry: Entry
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something the report would show had it the ingredients."""
+
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """The report before it is HTML or Markdown."""
+
+    material: Material
+    here: Answer
+    target: Answer
+    findings: tuple[Finding, ...]
+    answer: Table
+    figures: tuple[Shown, ...]
+    tables: tuple[Table, ...]
+    runs: Table
+    left_out: tuple[LeftOut, ...]
+
+
+def make_content(material: Material, figures: Path) -> Content:
+    """Draw every figure into the folder ``figures`` and build every table."""
+    shown, left_out, tables = [], [], []
+    with figure_style():
+        for entry in FIGURES:
+            try:
+                shown.append(Shown(entry, save(entry.draw(material), figures, entry.name)))
+            except MissingError as missing:
+                left_out.append(LeftOut(entry.title, str(missing)))
+    for title, build in TABLES:
+        try:
+            tables.append(build(material))
+        except MissingError as missing:
+            left_out.append(LeftOut(title, str(missing)))
+    return Content(
+        material=material,
+        here=answer(material, material.fit.largest_flops),
+        target=answer(material, material.target),
+        findings=findings(material),
+        answer=answer_table.build(material),
+        figures=tuple(shown),
+        tables=tuple(tables),
+        runs=runs.build(material),
+        left_out=tuple(left_out),
+    )

@@ -1,0 +1,128 @@
+"""IsoFLOP profiles and the power laws through their minima (Hoffmann et al. 2022, Fig. 3)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.fit.results import BudgetOptimum, Profile
+from harness.fit.table import Array, Points
+from harness.report.figures.frontier import draw_track, mark_target
+from harness.report.line import frontier_line
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import BLUE, INK, MARKERS, log_counts, log_flops, ordered_colours, panels
+from harness.report.text import power
+
+
+def draw(material: Material) -> Figure:
+    """One profile a budget with its minimum; N* and D* against C, extrapolated to the target.
+
+    The losses carry no error bars: the standard error in the table is that of the held-out text, which all runs
+    share, so it says nothing about their differences. The bars on the minima are bootstrap intervals.
+    """
+    budgets = material.fit.approach_2.budgets
+    if not budgets:
+        raise MissingError(f"approach 2 has no IsoFLOP profiles ({material.fit.approach_2.status})")
+    figure, (left, middle, right) = panels(3, width=3.5, height=3.3)
+    colours = ordered_colours(len(budgets))
+    for i, (budget, colour) in enumerate(zip(budgets, colours, strict=True)):
+        _profile(left, material.points, budget, colour, MARKERS[i % len(MARKERS)])
+    left.set(xlabel="parameters N", ylabel="final loss (nats per token)", title="IsoFLOP profiles")
+    log_counts(left, "x")
+    handles, labels = left.get_legend_handles_labels()
+    left.legend(
+        handles[::-1],
+        labels[::-1],
+        title="C (FLOPs)",
+        title_fontsize=7.5,
+        ncols=1 + (len(labels) > 6),
+        **_above(left),
+    )
+
+    line = frontier_line(material.fit.approach_2, *material.range)
+    for axes, letter, name in ((middle, "N", "params"), (right, "D", "tokens")):
+        for budget, colour in zip(budgets, colours, strict=True):
+            _minimum(axes, budget, name, colour)
+        if line is not None:
+            draw_track(axes, line, getattr(line, name), BLUE)
+            exponent = material.fit.approach_2.a if letter == "N" else material.fit.approach_2.b
+            mark_target(axes, material, line, name, f"{letter}*")
+            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$")
+        else:
+            axes.set_title(f"{letter}*: too few minima for a line")
+        axes.set(
+            xlabel="training compute C (FLOPs)", ylabel="parameters N*" if letter == "N" else "tokens D*"
+        )
+        log_flops(axes)
+        log_counts(axes, "y")
+    return figure
+
+
+def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, marker: str) -> None:
+    members = set(budget.run_ids)
+    chosen = [i for i, run in enumerate(points.run_id) if run in members]
+    good = budget.params_opt is not None
+    axes.plot(
+        points.params[chosen],
+        points.loss[chosen],
+        marker,
+        color=colour,
+        markersize=4,
+        markerfacecolor=colour if good else "none",
+        label=power(budget.budget) + ("" if good else " (no minimum)"),
+    )
+    if budget.params_profile is not None and chosen:
+        low, high = points.params[chosen].min(), points.params[chosen].max()
+        x = np.geomspace(low / 1.08, high * 1.08, 200)
+        axes.plot(x, _evaluate(budget.params_profile, x), color=colour, linestyle="-" if good else ":")
+    if budget.params_opt is not None and budget.loss_opt is not None:
+        bars = None
+        if budget.params_interval is not None:
+            bars = [
+                [budget.params_opt - budget.params_interval[0]],
+                [budget.params_interval[1] - budget.params_opt],
+            ]
+        axes.errorbar(
+            [budget.params_opt],
+            [budget.loss_opt],
+            xerr=bars,
+            fmt="*",
+            color=colour,
+            markersize=11,
+            markeredgecolor=INK,
+            markeredgewidth=0.6,
+            ecolor=INK,
+            elinewidth=1,
+            capsize=2.5,
+            zorder=5,
+        )
+
+
+def _minimum(axes: Axes, budget: BudgetOptimum, name: str, colour: str) -> None:
+    value = budget.params_opt if name == "params" else budget.tokens_opt
+    bounds = budget.params_interval if name == "params" else budget.tokens_interval
+    if value is None:
+        return
+    bars = None if bounds is None else [[value - bounds[0]], [bounds[1] - value]]
+    axes.errorbar(
+        [budget.budget],
+        [value],
+        yerr=bars,
+        fmt="o",
+        color=colour,
+        markersize=5,
+        elinewidth=1.2,
+        capsize=2.5,
+        zorder=4,
+    )
+
+
+def _evaluate(profile: Profile, x: Array) -> Array:
+    return np.asarray(np.polynomial.polynomial.polyval(np.log(x) - profile.centre, profile.coefficients))
+
+
+def _above(axes: Axes) -> dict[str, object]:
+    """Room for the legend: the profiles fill the panel, so it goes where the largest budgets leave it empty."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    return {"loc": "upper right", "borderaxespad": 0.2}

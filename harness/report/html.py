@@ -1,0 +1,149 @@
+"""The page: one HTML file with everything inside it. All text that comes from anywhere is escaped."""
+
+import base64
+from html import escape
+from importlib import resources
+from string import Template
+
+from harness.report.content import Content, LeftOut, Shown
+from harness.report.provenance import facts
+from harness.report.tables.table import Cell, Sparkline, Table
+from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio
+from harness.report.verdict import Answer, Finding
+
+MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
+WIDE = 44
+
+
+def render(content: Content) -> str:
+    """The whole page."""
+    material = content.material
+    return Template(_asset("page.html")).substitute(
+        title=escape(material.name),
+        source=escape(material.source),
+        css=_asset("page.css"),
+        headline=headline(content),
+        answer=table(content.answer),
+        calculator="",
+        script="",
+        findings=_findings(content.findings),
+        figures="\n".join(figure(shown) for shown in content.figures),
+        tables="\n".join(table(one) for one in content.tables),
+        left_out=_left_out(content.left_out),
+        runs=table(content.runs),
+        provenance=_provenance(content),
+    )
+
+
+def headline(content: Content) -> str:
+    """The answer at the largest budget and at the target, as two cards."""
+    fit = content.material.fit
+    cards = [_card(content.here, fit.largest_flops, "your largest budget, measured")]
+    if content.material.target > fit.largest_flops * 1.001:
+        factor = content.material.target / fit.largest_flops
+        cards.append(
+            _card(content.target, content.material.target, f"{factor:.3g} times further, extrapolated")
+        )
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _card(answer: Answer, flops: float, where: str) -> str:
+    title = f"<h2>At C = {escape(power(flops))} FLOPs <span class='soft'>({escape(where)})</span></h2>"
+    prediction = answer.prediction
+    if prediction is None:
+        return f'<div class="card">{title}<p>{escape(answer.text)}</p></div>'
+    level = f"{prediction.level:.0%} interval"
+    lines = (
+        ("N*", counted(prediction.params), interval(prediction.params_interval), "parameters"),
+        ("D*", counted(prediction.tokens), interval(prediction.tokens_interval), "tokens"),
+        (
+            "D*/N*",
+            ratio(prediction.tokens_per_param),
+            interval(prediction.tokens_per_param_interval, "ratio"),
+            "tokens per parameter",
+        ),
+        ("loss", fixed(prediction.loss, 3), interval(prediction.loss_interval, "fixed"), "nats per token"),
+    )
+    numbers = "".join(
+        f"<dt>{escape(name)}</dt><dd><b>{escape(value)}</b> {escape(unit)}"
+        + (f"<br><span class='soft'>{escape(bounds)}</span>" if bounds else "")
+        + "</dd>"
+        for name, value, bounds, unit in lines
+    )
+    doubt = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
+    return (
+        f'<div class="card">{title}<dl class="numbers">{numbers}</dl>'
+        f"<p class='soft'>{escape(approach_label(prediction.approach))}, {escape(level)}{escape(doubt)}</p></div>"
+    )
+
+
+def table(shown: Table) -> str:
+    """A table, scrolling sideways where it is wider than the page."""
+    head = "".join(
+        f'<th scope="col"{_side(heading in shown.left)}>{escape(heading)}</th>' for heading in shown.headings
+    )
+    body = "\n".join(
+        f"<tr{' class=strong' if i in shown.strong else ''}>"
+        + "".join(
+            _cell(cell, heading in shown.left) for cell, heading in zip(row, shown.headings, strict=True)
+        )
+        + "</tr>"
+        for i, row in enumerate(shown.rows)
+    )
+    note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
+    return (
+        f'<div class="scroll" id="table-{escape(shown.name)}"><table><caption>{escape(shown.title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{note}"
+    )
+
+
+def figure(shown: Shown) -> str:
+    """A figure with its caption; the drawing is an SVG inside the page."""
+    data = base64.b64encode(shown.picture.svg.encode()).decode()
+    title = escape(shown.entry.title)
+    return (
+        f'<figure id="figure-{escape(shown.entry.name)}"><h3>{title}</h3>'
+        f'<img alt="{title}" src="data:image/svg+xml;base64,{data}">'
+        f"<figcaption>{escape(shown.entry.caption)}</figcaption></figure>"
+    )
+
+
+def _cell(cell: Cell, left: bool) -> str:
+    if isinstance(cell, Sparkline):
+        points = " ".join(f"{100 * x:g},{20 - 20 * y:g}" for x, y in cell.points)
+        return (
+            f'<td><svg class="spark" viewBox="0 -1 100 22" preserveAspectRatio="none" role="img" '
+            f'aria-label="{escape(cell.text)}"><polyline points="{points}"/></svg></td>'
+        )
+    return f"<td{_side(left, wide=len(cell) > WIDE)}>{escape(cell)}</td>"
+
+
+def _side(left: bool, wide: bool = False) -> str:
+    classes = " ".join(name for name, used in (("left", left), ("wide", wide)) if used)
+    return f' class="{classes}"' if classes else ""
+
+
+def _findings(found: tuple[Finding, ...]) -> str:
+    items = "\n".join(
+        f'<li class="{finding.level}"><span class="mark">{MARKS[finding.level]}</span>{escape(finding.text)}</li>'
+        for finding in found
+    )
+    return f'<ul class="findings">\n{items}\n</ul>'
+
+
+def _left_out(left_out: tuple[LeftOut, ...]) -> str:
+    if not left_out:
+        return ""
+    items = "\n".join(f"<li><b>{escape(one.title)}</b>: {escape(one.reason)}</li>" for one in left_out)
+    return f'<section id="left-out"><h2>Left out</h2><ul>\n{items}\n</ul></section>'
+
+
+def _provenance(content: Content) -> str:
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.material))
+    config = content.material.config
+    block = f"<h3>Configuration</h3><pre>{escape(config)}</pre>" if config else ""
+    return f'<dl class="numbers">{rows}</dl>{block}'
+
+
+def _asset(name: str) -> str:
+    return (resources.files("harness.report") / "page" / name).read_text(encoding="utf-8")

@@ -1,0 +1,71 @@
+"""A frontier as a line to draw: N*, D*, D*/N* and L* over a range of compute, with the bootstrap's band."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.fit.predict import percentiles
+from harness.fit.results import Approach
+from harness.fit.table import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One quantity along the frontier; ``low`` and ``high`` are NaN where the draws give no interval."""
+
+    value: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The frontier of one approach; every array has shape (budgets,).
+
+    Attributes:
+        flops: C.
+        params, tokens, ratio, loss: N*, D*, D*/N* and L* at C.
+        measured: where C lies within the compute of the runs; the rest is extrapolation.
+    """
+
+    flops: Array
+    params: Track
+    tokens: Track
+    ratio: Track
+    loss: Track
+    measured: Array
+
+
+def frontier_line(approach: Approach, low: float, high: float, n: int = 80) -> Line | None:
+    """The frontier of ``approach`` from C = ``low`` to ``high``; None where it has no numbers."""
+    theta = approach.theta()
+    if theta is None:
+        return None
+    smallest, largest = approach.smallest_flops or low, approach.largest_flops or high
+    edges = [c for c in (smallest, largest) if low <= c <= high]
+    flops = np.unique(np.concatenate((np.geomspace(low, high, n), edges)))
+    tracks: dict[str, list[tuple[float, float, float]]] = {
+        name: [] for name in ("params", "tokens", "ratio", "loss")
+    }
+    draws = approach.draws
+    for c in flops:
+        log_n, log_d, loss = (float(v) for v in approach.optimum(theta, float(c)))
+        values = {
+            "params": np.exp(log_n),
+            "tokens": np.exp(log_d),
+            "ratio": np.exp(log_d - log_n),
+            "loss": loss,
+        }
+        drawn: dict[str, Array] = {}
+        if draws is not None and len(draws):
+            with np.errstate(all="ignore"):
+                ns, ds, ls = approach.optimum(draws, float(c))
+                drawn = {"params": np.exp(ns), "tokens": np.exp(ds), "ratio": np.exp(ds - ns), "loss": ls}
+        for name, value in values.items():
+            bounds = percentiles(drawn[name], approach.level) if name in drawn else None
+            tracks[name].append((float(value), *(bounds or (np.nan, np.nan))))
+    return Line(
+        flops=flops,
+        measured=(flops >= smallest * (1 - 1e-9)) & (flops <= largest * (1 + 1e-9)),
+        **{name: Track(*np.array(rows).T) for name, rows in tracks.items()},
+    )

@@ -1,0 +1,71 @@
+"""The report as Markdown, for pull requests: the same words, figures by their files."""
+
+from harness.report.content import Content
+from harness.report.provenance import facts
+from harness.report.tables.table import Cell, Table
+
+MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}
+
+
+def render(content: Content, figures: str = "figures") -> str:
+    """The whole report; ``figures`` is the folder of the pictures, relative to the report."""
+    material = content.material
+    parts = [
+        f"# {_escape(material.name)}",
+        _escape(material.source),
+        "\n".join(
+            f"- **{_escape(answer.text)}**" for answer in dict.fromkeys((content.here, content.target))
+        ),
+        table(content.answer),
+        "## How far to trust it",
+        "\n".join(f"- {MARKS[finding.level]} {_escape(finding.text)}" for finding in content.findings),
+        "## Figures",
+        *(
+            f"### {_escape(shown.entry.title)}\n\n![{_escape(shown.entry.title)}]({figures}/{shown.entry.name}.png)"
+            f"\n\n{_escape(shown.entry.caption)}"
+            for shown in content.figures
+        ),
+        "## Tables",
+        *(table(one) for one in content.tables),
+    ]
+    if content.left_out:
+        listed = "\n".join(f"- {_escape(one.title)}: {_escape(one.reason)}" for one in content.left_out)
+        parts += ["## Left out", listed]
+    parts += [
+        "## Every run",
+        table(content.runs),
+        "## How it was made",
+        "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(material)),
+    ]
+    if material.config:
+        fence = "```"
+        while fence in material.config:
+            fence += "`"
+        parts.append(f"{fence}yaml\n{material.config.rstrip()}\n{fence}")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(shown: Table) -> str:
+    """A table; columns of small curves are left out, Markdown has none."""
+    curves = {i for i in range(len(shown.headings)) if any(not isinstance(row[i], str) for row in shown.rows)}
+    kept = [i for i in range(len(shown.headings)) if i not in curves]
+    sides = [":--" if shown.headings[i] in shown.left else "--:" for i in kept]
+    lines = [
+        [_escape(shown.headings[i]) for i in kept],
+        sides,
+        *([_text(row[i]) for i in kept] for row in shown.rows),
+    ]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    note = f"\n\n{_escape(shown.note)}" if shown.note else ""
+    return f"**{_escape(shown.title)}**\n\n{body}{note}"
+
+
+def _text(cell: Cell) -> str:
+    return _escape(cell) if isinstance(cell, str) else ""
+
+
+def _escape(text: str) -> str:
+    """Text that means itself in Markdown, on one line."""
+    for special in "\\`*_[]<>|#":
+        text = text.replace(special, f"\\{special}")
+    return " ".join(text.split())

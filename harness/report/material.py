@@ -1,0 +1,58 @@
+"""Everything a report is made from, read once; what no fit needs is empty for a bare table of points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.fit import Curve, Fit, Points
+from harness.plan.plan import Plan
+from harness.runs.record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A sweep, or a table of points, with its fit.
+
+    Attributes:
+        name: what the page is called.
+        fit: the fit.
+        points: the runs that the fit used, N and C counted as the fit counts them.
+        table: every run of the table, before the fit left any out.
+        curves: training curves by run id.
+        records: records by run id, in the plan's order.
+        plan: the frozen plan.
+        config: the composed configuration, YAML.
+        source: where the runs come from, in words.
+        versions: of the program that writes the report.
+    """
+
+    name: str
+    fit: Fit
+    points: Points
+    table: Points
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    records: Mapping[str, Record] = field(default_factory=dict)
+    plan: Plan | None = None
+    config: str = ""
+    source: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> float:
+        """The budget the answer is given for, in FLOPs."""
+        return self.fit.agreement.target
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest compute to draw: the runs and the target, with a margin."""
+        low, high = self.fit.smallest_flops, max(self.fit.largest_flops, self.target)
+        margin = (high / low) ** 0.04
+        return low / margin, high * margin
+
+
+def used_points(table: Points, fit: Fit) -> Points:
+    """The runs of ``table`` that ``fit`` used, counted as it counted."""
+    gone = {excluded.run for excluded in fit.excluded}
+    counted = table.counted(fit.count, fit.compute)
+    return counted.select(np.array([run not in gone for run in counted.run_id], dtype=bool))

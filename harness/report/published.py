@@ -1,0 +1,156 @@
+"""Numbers of the papers that figures and tables set beside a fit, each with its place."""
+
+from dataclasses import dataclass
+
+from harness.fit.results import CostLaw, Interval
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """N* ∝ C^a, D* ∝ C^b, with the 10th and 90th percentile over subsamples of 80%."""
+
+    a: float
+    a_interval: Interval
+    b: float
+    b_interval: Interval
+
+
+# Hoffmann et al. 2022 (arXiv 2203.15556), Table 2.
+TABLE_2 = {
+    "approach_1": Exponents(0.50, (0.488, 0.502), 0.50, (0.501, 0.512)),
+    "approach_2": Exponents(0.49, (0.462, 0.534), 0.51, (0.483, 0.529)),
+    "approach_3": Exponents(0.46, (0.454, 0.455), 0.54, (0.542, 0.543)),
+}
+
+
+@dataclass(frozen=True)
+class Law:
+    """A published law L = E + A/N^alpha + B/D^beta; ``theta`` is (E, A, B, alpha, beta), loss in nats per token."""
+
+    short: str
+    theta: tuple[float, float, float, float, float]
+    cost: CostLaw = CostLaw()
+
+
+HOFFMANN = Law("Hoffmann et al.", (1.693374, 406.4010, 410.7228, 0.33917084, 0.2849083))
+BESIROGLU = Law("Besiroglu et al.", (1.8172, 482.01, 2085.43, 0.3478, 0.3658))
+LAWS = (HOFFMANN, BESIROGLU)
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The budget and tokens for which a size is optimal; ``flops`` in FLOPs, ``tokens`` in tokens."""
+
+    flops: float
+    tokens: float
+
+
+# Hoffmann et al. 2022, Table 3 (approach 1) and Table A3 (approaches 2 and 3): parameters to optimum.
+TABLE_A3: dict[float, dict[str, Optimum]] = {
+    400e6: {
+        "approach_1": Optimum(1.92e19, 8.0e9),
+        "approach_2": Optimum(1.84e19, 7.7e9),
+        "approach_3": Optimum(2.21e19, 9.2e9),
+    },
+    1e9: {
+        "approach_1": Optimum(1.21e20, 20.2e9),
+        "approach_2": Optimum(1.20e20, 20.0e9),
+        "approach_3": Optimum(1.62e20, 27.1e9),
+    },
+    10e9: {
+        "approach_1": Optimum(1.23e22, 205.1e9),
+        "approach_2": Optimum(1.32e22, 219.5e9),
+        "approach_3": Optimum(2.46e22, 410.1e9),
+    },
+    67e9: {
+        "approach_1": Optimum(5.76e23, 1.5e12),
+        "approach_2": Optimum(6.88e23, 1.7e12),
+        "approach_3": Optimum(1.71e24, 4.1e12),
+    },
+    175e9: {
+        "approach_1": Optimum(3.85e24, 3.7e12),
+        "approach_2": Optimum(4.54e24, 4.3e12),
+        "approach_3": Optimum(1.26e24, 12.0e12),
+    },
+    280e9: {
+        "approach_1": Optimum(9.9e24, 5.9e12),
+        "approach_2": Optimum(1.18e25, 7.1e12),
+        "approach_3": Optimum(3.52e25, 20.1e12),
+    },
+    520e9: {
+        "approach_1": Optimum(3.43e25, 11.0e12),
+        "approach_2": Optimum(4.19e25, 13.4e12),
+        "approach_3": Optimum(1.36e26, 43.5e12),
+    },
+    1e12: {
+        "approach_1": Optimum(1.27e26, 21.2e12),
+        "approach_2": Optimum(1.59e26, 26.5e12),
+        "approach_3": Optimum(5.65e26, 94.1e12),
+    },
+    10e12: {
+        "approach_1": Optimum(1.3e28, 216.2e12),
+        "approach_2": Optimum(1.75e28, 292e12),
+        "approach_3": Optimum(8.55e28, 1425.5e12),
+    },
+}
+
+
+@dataclass(frozen=True)
+class CountedModel:
+    """A row of Hoffmann et al. 2022, Table A4: a shape and its training FLOPs over 6ND."""
+
+    millions: float
+    layers: int
+    width: int
+    heads: int
+    key: int
+    ratio: float
+
+
+TABLE_A4 = (
+    CountedModel(73, 10, 640, 10, 64, 1.03),
+    CountedModel(305, 20, 1024, 16, 64, 1.10),
+    CountedModel(552, 24, 1280, 10, 128, 1.08),
+    CountedModel(1100, 26, 1792, 14, 128, 1.04),
+    CountedModel(1600, 28, 2048, 16, 128, 1.03),
+    CountedModel(6800, 40, 3584, 28, 128, 0.99),
+)
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A released model: parameters and training tokens; its compute is taken as 6ND."""
+
+    name: str
+    params: float
+    tokens: float
+
+    @property
+    def flops(self) -> float:
+        """6ND."""
+        return 6 * self.params * self.tokens
+
+
+# Hoffmann et al. 2022, Table 1 (the first five); Touvron et al. 2023 (2302.13971, 2307.09288); Llama team 2024.
+KNOWN_MODELS = (
+    KnownModel("GPT-3", 175e9, 300e9),
+    KnownModel("Jurassic-1", 178e9, 300e9),
+    KnownModel("Gopher", 280e9, 300e9),
+    KnownModel("MT-NLG", 530e9, 270e9),
+    KnownModel("Chinchilla", 70e9, 1.4e12),
+    KnownModel("Llama 65B", 65e9, 1.4e12),
+    KnownModel("Llama 2 70B", 70e9, 2e12),
+    KnownModel("Llama 3 405B", 405e9, 15.6e12),
+)
+
+PETAFLOP_DAY = 1e15 * 86400
+
+
+def kaplan_params(flops: float) -> float:
+    """Kaplan et al. 2020 (arXiv 2001.08361), section 6: N* = 1.3e9 C^0.73, C in PF-days; N without embeddings."""
+    return 1.3e9 * (flops / PETAFLOP_DAY) ** 0.73
+
+
+def kaplan_tokens(flops: float) -> float:
+    """Kaplan et al. 2020: D* = 2e10 C^0.27, C in PF-days."""
+    return 2e10 * (flops / PETAFLOP_DAY) ** 0.27

@@ -1,0 +1,126 @@
+"""Every run: what was trained, how it ended, what it cost, with its training curve."""
+
+import numpy as np
+
+from harness.fit import Curve
+from harness.report.material import Material
+from harness.report.tables.table import Cell, Sparkline, Table
+from harness.report.text import counted, fixed, power, ratio
+from harness.runs.record import FINISHED, Record
+from harness.text import duration
+
+SPARK_POINTS = 60
+
+
+def build(material: Material) -> Table:
+    """From the records where there are any, else from the table of points."""
+    return _from_records(material) if material.records else _from_points(material)
+
+
+def _from_records(material: Material) -> Table:
+    gone = {excluded.run: excluded.reason for excluded in material.fit.excluded}
+    planned = [] if material.plan is None else list(material.plan.cells)
+    rows: list[tuple[Cell, ...]] = []
+    for cell in planned:
+        record = material.records.get(cell.run_id)
+        rows.append(
+            (
+                cell.run_id,
+                power(cell.budget),
+                cell.spec.shape.label,
+                counted(cell.params.total),
+                counted(cell.tokens if record is None else record.tokens),
+                ratio(cell.tokens / cell.params.total),
+                f"{cell.epochs:.2f}",
+                power(cell.spec.optimizer.lr),
+                counted(cell.spec.batch_tokens),
+                str(cell.spec.steps),
+                str(cell.spec.seed),
+                fixed(record.loss if record else None, 4),
+                fixed(record.loss_se if record else None, 4),
+                duration(record.seconds) if record else "–",
+                "–" if record is None or not record.seconds else power(record.flops / record.seconds),
+                _state(record, gone.get(cell.run_id, "")),
+                _spark(material.curves.get(cell.run_id)),
+            )
+        )
+    return Table(
+        "runs",
+        "Every run",
+        (
+            "run",
+            "C (FLOPs)",
+            "width × layers",
+            "N",
+            "D",
+            "D/N",
+            "epochs",
+            "peak rate",
+            "batch (tokens)",
+            "steps",
+            "seed",
+            "loss",
+            "s.e.",
+            "time",
+            "FLOP/s",
+            "state",
+            "training loss",
+        ),
+        tuple(rows),
+        left=("run", "C (FLOPs)", "state", "training loss"),
+        note="Loss is held-out, in nats per token; its standard error is over the held-out documents that all runs "
+        "share, so differences between runs are known better than it suggests. The small curves show training loss "
+        "against tokens, each on its own scale.",
+    )
+
+
+def _from_points(material: Material) -> Table:
+    gone = {excluded.run: excluded.reason for excluded in material.fit.excluded}
+    table = material.table
+    rows: list[tuple[Cell, ...]] = [
+        (
+            table.run_id[i],
+            power(float(table.flops[i]), 3),
+            counted(float(table.params[i])),
+            counted(float(table.tokens[i])),
+            ratio(float(table.tokens[i] / table.params[i])),
+            fixed(float(table.loss[i]), 4),
+            f"left out: {gone[run]}" if (run := table.run_id[i]) in gone else "used",
+        )
+        for i in range(len(table))
+    ]
+    known = set(table.run_id)
+    rows += [
+        (run, "", "", "", "", "", f"left out: {reason}") for run, reason in gone.items() if run not in known
+    ]
+    return Table(
+        "runs",
+        "Every run",
+        ("run", "C (FLOPs)", "N", "D", "D/N", "loss", "state"),
+        tuple(rows),
+        left=("run", "C (FLOPs)", "state"),
+    )
+
+
+def _state(record: Record | None, excluded: str) -> str:
+    if record is None:
+        return "not run"
+    if record.status != FINISHED:
+        return f"{record.status}: {record.reason}" if record.reason else record.status
+    return f"left out: {excluded}" if excluded else "finished"
+
+
+def _spark(curve: Curve | None) -> Cell:
+    if curve is None or len(curve.tokens) < 2:
+        return ""
+    seen = np.isfinite(curve.train_loss)
+    tokens, loss = curve.tokens[seen], curve.train_loss[seen]
+    if len(loss) < 2:
+        return ""
+    picked = np.unique(np.linspace(0, len(loss) - 1, SPARK_POINTS).astype(int))
+    x = tokens[picked] / tokens[-1]
+    # The first steps fall from the uniform distribution; on that scale everything after them would be flat.
+    top, bottom = float(np.quantile(loss, 0.9)), float(loss.min())
+    y = np.clip((loss[picked] - bottom) / max(top - bottom, 1e-9), 0, 1)
+    points = tuple((round(float(a), 3), round(float(b), 3)) for a, b in zip(x, y, strict=True))
+    return Sparkline(points, f"training loss from {loss[0]:.3f} to {loss[-1]:.3f}")

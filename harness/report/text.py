@@ -1,0 +1,68 @@
+"""Numbers as the page, the tables and the figures write them: as many digits as the number carries, no more."""
+
+import math
+
+from harness.fit.results import Interval
+from harness.text import count
+
+NOTHING = "–"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power(value: float | None, digits: int = 2) -> str:
+    """``6.31e12`` → ``6.3 × 10¹²``; ``1e12`` → ``10¹²``; numbers below ten thousand as they are."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.{digits + 1}g}"
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    raised = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return raised if mantissa == "1" else f"{mantissa} × {raised}"
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """``digits`` decimals, or a dash where there is no number."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def counted(value: float | None) -> str:
+    """``1.23M``, or a dash."""
+    return NOTHING if value is None or not math.isfinite(value) else count(value)
+
+
+def ratio(value: float | None) -> str:
+    """Tokens per parameter: two or three digits."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.0f}" if 9.95 <= value < 9999 else f"{value:.2g}" if value < 9.95 else count(value)
+
+
+def interval(bounds: Interval | None, style: str = "count", digits: int = 3) -> str:
+    """``1.1M to 1.4M``; ``style`` is ``count``, ``ratio`` or ``fixed``; empty where there is none."""
+    if bounds is None:
+        return ""
+    if style == "fixed":
+        return f"{fixed(bounds[0], digits)} to {fixed(bounds[1], digits)}"
+    one = ratio if style == "ratio" else counted
+    return f"{one(bounds[0])} to {one(bounds[1])}"
+
+
+def with_interval(value: str, bounds: str) -> str:
+    """``1.2M (1.1M to 1.4M)``."""
+    return f"{value} ({bounds})" if bounds else value
+
+
+def times(value: float) -> str:
+    """``2.37`` → ``2.4×``, ``12.3`` → ``12×``."""
+    return f"{value:.2g}×" if value < 99.5 else f"{power(value)}×"
+
+
+def approach_label(name: str) -> str:
+    """``approach_2`` → ``Approach 2``."""
+    return name.replace("_", " ").capitalize()
+
+
+def plain_status(code: str) -> str:
+    """``vertex_outside_range`` → ``vertex outside range``."""
+    return code.replace("_", " ")

@@ -1,0 +1,141 @@
+"""The answer in a sentence, and what speaks against believing it: read off the fit's statuses, nothing computed anew."""
+
+from dataclasses import dataclass
+
+from harness.fit.predict import Prediction
+from harness.fit.status import VOID
+from harness.report.material import Material
+from harness.report.text import (
+    approach_label,
+    counted,
+    interval,
+    plain_status,
+    power,
+    ratio,
+    times,
+    with_interval,
+)
+from harness.runs.record import FINISHED
+
+GOOD, CAUTION, BAD = "good", "caution", "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know before using the answer; ``level`` is ``good``, ``caution`` or ``bad``."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The headline: one approach's prediction at one budget, or None with the reason in ``text``."""
+
+    text: str
+    prediction: Prediction | None
+
+
+def leading(predictions: dict[str, Prediction]) -> Prediction | None:
+    """The prediction to lead with: IsoFLOP profiles, being measured minima, then the law, then the envelope.
+
+    One without a doubt on it goes before one with; no average is ever taken.
+    """
+    order = [predictions[name] for name in ("approach_2", "approach_3", "approach_1")]
+    numbered = [prediction for prediction in order if prediction.params is not None]
+    # A prediction beyond the extrapolation limit is so for every approach; it says nothing about which to prefer.
+    undoubted = [p for p in numbered if all(flag in ("extrapolation",) for flag in p.flags)]
+    return (undoubted or numbered or [None])[0]
+
+
+def answer(material: Material, flops: float) -> Answer:
+    """The headline at C = ``flops``."""
+    prediction = leading(material.fit.predict(flops))
+    if prediction is None:
+        return Answer(f"At C = {power(flops)} FLOPs: these runs do not determine an optimum.", None)
+    return Answer(
+        f"At C = {power(flops)} FLOPs: N* = "
+        f"{with_interval(counted(prediction.params), interval(prediction.params_interval))} parameters on D* = "
+        f"{with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))} tokens, "
+        f"{with_interval(ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, 'ratio'))}"
+        f" tokens per parameter ({approach_label(prediction.approach).lower()}).",
+        prediction,
+    )
+
+
+def findings(material: Material) -> tuple[Finding, ...]:
+    """How far to trust the answer, the gravest first."""
+    found = [
+        *_agreement(material),
+        *_reach(material),
+        *_approaches(material),
+        *_minima(material),
+        *_runs(material),
+        *(Finding(CAUTION, note) for note in material.fit.notes),
+    ]
+    rank = {BAD: 0, CAUTION: 1, GOOD: 2}
+    return tuple(sorted(found, key=lambda finding: rank[finding.level]))
+
+
+def _agreement(material: Material) -> list[Finding]:
+    agreement = material.fit.agreement
+    level = {"agree": GOOD, "disagree": BAD}.get(agreement.status, CAUTION)
+    return [Finding(level, agreement.message)] if agreement.message else []
+
+
+def _reach(material: Material) -> list[Finding]:
+    fit = material.fit
+    reach = material.target / fit.largest_flops
+    text = f"The runs span C = {power(fit.smallest_flops)} to {power(fit.largest_flops)}"
+    if reach <= 1.01:
+        return [Finding(GOOD, f"{text}; the target lies within.")]
+    limit = max(approach.extrapolation_limit for approach in fit.approaches)
+    level = BAD if reach > limit else CAUTION
+    return [
+        Finding(level, f"{text}; the target, {power(material.target)}, is {times(reach)} beyond the largest.")
+    ]
+
+
+def _approaches(material: Material) -> list[Finding]:
+    found = []
+    for approach in material.fit.approaches:
+        label = approach_label(approach.name)
+        for code, note in zip(approach.flags, approach.notes, strict=True):
+            level = BAD if code in VOID else CAUTION
+            found.append(Finding(level, f"{label}: {plain_status(code)}: {note}"))
+        if not approach.flags:
+            found.append(Finding(GOOD, f"{label}: no doubts from its own diagnostics."))
+    return found
+
+
+def _minima(material: Material) -> list[Finding]:
+    budgets = material.fit.approach_2.budgets
+    if not budgets:
+        return []
+    inside = [budget for budget in budgets if budget.params_opt is not None]
+    text = f"{len(inside)} of {len(budgets)} budgets have a minimum inside the sizes that were run."
+    found = [Finding(GOOD if len(inside) == len(budgets) else CAUTION, text)]
+    for budget in budgets:
+        for code, note in zip(budget.flags, budget.notes, strict=True):
+            found.append(Finding(CAUTION, f"C = {power(budget.budget)}: {plain_status(code)}: {note}"))
+    return found
+
+
+def _runs(material: Material) -> list[Finding]:
+    found = []
+    fit = material.fit
+    if material.plan is not None:
+        planned = len(material.plan.cells)
+        finished = sum(record.status == FINISHED for record in material.records.values())
+        level = GOOD if finished == planned else CAUTION
+        found.append(Finding(level, f"{finished} of {planned} planned runs are finished."))
+        repeated = [cell for cell in material.plan.cells if cell.epochs > 1.001]
+        if repeated:
+            most = max(cell.epochs for cell in repeated)
+            text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
+            found.append(Finding(CAUTION, text + " Repeated tokens are worth less than new ones."))
+    if fit.excluded:
+        some = ", ".join(f"{excluded.run} ({excluded.reason})" for excluded in fit.excluded[:4])
+        more = f" and {len(fit.excluded) - 4} more" if len(fit.excluded) > 4 else ""
+        found.append(Finding(CAUTION, f"{len(fit.excluded)} runs are left out of the fit: {some}{more}."))
+    return found

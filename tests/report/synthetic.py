@@ -1,0 +1,144 @@
+"""A sweep that was never trained: plan, records and curves written through the project's own classes.
+
+The losses come from a known law with noise, so a report made from it has an answer to be compared with.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
+from harness.plan.cell import Cell
+from harness.plan.family import ModelConfig
+from harness.plan.grid import GridConfig
+from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
+from harness.plan.plan import Plan, Rules, make_plan
+from harness.plan.recipe import RecipeConfig
+from harness.plan.rule import Rule
+from harness.plan.schedule import ScheduleConfig
+from harness.plan.throughput import ThroughputConfig
+from harness.runs.curve import read_curve
+from harness.runs.files import write_atomic, write_json
+from harness.runs.folder import SweepFolder
+from harness.runs.record import DIVERGED, FINISHED, Record
+from harness.runs.table import records, write_table
+from harness.train.curve import COLUMNS
+
+BUDGETS = (1e11, 3e11, 1e12, 3e12)
+# A law whose optimum lies inside the grids below: (E, A, B, alpha, beta).
+LAW = (0.9, 30.0, 110.0, 0.34, 0.34)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A corpus that does not exist."""
+
+    fingerprint: str = "5eed5eed5eed"
+    train_tokens: int = 40_000_000
+
+
+def law_loss(params: float, tokens: float) -> float:
+    """The law's loss, nats per token."""
+    E, A, B, alpha, beta = LAW
+    return E + A / params**alpha + B / tokens**beta
+
+
+def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 0.004) -> SweepFolder:
+    """A finished sweep in ``path``, without a fit; one run of it diverged."""
+    folder = SweepFolder(path)
+    plan = _plan(path.name, budgets)
+    rng = np.random.default_rng(7)
+    write_atomic(folder.config, f"name: {path.name}\nseq_len: 128\ngrid:\n  budgets: {list(budgets)}\n")
+    write_json(folder.plan, plan.to_json())
+    for i, cell in enumerate(plan.cells):
+        diverged = i == len(plan.cells) - 1
+        loss = law_loss(cell.params.total, cell.tokens) * float(np.exp(noise * rng.standard_normal()))
+        _record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
+        write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
+    write_table(folder.table, records(folder, plan).values())
+    return folder
+
+
+def fit_sweep(folder: SweepFolder, options: FitOptions) -> Fit:
+    """Fit a synthetic sweep and write the fit into its folder, as ``isoflop fit`` does."""
+    plan = Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
+    curves = {
+        cell.run_id: Curve(**columns)
+        for cell in plan.cells
+        if (columns := read_curve(folder.cell(cell.run_id).curve)) is not None
+    }
+    fit = fit_points(read_points(folder.table), options, curves)
+    write_fit(fit, folder.path)
+    return fit
+
+
+def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
+    grid = GridConfig(
+        budgets=list(budgets), sizes=7, span=10, center_params=4.2e4, center_budget=budgets[len(budgets) // 2]
+    )
+    rules = Rules(
+        grid=replace(grid, center_params=4.2e4 * (grid.center_budget / 1e12) ** 0.5 * 2),
+        recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
+        schedule=ScheduleConfig(),
+        throughput=ThroughputConfig(),
+        seq_len=128,
+        eval_tokens=4096,
+        precision="auto",
+    )
+    bands = [BandConfig(8, 256, 8, 8), BandConfig(288, 1024, 32, 32)]
+    ladder = build_ladder(
+        LadderConfig(bands=bands, depths=[0.7, 1.0, 1.5], aspect=24), ModelConfig(), 256, 128
+    )
+    return make_plan(name, ladder.shapes, rules, Facts())
+
+
+def _record(cell: Cell, loss: float, diverged: bool) -> Record:
+    seconds = cell.flops / 2e10
+    return Record(
+        run_id=cell.run_id,
+        status=DIVERGED if diverged else FINISHED,
+        reason="the loss is nan at step 12" if diverged else "",
+        spec=cell.spec.to_json(),
+        budget=cell.budget,
+        budget_count=cell.count,
+        params=cell.params.to_json(),
+        params_total=cell.params.total,
+        params_non_embedding=cell.params.non_embedding,
+        tokens=cell.tokens,
+        unique_tokens=cell.unique_tokens,
+        epochs=cell.epochs,
+        flops=cell.flops,
+        flops_6nd=cell.flops_by_count["6nd"],
+        flops_by_count=cell.flops_by_count,
+        loss=None if diverged else loss,
+        loss_se=None if diverged else 0.02,
+        bits_per_byte=None if diverged else loss / np.log(2),
+        train_loss=None if diverged else loss * 0.99,
+        final_lr=cell.spec.optimizer.lr / 10,
+        steps=cell.spec.steps,
+        seconds=seconds,
+        tokens_per_second=cell.tokens / seconds,
+        mfu=None,
+        device="a made-up device",
+        precision="fp32",
+        versions={"isoflop": "0.1.0", "numpy": np.__version__},
+        data={"name": "made up", "fingerprint": cell.spec.data, "tokenizer": "bytes"},
+    )
+
+
+def _curve(cell: Cell, loss: float, rng: np.random.Generator) -> str:
+    """Rows of a training curve that comes down to ``loss`` as the rate comes down."""
+    steps = np.unique(np.linspace(1, cell.spec.steps, 120).astype(int))
+    tokens = steps * cell.spec.batch_tokens
+    share = steps / cell.spec.steps
+    E, A, B, alpha, beta = LAW
+    values = E + A / cell.params.total**alpha + B / np.maximum(tokens, 2000) ** beta
+    values = values + 0.04 * (1 - share**3) + (loss - law_loss(cell.params.total, cell.tokens)) * share
+    values = np.minimum(values, np.log(256)) * np.exp(0.004 * rng.standard_normal(len(steps)))
+    rows = [
+        (int(s), int(t), float(cell.flops * x), 1e-3, float(v), 0.5)
+        for s, t, x, v in zip(steps, tokens, share, values, strict=True)
+    ]
+    return "".join(",".join(map(str, row)) + "\n" for row in [COLUMNS, *rows])
