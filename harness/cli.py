@@ -70,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
-    console = Console()
+    # tables need their width; a narrower terminal wraps lines rather than losing digits
+    console = Console(width=max(120, Console().width))
     try:
         _run(options, console)
     except UserError as error:

@@ -16,7 +16,13 @@ from harness.train.job import Job
 
 
 def sweep_folder(config: Config) -> SweepFolder:
-    """The folder of this experiment."""
+    """The folder of this experiment.
+
+    Raises:
+        UserError: no experiment was chosen.
+    """
+    if not config.name:
+        raise UserError("experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME")
     return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
 
 

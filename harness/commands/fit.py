@@ -15,7 +15,9 @@ from harness.runs.table import records, write_table
 def run(config: Config, yaml: str, console: Console) -> Fit:
     """Fit, write ``fit.json`` and ``draws.npz``, print the summary."""
     if config.points:
-        table, folder, curves = Path(config.points), Path(config.out or "."), {}
+        if not config.out:
+            raise UserError("out: name the folder for fit.json, e.g. out=fits/mine")
+        table, folder, curves = Path(config.points), Path(config.out), {}
     else:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)

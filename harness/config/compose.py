@@ -1,12 +1,11 @@
 """Composing a configuration with Hydra, and its errors as one clear line."""
 
 import difflib
-import os
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -26,24 +25,32 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
+def compose_config(
+    overrides: Sequence[str], root: str = "isoflop", schema: type[Any] = Config
+) -> tuple[Any, str]:
     """The typed configuration for ``overrides``, and its YAML.
 
     A folder ``configs/`` in the working directory is searched after the committed ones, so that a user adds
     experiments without touching the package.
 
+    Args:
+        overrides: Hydra overrides.
+        root: the file of ``configs/`` to begin from.
+        schema: the dataclass that its keys and types are checked against.
+
     Raises:
         UserError: whatever is wrong with the overrides, the files or the values.
     """
-    ConfigStore.instance().store(name="schema", node=Config)
+    ConfigStore.instance().store(name="schema", node=schema)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose("isoflop", overrides=[*overrides, *_own_configs()])
+            composed = compose(root, overrides=[*overrides, *_own_configs()])
         OmegaConf.resolve(composed)
-        return cast(Config, OmegaConf.to_object(composed)), OmegaConf.to_yaml(composed)
+        _refuse_unknown(schema, composed)
+        return OmegaConf.to_object(composed), OmegaConf.to_yaml(composed)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_one_line(error)) from error
+        raise UserError(_one_line(error, schema)) from error
 
 
 def _own_configs() -> list[str]:
@@ -53,38 +60,51 @@ def _own_configs() -> list[str]:
     return [f"hydra.searchpath=[file://{own.resolve()}]"]
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, schema: Any) -> str:
     """The innermost cause that says something, with the nearest known key where a key is unknown."""
+    chain: list[BaseException] = []
     cause: BaseException | None = error
-    chain = []
     while cause is not None:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     users = [link for link in chain if isinstance(link, UserError)]
     if users:
         return str(users[0])
-    text = str(chain[-1] if isinstance(chain[-1], OmegaConfBaseException) else error)
-    key = re.search(r"Key '([^']+)' (?:is )?not in", text)
-    if key:
-        full = re.search(r"full_key: (\S+)", text)
-        name = full.group(1) if full else key.group(1)
-        return f"config: there is no key '{name}'{_suggestion(name)}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    where = re.search(r"full_key: (\S+)", text)
-    prefix = f"{where.group(1)}: " if where else ""
-    kept = [line for line in lines if not line.startswith(("full_key", "object_type", "reference_type"))]
-    return f"config: {prefix}{'; '.join(kept)}"
+    typed = [str(link) for link in chain if isinstance(link, OmegaConfBaseException)]
+    # the innermost one may be a template that OmegaConf fills in only further out
+    text = next((message for message in reversed(typed) if "$VALUE" not in message), str(error))
+    full = re.search(r"full_key: (\S+)", text)
+    unknown = re.search(r"Key '([^']+)' (?:is )?not in", text)
+    if unknown:
+        key = full.group(1) if full else unknown.group(1)
+        return f"config: there is no key '{key}'{_suggestion(key, schema)}"
+    missing = re.search(r"Could not find '([^']+)'[\s\S]*Available options in '[^']*':([\s\S]*?)Config search path", text)
+    if missing:
+        return f"config: there is no {missing.group(1)}; there are {', '.join(missing.group(2).split())}"
+    kept = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [line for line in kept if not line.startswith(("full_key", "object_type", "reference_type", "See http"))]
+    return f"config: {full.group(1) + ': ' if full else ''}{'; '.join(kept)}"
 
 
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(key, _known_keys(Config), n=1, cutoff=0.6)
+def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "") -> None:
+    """Hydra's '+key=value' adds keys that a schema does not have, and they would be ignored in silence."""
+    types = get_type_hints(schema)
+    for key in node:
+        if key not in types:
+            raise UserError(f"config: there is no key '{prefix}{key}'{_suggestion(f'{prefix}{key}', schema)}")
+        if is_dataclass(types[str(key)]) and isinstance(node[key], DictConfig):
+            _refuse_unknown(types[str(key)], node[key], f"{prefix}{key}.")
+
+
+def _suggestion(key: str, schema: Any) -> str:
+    close = difflib.get_close_matches(key, _known_keys(schema), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else "; 'isoflop plan --config' shows every key"
 
 
 def _known_keys(schema: Any, prefix: str = "") -> list[str]:
     keys = []
-    for entry in fields(schema):
-        keys.append(prefix + entry.name)
-        if is_dataclass(entry.type):
-            keys += _known_keys(entry.type, f"{prefix}{entry.name}.")
+    for name, kind in get_type_hints(schema).items():
+        keys.append(prefix + name)
+        if is_dataclass(kind):
+            keys += _known_keys(kind, f"{prefix}{name}.")
     return keys

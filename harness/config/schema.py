@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
-
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
@@ -41,7 +39,7 @@ class Config:
     """A whole experiment, and the arguments of the commands.
 
     Attributes:
-        name: the sweep's name; its folder is ``runs_dir``/``name``.
+        name: the sweep's name; its folder is ``runs_dir``/``name``. An experiment sets it.
         seq_len: tokens a window; the model's context.
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
@@ -50,7 +48,7 @@ class Config:
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
     """
 
-    name: str = MISSING
+    name: str = ""
     runs_dir: str = "runs"
     cache_dir: str = "~/.cache/isoflop"
     seq_len: int = 256
@@ -77,5 +75,5 @@ class Config:
             raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
-        if not self.name or "/" in self.name or self.name.startswith("."):
+        if "/" in self.name or self.name.startswith("."):
             raise UserError(f"name: must be a plain folder name, got '{self.name}'")

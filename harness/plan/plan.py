@@ -91,7 +91,7 @@ def plan_cell(shape: Shape, budget: float, seed: int, rules: Rules, corpus: Corp
     params = count_params(shape)
     per_token = all_flops_per_token(shape, rules.seq_len)
     wanted = budget / per_token[rules.grid.count]
-    hyper = apply_recipe(rules.recipe, params, wanted, rules.seq_len)
+    hyper = apply_recipe(rules.recipe, shape, wanted, rules.seq_len)
     batch_tokens = hyper.batch_windows * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens

@@ -67,7 +67,7 @@ def _linear(schedule: Schedule, progress: float) -> float:
 def _wsd(schedule: Schedule, progress: float) -> float:
     span = schedule.steps - schedule.warmup_steps
     cooling = min(1.0, schedule.decay_share * schedule.steps / span)
-    return 1.0 if progress <= 1 - cooling else _linear(schedule, (progress - (1 - cooling)) / cooling)
+    return schedule.floor + (1 - schedule.floor) * min(1.0, (1 - progress) / cooling)
 
 
 def _constant(schedule: Schedule, progress: float) -> float:

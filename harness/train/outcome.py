@@ -42,7 +42,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
     assert outcome.status != FINISHED or tokens == cell.tokens, "a finished run trains exactly its tokens"
     flops_by_count = {count: flops * share for count, flops in cell.flops_by_count.items()}
     evaluation = outcome.evaluation
-    speed = flops_by_count["appendix_f"] / outcome.seconds if outcome.seconds else 0.0
+    speed = flops_by_count["matrix_products"] / outcome.seconds if outcome.seconds else 0.0
     return Record(
         run_id=cell.run_id,
         status=outcome.status,

@@ -1,0 +1,176 @@
+"""The grid: whole steps, exact FLOPs, stable identities, and a corpus that is large enough."""
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import UserError
+from harness.plan.family import ModelConfig
+from harness.plan.flops import FLOP_COUNTS, flops_per_token
+from harness.plan.grid import GridConfig, targets
+from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
+from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.plan.recipe import RecipeConfig, significant
+from harness.plan.rule import Rule
+from harness.plan.schedule import ScheduleConfig
+from harness.plan.spec import RunSpec
+from harness.plan.throughput import ThroughputConfig, flops_per_second, makespan
+
+
+@dataclass(frozen=True)
+class Facts:
+    fingerprint: str = "f00d"
+    train_tokens: int = 10**9
+
+
+RULES = Rules(
+    grid=GridConfig(budgets=[1e11, 1e12], sizes=5, span=8, center_params=5e4, center_budget=3e11),
+    recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
+    schedule=ScheduleConfig(),
+    throughput=ThroughputConfig(),
+    seq_len=128,
+    eval_tokens=4096,
+    precision="auto",
+)
+LADDER = LadderConfig(bands=[BandConfig(8, 256, 8, 8)], depths=[0.7, 1.0, 1.5], aspect=24)
+SHAPES = build_ladder(LADDER, ModelConfig(), vocab_size=256, context=128).shapes
+
+
+def plan(rules: Rules = RULES, facts: Facts = Facts()) -> Plan:
+    return make_plan("test", SHAPES, rules, facts)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(2e10, 1e14), st.integers(1, 9), st.floats(1, 20), st.sampled_from(sorted(FLOP_COUNTS)), st.integers(0, 9)
+)
+def test_every_cell_spends_its_budget_to_half_a_step(
+    budget: float, sizes: int, span: float, count: str, seed: int
+) -> None:
+    grid = GridConfig([budget], sizes, span, 5e4, 3e11, seeds=[seed], count=count)
+    made = plan(replace(RULES, grid=grid))
+    assert len(made.cells) + len(made.skipped) == sizes
+    for cell in made.cells:
+        per_token = flops_per_token(cell.spec.shape, 128, count)
+        assert cell.tokens == cell.spec.steps * cell.spec.batch_windows * 128
+        assert cell.flops == pytest.approx(per_token * cell.tokens)
+        assert abs(cell.flops - budget) <= 0.5 * per_token * cell.spec.batch_tokens * (1 + 1e-9)
+        assert cell.spec.schedule.steps == cell.spec.steps
+        assert cell.spec.seed == seed
+
+
+def test_sizes_of_a_budget_are_distinct_ascending_and_span_what_was_asked() -> None:
+    for budget in (1e11, 1e12):
+        sizes = [cell.params.total for cell in plan().cells if cell.budget == budget]
+        assert len(set(sizes)) == 5
+        assert sizes == sorted(sizes)
+        assert 5 < sizes[-1] / sizes[0] < 12
+
+
+def test_plan_survives_json() -> None:
+    made = plan()
+    assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_the_batch_leaves_enough_steps() -> None:
+    rules = replace(RULES, recipe=RecipeConfig(batch_tokens=Rule(value=1e9), min_steps=100))
+    assert all(80 <= cell.spec.steps <= 200 for cell in plan(rules).cells)
+
+
+CHANGES = {
+    "seed": lambda s: replace(s, seed=1),
+    "data": lambda s: replace(s, data="beef"),
+    "steps": lambda s: replace(s, steps=s.steps + 1),
+    "rate": lambda s: replace(s, optimizer=replace(s.optimizer, lr=2 * s.optimizer.lr)),
+    "floor": lambda s: replace(s, schedule=replace(s.schedule, floor=0.2)),
+    "shape": lambda s: replace(s, shape=replace(s.shape, layers=s.shape.layers + 1)),
+    "precision": lambda s: replace(s, precision="bf16"),
+    "evaluation": lambda s: replace(s, eval_tokens=1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_the_result_changes_the_identity(change: str) -> None:
+    spec = plan().cells[0].spec
+    assert CHANGES[change](spec).run_id != spec.run_id
+
+
+def test_identity_is_stable_across_versions() -> None:
+    """A changed hash would orphan every finished run: this value may change only on purpose."""
+    spec = plan().cells[0].spec
+    assert RunSpec.from_json(json.loads(json.dumps(spec.to_json()))).run_id == spec.run_id
+    assert len(spec.run_id) == 12
+
+
+def test_a_small_corpus_is_refused_with_the_epochs_of_each_cell() -> None:
+    made = plan(facts=Facts(train_tokens=200_000))
+    with pytest.raises(UserError, match=r"200,000 unique training tokens.*epochs.*data.max_epochs"):
+        check_corpus(made, "tiny", max_epochs=1.0)
+    check_corpus(made, "tiny", max_epochs=1e6)
+
+
+def test_cells_of_a_few_steps_are_left_out_with_a_reason() -> None:
+    rules = replace(RULES, grid=replace(RULES.grid, budgets=[1e9]), recipe=RecipeConfig(min_steps=2000))
+    made = plan(rules)
+    assert not made.cells
+    assert all("steps only" in skipped.reason for skipped in made.skipped)
+
+
+def test_no_budget_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"grid\.budgets"):
+        plan(replace(RULES, grid=GridConfig()))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"budgets": [-1.0]},
+        {"budgets": [1e9, 1e9]},
+        {"seeds": []},
+        {"seeds": [1, 1]},
+        {"sizes": 0},
+        {"span": 0.5},
+        {"count": "flops"},
+        {"center_params": 0.0},
+        {"params": [0.0]},
+    ],
+)
+def test_impossible_grids_are_refused(values: dict) -> None:
+    with pytest.raises(UserError, match="grid"):
+        GridConfig(**values)
+
+
+def test_explicit_sizes_serve_every_budget() -> None:
+    assert targets(GridConfig(params=[3.0, 1.0, 2.0]), 1e9) == [1.0, 2.0, 3.0]
+
+
+def test_a_run_is_found_by_a_beginning_that_is_unique() -> None:
+    made = plan()
+    cell = made.cells[3]
+    assert made.cell(cell.run_id[:8]) == cell
+    with pytest.raises(UserError, match="matches no cell"):
+        made.cell("zzzz")
+    with pytest.raises(UserError, match="matches 10 cells"):
+        made.cell("")
+
+
+@given(st.floats(1e-12, 1e12), st.integers(1, 6))
+def test_significant_digits_keep_the_value(value: float, digits: int) -> None:
+    assert significant(value, digits) == pytest.approx(value, rel=10.0 ** (1 - digits))
+
+
+def test_throughput_interpolates_between_measurements_and_is_flat_beyond() -> None:
+    config = ThroughputConfig(params=[1e4, 1e6], flops_per_second=[1e9, 1e11])
+    assert flops_per_second(config, 1e5) == pytest.approx(1e10)
+    assert flops_per_second(config, 1) == pytest.approx(1e9)
+    assert flops_per_second(config, 1e9) == pytest.approx(1e11)
+
+
+@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))
+def test_makespan_lies_between_its_bounds(durations: list[float], workers: int) -> None:
+    span = makespan(durations, workers)
+    lower = max(max(durations), sum(durations) / workers)
+    assert lower - 1e-9 <= span <= lower * (4 / 3) + max(durations)

@@ -1,0 +1,120 @@
+"""Files are whole or absent, and records are believed only when they are what they say."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.runs.files import write_atomic, write_json
+from harness.runs.record import FINISHED, Record, read_record
+from harness.runs.table import row, write_table
+from tests.plan.test_plan import plan
+
+
+def record() -> Record:
+    cell = plan().cells[0]
+    return Record(
+        run_id=cell.run_id,
+        status=FINISHED,
+        spec=cell.spec.to_json(),
+        budget=cell.budget,
+        budget_count=cell.count,
+        params=cell.params.to_json(),
+        params_total=cell.params.total,
+        params_non_embedding=cell.params.non_embedding,
+        tokens=cell.tokens,
+        unique_tokens=cell.unique_tokens,
+        epochs=cell.epochs,
+        flops=cell.flops,
+        flops_6nd=cell.flops_by_count["6nd"],
+        flops_by_count=cell.flops_by_count,
+        loss=1.25,
+        loss_se=0.01,
+        bits_per_byte=1.8,
+        train_loss=1.2,
+        final_lr=1e-4,
+        steps=cell.spec.steps,
+        seconds=3.5,
+        tokens_per_second=1e5,
+        mfu=None,
+        device="cpu",
+        precision="fp32",
+        versions={},
+        data={"name": "x", "fingerprint": "f00d", "tokenizer": "bytes"},
+    )
+
+
+def test_a_record_reads_back_equal(tmp_path: Path) -> None:
+    written = record()
+    written.write(tmp_path / "record.json")
+    assert read_record(tmp_path / "record.json", written.run_id) == written
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty", "truncated", "other run", "other spec", "unknown field"])
+def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
+    written = record()
+    path = tmp_path / "record.json"
+    data = written.to_json()
+    if damage == "other spec":
+        data["spec"]["seed"] = 7
+    if damage == "unknown field":
+        data["surprise"] = 1
+    text = json.dumps(data)
+    if damage != "absent":
+        path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(damage, text))
+    assert read_record(path, "000000000000" if damage == "other run" else written.run_id) is None
+
+
+def test_nan_never_reaches_a_record(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        replace(record(), loss=float("nan")).write(tmp_path / "record.json")
+    assert not list(tmp_path.iterdir()), "not even a temporary file"
+
+
+def test_the_table_reads_back_exactly(tmp_path: Path) -> None:
+    import csv
+
+    write_table(tmp_path / "runs.csv", [record()])
+    with (tmp_path / "runs.csv").open() as file:
+        read = next(csv.DictReader(file))
+    for name, value in row(record()).items():
+        assert read[name] == ("" if value is None else str(value))
+        if isinstance(value, float):
+            assert float(read[name]) == value
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from harness.runs.files import write_json
+n = 0
+while True:
+    write_json(Path(sys.argv[1]), {"n": n, "pad": [n] * 20000})
+    n += 1
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    for pause in (0.05, 0.11, 0.17):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
+        while not path.exists():
+            time.sleep(0.01)
+        time.sleep(pause)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        value = json.loads(path.read_text())
+        assert value["pad"] == [value["n"]] * 20000
+
+
+def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "x", "old")
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "x", {"bad": object()})
+    assert (tmp_path / "x").read_text() == "old"
