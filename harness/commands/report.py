@@ -1,4 +1,4 @@
-"""``isoflop report``: figures, tables and the page, from what a sweep's folder or a table holds. Trains and fits nothing."""
+"""``isoflop report``: figures, tables and the page, from a sweep's folder or a table. Trains nothing."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

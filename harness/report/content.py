@@ -1,4 +1,4 @@
-"""What the page and the Markdown have in common: everything drawn and tabulated, and what is left out and why."""
+"""What the page and the Markdown have in common: figures, tables, and what is left out and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ def _card(answer: Answer, flops: float, where: str) -> str:
     doubt = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
     return (
         f'<div class="card">{title}<dl class="numbers">{numbers}</dl>'
-        f"<p class='soft'>{escape(approach_label(prediction.approach))}, {escape(level)}{escape(doubt)}</p></div>"
+        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + doubt)}</p></div>"
     )
 
 
@@ -125,7 +125,8 @@ def _side(left: bool, wide: bool = False) -> str:
 
 def _findings(found: tuple[Finding, ...]) -> str:
     items = "\n".join(
-        f'<li class="{finding.level}"><span class="mark">{MARKS[finding.level]}</span>{escape(finding.text)}</li>'
+        f'<li class="{finding.level}"><span class="mark">{MARKS[finding.level]}</span>'
+        f"{escape(finding.text)}</li>"
         for finding in found
     )
     return f'<ul class="findings">\n{items}\n</ul>'

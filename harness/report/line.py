@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach
@@ -33,7 +34,7 @@ class Line:
     tokens: Track
     ratio: Track
     loss: Track
-    measured: Array
+    measured: NDArray[np.bool_]
 
 
 def frontier_line(approach: Approach, low: float, high: float, n: int = 80) -> Line | None:

@@ -21,8 +21,9 @@ def render(content: Content, figures: str = "figures") -> str:
         "\n".join(f"- {MARKS[finding.level]} {_escape(finding.text)}" for finding in content.findings),
         "## Figures",
         *(
-            f"### {_escape(shown.entry.title)}\n\n![{_escape(shown.entry.title)}]({figures}/{shown.entry.name}.png)"
-            f"\n\n{_escape(shown.entry.caption)}"
+            f"### {_escape(shown.entry.title)}\n\n"
+            f"![{_escape(shown.entry.title)}]({figures}/{shown.entry.name}.png)\n\n"
+            f"{_escape(shown.entry.caption)}"
             for shown in content.figures
         ),
         "## Tables",

@@ -2,4 +2,4 @@
 
 
 class MissingError(Exception):
-    """Raised by a figure or a table whose ingredients are not there; its text is the reason the page states."""
+    """Raised by a figure or a table whose ingredients are not there; its text is the reason."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.fit.results import CostLaw, Interval
+from harness.fit.results import Interval
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,10 @@ TABLE_2 = {
 
 @dataclass(frozen=True)
 class Law:
-    """A published law L = E + A/N^alpha + B/D^beta; ``theta`` is (E, A, B, alpha, beta), loss in nats per token."""
+    """A published law L = E + A/N^alpha + B/D^beta; ``theta`` is (E, A, B, alpha, beta), nats per token."""
 
     short: str
     theta: tuple[float, float, float, float, float]
-    cost: CostLaw = CostLaw()
 
 
 HOFFMANN = Law("Hoffmann et al.", (1.693374, 406.4010, 410.7228, 0.33917084, 0.2849083))
@@ -131,7 +130,8 @@ class KnownModel:
         return 6 * self.params * self.tokens
 
 
-# Hoffmann et al. 2022, Table 1 (the first five); Touvron et al. 2023 (2302.13971, 2307.09288); Llama team 2024.
+# Hoffmann et al. 2022, Table 1 (the first five); Touvron et al. 2023 (2302.13971, 2307.09288); Llama team
+# 2024.
 KNOWN_MODELS = (
     KnownModel("GPT-3", 175e9, 300e9),
     KnownModel("Jurassic-1", 178e9, 300e9),
@@ -147,7 +147,7 @@ PETAFLOP_DAY = 1e15 * 86400
 
 
 def kaplan_params(flops: float) -> float:
-    """Kaplan et al. 2020 (arXiv 2001.08361), section 6: N* = 1.3e9 C^0.73, C in PF-days; N without embeddings."""
+    """Kaplan et al. 2020 (arXiv 2001.08361), N* = 1.3e9 C^0.73, C in PF-days, N without embeddings."""
     return 1.3e9 * (flops / PETAFLOP_DAY) ** 0.73
 
 

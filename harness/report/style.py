@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ APPROACH_NAMES = {
 }
 MARKERS = "osD^vPX*hd"
 
-RC = {
+RC: dict[Any, object] = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "savefig.transparent": True,
@@ -77,7 +78,7 @@ def figure_style() -> Iterator[None]:
 
 
 def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window or a global state."""
+    """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window."""
     figure = Figure(figsize=(width * columns, height * rows))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -91,7 +92,7 @@ def ordered_colours(n: int) -> list[str]:
 
 
 def log_counts(axes: Axes, which: str) -> None:
-    """Log axis ``x`` or ``y`` with ticks like ``30M`` instead of powers of ten; more of them where it is short."""
+    """Log axis ``x`` or ``y`` with ticks like ``30M``; more of them where it is short."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = axis.get_view_interval()

@@ -1,4 +1,4 @@
-"""Numbers as the page, the tables and the figures write them: as many digits as the number carries, no more."""
+"""Numbers as the page, the tables and the figures write them: as many digits as they carry, no more."""
 
 import math
 

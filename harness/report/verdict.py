@@ -1,4 +1,4 @@
-"""The answer in a sentence, and what speaks against believing it: read off the fit's statuses, nothing computed anew."""
+"""The answer in a sentence, and what speaks against believing it: read off the fit's statuses."""
 
 from dataclasses import dataclass
 
@@ -43,9 +43,11 @@ def leading(predictions: dict[str, Prediction]) -> Prediction | None:
     """
     order = [predictions[name] for name in ("approach_2", "approach_3", "approach_1")]
     numbered = [prediction for prediction in order if prediction.params is not None]
-    # A prediction beyond the extrapolation limit is so for every approach; it says nothing about which to prefer.
+    # A prediction beyond the extrapolation limit is so for every approach; it says nothing about which to
+    # prefer.
     undoubted = [p for p in numbered if all(flag in ("extrapolation",) for flag in p.flags)]
-    return (undoubted or numbered or [None])[0]
+    best = undoubted or numbered
+    return best[0] if best else None
 
 
 def answer(material: Material, flops: float) -> Answer:
@@ -53,12 +55,14 @@ def answer(material: Material, flops: float) -> Answer:
     prediction = leading(material.fit.predict(flops))
     if prediction is None:
         return Answer(f"At C = {power(flops)} FLOPs: these runs do not determine an optimum.", None)
+    size = with_interval(counted(prediction.params), interval(prediction.params_interval))
+    data = with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))
+    share = with_interval(
+        ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, "ratio")
+    )
     return Answer(
-        f"At C = {power(flops)} FLOPs: N* = "
-        f"{with_interval(counted(prediction.params), interval(prediction.params_interval))} parameters on D* = "
-        f"{with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))} tokens, "
-        f"{with_interval(ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, 'ratio'))}"
-        f" tokens per parameter ({approach_label(prediction.approach).lower()}).",
+        f"At C = {power(flops)} FLOPs: N* = {size} parameters on D* = {data} tokens, {share} tokens per "
+        f"parameter ({approach_label(prediction.approach).lower()}).",
         prediction,
     )
 

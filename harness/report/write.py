@@ -19,7 +19,7 @@ class Written:
 
 
 def write_report(material: Material, folder: Path) -> Written:
-    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; the same material, the same bytes."""
+    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same material, same bytes."""
     figures = folder / "figures"
     content = make_content(material, figures)
     written = Written(folder / "report.html", folder / "report.md", figures)

@@ -26,9 +26,10 @@ FIGURES: tuple[Entry, ...] = (
     Entry(
         "isoflop",
         "IsoFLOP profiles and the frontier through their minima",
-        "Left: every run of a budget against its size, the fitted polynomial, and its minimum (star) with its "
-        "bootstrap interval. Middle and right: the minima against compute, the power law through them (dashed where "
-        "it extrapolates), its bootstrap band, and the target (diamond). After Hoffmann et al. 2022, Fig. 3.",
+        "Left: every run of a budget against its size, the fitted polynomial, and its minimum (star) with "
+        "its bootstrap interval. Middle and right: the minima against compute, the power law through them "
+        "(dashed where it extrapolates), its bootstrap band, and the target (diamond). After Hoffmann et "
+        "al. 2022, Fig. 3.",
         isoflop.draw,
     ),
 )

@@ -11,7 +11,7 @@ from harness.report.text import counted, ratio
 def draw_track(
     axes: Axes, line: Line, track: Track, colour: str, label: str | None = None, band: bool = True
 ) -> None:
-    """A quantity along the frontier: solid within the runs' compute, dashed beyond, a band for the interval."""
+    """A quantity along the frontier: solid within the runs' compute, dashed beyond, a band of intervals."""
     measured = line.measured
     if band:
         axes.fill_between(line.flops, track.low, track.high, color=colour, alpha=0.18, linewidth=0)

@@ -17,8 +17,8 @@ from harness.report.text import power
 def draw(material: Material) -> Figure:
     """One profile a budget with its minimum; N* and D* against C, extrapolated to the target.
 
-    The losses carry no error bars: the standard error in the table is that of the held-out text, which all runs
-    share, so it says nothing about their differences. The bars on the minima are bootstrap intervals.
+    The losses carry no error bars: the standard error in the table is that of the held-out text, which all
+    runs share, so it says nothing about their differences. The bars on the minima are bootstrap intervals.
     """
     budgets = material.fit.approach_2.budgets
     if not budgets:
@@ -29,6 +29,7 @@ def draw(material: Material) -> Figure:
         _profile(left, material.points, budget, colour, MARKERS[i % len(MARKERS)])
     left.set(xlabel="parameters N", ylabel="final loss (nats per token)", title="IsoFLOP profiles")
     log_counts(left, "x")
+    _make_room(left)
     handles, labels = left.get_legend_handles_labels()
     left.legend(
         handles[::-1],
@@ -36,7 +37,8 @@ def draw(material: Material) -> Figure:
         title="C (FLOPs)",
         title_fontsize=7.5,
         ncols=1 + (len(labels) > 6),
-        **_above(left),
+        loc="upper right",
+        borderaxespad=0.2,
     )
 
     line = frontier_line(material.fit.approach_2, *material.range)
@@ -121,8 +123,7 @@ def _evaluate(profile: Profile, x: Array) -> Array:
     return np.asarray(np.polynomial.polynomial.polyval(np.log(x) - profile.centre, profile.coefficients))
 
 
-def _above(axes: Axes) -> dict[str, object]:
-    """Room for the legend: the profiles fill the panel, so it goes where the largest budgets leave it empty."""
+def _make_room(axes: Axes) -> None:
+    """Head-room for the legend, at the top right, where larger budgets have the lower losses."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.18 * (high - low))
-    return {"loc": "upper right", "borderaxespad": 0.2}

@@ -31,8 +31,8 @@ def build(material: Material) -> Table:
         HEADINGS,
         tuple(rows),
         left=("C (FLOPs)", "approach", "status"),
-        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the bias of an "
-        "approach: where approaches differ by more than their intervals, believe the difference.",
+        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the "
+        "bias of an approach: where approaches differ by more than their intervals, believe the difference.",
     )
 
 

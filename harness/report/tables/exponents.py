@@ -29,7 +29,8 @@ def build(material: Material) -> Table:
         ("approach", "a", "b", "a, Hoffmann et al.", "b, Hoffmann et al.", "difference in a", "status"),
         tuple(rows),
         left=("approach", "status"),
-        note=f"Here: {material.fit.level:.0%} bootstrap intervals. Hoffmann et al. 2022, Table 2: 10th and 90th "
-        "percentile over subsamples of 80% of their runs, which is narrower than an interval of the estimate. Theirs "
-        "is English web text at 6 × 10¹⁸ to 3 × 10²¹ FLOPs; other data and other scales may rightly differ.",
+        note=f"Here: {material.fit.level:.0%} bootstrap intervals. Hoffmann et al. 2022, Table 2: 10th and "
+        "90th percentile over subsamples of 80% of their runs, which is narrower than an interval of the "
+        "estimate. Theirs is English web text at 6 × 10¹⁸ to 3 × 10²¹ FLOPs; other data and other scales "
+        "may rightly differ.",
     )

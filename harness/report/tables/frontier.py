@@ -1,4 +1,4 @@
-"""The frontier as a table: approach 2's minimum at each budget, beside what the other approaches say there."""
+"""The frontier as a table: approach 2's minimum at each budget, beside what the others say there."""
 
 from harness.report.material import Material
 from harness.report.missing import MissingError
@@ -36,6 +36,6 @@ def build(material: Material) -> Table:
         ("C (FLOPs)", "runs", "N*", "D*", "D*/N*", "loss", "N*, approach 1", "N*, approach 3", "status"),
         tuple(rows),
         left=("C (FLOPs)", "status"),
-        note="A budget whose profile has no minimum inside the sizes that were run has no number: its optimum is not "
-        "known, only the side on which it lies.",
+        note="A budget whose profile has no minimum inside the sizes that were run has no number: its "
+        "optimum is not known, only the side on which it lies.",
     )

@@ -32,7 +32,7 @@ def build(material: Material) -> Table:
         ("", "here", "standard error", f"{law.level:.0%} interval", *(published.short for published in LAWS)),
         tuple(rows),
         left=("",),
-        note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather than A "
-        "and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, the same law "
-        "fitted again to 240 points read off the paper's Figure 4.",
+        note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "
+        "than A and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
+        "the same law fitted again to 240 points read off the paper's Figure 4.",
     )

@@ -68,9 +68,9 @@ def _from_records(material: Material) -> Table:
         ),
         tuple(rows),
         left=("run", "C (FLOPs)", "state", "training loss"),
-        note="Loss is held-out, in nats per token; its standard error is over the held-out documents that all runs "
-        "share, so differences between runs are known better than it suggests. The small curves show training loss "
-        "against tokens, each on its own scale.",
+        note="Loss is held-out, in nats per token; its standard error is over the held-out documents that "
+        "all runs share, so differences between runs are known better than it suggests. The small curves "
+        "show training loss against tokens, each on its own scale.",
     )
 
 
