@@ -84,10 +84,8 @@ class HfSource:
     def _explain(self, error: Exception) -> str:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         what = f"data.path={self._path}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
-        if (
-            os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-            and not self._is_local()
-        ):
+        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        if offline and self._is_remote():
             return f"{what}; HF_HUB_OFFLINE is set: unset it, or use files that are here"
         return f"{what}; check data.path, data.subset, data.split and data.data_files"
 
@@ -97,8 +95,9 @@ class HfSource:
             f"it has {', '.join(columns)}"
         )
 
-    def _is_local(self) -> bool:
-        return Path(self._path).exists() or bool(self._local_files())
+    def _is_remote(self) -> bool:
+        """Whether the path is a hub name, as far as one can tell: neither a path here nor a file format."""
+        return not Path(self._path).exists() and self._data_files is None
 
     def _local_files(self) -> list[File]:
         root = Path(self._path)

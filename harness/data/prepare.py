@@ -177,7 +177,7 @@ def _check(data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: 
     if not train.documents or not heldout.documents:
         side = "training" if not train.documents else "held-out"
         raise UserError(
-            f"data: corpus '{data.name}' has {documents} document{'s' if documents > 1 else ''} and none is {side}; "
+            f"data: corpus '{data.name}': of {documents} document(s) none is {side}; "
             "use more text, smaller documents (data.document_bytes) or another data.heldout_fraction"
         )
 

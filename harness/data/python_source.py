@@ -1,5 +1,6 @@
 """Python source that is already on the machine: the standard library, and what is installed beside it."""
 
+import site
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,12 +56,13 @@ def python_source(installed: bool, include_tests: bool) -> PythonSource:
 
 
 def _roots(installed: bool) -> dict[str, Path]:
-    roots = {"stdlib": sysconfig.get_path("stdlib")}
+    roots = {"stdlib": Path(sysconfig.get_path("stdlib"))}
     if installed:
-        roots["purelib"] = sysconfig.get_path("purelib")
-        if sysconfig.get_path("platlib") != roots["purelib"]:
-            roots["platlib"] = sysconfig.get_path("platlib")
-    return {prefix: Path(root) for prefix, root in roots.items()}
+        # Debian keeps packages in more places than sysconfig says
+        named = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+        folders = dict.fromkeys(Path(name).resolve() for name in named)
+        roots |= {f"packages{number or ''}": folder for number, folder in enumerate(folders)}
+    return roots
 
 
 def _wanted_folder(name: str, include_tests: bool) -> bool:

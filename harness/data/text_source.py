@@ -47,6 +47,9 @@ class TextSource:
                 skip("unreadable")
 
     def _read(self, file: File, stream: BinaryIO, skip: Skip) -> Iterator[Document]:
+        if file.size == 0:
+            skip("empty")
+            return
         if b"\0" in stream.read(SNIFFED):
             skip("binary")
             return
