@@ -41,7 +41,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     fit = _solve(data, options)
     kind = "pairs" if options.bootstrap == "auto" else options.bootstrap
     draws = bootstrap_law(data, fit, options, kind) if options.draws else None
-    sensitivity = _sensitivity(points, options)
+    sensitivity = _sensitivity(points, data, fit, options)
     a, b = exponents(fit.natural, cost)
     a_6nd, b_6nd = exponents(fit.natural, CostLaw())
     flags = (
@@ -170,16 +170,19 @@ def _outlier_flags(
     ]
 
 
-def _sensitivity(points: Points, options: FitOptions) -> tuple[tuple[float, float], ...]:
+def _sensitivity(
+    points: Points, data: law.Data, fit: law.LawFit, options: FitOptions
+) -> tuple[tuple[float, float], ...]:
     """(k, a) with the k highest losses left out; () for tables too small to spare five runs."""
     if len(points) < 4 * MIN_RUNS:
         return ()
     order = np.argsort(points.loss, kind="stable")
+    refit = law.fit_varpro if options.solver == "varpro" else law.fit_lbfgs
     found = []
     for k in range(6):
-        kept = points.select(order[: len(points) - k])
-        fit = _solve(law.Data.of(kept.params, kept.tokens, kept.loss), options)
-        found.append((float(k), float(exponents(fit.natural, cost_law(kept))[0])))
+        kept = order[: len(points) - k]
+        again = refit(data.take(kept), options.huber_delta, start=[fit.theta])
+        found.append((float(k), float(exponents(again.natural, cost_law(points.select(kept)))[0])))
     return tuple(found)
 
 

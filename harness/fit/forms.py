@@ -18,9 +18,9 @@ Terms = dict[str, Array]
 class Form(Protocol):
     """A functional form.
 
-    ``starts`` makes starting points from a solution of the standard law (5,); ``terms`` are the additive parts
-    of the loss at the data, by name: one that has vanished is the sign of a form that asks more of the data
-    than they say. ``natural`` are the parameters as the formula writes them.
+    ``starts`` makes starting points from a solution of the standard law (5,); ``terms`` are the additive
+    parts of the loss at the data, by name: one that has vanished is the sign of a form that asks more of the
+    data than they say. ``natural`` are the parameters as the formula writes them.
     """
 
     name: str
@@ -138,7 +138,10 @@ class Interaction:
 
 
 class Farseer:
-    """Floor, scale and exponent of the data term follow N. theta = (a3', g3, b3, a2', g2, b2, a1', g1, b1)."""
+    """Floor, scale and exponent of the data term follow N.
+
+    theta = (a3', g3, b3, a2', g2, b2, a1', g1, b1).
+    """
 
     name = "farseer"
     formula = "exp(a3 N^g3 + b3) + exp(a2 N^g2 + b2) D^-exp(a1 N^g1 + b1)"
@@ -176,7 +179,10 @@ class Farseer:
 
 
 class Kaplan:
-    """Kaplan et al. 2020, equation 1.5: no floor. theta = (ln A', ln B', p, ln alpha_D), p = alphaN/alphaD."""
+    """Kaplan et al. 2020, equation 1.5: no floor.
+
+    theta = (ln A', ln B', p, ln alphaD), p = alphaN/alphaD.
+    """
 
     name = "kaplan"
     formula = "[(Nc/N)^(alphaN/alphaD) + Dc/D]^alphaD"

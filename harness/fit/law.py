@@ -5,8 +5,10 @@ A' = A exp(-alpha mean(ln N)) and B' likewise: A and alpha are then nearly uncor
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
 from harness.fit import huber
@@ -31,7 +33,7 @@ class Data:
         x, y = np.log(params), np.log(tokens)
         return cls(x - x.mean(), y - y.mean(), np.log(loss), float(x.mean()), float(y.mean()))
 
-    def take(self, keep: Array) -> "Data":
+    def take(self, keep: NDArray[Any]) -> "Data":
         """The runs of a mask or index, centred where the whole table is."""
         return Data(self.x[keep], self.y[keep], self.log_loss[keep], self.mean_x, self.mean_y)
 
