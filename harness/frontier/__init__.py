@@ -1,1 +1,39 @@
-"""Decisions on top of a fit: N*(C), D*(C) and what else has to be weighed."""
+"""Decisions on top of a fit: N*(C), D*(C), and what serving, prices and scarce data do to them.
+
+law = Law(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
+law.at_flops(1e21)                       # the compute-optimal model of a budget
+serve(law, loss=2.0, inference_tokens=1e13)     # the cheapest one over its whole life
+"""
+
+from harness.frontier.announce import Standing, announce
+from harness.frontier.answer import Answer, Question, ask
+from harness.frontier.law import Law
+from harness.frontier.optimum import Optimum
+from harness.frontier.overtraining import Overtrained, overtrain
+from harness.frontier.power import PowerLaws
+from harness.frontier.published import LawConfig, from_law
+from harness.frontier.repetition import Repetition, repeated_loss, repeated_optimum
+from harness.frontier.serving import Served, serve
+from harness.frontier.source import Source, from_fit
+
+__all__ = [
+    "Answer",
+    "Law",
+    "LawConfig",
+    "Optimum",
+    "Overtrained",
+    "PowerLaws",
+    "Question",
+    "Repetition",
+    "Served",
+    "Source",
+    "Standing",
+    "announce",
+    "ask",
+    "from_fit",
+    "from_law",
+    "overtrain",
+    "repeated_loss",
+    "repeated_optimum",
+    "serve",
+]

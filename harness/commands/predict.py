@@ -1,0 +1,167 @@
+"""``isoflop predict``: from a frontier to a decision."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.commands.predict_run import with_run
+from harness.commands.predict_show import show
+from harness.config.compose import compose_config
+from harness.config.predict_schema import PredictConfig
+from harness.errors import UserError
+from harness.fit import fit_points, load_fit, read_points
+from harness.fit.results import CostLaw, Fit
+from harness.fit.store import encode
+from harness.frontier.announce import Announced
+from harness.frontier.answer import Question
+from harness.frontier.dollars import Trainer, inference_weight
+from harness.frontier.published import LawConfig, from_law
+from harness.frontier.repetition import Repetition
+from harness.frontier.repetition_fit import fit_repetition
+from harness.frontier.report import Ask, Report, consult, with_bill
+from harness.frontier.source import Source, choose, from_fit
+from harness.plan.flops import FLOP_COUNTS
+
+ROOT = "predict"
+"""The file of ``configs/`` that this command begins from; its schema is ``PredictConfig``."""
+
+
+def run(config: PredictConfig, console: Console, as_json: bool = False) -> Report:
+    """Answers the question, prints the answer, writes the experiment and the figure where asked.
+
+    Raises:
+        UserError: the source cannot be read, or cannot answer.
+    """
+    report, sources = _source(config)
+    if config.level is not None:
+        sources = tuple(replace(source, level=config.level) for source in sources)
+    sources, decider = choose(sources, config.approach)
+    trainer = None
+    if config.device is not None:
+        trainer = Trainer(config.device, config.mfu, config.precision, config.gpus)
+    asked, notes = _asked(config, trainer, decider)
+    report = replace(report, decides=decider.name, notes=report.notes + notes)
+    report = consult(report, sources, decider, asked)
+    report = with_bill(report, trainer, in_dollars=config.serving.unit == "dollars")
+    report = with_run(report, config, decider)
+    if config.figure:
+        report = _with_figure(report, config.figure)
+    if as_json:
+        text = json.dumps(encode(report), indent=2, allow_nan=False)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    else:
+        show(report, asked, console)
+    return report
+
+
+def _source(config: PredictConfig) -> tuple[Report, tuple[Source, ...]]:
+    """The empty report, which says what is predicted from, and the sources."""
+    if config.law is not None:
+        return _published(config.law)
+    if config.points is not None:
+        points = read_points(config.points)
+        fit, name = fit_points(points, config.analysis), config.points
+    else:
+        path = Path(str(config.fit)).expanduser()
+        if not path.exists() and len(path.parts) == 1 and not path.suffix:
+            return _published(_law_by_name(path.name))
+        fit, name = load_fit(path), str(config.fit)
+    report = Report(
+        source=f"{name}: {fit.n_points} runs",
+        count=fit.count,
+        compute=_compute(fit),
+        largest_flops=fit.largest_flops,
+        decides="",
+        notes=fit.notes,
+    )
+    return report, from_fit(fit)
+
+
+def _published(law: LawConfig) -> tuple[Report, tuple[Source, ...]]:
+    report = Report(
+        source=law.source or law.name,
+        count=law.count,
+        compute=law.compute,
+        largest_flops=law.largest_flops,
+        decides="",
+        notes=(law.note,) if law.note else (),
+    )
+    return report, from_law(law)
+
+
+def _law_by_name(name: str) -> LawConfig:
+    """The law called ``name``; a fit of that name does not exist."""
+    try:
+        config, _ = compose_config([f"law={name}", "budget=1"], ROOT, PredictConfig)
+    except UserError:
+        raise UserError(
+            f"fit: '{name}' is neither a fit's file or folder nor a law by name, such as hoffmann2022"
+        ) from None
+    law: LawConfig = config.law
+    return law
+
+
+def _compute(fit: Fit) -> str:
+    """How a fit's compute was counted, as far as its table says."""
+    if fit.compute.removeprefix("flops_") in FLOP_COUNTS:
+        return fit.compute.removeprefix("flops_")
+    cost = fit.approach_3.cost
+    return "6nd" if abs(cost.kappa - CostLaw().kappa) < 1e-2 and cost.power == 1 else ""
+
+
+def _asked(config: PredictConfig, trainer: Trainer | None, decider: Source) -> tuple[Ask, tuple[str, ...]]:
+    """The question in FLOPs and tokens, with the constants of repetition."""
+    flops = config.budget
+    if trainer is not None and config.gpu_hours is not None:
+        flops = trainer.flops_of_hours(config.gpu_hours)
+    elif trainer is not None and config.dollars is not None:
+        flops = trainer.flops_of_dollars(config.dollars)
+    question, model = None, None
+    if config.params is not None and config.tokens is not None:
+        model = Announced(config.params, config.tokens, flops)
+    elif config.params is not None:
+        question = Question("params", config.params)
+    elif config.tokens is not None:
+        question = Question("tokens", config.tokens)
+    elif config.target_loss is not None:
+        question = Question("loss", config.target_loss)
+    elif flops is not None:
+        question = Question("flops", flops)
+    repetition, notes = _repetition(config, decider)
+    asked = Ask(
+        question=question,
+        model=model,
+        inference_tokens=config.inference_tokens,
+        weight=inference_weight(config.serving, trainer),
+        unique_tokens=config.unique_tokens,
+        repetition=repetition,
+        smaller=config.smaller,
+    )
+    return asked, notes
+
+
+def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tuple[str, ...]]:
+    given = config.repetition
+    if given.points is None:
+        return Repetition(given.r_tokens, given.r_params), ()
+    if decider.law is None:
+        raise UserError(f"repetition.points needs L(N, D), which {decider.title} does not give")
+    found = fit_repetition(decider.law, read_points(given.points))
+    kept = "" if found.fitted_params else " (published: no run is oversized)"
+    edge = "; a constant is at its bound: these runs do not determine it" if found.at_bound else ""
+    note = (
+        f"repetition fitted to {found.n_points} repeating runs: R_D* {found.repetition.r_tokens:.3g}, "
+        f"R_N* {found.repetition.r_params:.3g}{kept}, error of log loss {found.log_rmse:.2g}, "
+        f"against {found.plain_log_rmse:.2g} if repeats counted as fresh{edge}"
+    )
+    return found.repetition, (note,)
+
+
+def _with_figure(report: Report, file: str) -> Report:
+    if not report.overtraining:
+        raise UserError("figure: shows over-training, so it needs inference_tokens=…")
+    from harness.commands.predict_figure import draw  # matplotlib: only where a figure is wanted
+
+    return replace(report, figure=str(draw(report, Path(file).expanduser())))

@@ -1,0 +1,78 @@
+"""The over-training figure: what smaller models of the same loss cost, and from which volume they pay."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from harness.errors import UserError
+from harness.frontier.report import Report
+from harness.report.style import BLUE, GREY, ORANGE, RED, figure_style
+from harness.text import count
+
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def draw(report: Report, file: Path) -> Path:
+    """Draws the over-training table of ``report`` into ``file``.
+
+    Raises:
+        UserError: the format is unknown, or the folder cannot be written.
+    """
+    if file.suffix not in FORMATS:
+        raise UserError(f"figure: {file} must end in one of {', '.join(FORMATS)}")
+    with figure_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
+        _price(left, report)
+        _volume(right, report)
+        served = report.serving
+        if served is not None:
+            figure.suptitle(
+                f"One loss ({served.loss:.3f} nats per token), smaller models, more tokens", fontsize=9.5
+            )
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(file)
+        except OSError as error:
+            raise UserError(f"figure: {file} cannot be written ({error.strerror})") from None
+        finally:
+            plt.close(figure)
+    return file
+
+
+def _price(axes: Axes, report: Report) -> None:
+    """What it costs to make: extra training against what every served token saves."""
+    rows = [row for row in report.overtraining if row.extra_training is not None]
+    smaller = [row.smaller for row in rows]
+    extra = [100 * (row.extra_training or 0.0) for row in rows]
+    saved = [100 * (row.inference_saved or 0.0) for row in rows]
+    axes.plot(smaller, extra, "o-", color=RED, label="extra training FLOPs")
+    axes.plot(smaller, saved, "s-", color=BLUE, label="inference FLOPs saved a token")
+    for row, height in zip(rows, extra, strict=True):
+        if row.tokens is not None and row.params:
+            label = f"{row.tokens / row.params:.0f}"
+            axes.annotate(
+                label, (row.smaller, height), (0, 4), textcoords="offset points", ha="center", fontsize=7
+            )
+    if report.most_smaller is not None:
+        axes.axvline(report.most_smaller, color=GREY, ls=":", lw=1)
+        axes.annotate("out of reach", (report.most_smaller, 0.02), rotation=90, fontsize=7, color=GREY,
+                      xycoords=("data", "axes fraction"), ha="right")  # fmt: skip
+    axes.set(xlabel="times smaller than compute-optimal", ylabel="percent")
+    axes.set_title("price (numbers: tokens per parameter)")
+    axes.legend()
+
+
+def _volume(axes: Axes, report: Report) -> None:
+    """From which volume each pays."""
+    rows = [row for row in report.overtraining if row.break_even_tokens]
+    smaller = np.array([row.smaller for row in rows])
+    volume = np.array([row.break_even_tokens or np.nan for row in rows])
+    axes.plot(smaller, volume, "o-", color=ORANGE, label="break-even with the compute-optimal model")
+    if report.serving is not None and report.serving.inference_tokens > 0:
+        tokens = report.serving.inference_tokens
+        axes.axhline(tokens, color=GREY, ls="--", lw=1, label=f"asked: {count(tokens)} tokens")
+    axes.set(xlabel="times smaller than compute-optimal", ylabel="tokens served", yscale="log")
+    axes.set_title("volume from which it pays")
+    axes.legend()

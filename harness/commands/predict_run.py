@@ -1,0 +1,112 @@
+"""The decision as a run that can be trained, and as an experiment on disk."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.config.predict_rules import Setting, setting
+from harness.config.predict_schema import PredictConfig
+from harness.errors import UserError
+from harness.frontier.experiment import experiment_path, experiment_text, write_experiment
+from harness.frontier.repetition import repeated_loss
+from harness.frontier.report import Report, decided
+from harness.frontier.shape import Target, plan_target
+from harness.frontier.source import Source
+from harness.plan.cell import Cell
+from harness.plan.params import PARAM_COUNTS
+
+
+def with_run(report: Report, config: PredictConfig, decider: Source) -> Report:
+    """The report with the trainable run nearest to the decision; written as an experiment where asked.
+
+    Without ``write`` a ladder that has no such shape is a note, not an error.
+
+    Raises:
+        UserError: an experiment is asked for and there is no shape for it, or the file cannot be written.
+    """
+    params, tokens, flops = decided(report)
+    if params is None or tokens is None or flops is None:
+        return report
+    chosen = setting(config, _folder(config))
+    target = _target(report, chosen, (params, tokens, flops), config)
+    try:
+        cell = plan_target(chosen.rules, target)
+    except UserError as error:
+        if config.write:
+            raise
+        return replace(report, notes=(*report.notes, str(error)))
+    report = replace(report, run=_describe(report, cell, target, chosen, decider))
+    if not config.write:
+        return report
+    path = experiment_path(config.write)
+    why = f"{report.source}, {decider.title}: N {params:.4g}, D {tokens:.4g}, C {flops:.4g}"
+    if report.serving is not None:
+        why += f", serving {report.serving.inference_tokens:.3g} tokens"
+    if report.scarce is not None:
+        why += f", {report.scarce.unique_tokens:.3g} unique tokens"
+    text = experiment_text(path.stem, cell, chosen.rules, why, chosen.corpus, config.unique_tokens)
+    write_experiment(path, text)
+    return replace(report, experiment=str(path))
+
+
+def _folder(config: PredictConfig) -> Path | None:
+    """Where the fit lies."""
+    if config.fit is None:
+        return None
+    path = Path(config.fit).expanduser()
+    return path.parent if path.is_file() else path
+
+
+def _target(
+    report: Report, chosen: Setting, decision: tuple[float, float, float], config: PredictConfig
+) -> Target:
+    """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from."""
+    params, tokens, flops = decision
+    count = report.count.removeprefix("params_")
+    keep_tokens = report.serving is not None or (config.tokens is not None and config.params is None)
+    return Target(
+        params=params,
+        count=count if count in PARAM_COUNTS else "total",
+        compute=report.compute or chosen.compute or "appendix_f",
+        flops=None if keep_tokens else flops,
+        tokens=tokens if keep_tokens else None,
+    )
+
+
+def _describe(report: Report, cell: Cell, target: Target, chosen: Setting, decider: Source) -> dict[str, Any]:
+    """The run in the names of ``plan.json``, with what rounding to a shape did."""
+    shape, spec = cell.spec.shape, cell.spec
+    params = cell.params.count(target.count)
+    found = {
+        "shape": shape.label,
+        "family": shape.family,
+        "layers": shape.layers,
+        "width": shape.width,
+        "heads": shape.heads,
+        "head_dim": shape.head_dim,
+        "kv_heads": shape.kv_heads,
+        "ffw": shape.ffw,
+        "vocab_size": shape.vocab_size,
+        "params": params,
+        "params_over_wanted": params / target.params,
+        "tokens": cell.tokens,
+        "seq_len": spec.seq_len,
+        "batch_tokens": spec.batch_tokens,
+        "steps": spec.steps,
+        "lr": spec.optimizer.lr,
+        "warmup_steps": spec.schedule.warmup_steps,
+        "schedule": spec.schedule.kind,
+        "recipe": chosen.rules.recipe.name,
+        "flops": cell.flops,
+        "flops_count": cell.count,
+        "rules_from": f"sweep {chosen.sweep}" if chosen.sweep else "predict.yaml",
+    }
+    if (law := decider.law) is not None:
+        model = float(params), float(cell.tokens)
+        scarce = report.scarce
+        found["loss"] = float(
+            law.loss(*model)
+            if scarce is None
+            else repeated_loss(law, *model, scarce.unique_tokens, scarce.repetition)
+        )
+    return found

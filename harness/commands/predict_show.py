@@ -1,0 +1,290 @@
+"""What ``isoflop predict`` prints for people."""
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.fit.results import Interval
+from harness.frontier.announce import Standing
+from harness.frontier.answer import Answer
+from harness.frontier.overtraining import Overtrained
+from harness.frontier.report import Ask, Report
+from harness.frontier.scarce import Scarce
+from harness.frontier.serving import Served
+from harness.frontier.source import TITLES
+from harness.text import count, duration
+
+
+def show(report: Report, asked: Ask, console: Console) -> None:
+    """Prints a report: the answers, then what the deciding source can say beyond them, then the notes."""
+
+    def line(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    line(f"{report.source}; {_range(report)}")
+    if report.answers:
+        line(_question(report, asked))
+        console.print(_answers(report))
+    if report.standings:
+        _show_standing(report, console)
+        line("")
+        for standing in report.standings:
+            line(f"{standing.approach.replace('_', ' ')}: {standing.verdict}")
+    if report.repeated_loss is not None and asked.unique_tokens is not None:
+        loss = f"{report.repeated_loss:.4f}"
+        line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
+    _show_serving(report, console, line)
+    _show_scarce(report, line)
+    _show_run(report, line)
+    for note in _notes(report):
+        line(f"! {note}")
+
+
+def _range(report: Report) -> str:
+    largest = "" if report.largest_flops is None else f"runs up to {report.largest_flops:.3g} FLOPs, "
+    return f"{largest}N counts {report.count}, C counts {report.compute or 'as in the table'}"
+
+
+def _question(report: Report, asked: Ask) -> str:
+    question = asked.question
+    if question is None:
+        return ""
+    said = {
+        "flops": f"the best model for {question.value:.4g} training FLOPs",
+        "params": f"the training for which {count(question.value)} parameters are compute-optimal",
+        "tokens": f"the training for which {count(question.value)} tokens are compute-optimal",
+        "loss": f"the cheapest training that reaches a loss of {question.value:g}",
+    }[question.kind]
+    level = next((a.level for a in report.answers if a.params_interval or a.flops_interval), None)
+    return said + (f", with {level:.0%} intervals" if level else "") + ":"
+
+
+def _answers(report: Report) -> Table:
+    table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "beyond the runs", "status")
+    for a in report.answers:
+        table.add_row(
+            a.approach.replace("_", " ") + ", " + TITLES[a.approach],
+            _count(a.params, a.params_interval),
+            _count(a.tokens, a.tokens_interval),
+            _ratio(a.tokens_per_param, a.tokens_per_param_interval),
+            _number(a.flops, a.flops_interval, ".3g"),
+            _number(a.loss, a.loss_interval, ".4f"),
+            _times(a),
+            _status(a.status),
+        )
+    return table
+
+
+def _show_standing(report: Report, console: Console) -> None:
+    first = report.standings[0]
+    console.print(
+        f"{count(first.params)} parameters on {count(first.tokens)} tokens "
+        f"({first.tokens / first.params:.3g} a parameter): {first.flops:.3g} FLOPs",
+        highlight=False,
+        markup=False,
+    )
+    table = _table(
+        "approach",
+        "loss",
+        "best N",
+        "best D",
+        "its loss",
+        "N / best N",
+        "same loss for",
+        "overspent",
+        "status",
+    )
+    for s in report.standings:
+        table.add_row(
+            s.approach.replace("_", " ") + ", " + TITLES[s.approach],
+            _number(s.loss, s.loss_interval, ".4f"),
+            _count(s.best_params, s.best_params_interval),
+            _count(s.best_tokens, None),
+            _number(s.best_loss, None, ".4f"),
+            _number(s.params_ratio, s.params_ratio_interval, ".3g"),
+            "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g} FLOPs",
+            _number(s.overspent, s.overspent_interval, ".3g", "x"),
+            _status(s.status),
+        )
+    console.print(table)
+
+
+def _show_serving(report: Report, console: Console, line: Callable[[str], None]) -> None:
+    served = report.serving
+    if served is None:
+        return
+    weight = "" if served.weight == 1 else f", an inference FLOP weighing {served.weight:.3g} training FLOPs"
+    line(f"\nserving {count(served.inference_tokens)} tokens at a loss of {served.loss:.4f}{weight}:")
+    table = _table("", "N", "D", "D/N", "training", "inference", "in all", "")
+    table.add_row(
+        "cheapest over its life",
+        _count(served.params, served.params_interval),
+        _count(served.tokens, served.tokens_interval),
+        _ratio(served.tokens_per_param, None),
+        _number(served.training_flops, None, ".3g"),
+        _number(served.inference_flops, None, ".3g"),
+        _number(served.cost, None, ".3g"),
+        f"{_number(_percent(served.saving), _percents(served.saving_interval), '.3g', '%')} saved",
+    )
+    if served.plain_params and served.plain_tokens and served.plain_cost:
+        table.add_row(
+            "cheapest to train",
+            count(served.plain_params),
+            count(served.plain_tokens),
+            _ratio(served.plain_tokens / served.plain_params, None),
+            _number(served.plain_training_flops, None, ".3g"),
+            _number(served.plain_inference_flops, None, ".3g"),
+            f"{served.plain_cost:.3g}",
+            "",
+        )
+    console.print(table)
+    if report.life_dollars is not None and report.plain_life_dollars is not None:
+        line(f"in dollars: ${report.life_dollars:,.0f} in all, against ${report.plain_life_dollars:,.0f}")
+    if report.overtraining:
+        line(f"\nsmaller models of that loss (none below 1/{report.most_smaller:.3g} reaches it):")
+        console.print(_overtraining(report.overtraining))
+
+
+def _overtraining(rows: Sequence[Overtrained]) -> Table:
+    table = _table("smaller", "N", "D", "D/N", "training", "extra", "inference", "pays from")
+    for row in rows:
+        reached = row.tokens is not None
+        table.add_row(
+            f"{row.smaller:.3g}x",
+            count(row.params),
+            _count(row.tokens, None) if reached else "never reaches it",
+            _ratio(row.tokens_per_param, None),
+            _number(row.training_flops, None, ".3g"),
+            "–"
+            if row.extra_training is None
+            else f"{100 * row.extra_training:+,.{0 if row.extra_training >= 1 else 1}f}%",
+            "–" if row.inference_saved is None else f"{100 * (1 - row.inference_saved):.3g}%",
+            f"{count(row.break_even_tokens)} tokens" if row.break_even_tokens else "–",
+        )
+    return table
+
+
+def _show_scarce(report: Report, line: Callable[[str], None]) -> None:
+    s = report.scarce
+    if s is None:
+        return
+    r = s.repetition
+    line(f"\nwith {count(s.unique_tokens)} unique tokens, repeats counting less (R_D* {r.r_tokens:.4g}):")
+    if s.epochs <= 1:
+        line(f"  they suffice: {s.epochs:.2g} epochs; repetition begins at {s.first_repeat_flops:.3g} FLOPs")
+        return
+    line(
+        f"  N {_count(s.params, s.params_interval)} on D {count(s.tokens)}: "
+        f"{_number(s.epochs, s.epochs_interval, '.3g')} epochs, worth {count(s.effective_tokens)} fresh "
+        f"tokens; loss {_number(s.loss, s.loss_interval, '.4f')}, {s.flops:.3g} FLOPs"
+    )
+    line(
+        f"  with fresh tokens enough: N {count(s.plain_params)} on D {count(s.plain_tokens)}, "
+        f"loss {s.plain_loss:.4f}, {s.plain_flops:.3g} FLOPs"
+    )
+    line(
+        f"  the last token teaches {s.last_token_worth:.0%} of a fresh one; half from epoch "
+        f"{s.half_worth_epochs:.3g} on; repetition begins at {s.first_repeat_flops:.3g} FLOPs"
+    )
+
+
+def _show_run(report: Report, line: Callable[[str], None]) -> None:
+    if report.bill is not None:
+        bill = report.bill
+        dollars = "" if bill.dollars is None else f", ${bill.dollars:,.0f}"
+        clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} GPUs" if bill.gpus > 1 else ""
+        line(
+            f"\ntraining takes {_hours(bill.gpu_hours)} GPU-hours ({bill.device}, {bill.mfu:.0%} of peak)"
+            f"{dollars}{clock}"
+        )
+    run = report.run
+    if run is not None:
+        loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
+        whose = "the best model of that compute as a run" if report.standings else "as a run"
+        line(
+            f"\n{whose} ({report.decides.replace('_', ' ')}, rules of {run['rules_from']}): {run['family']}, "
+            f"{run['layers']} layers x {run['width']} wide, {run['heads']} heads of {run['head_dim']}, "
+            f"N {count(run['params'])} ({100 * (run['params_over_wanted'] - 1):+.2g}%), "
+            f"D {count(run['tokens'])}{loss}"
+        )
+        line(
+            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, rate {run['lr']:.3g} "
+            f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
+        )
+    for written in (report.experiment, report.figure):
+        if written is not None:
+            line(f"written: {written}")
+
+
+def _notes(report: Report) -> list[str]:
+    """Every distinct objection, worst first, after those of the source itself."""
+    said: dict[str, list[str]] = {}
+    parts: list[Answer | Standing | Served | Scarce | None] = [*report.answers, *report.standings]
+    parts += [report.serving, report.scarce]
+    for part in parts:
+        if part is not None:
+            for note in part.notes:
+                if part.approach not in said.setdefault(note, []):
+                    said[note].append(part.approach)
+    listed = [a.approach for a in report.answers] + [s.approach for s in report.standings]
+    found = list(report.notes)
+    for note, approaches in said.items():
+        if "no bootstrap" in note:
+            continue
+        everyone = len(approaches) == len(listed) > 1
+        who = "all" if everyone else ", ".join(name.replace("_", " ") for name in approaches)
+        found.append(f"{who}: {note}")
+    if any(part is not None and "no_interval" in part.flags for part in parts):
+        found.append("no intervals, for want of bootstrap draws (points=FILE.csv fits a table with them)")
+    return found
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if i == 0 or heading in ("status", "") else "right")
+    return table
+
+
+def _count(value: float | None, spread: Interval | None) -> str:
+    if value is None:
+        return "–"
+    return count(value) + (f" ({_end(spread[0])}–{_end(spread[1])})" if spread else "")
+
+
+def _end(value: float) -> str:
+    return count(value) if value < float("inf") else "∞"
+
+
+def _number(value: float | None, spread: Interval | None, form: str, unit: str = "") -> str:
+    if value is None:
+        return "–"
+    ends = "" if spread is None else f" ({spread[0]:{form}}–{spread[1]:{form}})".replace("inf", "∞")
+    return f"{value:{form}}{unit}{ends}"
+
+
+def _ratio(value: float | None, spread: Interval | None) -> str:
+    return _number(value, spread, ",.0f" if value is not None and value >= 100 else ".3g")
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _percents(spread: Interval | None) -> Interval | None:
+    return None if spread is None else (100 * spread[0], 100 * spread[1])
+
+
+def _times(answer: Answer) -> str:
+    if answer.extrapolation is None:
+        return "–"
+    return f"{answer.extrapolation:.3g}x" if answer.extrapolation > 1 else "within"
+
+
+def _status(status: str) -> str:
+    return "ok" if status in ("ok", "no_interval") else status

@@ -1,0 +1,117 @@
+"""The schema of ``isoflop predict``: its own root, because here ``fit`` and ``budget`` are keys."""
+
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+from harness.fit import FitOptions
+from harness.frontier.dollars import DeviceConfig, ServingConfig
+from harness.frontier.overtraining import FACTORS
+from harness.frontier.published import LawConfig
+from harness.frontier.shape import ShapeRules
+from harness.plan.family import ModelConfig
+from harness.plan.ladder import LadderConfig
+from harness.plan.recipe import RecipeConfig
+from harness.plan.schedule import ScheduleConfig
+
+
+@dataclass
+class RepetitionConfig:
+    """What repeated tokens are worth: published constants, or fitted.
+
+    Attributes:
+        r_tokens, r_params: R_D* and R_N* of Muennighoff et al. 2023.
+        points: a table of runs with the column ``unique_tokens``, some of which repeat, to fit them from.
+    """
+
+    r_tokens: float = 15.387756
+    r_params: float = 5.309743
+    points: str | None = None
+
+
+@dataclass
+class PredictConfig:
+    """A question to a frontier.
+
+    Attributes:
+        fit: ``fit.json`` or its folder; or the name of a law.
+        points: anyone's table of runs, fitted now with the options in ``analysis``.
+        law: published constants (``law=hoffmann2022``).
+        approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
+        level: of the intervals; null is the fit's own.
+        budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``.
+        params, tokens: one of them: the best of the other. Both: a model to judge; a budget beside them is
+            the compute it used, which else follows from N and D.
+        target_loss: the cheapest model that reaches it (nats per token).
+        device, gpus, mfu, precision: what trains, how many, at which share of its peak.
+        inference_tokens: tokens served over the model's life; ``serving`` says how.
+        smaller: how many times smaller the models in the over-training table are.
+        unique_tokens: size of the corpus, where it is a limit; ``repetition`` says what repeats are worth.
+        ladder, model, recipe, schedule, vocab_size, seq_len: for the answer's shape and hyperparameters; null
+            takes those of the sweep that the fit came from, and without one those of ``fallback``.
+        write: name of an experiment to write (``configs/experiment/NAME.yaml`` here), or a path.
+        figure: file for the over-training figure (.png, .pdf, .svg).
+        analysis: how ``points`` are fitted.
+    """
+
+    fit: str | None = None
+    points: str | None = None
+    law: LawConfig | None = None
+    approach: str = "auto"
+    level: float | None = None
+    budget: float | None = None
+    gpu_hours: float | None = None
+    dollars: float | None = None
+    params: float | None = None
+    tokens: float | None = None
+    target_loss: float | None = None
+    device: DeviceConfig | None = None
+    gpus: int = 1
+    mfu: float = 0.4
+    precision: str = "bf16"
+    inference_tokens: float | None = None
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    smaller: list[float] = field(default_factory=lambda: list(FACTORS))
+    unique_tokens: float | None = None
+    repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
+    ladder: LadderConfig | None = None
+    model: ModelConfig | None = None
+    recipe: RecipeConfig | None = None
+    schedule: ScheduleConfig | None = None
+    vocab_size: int | None = None
+    seq_len: int | None = None
+    fallback: ShapeRules = field(default_factory=ShapeRules)
+    write: str | None = None
+    figure: str | None = None
+    analysis: FitOptions = field(default_factory=FitOptions)
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.fit, self.points, self.law)) != 1:
+            raise UserError(
+                "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
+                "(hoffmann2022, besiroglu2024, kaplan2020)"
+            )
+        if self.level is not None and not 0 < self.level < 1:
+            raise UserError(f"level: must lie between 0 and 1, got {self.level:g}")
+        for name in ("budget", "gpu_hours", "dollars", "params", "tokens", "target_loss", "unique_tokens"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"{name}: must be a positive number, got {value:g}")
+        if self.inference_tokens is not None and not 0 <= self.inference_tokens < float("inf"):
+            raise UserError(f"inference_tokens: must not be negative, got {self.inference_tokens:g}")
+        self._check_question()
+
+    def _check_question(self) -> None:
+        money = [n for n in ("budget", "gpu_hours", "dollars") if getattr(self, n) is not None]
+        model = [n for n in ("params", "tokens") if getattr(self, n) is not None]
+        loss = ["target_loss"] if self.target_loss is not None else []
+        # a model to judge may say what it used
+        asked = ([] if len(model) == 2 else money) + ([" and ".join(model)] if model else []) + loss
+        if not asked:
+            raise UserError(
+                "predict: ask something: budget=1e21, gpu_hours=…, dollars=…, params=7e9, tokens=2e12, "
+                "params=70e9 tokens=1.4e12, or target_loss=2.0"
+            )
+        if len(asked) > 1 or len(money) > 1:
+            raise UserError(f"predict: one question at a time; got {', '.join(asked)}")
+        if money and money[0] != "budget" and self.device is None:
+            raise UserError(f"{money[0]}: name the device, e.g. device=h100")

@@ -1,0 +1,150 @@
+"""The four questions a frontier answers, with intervals and with what speaks against the answer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.results import Interval
+from harness.fit.status import Flag, judge
+from harness.frontier.interval import interval
+from harness.frontier.optimum import Frontier, Number, Optimum
+from harness.frontier.source import Source
+
+WIDE = 10.0
+KINDS = ("flops", "params", "tokens", "loss")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is given: so many ``flops``, ``params`` or ``tokens``, or a ``loss`` to reach."""
+
+    kind: str
+    value: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(f"question: '{self.kind}' is none of {', '.join(KINDS)}")
+        if not (np.isfinite(self.value) and self.value > 0):
+            raise UserError(f"{self.kind}: must be a positive number, got {self.value:g}")
+
+    def at(self, frontier: Frontier) -> Optimum:
+        """The frontier's answer."""
+        if self.kind == "flops":
+            return frontier.at_flops(self.value)
+        if self.kind == "params":
+            return frontier.at_params(self.value)
+        if self.kind == "tokens":
+            return frontier.at_tokens(self.value)
+        return frontier.at_loss(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The compute-optimal model that a source gives for a question; None where it has no answer.
+
+    Attributes:
+        params, tokens, flops, loss, tokens_per_param: N*, D*, C, L*, D*/N*, with intervals at ``level``.
+        extrapolation: C over the largest budget of the runs behind the source; None where that is unknown.
+        unreachable: share of the draws that cannot reach the loss asked for.
+        status, flags, notes: the worst objection (``ok`` if none), all of them, and their sentences.
+    """
+
+    approach: str
+    level: float
+    params: float | None = None
+    tokens: float | None = None
+    flops: float | None = None
+    loss: float | None = None
+    tokens_per_param: float | None = None
+    params_interval: Interval | None = None
+    tokens_interval: Interval | None = None
+    flops_interval: Interval | None = None
+    loss_interval: Interval | None = None
+    tokens_per_param_interval: Interval | None = None
+    extrapolation: float | None = None
+    unreachable: float = 0.0
+    status: str = "ok"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def ask(source: Source, question: Question) -> Answer:
+    """What ``source`` says to ``question``."""
+    flags = list(source.flags)
+    if source.frontier is None:
+        return Answer(approach=source.name, level=source.level, **judge(flags))
+    # Draws in which a term has vanished have no optimum; they are NaN here and left out of the intervals.
+    with np.errstate(all="ignore"):
+        found = question.at(source.frontier)
+        draws = question.at(source.draws) if source.draws is not None else None
+        spread = {
+            name: None if draws is None else interval(getattr(draws, name), source.level)
+            for name in ("params", "tokens", "flops", "loss", "tokens_per_param")
+        }
+    if question.kind == "loss" and not np.isfinite(found.flops):
+        flags.append(Flag("no_optimum", _unreachable(source, question.value)))
+        return Answer(approach=source.name, level=source.level, loss=question.value, **judge(flags))
+    unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
+    flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
+    return Answer(
+        approach=source.name,
+        level=source.level,
+        params=finite(found.params),
+        tokens=finite(found.tokens),
+        flops=finite(found.flops),
+        loss=finite(found.loss),
+        tokens_per_param=finite(found.tokens_per_param),
+        **{f"{name}_interval": None if name == question.kind else value for name, value in spread.items()},
+        extrapolation=extrapolation(source, float(found.flops)),
+        unreachable=unreachable,
+        **judge(flags),
+    )
+
+
+def extrapolation(source: Source, flops: float) -> float | None:
+    """C over the largest budget behind the source; None where unknown."""
+    return flops / source.largest_flops if source.largest_flops else None
+
+
+def range_flags(source: Source, flops: float) -> list[Flag]:
+    """The warning for a budget far beyond the runs, or below them."""
+    times = extrapolation(source, flops)
+    if times is not None and times > source.extrapolation_limit:
+        return [Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget of the fit")]
+    if source.smallest_flops and flops * source.extrapolation_limit < source.smallest_flops:
+        times = source.smallest_flops / flops
+        return [
+            Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x below the smallest budget of the fit")
+        ]
+    return []
+
+
+def finite(value: Number) -> float | None:
+    """A float, or None for what is not finite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _spread_flags(spread: Interval | None, unreachable: float) -> list[Flag]:
+    flags = []
+    if spread is None:
+        flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
+    elif spread[1] > WIDE * spread[0]:
+        flags.append(
+            Flag("wide_interval", f"the interval of N* spans a factor of {spread[1] / spread[0]:.3g}")
+        )
+    if unreachable > 0:
+        flags.append(
+            Flag("unidentified", f"{unreachable:.0%} of the draws cannot reach this loss at any price")
+        )
+    return flags
+
+
+def _unreachable(source: Source, loss: float) -> str:
+    law = source.law
+    floor = None if law is None else float(law.E)
+    if floor is None:
+        floor = getattr(source.frontier, "loss_floor", float("nan"))
+        if not np.isfinite(floor):
+            return "this approach has no loss law, so no budget for a loss"
+    return f"a loss of {loss:g} is not above the irreducible {floor:.4g} of this law: no budget reaches it"

@@ -1,0 +1,157 @@
+"""GPU-hours and dollars into FLOPs and back, and what an inference FLOP costs over a training FLOP."""
+
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+
+
+@dataclass
+class DeviceConfig:
+    """One accelerator: the schema of ``configs/device``.
+
+    Attributes:
+        peak_flops: dense peak FLOP/s (or integer operations) by precision, e.g. ``bf16``, ``fp8``, ``int8``.
+        dollars_per_hour: rent of one, in dollars; null where unknown.
+        source: where the numbers come from.
+    """
+
+    name: str = ""
+    peak_flops: dict[str, float] = field(default_factory=dict)
+    dollars_per_hour: float | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.peak_flops or min(self.peak_flops.values()) <= 0:
+            raise UserError(f"device {self.name}: peak_flops needs a positive FLOP/s for each precision")
+        if self.dollars_per_hour is not None and self.dollars_per_hour <= 0:
+            raise UserError(f"device {self.name}: dollars_per_hour must be positive")
+
+    def peak(self, precision: str) -> float:
+        """Peak FLOP/s at ``precision``.
+
+        Raises:
+            UserError: the device has none.
+        """
+        if precision not in self.peak_flops:
+            known = ", ".join(self.peak_flops)
+            raise UserError(f"device {self.name}: no peak for precision '{precision}'; it has {known}")
+        return self.peak_flops[precision]
+
+    @property
+    def price(self) -> float:
+        """Dollars per hour.
+
+        Raises:
+            UserError: it has no price.
+        """
+        if self.dollars_per_hour is None:
+            raise UserError(f"device {self.name}: no price; set device.dollars_per_hour=…")
+        return self.dollars_per_hour
+
+
+@dataclass
+class ServingConfig:
+    """How a model is served.
+
+    Attributes:
+        unit: ``flops`` minimises training + weight * inference FLOPs; ``dollars`` takes the weight from
+            prices and utilisations.
+        weight: lambda, the price of an inference FLOP over that of a training FLOP, where ``unit`` is flops.
+        prompt_share: share of the inference tokens that are prompt (prefill); the others are generated.
+        mfu_prefill, mfu_decode: share of the peak that each reaches. Generating a token at a time is bound by
+            memory, not by arithmetic, so the second is small; measure your own.
+        precision: of the served model: ``int8`` or ``fp8`` for a quantised one.
+        device: what serves; null is the training device.
+    """
+
+    unit: str = "flops"
+    weight: float = 1.0
+    prompt_share: float = 0.5
+    mfu_prefill: float = 0.5
+    mfu_decode: float = 0.01
+    precision: str = "bf16"
+    device: DeviceConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("flops", "dollars"):
+            raise UserError(f"serving.unit: '{self.unit}' is none of flops, dollars")
+        if self.weight < 0:
+            raise UserError(f"serving.weight: must not be negative, got {self.weight:g}")
+        if not 0 <= self.prompt_share <= 1:
+            raise UserError(f"serving.prompt_share: must lie in [0, 1], got {self.prompt_share:g}")
+        if not (0 < self.mfu_prefill <= 1 and 0 < self.mfu_decode <= 1):
+            raise UserError("serving.mfu_prefill and serving.mfu_decode: must lie in (0, 1]")
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What trains: ``count`` devices at utilisation ``mfu`` of their peak at ``precision``."""
+
+    device: DeviceConfig
+    mfu: float
+    precision: str = "bf16"
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mfu <= 1:
+            raise UserError(f"mfu: must lie in (0, 1], got {self.mfu:g}")
+        if self.count < 1:
+            raise UserError(f"gpus: must be at least 1, got {self.count}")
+
+    @property
+    def flops_per_hour(self) -> float:
+        """Training FLOPs that one device does in an hour."""
+        return 3600 * self.device.peak(self.precision) * self.mfu
+
+    def flops_of_hours(self, gpu_hours: float) -> float:
+        """Training FLOPs of ``gpu_hours`` device-hours, all devices together."""
+        return gpu_hours * self.flops_per_hour
+
+    def flops_of_dollars(self, dollars: float) -> float:
+        """Training FLOPs that ``dollars`` pay for."""
+        return self.flops_of_hours(dollars / self.device.price)
+
+    def bill(self, flops: float) -> "Bill":
+        """What ``flops`` training FLOPs take."""
+        hours = flops / self.flops_per_hour
+        price = self.device.dollars_per_hour
+        return Bill(
+            gpu_hours=hours,
+            wall_hours=hours / self.count,
+            dollars=None if price is None else hours * price,
+            device=self.device.name,
+            gpus=self.count,
+            mfu=self.mfu,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """Device-hours, hours on the clock with ``gpus`` of them, and dollars (None without a price)."""
+
+    gpu_hours: float
+    wall_hours: float
+    dollars: float | None
+    device: str
+    gpus: int
+    mfu: float
+
+
+def inference_weight(serving: ServingConfig, trainer: Trainer | None) -> float:
+    """lambda: the price of an inference FLOP over that of a training FLOP.
+
+    In dollars (Sardana et al. 2024, section 4): a FLOP costs $/hour over (3600 * peak * utilisation), and the
+    utilisation of serving is the mean over prompt and generated tokens of the time each takes.
+
+    Raises:
+        UserError: ``unit`` is dollars without a device, a price or a peak at the precision.
+    """
+    if serving.unit == "flops":
+        return serving.weight
+    if trainer is None:
+        raise UserError("serving.unit=dollars: name the training device, e.g. device=h100")
+    server = serving.device or trainer.device
+    training = trainer.device.price / (trainer.device.peak(trainer.precision) * trainer.mfu)
+    share = serving.prompt_share
+    slowness = share / serving.mfu_prefill + (1 - share) / serving.mfu_decode
+    return server.price / server.peak(serving.precision) * slowness / training
