@@ -9,7 +9,7 @@ from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.style import Picture, figure_style, save
 from harness.report.tables import answer as answer_table
-from harness.report.tables import exponents, frontier, law, runs
+from harness.report.tables import counting, exponents, flops, forms, frontier, law, runs, sizes
 from harness.report.tables.table import Table
 from harness.report.verdict import Answer, Finding, answer, findings
 
@@ -17,6 +17,10 @@ TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
     ("The measured frontier", frontier.build),
     ("Exponents", exponents.build),
     ("The fitted law", law.build),
+    ("Optimal compute and tokens by model size", sizes.build),
+    ("Functional forms", forms.build),
+    ("Counting", counting.build),
+    ("FLOPs against 6ND", flops.build),
 )
 
 
@@ -60,6 +64,8 @@ def make_content(material: Material, figures: Path) -> Content:
                 shown.append(Shown(entry, save(entry.draw(material), figures, entry.name)))
             except MissingError as missing:
                 left_out.append(LeftOut(entry.title, str(missing)))
+                for ending in ("png", "pdf"):
+                    (figures / f"{entry.name}.{ending}").unlink(missing_ok=True)
     for title, build in TABLES:
         try:
             tables.append(build(material))

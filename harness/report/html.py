@@ -13,6 +13,7 @@ from harness.report.verdict import Answer, Finding
 
 MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
 WIDE = 44
+PIXELS_PER_INCH = 106
 
 
 def render(content: Content) -> str:
@@ -100,10 +101,10 @@ def table(shown: Table) -> str:
 def figure(shown: Shown) -> str:
     """A figure with its caption; the drawing is an SVG inside the page."""
     data = base64.b64encode(shown.picture.svg.encode()).decode()
-    title = escape(shown.entry.title)
+    title, width = escape(shown.entry.title), shown.picture.width * PIXELS_PER_INCH
     return (
         f'<figure id="figure-{escape(shown.entry.name)}"><h3>{title}</h3>'
-        f'<img alt="{title}" src="data:image/svg+xml;base64,{data}">'
+        f'<img alt="{title}" style="width:{width:.0f}px" src="data:image/svg+xml;base64,{data}">'
         f"<figcaption>{escape(shown.entry.caption)}</figcaption></figure>"
     )
 

@@ -37,13 +37,18 @@ class Line:
     measured: NDArray[np.bool_]
 
 
-def frontier_line(approach: Approach, low: float, high: float, n: int = 80) -> Line | None:
-    """The frontier of ``approach`` from C = ``low`` to ``high``; None where it has no numbers."""
+def frontier_line(
+    approach: Approach, low: float, high: float, also: tuple[float, ...] = (), n: int = 80
+) -> Line | None:
+    """The frontier of ``approach`` from C = ``low`` to ``high``, at ``n`` budgets and those in ``also``.
+
+    None where the approach has no numbers.
+    """
     theta = approach.theta()
     if theta is None:
         return None
     smallest, largest = approach.smallest_flops or low, approach.largest_flops or high
-    edges = [c for c in (smallest, largest) if low <= c <= high]
+    edges = [c for c in (smallest, largest, *also) if low <= c <= high]
     flops = np.unique(np.concatenate((np.geomspace(low, high, n), edges)))
     tracks: dict[str, list[tuple[float, float, float]]] = {
         name: [] for name in ("params", "tokens", "ratio", "loss")

@@ -64,9 +64,10 @@ RC: dict[Any, object] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: its file name without ending, and its SVG for the page."""
+    """A drawn figure: its file name without ending, its width in inches, and its SVG for the page."""
 
     name: str
+    width: float
     svg: str
 
 
@@ -88,7 +89,7 @@ def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1)
 def ordered_colours(n: int) -> list[str]:
     """``n`` colours from dark to light that keep their order in grey, for quantities from small to large."""
     colormap: Colormap = matplotlib.colormaps["viridis"]
-    return [to_hex(colormap(0.88 * i / max(1, n - 1))) for i in range(n)]
+    return [to_hex(colormap(0.82 * i / max(1, n - 1))) for i in range(n)]
 
 
 def log_counts(axes: Axes, which: str) -> None:
@@ -99,11 +100,11 @@ def log_counts(axes: Axes, which: str) -> None:
     decades = abs(high / low) if low > 0 else 10
     subs = (1.0, 2.0, 5.0) if decades < 30 else (1.0, 3.0) if decades < 2000 else (1.0,)
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=9))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _tick(value: float) -> str:
+def tick(value: float) -> str:
     """``30M`` where :func:`harness.text.count` has ``30.0M``: a tick is exact, so its zeros say nothing."""
     text = count(value)
     number = text.rstrip("kMBT")
@@ -125,9 +126,12 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     The files have a white ground; the SVG that is returned has none, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Laying out is most of the work of saving; once is enough for three formats.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         path = folder / f"{name}.{kind}"
         figure.savefig(path, format=kind, metadata=metadata, transparent=False, facecolor="white")
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return Picture(name, text.getvalue())
+    return Picture(name, float(figure.get_figwidth()), text.getvalue())

@@ -84,7 +84,8 @@ def findings(material: Material) -> tuple[Finding, ...]:
 def _agreement(material: Material) -> list[Finding]:
     agreement = material.fit.agreement
     level = {"agree": GOOD, "disagree": BAD}.get(agreement.status, CAUTION)
-    return [Finding(level, agreement.message)] if agreement.message else []
+    message = agreement.message
+    return [Finding(level, message[0].upper() + message[1:] + "." * (message[-1] != "."))] if message else []
 
 
 def _reach(material: Material) -> list[Finding]:
@@ -95,9 +96,7 @@ def _reach(material: Material) -> list[Finding]:
         return [Finding(GOOD, f"{text}; the target lies within.")]
     limit = max(approach.extrapolation_limit for approach in fit.approaches)
     level = BAD if reach > limit else CAUTION
-    return [
-        Finding(level, f"{text}; the target, {power(material.target)}, is {times(reach)} beyond the largest.")
-    ]
+    return [Finding(level, f"{text}; the target, {power(material.target)}, is {times(reach)} the largest.")]
 
 
 def _approaches(material: Material) -> list[Finding]:
@@ -141,5 +140,5 @@ def _runs(material: Material) -> list[Finding]:
     if fit.excluded:
         some = ", ".join(f"{excluded.run} ({excluded.reason})" for excluded in fit.excluded[:4])
         more = f" and {len(fit.excluded) - 4} more" if len(fit.excluded) > 4 else ""
-        found.append(Finding(CAUTION, f"{len(fit.excluded)} runs are left out of the fit: {some}{more}."))
+        found.append(Finding(CAUTION, f"Left out of the fit: {len(fit.excluded)} of the runs: {some}{more}."))
     return found

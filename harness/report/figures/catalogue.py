@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from harness.report.figures import isoflop
+from harness.report.figures import (
+    approaches,
+    clouds,
+    contours,
+    counting,
+    curvature,
+    isoflop,
+    overtraining,
+    residuals,
+    tokens_per_param,
+    training_curves,
+)
 from harness.report.material import Material
 
 
@@ -31,5 +42,78 @@ FIGURES: tuple[Entry, ...] = (
         "(dashed where it extrapolates), its bootstrap band, and the target (diamond). After Hoffmann et "
         "al. 2022, Fig. 3.",
         isoflop.draw,
+    ),
+    Entry(
+        "tokens_per_param",
+        "Tokens per parameter at the optimum",
+        "D*/N* against compute by every approach, with bootstrap bands; solid within the runs' compute, "
+        "dashed beyond. Points: the minima of the IsoFLOP profiles. Dotted: the rule of thumb of 20, which "
+        "was measured on English web text. The vertical line is the target.",
+        tokens_per_param.draw,
+    ),
+    Entry(
+        "approaches",
+        "The three approaches together",
+        "Optimal size and tokens against compute by every approach, with bootstrap bands, and the line of "
+        "Kaplan et al. 2020 (whose N leaves out embeddings). Grey: the runs and the compute they cover; "
+        "outside it every line is extrapolation. Crosses: released models, where the picture reaches them. "
+        "After Hoffmann et al. 2022, Fig. 1.",
+        approaches.draw,
+    ),
+    Entry(
+        "training_curves",
+        "Training curves and their envelope",
+        "Left: training loss against compute so far, one line a run, coloured by size; the black line is "
+        "the lowest smoothed loss at each compute. Middle and right: size and tokens of the run that is "
+        "lowest, and the power laws through them. After Hoffmann et al. 2022, Fig. 2.",
+        training_curves.draw,
+    ),
+    Entry(
+        "contours",
+        "The fitted law L(N, D)",
+        "Left: contours of equal loss over compute and size; blue is the efficient frontier, the lowest "
+        "loss at each compute; points are the runs, lighter where the loss is lower. Right: the law cut at "
+        "each budget, with the runs. After Hoffmann et al. 2022, Fig. 4.",
+        contours.draw,
+    ),
+    Entry(
+        "residuals",
+        "Residuals",
+        "Measured over fitted loss, against size, tokens and compute. The grey line joins means of equally "
+        "many runs. A bend in it is structure that the fit has missed, and it carries over into "
+        "extrapolation.",
+        residuals.draw,
+    ),
+    Entry(
+        "clouds",
+        "Bootstrap clouds",
+        "One point a bootstrap draw; large points are the fits themselves, crosses the values of Hoffmann "
+        "et al. 2022. Left: the exponents; on the grey line N* D* grows exactly as C. Right: the answer at "
+        "the target.",
+        clouds.draw,
+    ),
+    Entry(
+        "overtraining",
+        "The price of another ratio",
+        "By the fitted law, what training at other than the optimal tokens per parameter costs: in loss at "
+        "the same compute (left, points are runs), and in compute at the same loss (right). Models that "
+        "will serve many requests are worth making smaller than the optimum; this is the price. Dotted: 20.",
+        overtraining.draw,
+    ),
+    Entry(
+        "curvature",
+        "Does the frontier bend?",
+        "N* over the power law fitted to it; dashed is a parabola through the same points. A frontier that "
+        "bends makes extrapolation by a power law wrong in the direction of the bend; intervals do not "
+        "cover that.",
+        curvature.draw,
+    ),
+    Entry(
+        "counting",
+        "How counting moves the answer",
+        "The same runs, with parameters (N) and compute (C) counted in other ways, each at its own largest "
+        "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
+        "shown, nor are profiles whose runs have unequal compute under it.",
+        counting.draw,
     ),
 )

@@ -41,7 +41,7 @@ def draw(material: Material) -> Figure:
         borderaxespad=0.2,
     )
 
-    line = frontier_line(material.fit.approach_2, *material.range)
+    line = frontier_line(material.fit.approach_2, *material.range, also=(material.target,))
     for axes, letter, name in ((middle, "N", "params"), (right, "D", "tokens")):
         for budget, colour in zip(budgets, colours, strict=True):
             _minimum(axes, budget, name, colour)

@@ -1,0 +1,82 @@
+"""The frontiers of the three approaches in one picture (Hoffmann et al. 2022, Fig. 1)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.report.figures.frontier import draw_track
+from harness.report.line import frontier_line
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.published import KNOWN_MODELS, kaplan_params, kaplan_tokens
+from harness.report.style import (
+    APPROACH_COLOURS,
+    APPROACH_NAMES,
+    GREY,
+    INK,
+    log_counts,
+    log_flops,
+    panels,
+)
+
+# Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
+KNOWN_FROM = 1e17
+KNOWN_TO = 1e26
+
+
+def draw(material: Material) -> Figure:
+    """N* and D* against C, by every approach that has a number, and Kaplan et al.'s line.
+
+    Where the runs are large enough for it to mean anything, the picture reaches to released models.
+    """
+    far = material.fit.largest_flops >= KNOWN_FROM
+    low, high = material.range
+    high = max(high, KNOWN_TO) if far else high
+    lines = {
+        approach.name: line
+        for approach in material.fit.approaches
+        if (line := frontier_line(approach, low, high)) is not None
+    }
+    if not lines:
+        raise MissingError("no approach has a frontier")
+    figure, (left, right) = panels(2, width=4.6, height=3.9)
+    for axes, name, kaplan in ((left, "params", kaplan_params), (right, "tokens", kaplan_tokens)):
+        for approach, line in lines.items():
+            draw_track(axes, line, getattr(line, name), APPROACH_COLOURS[approach], APPROACH_NAMES[approach])
+        c = np.geomspace(low, high, 50)
+        axes.plot(c, [kaplan(float(x)) for x in c], ":", color=GREY, label="Kaplan et al. 2020")
+        shade_runs(axes, material, name)
+        if far:
+            _known(axes, name)
+        axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high))
+        log_flops(axes)
+        log_counts(axes, "y")
+        axes.set_ylabel("parameters N*" if name == "params" else "tokens D*")
+    left.legend(loc="upper left")
+    return figure
+
+
+def shade_runs(axes: Axes, material: Material, name: str) -> None:
+    """The region in which there are runs: beyond it a line is a guess."""
+    points = material.points
+    values = points.params if name == "params" else points.tokens
+    axes.plot(
+        points.flops, values, ".", color=GREY, markersize=3, alpha=0.6, label="runs", zorder=1, linewidth=0
+    )
+    axes.axvspan(points.flops.min(), points.flops.max(), color=GREY, alpha=0.07, linewidth=0)
+
+
+def _known(axes: Axes, name: str) -> None:
+    for i, model in enumerate(sorted(KNOWN_MODELS, key=lambda m: m.flops)):
+        value = model.params if name == "params" else model.tokens
+        axes.plot([model.flops], [value], "x", color=INK, markersize=4.5, markeredgewidth=1.1)
+        above = i % 2 == 0
+        axes.annotate(
+            model.name,
+            (model.flops, value),
+            xytext=(-4, 3 if above else -3),
+            textcoords="offset points",
+            fontsize=6.5,
+            ha="right",
+            va="bottom" if above else "top",
+        )

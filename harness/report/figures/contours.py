@@ -1,0 +1,125 @@
+"""Contours of the fitted law, the efficient frontier, IsoFLOP slices (Hoffmann et al. 2022, Fig. 4)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+
+from harness.fit.results import Approach3
+from harness.fit.table import Array
+from harness.report.line import frontier_line
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import BLUE, INK, MARKERS, RED, log_counts, log_flops, ordered_colours, panels
+from harness.report.text import power
+
+LEVELS = 12
+
+
+def draw(material: Material) -> Figure:
+    """Left: L over compute and size. Right: L against size at each budget, the law beside the runs."""
+    law = material.fit.approach_3
+    if law.theta() is None:
+        raise MissingError(f"approach 3 has no fit ({law.status})")
+    figure, (left, right) = panels(2, width=5.0, height=4.0)
+    _surface(left, material, law)
+    _slices(right, material, law)
+    return figure
+
+
+def _surface(axes: Axes, material: Material, law: Approach3) -> None:
+    points = material.points
+    low, high = material.range
+    line = frontier_line(law, low, high)
+    assert line is not None
+    sizes = np.concatenate((points.params, line.params.value))
+    c = np.geomspace(low, high, 160)
+    n = np.geomspace(sizes.min() / 1.5, sizes.max() * 1.5, 160)
+    loss = law.loss(n[:, None], tokens_at(law, c[None, :], n[:, None]))
+    # Contours evenly in log of the reducible loss: they stay apart near the floor and above.
+    floor = law.E or 0.0
+    best, worst = float(line.loss.value.min()), float(np.quantile(loss, 0.97))
+    levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
+    colours = ListedColormap(ordered_colours(LEVELS)[::-1])
+    drawn = axes.contour(c, n, loss, levels=levels, colors=colours(np.linspace(0, 1, LEVELS)), linewidths=0.9)
+    axes.clabel(drawn, fmt="%.2f", fontsize=6.5, inline_spacing=2)
+    axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
+    measured = line.measured
+    axes.plot(
+        line.flops[measured],
+        line.params.value[measured],
+        color=BLUE,
+        linewidth=2,
+        label="efficient frontier",
+    )
+    shades = ListedColormap(ordered_colours(256)[::-1])
+    axes.scatter(
+        points.flops,
+        points.params,
+        c=points.loss,
+        s=16,
+        cmap=shades,
+        norm=Normalize(points.loss.min(), points.loss.max()),
+        edgecolors=INK,
+        linewidths=0.4,
+        zorder=4,
+        label="runs",
+    )
+    axes.axvline(material.target, color=RED, linestyle=":", linewidth=1, label="target")
+    axes.legend(loc="upper left", frameon=True, framealpha=0.85, edgecolor="none")
+    axes.set(
+        xlim=(low, high), ylim=(n[0], n[-1]), title="IsoLoss contours of the fitted law (nats per token)"
+    )
+    axes.set(xlabel="training compute C (FLOPs)")
+    axes.grid(False)
+    log_flops(axes)
+    log_counts(axes, "y")
+    axes.set_ylabel("parameters N")
+
+
+def _slices(axes: Axes, material: Material, law: Approach3) -> None:
+    points = material.points
+    budgets = material.fit.approach_2.budgets
+    groups = [
+        (b.budget, [i for i, run in enumerate(points.run_id) if run in set(b.run_ids)]) for b in budgets
+    ]
+    groups = [(budget, members) for budget, members in groups if members]
+    if not groups:
+        budgets_at = np.geomspace(points.flops.min(), points.flops.max(), 5)
+        groups = [(float(c), []) for c in budgets_at]
+    colours = ordered_colours(len(groups))
+    everything = points.params
+    for i, ((budget, members), colour) in enumerate(zip(groups, colours, strict=True)):
+        sizes = points.params[members] if members else everything
+        n = np.geomspace(sizes.min() / 1.3, sizes.max() * 1.3, 120)
+        axes.plot(n, law.loss(n, tokens_at(law, budget, n)), color=colour)
+        axes.plot(
+            points.params[members],
+            points.loss[members],
+            MARKERS[i % len(MARKERS)],
+            color=colour,
+            markersize=4,
+            label=power(budget),
+        )
+    line = frontier_line(law, min(b for b, _ in groups), max(b for b, _ in groups))
+    if line is not None:
+        axes.plot(line.params.value, line.loss.value, color=BLUE, linewidth=1.5, linestyle="--")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.15 * (high - low))
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        handles[::-1],
+        labels[::-1],
+        title="C (FLOPs)",
+        title_fontsize=7.5,
+        loc="upper right",
+        ncols=1 + (len(labels) > 6),
+    )
+    axes.set(xlabel="parameters N", ylabel="final loss (nats per token)")
+    axes.set_title("IsoFLOP slices: the law (lines), the runs, the optimum (dashed)")
+    log_counts(axes, "x")
+
+
+def tokens_at(law: Approach3, flops: float | Array, params: Array) -> Array:
+    """D that a budget leaves for a size, by the runs' own cost law C = kappa N^power D."""
+    return np.asarray(flops / (law.cost.kappa * params**law.cost.power))

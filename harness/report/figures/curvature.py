@@ -1,0 +1,85 @@
+"""Whether the frontier bends: extrapolating by a power law rests on its being straight in log-log."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from harness.fit.table import Array
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import BLUE, GREEN, INK, log_flops, panels
+
+# Title, colour, C, N* over the power law, and error bars (2, points) or None.
+Part = tuple[str, str, Array, Array, Array | None]
+
+MIN_BUDGETS = 4
+SHOWN = 400
+
+
+def draw(material: Material) -> Figure:
+    """N* over the power law fitted to it, for approach 2's minima and for approach 1's envelope.
+
+    Hoffmann et al. 2022, Appendix E, looks at the same in their Fig. A5 by fitting thirds of the envelope.
+    """
+    minima = _minima(material)
+    envelope = _envelope(material)
+    if minima is None and envelope is None:
+        raise MissingError(
+            f"bending cannot be seen with fewer than {MIN_BUDGETS} minima, and approach 1 has no envelope"
+        )
+    shown = [part for part in (minima, envelope) if part is not None]
+    figure, axes = panels(len(shown), width=4.5, height=3.3)
+    for one, (title, colour, flops, value, bars) in zip(axes, shown, strict=True):
+        one.axhline(1, color=INK, linewidth=0.7)
+        log_c, log_v = np.log(flops), np.log(value)
+        if bars is None:
+            keep = np.unique(np.linspace(0, len(flops) - 1, SHOWN).astype(int))
+            one.plot(flops[keep], value[keep], ".", color=colour, markersize=3, alpha=0.6)
+        else:
+            one.errorbar(flops, value, yerr=bars, fmt="o", color=colour, markersize=5, capsize=2.5)
+        bend = np.polyfit(log_c - log_c.mean(), log_v, 2)
+        c = np.geomspace(flops.min(), flops.max(), 100)
+        one.plot(c, np.exp(np.polyval(bend, np.log(c) - log_c.mean())), "--", color=INK, linewidth=1)
+        low, high = (2 * bend[0] * (edge - log_c.mean()) + bend[1] for edge in (log_c.min(), log_c.max()))
+        exponent = material.fit.approach_2.a if bars is not None else material.fit.approach_1.a
+        assert exponent is not None
+        one.set_title(f"{title}: local a from {exponent + low:.3f} to {exponent + high:.3f}")
+        one.set(xlabel="training compute C (FLOPs)", ylabel="N* / power law", yscale="log")
+        _ratio_ticks(one, value, bars)
+        log_flops(one)
+    return figure
+
+
+def _minima(material: Material) -> Part | None:
+    law = material.fit.approach_2.params_law
+    found = [b for b in material.fit.approach_2.budgets if b.params_opt is not None]
+    if law is None or len(found) < MIN_BUDGETS:
+        return None
+    flops = np.array([b.budget for b in found])
+    line = law.coefficient * flops**law.exponent
+    value = np.array([b.params_opt or np.nan for b in found]) / line
+    bounds = np.array([b.params_interval or (b.params_opt, b.params_opt) for b in found], dtype=float)
+    bars = np.abs(bounds.T / line - value)
+    return "approach 2's minima", BLUE, flops, value, bars
+
+
+def _envelope(material: Material) -> Part | None:
+    approach = material.fit.approach_1
+    if approach.params_law is None or approach.envelope is None or len(approach.envelope) < 10:
+        return None
+    flops, params = approach.envelope[:, 0], approach.envelope[:, 1]
+    line = approach.params_law.coefficient * flops**approach.params_law.exponent
+    return "approach 1's envelope", GREEN, flops, params / line, None
+
+
+def _ratio_ticks(axes: Axes, value: Array, bars: Array | None) -> None:
+    low = float(np.min(value - (bars[0] if bars is not None else 0)))
+    high = float(np.max(value + (bars[1] if bars is not None else 0)))
+    reach = max(high, 1 / max(low, 1e-2), 1.1) * 1.05
+    axes.set_ylim(1 / reach, reach)
+    ticks = [t for t in (0.25, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4) if 1 / reach <= t <= reach]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,38 @@
+"""Tokens per parameter at the optimum against compute, with the rule of thumb."""
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from harness.report.figures.frontier import draw_track
+from harness.report.line import frontier_line
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, log_flops, panels
+
+RULE = 20.0
+
+
+def draw(material: Material) -> Figure:
+    """D*/N* by every approach; the minima of the profiles as points; 20 as a line."""
+    lines = {
+        a.name: frontier_line(a, *material.range, also=(material.target,)) for a in material.fit.approaches
+    }
+    if all(line is None for line in lines.values()):
+        raise MissingError("no approach has a frontier")
+    figure, (axes,) = panels(1, width=6.4, height=3.6)
+    for name, line in lines.items():
+        if line is not None:
+            draw_track(axes, line, line.ratio, APPROACH_COLOURS[name], APPROACH_NAMES[name])
+    for budget in material.fit.approach_2.budgets:
+        if budget.params_opt and budget.tokens_opt:
+            axes.plot([budget.budget], [budget.tokens_opt / budget.params_opt], "o", color=BLUE, markersize=5)
+    axes.axhline(RULE, color=GREY, linestyle=":", label="20, the rule of thumb")
+    axes.axvline(material.target, color=GREY, linewidth=0.8)
+    axes.set(xlabel="training compute C (FLOPs)", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("tokens per parameter D*/N*")
+    axes.legend(loc="best")
+    log_flops(axes)
+    return figure

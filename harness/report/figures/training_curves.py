@@ -1,0 +1,99 @@
+"""Training curves and their envelope (Hoffmann et al. 2022, Fig. 2)."""
+
+from collections.abc import Iterable
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from harness.fit import Curve
+from harness.fit.table import Array
+from harness.report.figures.frontier import draw_track, mark_target
+from harness.report.line import frontier_line
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import GREEN, INK, log_counts, log_flops, panels, tick
+
+POINTS = 150
+ENVELOPE_POINTS = 250
+
+
+def draw(material: Material) -> Figure:
+    """Training loss against compute so far, coloured by N; the envelope's N and D against C."""
+    approach = material.fit.approach_1
+    sizes = dict(zip(material.points.run_id, material.points.params, strict=True))
+    shown = {run: curve for run, curve in material.curves.items() if run in sizes and len(curve.flops) > 1}
+    if not shown:
+        raise MissingError("there are no training curves")
+    figure, (left, middle, right) = panels(3, width=3.6, height=3.3)
+    smallest, largest = min(sizes.values()), max(sizes.values())
+    norm = LogNorm(smallest / 1.001, largest * 1.001)
+    colours = matplotlib.colormaps["viridis"].resampled(256)
+    for run, curve in sorted(shown.items(), key=lambda item: sizes[item[0]]):
+        keep = _thinned(curve.flops)
+        colour = colours(0.82 * norm(sizes[run]))
+        left.plot(curve.flops[keep], curve.train_loss[keep], color=colour, linewidth=0.7, alpha=0.8)
+    envelope = approach.envelope
+    if envelope is not None and len(envelope):
+        left.plot(envelope[:, 0], envelope[:, 3], color=INK, linewidth=1.6, label="envelope")
+        left.legend(loc="upper right")
+    _frame(left, shown.values())
+    _colourbar(figure, left, norm)
+    left.set(
+        xlabel="compute so far (FLOPs)", ylabel="training loss (nats per token)", title="Training curves"
+    )
+
+    line = frontier_line(approach, *material.range, also=(material.target,))
+    for axes, letter, name, column in ((middle, "N", "params", 1), (right, "D", "tokens", 2)):
+        if envelope is not None and len(envelope):
+            keep = np.unique(np.linspace(0, len(envelope) - 1, ENVELOPE_POINTS).astype(int))
+            axes.plot(envelope[keep, 0], envelope[keep, column], ".", color=INK, markersize=2.5, alpha=0.6)
+        if line is not None:
+            exponent = approach.a if letter == "N" else approach.b
+            draw_track(axes, line, getattr(line, name), GREEN)
+            mark_target(axes, material, line, name, f"{letter}*")
+            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$")
+        else:
+            axes.set_title(f"{letter}*: {approach.status.replace('_', ' ')}")
+        axes.set(xlabel="training compute C (FLOPs)")
+        log_flops(axes)
+        log_counts(axes, "y")
+        axes.set_ylabel("parameters N*" if letter == "N" else "tokens D*")
+    return figure
+
+
+def _thinned(flops: Array) -> Array:
+    """Indices of at most ``POINTS`` points, evenly in log compute; the last one is kept."""
+    positive = np.flatnonzero(flops > 0)
+    wanted = np.geomspace(flops[positive[0]], flops[positive[-1]], POINTS)
+    found = np.searchsorted(flops[positive], wanted * (1 - 1e-12))
+    return np.asarray(positive[np.unique(np.minimum(found, len(positive) - 1))])
+
+
+def _frame(axes: Axes, curves: Iterable[Curve]) -> None:
+    """The losses that matter: from the lowest to where most of the fall from the first steps is over."""
+    curves = list(curves)
+    losses = [curve.train_loss for curve in curves]
+    low = min(float(np.nanmin(loss)) for loss in losses)
+    high = float(np.nanmax([np.nanquantile(loss, 0.75) for loss in losses]))
+    top = high + 0.25 * (high - low)
+    entered = [float(c.flops[np.argmax(c.train_loss < top)]) for c in curves if (c.train_loss < top).any()]
+    axes.set_xlim(0.7 * min(entered), 1.4 * max(float(c.flops[-1]) for c in curves))
+    axes.set_ylim(low - 0.04 * (high - low), top)
+    log_flops(axes)
+
+
+def _colourbar(figure: Figure, axes: Axes, norm: LogNorm) -> None:
+    # The same part of viridis as the curves.
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.82, 256))
+    mapped = ScalarMappable(norm, matplotlib.colors.ListedColormap(colours))
+    bar = figure.colorbar(mapped, ax=axes, aspect=30, pad=0.02)
+    bar.ax.set_title("N", fontsize=8.5, loc="center")
+    bar.ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=9))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.outline.set_visible(False)

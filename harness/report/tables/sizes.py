@@ -1,0 +1,82 @@
+"""For which budget and tokens a size is optimal, beside Hoffmann et al. 2022, Tables 3 and A3."""
+
+import math
+
+from scipy.optimize import brentq
+
+from harness.fit.results import Approach
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.published import TABLE_A3, Optimum
+from harness.report.tables.table import Table
+from harness.report.text import NOTHING, approach_label, counted, power
+
+# Beyond this multiple of the largest budget a row says nothing about the paper, and nothing about the runs.
+REACH = 1e8
+
+
+def build(material: Material) -> Table:
+    """One row a size and approach; differences are of this fit from the paper."""
+    largest = material.fit.largest_flops
+    rows = []
+    for params, published in TABLE_A3.items():
+        for approach in material.fit.approaches:
+            found = optimum_for(approach, params)
+            if found is None or found.flops > REACH * largest:
+                continue
+            paper = published[approach.name]
+            rows.append(
+                (
+                    counted(params),
+                    approach_label(approach.name),
+                    power(found.flops, 3),
+                    power(paper.flops, 3),
+                    _difference(found.flops, paper.flops),
+                    counted(found.tokens),
+                    counted(paper.tokens),
+                    _difference(found.tokens, paper.tokens),
+                    "" if found.flops <= largest else f"{power(found.flops / largest)}× extrapolated",
+                )
+            )
+    if not rows:
+        raise MissingError(
+            f"the sizes of Tables 3 and A3 (400M to 10T parameters) lie more than {power(REACH)} times "
+            f"beyond the largest budget, {power(largest)} FLOPs"
+        )
+    return Table(
+        "sizes",
+        "Optimal compute and tokens by model size, beside Hoffmann et al. 2022, Tables 3 and A3",
+        ("N", "approach", "C", "C, paper", "difference", "D", "D, paper", "difference ", ""),
+        tuple(rows),
+        left=("approach", ""),
+        note="The paper's 1.26 × 10²⁴ for 175B by approach 3 is a misprint: 6ND with its own 12T tokens "
+        "gives 1.26 × 10²⁵. Its approach 3 rests on a fit that had not reached its optimum (Besiroglu et "
+        "al. 2024), so differences of that approach are expected.",
+    )
+
+
+def optimum_for(approach: Approach, params: float) -> Optimum | None:
+    """C and D* at which N*(C) is ``params``; None where the approach has no rising frontier."""
+    theta = approach.theta()
+    if theta is None or approach.a is None or approach.a <= 0 or not approach.largest_flops:
+        return None
+
+    def gap(log_c: float) -> float:
+        return float(approach.optimum(theta, math.exp(log_c))[0]) - math.log(params)
+
+    low = high = math.log(approach.largest_flops)
+    while gap(low) > 0 and low > 0:
+        low -= 10
+    while gap(high) < 0 and high < 300:
+        high += 10
+    if gap(low) > 0 or gap(high) < 0:
+        return None
+    flops = math.exp(brentq(gap, low, high)) if low < high else math.exp(low)
+    return Optimum(flops, math.exp(float(approach.optimum(theta, flops)[1])))
+
+
+def _difference(value: float, paper: float) -> str:
+    if not math.isfinite(value):
+        return NOTHING
+    ratio = value / paper
+    return f"{100 * (ratio - 1):+.0f}%" if ratio < 3 else f"{ratio:.2g}×"
