@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap, law
+from harness.fit.budgets import group_budgets
 from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw
@@ -16,6 +17,7 @@ from harness.fit.table import Array, Points
 NAMES = ("E", "A", "B", "alpha", "beta")
 MIN_RUNS = 6
 MIN_SIZES = 3
+MIN_STRATUM = 4
 STREAM = 3
 
 
@@ -39,8 +41,8 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     cost = cost_law(points)
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
-    kind = "pairs" if options.bootstrap == "auto" else options.bootstrap
-    draws = bootstrap_law(data, fit, options, kind) if options.draws else None
+    kind, strata = _kind(points, options)
+    draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     a, b = exponents(fit.natural, cost)
     a_6nd, b_6nd = exponents(fit.natural, CostLaw())
@@ -66,8 +68,13 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     )
 
 
-def bootstrap_law(data: law.Data, fit: law.LawFit, options: FitOptions, kind: str) -> Array:
+def bootstrap_law(
+    data: law.Data, fit: law.LawFit, options: FitOptions, kind: str, strata: list[list[int]] | None = None
+) -> Array:
     """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
+
+    Args:
+        kind: ``wild``, or pairs: whole runs, within each of ``strata`` (lists of runs) where there are any.
 
     Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
@@ -76,8 +83,10 @@ def bootstrap_law(data: law.Data, fit: law.LawFit, options: FitOptions, kind: st
     rng = bootstrap.generator(options.seed, STREAM)
     refit = law.fit_varpro if options.solver == "varpro" else law.refit_lbfgs
     draws = np.empty((options.draws, 5))
-    if kind == "pairs":
-        for i, counts in enumerate(bootstrap.pair_counts(rng, n, options.draws)):
+    if kind != "wild":
+        for i, counts in enumerate(
+            bootstrap.stratified_counts(rng, strata or [list(range(n))], n, options.draws)
+        ):
             held = counts > 0
             draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
         return draws
@@ -94,6 +103,16 @@ def bootstrap_law(data: law.Data, fit: law.LawFit, options: FitOptions, kind: st
         turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
         draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
     return draws
+
+
+def _kind(points: Points, options: FitOptions) -> tuple[str, list[list[int]] | None]:
+    """By default runs are drawn within their budget: how many each budget has was planned, not drawn."""
+    if options.bootstrap != "auto":
+        return options.bootstrap, None
+    budgets = group_budgets(points)
+    if budgets.approximate or min(map(len, budgets.groups)) < MIN_STRATUM:
+        return "pairs", None
+    return "pairs within budgets", [list(group) for group in budgets.groups]
 
 
 def _solve(data: law.Data, options: FitOptions) -> law.LawFit:

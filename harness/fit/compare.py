@@ -22,6 +22,7 @@ Mask = NDArray[np.bool_]
 SPREAD = 1.25
 SAME = 1.05
 CONDITION = 1e5
+ITERATIONS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ def _descend(form: Form, data: law.Data, delta: float, start: Array) -> huber.So
             if not (np.isfinite(residual).all() and np.isfinite(jacobian).all()):
                 break
             scale = huber.unit(delta, residual) ** 2
-            found = huber.solve(objective, solution.theta, huber.whitening(jacobian), scale)
+            found = huber.solve(objective, solution.theta, huber.whitening(jacobian), scale, ITERATIONS)
             if not found.objective < solution.objective * (1 - 1e-6):
                 break
             solution = found

@@ -55,12 +55,15 @@ def whitening(jacobian: Array) -> Array:
     return (right.T / kept) / scale[:, None]
 
 
-def solve(objective: Objective, start: Array, basis: Array, scale: float = 1.0) -> Solution:
+def solve(
+    objective: Objective, start: Array, basis: Array, scale: float = 1.0, iterations: int = 2000
+) -> Solution:
     """L-BFGS from ``start`` (k,) in the coordinates ``basis`` (k, k).
 
     Args:
         objective: as ``Objective``, the sum of Huber losses and its gradient.
         scale: unit^2, which the objective is divided by inside the search.
+        iterations: where a search along a valley without end is given up (and not called converged).
     """
     basis = basis * (STEP * np.sqrt(scale))
 
@@ -75,8 +78,8 @@ def solve(objective: Objective, start: Array, basis: Array, scale: float = 1.0) 
             jac=True,
             method="L-BFGS-B",
             options={
-                "maxiter": 2000,
-                "maxfun": 5000,
+                "maxiter": iterations,
+                "maxfun": 3 * iterations,
                 "ftol": 1e-15,
                 "gtol": GRADIENT_TOLERANCE,
                 "maxcor": 20,

@@ -48,8 +48,8 @@ def test_the_parabolas_bias_is_the_published_one(
     )
 
 
-def test_a_grid_that_drifts_out_of_its_own_range_loses_budgets_instead_of_extrapolating() -> None:
-    """At +-2x and a drift to 3x off the known bias is +11.6%; here vertices outside the range do not count."""
+def test_a_grid_that_drifts_out_of_its_own_range_loses_budgets() -> None:
+    """At +-2x and a drift to 3x off the known bias is +11.6%, from vertices outside the sampled range."""
     points = sweep(width=2, drift=1 / 3)
     fit = fit_approach_2(points, NO_DRAWS)
     assert fit.status == "budgets_dropped"

@@ -1,0 +1,167 @@
+"""The whole way: a table in, typed results, files and text out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, read_points, write_fit
+from harness.fit.fit import prepare
+from harness.fit.summary import frontier_table, quantity
+from tests.fit.synthetic import curves, sweep
+
+QUICK = FitOptions(draws=60)
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[Points, Fit]:
+    """The size of a first look: three budgets of six sizes."""
+    points = sweep(budgets=(1e17, 3e17, 1e18), sizes=6, noise=0.003)
+    return points, fit_points(points, QUICK, curves(points))
+
+
+def test_a_demo_sweep_gets_all_three_approaches(demo: tuple[Points, Fit]) -> None:
+    _, fit = demo
+    for approach in fit.approaches:
+        assert approach.a is not None
+        assert approach.b is not None
+        assert approach.a_interval is not None
+        assert approach.draws is not None
+        assert len(approach.draws) == 60
+    predictions = fit.predict(1e19)
+    assert list(predictions) == ["approach_1", "approach_2", "approach_3"]
+    for prediction in predictions.values():
+        low, high = prediction.params_interval or (0, 0)
+        assert 0 < low < high
+        assert prediction.tokens_per_param == pytest.approx(prediction.tokens / prediction.params)
+        assert 1 < prediction.loss < 5
+    with pytest.raises(UserError, match="positive number of FLOPs"):
+        fit.predict(-1)
+
+
+def test_the_contract_of_fit_json(demo: tuple[Points, Fit], tmp_path: Path) -> None:
+    _, fit = demo
+    path = write_fit(fit, tmp_path / "new")
+    data = json.loads(path.read_text())
+    for name in ("approach_1", "approach_2", "approach_3"):
+        assert {"a", "b", "a_interval", "b_interval", "level", "status"} <= set(data[name])
+    assert {"budget", "params_opt", "tokens_opt", "loss_opt", "status"} <= set(
+        data["approach_2"]["budgets"][0]
+    )
+    law = {"E", "A", "B", "alpha", "beta"}
+    assert law | {f"{name}_se" for name in law} <= set(data["approach_3"])
+    assert data["count"] == "params"
+    assert data["n_points"] == 18
+    assert data["excluded"] == []
+    assert data["bootstrap"] == {"kind": "auto", "draws": 60, "seed": 0}
+
+
+def test_a_fit_comes_back_from_its_files(demo: tuple[Points, Fit], tmp_path: Path) -> None:
+    _, fit = demo
+    write_fit(fit, tmp_path)
+    again = load_fit(tmp_path)
+    assert again.to_json() == fit.to_json()
+    assert again.predict(3e18) == fit.predict(3e18)
+    assert again.summary() == fit.summary()
+    assert np.array_equal(again.approach_1.envelope, fit.approach_1.envelope)
+    (tmp_path / "draws.npz").unlink()
+    bare = load_fit(tmp_path / "fit.json").predict(3e18)["approach_3"]
+    assert bare.params == fit.predict(3e18)["approach_3"].params
+    assert "no_interval" in bare.flags
+
+
+def test_files_that_are_no_fit(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        load_fit(tmp_path)
+    for text in ("", "[]", "{}", '{"approach_1": 3}', "\x00"):
+        (tmp_path / "fit.json").write_text(text)
+        with pytest.raises(UserError, match="not a fit"):
+            load_fit(tmp_path)
+
+
+def test_the_same_seed_gives_the_same_fit(demo: tuple[Points, Fit]) -> None:
+    points, fit = demo
+    assert fit_points(points, QUICK, curves(points)).to_json() == fit.to_json()
+    # Order of the runs is no information: the point estimates do not see it.
+    shuffled = points.select(np.random.default_rng(1).permutation(len(points)))
+    other = fit_points(shuffled, FitOptions(draws=0))
+    assert other.approach_2.a == pytest.approx(fit.approach_2.a, rel=1e-9)
+    assert other.approach_3.a == pytest.approx(fit.approach_3.a, rel=1e-6)
+
+
+def test_seeds_of_a_cell_are_replicates() -> None:
+    first, second = (sweep(budgets=(1e18, 1e19, 1e20), sizes=7, noise=0.004, seed=s) for s in (0, 1))
+    columns = [np.concatenate(pair) for pair in zip(_columns(first), _columns(second), strict=True)]
+    both = Points(*columns, budget=columns[2], seed=np.repeat([0, 1], 21))
+    fit = fit_points(both, QUICK)
+    assert fit.n_points == 42
+    assert fit.approach_2.budgets[0].n_points == 14
+
+
+def test_exclusion_is_by_rule_and_listed(published_path: Path) -> None:
+    points = read_points(published_path)
+    table = prepare(points, FitOptions(exclude_highest=5))
+    assert len(table) == 240
+    assert len(table.excluded) == 5
+    assert table.loss.max() < np.sort(points.loss)[-5]
+    assert "highest" in table.excluded[0].reason
+    assert len(prepare(points, FitOptions(max_loss=3.4))) == (points.loss <= 3.4).sum()
+
+
+def test_too_little_gives_statuses_not_numbers() -> None:
+    fit = fit_points(sweep(sizes=7).select([0, 3]), QUICK)
+    assert [a.status for a in fit.approaches] == ["no_curves", "too_few_budgets", "too_few_points"]
+    assert fit.agreement.status == "unknown"
+    assert "no approach has a frontier" in fit.summary()
+    json.dumps(fit.to_json(), allow_nan=False)
+    with pytest.raises(UserError, match="no usable runs"):
+        fit_points(Points([1.0], [1.0], [6.0], [np.nan]), QUICK)
+
+
+def test_disagreement_is_printed() -> None:
+    points = sweep((1.69, 406.4, 410.7, 0.465, 0.155), width=16, noise=0.0005)
+    fit = fit_points(points, QUICK)
+    assert fit.agreement.status == "disagree"
+    assert "approach_2 and approach_3" in fit.agreement.message
+    assert "Agreement: disagree" in fit.summary()
+
+
+def test_the_summary_shows_what_speaks_against_it(demo: tuple[Points, Fit]) -> None:
+    _, fit = demo
+    text = fit.summary()
+    for part in ("Exponents", "Frontier", "D/N", "Reasons for doubt", "approach_3"):
+        assert part in text
+    assert "1e+25" in frontier_table(fit, [1e25])
+    assert "extrapolation" in frontier_table(fit, [1e25])
+    assert [quantity(v) for v in (None, 12.3, 4567, 1.5e9, 2e12)] == ["-", "12.3", "4.57k", "1.5B", "2T"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("level", 1.0),
+        ("draws", -1),
+        ("bootstrap", "jackknife"),
+        ("degree", 5),
+        ("solver", "adam"),
+        ("target", 0),
+    ],
+)
+def test_options_are_checked(field: str, value: object) -> None:
+    with pytest.raises(UserError, match=f"fit: {field}"):
+        FitOptions(**{field: value})
+
+
+def test_importing_the_fit_is_light() -> None:
+    heavy = "('torch', 'hydra', 'wandb', 'matplotlib')"
+    code = f"import sys, harness.fit; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _columns(points: Points) -> tuple[np.ndarray, ...]:
+    return points.params, points.tokens, points.flops, points.loss

@@ -1,0 +1,169 @@
+"""Ugly tables: each gets an answer or one clear line."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.fit import Points, read_points
+from harness.fit.reader import MAX_ROWS
+from harness.fit.table import clean
+
+GOOD = "params,tokens,flops,loss\n1e8,2e9,1.2e18,3.0\n2e8,2e9,2.4e18,2.9\n"
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "points.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_plain_table(tmp_path: Path) -> None:
+    points = read_points(written(tmp_path, GOOD))
+    assert len(points) == 2
+    assert points.params.tolist() == [1e8, 2e8]
+    assert points.run_id == ("row 2", "row 3")
+    assert points.excluded == ()
+    assert points.notes == ()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "N,D,C,L",
+        "Model Size,Training Tokens,Training FLOP,loss",
+        "\ufeffparams,tokens,flops,loss",
+        " Params , Tokens,FLOPs, Loss ",
+        "params_total,num_tokens,training_flops,val_loss",
+    ],
+)
+def test_aliases_and_marks_are_understood(tmp_path: Path, header: str) -> None:
+    points = read_points(written(tmp_path, GOOD.replace("params,tokens,flops,loss", header)))
+    assert points.loss.tolist() == [3.0, 2.9]
+    assert points.tokens.tolist() == [2e9, 2e9]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators(tmp_path: Path, separator: str) -> None:
+    assert len(read_points(written(tmp_path, GOOD.replace(",", separator).replace("\n", "\r\n")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "derived"),
+    [
+        ("Model Size,Training FLOP,loss", "1e8,1.2e18,3", "tokens"),
+        ("params,tokens,loss", "1e8,2e9,3", "flops"),
+        ("tokens,flops,loss", "2e9,1.2e18,3", "params"),
+    ],
+)
+def test_one_of_three_is_derived_and_said_so(tmp_path: Path, header: str, row: str, derived: str) -> None:
+    points = read_points(written(tmp_path, f"{header}\n{row}\n"))
+    assert (points.params[0], points.tokens[0], points.flops[0]) == pytest.approx((1e8, 2e9, 1.2e18))
+    assert any(f"no column {derived}" in note for note in points.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("params,tokens,flops,loss\n", "no rows"),
+        ("params,tokens,flops\n1,2,12\n", "missing column loss"),
+        ("a,b\n1,2\n", "missing columns params, tokens, flops, loss"),
+        (GOOD.replace("2.9", "good"), "row 3, column loss: 'good' is not a number"),
+        (GOOD.replace("2e8", "2e8x"), "row 3, column params: '2e8x' is not a number"),
+        (GOOD.replace("2.9\n", "2.9,7\n"), "row 3 has 5 cells, the header has 4"),
+        ("params,params,tokens,flops,loss\n1,1,1,6,1\n", "two columns are called params"),
+        (b"\xff\xfep\x00a\x00", "not UTF-8"),
+        (b"params,tokens,flops,loss\n1,\x00,6,1\n", "NUL"),
+        ("x" * 2_000_000, "longer than"),
+    ],
+)
+def test_one_clear_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(UserError, match="points") as caught:
+        read_points(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        read_points(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="is a folder"):
+        read_points(tmp_path)
+
+
+def test_a_huge_file_is_refused_promptly(tmp_path: Path) -> None:
+    path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_ROWS))
+    started = time.perf_counter()
+    with pytest.raises(UserError, match="more than 100000 rows"):
+        read_points(path)
+    assert time.perf_counter() - started < 5
+
+
+def test_unusable_rows_are_listed_with_row_and_reason(tmp_path: Path) -> None:
+    text = (
+        "run_id,status,params,tokens,flops,loss,reason\n"
+        "a,finished,1e8,2e9,1.2e18,3.0,\n"
+        "b,diverged,1e8,2e9,1.2e18,,loss rose at step 40\n"
+        "c,finished,1e8,2e9,1.2e18,nan,\n"
+        "d,finished,1e8,2e9,1.2e18,-1,\n"
+        "e,finished,0,2e9,1.2e18,3,\n"
+        "a,finished,1e8,2e9,1.2e18,3.0,\n"
+        "f,finished,1e8,2e9,1.2e21,3.0,\n"
+        "g,finished,1e8,2e9,1.2e18,inf,\n"
+        "\n"
+        "h,finished,2e8,2e9,2.4e18,2.9,\n"
+    )
+    points = read_points(written(tmp_path, text))
+    assert points.run_id == ("a", "h")
+    told = {(e.run, e.row): e.reason for e in points.excluded}
+    assert told["b", 3] == "status diverged: loss rose at step 40"
+    assert told["c", 4] == "loss is missing"
+    assert told["d", 5] == "loss is not positive (-1)"
+    assert told["e", 6] == "params is not positive (0)"
+    assert told["a", 7] == "duplicate of a in row 2"
+    assert "inconsistent: flops is 1e+03 times" in told["f", 8]
+    assert told["g", 9] == "loss is not finite"
+
+
+def test_rows_without_ids_are_duplicates_by_value_unless_their_seeds_differ(tmp_path: Path) -> None:
+    twice = "params,tokens,flops,loss\n1e8,2e9,1.2e18,3.0\n1e8,2e9,1.2e18,3.0\n"
+    points = read_points(written(tmp_path, twice))
+    assert [e.reason for e in points.excluded] == ["duplicate of row 2"]
+    seeded = "params,tokens,flops,loss,seed\n1e8,2e9,1.2e18,3.0,0\n1e8,2e9,1.2e18,3.0,1\n"
+    assert len(read_points(written(tmp_path, seeded))) == 2
+
+
+def test_further_columns_are_kept_where_they_are_numbers(tmp_path: Path) -> None:
+    text = "run_id,params,tokens,flops,loss,params_head,device,mfu\na,1e8,2e9,1.2e18,3,1e7,cpu,\n"
+    points = read_points(written(tmp_path, text))
+    assert points.column("params_head").tolist() == [1e7]
+    assert set(points.extra) == {"params_head"}
+    with pytest.raises(UserError, match=r"no column 'device'; the table has .*params_head"):
+        points.column("device")
+
+
+def test_another_convention_takes_its_columns_and_drops_rows_without_them() -> None:
+    head = np.array([np.nan, 5e7])
+    points = Points([1e8, 2e8], [1e9, 1e9], [6e17, 1.2e18], [3, 2.9], extra={"params_non_embedding": head})
+    counted = points.counted("params_non_embedding")
+    assert counted.params.tolist() == [5e7]
+    assert counted.excluded[0].reason == "params_non_embedding is missing or not positive"
+
+
+def test_columns_of_different_length_and_text_are_refused() -> None:
+    with pytest.raises(UserError, match="'tokens' has shape"):
+        Points([1, 2], [1], [6, 6], [1, 1])
+    with pytest.raises(UserError, match="'loss' is not all numbers"):
+        Points([1], [1], [6], ["x"])
+    with pytest.raises(UserError, match="3 run ids for 1 runs"):
+        Points([1], [1], [6], [1], run_id=("a", "b", "c"))
+
+
+def test_clean_is_idempotent() -> None:
+    once = clean(Points([1, 1, 1], [1, 1, 1], [6, 6, 6], [1, 1, np.nan]))
+    twice = clean(once)
+    assert twice.excluded == once.excluded
+    assert len(twice) == 1
