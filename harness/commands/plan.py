@@ -13,9 +13,9 @@ from harness.text import count, duration
 
 def run(config: Config, yaml: str, console: Console) -> Plan:
     """Plan, freeze and print."""
+    folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
-    folder = sweep_folder(config)
     freeze(folder, plan, yaml)
     console.print(
         f"corpus {corpus.name} ({corpus.fingerprint}): {count(corpus.train_tokens)} training tokens, "

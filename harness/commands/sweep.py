@@ -21,9 +21,9 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
         UserError: cells failed; the others are trained and in the table.
         KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
     """
+    folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
-    folder = sweep_folder(config)
     freeze(folder, plan, yaml)
     done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
     jobs = [job for job in make_jobs(config, plan, corpus, folder) if job.cell.run_id not in done]

@@ -22,10 +22,10 @@ def run(config: Config, yaml: str, console: Console) -> Record:
     """
     if not config.run:
         raise UserError("run: name the cell to train, e.g. run=3f0c; 'isoflop plan' lists them")
+    folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
     cell = plan.cell(config.run)
-    folder = sweep_folder(config)
     if not folder.plan.exists():
         freeze(folder, plan, yaml)
     job = next(job for job in make_jobs(config, plan, corpus, folder) if job.cell == cell)

@@ -42,12 +42,12 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     spec = job.cell.spec
 
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
-    raw_optimizer = build_optimizer(raw, spec.optimizer)
-    progress = load_checkpoint(job.folder.checkpoint, raw, raw_optimizer)
-    model, optimizer = accelerator.prepare(_compiled(raw, job.train, device), raw_optimizer)
+    optimizer = build_optimizer(raw, spec.optimizer)
+    progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
+    model = accelerator.prepare(_compiled(raw, job.train, device))
     notes = list(progress.notes)
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
-    loop = Loop(accelerator, raw, raw_optimizer, stepper, job.folder.checkpoint, progress, notes)
+    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)

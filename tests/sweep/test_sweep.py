@@ -1,0 +1,193 @@
+"""Sweeps as a user runs them: killed, stopped, continued, and never repeating a finished cell."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.runs.folder import SweepFolder
+from harness.runs.record import read_record
+from tests.train.small import overrides, small_jobs
+
+
+def isoflop(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a shell starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def records(folder: Path) -> dict[str, dict]:
+    found = {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs/small/cells").glob("*/record.json")}
+    return {run_id: {"loss": r["loss"], "tokens": r["tokens"]} for run_id, r in sorted(found.items())}
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    text = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in text.splitlines() if "spawn_main" in line]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> dict[str, dict]:
+    """The records of the sweep when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = isoflop("sweep", *overrides(folder, text_folder, "launcher.workers=2"))
+    assert done.returncode == 0, done.stderr
+    found = records(folder)
+    assert len(found) == 6
+    again = isoflop("sweep", *overrides(folder, text_folder))
+    assert again.returncode == 0
+    assert "nothing to train" in again.stdout
+    return found
+
+
+@pytest.mark.slow
+def test_a_grown_grid_trains_only_what_is_new(undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path) -> None:
+    grid = ("grid.budgets=[2e8]",)
+    assert isoflop("sweep", *overrides(tmp_path, text_folder, *grid)).returncode == 0
+    first = records(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/small/cells/*/record.json")}
+    done = isoflop("sweep", *overrides(tmp_path, text_folder))
+    assert done.returncode == 0
+    assert f"{len(first)} finished, {6 - len(first)} to train" in " ".join(done.stdout.split())
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in times.items())
+    assert records(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["worker", "sweep", "both at once"])
+def test_kill_9_loses_at_most_the_cells_in_flight(
+    whom: str, undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path
+) -> None:
+    arguments = overrides(tmp_path, text_folder, "launcher.workers=2", "train.checkpoint_seconds=0.2")
+    process = start("sweep", *arguments)
+    wait_for(lambda: list(tmp_path.glob("runs/small/cells/*/curve.csv")))
+    before = records(tmp_path)
+    if whom == "worker":
+        wait_for(lambda: children(process.pid))
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    elif whom == "sweep":
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    after = isoflop("sweep", *arguments)
+    assert after.returncode == 0, after.stderr
+    assert before.items() <= records(tmp_path).items()
+    assert records(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    number: signal.Signals, undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path
+) -> None:
+    arguments = overrides(tmp_path, text_folder, "launcher.workers=2", "grid.budgets=[2e8,5e8]")
+    process = start("sweep", *arguments)
+    wait_for(lambda: list(tmp_path.glob("runs/small/cells/*/curve.csv")))
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # a terminal's Ctrl-C reaches the workers too
+    else:
+        os.kill(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "goes on where it stopped" in output
+    assert "Traceback" not in output
+    status = isoflop("status", *arguments)
+    assert status.returncode == 0
+    assert "interrupted" in status.stdout or "finished" in status.stdout
+    assert isoflop("sweep", *arguments).returncode == 0
+    assert records(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_cell_that_cannot_train_is_named_and_the_others_are_kept(
+    undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path
+) -> None:
+    config, jobs = small_jobs(tmp_path, text_folder)
+    blocked = jobs[0].folder
+    blocked.path.mkdir(parents=True)
+    blocked.curve.mkdir()  # a folder where the curve should be
+    done = isoflop("sweep", *overrides(tmp_path, text_folder))
+    assert done.returncode == 2
+    assert "1 of 6 cells failed" in done.stderr
+    assert jobs[0].cell.run_id in done.stderr
+    assert len(records(tmp_path)) == 5
+    status = isoflop("status", *overrides(tmp_path, text_folder))
+    assert "✘ failed" in status.stdout
+    blocked.curve.rmdir()
+    assert isoflop("sweep", *overrides(tmp_path, text_folder)).returncode == 0
+    assert records(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Path) -> None:
+    arguments = overrides(tmp_path, text_folder, "recipe.batch_tokens.value=32")
+    _, jobs = small_jobs(tmp_path, text_folder, "recipe.batch_tokens.value=32")
+    job = jobs[3]
+    process = start("train", *arguments, f"run={job.cell.run_id}")
+    wait_for(lambda: job.folder.curve.exists() and job.folder.curve.read_text().count("\n") > 2)
+    os.kill(process.pid, signal.SIGUSR1)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output
+    assert "checkpoint was written" in output
+    assert isoflop("train", *arguments, f"run={job.cell.run_id[:6]}").returncode == 0
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    assert read_record(folder.cell(job.cell.run_id).record, job.cell.run_id) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "experiment=demo", "grid.sizs=3"], "did you mean 'grid.sizes'"),
+        (["plan", "experiment=demo", "grid.sizes=many"], "grid.sizes: Value 'many'"),
+        (["plan", "experiment=demo", "grid.sizes=0"], "grid.sizes: must be at least 1"),
+        (["plan", "experiment=demo", "+data.colour=red"], "there is no key 'data.colour'"),
+        (["plan", "experiment=demoo"], "there is no experiment/demoo; there are"),
+        (["plan", "experiment=demo", "grid.budgets=[1e15]"], "is too small"),
+        (["plan"], "experiment: choose one"),
+        (["plan", "experiment=demo", "data=text"], "data.path: missing"),
+        (["train", "experiment=demo"], "run: name the cell"),
+        (["train", "experiment=demo", "run=zz"], "matches no cell"),
+        (["status", "experiment=demo", "name=never"], "no plan there"),
+        (["fit", "points=/no/such/file.csv", "out=x"], "/no/such/file.csv"),
+        (["fit", "points=x.csv"], "out: name the folder"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, f"runs_dir={tmp_path}"])
+    assert left.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.glob("*/cells")), "nothing was trained"
