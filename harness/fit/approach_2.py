@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from harness.errors import UserError
 from harness.fit import bootstrap
@@ -186,8 +187,11 @@ def _redraw(
     if kind == "pairs":
         return fit_polynomials(design, loss[None], resampling, options.robust)
     line = design @ fitted
-    # HC2: residuals at points of high leverage are too small, and few runs make all of them so.
+    # HC2: residuals at points of high leverage are too small. Their size is itself known from few degrees of
+    # freedom, which percentiles would pass over: Student's quantile over the normal one makes up for it.
+    freedom, tail = max(len(loss) - design.shape[1], 1), (1 + options.level) / 2
     residual = (loss - line) / np.sqrt(1 - np.minimum(leverage(design), 0.95))
+    residual *= stdtrit(freedom, tail) / ndtri(tail)
     return fit_polynomials(design, line + resampling * residual, np.ones((1, len(loss))))
 
 

@@ -11,7 +11,7 @@ from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw
 from harness.fit.status import Flag, judge
-from harness.fit.surface import cost_law, exponents
+from harness.fit.surface import cost_flags, cost_law, exponents
 from harness.fit.table import Array, Points
 
 NAMES = ("E", "A", "B", "alpha", "beta")
@@ -47,7 +47,10 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     a, b = exponents(fit.natural, cost)
     a_6nd, b_6nd = exponents(fit.natural, CostLaw())
     flags = (
-        _flags(fit, data) + _draw_flags(draws, cost) + _outlier_flags(sensitivity, draws, cost, options.level)
+        _flags(fit, data)
+        + cost_flags(cost)
+        + _draw_flags(draws, cost)
+        + _outlier_flags(sensitivity, draws, cost, options.level)
     )
     return Approach3(
         a=float(a),

@@ -9,7 +9,7 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.options import FitOptions
 from harness.fit.results import CountingRow
 from harness.fit.status import Flag, judge
-from harness.fit.surface import cost_law, exponents, frontier
+from harness.fit.surface import cost_flags, cost_law, exponents, frontier
 from harness.fit.table import Array, Points
 
 COMPUTES = ("flops", "flops_appendix_f", "flops_appendix_f_causal", "flops_6nd", "flops_6nd_non_embedding")
@@ -102,7 +102,16 @@ def _law(table: Points, count: str, compute: str, options: FitOptions) -> Counti
             largest,
             [Flag("no_optimum", "the law has no optimum")],
         )
-    return _row(count, compute, "approach_3", float(a), float(b), float(np.exp(log_d - log_n)), largest, [])
+    return _row(
+        count,
+        compute,
+        "approach_3",
+        float(a),
+        float(b),
+        float(np.exp(log_d - log_n)),
+        largest,
+        cost_flags(cost),
+    )
 
 
 def _row(

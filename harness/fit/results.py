@@ -44,10 +44,14 @@ class LossLaw:
 
 @dataclass(frozen=True)
 class CostLaw:
-    """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1)."""
+    """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1).
+
+    ``misfit`` is the largest relative difference between the table's compute and the law.
+    """
 
     kappa: float = 6.0
     power: float = 1.0
+    misfit: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

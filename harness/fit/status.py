@@ -28,6 +28,7 @@ DOUBTFUL = (
     "not_isoflop",
     "approximate_budgets",
     "budgets_dropped",
+    "approximate_cost",
     "no_interval",
 )
 _RANK = {code: rank for rank, code in enumerate((*VOID, *DOUBTFUL))}

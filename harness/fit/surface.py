@@ -3,7 +3,10 @@
 import numpy as np
 
 from harness.fit.results import CostLaw
+from harness.fit.status import Flag
 from harness.fit.table import Array, Points
+
+MISFIT = 0.05
 
 
 def loss(theta: Array, log_n: Array, log_d: Array) -> Array:
@@ -45,4 +48,17 @@ def cost_law(points: Points) -> CostLaw:
     if np.ptp(log_ratio) < 1e-3 or np.ptp(log_n) < 1e-3:
         return CostLaw(kappa=float(np.exp(log_ratio.mean())), power=1.0)
     slope, intercept = np.polyfit(log_n, log_ratio, 1)
-    return CostLaw(kappa=float(np.exp(intercept)), power=float(1 + slope))
+    off = np.abs(np.expm1(log_ratio - intercept - slope * log_n)).max()
+    return CostLaw(kappa=float(np.exp(intercept)), power=float(1 + slope), misfit=float(off))
+
+
+def cost_flags(cost: CostLaw) -> list[Flag]:
+    """A doubt where compute is no power law of N: budgets are then met to within the misfit only."""
+    if cost.misfit <= MISFIT:
+        return []
+    return [
+        Flag(
+            "approximate_cost",
+            f"the runs' compute differs from a power law in N times D by up to {cost.misfit:.0%}",
+        )
+    ]

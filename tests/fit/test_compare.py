@@ -109,11 +109,11 @@ def test_counting_moves_the_exponent() -> None:
     other = known["params_non_embedding", "flops", "approach_3"]
     assert base.a == pytest.approx(0.28 / 0.62, rel=1e-5)
     assert other.a > base.a + 0.01
-    assert other.tokens_per_param > base.tokens_per_param
-    assert (
-        known["params_non_embedding", "flops", "approach_2"].a
-        > known["params", "flops", "approach_2"].a + 0.01
-    )
+    # Compute is no power law of this N: the law's D/N is off, says so, and the profile's is the one to read.
+    assert other.status == "approximate_cost"
+    total, body_only = (known[c, "flops", "approach_2"] for c in ("params", "params_non_embedding"))
+    assert body_only.a > total.a + 0.01
+    assert body_only.tokens_per_param > total.tokens_per_param
     crooked = known["params", "flops_6nd_non_embedding", "approach_2"]
     assert crooked.status == "not_isoflop"
     assert crooked.a is None
