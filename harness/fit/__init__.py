@@ -10,6 +10,7 @@ from harness.fit.curves import Curve
 from harness.fit.fit import fit_points
 from harness.fit.options import FitOptions
 from harness.fit.predict import Prediction
+from harness.fit.published import read_published
 from harness.fit.reader import read_points
 from harness.fit.results import (
     Agreement,
@@ -50,6 +51,7 @@ __all__ = [
     "fit_points",
     "load_fit",
     "read_points",
+    "read_published",
     "summary",
     "write_fit",
 ]

@@ -96,4 +96,10 @@ def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | N
     if approach.largest_flops and flops > approach.extrapolation_limit * approach.largest_flops:
         times = flops / approach.largest_flops
         flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
+    law = getattr(approach, "loss_law", None)
+    if law is not None and law.floor == 0 and approach.largest_flops and flops > approach.largest_flops:
+        note = (
+            "the loss is extrapolated without a floor (too few budgets to see one): expect it to be too low"
+        )
+        flags.append(Flag("no_floor", note))
     return flags

@@ -29,6 +29,7 @@ DOUBTFUL = (
     "approximate_budgets",
     "budgets_dropped",
     "approximate_cost",
+    "no_floor",
     "no_interval",
 )
 _RANK = {code: rank for rank, code in enumerate((*VOID, *DOUBTFUL))}

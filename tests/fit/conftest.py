@@ -6,24 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.fit import Points, read_points
-
-POINTS_VARIABLE = "ISOFLOP_HOFFMANN_POINTS"
+from harness.fit import Points, read_published
+from harness.fit.published import VARIABLE
 
 
 @pytest.fixture(scope="session")
 def published_path() -> Path:
-    path = os.environ.get(POINTS_VARIABLE)
+    path = os.environ.get(VARIABLE)
     if not path:
-        pytest.skip(
-            f"{POINTS_VARIABLE} is unset: the published points of Hoffmann et al. are not on this machine"
-        )
+        pytest.skip(f"{VARIABLE} is unset: the published points of Hoffmann et al. are not on this machine")
     return Path(path)
 
 
 @pytest.fixture(scope="session")
 def published(published_path: Path) -> Points:
     """The 240 points that Besiroglu et al. 2024 fit: losses below the fifth largest."""
-    points = read_points(published_path)
-    assert len(points) == 245
+    points = read_published(published_path)
     return points.select(points.loss < np.sort(points.loss)[-5])

@@ -39,6 +39,8 @@ def test_a_demo_sweep_gets_all_three_approaches(demo: tuple[Points, Fit]) -> Non
         assert 0 < low < high
         assert prediction.tokens_per_param == pytest.approx(prediction.tokens / prediction.params)
         assert 1 < prediction.loss < 5
+    assert "no_floor" in predictions["approach_2"].flags
+    assert "no_floor" not in predictions["approach_3"].flags
     with pytest.raises(UserError, match="positive number of FLOPs"):
         fit.predict(-1)
 
