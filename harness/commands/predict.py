@@ -34,7 +34,8 @@ def run(config: PredictConfig, console: Console, as_json: bool = False) -> Repor
     Raises:
         UserError: the source cannot be read, or cannot answer.
     """
-    report, sources = _source(config)
+    with console.status("fitting …" if config.points else "reading …"):
+        report, sources = _source(config)
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach)

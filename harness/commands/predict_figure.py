@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -42,37 +41,44 @@ def draw(report: Report, file: Path) -> Path:
 
 
 def _price(axes: Axes, report: Report) -> None:
-    """What it costs to make: extra training against what every served token saves."""
+    """What it costs to make and what it costs to serve, each over the compute-optimal model's."""
     rows = [row for row in report.overtraining if row.extra_training is not None]
     smaller = [row.smaller for row in rows]
-    extra = [100 * (row.extra_training or 0.0) for row in rows]
-    saved = [100 * (row.inference_saved or 0.0) for row in rows]
-    axes.plot(smaller, extra, "o-", color=RED, label="extra training FLOPs")
-    axes.plot(smaller, saved, "s-", color=BLUE, label="inference FLOPs saved a token")
-    for row, height in zip(rows, extra, strict=True):
-        if row.tokens is not None and row.params:
-            label = f"{row.tokens / row.params:.0f}"
+    training = [1 + (row.extra_training or 0.0) for row in rows]
+    axes.plot(smaller, training, "o-", color=RED, label="training")
+    axes.plot(
+        smaller, [1 - (row.inference_saved or 0.0) for row in rows], "s-", color=BLUE, label="a served token"
+    )
+    for row, height in zip(rows, training, strict=True):
+        if row.tokens_per_param is not None:
+            label = f"{row.tokens_per_param:,.0f}"
             axes.annotate(
-                label, (row.smaller, height), (0, 4), textcoords="offset points", ha="center", fontsize=7
+                label, (row.smaller, height), (0, 5), textcoords="offset points", ha="center", fontsize=6.5
             )
     if report.most_smaller is not None:
-        axes.axvline(report.most_smaller, color=GREY, ls=":", lw=1)
-        axes.annotate("out of reach", (report.most_smaller, 0.02), rotation=90, fontsize=7, color=GREY,
-                      xycoords=("data", "axes fraction"), ha="right")  # fmt: skip
-    axes.set(xlabel="times smaller than compute-optimal", ylabel="percent")
+        axes.axvline(report.most_smaller, color=GREY, ls=":", lw=1, label="out of reach beyond")
+    axes.set(yscale="log", ylabel="FLOPs, compute-optimal = 1")
     axes.set_title("price (numbers: tokens per parameter)")
+    _smaller(axes, smaller)
     axes.legend()
 
 
 def _volume(axes: Axes, report: Report) -> None:
     """From which volume each pays."""
     rows = [row for row in report.overtraining if row.break_even_tokens]
-    smaller = np.array([row.smaller for row in rows])
-    volume = np.array([row.break_even_tokens or np.nan for row in rows])
-    axes.plot(smaller, volume, "o-", color=ORANGE, label="break-even with the compute-optimal model")
+    smaller = [row.smaller for row in rows]
+    volume = [row.break_even_tokens or 0.0 for row in rows]
+    axes.plot(smaller, volume, "o-", color=ORANGE, label="break-even")
     if report.serving is not None and report.serving.inference_tokens > 0:
         tokens = report.serving.inference_tokens
         axes.axhline(tokens, color=GREY, ls="--", lw=1, label=f"asked: {count(tokens)} tokens")
-    axes.set(xlabel="times smaller than compute-optimal", ylabel="tokens served", yscale="log")
+    axes.set(yscale="log", ylabel="tokens served")
     axes.set_title("volume from which it pays")
+    _smaller(axes, smaller)
     axes.legend()
+
+
+def _smaller(axes: Axes, factors: list[float]) -> None:
+    axes.set(xscale="log", xlabel="times smaller than compute-optimal")
+    axes.set_xticks(factors, [f"{factor:.3g}" for factor in factors])
+    axes.minorticks_off()

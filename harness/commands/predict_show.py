@@ -12,7 +12,6 @@ from harness.frontier.overtraining import Overtrained
 from harness.frontier.report import Ask, Report
 from harness.frontier.scarce import Scarce
 from harness.frontier.serving import Served
-from harness.frontier.source import TITLES
 from harness.text import count, duration
 
 
@@ -61,10 +60,10 @@ def _question(report: Report, asked: Ask) -> str:
 
 
 def _answers(report: Report) -> Table:
-    table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "beyond the runs", "status")
+    table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "C / largest", "status")
     for a in report.answers:
         table.add_row(
-            a.approach.replace("_", " ") + ", " + TITLES[a.approach],
+            a.approach.replace("_", " "),
             _count(a.params, a.params_interval),
             _count(a.tokens, a.tokens_interval),
             _ratio(a.tokens_per_param, a.tokens_per_param_interval),
@@ -91,19 +90,19 @@ def _show_standing(report: Report, console: Console) -> None:
         "best D",
         "its loss",
         "N / best N",
-        "same loss for",
+        "same loss",
         "overspent",
         "status",
     )
     for s in report.standings:
         table.add_row(
-            s.approach.replace("_", " ") + ", " + TITLES[s.approach],
+            s.approach.replace("_", " "),
             _number(s.loss, s.loss_interval, ".4f"),
             _count(s.best_params, s.best_params_interval),
             _count(s.best_tokens, None),
             _number(s.best_loss, None, ".4f"),
             _number(s.params_ratio, s.params_ratio_interval, ".3g"),
-            "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g} FLOPs",
+            "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g}",
             _number(s.overspent, s.overspent_interval, ".3g", "x"),
             _status(s.status),
         )
@@ -243,7 +242,10 @@ def _notes(report: Report) -> list[str]:
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i == 0 or heading in ("status", "") else "right")
+        left = i == 0 or heading in ("status", "")
+        table.add_column(
+            heading, justify="left" if left else "right", no_wrap=heading != "status", overflow="fold"
+        )
     return table
 
 
@@ -283,7 +285,7 @@ def _percents(spread: Interval | None) -> Interval | None:
 def _times(answer: Answer) -> str:
     if answer.extrapolation is None:
         return "–"
-    return f"{answer.extrapolation:.3g}x" if answer.extrapolation > 1 else "within"
+    return f"{answer.extrapolation:.3g}"
 
 
 def _status(status: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.frontier.law import Law
 
-FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
+FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
 @dataclass(frozen=True, kw_only=True)

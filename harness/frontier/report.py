@@ -121,6 +121,12 @@ def consult(report: Report, sources: Sequence[Source], decider: Source, asked: A
             overtraining=overtrain(decider.law, loss, asked.smaller, asked.weight),
             most_smaller=most_smaller(decider.law),
         )
+        wanted, unique = report.serving.tokens if report.serving else None, asked.unique_tokens
+        if wanted is not None and unique is not None and wanted > unique:
+            note = (
+                f"serving wants {wanted:.3g} tokens of {unique:.3g} unique ones and counts repeats as fresh"
+            )
+            report = replace(report, notes=(*report.notes, note))
     return report
 
 

@@ -92,7 +92,8 @@ def serve(law: Law, loss: float, inference_tokens: float, weight: float = 1.0) -
             data_term = B * np.exp(-beta * log_tokens)
             return float(data_term * (1 + ratio * (1 + extra * np.exp(-log_tokens))) / excess - 1)
 
-        log_d = float(brentq(surplus, low, high, xtol=1e-13, rtol=1e-14))
+        # a little wider than the bounds, which rounding can put on the wrong side of the root
+        log_d = float(brentq(surplus, low - 1e-6, high + 1e-6, xtol=1e-13, rtol=1e-14))
     tokens = float(np.exp(log_d))
     # From the condition, not from loss - E - B/D^beta, which cancels where little is served.
     params = float((A / (ratio * B * tokens**-beta * (1 + extra / tokens))) ** (1 / alpha))
