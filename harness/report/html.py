@@ -4,11 +4,13 @@ import base64
 from html import escape
 from importlib import resources
 from string import Template
+from typing import Any
 
+from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown
 from harness.report.provenance import facts
 from harness.report.tables.table import Cell, Sparkline, Table
-from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio
+from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
 from harness.report.verdict import Answer, Finding
 
 MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
@@ -19,14 +21,15 @@ PIXELS_PER_INCH = 106
 def render(content: Content) -> str:
     """The whole page."""
     material = content.material
+    data = calculator_data(material)
     return Template(_asset("page.html")).substitute(
         title=escape(material.name),
         source=escape(material.source),
         css=_asset("page.css"),
         headline=headline(content),
         answer=table(content.answer),
-        calculator="",
-        script="",
+        calculator="" if data is None else _asset("calculator.html"),
+        script="" if data is None else _script(data),
         findings=_findings(content.findings),
         figures="\n".join(figure(shown) for shown in content.figures),
         tables="\n".join(table(one) for one in content.tables),
@@ -39,11 +42,11 @@ def render(content: Content) -> str:
 def headline(content: Content) -> str:
     """The answer at the largest budget and at the target, as two cards."""
     fit = content.material.fit
-    cards = [_card(content.here, fit.largest_flops, "your largest budget, measured")]
+    cards = [_card(content.here, fit.largest_flops, "the largest that was run")]
     if content.material.target > fit.largest_flops * 1.001:
         factor = content.material.target / fit.largest_flops
         cards.append(
-            _card(content.target, content.material.target, f"{factor:.3g} times further, extrapolated")
+            _card(content.target, content.material.target, f"{times(factor)} the largest run: extrapolated")
         )
     return f'<div class="cards">{"".join(cards)}</div>'
 
@@ -145,6 +148,11 @@ def _provenance(content: Content) -> str:
     config = content.material.config
     block = f"<h3>Configuration</h3><pre>{escape(config)}</pre>" if config else ""
     return f'<dl class="numbers">{rows}</dl>{block}'
+
+
+def _script(data: dict[str, Any]) -> str:
+    embedded = f'<script type="application/json" id="calculator-data">{as_script(data)}</script>'
+    return f"{embedded}\n<script>\n{_asset('calculator.js')}\n</script>"
 
 
 def _asset(name: str) -> str:

@@ -130,15 +130,12 @@ class KnownModel:
         return 6 * self.params * self.tokens
 
 
-# Hoffmann et al. 2022, Table 1 (the first five); Touvron et al. 2023 (2302.13971, 2307.09288); Llama team
-# 2024.
+# Hoffmann et al. 2022, Table 1 and section 4; Touvron et al. 2023 (2307.09288); Llama team 2024 (2407.21783).
 KNOWN_MODELS = (
     KnownModel("GPT-3", 175e9, 300e9),
-    KnownModel("Jurassic-1", 178e9, 300e9),
     KnownModel("Gopher", 280e9, 300e9),
     KnownModel("MT-NLG", 530e9, 270e9),
     KnownModel("Chinchilla", 70e9, 1.4e12),
-    KnownModel("Llama 65B", 65e9, 1.4e12),
     KnownModel("Llama 2 70B", 70e9, 2e12),
     KnownModel("Llama 3 405B", 405e9, 15.6e12),
 )

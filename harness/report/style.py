@@ -1,16 +1,18 @@
 """One look for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, to_hex
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -26,6 +28,9 @@ APPROACH_NAMES = {
     "approach_3": "approach 3 (parametric)",
 }
 MARKERS = "osD^vPX*hd"
+MAX_LEGEND = 7
+# Viridis without its brightest part, which vanishes on white.
+COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.82, 256)))
 
 RC: dict[Any, object] = {
     "figure.dpi": 100,
@@ -88,8 +93,47 @@ def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1)
 
 def ordered_colours(n: int) -> list[str]:
     """``n`` colours from dark to light that keep their order in grey, for quantities from small to large."""
-    colormap: Colormap = matplotlib.colormaps["viridis"]
-    return [to_hex(colormap(0.82 * i / max(1, n - 1))) for i in range(n)]
+    return [to_hex(COLOURS(i / max(1, n - 1))) for i in range(n)]
+
+
+def log_colours(values: Sequence[float]) -> list[str]:
+    """A colour for each value by its place in the range of logs; the same that ``colour_bar`` shows."""
+    norm = _log_norm(values)
+    return [to_hex(COLOURS(float(norm(value)))) for value in values]
+
+
+def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = False) -> None:
+    """A bar beside ``axes`` that says which colour of ``log_colours`` is which value."""
+    bar = axes.figure.colorbar(ScalarMappable(_log_norm(values), COLOURS), ax=axes, aspect=30, pad=0.02)
+    bar.ax.set_title(title, fontsize=8.5, loc="center")
+    if not flops:
+        bar.ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=9))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.outline.set_visible(False)
+
+
+def budget_key(axes: Axes, budgets: Sequence[float]) -> None:
+    """What the colours of budgets mean: a legend for a few, a bar where a legend would fill the panel.
+
+    The legend goes to the top right, where larger budgets with their lower losses leave room.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    if len(budgets) > MAX_LEGEND:
+        colour_bar(axes, budgets, "C", flops=True)
+        return
+    axes.legend(
+        handles[::-1],
+        labels[::-1],
+        title="C (FLOPs)",
+        title_fontsize=7.5,
+        loc="upper right",
+        borderaxespad=0.2,
+    )
+
+
+def _log_norm(values: Sequence[float]) -> LogNorm:
+    return LogNorm(min(values) / 1.001, max(values) * 1.001)
 
 
 def log_counts(axes: Axes, which: str) -> None:
@@ -110,6 +154,18 @@ def tick(value: float) -> str:
     number = text.rstrip("kMBT")
     plain = number.rstrip("0").rstrip(".") if "." in number else number
     return plain + text[len(number) :]
+
+
+def log_plain(axes: Axes, which: str) -> None:
+    """Log axis of ordinary numbers such as ratios: ``0.5``, ``20``, ``1000``."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axis.get_view_interval()
+    span = abs(high / low) if low > 0 else 10
+    subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if span < 8 else (1.0, 2.0, 5.0) if span < 300 else (1.0,)
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def log_flops(axes: Axes, which: str = "x") -> None:

@@ -14,7 +14,7 @@ def power(value: float | None, digits: int = 2) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{digits + 1}g}"
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{digits + 1}g}"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     raised = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa

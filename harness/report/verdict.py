@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from harness.errors import UserError
 from harness.fit.predict import Prediction
+from harness.fit.results import Fit
 from harness.fit.status import VOID
+from harness.frontier.source import choose, from_fit
 from harness.report.material import Material
 from harness.report.text import (
     approach_label,
@@ -36,25 +39,20 @@ class Answer:
     prediction: Prediction | None
 
 
-def leading(predictions: dict[str, Prediction]) -> Prediction | None:
-    """The prediction to lead with: IsoFLOP profiles, being measured minima, then the law, then the envelope.
-
-    One without a doubt on it goes before one with; no average is ever taken.
-    """
-    order = [predictions[name] for name in ("approach_2", "approach_3", "approach_1")]
-    numbered = [prediction for prediction in order if prediction.params is not None]
-    # A prediction beyond the extrapolation limit is so for every approach; it says nothing about which to
-    # prefer.
-    undoubted = [p for p in numbered if all(flag in ("extrapolation",) for flag in p.flags)]
-    best = undoubted or numbered
-    return best[0] if best else None
+def decider(fit: Fit) -> str | None:
+    """The approach to lead with, as ``isoflop predict`` does; None where none has a number."""
+    try:
+        return choose(from_fit(fit), "auto")[1].name
+    except UserError:
+        return None
 
 
 def answer(material: Material, flops: float) -> Answer:
     """The headline at C = ``flops``."""
-    prediction = leading(material.fit.predict(flops))
-    if prediction is None:
+    name = decider(material.fit)
+    if name is None:
         return Answer(f"At C = {power(flops)} FLOPs: these runs do not determine an optimum.", None)
+    prediction = material.fit.predict(flops)[name]
     size = with_interval(counted(prediction.params), interval(prediction.params_interval))
     data = with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))
     share = with_interval(
@@ -104,8 +102,9 @@ def _approaches(material: Material) -> list[Finding]:
     for approach in material.fit.approaches:
         label = approach_label(approach.name)
         for code, note in zip(approach.flags, approach.notes, strict=True):
-            level = BAD if code in VOID else CAUTION
-            found.append(Finding(level, f"{label}: {plain_status(code)}: {note}"))
+            # Without curves there is no envelope to look at; that is no fault of the runs.
+            level = BAD if code in VOID and code != "no_curves" else CAUTION
+            found.append(Finding(level, f"{label}: {note} ({plain_status(code)})."))
         if not approach.flags:
             found.append(Finding(GOOD, f"{label}: no doubts from its own diagnostics."))
     return found
@@ -120,7 +119,7 @@ def _minima(material: Material) -> list[Finding]:
     found = [Finding(GOOD if len(inside) == len(budgets) else CAUTION, text)]
     for budget in budgets:
         for code, note in zip(budget.flags, budget.notes, strict=True):
-            found.append(Finding(CAUTION, f"C = {power(budget.budget)}: {plain_status(code)}: {note}"))
+            found.append(Finding(CAUTION, f"At C = {power(budget.budget)}: {note} ({plain_status(code)})."))
     return found
 
 
@@ -137,8 +136,9 @@ def _runs(material: Material) -> list[Finding]:
             most = max(cell.epochs for cell in repeated)
             text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
             found.append(Finding(CAUTION, text + " Repeated tokens are worth less than new ones."))
-    if fit.excluded:
-        some = ", ".join(f"{excluded.run} ({excluded.reason})" for excluded in fit.excluded[:4])
-        more = f" and {len(fit.excluded) - 4} more" if len(fit.excluded) > 4 else ""
-        found.append(Finding(CAUTION, f"Left out of the fit: {len(fit.excluded)} of the runs: {some}{more}."))
+    reasons = dict.fromkeys(excluded.reason for excluded in fit.excluded)
+    for reason in reasons:
+        runs = [excluded.run for excluded in fit.excluded if excluded.reason == reason]
+        named = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+        found.append(Finding(CAUTION, f"Left out of the fit: {named}: {reason}."))
     return found

@@ -22,6 +22,17 @@ from harness.report.style import (
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
 KNOWN_FROM = 1e17
 KNOWN_TO = 1e26
+# Where a name goes so that none covers another: several models lie close together.
+PLACES = {
+    "params": {"Llama 2 70B": "below", "Gopher": "right", "MT-NLG": "right"},
+    "tokens": {"Gopher": "above", "MT-NLG": "right", "Llama 2 70B": "right"},
+}
+OFFSETS = {
+    "left": (-4, 0, "right", "center"),
+    "right": (4, 0, "left", "center"),
+    "above": (0, 4, "center", "bottom"),
+    "below": (0, -4, "center", "top"),
+}
 
 
 def draw(material: Material) -> Figure:
@@ -67,16 +78,17 @@ def shade_runs(axes: Axes, material: Material, name: str) -> None:
 
 
 def _known(axes: Axes, name: str) -> None:
-    for i, model in enumerate(sorted(KNOWN_MODELS, key=lambda m: m.flops)):
+    for model in KNOWN_MODELS:
         value = model.params if name == "params" else model.tokens
         axes.plot([model.flops], [value], "x", color=INK, markersize=4.5, markeredgewidth=1.1)
-        above = i % 2 == 0
+        place = PLACES[name].get(model.name, "left")
+        dx, dy, across, along = OFFSETS[place]
         axes.annotate(
             model.name,
             (model.flops, value),
-            xytext=(-4, 3 if above else -3),
+            xytext=(dx, dy),
             textcoords="offset points",
             fontsize=6.5,
-            ha="right",
-            va="bottom" if above else "top",
+            ha=across,
+            va=along,
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from harness.fit.results import Approach3
@@ -10,7 +10,20 @@ from harness.fit.table import Array
 from harness.report.line import frontier_line
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import BLUE, INK, MARKERS, RED, log_counts, log_flops, ordered_colours, panels
+from harness.report.style import (
+    BLUE,
+    COLOURS,
+    INK,
+    MARKERS,
+    MAX_LEGEND,
+    RED,
+    budget_key,
+    log_colours,
+    log_counts,
+    log_flops,
+    ordered_colours,
+    panels,
+)
 from harness.report.text import power
 
 LEVELS = 12
@@ -38,10 +51,10 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
     loss = law.loss(n[:, None], tokens_at(law, c[None, :], n[:, None]))
     # Contours evenly in log of the reducible loss: they stay apart near the floor and above.
     floor = law.E or 0.0
-    best, worst = float(line.loss.value.min()), float(np.quantile(loss, 0.97))
+    best, worst = float(line.loss.value.min()), float(points.loss.max())
     levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
-    colours = ListedColormap(ordered_colours(LEVELS)[::-1])
-    drawn = axes.contour(c, n, loss, levels=levels, colors=colours(np.linspace(0, 1, LEVELS)), linewidths=0.9)
+    colours = ordered_colours(LEVELS)[::-1]
+    drawn = axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
     axes.clabel(drawn, fmt="%.2f", fontsize=6.5, inline_spacing=2)
     axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
     measured = line.measured
@@ -52,13 +65,12 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
         linewidth=2,
         label="efficient frontier",
     )
-    shades = ListedColormap(ordered_colours(256)[::-1])
     axes.scatter(
         points.flops,
         points.params,
         c=points.loss,
         s=16,
-        cmap=shades,
+        cmap=COLOURS.reversed(),
         norm=Normalize(points.loss.min(), points.loss.max()),
         edgecolors=INK,
         linewidths=0.4,
@@ -87,7 +99,7 @@ def _slices(axes: Axes, material: Material, law: Approach3) -> None:
     if not groups:
         budgets_at = np.geomspace(points.flops.min(), points.flops.max(), 5)
         groups = [(float(c), []) for c in budgets_at]
-    colours = ordered_colours(len(groups))
+    colours = log_colours([budget for budget, _ in groups])
     everything = points.params
     for i, ((budget, members), colour) in enumerate(zip(groups, colours, strict=True)):
         sizes = points.params[members] if members else everything
@@ -104,17 +116,10 @@ def _slices(axes: Axes, material: Material, law: Approach3) -> None:
     line = frontier_line(law, min(b for b, _ in groups), max(b for b, _ in groups))
     if line is not None:
         axes.plot(line.params.value, line.loss.value, color=BLUE, linewidth=1.5, linestyle="--")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.15 * (high - low))
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(
-        handles[::-1],
-        labels[::-1],
-        title="C (FLOPs)",
-        title_fontsize=7.5,
-        loc="upper right",
-        ncols=1 + (len(labels) > 6),
-    )
+    if len(groups) <= MAX_LEGEND:
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.15 * (high - low))
+    budget_key(axes, [budget for budget, _ in groups])
     axes.set(xlabel="parameters N", ylabel="final loss (nats per token)")
     axes.set_title("IsoFLOP slices: the law (lines), the runs, the optimum (dashed)")
     log_counts(axes, "x")

@@ -1,11 +1,10 @@
 """How counting moves the answer: exponent and tokens per parameter under every convention."""
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, panels
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, log_plain, panels
 
 
 def draw(material: Material) -> Figure:
@@ -35,11 +34,9 @@ def draw(material: Material) -> Figure:
     left.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     right.set_yticks(list(places.values()), [""] * len(places))
-    right.set(xscale="log", ylim=left.get_ylim())
+    right.set(ylim=left.get_ylim())
+    log_plain(right, "x")
     right.set_xlabel("tokens per parameter at the largest budget")
-    right.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    right.xaxis.set_minor_formatter(NullFormatter())
     right.axvline(20, color=GREY, linestyle=":", linewidth=1)
     return figure
 

@@ -10,7 +10,17 @@ from harness.report.figures.frontier import draw_track, mark_target
 from harness.report.line import frontier_line
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import BLUE, INK, MARKERS, log_counts, log_flops, ordered_colours, panels
+from harness.report.style import (
+    BLUE,
+    INK,
+    MARKERS,
+    MAX_LEGEND,
+    budget_key,
+    log_colours,
+    log_counts,
+    log_flops,
+    panels,
+)
 from harness.report.text import power
 
 
@@ -24,22 +34,14 @@ def draw(material: Material) -> Figure:
     if not budgets:
         raise MissingError(f"approach 2 has no IsoFLOP profiles ({material.fit.approach_2.status})")
     figure, (left, middle, right) = panels(3, width=3.5, height=3.3)
-    colours = ordered_colours(len(budgets))
+    colours = log_colours([budget.budget for budget in budgets])
     for i, (budget, colour) in enumerate(zip(budgets, colours, strict=True)):
         _profile(left, material.points, budget, colour, MARKERS[i % len(MARKERS)])
     left.set(xlabel="parameters N", ylabel="final loss (nats per token)", title="IsoFLOP profiles")
     log_counts(left, "x")
-    _make_room(left)
-    handles, labels = left.get_legend_handles_labels()
-    left.legend(
-        handles[::-1],
-        labels[::-1],
-        title="C (FLOPs)",
-        title_fontsize=7.5,
-        ncols=1 + (len(labels) > 6),
-        loc="upper right",
-        borderaxespad=0.2,
-    )
+    if len(budgets) <= MAX_LEGEND:
+        _make_room(left)
+    budget_key(left, [budget.budget for budget in budgets])
 
     line = frontier_line(material.fit.approach_2, *material.range, also=(material.target,))
     for axes, letter, name in ((middle, "N", "params"), (right, "D", "tokens")):

@@ -1,16 +1,14 @@
 """What a model smaller or larger than the optimum costs, at fixed compute."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.fit.results import Approach3
 from harness.fit.table import Array
 from harness.report.figures.contours import tokens_at
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import GREY, INK, MARKERS, ordered_colours, panels
+from harness.report.style import GREY, INK, MARKERS, budget_key, log_colours, log_plain, panels
 from harness.report.text import power
 
 SPAN = 7.0
@@ -28,7 +26,7 @@ def draw(material: Material) -> Figure:
         {*(measured or (material.fit.smallest_flops, material.fit.largest_flops)), material.target}
     )
     highest = 0.0
-    for i, (budget, colour) in enumerate(zip(budgets, ordered_colours(len(budgets)), strict=True)):
+    for i, (budget, colour) in enumerate(zip(budgets, log_colours(budgets), strict=True)):
         ratio, excess, multiple = penalty(law, budget)
         highest = max(highest, float(excess.max()))
         style = "--" if budget > material.fit.largest_flops * 1.001 else "-"
@@ -46,22 +44,14 @@ def draw(material: Material) -> Figure:
         )
     left.set(ylabel="loss above the optimum's (nats per token)", title="At the same compute")
     left.axhline(0, color=INK, linewidth=0.6)
-    left.legend(
-        title="C (FLOPs)",
-        title_fontsize=7.5,
-        loc="upper center",
-        ncols=1 + (len(budgets) > 6),
-        frameon=True,
-        framealpha=0.9,
-        edgecolor="none",
-    )
+    budget_key(left, budgets)
     left.set_ylim(-0.12 * highest, 1.3 * highest)
     right.set(ylabel="compute to reach the optimum's loss (×)", title="At the same loss")
     right.axhline(1, color=INK, linewidth=0.6)
     right.set_ylim(0.9, min(right.get_ylim()[1], 6))
     for axes in (left, right):
         axes.set_xlabel("tokens per parameter D/N")
-        _plain_log(axes)
+        log_plain(axes, "x")
         axes.axvline(20, color=GREY, linestyle=":", linewidth=1)
     return figure
 
@@ -85,10 +75,3 @@ def penalty(law: Approach3, budget: float) -> tuple[Array, Array, Array]:
         above = law.loss(params * middle, tokens * middle) > best
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return tokens / params, excess, np.sqrt(low * high) ** (law.cost.power + 1)
-
-
-def _plain_log(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())

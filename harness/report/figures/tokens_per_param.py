@@ -1,13 +1,12 @@
 """Tokens per parameter at the optimum against compute, with the rule of thumb."""
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.report.figures.frontier import draw_track
 from harness.report.line import frontier_line
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, log_flops, panels
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, log_flops, log_plain, panels
 
 RULE = 20.0
 
@@ -28,10 +27,17 @@ def draw(material: Material) -> Figure:
             axes.plot([budget.budget], [budget.tokens_opt / budget.params_opt], "o", color=BLUE, markersize=5)
     axes.axhline(RULE, color=GREY, linestyle=":", label="20, the rule of thumb")
     axes.axvline(material.target, color=GREY, linewidth=0.8)
-    axes.set(xlabel="training compute C (FLOPs)", yscale="log")
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.annotate(
+        "target ",
+        (material.target, 1),
+        xycoords=("data", "axes fraction"),
+        ha="right",
+        va="top",
+        fontsize=7.5,
+        color=GREY,
+    )
+    axes.set(xlabel="training compute C (FLOPs)")
+    log_plain(axes, "y")
     axes.set_ylabel("tokens per parameter D*/N*")
     axes.legend(loc="best")
     log_flops(axes)

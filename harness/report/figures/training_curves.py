@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.fit import Curve
 from harness.fit.table import Array
@@ -16,7 +12,7 @@ from harness.report.figures.frontier import draw_track, mark_target
 from harness.report.line import frontier_line
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import GREEN, INK, log_counts, log_flops, panels, tick
+from harness.report.style import GREEN, INK, colour_bar, log_colours, log_counts, log_flops, panels
 
 POINTS = 150
 ENVELOPE_POINTS = 250
@@ -30,19 +26,17 @@ def draw(material: Material) -> Figure:
     if not shown:
         raise MissingError("there are no training curves")
     figure, (left, middle, right) = panels(3, width=3.6, height=3.3)
-    smallest, largest = min(sizes.values()), max(sizes.values())
-    norm = LogNorm(smallest / 1.001, largest * 1.001)
-    colours = matplotlib.colormaps["viridis"].resampled(256)
-    for run, curve in sorted(shown.items(), key=lambda item: sizes[item[0]]):
+    order = sorted(shown, key=lambda run: sizes[run])
+    for run, colour in zip(order, log_colours([sizes[run] for run in order]), strict=True):
+        curve = shown[run]
         keep = _thinned(curve.flops)
-        colour = colours(0.82 * norm(sizes[run]))
         left.plot(curve.flops[keep], curve.train_loss[keep], color=colour, linewidth=0.7, alpha=0.8)
     envelope = approach.envelope
     if envelope is not None and len(envelope):
         left.plot(envelope[:, 0], envelope[:, 3], color=INK, linewidth=1.6, label="envelope")
         left.legend(loc="upper right")
     _frame(left, shown.values())
-    _colourbar(figure, left, norm)
+    colour_bar(left, [sizes[run] for run in order], "N")
     left.set(
         xlabel="compute so far (FLOPs)", ylabel="training loss (nats per token)", title="Training curves"
     )
@@ -85,15 +79,3 @@ def _frame(axes: Axes, curves: Iterable[Curve]) -> None:
     axes.set_xlim(0.7 * min(entered), 1.4 * max(float(c.flops[-1]) for c in curves))
     axes.set_ylim(low - 0.04 * (high - low), top)
     log_flops(axes)
-
-
-def _colourbar(figure: Figure, axes: Axes, norm: LogNorm) -> None:
-    # The same part of viridis as the curves.
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.82, 256))
-    mapped = ScalarMappable(norm, matplotlib.colors.ListedColormap(colours))
-    bar = figure.colorbar(mapped, ax=axes, aspect=30, pad=0.02)
-    bar.ax.set_title("N", fontsize=8.5, loc="center")
-    bar.ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=9))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    bar.outline.set_visible(False)

@@ -59,4 +59,4 @@ def build(material: Material) -> Table:
 
 
 def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.2g}%"
+    return NOTHING if value is None else f"{100 * value:.2f}%"

@@ -9,7 +9,7 @@ from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.published import TABLE_A3, Optimum
 from harness.report.tables.table import Table
-from harness.report.text import NOTHING, approach_label, counted, power
+from harness.report.text import NOTHING, approach_label, counted, power, times
 
 # Beyond this multiple of the largest budget a row says nothing about the paper, and nothing about the runs.
 REACH = 1e8
@@ -35,7 +35,7 @@ def build(material: Material) -> Table:
                     counted(found.tokens),
                     counted(paper.tokens),
                     _difference(found.tokens, paper.tokens),
-                    "" if found.flops <= largest else f"{power(found.flops / largest)}× extrapolated",
+                    "" if found.flops <= largest else f"{times(found.flops / largest)} the largest run",
                 )
             )
     if not rows:
@@ -46,7 +46,7 @@ def build(material: Material) -> Table:
     return Table(
         "sizes",
         "Optimal compute and tokens by model size, beside Hoffmann et al. 2022, Tables 3 and A3",
-        ("N", "approach", "C", "C, paper", "difference", "D", "D, paper", "difference ", ""),
+        ("N", "approach", "C", "C, paper", "C, difference", "D", "D, paper", "D, difference", ""),
         tuple(rows),
         left=("approach", ""),
         note="The paper's 1.26 × 10²⁴ for 175B by approach 3 is a misprint: 6ND with its own 12T tokens "

@@ -1,0 +1,47 @@
+"""One synthetic sweep, fitted and reported once for all tests that only look."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.commands import report
+from harness.config.compose import compose_config
+from harness.fit import Fit, FitOptions
+from harness.report.write import Written
+from harness.runs.folder import SweepFolder
+from tests.report.synthetic import fit_sweep, make_sweep
+
+OPTIONS = FitOptions(draws=120)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A sweep with its fit and report."""
+
+    folder: SweepFolder
+    fit: Fit
+    written: Written
+    html: str
+    markdown: str
+
+
+def report_on(folder: Path) -> Written:
+    """``isoflop report`` on the sweep in ``folder``, as the command runs it."""
+    config, yaml = compose_config(["experiment=demo", f"runs_dir={folder.parent}", f"name={folder.name}"])
+    return report.run(config, yaml, Console(quiet=True))
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    folder = make_sweep(tmp_path_factory.mktemp("runs") / "synthetic")
+    fit = fit_sweep(folder, OPTIONS)
+    written = report_on(folder.path)
+    return Reported(
+        folder,
+        fit,
+        written,
+        written.html.read_text(encoding="utf-8"),
+        written.markdown.read_text(encoding="utf-8"),
+    )

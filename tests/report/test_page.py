@@ -1,0 +1,179 @@
+"""The page: whole, self-contained, deterministic, and buildable from a bare copy of the folder."""
+
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.commands import report
+from harness.config.compose import compose_config
+from harness.errors import UserError
+from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
+from harness.report.figures.catalogue import FIGURES
+from harness.report.text import counted
+from harness.text import count
+from tests.report.conftest import Reported, report_on
+from tests.report.synthetic import make_sweep
+
+VOID_ELEMENTS = {"meta", "br", "img", "input", "link", "hr"}
+
+
+class Balanced(HTMLParser):
+    """Fails on a closing tag that does not match, and collects addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action")]
+        if tag not in VOID_ELEMENTS:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parse(html: str) -> Balanced:
+    parser = Balanced()
+    parser.feed(html)
+    assert parser.open == []
+    return parser
+
+
+def test_page_is_one_well_formed_file_that_asks_for_nothing_else(reported: Reported) -> None:
+    parser = parse(reported.html)
+    assert all(address.startswith("data:") for address in parser.addresses)
+    assert "@import" not in reported.html
+    assert "url(" not in reported.html
+
+
+def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
+    prediction = reported.fit.predict(reported.fit.agreement.target)["approach_3"]
+    assert prediction.params is not None
+    assert prediction.tokens is not None
+    for text in (reported.html, reported.markdown):
+        answer = text.split("How far to trust it")[0]
+        for value in (prediction.params, prediction.tokens, *(prediction.params_interval or ())):
+            assert count(value) in answer
+
+
+def test_every_run_is_there_with_how_it_ended(reported: Reported) -> None:
+    lines = reported.folder.table.read_text(encoding="utf-8").splitlines()[1:]
+    assert len(lines) == 28
+    for line in lines:
+        assert line.split(",")[0] in reported.html
+        assert line.split(",")[0] in reported.markdown
+    assert "diverged: the loss is nan at step 12" in reported.html
+    assert reported.html.count('class="spark"') == 28
+
+
+def test_provenance_is_complete(reported: Reported) -> None:
+    for wanted in ("5eed5eed5eed", "a made-up device", "numpy", "budgets: [1", "appendix_f", "matplotlib"):
+        assert wanted in reported.html
+    assert "27 of 28 planned runs are finished" in reported.html
+
+
+def test_every_figure_is_drawn_in_both_formats(reported: Reported) -> None:
+    for entry in FIGURES:
+        assert f'id="figure-{entry.name}"' in reported.html
+        assert f"(figures/{entry.name}.png)" in reported.markdown
+        assert (reported.written.figures / f"{entry.name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert (reported.written.figures / f"{entry.name}.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_same_material_same_bytes(reported: Reported) -> None:
+    folder = reported.folder.path
+    before = {path: path.read_bytes() for path in reported.written.figures.iterdir()}
+    report_on(folder)
+    assert reported.written.html.read_text(encoding="utf-8") == reported.html
+    assert reported.written.markdown.read_text(encoding="utf-8") == reported.markdown
+    for path, content in before.items():
+        assert path.read_bytes() == content, path.name
+
+
+def test_a_copied_folder_is_enough_without_torch_checkpoints_or_corpus(
+    reported: Reported, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere" / "synthetic"
+    shutil.copytree(reported.folder.path, copy, ignore=shutil.ignore_patterns("figures", "report.*"))
+    code = (
+        "import sys\n"
+        "sys.modules.update(torch=None, transformers=None, accelerate=None, datasets=None)\n"
+        "from tests.report.conftest import report_on\n"
+        "from pathlib import Path\n"
+        "report_on(Path(sys.argv[1]))\n"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code, str(copy)], cwd=root, check=True, timeout=300)
+    assert (copy / "report.html").read_text(encoding="utf-8") == reported.html
+
+
+def test_without_a_fit_the_error_names_the_command(tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "unfitted", budgets=(1e11,))
+    with pytest.raises(UserError, match="isoflop fit"):
+        report_on(folder.path)
+
+
+def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:
+    evil = '<script>alert("x")</script>'
+    copy = tmp_path / "evil"
+    shutil.copytree(reported.folder.path, copy, ignore=shutil.ignore_patterns("figures", "report.*"))
+    (copy / "config.yaml").write_text(f"name: {evil}\n", encoding="utf-8")
+    plan = (copy / "plan.json").read_text(encoding="utf-8")
+    (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
+    for record in copy.glob("cells/*/record.json"):
+        text = record.read_text(encoding="utf-8").replace("a made-up device", "<img src=//x>")
+        record.write_text(text, encoding="utf-8")
+    written = report_on(copy)
+    html = written.html.read_text(encoding="utf-8")
+    parse(html)
+    assert evil not in html
+    assert "<img src=//x>" not in html
+    assert "<h1>&lt;b&gt;&amp;|x</h1>" in html
+    assert "\\<b\\>&\\|x" in written.markdown.read_text(encoding="utf-8")
+
+
+def test_a_table_alone_has_a_report(reported: Reported, tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    rows = reported.folder.table.read_text(encoding="utf-8").splitlines()
+    names = rows[0].split(",")
+    kept = [names.index(name) for name in ("params", "tokens", "flops", "loss")]
+    cells = [row.split(",") for row in rows if "diverged" not in row]
+    table.write_text("\n".join(",".join(row[i] for i in kept) for row in cells) + "\n", encoding="utf-8")
+    write_fit(fit_points(read_points(table), FitOptions(draws=60, exclude_highest=1)), tmp_path / "out")
+    config, yaml = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path / 'out'}"])
+    written = report.run(config, yaml, Console(quiet=True))
+    html = written.html.read_text(encoding="utf-8")
+    parse(html)
+    assert "27 runs read from points.csv" in html
+    assert "there are no training curves" in html
+    assert "highest loss" in html
+    assert not (written.figures / "training_curves.png").exists()
+    assert not re.search(r"planned runs", html)
+
+
+def test_a_fit_that_found_nothing_still_has_a_page(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text(
+        "params,tokens,flops,loss\n"
+        + "".join(f"{n},1e6,{6e6 * n},{3 - n * 1e-6}\n" for n in (1e4, 2e4, 4e4)),
+        encoding="utf-8",
+    )
+    write_fit(fit_points(read_points(table), FitOptions(draws=20)), tmp_path)
+    config, yaml = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path}"])
+    html = report.run(config, yaml, Console(quiet=True)).html.read_text(encoding="utf-8")
+    parse(html)
+    assert "these runs do not determine an optimum" in html
+    assert "calculator-data" not in html
+    assert load_fit(tmp_path).approach_3.a is None
+
+
+def test_counted_has_a_dash_for_nothing() -> None:
+    assert counted(None) == counted(float("nan")) == "–"
