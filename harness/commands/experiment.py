@@ -22,7 +22,9 @@ def sweep_folder(config: Config) -> SweepFolder:
         UserError: no experiment was chosen.
     """
     if not config.name:
-        raise UserError("experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME")
+        raise UserError(
+            "experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME"
+        )
     return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
 
 
@@ -33,13 +35,9 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
         return prepare(config.data, config.tokenizer, cache, progress=status.update)
 
 
-def plan_experiment(config: Config, corpus: Corpus) -> Plan:
-    """The grid of this experiment.
-
-    Raises:
-        UserError: the corpus is too small, or the grid cannot be.
-    """
-    rules = Rules(
+def plan_rules(config: Config) -> Rules:
+    """All that turns a shape and a budget of this experiment into a run."""
+    return Rules(
         grid=config.grid,
         recipe=config.recipe,
         schedule=config.schedule,
@@ -48,8 +46,16 @@ def plan_experiment(config: Config, corpus: Corpus) -> Plan:
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,
     )
+
+
+def plan_experiment(config: Config, corpus: Corpus) -> Plan:
+    """The grid of this experiment.
+
+    Raises:
+        UserError: the corpus is too small, or the grid cannot be.
+    """
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    plan = make_plan(config.name, ladder.shapes, rules, corpus)
+    plan = make_plan(config.name, ladder.shapes, plan_rules(config), corpus)
     check_corpus(plan, corpus.name, config.data.max_epochs)
     return plan
 
@@ -69,7 +75,9 @@ def frozen_plan(folder: SweepFolder) -> Plan:
     try:
         return Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise UserError(f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'") from None
+        raise UserError(
+            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
 

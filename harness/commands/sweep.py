@@ -6,8 +6,10 @@ from harness.commands.experiment import freeze, make_jobs, plan_experiment, prep
 from harness.commands.plan import print_cost
 from harness.commands.resources import worker_count
 from harness.config.schema import Config
+from harness.data import Corpus
 from harness.errors import UserError
 from harness.plan.plan import Plan
+from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records, write_table
 from harness.sweep.pool import run_pool
@@ -25,6 +27,17 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
     freeze(folder, plan, yaml)
+    train_missing(config, plan, corpus, folder, console)
+    return plan
+
+
+def train_missing(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, console: Console) -> None:
+    """Train the cells of ``plan`` that have no record in ``folder``, and write its table of runs.
+
+    Raises:
+        UserError: cells failed; the others are trained and in the table.
+        KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
+    """
     done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
     jobs = [job for job in make_jobs(config, plan, corpus, folder) if job.cell.run_id not in done]
     failed = []
@@ -50,4 +63,3 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
             f"{failed[0].run_id}: {failed[0].reason} (log: {folder.cell(failed[0].run_id).log}); "
             "run the same command again to retry only these"
         )
-    return plan
