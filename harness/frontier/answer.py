@@ -87,6 +87,7 @@ def ask(source: Source, question: Question) -> Answer:
         return Answer(approach=source.name, level=source.level, loss=question.value, **judge(flags))
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
     flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
+    flags += _floor_flags(source, float(found.flops))
     return Answer(
         approach=source.name,
         level=source.level,
@@ -138,6 +139,14 @@ def _spread_flags(spread: Interval | None, unreachable: float) -> list[Flag]:
             Flag("unidentified", f"{unreachable:.0%} of the draws cannot reach this loss at any price")
         )
     return flags
+
+
+def _floor_flags(source: Source, flops: float) -> list[Flag]:
+    """A loss law without a floor falls for ever, which losses do not."""
+    floor = getattr(source.frontier, "loss_floor", float("nan"))
+    if floor == 0 and source.largest_flops and flops > source.largest_flops:
+        return [Flag("no_floor", "its loss law has no floor: beyond the runs expect losses above it")]
+    return []
 
 
 def _unreachable(source: Source, loss: float) -> str:

@@ -69,6 +69,21 @@ def test_a_loss_that_nothing_reaches_is_no_number() -> None:
     assert ask(PROFILES, Question("loss", 2.0)).status == "no_optimum"
 
 
+def test_a_loss_law_without_a_floor_is_marked_beyond_the_runs() -> None:
+    powers = PowerLaws(
+        log_params_scale=0.0,
+        a=0.5,
+        log_tokens_scale=0.0,
+        b=0.5,
+        loss_floor=0.0,
+        log_loss_scale=3.0,
+        loss_exponent=0.05,
+    )
+    source = Source(name="approach_2", frontier=powers, largest_flops=1e18)
+    assert "no_floor" in ask(source, Question("flops", 1e19)).flags
+    assert "no_floor" not in ask(source, Question("flops", 1e17)).flags
+
+
 def test_nonsense_is_refused() -> None:
     for kind, value in (("flops", -1.0), ("flops", float("nan")), ("loss", 0.0), ("cost", 1.0)):
         with pytest.raises(UserError):

@@ -16,7 +16,7 @@ from harness.config.compose import compose_config
 from harness.config.predict_schema import PredictConfig
 from harness.errors import UserError
 from harness.fit.results import Agreement, Approach1, Approach2, Approach3, Fit, LossLaw, PowerLaw
-from harness.fit.store import write_fit
+from harness.fit.store import load_fit, write_fit
 from harness.frontier.report import Report
 from harness.plan.flops import flops_per_token
 from harness.plan.plan import Rules, make_plan
@@ -86,6 +86,15 @@ def test_a_budget_from_a_fit_has_intervals_and_every_approach(fit_folder: Path) 
     assert run["flops"] == pytest.approx(1e13, rel=0.02)
     assert run["flops_count"] == "appendix_f"
     assert "as a run" in text
+
+
+def test_the_fit_room_says_the_same(fit_folder: Path) -> None:
+    report, _ = ask(f"fit={fit_folder}", "budget=1e15")
+    for answer, said in zip(report.answers, load_fit(fit_folder).predict(1e15).values(), strict=True):
+        assert answer.approach == said.approach
+        for name in ("params", "tokens", "loss", "tokens_per_param"):
+            assert getattr(answer, name) == pytest.approx(getattr(said, name))
+            assert getattr(answer, f"{name}_interval") == pytest.approx(getattr(said, f"{name}_interval"))
 
 
 def test_the_level_can_be_changed(fit_folder: Path) -> None:
