@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UserError
 from harness.fit import bootstrap
+from harness.fit.budgets import pairs_kind
 from harness.fit.curves import Curve
 from harness.fit.envelope import Losses, tabulate, winners
 from harness.fit.frontier import frontier_fields, frontier_flags
@@ -38,8 +38,6 @@ def fit_approach_1(
     winner is less than 85% through its run, so its learning rate had not come down and its loss overstates
     what a run of that horizon reaches).
     """
-    if options.bootstrap == "wild":
-        raise UserError("fit: the wild bootstrap needs residuals; approach 1 takes bootstrap=pairs or auto")
     common: dict[str, Any] = {
         "level": options.level,
         "smallest_flops": float(points.flops.min()),
@@ -59,9 +57,13 @@ def fit_approach_1(
     won = best[0, on]
     row = _frontiers(losses, log_n, best)[0]
     draws = None
+    # An envelope has no residuals to turn: asked for the wild bootstrap it draws runs all the same, and says so.
+    asked = "auto" if options.bootstrap == "wild" else options.bootstrap
+    kind, groups = pairs_kind(points.select(losses.run), asked)
+    strata = groups or [list(range(len(losses.run)))]
     if options.draws:
         rng = bootstrap.generator(options.seed, STREAM)
-        held = bootstrap.pair_counts(rng, len(losses.run), options.draws) > 0
+        held = bootstrap.stratified_counts(rng, strata, len(losses.run), options.draws) > 0
         chunks = np.array_split(held, -(-len(held) // CHUNK))
         draws = np.concatenate(
             [_frontiers(losses, log_n, np.stack([winners(losses, h) for h in chunk])) for chunk in chunks]
@@ -71,7 +73,7 @@ def fit_approach_1(
     return Approach1(
         **common,
         **frontier_fields(row, draws, options.level),
-        bootstrap="pairs" if options.draws else "none",
+        bootstrap=kind if options.draws else "none",
         envelope=np.column_stack(
             (losses.flops[on], np.exp(log_n[won]), losses.tokens[won, on], losses.loss[won, on])
         ),

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap, law
-from harness.fit.budgets import group_budgets
+from harness.fit.budgets import pairs_kind
 from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw
@@ -17,7 +17,6 @@ from harness.fit.table import Array, Points
 NAMES = ("E", "A", "B", "alpha", "beta")
 MIN_RUNS = 6
 MIN_SIZES = 3
-MIN_STRATUM = 4
 STREAM = 3
 
 
@@ -41,7 +40,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     cost = cost_law(points)
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
-    kind, strata = _kind(points, options)
+    kind, strata = pairs_kind(points, options.bootstrap)
     draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     a, b = exponents(fit.natural, cost)
@@ -106,16 +105,6 @@ def bootstrap_law(
         turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
         draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
     return draws
-
-
-def _kind(points: Points, options: FitOptions) -> tuple[str, list[list[int]] | None]:
-    """By default runs are drawn within their budget: how many each budget has was planned, not drawn."""
-    if options.bootstrap != "auto":
-        return options.bootstrap, None
-    budgets = group_budgets(points)
-    if budgets.approximate or min(map(len, budgets.groups)) < MIN_STRATUM:
-        return "pairs", None
-    return "pairs within budgets", [list(group) for group in budgets.groups]
 
 
 def _solve(data: law.Data, options: FitOptions) -> law.LawFit:

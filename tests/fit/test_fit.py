@@ -104,6 +104,14 @@ def test_seeds_of_a_cell_are_replicates() -> None:
     assert fit.approach_2.budgets[0].n_points == 14
 
 
+def test_the_wild_bootstrap_serves_the_whole_fit_where_it_is_valid() -> None:
+    points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7, noise=0.004)
+    options = FitOptions(draws=40, bootstrap="wild", huber_delta=float("inf"))
+    fit = fit_points(points, options, curves(points))
+    assert [a.bootstrap for a in fit.approaches] == ["pairs within budgets", "wild", "wild"]
+    json.dumps(fit.to_json(), allow_nan=False)
+
+
 def test_exclusion_is_by_rule_and_listed(published_path: Path) -> None:
     points = read_points(published_path)
     table = prepare(points, FitOptions(exclude_highest=5))
