@@ -44,7 +44,9 @@ params, tokens, flops, loss; writes fit.json and draws.npz.
   isoflop reproduce experiment=demo""",
 }
 
-ABOUT = "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
+ABOUT = (
+    "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
+)
 
 OVERRIDES = """Hydra overrides choose and change the configuration: 'group=option' picks a file of configs/ (experiment,
 data, tokenizer, model, ladder, recipe, schedule, throughput, tracker, launcher), 'key=value' sets one value.
@@ -61,9 +63,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         summary = text.partition("\n")[0].rstrip(":.,")
-        command = commands.add_parser(name, help=summary, description=text, epilog=OVERRIDES, formatter_class=raw)
+        command = commands.add_parser(
+            name, help=summary, description=text, epilog=OVERRIDES, formatter_class=raw
+        )
         command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="experiment=NAME, key=value …")
-        command.add_argument("--config", action="store_true", help="print the composed configuration and stop")
+        command.add_argument(
+            "--config", action="store_true", help="print the composed configuration and stop"
+        )
     return top
 
 

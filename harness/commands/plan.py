@@ -44,7 +44,20 @@ def print_cost(plan: Plan, workers: int, console: Console) -> None:
 def plan_table(plan: Plan) -> Table:
     """The grid, one line a cell."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("run", "budget", "shape", "N", "D", "D/N", "batch", "steps", "FLOPs", "epochs", "rate", "time"):
+    for heading in (
+        "run",
+        "budget",
+        "shape",
+        "N",
+        "D",
+        "D/N",
+        "batch",
+        "steps",
+        "FLOPs",
+        "epochs",
+        "rate",
+        "time",
+    ):
         table.add_column(heading, justify="left" if heading in ("run", "shape") else "right", no_wrap=True)
     previous = None
     for cell in plan.cells:

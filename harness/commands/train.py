@@ -39,7 +39,9 @@ def run(config: Config, yaml: str, console: Console) -> Record:
             highlight=False,
         )
 
-    from harness.train.run import train_cell  # torch and transformers: only once the plan is known to be sound
+    from harness.train.run import (
+        train_cell,
+    )  # torch and transformers: only once the plan is known to be sound
 
     with exclusive(job.folder.path):
         record = train_cell(job, Watch(report, lambda: bool(stop), lambda text: print(text, file=sys.stderr)))

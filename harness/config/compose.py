@@ -78,22 +78,29 @@ def _one_line(error: BaseException, schema: Any) -> str:
     if unknown:
         key = full.group(1) if full else unknown.group(1)
         return f"config: there is no key '{key}'{_suggestion(key, schema)}"
-    missing = re.search(r"Could not find '([^']+)'[\s\S]*Available options in '[^']*':([\s\S]*?)Config search path", text)
+    missing = re.search(
+        r"Could not find '([^']+)'[\s\S]*Available options in '[^']*':([\s\S]*?)Config search path", text
+    )
     if missing:
         return f"config: there is no {missing.group(1)}; there are {', '.join(missing.group(2).split())}"
     kept = [line.strip() for line in text.splitlines() if line.strip()]
-    kept = [line for line in kept if not line.startswith(("full_key", "object_type", "reference_type", "See http"))]
+    kept = [
+        line
+        for line in kept
+        if not line.startswith(("full_key", "object_type", "reference_type", "See http"))
+    ]
     return f"config: {full.group(1) + ': ' if full else ''}{'; '.join(kept)}"
 
 
-def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "") -> None:
+def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any = None) -> None:
     """Hydra's '+key=value' adds keys that a schema does not have, and they would be ignored in silence."""
     types = get_type_hints(schema)
-    for key in node:
+    for key in map(str, node):
+        name = prefix + key
         if key not in types:
-            raise UserError(f"config: there is no key '{prefix}{key}'{_suggestion(f'{prefix}{key}', schema)}")
-        if is_dataclass(types[str(key)]) and isinstance(node[key], DictConfig):
-            _refuse_unknown(types[str(key)], node[key], f"{prefix}{key}.")
+            raise UserError(f"config: there is no key '{name}'{_suggestion(name, root or schema)}")
+        if is_dataclass(types[key]) and isinstance(node[key], DictConfig):
+            _refuse_unknown(types[key], node[key], f"{name}.", root or schema)
 
 
 def _suggestion(key: str, schema: Any) -> str:

@@ -45,7 +45,9 @@ class GridConfig:
         if self.sizes < 1:
             raise UserError(f"grid.sizes: must be at least 1, got {self.sizes}")
         if self.span < 1:
-            raise UserError(f"grid.span: is the largest over the smallest N, so at least 1; got {self.span:g}")
+            raise UserError(
+                f"grid.span: is the largest over the smallest N, so at least 1; got {self.span:g}"
+            )
         if self.center_params <= 0 or self.center_budget <= 0:
             raise UserError("grid: center_params and center_budget must be positive")
         if self.count not in FLOP_COUNTS:

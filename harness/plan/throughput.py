@@ -28,8 +28,14 @@ class ThroughputConfig:
 
     def __post_init__(self) -> None:
         if len(self.params) != len(self.flops_per_second) or not self.params:
-            raise UserError("throughput: params and flops_per_second must be two lists of the same length, not empty")
-        if sorted(self.params) != list(self.params) or min(self.params) <= 0 or min(self.flops_per_second) <= 0:
+            raise UserError(
+                "throughput: params and flops_per_second must be two lists of the same length, not empty"
+            )
+        if (
+            sorted(self.params) != list(self.params)
+            or min(self.params) <= 0
+            or min(self.flops_per_second) <= 0
+        ):
             raise UserError("throughput: params must ascend, and every number must be positive")
 
 

@@ -9,9 +9,10 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
     """``step``, ``tokens``, ``flops``, ``train_loss`` of a ``curve.csv``, each of shape (rows,); None without rows."""
     names = ("step", "tokens", "flops", "train_loss")
     try:
-        data = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64, ndmin=1)
+        with path.open(encoding="utf-8") as file:
+            header = file.readline().strip().split(",")
+            columns = [header.index(name) for name in names]
+            data = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2)
     except (OSError, ValueError):
         return None
-    if not len(data) or any(name not in (data.dtype.names or ()) for name in names):
-        return None
-    return {name: data[name] for name in names}
+    return {name: data[:, i] for i, name in enumerate(names)} if len(data) else None

@@ -44,7 +44,9 @@ def choose_device(kind: str, precision: str) -> Device:
     """
     cuda = torch.cuda.is_available()
     if kind == "cuda" and not cuda:
-        raise UserError("train.device: cuda asked for, but torch finds no CUDA device; use train.device=cpu or auto")
+        raise UserError(
+            "train.device: cuda asked for, but torch finds no CUDA device; use train.device=cpu or auto"
+        )
     if kind == "cpu" or not cuda:
         return Device("cpu", _cpu_name(), "fp32" if precision == "auto" else precision, None)
     name = torch.cuda.get_device_name()
@@ -58,7 +60,9 @@ def _cpu_name() -> str:
     name = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
+            name = next(
+                (line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name
+            )
     except OSError:
         pass
     threads = torch.get_num_threads()

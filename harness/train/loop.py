@@ -77,7 +77,9 @@ class Loop:
                 self._save(step - 1, total, count)
                 saved = time.monotonic()
             if stop:
-                raise PreemptedError(f"stopped after step {step - 1} of {spec.steps}; a checkpoint was written")
+                raise PreemptedError(
+                    f"stopped after step {step - 1} of {spec.steps}; a checkpoint was written"
+                )
             loss, norm = self._stepper.step(step)
             total += loss
             count += 1

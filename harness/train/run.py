@@ -105,7 +105,13 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
         flops = cell.flops * row.step / spec.steps
         if curve:
             curve.append(row.step, tokens, flops, row.lr, row.loss, row.grad_norm)
-        values = {"train_loss": row.loss, "lr": row.lr, "grad_norm": row.grad_norm, "tokens": tokens, "flops": flops}
+        values = {
+            "train_loss": row.loss,
+            "lr": row.lr,
+            "grad_norm": row.grad_norm,
+            "tokens": tokens,
+            "flops": flops,
+        }
         tracker.log(values, row.step)
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 

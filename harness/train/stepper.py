@@ -89,12 +89,16 @@ class Stepper:
         starts = self._rows[:: self._micro]
         for start in starts:
             rows = slice(start, min(start + self._micro, self._rows.stop))
-            array = self._corpus.batch(self._spec.seed, step - 1, self._spec.batch_windows, self._spec.seq_len, rows)
+            array = self._corpus.batch(
+                self._spec.seed, step - 1, self._spec.batch_windows, self._spec.seq_len, rows
+            )
             batch = torch.from_numpy(array).to(device, non_blocking=True)
             last = start == starts[-1]
             with nullcontext() if last else self._accelerator.no_sync(self._model):
                 logits = self._model(input_ids=batch[:, :-1], use_cache=False).logits
-                loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten(), reduction="sum")
+                loss = functional.cross_entropy(
+                    logits.flatten(0, 1).float(), batch[:, 1:].flatten(), reduction="sum"
+                )
                 # processes average their gradients, so each share is scaled up by their number
                 (loss * (self._accelerator.num_processes / tokens)).backward()
             total += loss.detach() / tokens

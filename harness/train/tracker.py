@@ -38,7 +38,9 @@ def wandb_mode(mode: str) -> str:
 class Tracker:
     """Calls Accelerate's trackers until one fails; then says so once and stays silent."""
 
-    def __init__(self, accelerator: Accelerator, config: TrackerConfig, run: TrackedRun, warn: Callable[[str], None]):
+    def __init__(
+        self, accelerator: Accelerator, config: TrackerConfig, run: TrackedRun, warn: Callable[[str], None]
+    ):
         self._accelerator = accelerator
         self._warn = warn
         self._alive = config.name != "none"
@@ -66,7 +68,9 @@ class Tracker:
             call()
         except Exception as error:  # a mirror must never stop a run, whatever it raises
             self._alive = False
-            self._warn(f"tracker stopped ({type(error).__name__}: {error}); the run goes on, its curve is on disk")
+            self._warn(
+                f"tracker stopped ({type(error).__name__}: {error}); the run goes on, its curve is on disk"
+            )
 
     def log(self, values: dict[str, float], step: int) -> None:
         """One point of the curve."""

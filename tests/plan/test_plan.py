@@ -43,9 +43,13 @@ def plan(rules: Rules = RULES, facts: Facts = Facts()) -> Plan:
     return make_plan("test", SHAPES, rules, facts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
-    st.floats(2e10, 1e14), st.integers(1, 9), st.floats(1, 20), st.sampled_from(sorted(FLOP_COUNTS)), st.integers(0, 9)
+    st.floats(2e10, 1e14),
+    st.integers(1, 9),
+    st.floats(1, 20),
+    st.sampled_from(sorted(FLOP_COUNTS)),
+    st.integers(0, 9),
 )
 def test_every_cell_spends_its_budget_to_half_a_step(
     budget: float, sizes: int, span: float, count: str, seed: int

@@ -56,7 +56,9 @@ def test_a_record_reads_back_equal(tmp_path: Path) -> None:
     assert read_record(tmp_path / "record.json", written.run_id) == written
 
 
-@pytest.mark.parametrize("damage", ["absent", "empty", "truncated", "other run", "other spec", "unknown field"])
+@pytest.mark.parametrize(
+    "damage", ["absent", "empty", "truncated", "other run", "other spec", "unknown field"]
+)
 def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
     written = record()
     path = tmp_path / "record.json"

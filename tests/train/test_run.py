@@ -42,7 +42,11 @@ def curve(job: Job) -> list[dict[str, float]]:
 def essence(job: Job) -> dict[str, Any]:
     """A record without what may differ between two equal runs."""
     record = json.loads(job.folder.record.read_text())
-    return {k: v for k, v in record.items() if k not in ("seconds", "tokens_per_second", "mfu", "notes", "versions")}
+    return {
+        k: v
+        for k, v in record.items()
+        if k not in ("seconds", "tokens_per_second", "mfu", "notes", "versions")
+    }
 
 
 def test_a_run_trains_exactly_what_was_planned(job: Job) -> None:
