@@ -55,11 +55,11 @@ class Content:
     left_out: tuple[LeftOut, ...]
 
 
-def make_content(material: Material, figures: Path) -> Content:
-    """Draw every figure into the folder ``figures`` and build every table."""
+def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
+    """Draw ``entries`` into the folder ``figures`` and build every table."""
     shown, left_out, tables = [], [], []
     with figure_style():
-        for entry in FIGURES:
+        for entry in entries:
             try:
                 shown.append(Shown(entry, save(entry.draw(material), figures, entry.name)))
             except MissingError as missing:

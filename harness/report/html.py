@@ -94,9 +94,10 @@ def table(shown: Table) -> str:
         + "</tr>"
         for i, row in enumerate(shown.rows)
     )
+    caption = f"<caption>{escape(shown.title)}</caption>" if shown.title else ""
     note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
     return (
-        f'<div class="scroll" id="table-{escape(shown.name)}"><table><caption>{escape(shown.title)}</caption>'
+        f'<div class="scroll" id="table-{escape(shown.name)}"><table>{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{note}"
     )
 

@@ -58,7 +58,8 @@ def table(shown: Table) -> str:
     ]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     note = f"\n\n{_escape(shown.note)}" if shown.note else ""
-    return f"**{_escape(shown.title)}**\n\n{body}{note}"
+    title = f"**{_escape(shown.title)}**\n\n" if shown.title else ""
+    return f"{title}{body}{note}"
 
 
 def _text(cell: Cell) -> str:

@@ -7,13 +7,20 @@ import pytest
 from rich.console import Console
 
 from harness.commands import report
+from harness.commands.experiment import frozen_plan
 from harness.config.compose import compose_config
 from harness.fit import Fit, FitOptions
-from harness.report.write import Written
+from harness.report.figures.catalogue import FIGURES
+from harness.report.load import from_sweep
+from harness.report.write import Written, write_report
 from harness.runs.folder import SweepFolder
 from tests.report.synthetic import fit_sweep, make_sweep
 
 OPTIONS = FitOptions(draws=120)
+
+
+# One that needs everything, and the cheapest: drawing takes most of a report's time.
+FEW = tuple(entry for entry in FIGURES if entry.name in ("isoflop", "curvature"))
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,17 @@ def report_on(folder: Path) -> Written:
     return report.run(config, yaml, Console(quiet=True))
 
 
+def report_few(folder: Path) -> Written:
+    """The same with few figures."""
+    sweep = SweepFolder(folder)
+    return write_report(from_sweep(sweep, frozen_plan(sweep), folder), folder, FEW)
+
+
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     folder = make_sweep(tmp_path_factory.mktemp("runs") / "synthetic")
     fit = fit_sweep(folder, OPTIONS)
-    written = report_on(folder.path)
+    written = report_few(folder.path)
     return Reported(
         folder,
         fit,

@@ -15,9 +15,11 @@ from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
+from harness.report.load import from_points
 from harness.report.text import counted
+from harness.report.write import write_report
 from harness.text import count
-from tests.report.conftest import Reported, report_on
+from tests.report.conftest import FEW, Reported, report_few, report_on
 from tests.report.synthetic import make_sweep
 
 VOID_ELEMENTS = {"meta", "br", "img", "input", "link", "hr"}
@@ -80,39 +82,60 @@ def test_provenance_is_complete(reported: Reported) -> None:
     assert "27 of 28 planned runs are finished" in reported.html
 
 
-def test_every_figure_is_drawn_in_both_formats(reported: Reported) -> None:
-    for entry in FIGURES:
+def test_figures_are_there_in_both_formats(reported: Reported) -> None:
+    for entry in FEW:
         assert f'id="figure-{entry.name}"' in reported.html
         assert f"(figures/{entry.name}.png)" in reported.markdown
         assert (reported.written.figures / f"{entry.name}.png").read_bytes()[:4] == b"\x89PNG"
         assert (reported.written.figures / f"{entry.name}.pdf").read_bytes()[:5] == b"%PDF-"
 
 
-def test_same_material_same_bytes(reported: Reported) -> None:
-    folder = reported.folder.path
-    before = {path: path.read_bytes() for path in reported.written.figures.iterdir()}
-    report_on(folder)
-    assert reported.written.html.read_text(encoding="utf-8") == reported.html
-    assert reported.written.markdown.read_text(encoding="utf-8") == reported.markdown
-    for path, content in before.items():
-        assert path.read_bytes() == content, path.name
+def test_same_material_same_bytes(reported: Reported, tmp_path: Path) -> None:
+    copy = bare_copy(reported, tmp_path)
+    first = report_few(copy)
+    before = {path.name: path.read_bytes() for path in (*first.figures.iterdir(), first.html, first.markdown)}
+    again = report_few(copy)
+    for path in (*again.figures.iterdir(), again.html, again.markdown):
+        assert path.read_bytes() == before[path.name], path.name
+        if path.parent == again.figures:
+            assert path.read_bytes() == (reported.written.figures / path.name).read_bytes()
 
 
 def test_a_copied_folder_is_enough_without_torch_checkpoints_or_corpus(
     reported: Reported, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "elsewhere" / "synthetic"
-    shutil.copytree(reported.folder.path, copy, ignore=shutil.ignore_patterns("figures", "report.*"))
+    copy = bare_copy(reported, tmp_path)
     code = (
         "import sys\n"
         "sys.modules.update(torch=None, transformers=None, accelerate=None, datasets=None)\n"
-        "from tests.report.conftest import report_on\n"
         "from pathlib import Path\n"
-        "report_on(Path(sys.argv[1]))\n"
+        "import harness.commands.report\n"
+        "from tests.report.conftest import report_few\n"
+        "report_few(Path(sys.argv[1]))\n"
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(copy)], cwd=root, check=True, timeout=300)
-    assert (copy / "report.html").read_text(encoding="utf-8") == reported.html
+    rebuilt = (copy / "report.html").read_text(encoding="utf-8")
+    assert rebuilt == report_few(copy).html.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_command_writes_every_figure_and_the_same_bytes_twice(reported: Reported, tmp_path: Path) -> None:
+    copy = bare_copy(reported, tmp_path)
+    written = report_on(copy)
+    made = (*written.figures.iterdir(), written.html, written.markdown)
+    assert {path.stem for path in made} == {"report", *(entry.name for entry in FIGURES)}
+    before = {path: path.read_bytes() for path in made}
+    report_on(copy)
+    for path in made:
+        assert path.read_bytes() == before[path], path.name
+
+
+def bare_copy(reported: Reported, to: Path) -> Path:
+    """The sweep's folder elsewhere, without its report."""
+    copy = to / "elsewhere" / "synthetic"
+    shutil.copytree(reported.folder.path, copy, ignore=shutil.ignore_patterns("figures", "report.*"))
+    return copy
 
 
 def test_without_a_fit_the_error_names_the_command(tmp_path: Path) -> None:
@@ -123,15 +146,14 @@ def test_without_a_fit_the_error_names_the_command(tmp_path: Path) -> None:
 
 def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
-    copy = tmp_path / "evil"
-    shutil.copytree(reported.folder.path, copy, ignore=shutil.ignore_patterns("figures", "report.*"))
+    copy = bare_copy(reported, tmp_path)
     (copy / "config.yaml").write_text(f"name: {evil}\n", encoding="utf-8")
     plan = (copy / "plan.json").read_text(encoding="utf-8")
     (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
     for record in copy.glob("cells/*/record.json"):
         text = record.read_text(encoding="utf-8").replace("a made-up device", "<img src=//x>")
         record.write_text(text, encoding="utf-8")
-    written = report_on(copy)
+    written = report_few(copy)
     html = written.html.read_text(encoding="utf-8")
     parse(html)
     assert evil not in html
@@ -148,8 +170,7 @@ def test_a_table_alone_has_a_report(reported: Reported, tmp_path: Path) -> None:
     cells = [row.split(",") for row in rows if "diverged" not in row]
     table.write_text("\n".join(",".join(row[i] for i in kept) for row in cells) + "\n", encoding="utf-8")
     write_fit(fit_points(read_points(table), FitOptions(draws=60, exclude_highest=1)), tmp_path / "out")
-    config, yaml = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path / 'out'}"])
-    written = report.run(config, yaml, Console(quiet=True))
+    written = write_report(from_points(table, tmp_path / "out"), tmp_path / "out", FIGURES[3:4])
     html = written.html.read_text(encoding="utf-8")
     parse(html)
     assert "27 runs read from points.csv" in html

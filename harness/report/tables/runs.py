@@ -10,6 +10,26 @@ from harness.runs.record import FINISHED, Record
 from harness.text import duration
 
 SPARK_POINTS = 60
+HEADINGS = (
+    "run",
+    "C (FLOPs)",
+    "width × layers",
+    "N",
+    "D",
+    "D/N",
+    "loss",
+    "s.e.",
+    "training loss",
+    "state",
+    "steps",
+    "batch (tokens)",
+    "peak rate",
+    "seed",
+    "epochs",
+    "time",
+    "FLOP/s",
+)
+RECIPE = ("peak rate", "batch (tokens)", "seed")
 
 
 def build(material: Material) -> Table:
@@ -31,47 +51,41 @@ def _from_records(material: Material) -> Table:
                 counted(cell.params.total),
                 counted(cell.tokens if record is None else record.tokens),
                 ratio(cell.tokens / cell.params.total),
-                f"{cell.epochs:.2f}",
-                power(cell.spec.optimizer.lr),
-                counted(cell.spec.batch_tokens),
-                str(cell.spec.steps),
-                str(cell.spec.seed),
                 fixed(record.loss if record else None, 4),
                 fixed(record.loss_se if record else None, 4),
+                _spark(material.curves.get(cell.run_id)),
+                _state(record, gone.get(cell.run_id, "")),
+                str(cell.spec.steps),
+                counted(cell.spec.batch_tokens),
+                power(cell.spec.optimizer.lr),
+                str(cell.spec.seed),
+                f"{cell.epochs:.2f}",
                 duration(record.seconds) if record else "–",
                 "–" if record is None or not record.seconds else power(record.flops / record.seconds),
-                _state(record, gone.get(cell.run_id, "")),
-                _spark(material.curves.get(cell.run_id)),
             )
         )
+    varying, fixed_note = _varying(rows)
     return Table(
         "runs",
-        "Every run",
-        (
-            "run",
-            "C (FLOPs)",
-            "width × layers",
-            "N",
-            "D",
-            "D/N",
-            "epochs",
-            "peak rate",
-            "batch (tokens)",
-            "steps",
-            "seed",
-            "loss",
-            "s.e.",
-            "time",
-            "FLOP/s",
-            "state",
-            "training loss",
-        ),
-        tuple(rows),
+        "",
+        tuple(HEADINGS[i] for i in varying),
+        tuple(tuple(row[i] for i in varying) for row in rows),
         left=("run", "C (FLOPs)", "state", "training loss"),
-        note="Loss is held-out, in nats per token; its standard error is over the held-out documents that "
-        "all runs share, so differences between runs are known better than it suggests. The small curves "
-        "show training loss against tokens, each on its own scale.",
+        note=f"{fixed_note}Loss is held-out, in nats per token; its standard error is over the held-out "
+        "documents that all runs share, so differences between runs are known better than it suggests. The "
+        "small curves show training loss against tokens, each on its own scale.",
     )
+
+
+def _varying(rows: list[tuple[Cell, ...]]) -> tuple[list[int], str]:
+    """Columns to show, and a sentence for those of the recipe that are the same in every run."""
+    same = [
+        i for i, heading in enumerate(HEADINGS) if heading in RECIPE and len({row[i] for row in rows}) == 1
+    ]
+    if len(rows) < 2 or not same:
+        return list(range(len(HEADINGS))), ""
+    text = ", ".join(f"{HEADINGS[i]} {rows[0][i]}" for i in same)
+    return [i for i in range(len(HEADINGS)) if i not in same], f"In every run: {text}. "
 
 
 def _from_points(material: Material) -> Table:
@@ -95,7 +109,7 @@ def _from_points(material: Material) -> Table:
     ]
     return Table(
         "runs",
-        "Every run",
+        "",
         ("run", "C (FLOPs)", "N", "D", "D/N", "loss", "state"),
         tuple(rows),
         left=("run", "C (FLOPs)", "state"),

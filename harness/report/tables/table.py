@@ -20,6 +20,7 @@ class Table:
 
     Attributes:
         name: short, for anchors.
+        title: empty where the section's heading says it.
         headings: one a column; a column of numbers is right-aligned, ``left`` names the others.
         note: a sentence on how to read it, shown beneath.
         strong: indices of rows to emphasise.

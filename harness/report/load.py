@@ -1,0 +1,79 @@
+"""What a report is made from, read from a sweep's folder or from anyone's table beside a fit."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.fit import Curve, load_fit, read_points
+from harness.plan.plan import Plan
+from harness.report.material import Material, used_points
+from harness.runs.curve import read_curve
+from harness.runs.folder import SweepFolder
+from harness.runs.table import records
+
+PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
+
+
+def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
+    """From a sweep's records, curves and table, and the fit in the folder ``fitted``; checkpoints are not needed.
+
+    Raises:
+        UserError: there is no fit yet, or no table of runs.
+    """
+    fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
+    table = read_points(_require(sweep.table, "isoflop fit"))
+    curves = {
+        cell.run_id: Curve(**columns)
+        for cell in plan.cells
+        if (columns := read_curve(sweep.cell(cell.run_id).curve)) is not None
+    }
+    found = records(sweep, plan)
+    corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
+    budgets = len({cell.budget for cell in plan.cells})
+    return Material(
+        name=plan.name,
+        fit=fit,
+        points=used_points(table, fit),
+        table=table,
+        curves=curves,
+        records=found,
+        plan=plan,
+        config=sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else "",
+        source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
+        + (f", trained on {corpora}" if corpora else ""),
+        versions=_versions(),
+    )
+
+
+def from_points(path: Path, fitted: Path) -> Material:
+    """From a table of runs and the fit in the folder ``fitted``.
+
+    Raises:
+        UserError: there is no fit yet, or the file is no table of runs.
+    """
+    table = read_points(path)
+    fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
+    return Material(
+        name=path.stem,
+        fit=fit,
+        points=used_points(table, fit),
+        table=table,
+        source=f"{len(table)} runs read from {path.name}",
+        versions=_versions(),
+    )
+
+
+def _require(path: Path, command: str) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; '{command}' writes it")
+    return path
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a checkout on PYTHONPATH that was never installed
+            continue
+    return found

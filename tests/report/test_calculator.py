@@ -1,0 +1,150 @@
+"""The page's calculator says what the program says: its JavaScript, run by node and by a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.commands.experiment import frozen_plan
+from harness.fit import Fit
+from harness.frontier.serving import answer_serving
+from harness.frontier.source import from_fit
+from harness.report.calculator import MAX_DRAWS, as_script, calculator_data
+from harness.report.load import from_sweep
+from harness.report.material import Material
+from harness.report.text import counted
+from tests.report.conftest import Reported
+
+SCRIPT = Path(__file__).parents[2] / "harness" / "report" / "page" / "calculator.js"
+NODE = shutil.which("node")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def material(reported: Reported) -> Material:
+    return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
+
+
+def in_node(expression: str, data: dict[str, Any]) -> Any:
+    """The value of a JavaScript expression over ``data`` and the calculator's functions ``calc``."""
+    code = (
+        f"{SCRIPT.read_text(encoding='utf-8')}\n"
+        "const calc = globalThis.isoflopCalculator;\n"
+        "const data = JSON.parse(require('fs').readFileSync(0, 'utf8'));\n"
+        f"console.log(JSON.stringify({expression}));"
+    )
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "-e", code], input=json.dumps(data), capture_output=True, text=True, check=True, timeout=60
+    )
+    return json.loads(done.stdout)
+
+
+@needs_node
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 7.3, 1e4])
+def test_predictions_and_intervals_agree_with_the_fit(
+    reported: Reported, material: Material, factor: float
+) -> None:
+    flops = factor * reported.fit.largest_flops
+    data = calculator_data(material)
+    assert data is not None
+    found = in_node(f"data.approaches.map((a) => calc.predict(a, {flops!r}, data.level))", data)
+    predicted = reported.fit.predict(flops)
+    assert [one["name"] for one in data["approaches"]] == list(predicted)
+    for one, prediction in zip(found, predicted.values(), strict=True):
+        for ours, theirs in (
+            ("params", "params"),
+            ("tokens", "tokens"),
+            ("tokens_per_param", "ratio"),
+            ("loss", "loss"),
+        ):
+            assert one[theirs]["value"] == pytest.approx(getattr(prediction, ours), rel=1e-9)
+            # The draws are stored as 32-bit floats.
+            assert one[theirs]["interval"] == pytest.approx(getattr(prediction, f"{ours}_interval"), rel=2e-4)
+
+
+@needs_node
+@pytest.mark.parametrize("served", [1e3, 1e9, 1e14])
+def test_serving_agrees_with_the_frontier(reported: Reported, material: Material, served: float) -> None:
+    flops = reported.fit.agreement.target
+    data = calculator_data(material)
+    assert data is not None
+    found = in_node(f"calc.serve(data.approaches[2], {flops!r}, {served!r})", data)
+    source = from_fit(reported.fit)[2]
+    loss = reported.fit.approach_3.predict(flops).loss
+    assert loss is not None
+    expected = answer_serving(source, loss, served)
+    assert found["loss"] == pytest.approx(loss, rel=1e-12)
+    assert found["params"] == pytest.approx(expected.params, rel=1e-6)
+    assert found["tokens"] == pytest.approx(expected.tokens, rel=1e-6)
+    assert found["training"] == pytest.approx(expected.training_flops, rel=1e-6)
+    assert found["saving"] == pytest.approx(expected.saving, abs=1e-8)
+
+
+def test_draws_are_thinned_evenly_and_keep_their_interval(material: Material) -> None:
+    rng = np.random.default_rng(0)
+    law = material.fit.approach_3
+    theta = law.theta()
+    assert theta is not None
+    many = replace(law, draws=theta * np.exp(0.02 * rng.standard_normal((5000, 5))))
+    data = calculator_data(replace(material, fit=replace(material.fit, approach_3=many)))
+    assert data is not None
+    assert len(data["approaches"][2]["draws"]) == 4 * ((MAX_DRAWS * 5 * 4 + 2) // 3)
+    assert calculator_data(replace(material, fit=without_numbers(material.fit))) is None
+
+
+def without_numbers(fit: Fit) -> Fit:
+    """The fit with every approach emptied."""
+    return replace(
+        fit,
+        approach_1=replace(fit.approach_1, params_law=None),
+        approach_2=replace(fit.approach_2, params_law=None),
+        approach_3=replace(fit.approach_3, E=None),
+    )
+
+
+def test_embedded_data_cannot_end_its_element() -> None:
+    assert "<" not in as_script({"notes": ["</script><script>"]})
+
+
+@needs_browser
+def test_in_a_browser(reported: Reported, tmp_path: Path) -> None:
+    """Chromium runs the page from disk; the calculator shows the target's prediction, without an error."""
+    assert CHROMIUM is not None
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=3000",
+            "--dump-dom",
+            reported.written.html.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "Uncaught" not in done.stderr
+    assert "Content Security Policy" not in done.stderr
+    output = re.search(r"<output.*?</output>", done.stdout, re.S)
+    assert output is not None
+    prediction = reported.fit.predict(reported.fit.agreement.target)["approach_3"]
+    # Both write three digits; the page leaves out zeros at the end, and starts from four digits of the
+    # target.
+    assert prediction.params is not None
+    shown = re.search(r"Approach 3</td><td>([0-9.]+)([kMBT]?)", output[0])
+    assert shown is not None
+    scale = {"": 1, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}[shown[2]]
+    assert float(shown[1]) * scale == pytest.approx(prediction.params, rel=6e-3), counted(prediction.params)

@@ -1,0 +1,209 @@
+"""Figures and tables say what the fit says, and say why where it says nothing."""
+
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.commands.experiment import frozen_plan
+from harness.fit import FitOptions, fit_points, read_points
+from harness.fit.results import Approach3, CostLaw
+from harness.report.figures import bowls, cycle, overtraining, training_curves
+from harness.report.figures.catalogue import FIGURES
+from harness.report.line import frontier_line
+from harness.report.load import from_sweep
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.published import (
+    HOFFMANN,
+    KNOWN_MODELS,
+    TABLE_2,
+    TABLE_A3,
+    TABLE_A4,
+    kaplan_params,
+    kaplan_tokens,
+)
+from harness.report.style import figure_style
+from harness.report.tables import exponents, flops, frontier, sizes
+from harness.report.text import power, ratio, times
+from tests.report.conftest import Reported
+
+PUBLISHED = os.environ.get("ISOFLOP_HOFFMANN_POINTS")
+E, A, B, ALPHA, BETA = HOFFMANN.theta
+PAPER = Approach3(
+    E=E,
+    A=A,
+    B=B,
+    alpha=ALPHA,
+    beta=BETA,
+    a=BETA / (ALPHA + BETA),
+    b=ALPHA / (ALPHA + BETA),
+    largest_flops=3e21,
+)
+
+
+@pytest.fixture(scope="module")
+def material(reported: Reported) -> Material:
+    return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
+
+
+def test_line_is_the_prediction_and_its_interval(reported: Reported) -> None:
+    for approach in reported.fit.approaches:
+        line = frontier_line(approach, *(1e11, 1e14), also=(7e13,))
+        assert line is not None
+        at = int(np.argmin(np.abs(line.flops - 7e13)))
+        prediction = approach.predict(7e13)
+        assert line.params.value[at] == pytest.approx(prediction.params)
+        assert line.tokens.value[at] == pytest.approx(prediction.tokens)
+        assert (line.ratio.low[at], line.ratio.high[at]) == pytest.approx(
+            prediction.tokens_per_param_interval
+        )
+        assert line.measured.any()
+        assert not line.measured.all()
+
+
+def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_it() -> None:
+    per_param, excess, multiple = overtraining.penalty(PAPER, 1e21)
+    best = PAPER.predict(1e21)
+    at = int(np.argmin(excess))
+    assert per_param[at] == pytest.approx(best.tokens_per_param, rel=0.05)
+    assert abs(excess[at]) < 1e-4
+    assert multiple[at] == pytest.approx(1, abs=1e-3)
+    assert (np.diff(excess[:at]) < 0).all()
+    assert (np.diff(excess[at:]) > 0).all()
+    # Spending the multiple at that ratio does reach the optimum's loss.
+    grown = math.sqrt(multiple[0] * 1e21 / (6 * per_param[0]))
+    assert float(PAPER.loss(grown, grown * per_param[0])) == pytest.approx(best.loss, abs=1e-9)
+
+
+def test_optimum_for_a_size_inverts_the_frontier() -> None:
+    for params in TABLE_A3:
+        found = sizes.optimum_for(PAPER, params)
+        assert found is not None
+        prediction = PAPER.predict(found.flops)
+        assert prediction.params == pytest.approx(params, rel=1e-9)
+        assert found.flops == pytest.approx(6 * params * found.tokens, rel=1e-9)
+    assert sizes.optimum_for(replace(PAPER, a=None), 1e9) is None
+
+
+def test_the_published_law_gives_somewhat_more_tokens_than_the_published_table() -> None:
+    """Hoffmann et al. 2022, Table A3, approach 3: its own unrounded law gives 6 to 19% more tokens than printed."""
+    for params, row in TABLE_A3.items():
+        found = sizes.optimum_for(PAPER, params)
+        assert found is not None
+        assert 1.06 < found.tokens / row["approach_3"].tokens < 1.19
+    # A misprint of the paper: its own 12.0T tokens need ten times the printed FLOPs.
+    assert 6 * 175e9 * TABLE_A3[175e9]["approach_3"].tokens == pytest.approx(1.26e25, rel=0.01)
+
+
+def test_table_a4_is_reproduced_to_its_two_decimals() -> None:
+    for model in TABLE_A4:
+        assert flops.blocks_over_6nd(model) == pytest.approx(model.ratio, abs=0.005)
+
+
+def test_published_numbers_are_consistent() -> None:
+    for row in TABLE_2.values():
+        assert row.a + row.b == pytest.approx(1, abs=0.011)
+    chinchilla = next(model for model in KNOWN_MODELS if model.name == "Chinchilla")
+    gopher = next(model for model in KNOWN_MODELS if model.name == "Gopher")
+    assert chinchilla.flops == pytest.approx(5.76e23, rel=0.03)
+    assert gopher.flops == pytest.approx(5.76e23, rel=0.15)
+    # Kaplan et al.: N grows much faster than D; together as C.
+    assert kaplan_params(1e23) / kaplan_params(1e21) == pytest.approx(100**0.73)
+    assert kaplan_tokens(1e23) / kaplan_tokens(1e21) == pytest.approx(100**0.27)
+
+
+def test_tables_hold_the_fit_s_numbers(material: Material) -> None:
+    rows = frontier.build(material).rows
+    assert len(rows) == len(material.fit.approach_2.budgets) == 4
+    approach = material.fit.approach_3
+    cells = exponents.build(material).rows[2]
+    assert str(cells[1]).startswith(f"{approach.a:.3f} (")
+    assert cells[5] == f"{(approach.a or 0) - 0.46:+.3f}"
+    with pytest.raises(MissingError, match="beyond"):
+        sizes.build(material)
+
+
+def test_every_figure_is_drawn(material: Material) -> None:
+    with figure_style():
+        for entry in FIGURES:
+            assert entry.draw(material).axes, entry.name
+
+
+def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> None:
+    fit = material.fit
+    empty = replace(
+        fit,
+        approach_1=replace(fit.approach_1, params_law=None, envelope=None, draws=None, a=None),
+        approach_2=replace(fit.approach_2, params_law=None, budgets=(), draws=None, a=None),
+        approach_3=Approach3(status="too_few_points", cost=CostLaw()),
+        counting=(),
+    )
+    bare = replace(material, fit=empty, curves={})
+    with figure_style():
+        for entry in FIGURES:
+            with pytest.raises(MissingError, match=r"\w+"):
+                entry.draw(bare)
+    with pytest.raises(MissingError, match="no training curves"):
+        training_curves.draw(replace(material, curves={}))
+
+
+def test_figures_of_special_runs_need_their_runs() -> None:
+    with figure_style():
+        with pytest.raises(MissingError):
+            cycle.draw([cycle.CycleRun(1e6, 1.0, 3.0)])
+        with pytest.raises(MissingError):
+            bowls.draw([bowls.BowlRun(1e6, 1e-3, 3.0)], "peak rate")
+        longer = [cycle.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2) for n in (1e6, 4e6) for h in (1.0, 1.25, 2.0)]
+        axes = cycle.draw(longer).axes[0]
+        assert [line.get_label() for line in axes.lines[::2][:2]] == ["N = 1.00M", "N = 4.00M"]
+        rates = [
+            bowls.BowlRun(n, r, 3 + math.log(r / 3e-3) ** 2) for n in (1e6, 4e6) for r in (1e-3, 3e-3, 9e-3)
+        ]
+        axes = bowls.draw(rates, "peak rate").axes[0]
+        assert axes.get_xlabel() == "peak rate"
+        stars = [line for line in axes.lines if line.get_marker() == "*"]
+        assert [float(np.asarray(star.get_xdata())[0]) for star in stars] == [3e-3, 3e-3]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e12, "10¹²"),
+        (6.31e12, "6.3 × 10¹²"),
+        (2.5e-7, "2.5 × 10⁻⁷"),
+        (950.0, "950"),
+        (8650.0, "8650"),
+        (0.0, "0"),
+    ],
+)
+def test_powers(value: float, text: str) -> None:
+    assert power(value) == text
+
+
+def test_ratios_have_no_more_digits_than_they_carry() -> None:
+    assert [ratio(v) for v in (20.4, 9.4, 0.31, 1234.0, None)] == ["20", "9.4", "0.31", "1234", "–"]
+    assert [times(v) for v in (1.5, 10.0, 276.0, 2372.0)] == ["1.5×", "10×", "276×", "2372×"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PUBLISHED, reason="ISOFLOP_HOFFMANN_POINTS does not name the published points")
+def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) -> None:
+    table = read_points(str(PUBLISHED))
+    fit = fit_points(table, FitOptions(draws=60, exclude_highest=5))
+    gone = {excluded.run for excluded in fit.excluded}
+    used = table.select(np.array([run not in gone for run in table.run_id]))
+    material = Material("published", fit, used, table)
+    assert len(used) == 240
+    with figure_style():
+        for entry in FIGURES:
+            if entry.name in ("training_curves", "counting"):
+                with pytest.raises(MissingError):
+                    entry.draw(material)
+            else:
+                entry.draw(material).savefig(tmp_path / f"{entry.name}.png")
+    rows = sizes.build(material).rows
+    assert len(rows) == 2 * len(TABLE_A3)
