@@ -43,8 +43,9 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     kind, strata = pairs_kind(points, options.bootstrap)
     draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
-    a, b = exponents(fit.natural, cost)
-    a_6nd, b_6nd = exponents(fit.natural, CostLaw())
+    lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
+    a, b = map(float, exponents(fit.natural, cost)) if lawful else (None, None)
+    a_6nd, b_6nd = map(float, exponents(fit.natural, CostLaw())) if lawful else (None, None)
     flags = (
         _flags(fit, data)
         + cost_flags(cost)
@@ -52,10 +53,10 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         + _outlier_flags(sensitivity, draws, cost, options.level)
     )
     return Approach3(
-        a=float(a),
-        b=float(b),
-        a_6nd=float(a_6nd),
-        b_6nd=float(b_6nd),
+        a=a,
+        b=b,
+        a_6nd=a_6nd,
+        b_6nd=b_6nd,
         cost=cost,
         bootstrap=kind if options.draws else "none",
         draws=draws,
@@ -140,6 +141,10 @@ def _flags(fit: law.LawFit, data: law.Data) -> list[Flag]:
     size = np.exp(fit.theta[1] - alpha * data.x) / total
     tokens = np.exp(fit.theta[2] - beta * data.y) / total
     flags = []
+    if not (np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all()):
+        flags.append(
+            Flag("no_optimum", f"loss does not fall with both N and D (alpha {alpha:.2g}, beta {beta:.2g})")
+        )
     if not fit.converged:
         flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
     if total.min() * 1e-3 > E:

@@ -34,4 +34,8 @@ def wild_signs(rng: np.random.Generator, n: int, draws: int) -> Array:
 def standard_error(draws: Array) -> float | None:
     """Standard deviation of the finite draws (n,); None where fewer than 20 are finite."""
     finite = draws[np.isfinite(draws)]
-    return float(finite.std(ddof=1)) if len(finite) >= 20 else None
+    if len(finite) < 20:
+        return None
+    with np.errstate(over="ignore"):
+        spread = float(finite.std(ddof=1))
+    return spread if np.isfinite(spread) else None

@@ -48,15 +48,17 @@ def whitening(jacobian: Array) -> Array:
 
     Directions that the data do not see are kept short (a ridge), so the search cannot run away along them.
     """
+    jacobian = np.nan_to_num(jacobian, posinf=0.0, neginf=0.0)
     scale = np.linalg.norm(jacobian, axis=0)
     scale[scale == 0] = 1.0
-    _, singular, right = np.linalg.svd(jacobian / scale, full_matrices=False)
-    kept = np.maximum(singular, 1e-6 * singular[0])
-    return (right.T / kept) / scale[:, None]
+    gram = (jacobian / scale).T @ (jacobian / scale)
+    squares, directions = np.linalg.eigh(gram)
+    kept = np.sqrt(np.maximum(squares, 1e-12 * max(squares[-1], 1e-300)))
+    return (directions / kept) / scale[:, None]
 
 
 def solve(
-    objective: Objective, start: Array, basis: Array, scale: float = 1.0, iterations: int = 2000
+    objective: Objective, start: Array, basis: Array, scale: float = 1.0, iterations: int = 500
 ) -> Solution:
     """L-BFGS from ``start`` (k,) in the coordinates ``basis`` (k, k).
 

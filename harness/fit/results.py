@@ -218,9 +218,9 @@ class Approach3(Approach):
     draw_columns: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
 
     def theta(self) -> Array | None:
-        if self.E is None or self.A is None or self.B is None or self.alpha is None or self.beta is None:
+        if self.a is None or self.E is None or self.A is None or self.B is None:
             return None
-        return np.array((self.E, self.A, self.B, self.alpha, self.beta))
+        return np.array((self.E, self.A, self.B, self.alpha, self.beta), dtype=float)
 
     def optimum(self, theta: Array, flops: float) -> tuple[Array, Array, Array]:
         from harness.fit.surface import frontier

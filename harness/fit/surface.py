@@ -25,9 +25,11 @@ def frontier(theta: Array, flops: float, cost: CostLaw) -> tuple[Array, Array, A
     """
     E, A, B, alpha, beta = np.moveaxis(np.asarray(theta, dtype=float), -1, 0)
     p, log_c = cost.power, np.log(flops / cost.kappa)
-    log_n = (np.log(alpha * A / (p * beta * B)) + beta * log_c) / (alpha + p * beta)
-    log_d = log_c - p * log_n
-    return log_n, log_d, E + A * np.exp(-alpha * log_n) + B * np.exp(-beta * log_d)
+    # A draw without an optimum (an exponent below zero) comes out as NaN, which callers count.
+    with np.errstate(all="ignore"):
+        log_n = (np.log(alpha * A / (p * beta * B)) + beta * log_c) / (alpha + p * beta)
+        log_d = log_c - p * log_n
+        return log_n, log_d, E + A * np.exp(-alpha * log_n) + B * np.exp(-beta * log_d)
 
 
 def exponents(theta: Array, cost: CostLaw) -> tuple[Array, Array]:

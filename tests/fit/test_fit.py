@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, read_points, write_fit
@@ -130,6 +132,24 @@ def test_too_little_gives_statuses_not_numbers() -> None:
     json.dumps(fit.to_json(), allow_nan=False)
     with pytest.raises(UserError, match="no usable runs"):
         fit_points(Points([1.0], [1.0], [6.0], [np.nan]), QUICK)
+
+
+@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.sampled_from([0.0, 0.01, 1.0, 30.0]))
+def test_any_table_gets_an_answer(seed: int, n: int, noise: float) -> None:
+    """Runs anywhere, losses that may be nothing but noise: statuses, never a traceback, never NaN in the file."""
+    rng = np.random.default_rng(seed)
+    params, tokens = 10 ** rng.uniform(5, 11, n), 10 ** rng.uniform(6, 12, n)
+    if seed % 3 == 0:
+        params = np.round(np.log10(params)) * 1e6
+    value = 1 + 100 / params**0.3 + 100 / tokens**0.3
+    flops = 10 ** np.round(np.log10(6 * params * tokens)) if seed % 2 else 6 * params * tokens
+    table = Points(params, tokens, flops, value * np.exp(noise * rng.standard_normal(n)))
+    fit = fit_points(table, FitOptions(draws=20))
+    json.dumps(fit.to_json(), allow_nan=False)
+    assert fit.summary()
+    for prediction in fit.predict(1e22).values():
+        assert prediction.params is None or prediction.params > 0
 
 
 def test_disagreement_is_printed() -> None:
