@@ -39,6 +39,13 @@ params, tokens, flops, loss; writes fit.json and draws.npz.
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
   isoflop report experiment=demo""",
+    "predict": """What to train, from a fit: N*, D*, loss with intervals at a budget, and what moves the answer: serving,
+money, data that runs out, a model somebody announced. --json prints the answer for programs.
+
+  isoflop predict fit=runs/demo/fit.json budget=1e13
+  isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
+  isoflop predict fit=hoffmann2022 params=70e9 tokens=1.4e12
+  isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 
   isoflop reproduce experiment=demo""",
@@ -70,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", action="store_true", help="print the composed configuration and stop"
         )
+        if name == "predict":
+            command.add_argument("--json", action="store_true", help="print the answer as JSON")
     return top
 
 
@@ -77,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
     # tables need their width; a narrower terminal wraps lines rather than losing digits
-    console = Console(width=max(120, Console().width))
+    console = Console(width=max(132, Console().width))
     try:
         _run(options, console)
     except UserError as error:
@@ -94,9 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
 
-    config, yaml = compose_config(options.overrides)
-    if options.config:
-        console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
-        return
-    command = importlib.import_module(f"harness.commands.{options.command}")
-    command.run(config, yaml, console)
+    if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
+        from harness.commands import predict
+        from harness.config.predict_schema import PredictConfig
+
+        question, yaml = compose_config(options.overrides, predict.ROOT, PredictConfig)
+        if not options.config:
+            predict.run(question, console, options.json)
+            return
+    else:
+        config, yaml = compose_config(options.overrides)
+        if not options.config:
+            command = importlib.import_module(f"harness.commands.{options.command}")
+            command.run(config, yaml, console)
+            return
+    console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints, overload
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -23,6 +23,17 @@ def config_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "_configs"
     return installed if installed.is_dir() else package.parent / "configs"
+
+
+T = TypeVar("T")
+
+
+@overload
+def compose_config(overrides: Sequence[str]) -> tuple[Config, str]: ...
+
+
+@overload
+def compose_config(overrides: Sequence[str], root: str, schema: type[T]) -> tuple[T, str]: ...
 
 
 def compose_config(
