@@ -136,6 +136,14 @@ def _runs(material: Material) -> list[Finding]:
             most = max(cell.epochs for cell in repeated)
             text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
             found.append(Finding(CAUTION, text + " Repeated tokens are worth less than new ones."))
+    if len(material.points) != fit.n_points:
+        found.append(
+            Finding(
+                BAD,
+                f"The table has {len(material.points)} usable runs, the fit used {fit.n_points}: it is not the fit "
+                "of these runs. Run 'isoflop fit' again.",
+            )
+        )
     reasons = dict.fromkeys(excluded.reason for excluded in fit.excluded)
     for reason in reasons:
         runs = [excluded.run for excluded in fit.excluded if excluded.reason == reason]

@@ -90,7 +90,7 @@ def test_optimum_for_a_size_inverts_the_frontier() -> None:
 
 
 def test_the_published_law_gives_somewhat_more_tokens_than_the_published_table() -> None:
-    """Hoffmann et al. 2022, Table A3, approach 3: its own unrounded law gives 6 to 19% more tokens than printed."""
+    """Hoffmann et al. 2022, Table A3: its own unrounded law gives 6 to 19% more tokens than printed."""
     for params, row in TABLE_A3.items():
         found = sizes.optimum_for(PAPER, params)
         assert found is not None

@@ -144,6 +144,14 @@ def test_without_a_fit_the_error_names_the_command(tmp_path: Path) -> None:
         report_on(folder.path)
 
 
+def test_a_fit_of_other_runs_is_called_one(reported: Reported, tmp_path: Path) -> None:
+    copy = bare_copy(reported, tmp_path)
+    lines = (copy / "runs.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (copy / "runs.csv").write_text("".join(lines[:20]), encoding="utf-8")
+    html = report_few(copy).html.read_text(encoding="utf-8")
+    assert "The table has 19 usable runs, the fit used 27" in html
+
+
 def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
     copy = bare_copy(reported, tmp_path)

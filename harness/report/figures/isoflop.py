@@ -51,7 +51,7 @@ def draw(material: Material) -> Figure:
             draw_track(axes, line, getattr(line, name), BLUE)
             exponent = material.fit.approach_2.a if letter == "N" else material.fit.approach_2.b
             mark_target(axes, material, line, name, f"{letter}*")
-            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$")
+            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 2)")
         else:
             axes.set_title(f"{letter}*: too few minima for a line")
         axes.set(

@@ -50,7 +50,7 @@ def draw(material: Material) -> Figure:
             exponent = approach.a if letter == "N" else approach.b
             draw_track(axes, line, getattr(line, name), GREEN)
             mark_target(axes, material, line, name, f"{letter}*")
-            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$")
+            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 1)")
         else:
             axes.set_title(f"{letter}*: {approach.status.replace('_', ' ')}")
         axes.set(xlabel="training compute C (FLOPs)")

@@ -56,7 +56,7 @@ def _from_records(material: Material) -> Table:
                 _spark(material.curves.get(cell.run_id)),
                 _state(record, gone.get(cell.run_id, "")),
                 str(cell.spec.steps),
-                counted(cell.spec.batch_tokens),
+                f"{cell.spec.batch_tokens:,}",
                 power(cell.spec.optimizer.lr),
                 str(cell.spec.seed),
                 f"{cell.epochs:.2f}",
