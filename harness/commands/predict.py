@@ -95,12 +95,13 @@ def _published(law: LawConfig) -> tuple[Report, tuple[Source, ...]]:
 def _law_by_name(name: str) -> LawConfig:
     """The law called ``name``; a fit of that name does not exist."""
     try:
-        config, _ = compose_config([f"law={name}", "budget=1"], ROOT, PredictConfig)
+        law = compose_config([f"law={name}", "budget=1"], ROOT, PredictConfig)[0].law
     except UserError:
+        law = None
+    if law is None:
         raise UserError(
             f"fit: '{name}' is neither a fit's file or folder nor a law by name, such as hoffmann2022"
-        ) from None
-    law: LawConfig = config.law
+        )
     return law
 
 

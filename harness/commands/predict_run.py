@@ -28,13 +28,15 @@ def with_run(report: Report, config: PredictConfig, decider: Source) -> Report:
     if params is None or tokens is None or flops is None:
         return report
     chosen = setting(config, _folder(config))
+    report = replace(report, compute=report.compute or chosen.compute)
     target = _target(report, chosen, (params, tokens, flops), config)
     try:
         cell = plan_target(chosen.rules, target)
     except UserError as error:
         if config.write:
             raise
-        return replace(report, notes=(*report.notes, str(error)))
+        # who asks about someone's model has not asked for a shape
+        return report if report.standings else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider))
     if not config.write:
         return report

@@ -62,7 +62,8 @@ def _question(report: Report, asked: Ask) -> str:
 def _answers(report: Report) -> Table:
     table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "C / largest", "status")
     for a in report.answers:
-        table.add_row(
+        _row(
+            table,
             a.approach.replace("_", " "),
             _count(a.params, a.params_interval),
             _count(a.tokens, a.tokens_interval),
@@ -95,7 +96,8 @@ def _show_standing(report: Report, console: Console) -> None:
         "status",
     )
     for s in report.standings:
-        table.add_row(
+        _row(
+            table,
             s.approach.replace("_", " "),
             _number(s.loss, s.loss_interval, ".4f"),
             _count(s.best_params, s.best_params_interval),
@@ -115,8 +117,9 @@ def _show_serving(report: Report, console: Console, line: Callable[[str], None])
         return
     weight = "" if served.weight == 1 else f", an inference FLOP weighing {served.weight:.3g} training FLOPs"
     line(f"\nserving {count(served.inference_tokens)} tokens at a loss of {served.loss:.4f}{weight}:")
-    table = _table("", "N", "D", "D/N", "training", "inference", "in all", "")
-    table.add_row(
+    table = _table("", "N", "D", "D/N", "training", "inference", "in all", "saved")
+    _row(
+        table,
         "cheapest over its life",
         _count(served.params, served.params_interval),
         _count(served.tokens, served.tokens_interval),
@@ -124,10 +127,11 @@ def _show_serving(report: Report, console: Console, line: Callable[[str], None])
         _number(served.training_flops, None, ".3g"),
         _number(served.inference_flops, None, ".3g"),
         _number(served.cost, None, ".3g"),
-        f"{_number(_percent(served.saving), _percents(served.saving_interval), '.3g', '%')} saved",
+        _number(_percent(served.saving), _percents(served.saving_interval), ".3g", "%"),
     )
     if served.plain_params and served.plain_tokens and served.plain_cost:
-        table.add_row(
+        _row(
+            table,
             "cheapest to train",
             count(served.plain_params),
             count(served.plain_tokens),
@@ -149,7 +153,8 @@ def _overtraining(rows: Sequence[Overtrained]) -> Table:
     table = _table("smaller", "N", "D", "D/N", "training", "extra", "inference", "pays from")
     for row in rows:
         reached = row.tokens is not None
-        table.add_row(
+        _row(
+            table,
             f"{row.smaller:.3g}x",
             count(row.params),
             _count(row.tokens, None) if reached else "never reaches it",
@@ -242,11 +247,15 @@ def _notes(report: Report) -> list[str]:
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for i, heading in enumerate(headings):
-        left = i == 0 or heading in ("status", "")
         table.add_column(
-            heading, justify="left" if left else "right", no_wrap=heading != "status", overflow="fold"
+            heading, justify="left" if i == 0 or heading == "status" else "right", overflow="fold"
         )
     return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    """Intervals go below their value: a table too wide for its terminal would lose digits."""
+    table.add_row(*(cell.replace(" (", "\n(") for cell in cells))
 
 
 def _count(value: float | None, spread: Interval | None) -> str:
