@@ -45,9 +45,10 @@ def run(config: Config, yaml: str, console: Console) -> Record:
 
     with exclusive(job.folder.path):
         record = train_cell(job, Watch(report, lambda: bool(stop), lambda text: print(text, file=sys.stderr)))
-    loss = "" if record.loss is None else f", loss {record.loss:.4f} ± {record.loss_se:.4f} nats per token"
+    loss = "" if record.loss is None else f", loss {record.loss:.4f}"
+    error = "" if record.loss_se is None else f" ± {record.loss_se:.4f}"
     console.print(
-        f"{record.run_id} {record.status}{loss}{', ' + record.reason if record.reason else ''} "
+        f"{record.run_id} {record.status}{loss}{error}{', ' + record.reason if record.reason else ''} "
         f"({duration(record.seconds)}); record: {job.folder.record}",
         highlight=False,
         soft_wrap=True,

@@ -46,6 +46,7 @@ class Config:
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        compare: for ``fit``: also rank the other functional forms.
     """
 
     name: str = ""
@@ -69,6 +70,7 @@ class Config:
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    compare: bool = False
 
     def __post_init__(self) -> None:
         if self.seq_len < 2:

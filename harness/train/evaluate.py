@@ -14,10 +14,10 @@ WINDOW_TOKENS = 16384  # tokens scored at once: enough to fill a device, small e
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss in nats per token, its standard error over documents, and the tokens scored."""
+    """Mean loss in nats per token, its standard error (None from a single document), and the tokens scored."""
 
     loss: float
-    loss_se: float
+    loss_se: float | None
     tokens: int
 
 
@@ -53,7 +53,7 @@ def summarise(losses: np.ndarray, documents: np.ndarray) -> Evaluation:
     mean = float(sums.sum() / counts.sum())
     k = len(counts)
     if k < 2:
-        return Evaluation(mean, float("nan"), int(counts.sum()))
+        return Evaluation(mean, None, int(counts.sum()))
     residual = sums - mean * counts
     variance = float((residual**2).sum()) * k / (k - 1) / float(counts.sum()) ** 2
     return Evaluation(mean, variance**0.5, int(counts.sum()))
