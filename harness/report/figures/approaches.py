@@ -24,7 +24,7 @@ KNOWN_FROM = 1e17
 KNOWN_TO = 1e26
 # Where a name goes so that none covers another: several models lie close together.
 PLACES = {
-    "params": {"Llama 2 70B": "below", "Gopher": "right", "MT-NLG": "right"},
+    "params": {"Llama 2 70B": "below", "Llama 3 405B": "below left", "Gopher": "right", "MT-NLG": "right"},
     "tokens": {"Gopher": "above", "MT-NLG": "right", "Llama 2 70B": "right"},
 }
 OFFSETS = {
@@ -32,6 +32,7 @@ OFFSETS = {
     "right": (4, 0, "left", "center"),
     "above": (0, 4, "center", "bottom"),
     "below": (0, -4, "center", "top"),
+    "below left": (8, -18, "right", "top"),
 }
 
 
