@@ -42,6 +42,7 @@ def fit_folder(tmp_path: Path) -> Path:
     powers = row + 0.002 * rng.standard_normal((100, 7))
     common: dict[str, Any] = {"n_points": 40, "smallest_flops": 1e12, "largest_flops": 1e14}
     E, A, B, alpha, beta = (float(v) for v in SMALL.theta)
+    surface = {"E": E, "A": A, "B": B, "alpha": alpha, "beta": beta, "a": a, "b": b}
     fit = Fit(
         approach_1=Approach1(
             status="no_curves", flags=("no_curves",), notes=("no training curves",), **common
@@ -55,7 +56,7 @@ def fit_folder(tmp_path: Path) -> Path:
             draws=powers,
             **common,
         ),
-        approach_3=Approach3(E=E, A=A, B=B, alpha=alpha, beta=beta, cost=SMALL.cost, draws=theta, **common),
+        approach_3=Approach3(cost=SMALL.cost, draws=theta, **surface, **common),
         count="params",
         compute="flops",
         n_points=40,
