@@ -1,0 +1,273 @@
+"""From runs to rules: bowls, their minima and statuses, and the power laws through them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from harness.fit.table import Array
+from harness.plan.recipe import RecipeConfig
+from harness.plan.rule import Rule
+from harness.tune.bowl import Bowls, Sample, design, fit_bowls, near_minimum
+from harness.tune.config import TuneConfig
+from harness.tune.design import TuneSize
+from harness.tune.laws import Best, power_rule, quantiles
+from harness.tune.minimum import Ground, Minimum, find_minimum
+from harness.tune.results import Interval, RuleResult, SizeResult, TuneFit
+from harness.tune.surface import BATCH, RATE, Surface
+from harness.tune.trials import Trial
+
+LEAST_RUNS = 8  # the window widens until it holds as many
+LEAST_USED = 5  # a size with fewer has no bowl
+DOUBTFUL_P = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """One size on its way: its runs, and once there is one, its surface and minimum."""
+
+    size: TuneSize
+    ground: Ground
+    used: Array
+    surface: Surface | None = None
+    draws: Surface | None = None
+    minimum: Minimum | None = None
+
+
+def fit_tuning(
+    name: str, sizes: Sequence[TuneSize], trials: Sequence[Trial], recipe: RecipeConfig, tune: TuneConfig
+) -> TuneFit:
+    """Fit the bowls of all sizes and the rules through their minima.
+
+    The batch's rule goes through the minima. The rate's rule goes through the best rates *at the batches of
+    that rule*: rate and batch are traded against each other along the valley of a bowl, so the rate of the
+    minimum itself is uncertain where the batch is, while what a recipe needs is the rate that suits its batch.
+
+    Args:
+        sizes: as planned. trials: finished and diverged runs. recipe: the one tuned from, the grid's centre.
+    """
+    axes = tuple(axis for axis, values in ((RATE, tune.rates), (BATCH, tune.batches)) if len(values) > 1)
+    parts = [_gather(i, size, trials, tune) for i, size in enumerate(sizes)]
+    bowls, members = _bowls(parts, axes, tune)
+    if bowls is not None:
+        parts = [
+            _with_surface(part, bowls, members.index(i), axes) if i in members else part
+            for i, part in enumerate(parts)
+        ]
+    batch = _batch_rule(parts, recipe.batch_tokens, axes, tune)
+    at_rule = [_rate_at(part, batch.rule, axes) for part in parts]
+    rate = _rate_rule(parts, at_rule, recipe.lr, axes, tune)
+    p = None if bowls is None else _curvature_p(bowls, _sample(parts, members, axes))
+    return TuneFit(
+        name=name,
+        count=recipe.count,
+        level=tune.level,
+        window=tune.window,
+        sizes=tuple(
+            _result(part, at, rate.rule, batch.rule, tune) for part, at in zip(parts, at_rule, strict=True)
+        ),
+        rate=rate,
+        batch=batch,
+        noise=None if bowls is None else bowls.noise,
+        skewed=bowls is not None and bowls.skewed,
+        curvature_p=p,
+        draws=tune.draws,
+        seed=tune.seed,
+        trials=tuple(trials),
+        notes=_notes(bowls, p, tune),
+    )
+
+
+def _gather(i: int, size: TuneSize, trials: Sequence[Trial], tune: TuneConfig) -> _Fitted:
+    mine = [trial for trial in trials if trial.size == i]
+    z = np.array(
+        [[np.log(t.rate / size.rate), np.log(t.batch_tokens / size.batch_tokens)] for t in mine]
+    ).reshape(-1, 2)
+    loss = np.array([np.nan if t.loss is None else t.loss for t in mine], dtype=float)
+    return _Fitted(size, Ground(z, loss), near_minimum(loss, tune.window, LEAST_RUNS))
+
+
+def _sample(parts: Sequence[_Fitted], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
+    chosen = [parts[i] for i in members]
+    return Sample(
+        z=np.concatenate([part.ground.z[part.used] for part in chosen]),
+        loss=np.concatenate([part.ground.loss[part.used] for part in chosen]),
+        size=np.concatenate([np.full(part.used.sum(), i) for i, part in enumerate(chosen)]),
+        low=np.stack([part.ground.low for part in chosen]),
+        high=np.stack([part.ground.high for part in chosen]),
+        axes=axes,
+    )
+
+
+def _bowls(
+    parts: Sequence[_Fitted], axes: tuple[int, ...], tune: TuneConfig
+) -> tuple[Bowls | None, list[int]]:
+    """The bowls, and which sizes are in them."""
+    members = [i for i, part in enumerate(parts) if part.used.sum() >= LEAST_USED]
+    if not members:
+        return None, []
+    rng = np.random.default_rng(tune.seed)
+    return fit_bowls(_sample(parts, members, axes), tune.skewed, tune.draws, rng), members
+
+
+def _with_surface(part: _Fitted, bowls: Bowls, i: int, axes: tuple[int, ...]) -> _Fitted:
+    surface = bowls.estimate.size(i)
+    draws = None if bowls.draws is None else bowls.draws.size(i)
+    minimum = find_minimum(surface, draws, part.ground, part.size, axes)
+    return replace(part, surface=surface, draws=draws, minimum=minimum)
+
+
+def _batch_rule(
+    parts: Sequence[_Fitted], before: Rule, axes: tuple[int, ...], tune: TuneConfig
+) -> RuleResult:
+    if BATCH not in axes:
+        moved = before.value * tune.batches[0]
+        return RuleResult(replace(before, value=moved), "held")
+    return power_rule(_best(parts, [part.minimum for part in parts], BATCH), before, tune.level)
+
+
+def _rate_rule(
+    parts: Sequence[_Fitted],
+    at_rule: Sequence[Minimum | None],
+    before: Rule,
+    axes: tuple[int, ...],
+    tune: TuneConfig,
+) -> RuleResult:
+    if RATE not in axes:
+        moved = before.value * tune.rates[0]
+        return RuleResult(replace(before, value=moved), "held")
+    return power_rule(_best(parts, at_rule, RATE), before, tune.level)
+
+
+def _best(parts: Sequence[_Fitted], minima: Sequence[Minimum | None], axis: int) -> Best:
+    def centre(part: _Fitted) -> float:
+        return part.size.rate if axis == RATE else float(part.size.batch_tokens)
+
+    multiple = np.array([np.nan if found is None else np.exp(found.z[axis]) for found in minima])
+    centres = np.array([centre(part) for part in parts])
+    n_draws = next((len(found.draws) for found in minima if found is not None and found.draws is not None), 0)
+    columns = [
+        np.full(n_draws, np.nan) if found is None or found.draws is None else found.draws[:, axis]
+        for found in minima
+    ]
+    return Best(
+        params=np.array([part.size.params for part in parts], dtype=float),
+        value=multiple * centres,
+        draws=np.stack(columns, axis=1) + np.log(centres) if n_draws else None,
+        multiple=multiple,
+        status=tuple("too_few_runs" if found is None else found.status for found in minima),
+    )
+
+
+def _rate_at(part: _Fitted, batch: Rule, axes: tuple[int, ...]) -> Minimum | None:
+    """The best rate at the rule's batch, as a minimum of the surface cut there."""
+    if part.surface is None or RATE not in axes:
+        return None
+    z = float(np.log(batch(part.size.params, part.size.tokens) / part.size.batch_tokens))
+    z = float(np.clip(z, part.ground.low[BATCH], part.ground.high[BATCH]))
+    return find_minimum(part.surface, part.draws, part.ground, part.size, axes, batch=z)
+
+
+def _result(part: _Fitted, at: Minimum | None, rate: Rule, batch: Rule, tune: TuneConfig) -> SizeResult:
+    size, ground, minimum = part.size, part.ground, part.minimum
+    finite = ground.loss[np.isfinite(ground.loss)]
+    result = SizeResult(
+        params=size.params,
+        params_total=size.params_total,
+        tokens=size.tokens,
+        runs=len(ground.loss),
+        diverged=len(ground.loss) - len(finite),
+        used=int(part.used.sum()),
+        recipe_rate=size.rate,
+        recipe_batch=size.batch_tokens,
+        status="too_few_runs",
+        flags=("too_few_runs",),
+        notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no bowl",),
+        loss_lowest=float(finite.min()) if len(finite) else None,
+        rule_rate=rate(size.params, size.tokens),
+        rule_batch=batch(size.params, size.tokens),
+    )
+    if part.surface is None or minimum is None:
+        return result
+    surface, draws = part.surface, part.draws
+    centres = np.array([size.rate, size.batch_tokens])
+    best = np.exp(minimum.z) * centres
+    intervals = [_interval(minimum, axis, centres[axis], tune.level) for axis in (RATE, BATCH)]
+    ok = minimum.status == "ok"
+    lowest = float(surface.value(minimum.z))
+    rule_z = np.log(np.array([result.rule_rate, result.rule_batch]) / centres)
+    within = bool(np.all((rule_z >= ground.low - 1e-9) & (rule_z <= ground.high + 1e-9)))
+    centre = np.zeros(2)
+    at_centre = np.all(np.abs(ground.z) < 0.02, axis=1)
+    measured = not (at_centre & part.used).any()
+    excess, excess_interval = None, None
+    if not measured:
+        excess = float(surface.value(centre)) - lowest
+        if draws is not None:
+            own = draws.box_minimum(ground.low, ground.high)
+            excess_interval = quantiles(draws.value(centre) - draws.value(own), tune.level)
+    elif np.isfinite(ground.loss[at_centre]).any():
+        excess = float(np.nanmean(ground.loss[at_centre])) - lowest
+    return replace(
+        result,
+        status=minimum.status,
+        flags=minimum.flags,
+        notes=minimum.notes,
+        rate_opt=float(best[RATE]) if ok else None,
+        rate_interval=intervals[RATE] if ok else None,
+        batch_opt=float(best[BATCH]) if ok else None,
+        batch_interval=intervals[BATCH] if ok else None,
+        rate_best=float(best[RATE]),
+        batch_best=float(best[BATCH]),
+        loss_opt=lowest,
+        loss_interval=None if draws is None else quantiles(draws.value(minimum.z), tune.level),
+        recipe_excess=excess,
+        recipe_excess_interval=excess_interval,
+        recipe_excess_measured=measured and excess is not None,
+        rule_excess=float(surface.value(rule_z)) - lowest if within else None,
+        rate_at_rule=None if at is None else float(np.exp(at.z[RATE])) * size.rate,
+        rate_at_rule_interval=None
+        if at is None or at.status != "ok"
+        else _interval(at, RATE, size.rate, tune.level),
+        rate_at_rule_status="" if at is None else at.status,
+        rate_bound=None if minimum.bound is None else float(np.exp(minimum.bound) * size.rate),
+        surface=surface,
+    )
+
+
+def _interval(minimum: Minimum, axis: int, centre: float, level: float) -> Interval | None:
+    if minimum.draws is None or axis not in minimum.axes:
+        return None
+    found = quantiles(minimum.draws[:, axis], level)
+    return None if found is None else (float(np.exp(found[0]) * centre), float(np.exp(found[1]) * centre))
+
+
+def _curvature_p(bowls: Bowls, sample: Sample) -> float | None:
+    """The F test of one curvature for all sizes against one for each; None where it cannot be made."""
+    surface = bowls.estimate
+    own = design(sample, surface.origin, surface.tilt, bowls.skewed, own=True)
+    rank = int(np.linalg.matrix_rank(own))
+    freedom = len(own) - rank
+    extra = bowls.freedom - freedom
+    if len(surface.origin) < 2 or freedom < 2 or extra < 1:
+        return None
+    coefficients = np.linalg.lstsq(own, sample.loss, rcond=None)[0]
+    squares = float(np.sum((sample.loss - own @ coefficients) ** 2))
+    ratio = (bowls.squares - squares) / extra / max(squares / freedom, 1e-300)
+    return float(stats.f.sf(max(ratio, 0.0), extra, freedom))
+
+
+def _notes(bowls: Bowls | None, p: float | None, tune: TuneConfig) -> tuple[str, ...]:
+    notes = []
+    if bowls is None:
+        notes.append("the runs do not determine a bowl: try more rates, more batches or more seeds")
+    elif bowls.draws is None:
+        notes.append("as many coefficients as runs: no intervals")
+    elif tune.skewed and not bowls.skewed:
+        notes.append("a skewed bowl did not settle: the bowls are symmetric")
+    if p is not None and p < DOUBTFUL_P:
+        notes.append(
+            f"the sizes' curvatures differ (p = {p:.1g}), but the fit shares one: intervals are too narrow"
+        )
+    return tuple(notes)

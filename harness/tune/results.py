@@ -1,0 +1,151 @@
+"""What a tuning found: the content of ``tune.json``."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.plan.rule import Rule
+from harness.tune.surface import Surface
+from harness.tune.trials import Trial
+
+Interval = tuple[float, float]
+
+# Why a size's minimum is no number to build on, and why a rule is no power law through minima.
+STATUSES = {
+    "ok": "the minimum lies within the grid",
+    "edge_rate": "the lowest loss is at the lowest or highest rate tried",
+    "edge_batch": "the lowest loss is at the smallest or largest batch tried",
+    "cliff": "the lowest loss is at the highest rate that does not diverge",
+    "not_a_bowl": "the losses do not curve upwards in rate and batch, or not surely so",
+    "too_few_runs": "the runs near the minimum do not determine a bowl",
+}
+RULE_STATUSES = {
+    "ok": "a power law through three or more sizes",
+    "two_sizes": "a line through two sizes: nothing tests it",
+    "level_only": "one usable size: the recipe's own exponents, moved to its minimum",
+    "at_edge": "no usable size: the recipe's own exponents, moved to the edge of the grid that is lowest",
+    "held": "not varied: the recipe's own rule",
+}
+
+
+@dataclass(frozen=True)
+class SizeResult:
+    """One size.
+
+    Attributes:
+        params: N as the recipe counts it; ``params_total`` all of them. ``tokens``: D.
+        runs, diverged, used: trained; of these diverged; of these near enough to the minimum for the fit.
+        recipe_rate, recipe_batch: the centre of the grid: what the recipe tuned from says.
+        status: a key of :data:`STATUSES`; ``flags`` are all that hold, ``notes`` say it for people.
+        rate_opt, batch_opt: the minimum, with bootstrap intervals; null unless ``status`` is ``ok`` (an axis
+            that was not varied has the value it was kept at, and no interval).
+        rate_best, batch_best: the lowest point within the grid, whatever the status; null without a surface.
+        loss_opt: fitted loss there, nats per token.
+        recipe_excess: nats that the recipe tuned from leaves on the table; fitted where the centre is near
+            the minimum, else measured (``recipe_excess_measured``).
+        rule_rate, rule_batch, rule_excess: what the new rules say for this size, and the nats they leave.
+        rate_at_rule: best rate at the batch of the new rule, what the rate's rule is drawn through.
+        rate_bound: the lowest rate that diverged at about this batch or a larger one.
+        surface: the fitted surface; null without.
+    """
+
+    params: int
+    params_total: int
+    tokens: float
+    runs: int
+    diverged: int
+    used: int
+    recipe_rate: float
+    recipe_batch: int
+    status: str
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+    loss_lowest: float | None
+    rate_opt: float | None = None
+    rate_interval: Interval | None = None
+    batch_opt: float | None = None
+    batch_interval: Interval | None = None
+    rate_best: float | None = None
+    batch_best: float | None = None
+    loss_opt: float | None = None
+    loss_interval: Interval | None = None
+    recipe_excess: float | None = None
+    recipe_excess_interval: Interval | None = None
+    recipe_excess_measured: bool = False
+    rule_rate: float | None = None
+    rule_batch: float | None = None
+    rule_excess: float | None = None
+    rate_at_rule: float | None = None
+    rate_at_rule_interval: Interval | None = None
+    rate_at_rule_status: str = ""
+    rate_bound: float | None = None
+    surface: Surface | None = None
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """A rule for the recipe: ``rule.value · (N / rule.params_at)^rule.params``.
+
+    Attributes:
+        status: a key of :data:`RULE_STATUSES`.
+        exponent_interval, value_interval: at ``level``; null where the status is not ``ok`` or ``two_sizes``.
+        params: sizes that the line goes through.
+        excluded: the other sizes and why.
+        scatter: sizes' scatter about the line over what noise explains (Birge's ratio; intervals are widened
+            by it where it is above 1); null with fewer than three sizes.
+    """
+
+    rule: Rule
+    status: str
+    exponent_interval: Interval | None = None
+    value_interval: Interval | None = None
+    params: tuple[int, ...] = ()
+    excluded: tuple[tuple[int, str], ...] = ()
+    scatter: float | None = None
+
+
+@dataclass(frozen=True)
+class TuneFit:
+    """A tuning's whole result.
+
+    Attributes:
+        count: which parameter count N is.
+        noise: standard deviation of a run about its bowl, nats per token.
+        skewed: whether the bowls' sides may differ (they may not where that fit does not settle).
+        curvature_p: chance of differences between the sizes' curvatures as large as these, were they equal.
+    """
+
+    name: str
+    count: str
+    level: float
+    window: float
+    sizes: tuple[SizeResult, ...]
+    rate: RuleResult
+    batch: RuleResult
+    noise: float | None
+    skewed: bool
+    curvature_p: float | None
+    draws: int
+    seed: int
+    trials: tuple[Trial, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``tune.json``."""
+        data = asdict(self)
+        for size, result in zip(data["sizes"], self.sizes, strict=True):
+            size["surface"] = _plain(result.surface)
+        for name in ("rate", "batch"):
+            # JSON has no infinity: a rule without bounds has none
+            bounds = {"minimum": None, "maximum": None}
+            rule = data[name]["rule"]
+            rule |= {key: value for key, value in bounds.items() if rule[key] in (0.0, float("inf"))}
+        return data
+
+
+def _plain(surface: Surface | None) -> dict[str, Any] | None:
+    if surface is None:
+        return None
+    names = ("level", "slope", "bend", "skew", "origin", "tilt")
+    return {
+        name: getattr(surface, name) if name == "tilt" else getattr(surface, name).tolist() for name in names
+    }
