@@ -27,6 +27,12 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
 
   isoflop train experiment=demo run=3f0c
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
+    "tune": """Tune the recipe: train a small grid of peak rate × batch at a few sizes into runs/NAME-tune, fit the
+bowls, their minima and the rules through them, draw them, and write the tuned recipe (write=MINE puts it
+into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is repeated.
+
+  isoflop tune experiment=demo tune=demo write=mine
+  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
     "status": """Finished, running, interrupted, failed and missing cells, with reasons.
 
   isoflop status experiment=demo""",
@@ -56,7 +62,7 @@ ABOUT = (
 )
 
 OVERRIDES = """Hydra overrides choose and change the configuration: 'group=option' picks a file of configs/ (experiment,
-data, tokenizer, model, ladder, recipe, schedule, throughput, tracker, launcher), 'key=value' sets one value.
+data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, launcher), 'key=value' sets one value.
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
 directory is searched too."""
 

@@ -13,6 +13,7 @@ from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
+from harness.tune.config import TuneConfig
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Config:
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
         compare: for ``fit``: also rank the other functional forms.
     """
 
@@ -66,10 +68,12 @@ class Config:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     path: Any = None
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    write: str | None = None
     compare: bool = False
 
     def __post_init__(self) -> None:
