@@ -1,0 +1,72 @@
+"""What is trained once a grid is finished: more seeds at each budget's best cell, and controls of the rule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.errors import UserError
+from harness.plan.cell import Cell
+from harness.plan.plan import Plan
+from harness.plan.recipe import significant
+
+
+@dataclass
+class FollowupConfig:
+    """Runs around the best cell of each budget.
+
+    Attributes:
+        seeds: further seeds of the best cell; they join the fit as replicates.
+        rates: multiples of the best cell's peak rate; these runs say how much loss the recipe leaves on the table
+            and never join the fit, which would otherwise pick the luckiest of several rates at one size only.
+    """
+
+    seeds: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
+            raise UserError("followup.seeds: must not be negative, and none may be named twice")
+        if any(rate <= 0 or rate == 1 for rate in self.rates) or len(set(self.rates)) != len(self.rates):
+            raise UserError("followup.rates: must be positive, not 1, and none may be named twice")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A run at another rate than the recipe's: ``rate`` times that of the cell ``of``, a run id."""
+
+    of: str
+    rate: float
+    cell: Cell
+
+
+def best_cells(plan: Plan, losses: Mapping[str, float]) -> list[Cell]:
+    """The cell of the lowest loss at each budget, budgets ascending; budgets without a loss are left out."""
+    best: dict[float, Cell] = {}
+    for cell in plan.cells:
+        if cell.run_id not in losses:
+            continue
+        leader = best.get(cell.budget)
+        if leader is None or losses[cell.run_id] < losses[leader.run_id]:
+            best[cell.budget] = cell
+    return [best[budget] for budget in sorted(best)]
+
+
+def replicates(best: Sequence[Cell], seeds: Sequence[int]) -> list[Cell]:
+    """Each best cell under further seeds."""
+    return [
+        replace(cell, spec=replace(cell.spec, seed=seed))
+        for cell in best
+        for seed in seeds
+        if seed != cell.spec.seed
+    ]
+
+
+def controls(best: Sequence[Cell], rates: Sequence[float]) -> list[Control]:
+    """Each best cell at other peak rates, all else equal."""
+    made = []
+    for cell in best:
+        for rate in rates:
+            optimizer = replace(cell.spec.optimizer, lr=significant(rate * cell.spec.optimizer.lr))
+            made.append(
+                Control(cell.run_id, rate, replace(cell, spec=replace(cell.spec, optimizer=optimizer)))
+            )
+    return made
