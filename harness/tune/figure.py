@@ -22,15 +22,16 @@ from harness.tune.results import RuleResult, SizeResult, TuneFit
 from harness.tune.surface import BATCH, RATE
 from harness.tune.trials import Trial
 
-HEADROOM = 4.0  # losses shown above the lowest, in windows of the fit
+HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
+LEGEND = 1.2  # room above, likewise
 
 
 def draw(fit: TuneFit) -> Figure:
     """Top: loss against peak rate, a colour a batch. Bottom: loss against batch, a colour a multiple of the rate.
 
-    Curves are cuts of the fitted surface, drawn where it was fitted; hollow points were too far from the minimum
-    to be used, crosses at the top diverged, the star is the minimum, and the dashed line is the recipe
-    tuned from. The last column has the rules: filled points carry them, hollow ones were left out.
+    Curves are cuts of the fitted surface, drawn where it was fitted. Hollow points were too far from the minimum
+    to be used; crosses are higher still, or diverged. The star is the minimum, the dashed line the recipe tuned
+    from. The last column has the rules: filled points carry them, hollow ones were left out.
     """
     columns = len(fit.sizes) + 1
     figure, axes = panels(columns, width=3.0, height=2.7, rows=2)
@@ -72,7 +73,7 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
     if best is not None and size.loss_opt is not None:
         face = RED if size.status == "ok" else "none"
         axes.plot(best, size.loss_opt, "*", color=RED, markersize=10, markerfacecolor=face, zorder=5)
-    axes.set_ylim(lowest - 0.25 * fit.window, top)
+    axes.set_ylim(lowest - 0.25 * fit.window, top + LEGEND * fit.window)
     if axis == RATE:
         log_plain(axes, "x")
         axes.set_xlabel("peak rate")
@@ -139,10 +140,12 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     axes.set_xlabel("parameters N")
     if axis == RATE:
         log_plain(axes, "y")
-        axes.set_title(f"rate at the rule's batch: {_power(result)}")
+        axes.set_ylabel("best rate at the batch of the rule")
+        axes.set_title(f"rate: {_power(result)}")
     else:
         log_counts(axes, "y")
-        axes.set_title(f"batch (tokens): {_power(result)}")
+        axes.set_ylabel("batch (tokens)")
+        axes.set_title(f"batch: {_power(result)}")
     axes.legend(fontsize=6.5)
 
 

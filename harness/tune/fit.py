@@ -48,7 +48,7 @@ def fit_tuning(
         sizes: as planned. trials: finished and diverged runs. recipe: the one tuned from, the grid's centre.
     """
     axes = tuple(axis for axis, values in ((RATE, tune.rates), (BATCH, tune.batches)) if len(values) > 1)
-    parts = [_gather(i, size, trials, tune) for i, size in enumerate(sizes)]
+    parts = [_gather(i, size, trials, axes, tune) for i, size in enumerate(sizes)]
     bowls, members = _bowls(parts, axes, tune)
     if bowls is not None:
         parts = [
@@ -56,7 +56,7 @@ def fit_tuning(
             for i, part in enumerate(parts)
         ]
     batch = _batch_rule(parts, recipe.batch_tokens, axes, tune)
-    at_rule = [_rate_at(part, batch.rule, axes) for part in parts]
+    at_rule = [_rate_at(part, _batch_of(part.size, batch.rule, recipe), axes) for part in parts]
     rate = _rate_rule(parts, at_rule, recipe.lr, axes, tune)
     p = None if bowls is None else _curvature_p(bowls, _sample(parts, members, axes))
     return TuneFit(
@@ -65,12 +65,13 @@ def fit_tuning(
         level=tune.level,
         window=tune.window,
         sizes=tuple(
-            _result(part, at, rate.rule, batch.rule, tune) for part, at in zip(parts, at_rule, strict=True)
+            _result(part, at, rate.rule, _batch_of(part.size, batch.rule, recipe), tune)
+            for part, at in zip(parts, at_rule, strict=True)
         ),
         rate=rate,
         batch=batch,
         noise=None if bowls is None else bowls.noise,
-        skewed=bowls is not None and bowls.skewed,
+        skewed=bowls is not None and bool(bowls.skews),
         curvature_p=p,
         draws=tune.draws,
         seed=tune.seed,
@@ -79,13 +80,15 @@ def fit_tuning(
     )
 
 
-def _gather(i: int, size: TuneSize, trials: Sequence[Trial], tune: TuneConfig) -> _Fitted:
+def _gather(
+    i: int, size: TuneSize, trials: Sequence[Trial], axes: tuple[int, ...], tune: TuneConfig
+) -> _Fitted:
     mine = [trial for trial in trials if trial.size == i]
     z = np.array(
         [[np.log(t.rate / size.rate), np.log(t.batch_tokens / size.batch_tokens)] for t in mine]
     ).reshape(-1, 2)
     loss = np.array([np.nan if t.loss is None else t.loss for t in mine], dtype=float)
-    return _Fitted(size, Ground(z, loss), near_minimum(loss, tune.window, LEAST_RUNS))
+    return _Fitted(size, Ground(z, loss), near_minimum(z, loss, axes, tune.window, LEAST_RUNS))
 
 
 def _sample(parts: Sequence[_Fitted], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
@@ -160,16 +163,21 @@ def _best(parts: Sequence[_Fitted], minima: Sequence[Minimum | None], axis: int)
     )
 
 
-def _rate_at(part: _Fitted, batch: Rule, axes: tuple[int, ...]) -> Minimum | None:
-    """The best rate at the rule's batch, as a minimum of the surface cut there."""
+def _batch_of(size: TuneSize, rule: Rule, recipe: RecipeConfig) -> float:
+    """The batch that a recipe with ``rule`` gives a size: short runs get smaller ones, to have steps enough."""
+    return min(rule(size.params, size.tokens), size.tokens / recipe.min_steps)
+
+
+def _rate_at(part: _Fitted, batch: float, axes: tuple[int, ...]) -> Minimum | None:
+    """The best rate at ``batch`` tokens, as a minimum of the surface cut there."""
     if part.surface is None or RATE not in axes:
         return None
-    z = float(np.log(batch(part.size.params, part.size.tokens) / part.size.batch_tokens))
+    z = float(np.log(batch / part.size.batch_tokens))
     z = float(np.clip(z, part.ground.low[BATCH], part.ground.high[BATCH]))
     return find_minimum(part.surface, part.draws, part.ground, part.size, axes, batch=z)
 
 
-def _result(part: _Fitted, at: Minimum | None, rate: Rule, batch: Rule, tune: TuneConfig) -> SizeResult:
+def _result(part: _Fitted, at: Minimum | None, rate: Rule, batch: float, tune: TuneConfig) -> SizeResult:
     size, ground, minimum = part.size, part.ground, part.minimum
     finite = ground.loss[np.isfinite(ground.loss)]
     result = SizeResult(
@@ -186,7 +194,7 @@ def _result(part: _Fitted, at: Minimum | None, rate: Rule, batch: Rule, tune: Tu
         notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no bowl",),
         loss_lowest=float(finite.min()) if len(finite) else None,
         rule_rate=rate(size.params, size.tokens),
-        rule_batch=batch(size.params, size.tokens),
+        rule_batch=batch,
     )
     if part.surface is None or minimum is None:
         return result
@@ -246,7 +254,7 @@ def _interval(minimum: Minimum, axis: int, centre: float, level: float) -> Inter
 def _curvature_p(bowls: Bowls, sample: Sample) -> float | None:
     """The F test of one curvature for all sizes against one for each; None where it cannot be made."""
     surface = bowls.estimate
-    own = design(sample, surface.origin, surface.tilt, bowls.skewed, own=True)
+    own = design(sample, surface.origin, surface.tilt, bowls.skews, own=True)
     rank = int(np.linalg.matrix_rank(own))
     freedom = len(own) - rank
     extra = bowls.freedom - freedom
@@ -264,8 +272,8 @@ def _notes(bowls: Bowls | None, p: float | None, tune: TuneConfig) -> tuple[str,
         notes.append("the runs do not determine a bowl: try more rates, more batches or more seeds")
     elif bowls.draws is None:
         notes.append("as many coefficients as runs: no intervals")
-    elif tune.skewed and not bowls.skewed:
-        notes.append("a skewed bowl did not settle: the bowls are symmetric")
+    elif tune.skewed and not bowls.skews:
+        notes.append("the runs do not determine how the bowls' sides differ: they are taken as symmetric")
     if p is not None and p < DOUBTFUL_P:
         notes.append(
             f"the sizes' curvatures differ (p = {p:.1g}), but the fit shares one: intervals are too narrow"

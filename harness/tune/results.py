@@ -110,7 +110,7 @@ class TuneFit:
     Attributes:
         count: which parameter count N is.
         noise: standard deviation of a run about its bowl, nats per token.
-        skewed: whether the bowls' sides may differ (they may not where that fit does not settle).
+        skewed: whether the bowls' sides may differ (they may not where the runs do not say).
         curvature_p: chance of differences between the sizes' curvatures as large as these, were they equal.
     """
 

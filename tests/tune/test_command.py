@@ -1,0 +1,121 @@
+"""``isoflop tune`` as a user runs it, and the recipe it leaves."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.config.compose import compose_config
+from harness.plan.recipe import RecipeConfig
+from harness.plan.rule import Rule
+from harness.tune.recipe import recipe_yaml
+from tests.train.small import overrides
+from tests.tune.test_fit import Truth, fitted
+
+TUNE = (
+    "tune.params=[4000,7000]",
+    "tune.rates=[0.5,1,2]",
+    "tune.batches=[1,2,4]",
+    "tune.tokens_per_param=4",
+    "tune.min_steps=5",
+    "tune.draws=200",
+)
+
+
+@pytest.mark.slow
+def test_tune_trains_fits_draws_and_writes_a_recipe_that_plan_uses(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = overrides(tmp_path, text_folder, "launcher.workers=2", *TUNE)
+    main(["tune", *arguments])
+    folder = tmp_path / "runs" / "small-tune"
+    found = sorted(folder.glob("cells/*/record.json"))
+    assert len(found) == 18
+    tuned = json.loads((folder / "tune.json").read_text())
+    assert [size["runs"] for size in tuned["sizes"]] == [9, 9]
+    assert len((folder / "runs.csv").read_text().splitlines()) == 19
+    assert len(json.loads((folder / "plan.json").read_text())["cells"]) == 18
+    for ending in ("png", "pdf"):
+        assert (folder / "figures" / f"bowls.{ending}").stat().st_size > 10_000
+    assert "name: small-tune" in (folder / "small-tune.yaml").read_text()
+    capsys.readouterr()
+
+    # nothing finished is repeated; the recipe is written where 'plan' finds it
+    stamps = {path: path.stat().st_mtime_ns for path in found}
+    main(["tune", *arguments, "write=mine"])
+    assert "nothing to train" in capsys.readouterr().out
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    assert json.loads((folder / "tune.json").read_text()) == tuned
+    text = (tmp_path / "configs" / "recipe" / "mine.yaml").read_text()
+    config, _ = compose_config(["experiment=demo", "recipe=mine"])
+    assert config.recipe.name == "mine"
+    assert "18 runs of small-tune" in config.recipe.source
+    assert json.loads((folder / "plan.json").read_text())["cells"][0]["spec"]["data"] in text
+    assert config.recipe.lr.value == pytest.approx(tuned["rate"]["rule"]["value"])
+    capsys.readouterr()
+    main(["plan", *overrides(tmp_path, text_folder, "recipe=mine"), "recipe.min_steps=20"])
+    assert "cells" in capsys.readouterr().out
+
+
+def test_a_recipe_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = RecipeConfig(
+        name="old",
+        count="non_embedding",
+        lr=Rule(0.009, -0.6, 2.5e4, maximum=0.03),
+        batch_tokens=Rule(512, minimum=128),
+        beta2=Rule(0.98, tokens=-0.1, tokens_at=1e6),
+        warmup_tokens_per_param=1.0,
+        eps=1e-9,
+    )
+    fit = fitted(Truth())
+    (tmp_path / "configs" / "recipe").mkdir(parents=True)
+    (tmp_path / "configs" / "recipe" / "mine.yaml").write_text(recipe_yaml("mine", fit, before, {}))
+    config, _ = compose_config(["recipe=mine"])
+    read = config.recipe
+    assert read.lr == fit.rate.rule
+    assert read.batch_tokens == fit.batch.rule
+    assert read.lr.maximum == math.inf
+    for name in (
+        "count",
+        "beta2",
+        "weight_decay",
+        "min_steps",
+        "warmup_share",
+        "warmup_tokens_per_param",
+        "eps",
+    ):
+        assert getattr(read, name) == getattr(before, name)
+    assert "exponent -0." in read.source
+    assert "around recipe old" in read.source
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tune"], "experiment: choose one"),
+        (["tune", "experiment=demo", "tune.rates=[1,2]"], "tune.rates: one value (kept) or at least 3"),
+        (["tune", "experiment=demo", "tune.rate=[1]"], "did you mean 'tune.rates'"),
+        (["tune", "experiment=demo", "tune=nosuch"], "there is no tune/nosuch"),
+        (["tune", "experiment=demo", "write=a/b"], "write: must be a recipe's plain name"),
+        (
+            ["tune", "experiment=demo", "tune.params=[1e4]", "grid.center_exponent=0"],
+            "tune.tokens_per_param: set it",
+        ),
+        (["tune", "experiment=demo", "tune.min_steps=100000000"], "tune: nothing to train"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_2(
+    arguments: list[str], message: str, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ["data=text", f"path={text_folder}", f"cache_dir={tmp_path}/cache", f"runs_dir={tmp_path}/runs"]
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, *own])
+    assert left.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/cells"))
