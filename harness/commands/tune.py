@@ -1,0 +1,68 @@
+"""``isoflop tune``: a small grid of rate × batch, the rule through its minima, and a recipe."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
+from harness.commands.sweep import train_missing
+from harness.config.schema import Config
+from harness.errors import UserError
+from harness.plan.ladder import build_ladder
+from harness.plan.plan import check_corpus
+from harness.report.style import figure_style, save
+from harness.runs.files import write_json
+from harness.runs.table import records
+from harness.tune.design import make_tune_plan
+from harness.tune.figure import draw
+from harness.tune.fit import fit_tuning
+from harness.tune.recipe import check_name, recipe_yaml, write_recipe
+from harness.tune.results import TuneFit
+from harness.tune.show import print_design, print_fit
+from harness.tune.trials import trials_of
+
+
+def run(config: Config, yaml: str, console: Console) -> TuneFit:
+    """Train what is missing of the tuning's grid, fit, draw, write the recipe.
+
+    The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's.
+
+    Raises:
+        UserError: cells failed, or no recipe can be made of the runs.
+    """
+    if config.write:
+        check_name(config.write)
+    sweep_folder(config)  # refuses a missing name
+    config = replace(config, name=f"{config.name}-tune")
+    folder = sweep_folder(config)
+    corpus = prepare_corpus(config, console)
+    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
+    made = make_tune_plan(
+        config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
+    )
+    check_corpus(made.plan, corpus.name, config.data.max_epochs)
+    freeze(folder, made.plan, yaml)
+    print_design(made, console)
+    train_missing(config, made.plan, corpus, folder, console)
+
+    found = records(folder, made.plan)
+    fit = fit_tuning(config.name, made.sizes, trials_of(made.sizes, found), config.recipe, config.tune)
+    write_json(folder.path / "tune.json", fit.to_json())
+    print_fit(fit, console)
+    with figure_style():
+        picture = save(draw(fit), folder.figures, "bowls")
+    _say(f"tuning: {folder.path / 'tune.json'}, figure: {folder.figures / picture.name}.png", console)
+    if all(size.surface is None for size in fit.sizes):
+        raise UserError(
+            f"tune: the runs do not determine a single bowl, so there is no recipe; see {folder.path}"
+        )
+    name = config.write or config.name
+    where = Path("configs") / "recipe" if config.write else folder.path
+    written = write_recipe(recipe_yaml(name, fit, config.recipe, found), where, name)
+    _say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else ""), console)
+    return fit
+
+
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
