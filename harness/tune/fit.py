@@ -1,38 +1,26 @@
 """From runs to rules: bowls, their minima and statuses, and the power laws through them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
-from harness.fit.table import Array
 from harness.plan.recipe import RecipeConfig
 from harness.plan.rule import Rule
 from harness.tune.bowl import Bowls, Sample, design, fit_bowls, near_minimum
 from harness.tune.config import TuneConfig
 from harness.tune.design import TuneSize
-from harness.tune.laws import Best, power_rule, quantiles
+from harness.tune.laws import Best, power_rule
 from harness.tune.minimum import Ground, Minimum, find_minimum
-from harness.tune.results import Interval, RuleResult, SizeResult, TuneFit
-from harness.tune.surface import BATCH, RATE, Surface
+from harness.tune.results import RuleResult, TuneFit
+from harness.tune.sizes import Fitted, size_result
+from harness.tune.surface import BATCH, RATE
 from harness.tune.trials import Trial
 
 LEAST_RUNS = 8  # the window widens until it holds as many
 LEAST_USED = 5  # a size with fewer has no bowl
 DOUBTFUL_P = 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """One size on its way: its runs, and once there is one, its surface and minimum."""
-
-    size: TuneSize
-    ground: Ground
-    used: Array
-    surface: Surface | None = None
-    draws: Surface | None = None
-    minimum: Minimum | None = None
 
 
 def fit_tuning(
@@ -65,7 +53,7 @@ def fit_tuning(
         level=tune.level,
         window=tune.window,
         sizes=tuple(
-            _result(part, at, rate.rule, _batch_of(part.size, batch.rule, recipe), tune)
+            size_result(part, at, rate.rule, _batch_of(part.size, batch.rule, recipe), tune)
             for part, at in zip(parts, at_rule, strict=True)
         ),
         rate=rate,
@@ -82,16 +70,16 @@ def fit_tuning(
 
 def _gather(
     i: int, size: TuneSize, trials: Sequence[Trial], axes: tuple[int, ...], tune: TuneConfig
-) -> _Fitted:
+) -> Fitted:
     mine = [trial for trial in trials if trial.size == i]
     z = np.array(
         [[np.log(t.rate / size.rate), np.log(t.batch_tokens / size.batch_tokens)] for t in mine]
     ).reshape(-1, 2)
     loss = np.array([np.nan if t.loss is None else t.loss for t in mine], dtype=float)
-    return _Fitted(size, Ground(z, loss), near_minimum(z, loss, axes, tune.window, LEAST_RUNS))
+    return Fitted(size, Ground(z, loss), near_minimum(z, loss, axes, tune.window, LEAST_RUNS))
 
 
-def _sample(parts: Sequence[_Fitted], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
+def _sample(parts: Sequence[Fitted], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
     chosen = [parts[i] for i in members]
     return Sample(
         z=np.concatenate([part.ground.z[part.used] for part in chosen]),
@@ -104,7 +92,7 @@ def _sample(parts: Sequence[_Fitted], members: Sequence[int], axes: tuple[int, .
 
 
 def _bowls(
-    parts: Sequence[_Fitted], axes: tuple[int, ...], tune: TuneConfig
+    parts: Sequence[Fitted], axes: tuple[int, ...], tune: TuneConfig
 ) -> tuple[Bowls | None, list[int]]:
     """The bowls, and which sizes are in them."""
     members = [i for i, part in enumerate(parts) if part.used.sum() >= LEAST_USED]
@@ -114,16 +102,14 @@ def _bowls(
     return fit_bowls(_sample(parts, members, axes), tune.skewed, tune.draws, rng), members
 
 
-def _with_surface(part: _Fitted, bowls: Bowls, i: int, axes: tuple[int, ...]) -> _Fitted:
+def _with_surface(part: Fitted, bowls: Bowls, i: int, axes: tuple[int, ...]) -> Fitted:
     surface = bowls.estimate.size(i)
     draws = None if bowls.draws is None else bowls.draws.size(i)
     minimum = find_minimum(surface, draws, part.ground, part.size, axes)
     return replace(part, surface=surface, draws=draws, minimum=minimum)
 
 
-def _batch_rule(
-    parts: Sequence[_Fitted], before: Rule, axes: tuple[int, ...], tune: TuneConfig
-) -> RuleResult:
+def _batch_rule(parts: Sequence[Fitted], before: Rule, axes: tuple[int, ...], tune: TuneConfig) -> RuleResult:
     if BATCH not in axes:
         moved = before.value * tune.batches[0]
         return RuleResult(replace(before, value=moved), "held")
@@ -131,7 +117,7 @@ def _batch_rule(
 
 
 def _rate_rule(
-    parts: Sequence[_Fitted],
+    parts: Sequence[Fitted],
     at_rule: Sequence[Minimum | None],
     before: Rule,
     axes: tuple[int, ...],
@@ -143,8 +129,8 @@ def _rate_rule(
     return power_rule(_best(parts, at_rule, RATE), before, tune.level)
 
 
-def _best(parts: Sequence[_Fitted], minima: Sequence[Minimum | None], axis: int) -> Best:
-    def centre(part: _Fitted) -> float:
+def _best(parts: Sequence[Fitted], minima: Sequence[Minimum | None], axis: int) -> Best:
+    def centre(part: Fitted) -> float:
         return part.size.rate if axis == RATE else float(part.size.batch_tokens)
 
     multiple = np.array([np.nan if found is None else np.exp(found.z[axis]) for found in minima])
@@ -168,87 +154,13 @@ def _batch_of(size: TuneSize, rule: Rule, recipe: RecipeConfig) -> float:
     return min(rule(size.params, size.tokens), size.tokens / recipe.min_steps)
 
 
-def _rate_at(part: _Fitted, batch: float, axes: tuple[int, ...]) -> Minimum | None:
+def _rate_at(part: Fitted, batch: float, axes: tuple[int, ...]) -> Minimum | None:
     """The best rate at ``batch`` tokens, as a minimum of the surface cut there."""
     if part.surface is None or RATE not in axes:
         return None
     z = float(np.log(batch / part.size.batch_tokens))
     z = float(np.clip(z, part.ground.low[BATCH], part.ground.high[BATCH]))
     return find_minimum(part.surface, part.draws, part.ground, part.size, axes, batch=z)
-
-
-def _result(part: _Fitted, at: Minimum | None, rate: Rule, batch: float, tune: TuneConfig) -> SizeResult:
-    size, ground, minimum = part.size, part.ground, part.minimum
-    finite = ground.loss[np.isfinite(ground.loss)]
-    result = SizeResult(
-        params=size.params,
-        params_total=size.params_total,
-        tokens=size.tokens,
-        runs=len(ground.loss),
-        diverged=len(ground.loss) - len(finite),
-        used=int(part.used.sum()),
-        recipe_rate=size.rate,
-        recipe_batch=size.batch_tokens,
-        status="too_few_runs",
-        flags=("too_few_runs",),
-        notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no bowl",),
-        loss_lowest=float(finite.min()) if len(finite) else None,
-        rule_rate=rate(size.params, size.tokens),
-        rule_batch=batch,
-    )
-    if part.surface is None or minimum is None:
-        return result
-    surface, draws = part.surface, part.draws
-    centres = np.array([size.rate, size.batch_tokens])
-    best = np.exp(minimum.z) * centres
-    intervals = [_interval(minimum, axis, centres[axis], tune.level) for axis in (RATE, BATCH)]
-    ok = minimum.status == "ok"
-    lowest = float(surface.value(minimum.z))
-    rule_z = np.log(np.array([result.rule_rate, result.rule_batch]) / centres)
-    within = bool(np.all((rule_z >= ground.low - 1e-9) & (rule_z <= ground.high + 1e-9)))
-    centre = np.zeros(2)
-    at_centre = np.all(np.abs(ground.z) < 0.02, axis=1)
-    measured = not (at_centre & part.used).any()
-    excess, excess_interval = None, None
-    if not measured:
-        excess = float(surface.value(centre)) - lowest
-        if draws is not None:
-            own = draws.box_minimum(ground.low, ground.high)
-            excess_interval = quantiles(draws.value(centre) - draws.value(own), tune.level)
-    elif np.isfinite(ground.loss[at_centre]).any():
-        excess = float(np.nanmean(ground.loss[at_centre])) - lowest
-    return replace(
-        result,
-        status=minimum.status,
-        flags=minimum.flags,
-        notes=minimum.notes,
-        rate_opt=float(best[RATE]) if ok else None,
-        rate_interval=intervals[RATE] if ok else None,
-        batch_opt=float(best[BATCH]) if ok else None,
-        batch_interval=intervals[BATCH] if ok else None,
-        rate_best=float(best[RATE]),
-        batch_best=float(best[BATCH]),
-        loss_opt=lowest,
-        loss_interval=None if draws is None else quantiles(draws.value(minimum.z), tune.level),
-        recipe_excess=excess,
-        recipe_excess_interval=excess_interval,
-        recipe_excess_measured=measured and excess is not None,
-        rule_excess=float(surface.value(rule_z)) - lowest if within else None,
-        rate_at_rule=None if at is None else float(np.exp(at.z[RATE])) * size.rate,
-        rate_at_rule_interval=None
-        if at is None or at.status != "ok"
-        else _interval(at, RATE, size.rate, tune.level),
-        rate_at_rule_status="" if at is None else at.status,
-        rate_bound=None if minimum.bound is None else float(np.exp(minimum.bound) * size.rate),
-        surface=surface,
-    )
-
-
-def _interval(minimum: Minimum, axis: int, centre: float, level: float) -> Interval | None:
-    if minimum.draws is None or axis not in minimum.axes:
-        return None
-    found = quantiles(minimum.draws[:, axis], level)
-    return None if found is None else (float(np.exp(found[0]) * centre), float(np.exp(found[1]) * centre))
 
 
 def _curvature_p(bowls: Bowls, sample: Sample) -> float | None:

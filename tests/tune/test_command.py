@@ -18,7 +18,7 @@ TUNE = (
     "tune.params=[4000,7000]",
     "tune.rates=[0.5,1,2]",
     "tune.batches=[1,2,4]",
-    "tune.tokens_per_param=4",
+    "tune.tokens_per_param=2",
     "tune.min_steps=5",
     "tune.draws=200",
 )
@@ -29,7 +29,7 @@ def test_tune_trains_fits_draws_and_writes_a_recipe_that_plan_uses(
     tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = overrides(tmp_path, text_folder, "launcher.workers=2", *TUNE)
+    arguments = overrides(tmp_path, text_folder, "launcher.workers=1", *TUNE)
     main(["tune", *arguments])
     folder = tmp_path / "runs" / "small-tune"
     found = sorted(folder.glob("cells/*/record.json"))
