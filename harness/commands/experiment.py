@@ -10,7 +10,7 @@ from harness.data import Corpus, prepare
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.runs.files import write_atomic, write_json
+from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
 from harness.train.job import Job
 
@@ -62,8 +62,8 @@ def plan_experiment(config: Config, corpus: Corpus) -> Plan:
 
 def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
     """Write the plan and the configuration it came from into the sweep's folder."""
-    write_atomic(folder.config, yaml)
-    write_json(folder.plan, plan.to_json())
+    write_changed(folder.config, yaml)
+    write_changed(folder.plan, json_text(plan.to_json()))
 
 
 def frozen_plan(folder: SweepFolder) -> Plan:

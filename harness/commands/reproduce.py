@@ -3,11 +3,21 @@
 from rich.console import Console
 
 from harness.commands import fit, report, sweep
+from harness.commands.experiment import sweep_folder
 from harness.config.schema import Config
+from harness.fit import load_fit
+from harness.runs.files import up_to_date
 
 
 def run(config: Config, yaml: str, console: Console) -> None:
-    """All stages in their order."""
+    """All stages in their order; a fit and a report that are newer than what they are made of are kept."""
     sweep.run(config, yaml, console)
-    fit.run(config, yaml, console)
-    report.run(config, yaml, console)
+    folder = sweep_folder(config)
+    if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
+        console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
+    else:
+        fit.run(config, yaml, console)
+    if up_to_date(folder.report, folder.fit):
+        console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
+    else:
+        report.run(config, yaml, console)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan.plan import Plan
-from harness.runs.files import write_atomic
+from harness.runs.files import write_changed
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record, read_record
 
@@ -51,11 +51,11 @@ def row(record: Record) -> Row:
 
 
 def write_table(path: Path, found: Iterable[Record]) -> None:
-    """Write ``runs.csv``, atomically. Numbers are written so that they read back exactly."""
+    """Write ``runs.csv`` where it changed, atomically. Numbers are written so that they read back exactly."""
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_atomic(path, text.getvalue())
+    write_changed(path, text.getvalue())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.files import write_atomic, write_json
+from harness.runs.files import up_to_date, write_atomic, write_changed, write_json
 from harness.runs.record import FINISHED, Record, read_record
 from harness.runs.table import row, write_table
 from tests.plan.test_plan import plan
@@ -120,3 +120,18 @@ def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "x", {"bad": object()})
     assert (tmp_path / "x").read_text() == "old"
+
+
+def test_an_unchanged_file_keeps_its_time_and_make_semantics_follow(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    assert not up_to_date(target, source)
+    write_changed(source, "a")
+    stamp = source.stat().st_mtime_ns
+    time.sleep(0.01)
+    write_changed(target, "made")
+    write_changed(source, "a")
+    assert source.stat().st_mtime_ns == stamp
+    assert up_to_date(target, source)
+    time.sleep(0.01)
+    write_changed(source, "b")
+    assert not up_to_date(target, source)

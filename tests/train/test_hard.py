@@ -1,0 +1,170 @@
+"""Kills at random moments, two processes, a full disk, a dead tracker: the record is the same, or the line is clear."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.train.checkpoint import save_checkpoint
+from harness.train.config import TrackerConfig
+from harness.train.job import Job, Watch
+from harness.train.run import train_cell
+from tests import offline_wandb
+from tests.train.small import overrides, small_jobs
+from tests.train.test_run import curve, elsewhere, essence
+
+LONG = ("recipe.batch_tokens.value=64", "train.checkpoint_seconds=0.1", "train.log_points=50")
+
+
+def train(arguments: list[str], job: Job, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        *(launcher or ("-m", "harness")),
+        "train",
+        *arguments,
+        f"run={job.cell.run_id}",
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments_changes_no_bit(tmp_path: Path, text_folder: Path) -> None:
+    arguments = overrides(tmp_path, text_folder, *LONG)
+    _, jobs = small_jobs(tmp_path, text_folder, *LONG)
+    job = jobs[3]
+    straight = elsewhere(job, tmp_path / "straight")
+    train_cell(straight)
+    luck = random.Random(0)
+    kills = 0
+    while kills < 3:
+        process = train(arguments, job)
+        before = job.folder.curve.stat().st_mtime_ns if job.folder.curve.exists() else 0
+        while process.poll() is None and (
+            not job.folder.curve.exists() or job.folder.curve.stat().st_mtime_ns == before
+        ):
+            time.sleep(0.01)
+        time.sleep(luck.uniform(0, 0.4))
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    process = train(arguments, job)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert kills, "the run was killed at least once"
+    assert essence(job) == essence(straight)
+    assert job.folder.curve.read_bytes() == straight.folder.curve.read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_run(tmp_path: Path, text_folder: Path) -> None:
+    arguments = overrides(tmp_path, text_folder)
+    _, jobs = small_jobs(tmp_path, text_folder)
+    job = jobs[0]
+    alone = elsewhere(job, tmp_path / "alone")
+    train_cell(alone)
+    launcher = (
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "29731",
+        "-m",
+        "harness",
+    )
+    process = train(arguments, job, launcher)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    together, single = essence(job), essence(alone)
+    assert together["loss"] == pytest.approx(single["loss"], rel=2e-4)
+    assert together["tokens"] == single["tokens"]
+    losses = [[row["train_loss"] for row in curve(one)] for one in (job, alone)]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-4)
+
+
+def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.001")
+    job = jobs[0]
+    saved = 0
+
+    def full(*arguments: Any) -> None:
+        nonlocal saved
+        saved += 1
+        if saved > 2:
+            raise OSError(28, "No space left on device")
+        save_checkpoint(*arguments)
+
+    monkeypatch.setattr("harness.train.loop.save_checkpoint", full)
+    with pytest.raises(OSError, match="No space left"):
+        train_cell(job)
+    kept = [path.name for path in job.folder.checkpoint.glob("[0-9]*")]
+    assert len(kept) == 2, "those written before are whole"
+    monkeypatch.undo()
+    straight = elsewhere(job, tmp_path / "straight")
+    train_cell(straight)
+    train_cell(job)
+    assert essence(job) == essence(straight)
+
+
+@pytest.mark.parametrize("when", ["at the start", "mid-run", "at the end"])
+def test_a_tracker_that_fails_never_stops_a_run(
+    when: str, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder)
+    job = jobs[0]
+    plain = train_cell(elsewhere(job, tmp_path / "plain"))
+    method = {"at the start": "init_trackers", "mid-run": "log", "at the end": "end_training"}[when]
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(f"accelerate.Accelerator.{method}", broken)
+    warnings: list[str] = []
+    tracked = Job(
+        job.cell, job.corpus, tmp_path / "tracked", "small", job.train, TrackerConfig(mode="offline")
+    )
+    record = train_cell(tracked, Watch(warn=warnings.append))
+    assert record.loss == plain.loss
+    assert len(warnings) == 1
+    assert "the server is gone" in warnings[0]
+
+
+def test_wandb_offline_gets_config_curve_and_summary_under_the_runs_id(
+    tmp_path: Path, text_folder: Path
+) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb", "tracker.mode=offline")
+    job = jobs[0]
+    record = train_cell(job)
+    file = next((job.sweep / "wandb").glob(f"offline-run-*-{job.cell.run_id}/*.wandb"))
+    rows, summary, config, run = [], {}, set(), None
+    for entry in offline_wandb.records(file):
+        kind = entry.WhichOneof("record_type")
+        if kind == "run":
+            run = entry.run
+        elif kind == "config":
+            config |= {item.key for item in entry.config.update}
+        elif kind == "history":
+            rows.append(
+                {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.history.item}
+            )
+        elif kind == "summary":
+            summary |= {
+                "/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.summary.update
+            }
+    assert run is not None
+    assert (run.run_id, run.run_group) == (job.cell.run_id, "small")
+    assert config >= {"budget", "shape", "tokens", "lr", "seed"}
+    logged = [row["train_loss"] for row in rows if "train_loss" in row]
+    assert logged == [row["train_loss"] for row in curve(job)]
+    assert summary["loss"] == record.loss
