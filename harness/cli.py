@@ -54,7 +54,8 @@ money, data that runs out, a model somebody announced. --json prints the answer 
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 
-  isoflop reproduce experiment=demo""",
+  isoflop reproduce experiment=demo
+  isoflop reproduce experiment=chinchilla points=table.csv""",
 }
 
 ABOUT = (

@@ -34,9 +34,11 @@ def print_cost(plan: Plan, workers: int, console: Console) -> None:
     """One line: cells, FLOPs, and the time they should take."""
     estimates = [cell.estimate_seconds for cell in plan.cells]
     total = sum(cell.flops for cell in plan.cells)
+    alone = sum(estimates) / 3600
     console.print(
         f"{len(plan.cells)} cells, {total:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
-        f"with {workers} worker{'s' if workers > 1 else ''}",
+        f"with {workers} worker{'s' if workers > 1 else ''}"
+        + (f", {alone:,.0f} device-hours" if alone >= 1 else ""),
         highlight=False,
     )
 

@@ -1,5 +1,7 @@
 """``isoflop reproduce``: plan, sweep, fit and report, each doing only what is missing."""
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from harness.commands import fit, report, sweep
@@ -10,9 +12,17 @@ from harness.runs.files import up_to_date
 
 
 def run(config: Config, yaml: str, console: Console) -> None:
-    """All stages in their order; a fit and a report that are newer than what they are made of are kept."""
-    sweep.run(config, yaml, console)
+    """All stages in their order; a fit and a report that are newer than what they are made of are kept.
+
+    With ``points`` the runs are that table's, and only the fit and the report are made.
+    """
     folder = sweep_folder(config)
+    if config.points:  # runs that somebody else has trained: there is nothing to plan or to train
+        config = replace(config, out=config.out or str(folder.path))
+        fit.run(config, yaml, console)
+        report.run(config, yaml, console)
+        return
+    sweep.run(config, yaml, console)
     if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
         console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
     else:

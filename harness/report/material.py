@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
+from harness.runs.controls import ControlRun
 from harness.runs.record import Record
 
 
@@ -25,6 +26,7 @@ class Material:
         config: the composed configuration, YAML.
         source: where the runs come from, in words.
         versions: of the program that writes the report.
+        controls: best cells at other rates than the recipe's.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Material:
     config: str = ""
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    controls: tuple[ControlRun, ...] = ()
 
     @property
     def target(self) -> float:

@@ -21,6 +21,7 @@ from harness.report.text import (
 from harness.runs.record import FINISHED
 
 GOOD, CAUTION, BAD = "good", "caution", "bad"
+LEFT_ON_THE_TABLE = 0.02  # nats per token; more than another seed usually moves a small run
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def findings(material: Material) -> tuple[Finding, ...]:
         *_approaches(material),
         *_minima(material),
         *_runs(material),
+        *_controls(material),
         *(Finding(CAUTION, note) for note in material.fit.notes),
     ]
     rank = {BAD: 0, CAUTION: 1, GOOD: 2}
@@ -150,3 +152,22 @@ def _runs(material: Material) -> list[Finding]:
         named = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
         found.append(Finding(CAUTION, f"Left out of the fit: {named}: {reason}."))
     return found
+
+
+def _controls(material: Material) -> list[Finding]:
+    """What the recipe's rate leaves on the table."""
+    if not material.controls:
+        return []
+    best = max(material.controls, key=lambda control: control.left)
+    rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in material.controls}))
+    tried = f"At each budget's best cell the peak rate was tried at {rates} times the recipe's: "
+    if best.left <= 0:
+        return [Finding(GOOD, tried + "none was better.")]
+    level = CAUTION if best.left > LEFT_ON_THE_TABLE else GOOD
+    return [
+        Finding(
+            level,
+            f"{tried}the most that another rate gained was {best.left:.4f} nats per token "
+            f"(×{best.rate:g} at C = {power(best.budget)}).",
+        )
+    ]

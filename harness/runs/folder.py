@@ -58,6 +58,11 @@ class SweepFolder:
         return self.path / "runs.csv"
 
     @property
+    def controls(self) -> Path:
+        """What other rates would have given at each budget's best cell."""
+        return self.path / "controls.json"
+
+    @property
     def fit(self) -> Path:
         """The fit."""
         return self.path / "fit.json"
