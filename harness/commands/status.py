@@ -1,7 +1,8 @@
-"""``isoflop status``: finished, running, failed and missing cells of a frozen plan."""
+"""``isoflop status``: every cell of a frozen plan, from its record, its claim and the queue."""
 
-import csv
-import fcntl
+import time
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -9,78 +10,105 @@ from rich.table import Table
 
 from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
+from harness.errors import UserError
 from harness.plan.cell import Cell
-from harness.runs.folder import CellFolder
-from harness.runs.record import DIVERGED, FAILED, FINISHED, Record, read_record
+from harness.plan.throughput import makespan
+from harness.runs.claim import Owner, gone, holder
+from harness.runs.folder import SweepFolder
+from harness.runs.record import read_record
+from harness.runs.table import records
+from harness.sweep.slurm import client
+from harness.sweep.slurm.ledger import Ledger, Placed, placed
+from harness.sweep.slurm.queue import TaskId, TaskState
+from harness.sweep.state import Signs, State, last_failure, last_line, last_step, pace_of, state_of
 from harness.text import count, duration
 
-MARKS = {FINISHED: "✔ finished", DIVERGED: "⚠ diverged", FAILED: "✘ failed", "running": "▶ running"}
+Queue = Mapping[TaskId, TaskState]
 
 
 def run(config: Config, yaml: str, console: Console) -> None:
     """Print one line a cell and a summary."""
     folder = sweep_folder(config)
     plan = frozen_plan(folder)
+    ledger = Ledger(folder.path / "slurm")
+    submissions = ledger.read()
+    queue, problem = _ask(tuple(submission.job for submission in submissions))
+    places = placed(submissions, queue)
+    finished = records(folder, plan)
+    pace = pace_of(plan.cells, finished)
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("run", "budget", "shape", "N", "D", "state", "loss", ""):
         table.add_column(heading, justify="left" if heading in ("run", "shape", "state", "") else "right")
-    tally: dict[str, int] = {}
+    states: list[State] = []
     for cell in plan.cells:
-        paths = folder.cell(cell.run_id)
-        record = read_record(paths.record, cell.run_id)
-        state, detail = _state(cell, paths, record)
-        tally[state] = tally.get(state, 0) + 1
-        loss = f"{record.loss:.4f}" if record and record.loss is not None else ""
+        signs = _signs(cell, folder, ledger, places.get(cell.run_id), queue)
+        state = state_of(cell, signs, pace)
+        states.append(state)
+        loss = f"{signs.record.loss:.4f}" if signs.record and signs.record.loss is not None else ""
         table.add_row(
             cell.run_id,
             f"{cell.budget:.3g}",
             cell.spec.shape.label,
             count(cell.params.total),
             count(cell.tokens),
-            state,
+            state.text,
             loss,
-            detail,
+            state.detail,
         )
     console.print(table)
-    console.print(", ".join(f"{number} {state}" for state, number in tally.items()), highlight=False)
+    console.print(summary(states), highlight=False, soft_wrap=True)
+    if problem and any(state.left for state in states):
+        console.print(f"the queue is not known: {problem}", highlight=False, soft_wrap=True)
 
 
-def _state(cell: Cell, paths: CellFolder, record: Record | None) -> tuple[str, str]:
-    if record:
-        return MARKS[record.status], record.reason or duration(record.seconds)
-    step = _last_step(paths.curve)
-    where = f"step {step}/{cell.spec.steps}" if step else ""
-    if _held(paths.path):
-        return MARKS["running"], where
-    failure = _last_line(paths.log)
-    if failure.partition(":")[0].endswith("Error"):
-        return MARKS[FAILED], f"{failure} (log: {paths.log})"
-    return ("… interrupted", where) if step else ("… missing", "")
+def summary(states: list[State]) -> str:
+    """``5 ✔ finished, 1 ▶ running; ETA 3 min``."""
+    text = ", ".join(f"{number} {name}" for name, number in Counter(state.text for state in states).items())
+    running = sum(state.kind == "running" for state in states)
+    coming = [state.left for state in states if state.kind in ("running", "pending", "requeued")]
+    return f"{text}; ETA {duration(makespan(coming, running))}" if running else text
 
 
-def _held(folder: Path) -> bool:
-    """Whether a process holds the cell's lock."""
+def _ask(jobs: tuple[str, ...]) -> tuple[Queue, str]:
+    """The queue, and why it is not known."""
+    if not jobs:
+        return {}, ""
+    if not client.available():
+        return {}, "Slurm's commands are not on the PATH"
     try:
-        with (folder / ".lock").open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+        return client.queue(jobs), ""
+    except UserError as error:
+        return {}, str(error)
+
+
+def _signs(cell: Cell, folder: SweepFolder, ledger: Ledger, place: Placed | None, queue: Queue) -> Signs:
+    paths = folder.cell(cell.run_id)
+    owner = holder(paths.path)
+    task_log = ledger.path / place.submission.folder / place.submission.log(place.task) if place else Path()
+    return Signs(
+        record=read_record(paths.record, cell.run_id),
+        owner=owner,
+        alive=_alive(owner, paths.path, queue) if owner else None,
+        silent=_silent(paths.path),
+        step=last_step(paths.curve),
+        failure=last_failure(paths.log),
+        log=paths.log,
+        place=place,
+        task_log=task_log,
+        task_line=last_line(task_log) if place else "",
+    )
+
+
+def _alive(owner: Owner, folder: Path, queue: Queue) -> bool | None:
+    """Whether a claim's owner lives; None where neither the kernel nor the queue knows."""
+    if gone(folder):
         return False
-    except BlockingIOError:
-        return True
-    return False
+    job, _, task = owner.job.partition("_")
+    states = [state for id_, state in queue.items() if id_.job == job and str(id_.task or 0) == (task or "0")]
+    return states[0].running if states else None
 
 
-def _last_step(curve: Path) -> int:
-    try:
-        with curve.open(encoding="utf-8") as file:
-            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-
-
-def _last_line(log: Path) -> str:
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line for line in reversed(lines) if line.strip()), "")
+def _silent(folder: Path) -> float:
+    """Seconds since the claim was last touched."""
+    times = [path.stat().st_mtime for path in folder.glob("claim*.json")]
+    return time.time() - max(times, default=0.0)

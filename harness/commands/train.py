@@ -1,17 +1,20 @@
 """``isoflop train``: one run of the plan, in this process; what a batch system calls."""
 
+import os
 import signal
 import sys
+from contextlib import nullcontext
 
 from rich.console import Console
 
 from harness.commands.experiment import freeze, make_jobs, plan_experiment, prepare_corpus, sweep_folder
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.runs.lock import exclusive
+from harness.runs.claim import Owner
 from harness.runs.record import Record
+from harness.runs.watch import acquire
 from harness.text import count, duration
-from harness.train.job import StepReport, Watch
+from harness.train.job import Job, PreemptedError, StepReport, Watch
 
 
 def run(config: Config, yaml: str, console: Console) -> Record:
@@ -33,18 +36,7 @@ def run(config: Config, yaml: str, console: Console) -> Record:
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda received, _: stop.append(received))
 
-    def report(step: StepReport) -> None:
-        console.print(
-            f"step {step.step}/{step.steps}  loss {step.loss:.4f}  {count(step.tokens_per_second)} tokens/s",
-            highlight=False,
-        )
-
-    from harness.train.run import (
-        train_cell,
-    )  # torch and transformers: only once the plan is known to be sound
-
-    with exclusive(job.folder.path):
-        record = train_cell(job, Watch(report, lambda: bool(stop), lambda text: print(text, file=sys.stderr)))
+    record = _train(job, stop, console)
     loss = "" if record.loss is None else f", loss {record.loss:.4f}"
     error = "" if record.loss_se is None else f" ± {record.loss_se:.4f}"
     console.print(
@@ -54,3 +46,31 @@ def run(config: Config, yaml: str, console: Console) -> Record:
         soft_wrap=True,
     )
     return record
+
+
+def _train(job: Job, stop: list[int], console: Console) -> Record:
+    """Train under a claim; of several processes of one run, the first holds it for all."""
+    first = os.environ.get("RANK", "0") == "0"
+    path = job.folder.path
+    claim = acquire(path, lambda: bool(stop), lambda owner: _say_held(owner, console)) if first else None
+    if first and claim is None:
+        raise PreemptedError("stopped before the cell was free")
+
+    def report(step: StepReport) -> None:
+        console.print(
+            f"step {step.step}/{step.steps}  loss {step.loss:.4f}  {count(step.tokens_per_second)} tokens/s",
+            highlight=False,
+        )
+
+    def should_stop() -> bool:
+        return bool(stop) or (claim is not None and claim.lost)
+
+    # torch and transformers take seconds: only once the plan is known to be sound
+    from harness.train.run import train_cell
+
+    with claim or nullcontext():
+        return train_cell(job, Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
+
+
+def _say_held(owner: Owner, console: Console) -> None:
+    console.print(f"{owner.label} trains this cell since {owner.since}; waiting for it", highlight=False)

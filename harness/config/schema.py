@@ -12,27 +12,9 @@ from harness.plan.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
+from harness.sweep.config import LauncherConfig
 from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
 from harness.tune.config import TuneConfig
-
-
-@dataclass
-class LauncherConfig:
-    """Where the runs of a sweep execute.
-
-    Attributes:
-        kind: ``local``, this machine.
-        workers: runs at once; 0 is one per CPU core, or one per GPU.
-    """
-
-    kind: str = "local"
-    workers: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind != "local":
-            raise UserError(f"launcher.kind: '{self.kind}' is not known; there is 'local'")
-        if self.workers < 0:
-            raise UserError(f"launcher.workers: must not be negative, got {self.workers}")
 
 
 @dataclass

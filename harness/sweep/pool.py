@@ -1,5 +1,6 @@
 """A pool of workers on this machine: longest cells first, and nothing finished is lost when one dies."""
 
+import math
 import multiprocessing
 import signal
 import time
@@ -10,11 +11,16 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from harness.sweep.worker import Ended, Ready, work
+from harness.errors import UserError
+from harness.runs.record import FAILED, read_record
+from harness.runs.watch import Look, Watcher
+from harness.sweep.retry import back_off
+from harness.sweep.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
-ATTEMPTS = 3  # a cell whose worker died is tried again: out of memory and preemption heal, a bug does not
+LOOK_SECONDS = 3.0  # between two looks at a cell that another trains
+STILLBORN = 3  # so many workers in a row that never come up: the machine or the installation is at fault
 
 
 class View(Protocol):
@@ -27,154 +33,293 @@ class View(Protocol):
         """A running job stands here."""
 
     def ended(self, job: Job, ended: Ended) -> None:
-        """A job is done, failed or stopped."""
+        """A job is done, failed, stopped, or left to another that holds it."""
+
+    def retried(self, job: Job, reason: str, seconds: float) -> None:
+        """A job failed in a way that may heal, and is tried again after ``seconds``."""
+
+    def held(self, job: Job, owner: str) -> None:
+        """Another process trains the job; it is looked at again later."""
 
     def tick(self) -> None:
         """Called about once a second."""
 
 
+@dataclass(frozen=True)
+class PoolOptions:
+    """How a pool works.
+
+    Attributes:
+        workers: runs at once.
+        attempts: how often a run is tried that fails in a way that may heal.
+        processes: processes a run.
+        gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers; empty leaves all to each.
+        patience: seconds to wait, when nothing else is left, for cells that others hold.
+    """
+
+    workers: int
+    attempts: int = 3
+    processes: int = 1
+    gpus: tuple[str, ...] = ()
+    patience: float = math.inf
+
+    def setting(self, slot: int) -> Setting:
+        """What the worker in ``slot`` is told."""
+        if not self.gpus:
+            return Setting(self.processes)
+        first = slot * self.processes
+        mine = [self.gpus[(first + i) % len(self.gpus)] for i in range(self.processes)]
+        return Setting(self.processes, {"CUDA_VISIBLE_DEVICES": ",".join(mine)})
+
+
 @dataclass
 class _Worker:
+    slot: int
     process: BaseProcess
     connection: Connection
+    ready: bool = False
     job: Job | None = None
 
 
 @dataclass
-class _State:
-    waiting: list[Job]
+class _Waiting:
+    job: Job
+    due: float = 0.0
+    look: Look | None = None  # at the claim of another; None while nobody else was seen to hold it
+
+
+@dataclass
+class _Pool:
+    """The state of one :func:`run_pool`."""
+
+    options: PoolOptions
+    view: View
+    queue: list[_Waiting]
+    watcher: Watcher
+    workers: list[_Worker] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: list[Ended] = field(default_factory=list)
+    stillborn: int = 0
+    busy: float = field(default_factory=time.monotonic)  # when there was last something to do
+
+    def running(self) -> int:
+        """How many workers train."""
+        return sum(worker.job is not None for worker in self.workers)
 
 
-def run_pool(jobs: Sequence[Job], workers: int, view: View) -> list[Ended]:
-    """Train ``jobs`` on ``workers`` processes, longest first.
+def run_pool(
+    jobs: Sequence[Job], options: PoolOptions, view: View, watcher: Watcher | None = None
+) -> list[Ended]:
+    """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; every running cell wrote a checkpoint first.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1; every running cell wrote a checkpoint first.
+        UserError: no worker comes up.
     """
-    state = _State(sorted(jobs, key=lambda job: job.cell.estimate_seconds))
-    context = multiprocessing.get_context("spawn")
-    pool: list[_Worker] = []
-
-    def spawn() -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        pool.append(_Worker(process, ours))
-
-    with _termination_as_interrupt():
+    longest_first = sorted(jobs, key=lambda job: -job.cell.estimate_seconds)
+    pool = _Pool(options, view, [_Waiting(job) for job in longest_first], watcher or Watcher())
+    with _signals_as_interrupt():
         try:
-            for _ in range(min(workers, len(state.waiting))):
-                spawn()
-            while pool:
-                _poll(pool, state, view)
-                missing = min(workers, len(state.waiting) + sum(w.job is not None for w in pool)) - len(pool)
-                for _ in range(missing):
-                    spawn()
+            while pool.queue or pool.running():
+                _look(pool)
+                _hire(pool)
+                _hand_out(pool)
+                _listen(pool)
                 view.tick()
+                if _patience_is_over(pool):
+                    break
         except KeyboardInterrupt:
-            _stop(pool, state, view)
+            _stop(pool)
             raise
         finally:
-            for worker in pool:
+            for worker in pool.workers:
+                worker.connection.close()
+            for worker in pool.workers:
+                if worker.job is None:  # it leaves by itself; a tracker may still want to say goodbye
+                    worker.process.join(GRACE_SECONDS if worker.ready else 0)
                 worker.process.kill()
-    return state.outcomes
+    for waiting in pool.queue:
+        owner = waiting.look.owner.label if waiting.look and waiting.look.owner else "another process"
+        _end(pool, waiting.job, Ended(waiting.job.cell.run_id, HELD, reason=f"held by {owner}"))
+    return pool.outcomes
 
 
-def _poll(pool: list[_Worker], state: _State, view: View) -> None:
+def _look(pool: _Pool) -> None:
+    """See which waiting cells others hold, have finished, or have left behind."""
+    now = time.monotonic()
+    for waiting in list(pool.queue):
+        if waiting.due > now:
+            continue
+        before = waiting.look
+        look = pool.watcher.look(waiting.job.folder.path)
+        waiting.look = look if look.owner is not None else None
+        record = read_record(waiting.job.folder.record, waiting.job.cell.run_id)
+        if record is not None and record.status != FAILED and not look.held:
+            pool.queue.remove(waiting)
+            _end(
+                pool,
+                waiting.job,
+                Ended(record.run_id, record.status, record.loss, record.seconds, record.reason),
+            )
+        elif look.held:
+            waiting.due = now + LOOK_SECONDS
+            if look.owner is not None and not (before and before.held):
+                pool.view.held(waiting.job, look.owner.label)
+        elif waiting.look is None or look.dead:
+            pool.busy = now
+
+
+def _is_free(waiting: _Waiting) -> bool:
+    return waiting.due <= time.monotonic() and not (waiting.look and waiting.look.held)
+
+
+def _hire(pool: _Pool) -> None:
+    """Start workers for the cells that can be trained now."""
+    free = sum(_is_free(waiting) for waiting in pool.queue)
+    wanted = min(pool.options.workers, free + pool.running())
+    slots = sorted(set(range(pool.options.workers)) - {worker.slot for worker in pool.workers})
+    context = multiprocessing.get_context("spawn")
+    for slot in slots[: max(0, wanted - len(pool.workers))]:
+        ours, theirs = context.Pipe()
+        arguments = (theirs, pool.options.setting(slot))
+        # no daemon: a run on several processes starts torchrun; a worker leaves by itself when its parent is gone
+        process = context.Process(target=work, args=arguments)
+        process.start()
+        theirs.close()
+        pool.workers.append(_Worker(slot, process, ours))
+
+
+def _hand_out(pool: _Pool) -> None:
+    """Give every idle worker the longest cell that is free."""
+    for worker in pool.workers:
+        if not worker.ready or worker.job is not None:
+            continue
+        waiting = next((waiting for waiting in pool.queue if _is_free(waiting)), None)
+        if waiting is None:
+            return
+        run_id = waiting.job.cell.run_id
+        try:
+            worker.connection.send(Task(waiting.job, waiting.look.tokens if waiting.look else ()))
+        except OSError:
+            continue  # it died idle; listening finds out
+        pool.queue.remove(waiting)
+        pool.attempts[run_id] = pool.attempts.get(run_id, 0) + 1
+        worker.job = waiting.job
+        pool.view.started(waiting.job)
+
+
+def _listen(pool: _Pool) -> None:
     """Handle what the workers say for up to a second; drop those that left."""
-    by_connection = {worker.connection: worker for worker in pool}
+    if not pool.workers:
+        time.sleep(1.0)
+        return
+    by_connection = {worker.connection: worker for worker in pool.workers}
     for ready in wait(list(by_connection), timeout=1.0):
         worker = by_connection[ready]  # type: ignore[index]
         try:
             message = worker.connection.recv()
         except (EOFError, OSError):
-            _gone(worker, state, view)
-            pool.remove(worker)
+            pool.workers.remove(worker)
+            _gone(pool, worker)
             continue
-        if isinstance(message, StepReport):
-            view.stepped(message)
-            continue
-        if isinstance(message, Ended) and message.status == "stopped":  # someone stopped this worker, not the sweep
-            state.waiting.append(_released(worker))
-            continue
-        if isinstance(message, Ended):
-            _end(worker, message, state, view)
-        if isinstance(message, Ready | Ended) and not _next(worker, state, view):
-            pool.remove(worker)
+        if isinstance(message, Ready):
+            worker.ready, pool.stillborn = True, 0
+        elif isinstance(message, StepReport):
+            pool.view.stepped(message)
+        elif isinstance(message, Ended):
+            _ended(pool, worker, message)
 
 
-def _next(worker: _Worker, state: _State, view: View) -> bool:
-    """Hand the worker the longest waiting job; False, and it leaves, when there is none."""
-    if not state.waiting:
-        worker.connection.close()
-        worker.process.join(GRACE_SECONDS)
-        return False
-    worker.job = state.waiting.pop()
-    state.attempts[worker.job.cell.run_id] = state.attempts.get(worker.job.cell.run_id, 0) + 1
-    worker.connection.send(worker.job)
-    view.started(worker.job)
-    return True
-
-
-def _released(worker: _Worker) -> Job:
+def _ended(pool: _Pool, worker: _Worker, ended: Ended) -> None:
+    """A cell's attempt is over: done, to be tried again, or another's."""
     job, worker.job = worker.job, None
-    assert job is not None, "a worker without a job has nothing to say about one"
-    return job
+    assert job is not None, "a worker without a cell has nothing to say about one"
+    pool.busy = time.monotonic()
+    if ended.status == STOPPED:  # someone stopped this worker, not the sweep
+        pool.attempts[ended.run_id] -= 1
+        pool.queue.insert(0, _Waiting(job))
+    elif ended.status == HELD:
+        pool.attempts[ended.run_id] -= 1
+        pool.queue.append(_Waiting(job, due=time.monotonic() + LOOK_SECONDS))
+        pool.view.held(job, ended.reason)
+    elif ended.heals:
+        _try_again(pool, job, ended.reason)
+    else:
+        _end(pool, job, ended)
+    if ended.status == STOPPED or ended.heals:
+        worker.ready = False  # it leaves
 
 
-def _end(worker: _Worker, ended: Ended, state: _State, view: View) -> None:
-    state.outcomes.append(ended)
-    view.ended(_released(worker), ended)
-
-
-def _gone(worker: _Worker, state: _State, view: View) -> None:
+def _gone(pool: _Pool, worker: _Worker) -> None:
     """The process died. Its cell goes back to the queue, unless it has taken too many workers with it."""
     worker.process.join(GRACE_SECONDS)
-    job = worker.job
     code = worker.process.exitcode
     how = signal.Signals(-code).name if code and code < 0 else f"exit status {code}"
-    if job is None:
-        if not state.attempts:
-            raise RuntimeError(f"a worker died before its first cell ({how}); try 'isoflop train' to see why")
+    if worker.job is not None:
+        _try_again(pool, worker.job, f"its worker died ({how})")
+    elif not worker.ready and code != 0:
+        pool.stillborn += 1
+        if pool.stillborn >= STILLBORN:
+            raise UserError(f"workers die while they start ({how}); 'isoflop train … run=ID' shows why")
+
+
+def _try_again(pool: _Pool, job: Job, reason: str) -> None:
+    attempt = pool.attempts[job.cell.run_id]
+    if attempt >= pool.options.attempts:
+        _end(pool, job, Ended(job.cell.run_id, FAILED, reason=f"{reason}, {attempt} times"))
         return
-    if state.attempts[job.cell.run_id] < ATTEMPTS:
-        state.waiting.append(_released(worker))
-    else:
-        _end(worker, Ended(job.cell.run_id, "failed", reason=f"its worker died {ATTEMPTS} times ({how})"), state, view)
+    seconds = back_off(attempt)
+    pool.queue.append(_Waiting(job, due=time.monotonic() + seconds))
+    pool.queue.sort(key=lambda waiting: -waiting.job.cell.estimate_seconds)
+    pool.view.retried(job, reason, seconds)
 
 
-def _stop(pool: list[_Worker], state: _State, view: View) -> None:
+def _end(pool: _Pool, job: Job, ended: Ended) -> None:
+    pool.outcomes.append(ended)
+    pool.view.ended(job, ended)
+
+
+def _patience_is_over(pool: _Pool) -> bool:
+    """Whether only cells of others are left, and have been for long."""
+    if pool.running() or not all(waiting.look and waiting.look.held for waiting in pool.queue):
+        pool.busy = time.monotonic()
+        return False
+    return time.monotonic() - pool.busy > pool.options.patience
+
+
+def _stop(pool: _Pool) -> None:
     """Ask every worker to write a checkpoint and leave; a second Ctrl-C does not wait."""
-    for worker in pool:
+    for worker in pool.workers:
         if worker.job is None:
             worker.process.kill()
         else:
             worker.process.terminate()
     deadline = time.monotonic() + GRACE_SECONDS
-    while any(worker.process.is_alive() for worker in pool) and time.monotonic() < deadline:
-        for worker in list(pool):
+    left = list(pool.workers)
+    while left and time.monotonic() < deadline:
+        for worker in list(left):
             try:
                 while worker.connection.poll(0.05):
                     message = worker.connection.recv()
-                    if isinstance(message, Ended):
-                        _end(worker, message, state, view)
+                    if isinstance(message, Ended) and worker.job is not None:
+                        _end(pool, worker.job, message)
             except (EOFError, OSError):
                 worker.process.join(1.0)
-                pool.remove(worker)
+                left.remove(worker)
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM stops a sweep as Ctrl-C does."""
+def _signals_as_interrupt() -> Iterator[None]:
+    """SIGTERM stops a sweep as Ctrl-C does; so does SIGUSR1, a batch system's warning."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before: Callable | int | None = signal.signal(signal.SIGTERM, interrupt)
+    before: dict[int, Callable | int | None] = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGUSR1)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,14 +3,15 @@
 import sys
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from harness.plan.throughput import makespan
+from harness.sweep.worker import HELD, STOPPED, Ended
 from harness.text import count, duration
-from harness.sweep.worker import Ended
 from harness.train.job import Job, StepReport
 
 PLAIN_SECONDS = 20.0  # between two plain progress lines
@@ -19,17 +20,20 @@ PLAIN_SECONDS = 20.0  # between two plain progress lines
 class Progress:
     """Shows running cells, what is done and when all will be."""
 
-    def __init__(self, jobs: Sequence[Job], finished_before: int, workers: int, console: Console | None = None):
+    def __init__(
+        self, jobs: Sequence[Job], finished_before: int, workers: int, console: Console | None = None
+    ):
         self._console = console or Console(file=sys.stderr)
         self._workers = workers
         self._remaining = {job.cell.run_id: job.cell.estimate_seconds for job in jobs}
         self._total, self._done = len(jobs) + finished_before, finished_before
         self._running: dict[str, tuple[Job, StepReport | None]] = {}
+        self._held: dict[str, str] = {}
         self._began = self._said = time.monotonic()
         self._estimated_done = 0.0
         self._live = Live(console=self._console, refresh_per_second=2) if self._console.is_terminal else None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -40,18 +44,20 @@ class Progress:
 
     def started(self, job: Job) -> None:
         """A worker took the job."""
+        self._held.pop(job.cell.run_id, None)
         self._running[job.cell.run_id] = (job, None)
 
     def stepped(self, report: StepReport) -> None:
         """A running job stands here."""
-        job, _ = self._running[report.run_id]
-        self._running[report.run_id] = (job, report)
+        if report.run_id in self._running:
+            self._running[report.run_id] = (self._running[report.run_id][0], report)
 
     def ended(self, job: Job, ended: Ended) -> None:
-        """A job is done, failed or stopped."""
+        """A job is done, failed, stopped, or left to another."""
         self._running.pop(job.cell.run_id, None)
-        estimate = self._remaining.pop(job.cell.run_id)
-        if ended.status == "stopped":
+        self._held.pop(job.cell.run_id, None)
+        estimate = self._remaining.pop(job.cell.run_id, 0.0)
+        if ended.status in (STOPPED, HELD):
             return
         self._done += ended.status != "failed"
         self._estimated_done += estimate
@@ -64,6 +70,20 @@ class Progress:
         if ended.status == "failed":
             line += f"  (log: {job.folder.log})"
         self._console.print(line, highlight=False, soft_wrap=True)
+
+    def retried(self, job: Job, reason: str, seconds: float) -> None:
+        """A job failed in a way that may heal."""
+        self._running.pop(job.cell.run_id, None)
+        self._console.print(
+            f"↻ {job.cell.run_id}  {job.cell.spec.shape.label}  {reason}; again in {duration(seconds)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def held(self, job: Job, owner: str) -> None:
+        """Another process trains the job."""
+        self._running.pop(job.cell.run_id, None)
+        self._held[job.cell.run_id] = owner
 
     def tick(self) -> None:
         """Refresh; without a terminal, a line now and then."""
@@ -88,11 +108,14 @@ class Progress:
 
     def _summary(self) -> str:
         eta = self._eta()
-        running = ", ".join(
-            f"{job.cell.spec.shape.label} {100 * report.step / report.steps:.0f}%" if report else job.cell.spec.shape.label
-            for job, report in self._running.values()
+        running = ", ".join(_where(job, report) for job, report in self._running.values())
+        elsewhere = (
+            f", {len(self._held)} held by {', '.join(sorted(set(self._held.values())))}" if self._held else ""
         )
-        return f"… {self._done}/{self._total} done, running: {running or 'none'}, ETA {duration(eta) if eta else '?'}"
+        return (
+            f"… {self._done}/{self._total} done, running: {running or 'none'}{elsewhere}, "
+            f"ETA {duration(eta) if eta else '?'}"
+        )
 
     def _table(self) -> Table:
         table = Table(title=self._summary(), title_justify="left", title_style="", box=None, padding=(0, 2))
@@ -107,3 +130,8 @@ class Progress:
             )
             table.add_row(cell.run_id, f"{cell.budget:.3g}", cell.spec.shape.label, *moving)
         return table
+
+
+def _where(job: Job, report: StepReport | None) -> str:
+    label = job.cell.spec.shape.label
+    return f"{label} {100 * report.step / report.steps:.0f}%" if report else label

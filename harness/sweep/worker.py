@@ -5,56 +5,104 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.runs.lock import exclusive
+from harness.runs.claim import Claim, holder, take
+from harness.runs.record import Record
+from harness.sweep.ranks import RanksError, train_on_ranks
+from harness.sweep.retry import heals
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+
+HELD, STOPPED = "held", "stopped"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to train, with the tokens of dead claims that may be followed."""
+
+    job: Job
+    dead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A worker's last word on a cell: ``status`` is the record's, ``failed`` or ``stopped``."""
+    """A worker's last word on a cell.
+
+    Attributes:
+        status: the record's, or ``failed``, ``stopped``, or ``held`` where another trains it.
+        heals: another attempt may well succeed.
+    """
 
     run_id: str
     status: str
     loss: float | None = None
     seconds: float = 0.0
     reason: str = ""
+    heals: bool = False
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has its libraries and waits for a job."""
+    """The worker has its libraries and waits for a task."""
 
 
-def work(connection: Connection) -> None:
-    """Take jobs from ``connection`` until it closes; send a :class:`StepReport` at every curve row."""
+@dataclass(frozen=True)
+class Setting:
+    """What a worker is told once: processes a run, and variables of its environment (which GPUs are its)."""
+
+    processes: int = 1
+    environment: Mapping[str, str] | None = None
+
+
+def work(connection: Connection, setting: Setting) -> None:
+    """Take tasks from ``connection`` until it closes; send a :class:`StepReport` at every curve row."""
     stop = _StopFlag()
+    os.environ.update(setting.environment or {})
+    train = _trainer(setting.processes)
+    try:
+        connection.send(Ready())
+        while True:
+            ended = _train(connection.recv(), connection, stop, train)
+            connection.send(ended)
+            # after a failure of the device or its memory a fresh process is the safer one
+            if ended.status == STOPPED or ended.heals:
+                return
+    except (EOFError, OSError):
+        return
+
+
+def _trainer(processes: int) -> Callable[[Job, Watch], Record]:
+    if processes > 1:
+        return lambda job, watch: train_on_ranks(job, watch, processes)
     from harness.train.run import train_cell  # torch and transformers: seconds, once
 
-    connection.send(Ready())
-    while True:
-        try:
-            job = connection.recv()
-        except (EOFError, OSError):
-            return
-        ended = _train(job, connection, stop, train_cell)
-        try:
-            connection.send(ended)
-        except OSError:
-            return
-        if ended.status == "stopped":
-            return
+    return train_cell
 
 
-def _train(job: Job, connection: Connection, stop: "_StopFlag", train_cell) -> Ended:  # type: ignore[no-untyped-def]
-    run_id = job.cell.run_id
-    started = time.monotonic()
+def _train(
+    task: Task, connection: Connection, stop: "_StopFlag", train: Callable[[Job, Watch], Record]
+) -> Ended:
+    job = task.job
+    claim = take(job.folder.path, task.dead)
+    if claim is None:
+        owner = holder(job.folder.path)
+        return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
+    with claim, _output_to(job.folder.log):
+        return _train_claimed(job, claim, connection, stop, train)
+
+
+def _train_claimed(
+    job: Job,
+    claim: Claim,
+    connection: Connection,
+    stop: "_StopFlag",
+    train: Callable[[Job, Watch], Record],
+) -> Ended:
+    run_id, started = job.cell.run_id, time.monotonic()
 
     def report(step: StepReport) -> None:
         try:
@@ -62,16 +110,19 @@ def _train(job: Job, connection: Connection, stop: "_StopFlag", train_cell) -> E
         except OSError:
             stop.set()  # the sweep is gone; keep what there is and leave
 
-    watch = Watch(report=report, should_stop=stop, warn=lambda text: print(text, file=sys.stderr))
-    with exclusive(job.folder.path), _output_to(job.folder.log):
-        try:
-            record = train_cell(job, watch)
-        except PreemptedError as error:
-            print(error, file=sys.stderr)
-            return Ended(run_id, "stopped", reason=str(error))
-        except (UserError, Exception) as error:  # one bad cell must not take the worker, or the sweep, with it
-            traceback.print_exc()
-            return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}")
+    def warn(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    try:
+        record = train(job, Watch(report, lambda: stop() or claim.lost, warn))
+    except PreemptedError as error:
+        print(error, file=sys.stderr)
+        return Ended(run_id, HELD if claim.lost and not stop() else STOPPED, reason=str(error))
+    except Exception as error:  # one bad cell must not take the worker, or the sweep, with it
+        traceback.print_exc()
+        text = str(error) if isinstance(error, RanksError) else f"{type(error).__name__}: {error}"
+        again = error.heals if isinstance(error, RanksError) else heals(error)
+        return Ended(run_id, "failed", reason=text, heals=again)
     return Ended(run_id, record.status, record.loss, time.monotonic() - started, record.reason)
 
 
@@ -109,5 +160,5 @@ def _output_to(path: Path) -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept[0], 1)
         os.dup2(kept[1], 2)
-        for descriptor in (log, *kept):
-            os.close(descriptor)
+        for handle in (*kept, log):
+            os.close(handle)

@@ -19,7 +19,11 @@ from tests.train.small import overrides, small_jobs
 
 def isoflop(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "harness", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -35,7 +39,10 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def records(folder: Path) -> dict[str, dict]:
-    found = {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs/small/cells").glob("*/record.json")}
+    found = {
+        path.parent.name: json.loads(path.read_text())
+        for path in (folder / "runs/small/cells").glob("*/record.json")
+    }
     return {run_id: {"loss": r["loss"], "tokens": r["tokens"]} for run_id, r in sorted(found.items())}
 
 
@@ -47,7 +54,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 def children(pid: int) -> list[int]:
-    text = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    text = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+    ).stdout
     return [int(line.split()[0]) for line in text.splitlines() if "spawn_main" in line]
 
 
@@ -66,7 +75,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_grown_grid_trains_only_what_is_new(undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path) -> None:
+def test_a_grown_grid_trains_only_what_is_new(
+    undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path
+) -> None:
     grid = ("grid.budgets=[2e8]",)
     assert isoflop("sweep", *overrides(tmp_path, text_folder, *grid)).returncode == 0
     first = records(tmp_path)
@@ -131,7 +142,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
 def test_a_cell_that_cannot_train_is_named_and_the_others_are_kept(
     undisturbed: dict[str, dict], tmp_path: Path, text_folder: Path
 ) -> None:
-    config, jobs = small_jobs(tmp_path, text_folder)
+    _, jobs = small_jobs(tmp_path, text_folder)
     blocked = jobs[0].folder
     blocked.path.mkdir(parents=True)
     blocked.curve.mkdir()  # a folder where the curve should be

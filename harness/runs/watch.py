@@ -1,0 +1,76 @@
+"""Telling a claim that is held from one whose owner is dead, without comparing clocks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.runs.claim import BEAT_SECONDS, Claim, Owner, gone, holder, take
+
+STALE_SECONDS = (
+    9 * BEAT_SECONDS
+)  # a loaded machine and a slow file server delay beats; a dead one never beats
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a run's claim shows: nobody (``owner`` is None), a holder, or a dead one."""
+
+    owner: Owner | None
+    dead: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Someone alive holds the run."""
+        return self.owner is not None and not self.dead
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What :func:`harness.runs.claim.take` is told, to follow a dead claim."""
+        return (self.owner.token,) if self.owner is not None and self.dead else ()
+
+
+class Watcher:
+    """Looks at claims again and again, and remembers since when each has not changed by this machine's clock."""
+
+    def __init__(
+        self, stale_seconds: float = STALE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stale, self._clock = stale_seconds, clock
+        self._unchanged: dict[Path, tuple[tuple[str, int], float]] = {}
+
+    def look(self, folder: Path) -> Look:
+        """How the claim on ``folder`` stands now."""
+        owner = holder(folder)
+        if owner is None:
+            self._unchanged.pop(folder, None)
+            return Look(None)
+        if gone(folder):
+            return Look(owner, dead=True)
+        sign, now = (owner.token, owner.beat), self._clock()
+        before = self._unchanged.get(folder)
+        if before is None or before[0] != sign:
+            self._unchanged[folder] = (sign, now)
+            return Look(owner)
+        return Look(owner, dead=now - before[1] > self._stale)
+
+
+def acquire(
+    folder: Path,
+    should_stop: Callable[[], bool],
+    on_wait: Callable[[Owner], None],
+    watcher: Watcher | None = None,
+) -> Claim | None:
+    """Claim the run in ``folder``, waiting for whoever holds it; None when asked to stop before it was free."""
+    watcher = watcher or Watcher()
+    told = ""
+    while not should_stop():
+        look = watcher.look(folder)
+        if not look.held and (claim := take(folder, look.tokens)) is not None:
+            return claim
+        if look.owner is not None and look.owner.token != told:
+            told = look.owner.token
+            on_wait(look.owner)
+        time.sleep(LOOK_SECONDS)
+    return None

@@ -1,0 +1,41 @@
+"""What is worth another attempt, and when."""
+
+import errno
+
+from harness.errors import UserError
+
+# A full disk is emptied, a file server comes back, another process frees memory; a wrong program stays wrong.
+PASSING_ERRORS = {
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EAGAIN,
+    errno.ENOLCK,
+}
+PASSING_TEXTS = (
+    "out of memory",
+    "can't allocate memory",
+    "CUDA error",
+    "NCCL error",
+    "Connection reset by peer",
+)
+FIRST_DELAY, FACTOR, LONGEST_DELAY = 2.0, 3.0, 60.0
+
+
+def heals(error: BaseException) -> bool:
+    """Whether the same run may well succeed later: memory, a device or a file system that failed for a moment."""
+    if isinstance(error, UserError):
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in PASSING_ERRORS
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in PASSING_TEXTS)
+
+
+def back_off(attempt: int) -> float:
+    """Seconds to wait after ``attempt`` failed attempts."""
+    return min(LONGEST_DELAY, FIRST_DELAY * FACTOR ** (attempt - 1))

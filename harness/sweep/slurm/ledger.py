@@ -1,0 +1,106 @@
+"""What a sweep submitted: ``slurm/submitted.json`` in its folder."""
+
+import fcntl
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.runs.files import write_json
+from harness.sweep.slurm.queue import TaskId, TaskState
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One job array and the job after it.
+
+    Attributes:
+        folder: name of its folder below ``slurm/``.
+        job: the array's id; empty while it is being submitted.
+        report_job: the id of the job that fits and reports; empty where there is none.
+        tasks: the run ids of each array task.
+    """
+
+    folder: str
+    submitted: str
+    tasks: tuple[tuple[str, ...], ...]
+    job: str = ""
+    report_job: str = ""
+    cancelled: bool = False
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Both ids, those that there are."""
+        return tuple(job for job in (self.job, self.report_job) if job)
+
+    def log(self, task: int) -> str:
+        """Name of an array task's log below its folder."""
+        return f"logs/{self.job}_{task}.txt"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """``runs/<name>/slurm/``."""
+
+    path: Path
+
+    @property
+    def file(self) -> Path:
+        """The list of submissions."""
+        return self.path / "submitted.json"
+
+    def read(self) -> list[Submission]:
+        """All submissions, oldest first."""
+        try:
+            data = json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        return [
+            Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
+            for entry in data["submissions"]
+        ]
+
+    def write(self, submissions: Iterable[Submission]) -> None:
+        """Replace the list, atomically."""
+        write_json(self.file, {"submissions": [asdict(submission) for submission in submissions]})
+
+    def put(self, submission: Submission) -> None:
+        """Add a submission, or replace the one of the same folder."""
+        others = [known for known in self.read() if known.folder != submission.folder]
+        self.write([*others, submission])
+
+    def mark_cancelled(self) -> None:
+        """Remember that all were cancelled: a task that is told to stop must not go back to the queue."""
+        self.write([replace(submission, cancelled=True) for submission in self.read()])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One submission at a time."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a cell is, or last was, in the queue: ``state`` is None where Slurm has forgotten the task."""
+
+    submission: Submission
+    task: int
+    state: TaskState | None
+
+
+def placed(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> dict[str, Placed]:
+    """By run id, the task of its latest submission; a task that is queued goes before one that is not."""
+    places: dict[str, Placed] = {}
+    for submission in submissions:
+        for task, run_ids in enumerate(submission.tasks):
+            state = states.get(TaskId(submission.job, task))
+            for run_id in run_ids:
+                before = places.get(run_id)
+                keeps = before is not None and before.state is not None and before.state.queued
+                if not keeps or (state is not None and state.queued):
+                    places[run_id] = Placed(submission, task, state)
+    return places

@@ -1,0 +1,104 @@
+"""What one array task is asked for: time, memory, cores; estimated from its cells where the user says nothing."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.plan.cell import Cell
+from harness.sweep.config import LauncherConfig
+from harness.sweep.slurm.chunks import expected_seconds
+from harness.train.config import TrainConfig
+from harness.train.job import Job
+
+STARTUP_SECONDS = 300  # imports from a cold file server, compilation, evaluation
+SLURM_LEEWAY_SECONDS = 60  # Slurm may signal, and end, this much early or late
+PROCESS_BYTES = 2.0 * 2**30  # Python, torch and its libraries, with the device's context
+STATE_BYTES = 4 * (1 + 1 + 2 + 3)  # fp32 weights, gradients, two moments, and a checkpoint on its way
+MEMORY_MARGIN = 1.3
+
+
+@dataclass(frozen=True)
+class Request:
+    """Of one array task, as sbatch takes it; empty asks for nothing.
+
+    Attributes:
+        workers: runs at once.
+    """
+
+    time: str
+    memory: str
+    cpus: int
+    workers: int
+
+
+def make_request(
+    tasks: Sequence[Sequence[Job]], launcher: LauncherConfig, train: TrainConfig, pace: float = 1.0
+) -> Request:
+    """One request that suits every task of the array.
+
+    Args:
+        pace: how much longer finished runs took than their estimates.
+    """
+    workers = concurrency(launcher, train)
+    cpus = launcher.cpus or max(1, train.threads) * launcher.processes * workers
+    expected = max(expected_seconds(task, workers) for task in tasks) * pace
+    time = launcher.time
+    if time == "auto":
+        seconds = (
+            expected * launcher.time_margin + STARTUP_SECONDS + launcher.signal_seconds + SLURM_LEEWAY_SECONDS
+        )
+        time = clock(seconds)
+    memory = launcher.memory
+    if memory == "auto":
+        cells = [job.cell for task in tasks for job in task]
+        memory = f"{estimate_memory(cells, train, workers * launcher.processes)}M"
+    return Request(time, memory, cpus, workers)
+
+
+def concurrency(launcher: LauncherConfig, train: TrainConfig) -> int:
+    """Runs at once in one array task: as asked for, one for each ``processes`` GPUs, or one for its cores."""
+    if launcher.workers:
+        return launcher.workers
+    gpus = requested_gpus([launcher.gres, *launcher.sbatch])
+    if gpus:
+        return max(1, gpus // launcher.processes)
+    return max(1, launcher.cpus // (max(1, train.threads) * launcher.processes))
+
+
+def requested_gpus(options: Iterable[str]) -> int:
+    """GPUs a task gets by ``gpu:2``, ``gpu:a100:4`` or ``--gpus-per-node=2``."""
+    total = 0
+    for option in options:
+        for part in option.split(","):
+            found = re.search(r"(?:\bgpu|--gpus[a-z-]*=)(?:[:\w.-]*?[:=])?:?(\d+)?$", part)
+            if found:
+                total += int(found.group(1) or 1)
+    return total
+
+
+def estimate_memory(cells: Sequence[Cell], train: TrainConfig, processes: int) -> int:
+    """MiB that ``processes`` processes need which train the largest of ``cells``, with a margin.
+
+    Counted as on a CPU, where weights, gradients, moments and activations share one memory; on a GPU the
+    host needs less.
+    """
+    largest = max(process_bytes(cell, train) for cell in cells)
+    return 512 * math.ceil(MEMORY_MARGIN * processes * largest / 2**20 / 512)
+
+
+def process_bytes(cell: Cell, train: TrainConfig) -> float:
+    """Bytes of one process that trains ``cell``."""
+    shape, spec = cell.spec.shape, cell.spec
+    windows = min(spec.batch_windows, train.micro_batch or spec.batch_windows)
+    # a block keeps about 16 activations of its width and 3 of its feed-forward's; the logits appear three times
+    per_token = 4 * (shape.layers * 28 * shape.width + 3 * shape.vocab_size)
+    return PROCESS_BYTES + STATE_BYTES * cell.params.total + windows * spec.seq_len * per_token
+
+
+def clock(seconds: float) -> str:
+    """Seconds as Slurm's ``days-hours:minutes:seconds``, rounded up to minutes."""
+    minutes = math.ceil(seconds / 60)
+    days, minutes = divmod(minutes, 24 * 60)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}:00"
+    return f"{days}-{text}" if days else text
