@@ -19,9 +19,12 @@ Tokenises the corpus if that was not done before, writes plan.json, trains nothi
   isoflop plan experiment=demo data=text path=~/books""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
+On a Slurm cluster it submits one job array, and a job that fits and reports after it, and returns at once;
+the same command submits what is missing then.
 
   isoflop sweep experiment=demo
-  isoflop sweep experiment=demo launcher.workers=1 tracker=none""",
+  isoflop sweep experiment=demo launcher.workers=1 tracker=none
+  isoflop sweep experiment=demo launcher=slurm launcher.partition=gpu launcher.gres=gpu:1""",
     "train": """Train one cell of the plan in this process, or continue it from its checkpoint.
 SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to continue.
 
@@ -33,9 +36,12 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
-    "status": """Finished, running, interrupted, failed and missing cells, with reasons.
+    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing.
 
   isoflop status experiment=demo""",
+    "cancel": """Take back the Slurm jobs that this sweep submitted, and no other; finished cells are kept.
+
+  isoflop cancel experiment=demo""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
 params, tokens, flops, loss; writes fit.json and draws.npz.
 
