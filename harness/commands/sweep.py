@@ -2,19 +2,15 @@
 
 from rich.console import Console
 
-from harness.commands.experiment import freeze, make_jobs, plan_experiment, prepare_corpus, sweep_folder
-from harness.commands.plan import print_cost
-from harness.commands.resources import pool_options
+from harness.commands import followup
+from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.training import missing_jobs, train_missing
 from harness.config.schema import Config
 from harness.data import Corpus
-from harness.errors import UserError
 from harness.plan.plan import Plan
 from harness.runs.claim import gone, holder
 from harness.runs.folder import SweepFolder
-from harness.runs.record import FAILED
 from harness.runs.table import records, write_table
-from harness.sweep.pool import run_pool
-from harness.sweep.progress import Progress
 from harness.sweep.slurm import client
 from harness.sweep.slurm.ledger import Ledger, placed
 from harness.sweep.slurm.submit import Submitted, submit
@@ -30,47 +26,14 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     """
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
-    plan = plan_experiment(config, corpus)
+    plan = followup.grown(config, plan_experiment(config, corpus), folder)
     freeze(folder, plan, yaml)
     if config.launcher.kind == "slurm":
         submit_missing(config, yaml, plan, corpus, folder, console)
     else:
         train_missing(config, plan, corpus, folder, console)
+        plan = followup.run(config, yaml, plan, corpus, folder, console)
     return plan
-
-
-def train_missing(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, console: Console) -> None:
-    """Train the cells of ``plan`` that have no record in ``folder``, and write its table of runs.
-
-    Raises:
-        UserError: cells failed; the others are trained and in the table.
-        KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
-    """
-    jobs = _missing(config, plan, corpus, folder)
-    failed = []
-    if jobs:
-        options = pool_options(config, len(jobs))
-        print_cost(plan, options.workers, console)
-        console.print(
-            f"{len(plan.cells) - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
-            f"into {folder.path}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        try:
-            with Progress(jobs, len(plan.cells) - len(jobs), options.workers, console) as view:
-                failed = [ended for ended in run_pool(jobs, options, view) if ended.status == FAILED]
-        finally:
-            write_table(folder.table, records(folder, plan).values())
-    else:
-        console.print(f"all {len(plan.cells)} cells are finished; nothing to train", highlight=False)
-        write_table(folder.table, records(folder, plan).values())
-    if failed:
-        raise UserError(
-            f"{len(failed)} of {len(plan.cells)} cells failed, the others are finished and kept; first: "
-            f"{failed[0].run_id}: {failed[0].reason} (log: {folder.cell(failed[0].run_id).log}); "
-            "run the same command again to retry only these"
-        )
 
 
 def submit_missing(
@@ -89,7 +52,7 @@ def submit_missing(
         queued = {
             run_id for run_id, place in places.items() if place.state is not None and place.state.queued
         }
-        missing = _missing(config, plan, corpus, folder)
+        missing = missing_jobs(config, plan, corpus, folder)
         jobs = [job for job in missing if job.cell.run_id not in queued and not _is_trained_here(job)]
         console.print(
             f"{len(plan.cells) - len(missing)} of {len(plan.cells)} cells finished, {len(missing) - len(jobs)} queued "
@@ -100,11 +63,6 @@ def submit_missing(
             pace = _pace(plan, folder)
             _announce(submit(jobs, config.launcher, ledger, yaml, pace), ledger, console)
     write_table(folder.table, records(folder, plan).values())
-
-
-def _missing(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
-    return [job for job in make_jobs(config, plan, corpus, folder) if job.cell.run_id not in done]
 
 
 def _is_trained_here(job: Job) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
-from harness.commands.sweep import train_missing
+from harness.commands.training import train_missing
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder

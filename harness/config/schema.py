@@ -7,6 +7,7 @@ from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.plan.family import ModelConfig
+from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
 from harness.plan.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
@@ -45,6 +46,7 @@ class Config:
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     grid: GridConfig = field(default_factory=GridConfig)
+    followup: FollowupConfig = field(default_factory=FollowupConfig)
     throughput: ThroughputConfig = field(default_factory=ThroughputConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)

@@ -1,0 +1,50 @@
+"""Replicates join the fit, controls never do, and neither is trained twice."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.commands import sweep
+from harness.config.compose import compose_config
+from harness.runs.controls import read_controls
+from harness.runs.folder import SweepFolder
+from tests.train.small import overrides
+
+
+@pytest.mark.slow
+def test_best_cells_are_followed_up_once(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = overrides(
+        tmp_path,
+        text_folder,
+        "grid.budgets=[2e8]",
+        "followup.seeds=[1]",
+        "followup.rates=[0.5,2]",
+        "launcher.workers=2",
+    )
+    config, yaml = compose_config(arguments)
+    console = Console(width=132)
+    plan = sweep.run(config, yaml, console)
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    with folder.table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4, "three sizes and one replicate"
+    best = min((row for row in rows if row["seed"] == "0"), key=lambda row: float(row["loss"]))
+    assert [row["params"] for row in rows if row["seed"] == "1"] == [best["params"]]
+    controls = read_controls(folder.controls)
+    assert [(control.of, control.rate) for control in controls] == [
+        (best["run_id"], 0.5),
+        (best["run_id"], 2.0),
+    ]
+    assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
+    assert all(control.loss_of == float(best["loss"]) for control in controls)
+    assert len(plan.cells) == 4
+    stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
+    assert len(stamps) == 6
+    capsys.readouterr()
+    sweep.run(config, yaml, console)
+    assert "workers" not in capsys.readouterr().out, "nothing is trained again"
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
