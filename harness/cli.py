@@ -1,6 +1,7 @@
 """The ``isoflop`` command."""
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -51,8 +52,8 @@ params, tokens, flops, loss; writes fit.json and draws.npz.
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
   isoflop report experiment=demo""",
-    "predict": """What to train, from a fit: N*, D*, loss with intervals at a budget, and what moves the answer: serving,
-money, data that runs out, a model somebody announced. --json prints the answer for programs.
+    "predict": """What to train, from a fit: N*, D*, loss with intervals at a budget, and what moves the answer:
+serving, money, data that runs out, a model somebody announced. --json prints the answer for programs.
 
   isoflop predict fit=runs/demo/fit.json budget=1e13
   isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
@@ -73,7 +74,7 @@ data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, lau
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
 directory is searched too."""
 
-EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 2, 75, 130
+EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,6 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PreemptedError as stopped:
         print(f"isoflop: {stopped}", file=sys.stderr)
         sys.exit(EXIT_REQUEUE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"isoflop: the disk is full ({error}); what is finished is kept: free space and run it again",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

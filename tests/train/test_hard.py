@@ -71,18 +71,12 @@ def test_two_processes_train_the_same_run(tmp_path: Path, text_folder: Path) -> 
     job = jobs[0]
     alone = elsewhere(job, tmp_path / "alone")
     train_cell(alone)
-    launcher = (
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "29731",
-        "-m",
-        "harness",
-    )
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "harness")
     process = train(arguments, job, launcher)
-    output, _ = process.communicate(timeout=240)
+    try:
+        output, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
     assert process.returncode == 0, output
     together, single = essence(job), essence(alone)
     assert together["loss"] == pytest.approx(single["loss"], rel=2e-4)

@@ -177,3 +177,20 @@ def test_the_exported_model_gives_the_recorded_loss(job: Job) -> None:
         logits = model(input_ids=batch[:, :-1]).logits
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
     assert float(loss) == pytest.approx(record.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "qwen3", "MistralConfig"])
+def test_every_family_trains_and_is_counted(family: str, tmp_path: Path, text_folder: Path) -> None:
+    chosen = f"model={family}" if not family.endswith("Config") else f"model.family={family}"
+    size = (
+        "ladder=tiny",
+        "grid.budgets=[1e10]",
+        "grid.sizes=1",
+        "grid.center_params=40000",
+        "recipe.min_steps=10",
+    )
+    _, jobs = small_jobs(tmp_path, text_folder, chosen, *size, "recipe.batch_tokens.value=512")
+    record = train_cell(jobs[0])
+    assert record.status == FINISHED
+    assert record.loss < math.log(256)
+    assert record.flops == pytest.approx(1e10, rel=0.05)
