@@ -99,8 +99,9 @@ def test_kill_9_loses_at_most_the_cells_in_flight(
     wait_for(lambda: list(tmp_path.glob("runs/small/cells/*/curve.csv")))
     before = records(tmp_path)
     if whom == "worker":
-        wait_for(lambda: children(process.pid))
-        os.kill(children(process.pid)[0], signal.SIGKILL)
+        wait_for(lambda: children(process.pid) or process.poll() is not None)
+        for worker in children(process.pid)[:1]:
+            os.kill(worker, signal.SIGKILL)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
     elif whom == "sweep":
