@@ -66,6 +66,7 @@ class Loop:
             PreemptedError: asked to stop, after writing a checkpoint.
             DivergedError: the loss is not finite or blew up; ``progress`` has the step.
         """
+        self._started = time.monotonic()  # not when a tracker was still connecting
         mine = self.progress.loss_sum if self._accelerator.is_main_process else 0.0
         total = torch.tensor(mine, dtype=torch.float64, device=self._accelerator.device)
         count = self.progress.loss_steps
