@@ -19,6 +19,7 @@ def test_the_built_wheel_plans_outside_a_checkout(tmp_path: Path) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     assert (site / "harness" / "_configs" / "experiment" / "demo.yaml").exists()
+    assert (site / "harness" / "_slurm" / "array.sbatch").exists()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     # -P and PYTHONPATH: this package, not the checkout that is installed in this environment
