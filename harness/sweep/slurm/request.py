@@ -1,7 +1,6 @@
 """What one array task is asked for: time, memory, cores; estimated from its cells where the user says nothing."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,10 +69,11 @@ def requested_gpus(options: Iterable[str]) -> int:
     """GPUs a task gets by ``gpu:2``, ``gpu:a100:4`` or ``--gpus-per-node=2``."""
     total = 0
     for option in options:
-        for part in option.split(","):
-            found = re.search(r"(?:\bgpu|--gpus[a-z-]*=)(?:[:\w.-]*?[:=])?:?(\d+)?$", part)
-            if found:
-                total += int(found.group(1) or 1)
+        name, _, value = option.rpartition("=")
+        for part in value.split(","):
+            fields = part.split(":")
+            if name.startswith("--gpus") or (name in ("", "--gres") and fields[0] == "gpu"):
+                total += int(fields[-1]) if fields[-1].isdigit() else 1
     return total
 
 

@@ -1,0 +1,151 @@
+"""What is tried again and what is not, and cells that others hold; with a stand-in for training."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.runs.claim import take
+from harness.runs.watch import Watcher
+from harness.sweep import pool as pools
+from harness.sweep.pool import PoolOptions, run_pool
+from harness.sweep.retry import back_off, heals
+from harness.sweep.worker import HELD, Ended
+from harness.train.job import Job, StepReport
+from tests.sweep.stand_in import stand_in
+from tests.train.small import small_jobs
+
+
+@dataclass
+class Seen:
+    """A view that remembers."""
+
+    started_: list[str] = field(default_factory=list)
+    retried_: list[tuple[str, str]] = field(default_factory=list)
+    held_: list[str] = field(default_factory=list)
+    on_tick: Callable[[], None] = lambda: None
+
+    def started(self, job: Job) -> None:
+        self.started_.append(job.cell.run_id)
+
+    def stepped(self, report: StepReport) -> None:
+        pass
+
+    def ended(self, job: Job, ended: Ended) -> None:
+        pass
+
+    def retried(self, job: Job, reason: str, seconds: float) -> None:
+        self.retried_.append((job.cell.run_id, reason))
+
+    def held(self, job: Job, owner: str) -> None:
+        self.held_.append(job.cell.run_id)
+
+    def tick(self) -> None:
+        self.on_tick()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Jobs that a stand-in trains: it does what ``stand_in.txt`` in a cell's folder says."""
+    monkeypatch.setattr(pools, "work", stand_in)
+    monkeypatch.setattr(pools, "back_off", lambda attempt: 0.01 * attempt)
+    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.2)
+    _, jobs = small_jobs(tmp_path, text_folder)
+    return jobs[:3]
+
+
+def tell(job: Job, *lines: str) -> None:
+    """What the stand-in does at each attempt at ``job``; it finishes when the lines are used up."""
+    job.folder.path.mkdir(parents=True, exist_ok=True)
+    (job.folder.path / "stand_in.txt").write_text("\n".join(lines))
+
+
+def statuses(ended: list[Ended]) -> dict[str, str]:
+    return {one.run_id: one.status for one in ended}
+
+
+def test_a_killed_worker_and_a_full_memory_are_tried_again_an_error_is_not(jobs: list[Job]) -> None:
+    tell(jobs[0], "kill", "memory")
+    tell(jobs[1], "error")
+    tell(jobs[2], "kill", "kill", "kill", "kill")
+    view = Seen()
+    ended = run_pool(jobs, PoolOptions(workers=2, attempts=3), view)
+    ids = [job.cell.run_id for job in jobs]
+    assert statuses(ended) == {ids[0]: "finished", ids[1]: "failed", ids[2]: "failed"}
+    reasons = {one.run_id: one.reason for one in ended}
+    assert "ValueError: wrong" in reasons[ids[1]]
+    assert reasons[ids[2]] == "its worker died (SIGKILL), 3 times"
+    assert [view.started_.count(run_id) for run_id in ids] == [3, 1, 3]
+    assert {reason for run_id, reason in view.retried_ if run_id == ids[0]} == {
+        "its worker died (SIGKILL)",
+        "RuntimeError: CUDA out of memory",
+    }
+    assert not list(jobs[0].folder.path.glob("claim*")), "who finishes clears up after the dead"
+
+
+def test_a_cell_that_another_holds_is_left_and_taken_when_it_is_free(jobs: list[Job]) -> None:
+    claim = take(jobs[0].folder.path)
+    assert claim is not None
+    began = time.monotonic()
+    view = Seen()
+    view.on_tick = lambda: claim.release() if claim.holds() and time.monotonic() - began > 2 else None
+    ended = run_pool(jobs, PoolOptions(workers=2), view)
+    assert set(statuses(ended).values()) == {"finished"}
+    assert view.held_ == [jobs[0].cell.run_id]
+    assert view.started_[-1] == jobs[0].cell.run_id
+    assert len(view.started_) == 3
+
+
+def test_patience_ends(jobs: list[Job]) -> None:
+    claim = take(jobs[0].folder.path)
+    assert claim is not None
+    ended = run_pool(jobs, PoolOptions(workers=2, patience=0.5), Seen())
+    assert statuses(ended)[jobs[0].cell.run_id] == HELD
+    assert sorted(statuses(ended).values()) == ["finished", "finished", HELD]
+    claim.release()
+
+
+def test_a_silent_claim_of_another_machine_is_followed(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as other:
+        other.setattr("harness.runs.claim.boot_id", lambda: "another kernel")
+        claim = take(jobs[0].folder.path, beat_seconds=1e6)
+    assert claim is not None
+    ended = run_pool(jobs, PoolOptions(workers=1), Seen(), Watcher(stale_seconds=1.0))
+    assert set(statuses(ended).values()) == {"finished"}
+    claim.beat()
+    assert claim.lost
+
+
+def test_workers_that_never_come_up_are_a_users_error(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "work", os._exit)
+    with pytest.raises(UserError, match="workers die while they start"):
+        run_pool(jobs, PoolOptions(workers=2), Seen())
+
+
+def test_each_worker_has_its_own_gpus() -> None:
+    options = PoolOptions(workers=2, processes=2, gpus=("0", "1", "2", "3"))
+    assert options.setting(1).environment == {"CUDA_VISIBLE_DEVICES": "2,3"}
+    assert PoolOptions(workers=2).setting(1).environment is None
+
+
+def test_what_heals() -> None:
+    assert heals(MemoryError())
+    assert heals(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert heals(OSError(errno.ENOSPC, "No space left on device"))
+    assert not heals(OSError(errno.ENOENT, "No such file"))
+    assert not heals(UserError("wrong"))
+    assert not heals(TypeError("a bug"))
+    assert not heals(RuntimeError("shapes do not match"))
+    delays = [back_off(attempt) for attempt in range(1, 9)]
+    assert delays == sorted(delays)
+    assert delays[0] >= 1
+    assert delays[-1] == 60
