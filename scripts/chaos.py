@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,11 +148,11 @@ def curves(folder: Path) -> dict[str, bytes]:
 
 
 def overrides(folder: Path, cells: int) -> list[str]:
-    """A grid of about ``cells`` small cells on this project's own source."""
+    """A grid of about ``cells`` small cells on a copy of this project's source."""
     return [
-        "experiment=demo", "name=chaos", "data=text", f"path={PACKAGE}", "tracker=none", "seq_len=32",
-        "grid.budgets=[5e8,1e9]", f"grid.sizes={max(1, cells // 2)}", "grid.span=6", "grid.center_params=12000",
-        "grid.center_budget=1e9", "grid.center_exponent=0", "recipe.batch_tokens.value=64", "recipe.min_steps=20",
+        "experiment=demo", "name=chaos", "data=text", f"path={folder.parent}/text", "tracker=none", "seq_len=32",
+        "grid.budgets=[1e9,2e9]", f"grid.sizes={max(1, cells // 2)}", "grid.span=6", "grid.center_params=12000",
+        "grid.center_budget=2e9", "grid.center_exponent=0", "recipe.batch_tokens.value=64", "recipe.min_steps=20",
         "data.eval_tokens=2048", "data.max_epochs=100", "train.device=cpu", "train.checkpoint_seconds=0.1",
         "launcher.workers=2", "launcher.attempts=1000000",
         f"runs_dir={folder}/runs", f"cache_dir={folder.parent}/cache",
@@ -211,6 +212,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="isoflop-chaos-") as temporary:
         folder = options.folder or Path(temporary)
         print("undisturbed …", file=sys.stderr)
+        shutil.copytree(
+            PACKAGE, folder / "text", ignore=lambda *_: ["__pycache__"]
+        )  # someone may be working on it
         calm = folder / "undisturbed"
         calm.mkdir(parents=True)
         with (calm / "sweep.log").open("w") as log:
