@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -110,9 +110,9 @@ def main(folder: Path) -> None:
         print(stopped, file=sys.stderr)
     except Exception as error:
         traceback.print_exc()
-        write_json(
-            folder / "failure.json", {"text": f"{type(error).__name__}: {error}", "heals": heals(error)}
-        )
+        with suppress(FileExistsError), (folder / "failure.json").open("x", encoding="utf-8") as file:
+            # the first to fail says why; the others fail because of it
+            file.write(json.dumps({"text": f"{type(error).__name__}: {error}", "heals": heals(error)}))
         sys.exit(1)
 
 
