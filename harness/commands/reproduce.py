@@ -23,6 +23,8 @@ def run(config: Config, yaml: str, console: Console) -> None:
         report.run(config, yaml, console)
         return
     sweep.run(config, yaml, console)
+    if config.launcher.kind == "slurm":  # submitted, not trained: the job behind the array fits and reports
+        return
     if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
         console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
     else:

@@ -34,6 +34,10 @@ def run(config: Config, yaml: str, console: Console) -> TuneFit:
     if config.write:
         check_name(config.write)
     sweep_folder(config)  # refuses a missing name
+    if config.launcher.kind != "local":
+        raise UserError(
+            f"launcher: tune trains on this machine, not by launcher={config.launcher.kind}; leave it out"
+        )
     config = replace(config, name=f"{config.name}-tune")
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
