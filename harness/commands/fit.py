@@ -8,7 +8,7 @@ from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
-from harness.runs.curve import read_curve
+from harness.runs.curve import read_curves
 from harness.runs.table import records, write_table
 
 
@@ -23,11 +23,7 @@ def run(config: Config, yaml: str, console: Console) -> Fit:
         plan = frozen_plan(sweep)
         write_table(sweep.table, records(sweep, plan).values())
         table, folder = sweep.table, Path(config.out) if config.out else sweep.path
-        curves = {
-            cell.run_id: Curve(**columns)
-            for cell in plan.cells
-            if (columns := read_curve(sweep.cell(cell.run_id).curve)) is not None
-        }
+        curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
     if not table.exists():
         raise UserError(f"points: no file {table}")
     fit = fit_points(read_points(table), config.analysis, curves or None)

@@ -8,7 +8,7 @@ from harness.fit import Curve, load_fit, read_points
 from harness.plan.plan import Plan
 from harness.report.material import Material, used_points
 from harness.runs.controls import read_controls
-from harness.runs.curve import read_curve
+from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.table import records
 
@@ -23,11 +23,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
     table = read_points(_require(sweep.table, "isoflop fit"))
-    curves = {
-        cell.run_id: Curve(**columns)
-        for cell in plan.cells
-        if (columns := read_curve(sweep.cell(cell.run_id).curve)) is not None
-    }
+    curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
     found = records(sweep, plan)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})

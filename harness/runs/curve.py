@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.plan.plan import Plan
+from harness.runs.folder import SweepFolder
+
 
 def read_curve(path: Path) -> dict[str, np.ndarray] | None:
     """``step``, ``tokens``, ``flops``, ``train_loss`` of a ``curve.csv``, each of shape (rows,); None without rows."""
@@ -16,3 +19,9 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
     except (OSError, ValueError):
         return None
     return {name: data[:, i] for i, name in enumerate(names)} if len(data) else None
+
+
+def read_curves(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
+    """The curves of the plan's cells that have one, by run id."""
+    found = {cell.run_id: read_curve(folder.cell(cell.run_id).curve) for cell in plan.cells}
+    return {run_id: columns for run_id, columns in found.items() if columns is not None}
