@@ -63,6 +63,16 @@ class SweepFolder:
         return self.path / "controls.json"
 
     @property
+    def tuning(self) -> Path:
+        """What a tuning found, in the tuning's own folder."""
+        return self.path / "tune.json"
+
+    @property
+    def tuned_in(self) -> "SweepFolder":
+        """The folder that this sweep's recipe is tuned in: beside it."""
+        return SweepFolder(self.path.parent / f"{self.path.name}-tune")
+
+    @property
     def fit(self) -> Path:
         """The fit."""
         return self.path / "fit.json"

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from harness.report.figures import (
     approaches,
+    bowls,
     clouds,
     contours,
     counting,
@@ -115,5 +116,14 @@ FIGURES: tuple[Entry, ...] = (
         "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
         "shown, nor are profiles whose runs have unequal compute under it.",
         counting.draw,
+    ),
+    Entry(
+        "bowls",
+        "The bowls behind the recipe",
+        "Top: loss against peak rate, a colour a batch; bottom: against batch, a colour a multiple of the "
+        "rate. Curves are cuts of the surface fitted to all runs of a size, the star its minimum, the dashed "
+        "line the recipe tuned from; hollow points and crosses lie too high to be fitted. Right: the minima "
+        "against size, and the rules that the recipe takes from them.",
+        bowls.draw,
     ),
 )
