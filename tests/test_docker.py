@@ -1,4 +1,4 @@
-"""The image's layers hold what the package needs. Building it needs a container tool; its 'smoke' stage is the test there."""
+"""The image's layers hold what the package needs; whether it builds and runs, its own stage 'smoke' tests."""
 
 import re
 import subprocess
