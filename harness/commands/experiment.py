@@ -12,6 +12,7 @@ from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
+from harness.sweep.trunk import share_trunks
 from harness.train.job import Job
 
 
@@ -83,8 +84,9 @@ def frozen_plan(folder: SweepFolder) -> Plan:
 
 
 def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """One job a cell."""
-    return [
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs of ``plan`` that fork from it."""
+    jobs = [
         Job(cell, corpus.folder, folder.path.resolve(), config.name, config.train, config.tracker)
         for cell in plan.cells
     ]
+    return share_trunks(jobs) if config.schedule.share_trunk else jobs

@@ -43,7 +43,7 @@ def train_missing(
     failed = []
     if jobs:
         options = pool_options(config, len(jobs))
-        print_cost(plan, options.workers, console)
+        print_cost(config, plan, options.workers, console)
         console.print(
             f"{len(plan.cells) - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
             f"into {folder.path}",
@@ -69,4 +69,5 @@ def train_missing(
 def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """One job for every cell without a finished or diverged record."""
     done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
-    return [job for job in make_jobs(config, plan, corpus, folder) if job.cell.run_id not in done]
+    cells = tuple(cell for cell in plan.cells if cell.run_id not in done)
+    return make_jobs(config, replace(plan, cells=cells), corpus, folder)

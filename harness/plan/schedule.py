@@ -17,12 +17,15 @@ class ScheduleConfig:
         horizon: the schedule's length over the run's length. 1 is the rule; above 1 the run is cut before the
             cooldown ends, which exists to show the distortion (Hoffmann et al. 2022, Fig. A1).
         decay_share: share of the horizon that warm-up–stable–decay spends cooling down.
+        share_trunk: runs of one shape and seed differ in nothing but their horizon, and what they have in common is
+            trained once (see ``harness.plan.trunk``); for schedules whose beginning does not depend on their end.
     """
 
     kind: str = "cosine"
     floor: float = 0.1
     horizon: float = 1.0
     decay_share: float = 0.2
+    share_trunk: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -33,6 +36,11 @@ class ScheduleConfig:
             raise UserError(f"schedule.horizon: must be at least 1 (whole run), got {self.horizon:g}")
         if not 0 < self.decay_share <= 1:
             raise UserError(f"schedule.decay_share: must lie in (0, 1], got {self.decay_share:g}")
+        if self.share_trunk and self.kind not in ("wsd", "constant"):
+            raise UserError(
+                f"schedule.share_trunk: the rate of a {self.kind} schedule depends on the horizon from the start, so "
+                "its runs have no trunk; use schedule=wsd"
+            )
 
 
 @dataclass(frozen=True)

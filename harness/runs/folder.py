@@ -25,6 +25,10 @@ class CellFolder:
         """Folder of checkpoints; removed once the record is written."""
         return self.path / "checkpoint"
 
+    def checkpoint_step(self) -> int:
+        """The step of the newest checkpoint, intact or not; 0 without one."""
+        return max((int(path.name) for path in self.checkpoint.glob("[0-9]*")), default=0)
+
     @property
     def log(self) -> Path:
         """What the run printed, and why it failed."""

@@ -21,9 +21,11 @@ class Record:
         budget: the column it was planned for, in FLOPs as ``budget_count`` counts.
         params: parameters by group and under every counting convention.
         flops: training FLOPs as the budget counts them; ``flops_by_count`` under every convention.
+        flops_spent: those of them that this run spent: less than ``flops`` where it forked from a trunk, which spent
+            the others. None in records from before there were trunks: all of them.
         loss: held-out loss, nats per token; ``loss_se`` its standard error over held-out documents.
         train_loss: mean training loss of the last logging interval, nats per token.
-        seconds: training time, summed over resumes.
+        seconds: training time of all its tokens, summed over resumes; of a fork with that of its trunk up to there.
         mfu: achieved FLOP/s over the device's peak; null where the peak is unknown.
     """
 
@@ -56,6 +58,7 @@ class Record:
     data: dict[str, str]
     reason: str = ""
     notes: list[str] = field(default_factory=list)
+    flops_spent: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

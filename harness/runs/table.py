@@ -35,6 +35,7 @@ def row(record: Record) -> Row:
         "unique_tokens": record.unique_tokens,
         "epochs": record.epochs,
         "flops": record.flops,
+        "flops_spent": record.flops if record.flops_spent is None else record.flops_spent,
         **{f"flops_{count}": flops for count, flops in record.flops_by_count.items()},
         "loss": record.loss,
         "loss_se": record.loss_se,

@@ -18,6 +18,7 @@ def pack(job: Job) -> dict[str, Any]:
         "sweep_name": job.sweep_name,
         "train": asdict(job.train),
         "tracker": asdict(job.tracker),
+        "forks": [cell.to_json() for cell in job.forks],
     }
 
 
@@ -30,4 +31,5 @@ def unpack(data: dict[str, Any]) -> Job:
         sweep_name=data["sweep_name"],
         train=TrainConfig(**data["train"]),
         tracker=TrackerConfig(**data["tracker"]),
+        forks=tuple(Cell.from_json(cell) for cell in data["forks"]),
     )

@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Look, Watcher
 from harness.sweep.retry import back_off
+from harness.sweep.trunk import Trunks
 from harness.sweep.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.train.job import Job, StepReport
 
@@ -86,6 +87,9 @@ class _Waiting:
     job: Job
     due: float = 0.0
     look: Look | None = None  # at the claim of another; None while nobody else was seen to hold it
+    trunk: str | None = (
+        None  # the run that will leave this one a checkpoint; None where it can be trained now
+    )
 
 
 @dataclass
@@ -96,6 +100,7 @@ class _Pool:
     view: View
     queue: list[_Waiting]
     watcher: Watcher
+    trunks: Trunks
     workers: list[_Worker] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: list[Ended] = field(default_factory=list)
@@ -112,12 +117,15 @@ def run_pool(
 ) -> list[Ended]:
     """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
+    A fork waits as long as its trunk is in the pool and has not left it a checkpoint.
+
     Raises:
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1; every running cell wrote a checkpoint first.
         UserError: no worker comes up.
     """
     longest_first = sorted(jobs, key=lambda job: -job.cell.estimate_seconds)
-    pool = _Pool(options, view, [_Waiting(job) for job in longest_first], watcher or Watcher())
+    queue = [_Waiting(job) for job in longest_first]
+    pool = _Pool(options, view, queue, watcher or Watcher(), Trunks.among(jobs))
     with _signals_as_interrupt():
         try:
             while pool.queue or pool.running():
@@ -145,9 +153,13 @@ def run_pool(
 
 
 def _look(pool: _Pool) -> None:
-    """See which waiting cells others hold, have finished, or have left behind."""
+    """See which waiting cells others hold, have finished, or have left behind, and which wait for their trunk."""
     now = time.monotonic()
+    mine = {worker.job.cell.run_id for worker in pool.workers if worker.job is not None}
+    mine |= {waiting.job.cell.run_id for waiting in pool.queue}
     for waiting in list(pool.queue):
+        trunk = pool.trunks.awaited(waiting.job)
+        waiting.trunk = trunk if trunk in mine else None
         if waiting.due > now:
             continue
         before = waiting.look
@@ -165,12 +177,13 @@ def _look(pool: _Pool) -> None:
             waiting.due = now + LOOK_SECONDS
             if look.owner is not None and not (before and before.held):
                 pool.view.held(waiting.job, look.owner.label)
-        elif waiting.look is None or look.dead:
+        elif waiting.trunk is None and (waiting.look is None or look.dead):
             pool.busy = now
 
 
 def _is_free(waiting: _Waiting) -> bool:
-    return waiting.due <= time.monotonic() and not (waiting.look and waiting.look.held)
+    held = waiting.look is not None and waiting.look.held
+    return waiting.due <= time.monotonic() and not held and waiting.trunk is None
 
 
 def _hire(pool: _Pool) -> None:
@@ -281,7 +294,8 @@ def _end(pool: _Pool, job: Job, ended: Ended) -> None:
 
 def _patience_is_over(pool: _Pool) -> bool:
     """Whether only cells of others are left, and have been for long."""
-    if pool.running() or not all(waiting.look and waiting.look.held for waiting in pool.queue):
+    held = {waiting.job.cell.run_id for waiting in pool.queue if waiting.look and waiting.look.held}
+    if pool.running() or not all({waiting.job.cell.run_id, waiting.trunk} & held for waiting in pool.queue):
         pool.busy = time.monotonic()
         return False
     return time.monotonic() - pool.busy > pool.options.patience

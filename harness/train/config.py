@@ -41,6 +41,10 @@ class TrainConfig:
         if self.checkpoint_seconds <= 0:
             raise UserError(f"train.checkpoint_seconds: must be positive, got {self.checkpoint_seconds:g}")
 
+    def row_steps(self, steps: int) -> int:
+        """Steps between two rows of the curve of a run of ``steps`` steps."""
+        return max(1, steps // self.log_points)
+
 
 @dataclass
 class TrackerConfig:

@@ -16,6 +16,7 @@ class Job:
     Attributes:
         corpus: folder of the prepared token files.
         sweep: folder of the sweep; the run writes below ``cells/<run_id>/`` and ``wandb/`` only.
+        forks: shorter runs that begin as this one does; it leaves each a checkpoint where they part, in its folder.
     """
 
     cell: Cell
@@ -24,6 +25,7 @@ class Job:
     sweep_name: str
     train: TrainConfig
     tracker: TrackerConfig
+    forks: tuple[Cell, ...] = ()
 
     @property
     def folder(self) -> CellFolder:

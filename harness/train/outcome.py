@@ -16,7 +16,12 @@ PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the loop and the evaluation leave: ``train_loss`` is the last curve row's, nats per token."""
+    """What the loop and the evaluation leave.
+
+    Attributes:
+        train_loss: the last curve row's, nats per token.
+        inherited: how many of the ``steps`` the run's trunk has trained.
+    """
 
     status: str
     reason: str
@@ -24,6 +29,7 @@ class Outcome:
     train_loss: float | None
     seconds: float
     notes: tuple[str, ...] = ()
+    inherited: int = 0
     evaluation: Evaluation | None = None
 
     def evaluated(self, evaluation: Evaluation) -> "Outcome":
@@ -73,6 +79,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         versions=dict(_versions(PACKAGES)),
         data={"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer},
         notes=list(outcome.notes),
+        flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
     )
 
 

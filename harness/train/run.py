@@ -8,10 +8,13 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from harness.data import Corpus, open_corpus
+from harness.plan.trunk import shared_steps
+from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, read_record
-from harness.train.checkpoint import load_checkpoint
+from harness.train.branch import Branch
+from harness.train.checkpoint import BranchState, Progress, load_checkpoint
 from harness.train.config import TrainConfig
-from harness.train.curve import Curve
+from harness.train.curve import COLUMNS, Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, StepReport, Watch
@@ -47,13 +50,14 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     model = accelerator.prepare(_compiled(raw, job.train, device))
     notes = list(progress.notes)
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
-    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes)
+    branches = _branches(job, accelerator, progress)
+    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
     if outcome.status == FINISHED:
         outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
-    outcome = replace(outcome, notes=tuple(notes))
+    outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
     if accelerator.is_main_process:
         if job.train.export and record.status == FINISHED:
@@ -84,6 +88,19 @@ def _compiled(model: torch.nn.Module, config: TrainConfig, device: Device) -> to
     return torch.compile(model) if wanted else model  # type: ignore[return-value]
 
 
+def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:
+    """The runs that will fork from this one: those followed from the first step, whose fork lies ahead."""
+    branches = []
+    for cell in job.forks:
+        step = shared_steps(job.cell.spec, cell.spec)
+        state = progress.branches.get(cell.run_id, BranchState() if progress.step == 0 else None)
+        if state is not None and 0 < step >= progress.step:
+            folder = SweepFolder(job.sweep).cell(cell.run_id)
+            rows = job.train.row_steps(cell.spec.steps)
+            branches.append(Branch(accelerator, cell, folder, step, rows, state))
+    return branches
+
+
 def _tracked(job: Job) -> TrackedRun:
     cell = job.cell
     return TrackedRun(
@@ -101,21 +118,14 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
 
     def on_row(row: Row) -> None:
-        tokens = row.step * spec.batch_tokens
-        flops = cell.flops * row.step / spec.steps
+        values = dict(zip(COLUMNS, curve_row(cell, row.step, row.loss, row.grad_norm), strict=True))
         if curve:
-            curve.append(row.step, tokens, flops, row.lr, row.loss, row.grad_norm)
-        values = {
-            "train_loss": row.loss,
-            "lr": row.lr,
-            "grad_norm": row.grad_norm,
-            "tokens": tokens,
-            "flops": flops,
-        }
+            curve.append(*values.values())
+        del values["step"]
         tracker.log(values, row.step)
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 
-    pace = Pace(max(1, spec.steps // job.train.log_points), job.train.checkpoint_seconds)
+    pace = Pace(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)
     status, reason, loss = FINISHED, "", None
     try:
         loss = loop.run(spec, pace, on_row, watch)
