@@ -160,7 +160,7 @@ def _look(pool: _Pool) -> None:
     for waiting in list(pool.queue):
         trunk = pool.trunks.awaited(waiting.job)
         waiting.trunk = trunk if trunk in mine else None
-        if waiting.due > now:
+        if waiting.trunk is not None or waiting.due > now:
             continue
         before = waiting.look
         look = pool.watcher.look(waiting.job.folder.path)
@@ -177,7 +177,7 @@ def _look(pool: _Pool) -> None:
             waiting.due = now + LOOK_SECONDS
             if look.owner is not None and not (before and before.held):
                 pool.view.held(waiting.job, look.owner.label)
-        elif waiting.trunk is None and (waiting.look is None or look.dead):
+        elif waiting.look is None or look.dead:
             pool.busy = now
 
 
