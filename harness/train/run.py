@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
 from harness.plan.trunk import shared_steps
@@ -137,6 +138,6 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     return Outcome(status, reason, loop.progress.step, loss, loop.seconds())
 
 
-def _evaluate(job: Job, model: torch.nn.Module, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
+def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
     with accelerator.autocast():
         return evaluate(model, corpus, job.cell.spec.seq_len, job.cell.spec.eval_tokens, accelerator.device)
