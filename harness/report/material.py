@@ -57,5 +57,5 @@ class Material:
 def used_points(table: Points, fit: Fit) -> Points:
     """The runs of ``table`` that ``fit`` used, counted as it counted."""
     gone = {excluded.run for excluded in fit.excluded}
-    counted = table.counted(fit.count, fit.compute)
+    counted = table.scored(fit.loss).counted(fit.count, fit.compute)
     return counted.select(np.array([run not in gone for run in counted.run_id], dtype=bool))

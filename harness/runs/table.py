@@ -40,6 +40,11 @@ def row(record: Record) -> Row:
         "loss": record.loss,
         "loss_se": record.loss_se,
         "bits_per_byte": record.bits_per_byte,
+        **{
+            f"{column}_{name}{suffix}": getattr(score, column + suffix)
+            for name, score in record.domains.items()
+            for column, suffix in (("loss", ""), ("loss", "_se"), ("bits_per_byte", ""))
+        },
         "train_loss": record.train_loss,
         "batch_tokens": batch_tokens,
         "steps": record.steps,
@@ -56,7 +61,10 @@ def write_table(path: Path, found: Iterable[Record]) -> None:
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        names = dict.fromkeys(
+            name for row in rows for name in row
+        )  # a run may lack a domain that others have
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     write_changed(path, text.getvalue())

@@ -1,5 +1,6 @@
 """One run, from its specification to its record."""
 
+import math
 import shutil
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel
 from harness.data import Corpus, open_corpus
 from harness.plan.trunk import shared_steps
 from harness.runs.folder import SweepFolder
-from harness.runs.record import DIVERGED, FINISHED, Record, read_record
+from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
 from harness.train.config import TrainConfig
@@ -43,6 +44,7 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     device = choose_device(job.train.device, job.cell.spec.precision)
     accelerator = _accelerator(job, device)
     corpus = open_corpus(job.corpus)
+    domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
 
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
@@ -58,6 +60,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
     if outcome.status == FINISHED:
         outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
+    if outcome.status == FINISHED:
+        scores = {name: _score(job, raw, domain, accelerator) for name, domain in domains.items()}
+        outcome = replace(outcome, domains=scores)
     outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
     if accelerator.is_main_process:
@@ -141,3 +146,10 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
 def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
     with accelerator.autocast():
         return evaluate(model, corpus, job.cell.spec.seq_len, job.cell.spec.eval_tokens, accelerator.device)
+
+
+def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator) -> Score:
+    found = _evaluate(job, model, domain, accelerator)
+    if not math.isfinite(found.loss):  # on its own corpus it is: the run is a finished one
+        return Score(None, None, None, found.tokens)
+    return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)

@@ -185,6 +185,10 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["plan", "experiment=demo", "grid.sizes=many"], "grid.sizes: Value 'many'"),
         (["plan", "experiment=demo", "grid.sizes=0"], "grid.sizes: must be at least 1"),
         (["plan", "experiment=demo", "+data.colour=red"], "there is no key 'data.colour'"),
+        (
+            ["plan", "experiment=demo", "data.domains={a: b}"],
+            "Hydra adds an entry to data.domains with '+data.",
+        ),
         (["plan", "experiment=demoo"], "there is no experiment/demoo; there are"),
         (["plan", "experiment=demo", "grid.budgets=[1e15]"], "is too small"),
         (["plan"], "experiment: choose one"),
