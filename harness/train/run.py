@@ -21,6 +21,7 @@ from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
+from harness.train.loss import next_token_loss
 from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
@@ -47,10 +48,14 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
 
-    raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
+    raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed)
+    loss = next_token_loss(
+        raw, job.train, device.kind == "cuda", lambda part: _compiled(part, job.train, device)
+    )
+    raw.to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    model = accelerator.prepare(_compiled(raw, job.train, device))
+    model = accelerator.prepare(loss)
     notes = list(progress.notes)
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
     branches = _branches(job, accelerator, progress)
