@@ -32,6 +32,6 @@ def unpack(data: dict[str, Any]) -> Job:
         sweep_name=data["sweep_name"],
         train=TrainConfig(**data["train"]),
         tracker=TrackerConfig(**data["tracker"]),
-        domains={name: Path(folder) for name, folder in data["domains"].items()},
-        forks=tuple(Cell.from_json(cell) for cell in data["forks"]),
+        domains={name: Path(folder) for name, folder in data.get("domains", {}).items()},
+        forks=tuple(Cell.from_json(cell) for cell in data.get("forks", [])),
     )

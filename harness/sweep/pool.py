@@ -14,7 +14,7 @@ from typing import Protocol
 from harness.errors import UserError
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Look, Watcher
-from harness.sweep.retry import back_off
+from harness.sweep.retry import back_off, cause_of_death
 from harness.sweep.trunk import Trunks
 from harness.sweep.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.train.job import Job, StepReport
@@ -267,7 +267,7 @@ def _gone(pool: _Pool, worker: _Worker) -> None:
     """The process died. Its cell goes back to the queue, unless it has taken too many workers with it."""
     worker.process.join(GRACE_SECONDS)
     code = worker.process.exitcode
-    how = signal.Signals(-code).name if code and code < 0 else f"exit status {code}"
+    how = cause_of_death(code)
     if worker.job is not None:
         _try_again(pool, worker.job, f"its worker died ({how})")
     elif not worker.ready and code != 0:

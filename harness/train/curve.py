@@ -28,6 +28,7 @@ class Curve:
     def __init__(self, path: Path, step: int) -> None:
         """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
         kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
+        self.kept = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in kept]
         write_atomic(path, _text([COLUMNS, *kept]))
         self._file = path.open("a", encoding="utf-8")
 

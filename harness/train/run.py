@@ -128,6 +128,11 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     cell, spec = job.cell, job.cell.spec
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
 
+    progress = loop.progress
+    if curve and progress.inherited and progress.step == progress.inherited:
+        for inherited in curve.kept:  # the trunk's tracker had them under the trunk's id
+            tracker.log(inherited, int(inherited.pop("step")))
+
     def on_row(row: Row) -> None:
         values = dict(zip(COLUMNS, curve_row(cell, row.step, row.loss, row.grad_norm), strict=True))
         if curve:

@@ -241,3 +241,23 @@ def test_shared_trunks_killed_on_the_way_give_the_records_of_runs_trained_alone(
     rows = list(csv.DictReader((tmp_path / "runs/small/runs.csv").open()))
     spent = {row["run_id"]: float(row["flops_spent"]) / float(row["flops"]) for row in rows}
     assert {run_id for run_id, share in spent.items() if share < 0.25} == forked
+
+
+@pytest.mark.slow
+def test_token_files_cut_short_under_a_run_are_named_and_made_anew(tmp_path: Path, text_folder: Path) -> None:
+    long = ("grid.budgets=[2e9]", "grid.sizes=1", "data.max_epochs=100", "train.checkpoint_seconds=0.2")
+    arguments = overrides(tmp_path, text_folder, *long)
+    _, jobs = small_jobs(tmp_path, text_folder, *long)
+    process = start("sweep", *arguments)
+    wait_for(lambda: jobs[0].folder.checkpoint_step() > 0)
+    os.truncate(jobs[0].corpus / "train.bin", 4096)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert "its worker died (SIGBUS: a file it reads was cut short" in output
+    assert (
+        "no complete corpus there (files are missing or cut short); 'isoflop plan' prepares it anew" in output
+    )
+    assert jobs[0].folder.checkpoint_step() > 0, "what was trained is kept"
+    again = isoflop("sweep", *arguments)
+    assert again.returncode == 0, again.stderr
+    assert read_record(jobs[0].folder.record, jobs[0].cell.run_id) is not None
