@@ -14,8 +14,6 @@ from harness.data.corpus import TOKENIZER_FOLDER, Corpus
 from harness.data.prepare import prepare
 from harness.errors import UserError
 
-RESERVED = ("se",)  # of the table's columns loss_NAME, loss_se is another
-
 
 def prepare_domains(
     data: DataConfig, tokenizer: TokenizerConfig, corpus: Corpus, seq_len: int, cache_dir: Path | str
@@ -46,9 +44,9 @@ def prepare_domains(
 
 def _config(name: str, value: Any) -> DataConfig:
     """A domain's own settings; a bare path, or a list of them, is text."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or f"_{name}".endswith("_se"):  # loss_se is another column
         raise UserError(
-            f"data.domains: '{name}' cannot be a column's name; use small letters, digits and '_' (not 'se')"
+            f"data.domains: '{name}' cannot be a column's name; use small letters, digits and '_', no '_se' at its end"
         )
     settings = dict(value) if isinstance(value, dict) else {"path": value}
     known = {field.name for field in fields(DataConfig)} - {

@@ -33,28 +33,31 @@ def shared_steps(one: RunSpec, other: RunSpec) -> int:
 
     At most one less than the shorter has: its last step is always its own.
     """
-    if replace(one, steps=other.steps, schedule=other.schedule) != other:
+    if _of_any_length(one) != _of_any_length(other):
         return 0
     a, b = one.schedule, other.schedule
-    if replace(a, steps=b.steps) != b:
-        return 0
     # rates that have parted do not meet again before the shorter schedule ends
     last = min(one.steps, other.steps) - 1
     return bisect_left(range(1, last + 1), True, key=lambda step: a.factor(step) != b.factor(step))
 
 
+def _of_any_length(spec: RunSpec) -> RunSpec:
+    """``spec`` without its horizon: what runs that begin alike have in common."""
+    return replace(spec, steps=0, schedule=replace(spec.schedule, steps=0))
+
+
 def find_forks(cells: Iterable[Cell]) -> dict[str, Fork]:
-    """Which of ``cells`` fork, by run id: each from the longest run that it shares a beginning with."""
+    """Which of ``cells`` fork, by run id: of those that differ in their horizon only, all but the longest."""
+    alike: dict[RunSpec, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(_of_any_length(cell.spec), []).append(cell)
     forks: dict[str, Fork] = {}
-    trunks: list[Cell] = []
-    for cell in sorted(cells, key=lambda cell: -cell.spec.steps):
-        for trunk in trunks:
+    for group in alike.values():
+        trunk = max(group, key=lambda cell: cell.spec.steps)
+        for cell in group:
             step = shared_steps(trunk.spec, cell.spec)
-            if step:
+            if cell.run_id != trunk.run_id and step:
                 forks[cell.run_id] = Fork(trunk.run_id, step, step / cell.spec.steps)
-                break
-        else:
-            trunks.append(cell)
     return forks
 
 

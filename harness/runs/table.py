@@ -61,9 +61,8 @@ def write_table(path: Path, found: Iterable[Record]) -> None:
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
-        names = dict.fromkeys(
-            name for row in rows for name in row
-        )  # a run may lack a domain that others have
+        # a run may lack a domain that others have
+        names = dict.fromkeys(name for row in rows for name in row)
         writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

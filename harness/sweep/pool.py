@@ -87,9 +87,7 @@ class _Waiting:
     job: Job
     due: float = 0.0
     look: Look | None = None  # at the claim of another; None while nobody else was seen to hold it
-    trunk: str | None = (
-        None  # the run that will leave this one a checkpoint; None where it can be trained now
-    )
+    trunk: str | None = None  # the run that will leave it a checkpoint; None where it can be trained now
 
 
 @dataclass

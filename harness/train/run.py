@@ -130,8 +130,8 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
 
     progress = loop.progress
     if curve and progress.inherited and progress.step == progress.inherited:
-        for inherited in curve.kept:  # the trunk's tracker had them under the trunk's id
-            tracker.log(inherited, int(inherited.pop("step")))
+        for kept in curve.kept:  # to the tracker they are news: it had them under the trunk's id
+            tracker.log({name: value for name, value in kept.items() if name != "step"}, int(kept["step"]))
 
     def on_row(row: Row) -> None:
         values = dict(zip(COLUMNS, curve_row(cell, row.step, row.loss, row.grad_norm), strict=True))

@@ -54,6 +54,7 @@ def test_a_text_may_be_corpus_and_domain(tmp_path: Path) -> None:
         ({"prose": {"paths": "x"}}, r"data\.domains\.prose: there is no setting 'paths'"),
         ({"prose": {"path": "x", "heldout_fraction": 0.1}}, "no setting 'heldout_fraction'"),
         ({"se": "x"}, "'se' cannot be a column's name"),
+        ({"prose_se": "x"}, "'prose_se' cannot be a column's name"),
         ({"my prose": "x"}, "'my prose' cannot be a column's name"),
         ({"prose": {"path": "{short}"}}, r"data\.domains\.prose: .*do not fill a window"),
     ],
