@@ -170,7 +170,7 @@ def test_the_tracker_of_a_fork_has_its_whole_curve(tmp_path: Path, text_folder: 
         train_cell(job)
     file = next((jobs[1].sweep / "wandb").glob(f"offline-run-*-{jobs[1].cell.run_id}/*.wandb"))
     logged = []
-    for entry in offline_wandb.records(file):
+    for entry in offline_wandb.finished(file):
         if entry.WhichOneof("record_type") == "history":
             row = {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.history.item}
             logged.append((row["_step"], row["tokens"], row["train_loss"]))
