@@ -1,7 +1,6 @@
 """Reading W&B's offline files without W&B's own reader: LevelDB's log format around protobuf records."""
 
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +16,6 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
         record = wandb_internal_pb2.Record()
         record.ParseFromString(blob)
         yield record
-
-
-def finished(path: Path, seconds: float = 30) -> list[wandb_internal_pb2.Record]:
-    """The records of a run that has ended: on a loaded machine W&B writes the file's end after ``finish`` returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = list(records(path)) if path.stat().st_size else []
-        if any(record.WhichOneof("record_type") == "exit" for record in found):
-            return found
-        assert time.monotonic() < deadline, f"{path} has no end"
-        time.sleep(0.1)
 
 
 def _blobs(data: bytes) -> Iterator[bytes]:

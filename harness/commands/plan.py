@@ -26,12 +26,12 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     console.print(plan_table(plan))
     for skipped in plan.skipped:
         console.print(f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}")
-    print_cost(config, plan, worker_count(config), console)
+    print_cost(plan, worker_count(config), config, console)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
     return plan
 
 
-def print_cost(config: Config, plan: Plan, workers: int, console: Console) -> None:
+def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> None:
     """One line: cells, FLOPs, and the time they should take; a second one of what sharing trunks saves."""
     forks = find_forks(plan.cells) if config.schedule.share_trunk else {}
     total = sum(cell.flops for cell in plan.cells)

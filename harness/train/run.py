@@ -16,7 +16,7 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
 from harness.train.config import TrainConfig
-from harness.train.curve import COLUMNS, Curve, curve_row
+from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, StepReport, Watch
@@ -48,13 +48,12 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
 
-    raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed)
+    raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
+    optimizer = build_optimizer(raw, spec.optimizer)
+    progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
     loss = next_token_loss(
         raw, job.train, device.kind == "cuda", lambda part: _compiled(part, job.train, device)
     )
-    raw.to(accelerator.device)
-    optimizer = build_optimizer(raw, spec.optimizer)
-    progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
     model = accelerator.prepare(loss)
     notes = list(progress.notes)
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
@@ -128,17 +127,11 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     cell, spec = job.cell, job.cell.spec
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
 
-    progress = loop.progress
-    if curve and progress.inherited and progress.step == progress.inherited:
-        for kept in curve.kept:  # to the tracker they are news: it had them under the trunk's id
-            tracker.log({name: value for name, value in kept.items() if name != "step"}, int(kept["step"]))
-
     def on_row(row: Row) -> None:
-        values = dict(zip(COLUMNS, curve_row(cell, row.step, row.loss, row.grad_norm), strict=True))
+        values = curve_row(cell, row.step, row.loss, row.grad_norm)
         if curve:
-            curve.append(*values.values())
-        del values["step"]
-        tracker.log(values, row.step)
+            curve.append(values)
+        tracker.log({name: value for name, value in values.items() if name != "step"}, row.step)
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 
     pace = Pace(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)

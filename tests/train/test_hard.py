@@ -142,7 +142,7 @@ def test_wandb_offline_gets_config_curve_and_summary_under_the_runs_id(
     record = train_cell(job)
     file = next((job.sweep / "wandb").glob(f"offline-run-*-{job.cell.run_id}/*.wandb"))
     rows, summary, config, run = [], {}, set(), None
-    for entry in offline_wandb.finished(file):
+    for entry in offline_wandb.records(file):
         kind = entry.WhichOneof("record_type")
         if kind == "run":
             run = entry.run

@@ -1,6 +1,5 @@
 """A run forked from a trunk is the run trained alone, to the last bit, whatever happens on the way."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from harness.sweep.trunk import share_trunks
 from harness.train import branch as branches
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
-from tests import offline_wandb
 from tests.train.small import small_jobs
-from tests.train.test_run import curve, elsewhere, essence, stop_at
+from tests.train.test_run import elsewhere, essence, stop_at
 
 TRUNK = (
     "schedule=wsd",
@@ -161,17 +159,3 @@ def test_a_fork_that_diverges_alone_diverges_at_the_same_step(jobs: list[Job], t
     assert record.steps < fork_step(jobs, 2) < train_cell(long).steps
     assert train_cell(short).status == "diverged"
     assert outcome(short) == outcome(alone)
-
-
-def test_the_tracker_of_a_fork_has_its_whole_curve(tmp_path: Path, text_folder: Path) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder, *TRUNK, "tracker=wandb", "tracker.mode=offline")
-    jobs = sorted(jobs, key=lambda job: -job.cell.spec.steps)
-    for job in jobs[:2]:
-        train_cell(job)
-    file = next((jobs[1].sweep / "wandb").glob(f"offline-run-*-{jobs[1].cell.run_id}/*.wandb"))
-    logged = []
-    for entry in offline_wandb.finished(file):
-        if entry.WhichOneof("record_type") == "history":
-            row = {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.history.item}
-            logged.append((row["_step"], row["tokens"], row["train_loss"]))
-    assert logged == [(row["step"], row["tokens"], row["train_loss"]) for row in curve(jobs[1])]
