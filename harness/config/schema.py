@@ -63,6 +63,10 @@ class Config:
     def __post_init__(self) -> None:
         if self.seq_len < 2:
             raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
+        if self.followup.horizons and self.schedule.kind == "constant":
+            raise UserError(
+                "followup.horizons: a constant schedule has no length to vary; choose another schedule"
+            )
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if "/" in self.name or self.name.startswith("."):

@@ -27,7 +27,7 @@ class Material:
         config: the composed configuration, YAML.
         source: where the runs come from, in words.
         versions: of the program that writes the report.
-        controls: best cells at other rates than the recipe's.
+        controls: best cells at other rates than the recipe's, or with schedules longer than their run.
         tuning: what the recipe came from, where a tuning is beside the sweep.
     """
 

@@ -59,7 +59,7 @@ class SweepFolder:
 
     @property
     def controls(self) -> Path:
-        """What other rates would have given at each budget's best cell."""
+        """What other rates and longer schedules give at each budget's best cell."""
         return self.path / "controls.json"
 
     @property
