@@ -28,6 +28,7 @@ class Config:
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
+        arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
         write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
@@ -53,6 +54,7 @@ class Config:
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    arms: dict[str, list[str]] = field(default_factory=dict)
     path: Any = None
     run: str | None = None
     points: str | None = None
