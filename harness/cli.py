@@ -65,6 +65,12 @@ Resumable; nothing finished is repeated.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains path=prose/""",
+    "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
+same compute. The prediction is written and hashed before anything is trained; then measured against predicted
+loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
+
+  isoflop rematch experiment=rematch
+  isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 
   isoflop reproduce experiment=demo

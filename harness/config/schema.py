@@ -13,6 +13,7 @@ from harness.plan.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
+from harness.rematch.config import RematchConfig
 from harness.sweep.config import LauncherConfig
 from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
 from harness.tune.config import TuneConfig
@@ -54,6 +55,7 @@ class Config:
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    rematch: RematchConfig = field(default_factory=RematchConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
     path: Any = None
     run: str | None = None
