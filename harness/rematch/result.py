@@ -132,38 +132,38 @@ def _values(losses: Mapping[str, float | None]) -> list[float]:
 def _verdict(
     prediction: Prediction, by_factor: Mapping[float, Measured], duels: tuple[Duel, ...], best: float | None
 ) -> str:
-    """Who won, and whether the losses were where they were predicted."""
-    name = size(prediction, prediction.winner)
-    told = [f"{size(prediction, duel.factor)}: {_duel_words(duel)}" for duel in duels]
+    """Who won, by how much, and whether the losses were where they were predicted."""
     if best is None:
         return "Every run diverged: nothing can be told."
-    if all(duel.verdict == WON for duel in duels):
-        head = f"As predicted, {name} beat every rival beyond seed noise"
-    elif any(duel.verdict == LOST for duel in duels):
-        head = f"Against the prediction, {name} was beaten"
-    elif best == prediction.winner:
-        head = f"As predicted, {name} had the lowest loss, but not beyond seed noise against every rival"
-    else:
-        head = f"{size(prediction, best)} had the lowest loss, not {name} as predicted, within seed noise"
+    parts = [_outcome(prediction, duels, best)]
+    told = [f"{duel.factor:g} N*: {_duel_words(duel)}" for duel in duels]
+    parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(told)}.")
     judged = [one for one in by_factor.values() if one.inside is not None]
-    inside = sum(bool(one.inside) for one in judged)
-    where = f" {inside} of {len(judged)} mean losses lie in their predicted intervals." if judged else ""
-    return f"{head} ({'; '.join(told)}).{where}"
+    if judged:
+        inside = sum(bool(one.inside) for one in judged)
+        parts.append(f"{inside} of {len(judged)} mean losses lie in their predicted intervals.")
+    return " ".join(parts)
+
+
+def _outcome(prediction: Prediction, duels: tuple[Duel, ...], best: float) -> str:
+    optimum = "the predicted optimum"
+    if prediction.winner != 1:  # whole shapes: the nearest to N* need not be the nearest in loss
+        optimum = f"the predicted winner ({prediction.winner:g} N*)"
+    lost = [f"{duel.factor:g} N*" for duel in duels if duel.verdict == LOST]
+    if lost:
+        return f"Against the prediction, {optimum} lost to {' and '.join(lost)} beyond seed noise."
+    if all(duel.verdict == WON for duel in duels):
+        return f"As predicted, {optimum} won against every rival beyond seed noise."
+    if best == prediction.winner:
+        return f"As predicted, {optimum} had the lowest loss, but not beyond seed noise against every rival."
+    return f"Not {optimum} but {best:g} N* had the lowest loss, which does not go beyond seed noise."
 
 
 def _duel_words(duel: Duel) -> str:
+    """``+0.0123 (+0.0080 to +0.0166), predicted +0.0101``."""
     if duel.gap is None:
-        return "diverged" if duel.verdict == WON else duel.verdict
+        return "every run diverged" if duel.verdict == WON else duel.verdict
     text = f"{duel.gap:+.4f}"
     if duel.interval is not None:
         text += f" ({duel.interval[0]:+.4f} to {duel.interval[1]:+.4f})"
-    if duel.predicted_gap is not None:
-        text += f", predicted {duel.predicted_gap:+.4f}"
-    return f"{text} nats per token" + ("" if duel.verdict in (WON, LOST) else f", {duel.verdict}")
-
-
-def size(prediction: Prediction, factor: float) -> str:
-    """``the predicted optimum`` or ``the model 4 times its size``."""
-    if factor == 1:
-        return "the predicted optimum"
-    return f"the model of {factor:g} times its size"
+    return text if duel.predicted_gap is None else f"{text}, predicted {duel.predicted_gap:+.4f}"

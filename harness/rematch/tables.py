@@ -18,7 +18,7 @@ HEADINGS = (
     "inside",
     "gap",
     "predicted gap",
-    "the winner's",
+    "predicted winner",
 )
 
 
@@ -46,7 +46,7 @@ def build(prediction: Prediction, result: Rematch) -> Table:
         f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
         HEADINGS,
         tuple(rows),
-        left=("shape", "inside", "the winner's"),
+        left=("shape", "inside", "predicted winner"),
         note=_note(prediction, result),
         strong=tuple(i for i, one in enumerate(prediction.contenders) if one.factor == prediction.winner),
     )

@@ -127,14 +127,14 @@ def test_another_approach_may_say_the_size_but_not_the_losses() -> None:
         (
             {0.25: [2.6, 2.61], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]},
             [WON, WON],
-            "As predicted, the predicted optimum beat",
+            "As predicted, the predicted optimum won",
         ),
         ({0.25: [2.4, 2.41], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]}, [LOST, WON], "Against the prediction"),
         ({0.25: [2.6, 2.45], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]}, [NOISE, WON], "not beyond seed noise"),
         (
             {0.25: [2.3, 2.69], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]},
             [NOISE, WON],
-            "had the lowest loss, not the predicted",
+            "Not the predicted optimum but 0.25 N*",
         ),
         ({0.25: [2.6], 1.0: [2.5], 4.0: [2.7]}, [UNKNOWN, UNKNOWN], "not beyond seed noise"),
         ({0.25: [None, None], 1.0: [2.5, 2.51], 4.0: [2.7, None]}, [WON, UNKNOWN], "diverged"),
