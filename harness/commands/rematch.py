@@ -40,8 +40,8 @@ from harness.runs.table import records
 Entries = dict[float, tuple[float, list[Cell]]]
 
 
-def run(config: Config, yaml: str, console: Console) -> Rematch:
-    """Predict and register, train what is missing, set measured against predicted.
+def run(config: Config, yaml: str, console: Console) -> Rematch | None:
+    """Predict and register, train what is missing, set measured against predicted; None where it was only to register.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not
@@ -80,6 +80,8 @@ def run(config: Config, yaml: str, console: Console) -> Rematch:
         soft_wrap=True,
     )
     freeze(folder, plan, yaml)
+    if not config.rematch.train:
+        return None
     train_missing(config, plan, corpus, folder, console)
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items()}
     return _report(folder, prediction, judge(prediction, digest, losses), ground, console)

@@ -15,6 +15,7 @@ class RematchConfig:
         factors: sizes of the contenders over the predicted N*; 1 is the predicted optimum.
         seeds: every contender is trained once per seed; intervals of measured losses need two or more.
         approach: which approach says N*; ``auto`` decides as ``isoflop predict`` does.
+        train: false registers the prediction and stops, so that it can be published before the runs.
     """
 
     fit: str = ""
@@ -22,6 +23,7 @@ class RematchConfig:
     factors: list[float] = field(default_factory=lambda: [0.25, 1.0, 4.0])
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     approach: str = "auto"
+    train: bool = True
 
     def __post_init__(self) -> None:
         if self.budget < 0:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from harness.compare.arm import Arm
 from harness.compare.compare import compare_arms
 from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
+from harness.compare.figure import draw
 from harness.compare.tables import build
 from harness.errors import UserError
-from harness.fit import Fit, FitOptions, fit_points
+from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
+from harness.report.missing import MissingError
+from harness.report.style import figure_style
 from tests.fit.synthetic import CHINCHILLA, optimum, sweep
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
@@ -83,6 +87,19 @@ def test_numbers_are_those_of_the_fits() -> None:
                 assert mine["params_interval"] == pytest.approx(list(prediction.params_interval or ()))
                 assert mine["loss"] == pytest.approx(prediction.loss)
                 assert mine["bits_per_byte"] == pytest.approx((prediction.loss or 0) / math.log(2))
+
+
+def test_the_picture_has_a_row_for_each_approach_with_a_frontier() -> None:
+    arms = [arm("x", CHINCHILLA, 0), arm("y", OTHER, 1)]
+    with figure_style():
+        axes = draw(arms).axes
+        assert [ax.get_title(loc="left") for ax in axes[::3]] == ["Approach 2", "Approach 3"]
+        assert len(axes) == 6
+        stars = [line for line in axes[0].lines if line.get_marker() == "o"]
+        assert len(stars) == 6, "three minima in each arm"
+        bare = replace(arms[0].fit, approach_2=Approach2(), approach_3=Approach3())
+        with pytest.raises(MissingError):
+            draw([replace(arms[0], fit=bare)] * 2)
 
 
 def test_arms_without_intervals_tell_nothing() -> None:

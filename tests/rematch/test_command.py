@@ -120,6 +120,10 @@ def test_the_prediction_stands_before_anything_is_trained(
     with pytest.raises(ReachedError):
         main(told)
     text = (folder / "prediction.json").read_text()
+    main([*told, "rematch.train=false"])
+    assert (folder / "prediction.json").read_text() == text, (
+        "registering alone trains nothing and changes nothing"
+    )
     prediction = json.loads(text)
     assert prediction["winner"] == 1.0
     assert prediction["losses_by"] == "approach_3"
