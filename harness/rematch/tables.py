@@ -7,10 +7,11 @@ from harness.report.tables.table import Table
 from harness.report.text import approach_label, counted, fixed, interval, power, ratio, with_interval
 
 HEADINGS = (
-    "size / N*",
+    "contender",
     "shape",
     "N",
     "D",
+    "N/N*",
     "D/N",
     "predicted loss",
     "of one run",
@@ -29,10 +30,11 @@ def build(prediction: Prediction, result: Rematch) -> Table:
     for one, measured in zip(prediction.contenders, result.contenders, strict=True):
         rows.append(
             (
-                f"{one.factor:g}",
+                f"{one.factor:g} N*",
                 one.shape,
                 counted(one.params),
                 counted(one.tokens),
+                f"{one.params / prediction.params_opt:.2f}",
                 ratio(one.tokens / one.params),
                 with_interval(fixed(one.loss, 4), interval(one.loss_interval, "fixed", 4)),
                 interval(one.run_interval, "fixed", 4) or "–",
@@ -46,7 +48,7 @@ def build(prediction: Prediction, result: Rematch) -> Table:
         f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
         HEADINGS,
         tuple(rows),
-        left=("shape", "inside", "predicted winner"),
+        left=("contender", "shape", "inside", "predicted winner"),
         note=_note(prediction, result),
         strong=tuple(i for i, one in enumerate(prediction.contenders) if one.factor == prediction.winner),
     )
