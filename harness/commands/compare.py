@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.commands import reproduce
 from harness.commands.experiment import frozen_plan, plan_experiment, prepare_corpus, sweep_folder
 from harness.compare import figure, tables
-from harness.compare.arm import load_arm
+from harness.compare.arm import Arm, load_arm
 from harness.compare.compare import compare_arms
 from harness.compare.results import Comparison
 from harness.config.compose import compose_config
@@ -21,6 +21,7 @@ from harness.report.missing import MissingError
 from harness.report.style import figure_style, save
 from harness.report.terminal import terminal_table
 from harness.runs.files import json_text, write_changed
+from harness.runs.folder import SweepFolder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -53,22 +54,30 @@ def run(overrides: Sequence[str], console: Console) -> Comparison:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
         with _of(arm):
             reproduce.run(arm.config, arm.yaml, console)
-    loaded = []
-    for arm in arms:
-        sweep = sweep_folder(arm.config)
-        loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep)))
+    loaded = [_load(arm) for arm in arms]
     found = compare_arms(base.name, loaded)
+    _report(folder, found, loaded, console)
+    return found
+
+
+def _load(arm: ArmConfig) -> Arm:
+    sweep = sweep_folder(arm.config)
+    return load_arm(arm.name, sweep, frozen_plan(sweep))
+
+
+def _report(folder: SweepFolder, found: Comparison, arms: Sequence[Arm], console: Console) -> None:
+    """Write ``compare.json``, ``compare.md`` and the figure; print tables and verdict."""
     shown = tables.build(found)
     write_changed(folder.path / "compare.json", json_text(found.to_json()))
     picture = ""
     try:
         with figure_style():
-            save(figure.draw(loaded), folder.figures, "compare")
+            save(figure.draw(arms), folder.figures, "compare")
         picture = "![The frontiers of the arms](figures/compare.png)"
     except MissingError as missing:
         console.print(f"no figure: {missing}", highlight=False)
     parts = [
-        f"# {base.name}",
+        f"# {found.name}",
         *(f"**{text}**" for text in found.verdict),
         picture,
         *map(markdown.table, shown),
@@ -81,7 +90,6 @@ def run(overrides: Sequence[str], console: Console) -> Comparison:
     for text in found.verdict:
         console.print(text, highlight=False, markup=False)
     console.print(f"comparison: {folder.path / 'compare.md'}", highlight=False, soft_wrap=True)
-    return found
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from harness.compare.results import (
 )
 from harness.compare.words import verdict
 from harness.errors import UserError
-from harness.fit.predict import percentiles
 from harness.fit.results import Approach, Approach3, Interval
 from harness.fit.surface import exponents
 from harness.fit.table import Array
@@ -74,7 +73,6 @@ def _decided(found: ApproachComparison) -> bool:
 def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) -> ApproachComparison:
     approaches = [arm.fit.approaches[position] for arm in arms]
     columns = [_estimates(a, arm, flops) for a, arm in zip(approaches, arms, strict=True)]
-    rows = zip(arms, approaches, columns, strict=True)
     differences = [
         ArmDifferences(
             arm=arm.name,
@@ -87,7 +85,7 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
     ]
     return ApproachComparison(
         approach=approaches[0].name,
-        arms=tuple(_shown(arm, approach, column, level) for arm, approach, column in rows),
+        arms=tuple(_shown(arm, approach, flops) for arm, approach in zip(arms, approaches, strict=True)),
         differences=tuple(differences),
     )
 
@@ -126,36 +124,35 @@ def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float
     return dict(zip(QUANTITIES, (a, b, log_n, log_d, loss * (bits_per_nat or np.nan)), strict=True))
 
 
-def _shown(arm: Arm, approach: Approach, column: dict[str, Estimate], level: float) -> ArmEstimates:
-    at = {quantity: (found.value, _interval(found, level)) for quantity, found in column.items()}
-    (n, n_interval), (d, d_interval), (bits, bits_interval) = (at[q] for q in QUANTITIES[2:])
-    nats = arm.bits_per_nat
+def _shown(arm: Arm, approach: Approach, flops: float) -> ArmEstimates:
+    at, known = approach.predict(flops), approach.a is not None
     return ArmEstimates(
         arm=arm.name,
         status=approach.status,
         a=approach.a,
         b=approach.b,
-        params=None if n is None else float(np.exp(n)),
-        tokens=None if d is None else float(np.exp(d)),
-        loss=None if bits is None or nats is None else bits / nats,
-        bits_per_byte=bits,
-        a_interval=None if approach.a is None else approach.a_interval,
-        b_interval=None if approach.b is None else approach.b_interval,
-        params_interval=_exp(n_interval),
-        tokens_interval=_exp(d_interval),
-        loss_interval=None
-        if bits_interval is None or nats is None
-        else (bits_interval[0] / nats, bits_interval[1] / nats),
-        bits_per_byte_interval=bits_interval,
+        params=at.params,
+        tokens=at.tokens,
+        loss=at.loss,
+        bits_per_byte=_bits(at.loss, arm),
+        a_interval=approach.a_interval if known else None,
+        b_interval=approach.b_interval if known else None,
+        params_interval=at.params_interval,
+        tokens_interval=at.tokens_interval,
+        loss_interval=at.loss_interval,
+        bits_per_byte_interval=_bits_interval(at.loss_interval, arm),
     )
 
 
-def _interval(found: Estimate, level: float) -> Interval | None:
-    return None if found.draws is None else percentiles(found.draws, level)
+def _bits(loss: float | None, arm: Arm) -> float | None:
+    """A loss in nats per token as bits per byte of the arm's text."""
+    return None if loss is None or arm.bits_per_nat is None else loss * arm.bits_per_nat
 
 
-def _exp(bounds: Interval | None) -> Interval | None:
-    return None if bounds is None else (float(np.exp(bounds[0])), float(np.exp(bounds[1])))
+def _bits_interval(bounds: Interval | None, arm: Arm) -> Interval | None:
+    if bounds is None or arm.bits_per_nat is None:
+        return None
+    return bounds[0] * arm.bits_per_nat, bounds[1] * arm.bits_per_nat
 
 
 def _facts(arm: Arm) -> ArmFacts:
