@@ -12,11 +12,13 @@ from harness.fit import Fit, FitOptions, Points, fit_points
 from harness.fit.store import decode, encode
 from harness.frontier.source import choose, from_fit
 from harness.rematch.config import RematchConfig
+from harness.rematch.figure import draw
 from harness.rematch.prediction import FitFacts, Ground, Prediction, predict
 from harness.rematch.register import first_difference
 from harness.rematch.residuals import scatter
 from harness.rematch.result import LOST, NOISE, UNKNOWN, WON, judge
 from harness.rematch.tables import build
+from harness.report.style import figure_style
 from tests.fit.synthetic import CHINCHILLA, optimum, sweep
 from tests.plan.test_plan import plan
 
@@ -34,7 +36,7 @@ class Made:
     prediction: Prediction
 
 
-def made(seed: int = 0, approach: str = "auto", draws: int = 200) -> Made:
+def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool = True) -> Made:
     points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=7, noise=NOISE_SCALE, seed=seed)
     fit = fit_points(points, FitOptions(draws=draws))
     sources = from_fit(fit)
@@ -43,6 +45,8 @@ def made(seed: int = 0, approach: str = "auto", draws: int = 200) -> Made:
     assert law.law is not None
     facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
     ground = Ground(decider, law, scatter(points, law.law), facts)
+    if not lawful:
+        ground = Ground(decider, None, None, facts)
     best = optimum(BUDGET)[0]
     entries = {factor: (factor * best, _Cells.of(factor * best)) for factor in FACTORS}
     return Made(points, fit, predict("again", "now", ground, BUDGET, entries))
@@ -119,6 +123,19 @@ def test_another_approach_may_say_the_size_but_not_the_losses() -> None:
     assert (by_2.sizes_by, by_2.losses_by) == ("approach_2", "approach_3")
     assert by_2.params_opt != by_3.params_opt
     assert [one.loss for one in by_2.contenders] == [one.loss for one in by_3.contenders]
+
+
+def test_without_a_law_there_is_a_size_but_no_losses() -> None:
+    base = made(approach="approach_2", lawful=False).prediction
+    assert (base.losses_by, base.winner) == (None, 1.0)
+    assert all(one.loss is None and one.run_interval is None for one in base.contenders)
+    prediction, found = losses(base, {0.25: [2.6, 2.61], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]})
+    result = judge(prediction, "ab", found)
+    assert [duel.verdict for duel in result.duels] == [WON, WON]
+    assert "predicted intervals" not in result.verdict
+    assert "no losses are predicted" in build(prediction, result).note
+    with figure_style():
+        assert draw(prediction, result, None).axes
 
 
 @pytest.mark.parametrize(
