@@ -59,6 +59,18 @@ serving, money, data that runs out, a model somebody announced. --json prints th
   isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
   isoflop predict fit=hoffmann2022 params=70e9 tokens=1.4e12
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
+    "compare": """One experiment in several arms that differ in a few overrides: train and fit each as a sweep,
+runs/NAME-ARM, set their frontiers side by side, and say whether they differ beyond their intervals.
+Resumable; nothing finished is repeated.
+
+  isoflop compare experiment=kaplan
+  isoflop compare experiment=domains path=prose/""",
+    "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
+same compute. The prediction is written and hashed before anything is trained; then measured against predicted
+loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
+
+  isoflop rematch experiment=rematch
+  isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 
   isoflop reproduce experiment=demo
@@ -135,6 +147,11 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             return
     else:
         config, yaml = compose_config(options.overrides)
+        if options.command == "compare" and not options.config:  # its arms are configurations of their own
+            from harness.commands import compare
+
+            compare.run(options.overrides, console)
+            return
         if not options.config:
             command = importlib.import_module(f"harness.commands.{options.command}")
             command.run(config, yaml, console)

@@ -11,11 +11,11 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import check_corpus
+from harness.report.figures.bowls import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.files import write_json
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan
-from harness.tune.figure import draw
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.results import TuneFit
@@ -52,11 +52,11 @@ def run(config: Config, yaml: str, console: Console) -> TuneFit:
 
     found = records(folder, made.plan)
     fit = fit_tuning(config.name, made.sizes, trials_of(made.sizes, found), config.recipe, config.tune)
-    write_json(folder.path / "tune.json", fit.to_json())
+    write_json(folder.tuning, fit.to_json())
     print_fit(fit, console)
     with figure_style():
-        picture = save(draw(fit), folder.figures, "bowls")
-    _say(f"tuning: {folder.path / 'tune.json'}, figure: {folder.figures / picture.name}.png", console)
+        picture = save(draw_tuning(fit), folder.figures, "bowls")
+    _say(f"tuning: {folder.tuning}, figure: {folder.figures / picture.name}.png", console)
     if all(size.surface is None for size in fit.sizes):
         raise UserError(
             f"tune: the runs do not determine a single bowl, so there is no recipe; see {folder.path}"

@@ -1,5 +1,6 @@
 """What a report is made from, read from a sweep's folder or from anyone's table beside a fit."""
 
+import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.runs.controls import read_controls
 from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.table import records
+from harness.tune.results import TuneFit
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 
@@ -40,6 +42,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
         controls=read_controls(sweep.controls),
+        tuning=_tuning(sweep.tuned_in.tuning),
     )
 
 
@@ -59,6 +62,14 @@ def from_points(path: Path, fitted: Path) -> Material:
         source=f"{len(table)} runs read from {path.name}",
         versions=_versions(),
     )
+
+
+def _tuning(path: Path) -> TuneFit | None:
+    """The tuning at ``path``; None where there is none, or one of another version."""
+    try:
+        return TuneFit.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _require(path: Path, command: str) -> Path:

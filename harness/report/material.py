@@ -9,6 +9,7 @@ from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
 from harness.runs.controls import ControlRun
 from harness.runs.record import Record
+from harness.tune.results import TuneFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class Material:
         config: the composed configuration, YAML.
         source: where the runs come from, in words.
         versions: of the program that writes the report.
-        controls: best cells at other rates than the recipe's.
+        controls: best cells at other rates than the recipe's, or with schedules longer than their run.
+        tuning: what the recipe came from, where a tuning is beside the sweep.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Material:
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     controls: tuple[ControlRun, ...] = ()
+    tuning: TuneFit | None = None
 
     @property
     def target(self) -> float:

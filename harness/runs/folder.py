@@ -63,8 +63,18 @@ class SweepFolder:
 
     @property
     def controls(self) -> Path:
-        """What other rates would have given at each budget's best cell."""
+        """What other rates and longer schedules give at each budget's best cell."""
         return self.path / "controls.json"
+
+    @property
+    def tuning(self) -> Path:
+        """What a tuning found, in the tuning's own folder."""
+        return self.path / "tune.json"
+
+    @property
+    def tuned_in(self) -> "SweepFolder":
+        """The folder that this sweep's recipe is tuned in: beside it."""
+        return SweepFolder(self.path.parent / f"{self.path.name}-tune")
 
     @property
     def fit(self) -> Path:

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from harness.plan.rule import Rule
-from harness.tune.surface import Surface
+from harness.tune.surface import BATCH, RATE, Surface
 from harness.tune.trials import Trial
 
 Interval = tuple[float, float]
@@ -140,6 +142,44 @@ class TuneFit:
             rule = data[name]["rule"]
             rule |= {key: value for key, value in bounds.items() if rule[key] in (0.0, float("inf"))}
         return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "TuneFit":
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            **{
+                **data,
+                "sizes": tuple(_size(size) for size in data["sizes"]),
+                "rate": _rule(data["rate"]),
+                "batch": _rule(data["batch"]),
+                "trials": tuple(Trial(**trial) for trial in data["trials"]),
+                "notes": tuple(data["notes"]),
+            }
+        )
+
+
+def _size(data: dict[str, Any]) -> SizeResult:
+    return SizeResult(**{**_tuples(data), "surface": _surface(data["surface"])})
+
+
+def _rule(data: dict[str, Any]) -> RuleResult:
+    rule = Rule(**{name: value for name, value in data["rule"].items() if value is not None})
+    excluded = tuple((params, reason) for params, reason in data["excluded"])
+    return RuleResult(**{**_tuples(data), "rule": rule, "excluded": excluded})
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists are this module's tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+
+
+def _surface(data: dict[str, Any] | None) -> Surface | None:
+    if data is None:
+        return None
+    arrays = {name: np.array(value, dtype=float) for name, value in data.items() if name != "tilt"}
+    bend = arrays["bend"]
+    axes = tuple(axis for axis in (RATE, BATCH) if bend[axis].any())  # one that was not varied is flat
+    return Surface(**arrays, tilt=data["tilt"], axes=axes)
 
 
 def _plain(surface: Surface | None) -> dict[str, Any] | None:

@@ -18,9 +18,13 @@ from harness.report.figures.catalogue import FIGURES
 from harness.report.load import from_points
 from harness.report.text import counted
 from harness.report.write import write_report
+from harness.runs.files import write_json
+from harness.runs.folder import SweepFolder
 from harness.text import count
 from tests.report.conftest import FEW, Reported, report_few, report_on
 from tests.report.synthetic import make_sweep
+from tests.tune.synthetic import Truth
+from tests.tune.test_fit import fitted
 
 VOID_ELEMENTS = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -122,6 +126,7 @@ def test_a_copied_folder_is_enough_without_torch_checkpoints_or_corpus(
 @pytest.mark.slow
 def test_the_command_writes_every_figure_and_the_same_bytes_twice(reported: Reported, tmp_path: Path) -> None:
     copy = bare_copy(reported, tmp_path)
+    write_json(SweepFolder(copy).tuned_in.tuning, fitted(Truth()).to_json())
     written = report_on(copy)
     made = (*written.figures.iterdir(), written.html, written.markdown)
     assert {path.stem for path in made} == {"report", *(entry.name for entry in FIGURES)}

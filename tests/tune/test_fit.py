@@ -8,10 +8,10 @@ import pytest
 
 from harness.plan.recipe import RecipeConfig
 from harness.plan.rule import Rule
+from harness.report.figures.bowls import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.bowl import near_minimum
 from harness.tune.config import TuneConfig
-from harness.tune.figure import draw
 from harness.tune.fit import fit_tuning
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
 from tests.tune.synthetic import Truth, runs, sizes
@@ -252,8 +252,10 @@ def test_the_same_seed_gives_the_same_fit_and_json_has_no_nan() -> None:
 @pytest.mark.parametrize("off", [(1.2, 0.7), (3.0, 0.3), (0.1, 0.7)])
 def test_the_bowls_are_drawn_whatever_was_found(off: tuple[float, float]) -> None:
     fit = fitted(Truth(skew=1.0), off)
+    read = TuneFit.from_json(json.loads(json.dumps(fit.to_json())))
+    assert read.to_json() == fit.to_json()
     with figure_style():
-        figure = draw(fit)
+        figure = draw_tuning(read)
         figure.draw_without_rendering()
     assert len(figure.axes) == 2 * (len(PARAMS) + 1)
     assert "N = 6.00k" in figure.axes[0].get_title(loc="left")

@@ -1,49 +1,165 @@
-"""Hyperparameter bowls: final loss against one hyperparameter, one curve a model size."""
+"""The bowls of a tuning: loss against rate and batch at each size, and the rules through their minima."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.fit.table import Array
+from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import INK, MARKERS, log_colours, panels
-from harness.report.text import counted
+from harness.report.style import (
+    BLUE,
+    GREY,
+    INK,
+    RED,
+    log_counts,
+    log_plain,
+    ordered_colours,
+    panels,
+)
+from harness.text import count
+from harness.tune.results import RuleResult, SizeResult, TuneFit
+from harness.tune.surface import BATCH, RATE
+from harness.tune.trials import Trial
 
-MIN_VALUES = 3
+HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
+LEGEND = 1.2  # room above, likewise
 
 
-@dataclass(frozen=True)
-class BowlRun:
-    """One run of ``params`` parameters trained with the hyperparameter at ``value``; its final loss."""
-
-    params: float
-    value: float
-    loss: float
+def draw(material: Material) -> Figure:
+    """The bowls of the tuning beside the sweep."""
+    if material.tuning is None:
+        raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")
+    return draw_tuning(material.tuning)
 
 
-def draw(runs: Sequence[BowlRun], name: str) -> Figure:
-    """Loss above the best of its size against ``name``, with a parabola in the log where three values allow it.
+def draw_tuning(fit: TuneFit) -> Figure:
+    """Top: loss against peak rate, a colour a batch. Bottom: loss against batch, a colour a multiple of the rate.
 
-    The star is the lowest run of a size. A bowl whose lowest run is at an edge has not found its bottom.
+    Curves are cuts of the fitted surface, drawn where it was fitted. Hollow points were too far from the minimum
+    to be used; crosses are higher still, or diverged. The star is the minimum, the dashed line the recipe tuned
+    from. The last column has the rules: filled points carry them, hollow ones were left out.
     """
-    by_size = {size: [run for run in runs if run.params == size] for size in sorted({r.params for r in runs})}
-    by_size = {size: mine for size, mine in by_size.items() if len({r.value for r in mine}) >= MIN_VALUES}
-    if not by_size:
-        raise MissingError(f"no size was trained at {MIN_VALUES} values of {name}")
-    figure, (axes,) = panels(1, width=5.0, height=3.4)
-    for i, ((size, mine), colour) in enumerate(zip(by_size.items(), log_colours(list(by_size)), strict=True)):
-        x, y = np.array([r.value for r in mine]), np.array([r.loss for r in mine])
-        y = y - y.min()
-        axes.plot(x, y, MARKERS[i % len(MARKERS)], color=colour, markersize=4.5, label=f"N = {counted(size)}")
-        lowest = int(y.argmin())
-        axes.plot([x[lowest]], [y[lowest]], "*", color=colour, markersize=11, markeredgecolor=INK)
-        # Far from the bottom the loss is no parabola; the nearest runs are the ones that tell where it is.
-        near = np.argsort(np.abs(np.log(x / x[lowest])), kind="stable")[:5]
-        bend = np.polyfit(np.log(x[near]), y[near], 2)
-        if bend[0] > 0:
-            fine = np.geomspace(x[near].min(), x[near].max(), 100)
-            axes.plot(fine, np.polyval(bend, np.log(fine)), color=colour, linewidth=1)
-    axes.set(xscale="log", xlabel=name, ylabel="loss above the best (nats per token)")
-    axes.legend()
+    columns = len(fit.sizes) + 1
+    figure, axes = panels(columns, width=3.0, height=2.7, rows=2)
+    for i, size in enumerate(fit.sizes):
+        mine = [trial for trial in fit.trials if trial.size == i]
+        _bowl(axes[i], fit, size, mine, RATE)
+        _bowl(axes[columns + i], fit, size, mine, BATCH)
+        axes[i].set_title(
+            f"N = {count(size.params)}, D = {count(size.tokens)}: {size.status.replace('_', ' ')}"
+        )
+    axes[0].set_ylabel("loss (nats per token)")
+    axes[columns].set_ylabel("loss (nats per token)")
+    _rule(axes[columns - 1], fit, fit.rate, RATE)
+    _rule(axes[2 * columns - 1], fit, fit.batch, BATCH)
     return figure
+
+
+def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], axis: int) -> None:
+    """Loss along ``axis``, one colour for each value of the other."""
+    centre = (size.recipe_rate, float(size.recipe_batch))
+    values = [(trial.rate, float(trial.batch_tokens)) for trial in trials]
+    others = sorted({value[1 - axis] for value in values})
+    lowest = size.loss_lowest if size.loss_lowest is not None else 0.0
+    top = lowest + HEADROOM * fit.window
+    for colour, other in zip(ordered_colours(len(others)), others, strict=True):
+        chosen = [i for i, value in enumerate(values) if value[1 - axis] == other]
+        for i in chosen:
+            loss = trials[i].loss
+            if loss is None or loss > top:
+                axes.plot(values[i][axis], top, "x", color=colour, markersize=5, clip_on=False)
+            else:
+                face = colour if loss <= lowest + fit.window else "none"
+                axes.plot(values[i][axis], loss, "o", color=colour, markersize=3.5, markerfacecolor=face)
+        label = count(other) if axis == RATE else f"×{other / centre[RATE]:.3g}"
+        x, y = _cut(size, axis, other, [value[axis] for value in values], lowest + 1.5 * fit.window)
+        axes.plot(x, y, color=colour, linewidth=1.1, label=label)
+    axes.axvline(centre[axis], color=GREY, linewidth=0.9, linestyle="--")
+    best = (size.rate_best, size.batch_best)[axis]
+    if best is not None and size.loss_opt is not None:
+        face = RED if size.status == "ok" else "none"
+        axes.plot(best, size.loss_opt, "*", color=RED, markersize=10, markerfacecolor=face, zorder=5)
+    axes.set_ylim(lowest - 0.25 * fit.window, top + LEGEND * fit.window)
+    if axis == RATE:
+        log_plain(axes, "x")
+        axes.set_xlabel("peak rate")
+    else:
+        log_counts(axes, "x")
+        axes.set_xlabel("batch (tokens)")
+    axes.legend(
+        title="batch" if axis == RATE else "rate", title_fontsize=7, fontsize=6.5, loc="upper center", ncols=2
+    )
+
+
+def _cut(
+    size: SizeResult, axis: int, other: float, sampled: Sequence[float], limit: float
+) -> tuple[Array, Array]:
+    """The fitted surface along ``axis`` at ``other``; NaN above ``limit``, where it was not fitted."""
+    if size.surface is None or not sampled:
+        return np.empty(0), np.empty(0)
+    centre = np.array([size.recipe_rate, size.recipe_batch])
+    x = np.geomspace(min(sampled), max(sampled), 120)
+    z = np.empty((len(x), 2))
+    z[:, axis] = np.log(x / centre[axis])
+    z[:, 1 - axis] = np.log(other / centre[1 - axis])
+    y = size.surface.value(z)
+    return x, np.where(y <= limit, y, np.nan)
+
+
+def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
+    """Best values against N, the rule through them, and the recipe tuned from."""
+    n = np.array([size.params for size in fit.sizes], dtype=float)
+    line = np.geomspace(n.min() / 1.3, n.max() * 1.3, 60)
+    before = [(size.recipe_rate, float(size.recipe_batch))[axis] for size in fit.sizes]
+    axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_", label="recipe tuned from")
+    if result.status in ("ok", "two_sizes"):
+        axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, label="new rule")
+    else:
+        new = [(size.rule_rate, size.rule_batch)[axis] for size in fit.sizes]
+        axes.plot(
+            n,
+            [np.nan if value is None else value for value in new],
+            color=BLUE,
+            linestyle=":",
+            label="new rule",
+        )
+    for size in fit.sizes:
+        value = (size.rate_at_rule, size.batch_best)[axis]
+        interval = (size.rate_at_rule_interval, size.batch_interval)[axis]
+        if value is None:
+            continue
+        bars = (
+            None if interval is None else [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
+        )
+        face = INK if size.params in result.params else "none"
+        axes.errorbar(
+            [size.params],
+            [value],
+            yerr=bars,
+            fmt="o",
+            color=INK,
+            markerfacecolor=face,
+            markersize=4,
+            capsize=2,
+        )
+    log_counts(axes, "x")
+    axes.set_xlabel("parameters N")
+    if axis == RATE:
+        log_plain(axes, "y")
+        axes.set_ylabel("best rate at the batch of the rule")
+        axes.set_title(f"rate: {_power(result)}")
+    else:
+        log_counts(axes, "y")
+        axes.set_ylabel("batch (tokens)")
+        axes.set_title(f"batch: {_power(result)}")
+    axes.legend(fontsize=6.5)
+
+
+def _power(result: RuleResult) -> str:
+    if result.exponent_interval is None:
+        return result.status.replace("_", " ")
+    low, high = result.exponent_interval
+    return rf"$N^{{{result.rule.params:.2f}}}$ ({low:.2f} to {high:.2f})"

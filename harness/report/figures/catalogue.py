@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 
 from harness.report.figures import (
     approaches,
+    bowls,
     clouds,
     contours,
     counting,
     curvature,
+    cycle,
     isoflop,
     overtraining,
     residuals,
@@ -115,5 +117,22 @@ FIGURES: tuple[Entry, ...] = (
         "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
         "shown, nor are profiles whose runs have unequal compute under it.",
         counting.draw,
+    ),
+    Entry(
+        "bowls",
+        "The bowls behind the recipe",
+        "Top: loss against peak rate, a colour a batch; bottom: against batch, a colour a multiple of the "
+        "rate. Curves are cuts of the surface fitted to all runs of a size, the star its minimum, the dashed "
+        "line the recipe tuned from; hollow points and crosses lie too high to be fitted. Right: the minima "
+        "against size, and the rules that the recipe takes from them.",
+        bowls.draw,
+    ),
+    Entry(
+        "cycle",
+        "Schedules longer than the run",
+        "Each budget's best cell trained with a cooldown meant for a longer run, and cut where the run ends: final "
+        "loss above that of the cooldown which ends with the run. Points at a length of 1 are other seeds of the "
+        "cell: differences within their scatter are luck. After Hoffmann et al. 2022, Fig. A1.",
+        cycle.draw,
     ),
 )
