@@ -30,6 +30,9 @@ class Config:
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
+        project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
+            files below ``path``, or in the experiment's folder, are read.
         write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
         compare: for ``fit``: also rank the other functional forms.
     """
@@ -57,6 +60,9 @@ class Config:
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    source: str = "folder"
+    project: str | None = None
+    group: str | None = None
     write: str | None = None
     compare: bool = False
 
@@ -65,5 +71,7 @@ class Config:
             raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
+        if self.source not in ("folder", "wandb"):
+            raise UserError(f"source: '{self.source}' is none of folder, wandb")
         if "/" in self.name or self.name.startswith("."):
             raise UserError(f"name: must be a plain folder name, got '{self.name}'")

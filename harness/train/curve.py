@@ -1,7 +1,7 @@
 """The training curve: a CSV that grows while a run trains and is cut back to its checkpoint on resume."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.runs.files import write_atomic
@@ -10,17 +10,22 @@ COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
 
 
 class Curve:
-    """Appends rows of :data:`COLUMNS`; ``train_loss`` is the mean since the row before, nats per token."""
+    """Appends rows of :data:`COLUMNS`; ``train_loss`` is the mean since the row before, nats per token.
+
+    Attributes:
+        kept: the rows of earlier attempts that are still true.
+    """
 
     def __init__(self, path: Path, step: int) -> None:
         """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
         kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
         write_atomic(path, "".join(",".join(row) + "\n" for row in [COLUMNS, *kept]))
+        self.kept = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in kept]
         self._file = path.open("a", encoding="utf-8")
 
-    def append(self, *values: float) -> None:
-        """Add one row; it is on its way to the disk when this returns."""
-        self._file.write(",".join(repr(value) for value in values) + "\n")
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add one row, a value a column; it is on its way to the disk when this returns."""
+        self._file.write(",".join(repr(row[name]) for name in COLUMNS) + "\n")
         self._file.flush()
 
     def close(self) -> None:

@@ -8,7 +8,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from harness.data import Corpus, open_corpus
+from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, read_record
+from harness.runs.wandb_mirror import config_values
 from harness.train.checkpoint import load_checkpoint
 from harness.train.config import TrainConfig
 from harness.train.curve import Curve
@@ -20,7 +22,7 @@ from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
 from harness.train.stepper import Stepper
-from harness.train.tracker import TrackedRun, Tracker
+from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
 
 
 def train_cell(job: Job, watch: Watch | None = None) -> Record:
@@ -61,8 +63,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
             corpus.save_tokenizer(job.folder.model)
         record.write(job.folder.record)
         shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
-    tracker.summary(record.to_json())
+    tracker.summary(record)
     tracker.finish()
+    accelerator.end_training()
     return record
 
 
@@ -91,7 +94,7 @@ def _tracked(job: Job) -> TrackedRun:
         name=f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}",
         group=job.sweep_name,
         folder=job.sweep,
-        config={"sweep": job.sweep_name, **cell.to_json()},
+        config=config_values(SweepFolder(job.sweep), job.sweep_name, cell),
     )
 
 
@@ -99,20 +102,22 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
     cell, spec = job.cell, job.cell.spec
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
+    tracker.log(curve.kept if curve else [])
 
     def on_row(row: Row) -> None:
         tokens = row.step * spec.batch_tokens
         flops = cell.flops * row.step / spec.steps
-        if curve:
-            curve.append(row.step, tokens, flops, row.lr, row.loss, row.grad_norm)
         values = {
-            "train_loss": row.loss,
-            "lr": row.lr,
-            "grad_norm": row.grad_norm,
+            "step": row.step,
             "tokens": tokens,
             "flops": flops,
+            "lr": row.lr,
+            "train_loss": row.loss,
+            "grad_norm": row.grad_norm,
         }
-        tracker.log(values, row.step)
+        if curve:
+            curve.append(values)
+        tracker.log([values])
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 
     pace = Pace(max(1, spec.steps // job.train.log_points), job.train.checkpoint_seconds)
@@ -121,6 +126,9 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
         loss = loop.run(spec, pace, on_row, watch)
     except DivergedError as error:
         status, reason = DIVERGED, str(error)
+    except BaseException:
+        tracker.finish(EXIT_STOPPED)
+        raise
     finally:
         if curve:
             curve.close()
