@@ -1,5 +1,6 @@
 """Training curves as columns."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,15 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
     except (OSError, ValueError):
         return None
     return {name: data[:, i] for i, name in enumerate(COLUMNS)} if len(data) else None
+
+
+def curve_rows(path: Path) -> list[dict[str, float]]:
+    """Every column of a ``curve.csv``, one mapping a row; none where there is no such file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except OSError:
+        return []
 
 
 def read_curves(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, np.ndarray]]:

@@ -2,12 +2,28 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 WANDB = "wandb"
 INIT_SECONDS = 10.0
 FINISH_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where runs go: ``mode`` is ``online`` or ``offline``, ``url`` a server of one's own."""
+
+    project: str
+    entity: str | None
+    mode: str
+    url: str = ""
+
+    @property
+    def path(self) -> str:
+        """The project as ``wandb.Api`` names it."""
+        return f"{self.entity}/{self.project}" if self.entity else self.project
 
 
 def wandb_mode(mode: str) -> str:
@@ -27,7 +43,7 @@ def has_key() -> bool:
 
 
 def init_options(
-    folder: Path, mode: str, run_id: str, name: str, group: str, entity: str | None, job_type: str = "train"
+    folder: Path, to: Destination, run_id: str, name: str, group: str, job_type: str = "train"
 ) -> dict[str, Any]:
     """Arguments of ``wandb.init`` for a run that keeps its files below ``folder``.
 
@@ -45,8 +61,8 @@ def init_options(
         "name": name,
         "group": group,
         "job_type": job_type,
-        "entity": entity,
-        "mode": mode,
+        "entity": to.entity,
+        "mode": to.mode,
         "dir": str(folder),
         "resume": "allow",
         "reinit": "finish_previous",

@@ -31,8 +31,13 @@ def read_files(folder: Path) -> list[Mirrored]:
     found: dict[str, _Parts] = {}
     for file in files:
         for record in records(file):
-            _add(found, record, file.parent.name.rpartition("-")[2])
+            _add(found, record, run_id_of(file.parent))
     return [parts.whole(run_id) for run_id, parts in found.items()]
+
+
+def run_id_of(folder: Path) -> str:
+    """The id in the name of a run's folder: ``run-20260131_235959-ID``, ``offline-run-20260131_235959-ID``."""
+    return folder.name.removeprefix("offline-").split("-", 2)[-1]
 
 
 class _Parts:

@@ -55,6 +55,11 @@ class Mirrored:
         return {"step": np.array(steps, dtype=np.float64), **columns}
 
 
+def run_name(cell: Cell) -> str:
+    """What people see a run called; its id is the run's."""
+    return f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}"
+
+
 def config_values(sweep: SweepFolder, sweep_name: str, cell: Cell) -> dict[str, Any]:
     """A run's configuration: its cell, its sweep and its place in the frozen plan."""
     return {"sweep": sweep_name, POSITION: _position(sweep.plan, cell.run_id), **cell.to_json()}

@@ -53,8 +53,8 @@ def from_files(folder: Path, group: str) -> Gathered:
     return _gather([run for run in found if run.group == chosen], f"{folder}, group {chosen or '(none)'}")
 
 
-def read_server(project: str, group: str) -> list[Mirrored]:
-    """The runs of ``group``; the history only of those that have a record."""
+def read_server(project: str, group: str, histories: bool = True) -> list[Mirrored]:
+    """The runs of ``group``; histories, if asked for, only of those that have a record."""
     import wandb
 
     if not has_key():
@@ -63,7 +63,7 @@ def read_server(project: str, group: str) -> list[Mirrored]:
     try:
         for run in wandb.Api(timeout=API_SECONDS).runs(project, filters={"group": group}):
             summary = dict(run.summary_metrics)
-            history = list(run.scan_history(use_cache=False)) if RECORD in summary else []
+            history = list(run.scan_history(use_cache=False)) if histories and RECORD in summary else []
             found.append(Mirrored(run.id, group, run.job_type or "", dict(run.config), summary, history))
     except ValueError as error:  # the client's word for a project that is not there
         raise UserError(f"project={project}: W&B has no such project ({_line(error)})") from error

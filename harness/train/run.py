@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from harness.data import Corpus, open_corpus
 from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, read_record
-from harness.runs.wandb_mirror import config_values
+from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.checkpoint import load_checkpoint
 from harness.train.config import TrainConfig
 from harness.train.curve import Curve
@@ -91,7 +91,7 @@ def _tracked(job: Job) -> TrackedRun:
     cell = job.cell
     return TrackedRun(
         id=cell.run_id,
-        name=f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}",
+        name=run_name(cell),
         group=job.sweep_name,
         folder=job.sweep,
         config=config_values(SweepFolder(job.sweep), job.sweep_name, cell),

@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from harness.runs.record import Record
-from harness.runs.wandb_client import WANDB, discard_older, init_options, wandb_mode
+from harness.runs.wandb_client import WANDB, Destination, discard_older, init_options, wandb_mode
 from harness.runs.wandb_mirror import summary_values
 from harness.train.background import Background
 from harness.train.config import TrackerConfig
@@ -92,7 +92,8 @@ class Tracker:
 
     def _start_wandb(self, mode: str) -> None:
         run, config = self._run, self._config
-        options = init_options(run.folder, mode, run.id, run.name, run.group, config.entity)
+        to = Destination(config.project, config.entity, mode)
+        options = init_options(run.folder, to, run.id, run.name, run.group)
         self._accelerator.init_trackers(config.project, config=run.config, init_kwargs={WANDB: options})
         self._known = self._accelerator.get_tracker(WANDB, unwrap=True).starting_step
 
