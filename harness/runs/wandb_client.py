@@ -1,10 +1,11 @@
 """How this project opens a W&B run: bounded in time, one id for all attempts, nothing asked of a terminal."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from harness.runs.wandb_files import last_step
 
 WANDB = "wandb"
 INIT_SECONDS = 10.0
@@ -64,7 +65,8 @@ def init_options(
         "entity": to.entity,
         "mode": to.mode,
         "dir": str(folder),
-        "resume": "allow",
+        # asked for offline, 'wandb sync' would count a later file's steps from the end of the one before
+        "resume": "allow" if to.mode == "online" else None,
         "reinit": "finish_previous",
         "settings": wandb.Settings(
             init_timeout=INIT_SECONDS,
@@ -75,15 +77,10 @@ def init_options(
     }
 
 
-def discard_older(run: Any) -> None:
-    """Remove the offline folders of earlier attempts at ``run``, which has ended and is whole by itself.
+def next_step(run: Any, folder: Path) -> int:
+    """The first step that W&B lacks of an open ``run`` that keeps its files below ``folder``.
 
-    W&B starts a new folder at every offline start. The last one has all steps, so that neither ``wandb sync`` nor
-    a reader has to piece attempts together.
+    Online the server says where the run stands. Offline every start opens a new file, and ``wandb sync`` appends
+    one to the other in the order of their starts: the new one must begin where those before it end.
     """
-    if not run.offline:
-        return
-    kept = Path(run.dir).parent
-    for folder in kept.parent.glob(f"offline-run-*-{run.id}"):
-        if folder != kept:
-            shutil.rmtree(folder, ignore_errors=True)
+    return last_step(folder / "wandb", run.id) + 1 if run.offline else run.starting_step

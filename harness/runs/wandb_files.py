@@ -31,13 +31,22 @@ def read_files(folder: Path) -> list[Mirrored]:
     found: dict[str, _Parts] = {}
     for file in files:
         for record in records(file):
-            _add(found, record, run_id_of(file.parent))
+            _add(found, record, run_id_of(file))
     return [parts.whole(run_id) for run_id, parts in found.items()]
 
 
-def run_id_of(folder: Path) -> str:
-    """The id in the name of a run's folder: ``run-20260131_235959-ID``, ``offline-run-20260131_235959-ID``."""
-    return folder.name.removeprefix("offline-").split("-", 2)[-1]
+def last_step(folder: Path, run_id: str) -> int:
+    """The last step that the files of ``run_id`` below ``folder`` hold; -1 without any."""
+    found: dict[str, _Parts] = {}
+    for file in folder.glob(f"*/run-{run_id}.wandb"):
+        for record in records(file):
+            _add(found, record, run_id)
+    return max(found[run_id].rows, default=-1) if run_id in found else -1
+
+
+def run_id_of(file: Path) -> str:
+    """The id in the name of a run's file, ``run-ID.wandb``; its folder's name may have a number behind the id."""
+    return file.stem.removeprefix("run-")
 
 
 class _Parts:
@@ -86,6 +95,7 @@ def records(path: Path) -> Iterator[Any]:
     Raises:
         UserError: it is no such file.
     """
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from wandb.proto import wandb_internal_pb2
 
     data = path.read_bytes()
@@ -93,7 +103,10 @@ def records(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: not a file of W&B")
     for blob in _blobs(data):
         record = wandb_internal_pb2.Record()
-        record.ParseFromString(blob)
+        try:
+            record.ParseFromString(blob)
+        except DecodeError:  # a disk that lost power in the middle of a block
+            return
         yield record
 
 

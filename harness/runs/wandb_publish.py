@@ -13,7 +13,7 @@ from harness.runs.curve import curve_rows
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record
-from harness.runs.wandb_client import Destination, discard_older, init_options
+from harness.runs.wandb_client import Destination, init_options, next_step
 from harness.runs.wandb_files import run_id_of
 from harness.runs.wandb_mirror import config_values, run_name, summary_values
 
@@ -52,7 +52,7 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
     try:
         run.config.update({"sweep": name}, allow_val_change=True)
         figures = {f"figures/{path.stem}": wandb.Image(str(path)) for path in _figures(sweep)}
-        run.log({"points": _points(sweep.table), **figures})
+        run.log({"points": _points(sweep.table), **figures}, step=next_step(run, sweep.path))
         run.summary.update({"fit": json.loads(sweep.fit.read_text(encoding="utf-8"))})
         artifact = wandb.Artifact(f"{_slug(name)}-results", type="isoflop-results")
         for path in _results(sweep):
@@ -60,7 +60,6 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
         run.log_artifact(artifact)
     finally:
         run.finish()
-    discard_older(run)
     return run.url or str(Path(run.dir).parent)
 
 
@@ -75,19 +74,19 @@ def send_run(sweep: SweepFolder, name: str, cell: Cell, record: Record, to: Dest
     run = wandb.init(project=to.project, **init_options(sweep.path, to, cell.run_id, run_name(cell), name))
     try:
         run.config.update(config_values(sweep, name, cell), allow_val_change=True)
+        first = next_step(run, sweep.path)
         for row in curve_rows(sweep.cell(cell.run_id).curve):
             step = int(row.pop("step"))
-            if step >= run.starting_step:
+            if step >= first:
                 run.log(row, step=step)
         run.summary.update(summary_values(record))
     finally:
         run.finish()
-    discard_older(run)
 
 
 def begun(sweep: SweepFolder) -> set[str]:
     """Ids of the runs that W&B has files of below the sweep's folder."""
-    return {run_id_of(path) for path in (sweep.path / "wandb").glob("*run-*-*")}
+    return {run_id_of(file) for file in (sweep.path / "wandb").glob("*/run-*.wandb")}
 
 
 def _figures(sweep: SweepFolder) -> list[Path]:

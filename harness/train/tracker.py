@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from harness.runs.record import Record
-from harness.runs.wandb_client import WANDB, Destination, discard_older, init_options, wandb_mode
+from harness.runs.wandb_client import WANDB, Destination, init_options, next_step, wandb_mode
 from harness.runs.wandb_mirror import summary_values
 from harness.train.background import Background
 from harness.train.config import TrackerConfig
@@ -84,7 +84,7 @@ class Tracker:
             if mode != "online":
                 raise
             text = " ".join(str(error).split())
-            self._warn(f"W&B does not answer ({text}); offline from here: 'wandb sync' sends it later")
+            self._warn(f"W&B does not answer ({text}); offline from here, 'isoflop report' sends it later")
             # the next runs of this process ask W&B's own variable, and do not wait again
             os.environ["WANDB_MODE"] = "offline"
             self._accelerator.trackers.clear()
@@ -95,7 +95,7 @@ class Tracker:
         to = Destination(config.project, config.entity, mode)
         options = init_options(run.folder, to, run.id, run.name, run.group)
         self._accelerator.init_trackers(config.project, config=run.config, init_kwargs={WANDB: options})
-        self._known = self._accelerator.get_tracker(WANDB, unwrap=True).starting_step
+        self._known = next_step(self._accelerator.get_tracker(WANDB, unwrap=True), run.folder)
 
     def _log(self, row: dict[str, float]) -> None:
         step = int(row.pop("step"))
@@ -118,8 +118,6 @@ class Tracker:
         if exit_code == EXIT_STOPPED:
             run.mark_preempting()
         run.finish(exit_code=exit_code)
-        if not exit_code:
-            discard_older(run)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -373,7 +373,9 @@ def _create_artifact(stub: Stub, query: str, variables: dict[str, Any]) -> dict[
     same = [one for one in stub.artifacts if one.name == name]
     artifact = next((one for one in same if one.digest == digest), None)
     if artifact is None:
-        artifact = StoredArtifact(name, variables["artifactTypeName"], digest, variables["runName"], len(same))
+        artifact = StoredArtifact(
+            name, variables["artifactTypeName"], digest, variables["runName"], len(same)
+        )
         stub.artifacts.append(artifact)
     sequence = {"id": _id("Sequence", name), "latestArtifact": None, "name": name}
     made = {"id": artifact.id, "digest": digest, "state": artifact.state, "artifactSequence": sequence}
