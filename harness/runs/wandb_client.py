@@ -77,6 +77,13 @@ def init_options(
     }
 
 
+def forget_failed_start() -> None:
+    """Have the client take the id of a run again that it could not start: until then it holds it to be in use."""
+    import wandb
+
+    wandb.teardown()
+
+
 def next_step(run: Any, folder: Path) -> int:
     """The first step that W&B lacks of an open ``run`` that keeps its files below ``folder``.
 

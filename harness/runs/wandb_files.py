@@ -95,7 +95,7 @@ def records(path: Path) -> Iterator[Any]:
     Raises:
         UserError: it is no such file.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
     from wandb.proto import wandb_internal_pb2
 
     data = path.read_bytes()

@@ -9,7 +9,14 @@ from typing import Any
 from accelerate import Accelerator
 
 from harness.runs.record import Record
-from harness.runs.wandb_client import WANDB, Destination, init_options, next_step, wandb_mode
+from harness.runs.wandb_client import (
+    WANDB,
+    Destination,
+    forget_failed_start,
+    init_options,
+    next_step,
+    wandb_mode,
+)
 from harness.runs.wandb_mirror import summary_values
 from harness.train.background import Background
 from harness.train.config import TrackerConfig
@@ -88,6 +95,7 @@ class Tracker:
             # the next runs of this process ask W&B's own variable, and do not wait again
             os.environ["WANDB_MODE"] = "offline"
             self._accelerator.trackers.clear()
+            forget_failed_start()
             self._start_wandb("offline")
 
     def _start_wandb(self, mode: str) -> None:
