@@ -44,10 +44,14 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 
   isoflop cancel experiment=demo""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
-params, tokens, flops, loss; writes fit.json and draws.npz.
+params, tokens, flops, loss; writes fit.json and draws.npz. With source=wandb the runs are read back from a W&B
+project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
+experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
 
   isoflop fit experiment=demo
   isoflop fit points=table.csv out=somewhere
+  isoflop fit source=wandb project=ENTITY/PROJECT group=demo
+  isoflop fit source=wandb path=runs/demo/wandb
   isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
     "report": """Figures, tables and report.html from the finished runs and the fit.
 

@@ -32,6 +32,9 @@ class Config:
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
+        project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
+            files below ``path``, or in the experiment's folder, are read.
         write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
         compare: for ``fit``: also rank the other functional forms.
     """
@@ -61,6 +64,9 @@ class Config:
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    source: str = "folder"
+    project: str | None = None
+    group: str | None = None
     write: str | None = None
     compare: bool = False
 
@@ -73,5 +79,7 @@ class Config:
             )
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
+        if self.source not in ("folder", "wandb"):
+            raise UserError(f"source: '{self.source}' is none of folder, wandb")
         if "/" in self.name or self.name.startswith("."):
             raise UserError(f"name: must be a plain folder name, got '{self.name}'")

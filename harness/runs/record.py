@@ -95,9 +95,17 @@ class Record:
 def read_record(path: Path, run_id: str) -> Record | None:
     """The valid record at ``path``, or None: absent, not JSON, of another run, or of another specification."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        record = Record.from_json(data)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return parse_record(text, run_id)
+
+
+def parse_record(text: str, run_id: str) -> Record | None:
+    """The valid record in ``text``, or None, as :func:`read_record` has it."""
+    try:
+        record = Record.from_json(json.loads(text))
         valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return record if valid else None

@@ -13,6 +13,7 @@ from harness.data import Corpus, open_corpus
 from harness.plan.trunk import shared_steps
 from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
+from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
 from harness.train.config import TrainConfig
@@ -26,7 +27,7 @@ from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
 from harness.train.stepper import Stepper
-from harness.train.tracker import TrackedRun, Tracker
+from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
 
 
 def train_cell(job: Job, watch: Watch | None = None) -> Record:
@@ -75,8 +76,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
             corpus.save_tokenizer(job.folder.model)
         record.write(job.folder.record)
         shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
-    tracker.summary(record.to_json())
+    tracker.summary(record)
     tracker.finish()
+    accelerator.end_training()
     return record
 
 
@@ -115,10 +117,10 @@ def _tracked(job: Job) -> TrackedRun:
     cell = job.cell
     return TrackedRun(
         id=cell.run_id,
-        name=f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}",
+        name=run_name(cell),
         group=job.sweep_name,
         folder=job.sweep,
-        config={"sweep": job.sweep_name, **cell.to_json()},
+        config=config_values(SweepFolder(job.sweep), job.sweep_name, cell),
     )
 
 
@@ -126,12 +128,13 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
     cell, spec = job.cell, job.cell.spec
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
+    tracker.log(curve.kept if curve else [])
 
     def on_row(row: Row) -> None:
         values = curve_row(cell, row.step, row.loss, row.grad_norm)
         if curve:
             curve.append(values)
-        tracker.log({name: value for name, value in values.items() if name != "step"}, row.step)
+        tracker.log([values])
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 
     pace = Pace(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)
@@ -140,6 +143,9 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
         loss = loop.run(spec, pace, on_row, watch)
     except DivergedError as error:
         status, reason = DIVERGED, str(error)
+    except BaseException:
+        tracker.finish(EXIT_STOPPED)
+        raise
     finally:
         if curve:
             curve.close()
