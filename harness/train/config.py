@@ -14,7 +14,8 @@ class TrainConfig:
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         micro_batch: windows a device takes at once; 0 is the whole batch.
-        compile: ``auto`` (on CUDA), ``on`` or ``off``.
+        compile: ``auto`` (on CUDA, where the run is long enough to pay for it), ``on``, ``graphs`` (on, and replayed
+            as CUDA graphs: least work for the CPU, more memory) or ``off``.
         threads: CPU threads a run; 0 leaves torch's own choice.
         log_points: rows in a run's curve, about.
         checkpoint_seconds: time between checkpoints.
@@ -32,8 +33,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(f"train.device: '{self.device}' is none of auto, cpu, cuda")
-        if self.compile not in ("auto", "on", "off"):
-            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, off")
+        if self.compile not in ("auto", "on", "graphs", "off"):
+            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, graphs, off")
         if self.micro_batch < 0 or self.threads < 0:
             raise UserError("train: micro_batch and threads must not be negative")
         if self.log_points < 1:

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from harness.data import Corpus, open_corpus
 from harness.runs.record import DIVERGED, FINISHED, Record, read_record
 from harness.train.checkpoint import load_checkpoint
-from harness.train.config import TrainConfig
+from harness.train.compile import compiled, wants_compile
 from harness.train.curve import Curve
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
@@ -44,8 +44,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    model = accelerator.prepare(_compiled(raw, job.train, device))
-    notes = list(progress.notes)
+    model, how = _prepared(raw, job, device, accelerator)
+    notes = list(dict.fromkeys((*progress.notes, *how)))
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
     loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes)
 
@@ -79,9 +79,20 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
     )
 
 
-def _compiled(model: torch.nn.Module, config: TrainConfig, device: Device) -> torch.nn.Module:
-    wanted = config.compile == "on" or (config.compile == "auto" and device.kind == "cuda")
-    return torch.compile(model) if wanted else model  # type: ignore[return-value]
+def _prepared(
+    raw: torch.nn.Module, job: Job, device: Device, accelerator: Accelerator
+) -> tuple[torch.nn.Module, list[str]]:
+    """The model as it is called in training, and what the record should say of it."""
+    notes = []
+    if device.kind == "cuda":
+        # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
+        precision = "high" if device.precision == "bf16" else "highest"
+        torch.set_float32_matmul_precision(precision)
+        notes.append(f"float32 matrix products: {precision}")
+    if wants_compile(job.train, device, job.cell.estimate_seconds):
+        raw = compiled(raw, job.train, job.corpus.parent / "inductor")
+        notes.append("compiled with CUDA graphs" if job.train.compile == "graphs" else "compiled")
+    return accelerator.prepare(raw), notes
 
 
 def _tracked(job: Job) -> TrackedRun:
