@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
@@ -30,7 +31,8 @@ class Config:
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
-        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
+        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory;
+            for ``calibrate``: the throughput's, in configs/throughput/.
         compare: for ``fit``: also rank the other functional forms.
     """
 
@@ -53,6 +55,7 @@ class Config:
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     path: Any = None
     run: str | None = None
     points: str | None = None

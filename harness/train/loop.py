@@ -14,7 +14,9 @@ from harness.train.checkpoint import Progress, save_checkpoint
 from harness.train.job import DivergedError, PreemptedError, Watch
 from harness.train.stepper import Stepper
 
-AGREE_STEPS = 8  # GPUs ask each other this seldom whether to stop: the answer makes the CPU wait for the device
+AGREE_STEPS = (
+    8  # GPUs ask each other this seldom whether to stop: the answer makes the CPU wait for the device
+)
 BLOW_UP = 1.5  # a mean loss this many times that of guessing (ln V) is no training any more
 
 

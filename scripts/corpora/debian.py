@@ -34,8 +34,7 @@ def fetch(packages: list[str], components: list[str], folder: Path) -> list[Path
     apt = ["apt-get", "-q", *_private(state, sources)]
     _run([*apt, "update"])
     _run([*apt, "download", *packages], folder)
-    files = [max(folder.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime) for name in packages]
-    return files
+    return [max(folder.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime) for name in packages]
 
 
 _TARGETS = ["--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]

@@ -3,6 +3,7 @@
 import gzip
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from .debian import members
@@ -79,7 +80,7 @@ def _join_pages(text: str) -> str:
     """Close page breaks: within a paragraph the text goes on in the next line, else a blank line stands there."""
     pages = [page.strip("\n") for page in text.split(BREAK) if page.strip()]
     joined = pages[:1]
-    for before, page in zip(pages, pages[1:], strict=False):
+    for before, page in pairwise(pages):
         last, first = before.rsplit("\n", 1)[-1], page.split("\n", 1)[0]
         same = len(last) - len(last.lstrip()) == len(first) - len(first.lstrip()) > 0
         goes_on = same and len(last) > 50 and not last.rstrip().endswith((".", ":", "?", "!"))

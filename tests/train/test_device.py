@@ -45,7 +45,10 @@ def test_compiled_runs_train_the_same_and_share_their_kernels(
 ) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is unset again afterwards
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    for job, how in ((jobs[0], "on"), (jobs[1], "graphs")):  # two shapes in one process: no trace is in the way
+    for job, how in (
+        (jobs[0], "on"),
+        (jobs[1], "graphs"),
+    ):  # two shapes in one process: no trace is in the way
         # an odd batch in micro-batches of two: the last one has another shape
         plain = train_cell(elsewhere(job, tmp_path / "plain", micro_batch=3))
         quick = elsewhere(job, tmp_path / how, compile=how, micro_batch=3)
