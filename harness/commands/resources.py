@@ -10,13 +10,15 @@ from harness.plan.cell import Cell
 from harness.sweep.memory import fitting, free_bytes
 from harness.sweep.mps import mps
 from harness.sweep.pool import PoolOptions
-from harness.sweep.slurm.request import requested_gpus
+from harness.sweep.slurm.request import concurrency, requested_gpus
 from harness.train.config import TrainConfig
 
 
 def worker_count(config: Config) -> int:
     """What the launcher says, else one run for each of its CPU cores (a thread is a core), or some on each GPU."""
     launcher = config.launcher
+    if launcher.kind == "slurm":  # of one array task
+        return concurrency(replace(launcher, per_gpu=runs_per_gpu(config)), config.train)
     if launcher.workers:
         return launcher.workers
     gpus = gpus_of(config.train)

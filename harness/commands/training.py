@@ -43,7 +43,7 @@ def train_missing(
     failed = []
     if jobs:
         options = pool_options(config, [job.cell for job in jobs])
-        print_cost(plan, options.workers, console)
+        print_cost(plan, options.workers, config, console)
         console.print(
             f"{len(plan.cells) - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
             f"into {folder.path}",
