@@ -37,6 +37,12 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
+    "calibrate": """Time this device on an experiment's models, alone and side by side, by seconds of real training.
+Writes configs/throughput/NAME.yaml here (write=NAME; otherwise the device's name), for throughput=NAME: time
+estimates, and how many runs share a GPU. Resumable; keeps no run.
+
+  isoflop calibrate experiment=one_gpu
+  isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
     "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing.
 
   isoflop status experiment=demo""",

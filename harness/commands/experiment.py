@@ -5,11 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.resources import runs_per_device
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
 from harness.sweep.trunk import share_trunks
@@ -51,7 +53,7 @@ def plan_rules(config: Config) -> Rules:
         grid=config.grid,
         recipe=config.recipe,
         schedule=config.schedule,
-        throughput=config.throughput,
+        throughput=sharing(config.throughput, runs_per_device(config)),
         seq_len=config.seq_len,
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
-from harness.commands.resources import worker_count
+from harness.commands.resources import runs_per_device, worker_count
 from harness.config.schema import Config
 from harness.plan.plan import Plan
 from harness.plan.throughput import makespan
@@ -32,7 +32,7 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
 
 
 def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> None:
-    """One line: cells, FLOPs, and the time they should take; a second one of what sharing trunks saves."""
+    """Cells, FLOPs and the time they should take; where device-hours count, also who says so; what trunks save."""
     forks = find_forks(plan.cells) if config.schedule.share_trunk else {}
     total = sum(cell.flops for cell in plan.cells)
     spent = total - flops_saved(plan.cells, forks)
@@ -40,12 +40,17 @@ def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> No
         cell.estimate_seconds * (1 - forks[cell.run_id].share if cell.run_id in forks else 1)
         for cell in plan.cells
     ]
-    hours = sum(estimates) / 3600
+    shared = max(1, runs_per_device(config))
+    hours = sum(estimates) / shared / 3600
+    gpu = config.throughput.peak_flops is not None  # known for accelerators only
+    unit = "GPU-hours" if gpu else "device-hours"
     console.print(
         f"{len(plan.cells)} cells, {spent:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
         f"with {workers} worker{'s' if workers > 1 else ''}"
-        + (f", {hours:,.0f} device-hours" if hours >= 1 else ""),
+        + (f", {hours:,.{1 if hours < 10 else 0}f} {unit}" if gpu or hours >= 1 else "")
+        + (f"\ntimes by throughput={config.throughput.name}: {config.throughput.source}" if gpu else ""),
         highlight=False,
+        soft_wrap=True,
     )
     if config.schedule.share_trunk:
         console.print(

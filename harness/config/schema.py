@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
@@ -35,7 +36,8 @@ class Config:
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
-        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
+        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory;
+            for ``calibrate``: the throughput's, in configs/throughput/.
         compare: for ``fit``: also rank the other functional forms.
     """
 
@@ -60,6 +62,7 @@ class Config:
     tune: TuneConfig = field(default_factory=TuneConfig)
     rematch: RematchConfig = field(default_factory=RematchConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     path: Any = None
     run: str | None = None
     points: str | None = None

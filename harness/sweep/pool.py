@@ -4,7 +4,7 @@ import math
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -54,7 +54,10 @@ class PoolOptions:
         workers: runs at once.
         attempts: how often a run is tried that fails in a way that may heal.
         processes: processes a run.
-        gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers; empty leaves all to each.
+        gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers in turn; empty leaves all to
+            each.
+        mps: runs that share a GPU may do so by CUDA's MPS.
+        environment: further variables of the workers' environment.
         patience: seconds to wait, when nothing else is left, for cells that others hold.
     """
 
@@ -62,15 +65,17 @@ class PoolOptions:
     attempts: int = 3
     processes: int = 1
     gpus: tuple[str, ...] = ()
+    mps: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
     patience: float = math.inf
 
     def setting(self, slot: int) -> Setting:
         """What the worker in ``slot`` is told."""
         if not self.gpus:
-            return Setting(self.processes)
+            return Setting(self.processes, self.environment or None)
         first = slot * self.processes
         mine = [self.gpus[(first + i) % len(self.gpus)] for i in range(self.processes)]
-        return Setting(self.processes, {"CUDA_VISIBLE_DEVICES": ",".join(mine)})
+        return Setting(self.processes, {**self.environment, "CUDA_VISIBLE_DEVICES": ",".join(mine)})
 
 
 @dataclass

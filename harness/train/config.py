@@ -15,7 +15,8 @@ class TrainConfig:
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         micro_batch: windows a device takes at once; 0 is the whole batch.
-        compile: ``auto`` (on CUDA), ``on`` or ``off``.
+        compile: ``auto`` (on CUDA, where the run is long enough to pay for it), ``on``, ``graphs`` (on, and replayed
+            as CUDA graphs: least work for the CPU, more memory) or ``off``.
         logits: ``whole``, all of a micro-batch in memory; ``chunked``, some at a time, made twice; ``liger``, never
             whole, by a fused kernel; ``auto`` is liger on CUDA where it is installed and the vocabulary large.
         threads: CPU threads a run; 0 leaves torch's own choice.
@@ -36,8 +37,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(f"train.device: '{self.device}' is none of auto, cpu, cuda")
-        if self.compile not in ("auto", "on", "off"):
-            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, off")
+        if self.compile not in ("auto", "on", "graphs", "off"):
+            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, graphs, off")
         if self.logits not in LOGITS:
             raise UserError(f"train.logits: '{self.logits}' is none of {', '.join(LOGITS)}")
         if self.micro_batch < 0 or self.threads < 0:

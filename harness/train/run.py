@@ -16,7 +16,7 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
-from harness.train.config import TrainConfig
+from harness.train.compile import compiled, wants_compile
 from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
@@ -52,11 +52,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    loss = next_token_loss(
-        raw, job.train, device.kind == "cuda", lambda part: _compiled(part, job.train, device)
-    )
-    model = accelerator.prepare(loss)
-    notes = list(progress.notes)
+    model, how = _prepared(raw, job, device, accelerator)
+    notes = list(dict.fromkeys((*progress.notes, *how)))
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
     branches = _branches(job, accelerator, progress)
     loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
@@ -95,9 +92,24 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
     )
 
 
-def _compiled(model: torch.nn.Module, config: TrainConfig, device: Device) -> torch.nn.Module:
-    wanted = config.compile == "on" or (config.compile == "auto" and device.kind == "cuda")
-    return torch.compile(model) if wanted else model  # type: ignore[return-value]
+def _prepared(
+    raw: PreTrainedModel, job: Job, device: Device, accelerator: Accelerator
+) -> tuple[torch.nn.Module, list[str]]:
+    """The model as it is called in training, and what the record should say of it."""
+    notes = []
+    if device.kind == "cuda":
+        # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
+        precision = "high" if device.precision == "bf16" else "highest"
+        torch.set_float32_matmul_precision(precision)
+        notes.append(f"float32 matrix products: {precision}")
+    compile_it = wants_compile(job.train, device, job.cell.estimate_seconds)
+    if compile_it:
+        notes.append("compiled with CUDA graphs" if job.train.compile == "graphs" else "compiled")
+
+    def made(part: torch.nn.Module) -> torch.nn.Module:
+        return compiled(part, job.train, job.corpus.parent / "inductor") if compile_it else part
+
+    return accelerator.prepare(next_token_loss(raw, job.train, device.kind == "cuda", made)), notes
 
 
 def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:

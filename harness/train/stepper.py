@@ -94,7 +94,7 @@ class Stepper:
             array = self._corpus.batch(
                 self._spec.seed, step - 1, self._spec.batch_windows, self._spec.seq_len, rows
             )
-            batch = torch.from_numpy(array).to(device, non_blocking=True)
+            batch = _to_device(torch.from_numpy(array), device)
             last = start == starts[-1]
             with nullcontext() if last else self._accelerator.no_sync(self._model):
                 loss = self._model(batch)
@@ -102,3 +102,10 @@ class Stepper:
                 (loss * (self._accelerator.num_processes / tokens)).backward()
             total += loss.detach() / tokens
         return total
+
+
+def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy that the device waits for and the CPU does not: only pinned memory is copied behind its back."""
+    if device.type != "cuda":
+        return batch.to(device)
+    return batch.pin_memory().to(device, non_blocking=True)
