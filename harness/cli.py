@@ -37,6 +37,12 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
+    "calibrate": """Time this device on an experiment's models, alone and side by side, by seconds of real training.
+Writes configs/throughput/NAME.yaml here (write=NAME; otherwise the device's name), for throughput=NAME: time
+estimates, and how many runs share a GPU. Resumable; keeps no run.
+
+  isoflop calibrate experiment=one_gpu
+  isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
     "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing.
 
   isoflop status experiment=demo""",
@@ -44,10 +50,14 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 
   isoflop cancel experiment=demo""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
-params, tokens, flops, loss; writes fit.json and draws.npz.
+params, tokens, flops, loss; writes fit.json and draws.npz. With source=wandb the runs are read back from a W&B
+project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
+experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
 
   isoflop fit experiment=demo
   isoflop fit points=table.csv out=somewhere
+  isoflop fit source=wandb project=ENTITY/PROJECT group=demo
+  isoflop fit source=wandb path=runs/demo/wandb
   isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
@@ -59,6 +69,18 @@ serving, money, data that runs out, a model somebody announced. --json prints th
   isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
   isoflop predict fit=hoffmann2022 params=70e9 tokens=1.4e12
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
+    "compare": """One experiment in several arms that differ in a few overrides: train and fit each as a sweep,
+runs/NAME-ARM, set their frontiers side by side, and say whether they differ beyond their intervals.
+Resumable; nothing finished is repeated.
+
+  isoflop compare experiment=kaplan
+  isoflop compare experiment=domains path=prose/""",
+    "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
+same compute. The prediction is written and hashed before anything is trained; then measured against predicted
+loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
+
+  isoflop rematch experiment=rematch
+  isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 
   isoflop reproduce experiment=demo
@@ -135,6 +157,11 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             return
     else:
         config, yaml = compose_config(options.overrides)
+        if options.command == "compare" and not options.config:  # its arms are configurations of their own
+            from harness.commands import compare
+
+            compare.run(options.overrides, console)
+            return
         if not options.config:
             command = importlib.import_module(f"harness.commands.{options.command}")
             command.run(config, yaml, console)

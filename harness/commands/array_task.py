@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli import EXIT_REQUEUE
-from harness.commands.resources import visible_gpus
+from harness.commands.resources import placed, shared_gpus
 from harness.errors import UserError
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import STALE_SECONDS
@@ -51,14 +51,13 @@ def main(folder: Path, index: int) -> int:
     )
     if not missing:
         return 0
-    gpus = visible_gpus() if missing[0].train.device in ("auto", "cuda") else ()
-    options = replace(
-        options,
-        workers=min(options.workers, len(missing)),
-        gpus=gpus if len(gpus) > 1 else (),
-        patience=PATIENCE_SECONDS,
-    )
-    with TaskProgress(missing, len(jobs) - len(missing), options.workers, console) as view:
+    train = missing[0].train
+    options = replace(options, workers=min(options.workers, len(missing)), patience=PATIENCE_SECONDS)
+    options = placed(options, [job.cell for job in missing], train)
+    with (
+        shared_gpus(options, train, lambda text: console.print(text, highlight=False)) as options,
+        TaskProgress(missing, len(jobs) - len(missing), options.workers, console) as view,
+    ):
         try:
             outcomes = run_pool(missing, options, view)
         except KeyboardInterrupt:

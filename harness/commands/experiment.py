@@ -5,13 +5,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.resources import runs_per_device
 from harness.config.schema import Config
-from harness.data import Corpus, prepare
+from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
+from harness.sweep.trunk import share_trunks
 from harness.train.job import Job
 
 
@@ -29,10 +32,19 @@ def sweep_folder(config: Config) -> SweepFolder:
 
 
 def prepare_corpus(config: Config, console: Console) -> Corpus:
-    """The tokenised corpus, made now where it is not there yet, with progress."""
+    """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress."""
     cache = Path(config.cache_dir).expanduser()
     with console.status("corpus …") as status:
-        return prepare(config.data, config.tokenizer, cache, progress=status.update)
+        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update)
+        _domains(config, corpus)
+        return corpus
+
+
+def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
+    """The folders of the experiment's domains."""
+    cache = Path(config.cache_dir).expanduser()
+    made = prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache)
+    return {name: domain.folder for name, domain in made.items()}
 
 
 def plan_rules(config: Config) -> Rules:
@@ -41,7 +53,7 @@ def plan_rules(config: Config) -> Rules:
         grid=config.grid,
         recipe=config.recipe,
         schedule=config.schedule,
-        throughput=config.throughput,
+        throughput=sharing(config.throughput, runs_per_device(config)),
         seq_len=config.seq_len,
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,
@@ -83,8 +95,18 @@ def frozen_plan(folder: SweepFolder) -> Plan:
 
 
 def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """One job a cell."""
-    return [
-        Job(cell, corpus.folder, folder.path.resolve(), config.name, config.train, config.tracker)
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs of ``plan`` that fork from it."""
+    domains = _domains(config, corpus)
+    jobs = [
+        Job(
+            cell=cell,
+            corpus=corpus.folder,
+            sweep=folder.path.resolve(),
+            sweep_name=config.name,
+            train=config.train,
+            tracker=config.tracker,
+            domains=domains,
+        )
         for cell in plan.cells
     ]
+    return share_trunks(jobs) if config.schedule.share_trunk else jobs

@@ -1,4 +1,4 @@
-"""After the grid: more seeds at each budget's best cell, and the best cells at other rates, as ``followup`` asks."""
+"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other rates, longer schedules."""
 
 from dataclasses import replace
 
@@ -30,10 +30,11 @@ def run(config: Config, yaml: str, plan: Plan, corpus: Corpus, folder: SweepFold
 
     Controls are trained into the same ``cells/`` and listed in ``controls.json``; the fit never sees them.
     """
-    if not (config.followup.seeds or config.followup.rates):
+    asked = config.followup
+    if not (asked.seeds or asked.rates or asked.horizons):
         return plan
     best, losses = _best(plan, folder)
-    checks = controls(best, config.followup.rates)
+    checks = controls(best, asked)
     plan = grown(config, plan, folder)
     freeze(folder, plan, yaml)
     train_missing(config, plan, corpus, folder, console, beside=[check.cell for check in checks])
@@ -41,7 +42,15 @@ def run(config: Config, yaml: str, plan: Plan, corpus: Corpus, folder: SweepFold
     write_controls(
         folder.controls,
         [
-            ControlRun(check.cell.budget, check.of, losses[check.of], check.rate, run_id, found[run_id].loss)
+            ControlRun(
+                budget=check.cell.budget,
+                of=check.of,
+                loss_of=losses[check.of],
+                rate=check.rate,
+                run_id=run_id,
+                loss=found[run_id].loss,
+                horizon=check.horizon,
+            )
             for check in checks
             if (run_id := check.cell.run_id) in found
         ],

@@ -4,10 +4,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
-from harness.commands.resources import worker_count
+from harness.commands.resources import runs_per_device, worker_count
 from harness.config.schema import Config
 from harness.plan.plan import Plan
 from harness.plan.throughput import makespan
+from harness.plan.trunk import find_forks, flops_saved
 from harness.text import count, duration
 
 
@@ -25,22 +26,43 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     console.print(plan_table(plan))
     for skipped in plan.skipped:
         console.print(f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}")
-    print_cost(plan, worker_count(config), console)
+    print_cost(plan, worker_count(config), config, console)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
     return plan
 
 
-def print_cost(plan: Plan, workers: int, console: Console) -> None:
-    """One line: cells, FLOPs, and the time they should take."""
-    estimates = [cell.estimate_seconds for cell in plan.cells]
+def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> None:
+    """Cells, FLOPs and the time they should take; where device-hours count, also who says so; what trunks save."""
+    forks = find_forks(plan.cells) if config.schedule.share_trunk else {}
     total = sum(cell.flops for cell in plan.cells)
-    alone = sum(estimates) / 3600
+    spent = total - flops_saved(plan.cells, forks)
+    estimates = [
+        cell.estimate_seconds * (1 - forks[cell.run_id].share if cell.run_id in forks else 1)
+        for cell in plan.cells
+    ]
+    shared = max(1, runs_per_device(config))
+    hours = sum(estimates) / shared / 3600
+    gpu = config.throughput.peak_flops is not None  # known for accelerators only
+    unit = "GPU-hours" if gpu else "device-hours"
     console.print(
-        f"{len(plan.cells)} cells, {total:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
+        f"{len(plan.cells)} cells, {spent:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
         f"with {workers} worker{'s' if workers > 1 else ''}"
-        + (f", {alone:,.0f} device-hours" if alone >= 1 else ""),
+        + (f", {hours:,.{1 if hours < 10 else 0}f} {unit}" if gpu or hours >= 1 else "")
+        + (f"\ntimes by throughput={config.throughput.name}: {config.throughput.source}" if gpu else ""),
         highlight=False,
+        soft_wrap=True,
     )
+    if config.schedule.share_trunk:
+        console.print(
+            f"{len(plan.cells) - len(forks)} trunks and {len(forks)} forks: alone they would take {total:.3g} FLOPs, "
+            f"sharing saves {1 - spent / total:.0%}"
+            + (
+                ""
+                if forks
+                else "; the sizes of different budgets must coincide, so name them with grid.params"
+            ),
+            highlight=False,
+        )
 
 
 def plan_table(plan: Plan) -> Table:

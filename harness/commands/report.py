@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands import publish
 from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
 from harness.report.load import from_points, from_sweep
@@ -29,4 +30,6 @@ def run(config: Config, yaml: str, console: Console) -> Written:
     console.print(
         f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True
     )
+    if not (config.points or config.out):
+        publish.run(config, sweep_folder(config), console)
     return written

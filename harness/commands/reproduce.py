@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.commands import fit, report, sweep
+from harness.commands import fit, publish, report, sweep
 from harness.commands.experiment import sweep_folder
 from harness.config.schema import Config
 from harness.fit import load_fit
@@ -31,5 +31,6 @@ def run(config: Config, yaml: str, console: Console) -> None:
         fit.run(config, yaml, console)
     if up_to_date(folder.report, folder.fit):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
+        publish.run(config, folder, console)
     else:
         report.run(config, yaml, console)

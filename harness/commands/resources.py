@@ -1,32 +1,95 @@
 """How many runs this machine takes at once, and on which GPUs."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from harness.config.schema import Config
+from harness.plan.cell import Cell
+from harness.sweep.memory import fitting, free_bytes
+from harness.sweep.mps import mps
 from harness.sweep.pool import PoolOptions
+from harness.sweep.slurm.request import concurrency, requested_gpus
+from harness.train.config import TrainConfig
 
 
 def worker_count(config: Config) -> int:
-    """What the launcher says, else one run for each of its CPU cores (a thread is a core), or of its GPUs."""
+    """What the launcher says, else one run for each of its CPU cores (a thread is a core), or some on each GPU."""
     launcher = config.launcher
+    if launcher.kind == "slurm":  # of one array task
+        return concurrency(replace(launcher, per_gpu=runs_per_gpu(config)), config.train)
     if launcher.workers:
         return launcher.workers
-    gpus = visible_gpus() if config.train.device in ("auto", "cuda") else ()
+    gpus = gpus_of(config.train)
     if gpus:
-        return max(1, len(gpus) // launcher.processes)
+        return max(1, len(gpus) // launcher.processes) * runs_per_gpu(config)
     cores = max(1, config.train.threads) * launcher.processes
     return max(1, len(os.sched_getaffinity(0)) // cores)
 
 
-def pool_options(config: Config, jobs: int) -> PoolOptions:
-    """The pool for ``jobs`` runs on this machine; with several GPUs, each worker has its own."""
-    gpus = visible_gpus() if config.train.device in ("auto", "cuda") else ()
-    return PoolOptions(
-        workers=min(worker_count(config), jobs),
-        attempts=config.launcher.attempts,
-        processes=config.launcher.processes,
-        gpus=gpus if len(gpus) > 1 else (),
+def runs_per_gpu(config: Config) -> int:
+    """What the launcher says, else what was measured to be fastest, else one; a run on several GPUs shares none."""
+    if config.launcher.processes > 1:
+        return 1
+    return max(1, config.launcher.per_gpu or config.throughput.per_device)
+
+
+def runs_per_device(config: Config) -> int:
+    """Runs that share what the throughput of ``config`` was measured on: a GPU, or this machine's cores.
+
+    Rates measured on a CPU beside others are used for any number up to the cores, one run each.
+    """
+    launcher, measured = config.launcher, config.throughput.per_device
+    if launcher.kind == "slurm":
+        return runs_per_gpu(config) if requested_gpus([launcher.gres, *launcher.sbatch]) else 1
+    gpus = gpus_of(config.train)
+    if gpus:
+        return max(1, worker_count(config) * launcher.processes // len(gpus))
+    return min(worker_count(config), measured)
+
+
+def pool_options(config: Config, cells: Sequence[Cell]) -> PoolOptions:
+    """The pool for ``cells`` on this machine; with several GPUs, each worker has its own."""
+    launcher = config.launcher
+    options = PoolOptions(
+        workers=min(worker_count(config), len(cells)),
+        attempts=launcher.attempts,
+        processes=launcher.processes,
+        mps=launcher.mps,
     )
+    return placed(options, cells, config.train)
+
+
+def placed(options: PoolOptions, cells: Sequence[Cell], train: TrainConfig) -> PoolOptions:
+    """``options`` on the GPUs of this machine, with no more runs on each than its memory holds."""
+    gpus = gpus_of(train)
+    if gpus and options.workers * options.processes > len(gpus):
+        fit = fitting(cells, train, free_bytes(gpus))
+        options = replace(options, workers=min(options.workers, len(gpus) * fit))
+    return replace(options, gpus=gpus if len(gpus) > 1 else ())
+
+
+@contextmanager
+def shared_gpus(
+    options: PoolOptions, train: TrainConfig, say: Callable[[str], None]
+) -> Iterator[PoolOptions]:
+    """``options`` with the MPS daemon's environment, where runs share a GPU; ``say`` hears how they do."""
+    gpus = gpus_of(train)
+    if not gpus or options.workers * options.processes <= len(gpus):
+        yield options
+        return
+    if not options.mps:
+        say("runs that share a GPU take turns on it (launcher.mps is off)")
+        yield options
+        return
+    with mps(say) as environment:
+        yield replace(options, environment=environment)
+
+
+def gpus_of(train: TrainConfig) -> tuple[str, ...]:
+    """The GPUs that runs of ``train`` may use."""
+    return visible_gpus() if train.device in ("auto", "cuda") else ()
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -1,9 +1,12 @@
 """``isoflop sweep``: train what is missing, here or on a cluster."""
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from harness.commands import followup
 from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.resources import runs_per_gpu
 from harness.commands.training import missing_jobs, train_missing
 from harness.config.schema import Config
 from harness.data import Corpus
@@ -61,7 +64,8 @@ def submit_missing(
         )
         if jobs:
             pace = _pace(plan, folder)
-            _announce(submit(jobs, config.launcher, ledger, yaml, pace), ledger, console)
+            launcher = replace(config.launcher, per_gpu=runs_per_gpu(config))
+            _announce(submit(jobs, launcher, ledger, yaml, pace), ledger, console)
     write_table(folder.table, records(folder, plan).values())
 
 

@@ -1,13 +1,13 @@
 """Training what is missing of a plan on this machine: what sweep, tune and the follow-ups share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rich.console import Console
 
 from harness.commands.experiment import make_jobs
 from harness.commands.plan import print_cost
-from harness.commands.resources import pool_options
+from harness.commands.resources import pool_options, shared_gpus
 from harness.config.schema import Config
 from harness.data import Corpus
 from harness.errors import UserError
@@ -42,8 +42,8 @@ def train_missing(
     jobs = missing_jobs(config, plan, corpus, folder)
     failed = []
     if jobs:
-        options = pool_options(config, len(jobs))
-        print_cost(plan, options.workers, console)
+        options = pool_options(config, [job.cell for job in jobs])
+        print_cost(plan, options.workers, config, console)
         console.print(
             f"{len(plan.cells) - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
             f"into {folder.path}",
@@ -51,7 +51,10 @@ def train_missing(
             soft_wrap=True,
         )
         try:
-            with Progress(jobs, len(plan.cells) - len(jobs), options.workers, console) as view:
+            with (
+                shared_gpus(options, config.train, _says(console)) as options,
+                Progress(jobs, len(plan.cells) - len(jobs), options.workers, console) as view,
+            ):
                 failed = [ended for ended in run_pool(jobs, options, view) if ended.status == FAILED]
         finally:
             write_table(folder.table, records(folder, table).values())
@@ -66,7 +69,12 @@ def train_missing(
         )
 
 
+def _says(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, soft_wrap=True)
+
+
 def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """One job for every cell without a finished or diverged record."""
     done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
-    return [job for job in make_jobs(config, plan, corpus, folder) if job.cell.run_id not in done]
+    cells = tuple(cell for cell in plan.cells if cell.run_id not in done)
+    return make_jobs(config, replace(plan, cells=cells), corpus, folder)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints, overload
+from typing import Any, TypeVar, get_origin, get_type_hints, overload
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -115,8 +115,21 @@ def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any =
 
 
 def _suggestion(key: str, schema: Any) -> str:
+    parent = key.rpartition(".")[0]
+    if _is_mapping(parent, schema):
+        return f"; Hydra adds an entry to {parent} with '+{key}=…'"
     close = difflib.get_close_matches(key, _known_keys(schema), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else "; 'isoflop plan --config' shows every key"
+
+
+def _is_mapping(key: str, schema: Any) -> bool:
+    """Whether ``key`` takes entries of any name."""
+    kind: Any = schema
+    for name in key.split("."):
+        if not is_dataclass(kind) or name not in (types := get_type_hints(kind)):
+            return False
+        kind = types[name]
+    return get_origin(kind) is dict
 
 
 def _known_keys(schema: Any, prefix: str = "") -> list[str]:

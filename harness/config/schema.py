@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
@@ -13,6 +14,7 @@ from harness.plan.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
+from harness.rematch.config import RematchConfig
 from harness.sweep.config import LauncherConfig
 from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
 from harness.tune.config import TuneConfig
@@ -28,9 +30,14 @@ class Config:
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
+        arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
-        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory.
+        source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
+        project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
+            files below ``path``, or in the experiment's folder, are read.
+        write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory;
+            for ``calibrate``: the throughput's, in configs/throughput/.
         compare: for ``fit``: also rank the other functional forms.
     """
 
@@ -53,17 +60,29 @@ class Config:
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    rematch: RematchConfig = field(default_factory=RematchConfig)
+    arms: dict[str, list[str]] = field(default_factory=dict)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     path: Any = None
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    source: str = "folder"
+    project: str | None = None
+    group: str | None = None
     write: str | None = None
     compare: bool = False
 
     def __post_init__(self) -> None:
         if self.seq_len < 2:
             raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
+        if self.followup.horizons and self.schedule.kind == "constant":
+            raise UserError(
+                "followup.horizons: a constant schedule has no length to vary; choose another schedule"
+            )
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
+        if self.source not in ("folder", "wandb"):
+            raise UserError(f"source: '{self.source}' is none of folder, wandb")
         if "/" in self.name or self.name.startswith("."):
             raise UserError(f"name: must be a plain folder name, got '{self.name}'")

@@ -37,6 +37,8 @@ class DataConfig:
         max_documents, max_bytes: stop after this many documents or bytes of text; 0 is no limit.
         max_epochs: how often a run may see the corpus before the plan refuses it.
         eval_tokens: held-out tokens each evaluation scores; all there are, where there are fewer.
+        domains: further texts that finished models are scored on, by name: a path, or the settings of a corpus
+            (``{prose: books/, web: {kind: hf, path: …}}``; to add one in a shell: ``+data.domains.prose=books/``).
     """
 
     name: str = "python_stdlib"
@@ -61,6 +63,7 @@ class DataConfig:
     max_bytes: float = 0
     max_epochs: float = 1.0
     eval_tokens: int = 131072
+    domains: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in CORPUS_KINDS:

@@ -155,10 +155,18 @@ class Corpus:
         return windows, documents.astype(np.int64)
 
     def tokens(self, split: str) -> NDArray[Any]:
-        """All tokens of ``train`` or ``heldout``, memory-mapped, in the order of the source."""
+        """All tokens of ``train`` or ``heldout``, memory-mapped, in the order of the source.
+
+        Raises:
+            UserError: a declared corpus, or a file that has gone or been cut short since the corpus was opened.
+        """
         if split not in self._arrays:
             self._need_text()
             path = tokens_file(self.folder, split)
+            number = self.train_tokens if split == "train" else self.heldout_tokens
+            if not _has_tokens(path, number, self.meta.dtype):
+                # windows are views by the meta's count: of a shorter file they would reach beyond its mapping
+                raise UserError(f"{path}: it is gone, or cut short; 'isoflop plan' prepares the corpus anew")
             self._arrays[split] = np.asarray(np.memmap(path, dtype=self.meta.dtype, mode="r"))
         return self._arrays[split]
 
@@ -204,7 +212,9 @@ def open_corpus(folder: Path | str) -> Corpus:
     folder = Path(folder)
     corpus = find_corpus(folder)
     if corpus is None:
-        raise UserError(f"{folder}: no complete corpus there; 'isoflop plan' prepares it anew")
+        raise UserError(
+            f"{folder}: no complete corpus there (files are missing or cut short); 'isoflop plan' prepares it anew"
+        )
     return corpus
 
 
@@ -220,10 +230,13 @@ def _whole(folder: Path, meta: Meta) -> bool:
     """Whether the token files have the sizes that the meta says: a truncated copy is not a corpus."""
     if not meta.dtype:
         return True
-    size = np.dtype(meta.dtype).itemsize
+    present = all(offsets_file(folder, split).is_file() for split in SPLITS)
+    lengths = zip(SPLITS, (meta.train_tokens, meta.heldout_tokens), strict=True)
+    return present and all(_has_tokens(tokens_file(folder, split), n, meta.dtype) for split, n in lengths)
+
+
+def _has_tokens(path: Path, number: int, dtype: str) -> bool:
     try:
-        lengths = [tokens_file(folder, split).stat().st_size for split in SPLITS]
-        present = all(offsets_file(folder, split).is_file() for split in SPLITS)
-    except OSError:
+        return path.stat().st_size == number * np.dtype(dtype).itemsize
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    return present and lengths == [meta.train_tokens * size, meta.heldout_tokens * size]

@@ -29,6 +29,7 @@ def prepare(
     tokenizer: TokenizerConfig,
     cache_dir: Path | str,
     progress: Callable[[str], None] | None = None,
+    heldout_only: bool = False,
 ) -> Corpus:
     """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now.
 
@@ -37,6 +38,7 @@ def prepare(
 
     Args:
         progress: given a line of text now and then.
+        heldout_only: hold every document out; there is nothing to train on then.
 
     Raises:
         UserError: the text or the tokenizer cannot be had, is too little to be split, or cannot be written.
@@ -46,7 +48,7 @@ def prepare(
     if data.kind == "declared":
         return _declared(data, cache_dir)
     source = open_source(data)
-    folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source)}"
+    folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source, heldout_only)}"
     found = find_corpus(folder)
     if found:
         return found
@@ -59,11 +61,11 @@ def prepare(
         found = find_corpus(folder)
         if not found:
             with building(folder, clean=held) as temporary:
-                _write_meta(temporary, _build(temporary, data, tokenizer, source, saying))
+                _write_meta(temporary, _build(temporary, data, tokenizer, source, saying, heldout_only))
     return found or open_corpus(folder)
 
 
-def _key(data: DataConfig, tokenizer: TokenizerConfig, source: Source) -> str:
+def _key(data: DataConfig, tokenizer: TokenizerConfig, source: Source, heldout_only: bool) -> str:
     """Changes with all that could change the tokens, without reading the text."""
     selection = [
         data.name,
@@ -73,6 +75,7 @@ def _key(data: DataConfig, tokenizer: TokenizerConfig, source: Source) -> str:
         data.deduplicate,
         data.max_documents,
         data.max_bytes,
+        *(["heldout only"] if heldout_only else []),
     ]
     return short_hash([FORMAT, selection, source.describe(), _tokenizer_key(tokenizer)], digits=12)
 
@@ -86,7 +89,14 @@ def _tokenizer_key(config: TokenizerConfig) -> list[Any]:
     return ["pretrained", config.path, config.revision, config.separator, files]
 
 
-def _build(folder: Path, data: DataConfig, config: TokenizerConfig, source: Source, saying: Progress) -> Meta:
+def _build(
+    folder: Path,
+    data: DataConfig,
+    config: TokenizerConfig,
+    source: Source,
+    saying: Progress,
+    heldout_only: bool,
+) -> Meta:
     encoder = _encoder(data, config, source, saying)
     dtype = token_dtype(encoder.vocab_size)
     skipped: Counter[str] = Counter()
@@ -97,10 +107,10 @@ def _build(folder: Path, data: DataConfig, config: TokenizerConfig, source: Sour
     ):
         for batch in _batches(select(source, data, skipped)):
             for document, ids in zip(batch, encoder.encode(batch), strict=True):
-                (heldout if document.heldout else train).add(ids, len(document.data))
+                (heldout if heldout_only or document.heldout else train).add(ids, len(document.data))
             documents, size = train.documents + heldout.documents, train.bytes + heldout.bytes
             saying.encoded(documents, size, train.tokens + heldout.tokens, saying.seconds - began)
-        _check(data, train, heldout, skipped)
+        _check(data, train, heldout, skipped, heldout_only)
         hashes = [train.finish(), heldout.finish()]
     encoder.save(folder / TOKENIZER_FOLDER)
     return Meta(
@@ -117,7 +127,7 @@ def _build(folder: Path, data: DataConfig, config: TokenizerConfig, source: Sour
         heldout_documents=heldout.documents,
         train_bytes=train.bytes,
         heldout_bytes=heldout.bytes,
-        heldout_fraction=data.heldout_fraction,
+        heldout_fraction=1.0 if heldout_only else data.heldout_fraction,
         path=str(data.path) if data.path else "",
         skipped=dict(sorted(skipped.items())),
         seconds=round(saying.seconds, 3),
@@ -166,7 +176,9 @@ def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:
         yield batch
 
 
-def _check(data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: Counter[str]) -> None:
+def _check(
+    data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: Counter[str], heldout_only: bool
+) -> None:
     documents = train.documents + heldout.documents
     if documents == 0:
         why = ", ".join(f"{number} {reason}" for reason, number in sorted(skipped.items())) or "none found"
@@ -174,7 +186,7 @@ def _check(data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: 
         raise UserError(
             f"data: corpus '{data.name}' has no documents{where} (left out: {why}); use other text"
         )
-    if not train.documents or not heldout.documents:
+    if not heldout_only and not (train.documents and heldout.documents):
         side = "training" if not train.documents else "held-out"
         raise UserError(
             f"data: corpus '{data.name}': of {documents} document(s) none is {side}; "

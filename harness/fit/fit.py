@@ -40,7 +40,7 @@ def fit_points(
         raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
     largest = float(table.flops.max())
     target = options.target or TARGET * largest
-    approach_1 = fit_approach_1(table, options, curves)
+    approach_1 = fit_approach_1(table, options, curves if options.loss == "loss" else None)
     approach_2 = fit_approach_2(table, options)
     approach_3 = fit_approach_3(table, options)
     return Fit(
@@ -49,6 +49,7 @@ def fit_points(
         approach_3=approach_3,
         count=options.count,
         compute=options.compute,
+        loss=options.loss,
         n_points=len(table),
         excluded=table.excluded,
         notes=table.notes,
@@ -64,7 +65,7 @@ def fit_points(
 
 def prepare(points: Points, options: FitOptions) -> Points:
     """The runs that the options leave, counted as they say, each exclusion with its reason."""
-    table = clean(points).counted(options.count, options.compute)
+    table = clean(points).scored(options.loss).counted(options.count, options.compute)
     if options.max_loss is not None:
         table = table.without(table.loss > options.max_loss, f"loss above max_loss={options.max_loss:g}")
     k = options.exclude_highest

@@ -28,6 +28,8 @@ class FitOptions:
         max_loss: leave out runs whose loss is above this (nats per token).
         count: column of the table used as N. ``params`` is the model's total.
         compute: column of the table used as C.
+        loss: column of the table used as L, e.g. ``loss_NAME`` of a domain; approach 1 has training losses only, so
+            it is left out with any other than ``loss``.
         target: budget in FLOPs at which the approaches and forms are compared; None: 10 x the largest budget.
         extrapolation_limit: predictions beyond this multiple of the largest budget are marked.
         solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection).
@@ -49,6 +51,7 @@ class FitOptions:
     max_loss: float | None = None
     count: str = "params"
     compute: str = "flops"
+    loss: str = "loss"
     target: float | None = None
     extrapolation_limit: float = 100.0
     solver: str = "lbfgs"

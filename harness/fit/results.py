@@ -319,6 +319,7 @@ class Fit:
     agreement: Agreement
     counting: tuple[CountingRow, ...] = ()
     comparison: Comparison | None = None
+    loss: str = "loss"
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

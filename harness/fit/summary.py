@@ -68,7 +68,9 @@ def quantity(value: float | None) -> str:
 
 def _heading(fit: Fit) -> str:
     text = f"{fit.n_points} runs, C from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} FLOPs, "
-    text += f"N is {fit.count}, C is {fit.compute}; intervals {fit.level:.0%}, {fit.bootstrap['draws']} draws"
+    text += f"N is {fit.count}, C is {fit.compute}"
+    text += "" if fit.loss == "loss" else f", L is {fit.loss}"
+    text += f"; intervals {fit.level:.0%}, {fit.bootstrap['draws']} draws"
     return "\n".join((text, *(f"  {note}" for note in fit.notes)))
 
 

@@ -128,6 +128,17 @@ class Points:
             )
         return changed
 
+    def scored(self, loss: str = "loss") -> "Points":
+        """The table with L read from the column ``loss``, and its standard error from ``<loss>_se`` where there is one.
+
+        Runs without it are excluded. Raises UserError where the column is absent.
+        """
+        if loss == "loss":
+            return self
+        column = self.column(loss)
+        changed = replace(self, loss=column, loss_se=self.extra.get(f"{loss}_se"))
+        return changed.without(~(np.isfinite(column) & (column > 0)), f"{loss} is missing or not positive")
+
 
 def clean(points: Points, rows: Sequence[int] | None = None) -> Points:
     """Leaves out NaN, non-positive, duplicate and inconsistent runs, each with its reason.

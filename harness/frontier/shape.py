@@ -1,5 +1,6 @@
 """From a number of parameters to a model that can be trained: shape, batch, rate and steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
@@ -71,12 +72,21 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
         UserError: the nearest is further than a factor of 1.5.
     """
     shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
-    shape = nearest(shapes, target.params, target.count)
-    ratio = count_params(shape).count(target.count) / target.params
+    return near(shapes, target.params, target.count)
+
+
+def near(shapes: Sequence[Shape], params: float, count: str = "total") -> Shape:
+    """The one of a ladder's ``shapes`` (smallest first) nearest to ``params`` parameters, by the count ``count``.
+
+    Raises:
+        UserError: the nearest is further than a factor of 1.5.
+    """
+    shape = nearest(shapes, params, count)
+    ratio = count_params(shape).count(count) / params
     if not 1 / FAR <= ratio <= FAR:
-        sizes = [count_params(s).count(target.count) for s in (shapes[0], shapes[-1])]
+        sizes = [count_params(s).count(count) for s in (shapes[0], shapes[-1])]
         raise UserError(
-            f"ladder: no shape near {target.params:.3g} parameters ({target.count}); it goes from "
+            f"ladder: no shape near {params:.3g} parameters ({count}); it goes from "
             f"{sizes[0]:.3g} to {sizes[1]:.3g}; choose another: ladder=tiny, ladder=small, ladder=chinchilla"
         )
     return shape

@@ -1,4 +1,4 @@
-"""What is trained once a grid is finished: more seeds at each budget's best cell, and controls of the rule."""
+"""What is trained once a grid is finished: more seeds at each budget's best cell, and controls of the rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,25 +17,33 @@ class FollowupConfig:
         seeds: further seeds of the best cell; they join the fit as replicates.
         rates: multiples of the best cell's peak rate; these runs say how much loss the recipe leaves on the table
             and never join the fit, which would otherwise pick the luckiest of several rates at one size only.
+        horizons: lengths of the schedule as multiples of the best cell's run, which is cut before the cooldown
+            ends (Hoffmann et al. 2022, Fig. A1: 1.1, 1.25, 1.5, 2, 5); these runs never join the fit either.
     """
 
     seeds: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    horizons: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
             raise UserError("followup.seeds: must not be negative, and none may be named twice")
         if any(rate <= 0 or rate == 1 for rate in self.rates) or len(set(self.rates)) != len(self.rates):
             raise UserError("followup.rates: must be positive, not 1, and none may be named twice")
+        if any(horizon <= 1 for horizon in self.horizons) or len(set(self.horizons)) != len(self.horizons):
+            raise UserError(
+                "followup.horizons: must be above 1 (the run itself), and none may be named twice"
+            )
 
 
 @dataclass(frozen=True)
 class Control:
-    """A run at another rate than the recipe's: ``rate`` times that of the cell ``of``, a run id."""
+    """The cell ``of`` (a run id) at ``rate`` times its peak rate, or with a schedule ``horizon`` times its run."""
 
     of: str
-    rate: float
     cell: Cell
+    rate: float = 1.0
+    horizon: float = 1.0
 
 
 def best_cells(plan: Plan, losses: Mapping[str, float]) -> list[Cell]:
@@ -60,13 +68,23 @@ def replicates(best: Sequence[Cell], seeds: Sequence[int]) -> list[Cell]:
     ]
 
 
-def controls(best: Sequence[Cell], rates: Sequence[float]) -> list[Control]:
-    """Each best cell at other peak rates, all else equal."""
-    made = []
-    for cell in best:
-        for rate in rates:
-            optimizer = replace(cell.spec.optimizer, lr=significant(rate * cell.spec.optimizer.lr))
-            made.append(
-                Control(cell.run_id, rate, replace(cell, spec=replace(cell.spec, optimizer=optimizer)))
-            )
-    return made
+def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
+    """Each best cell at other peak rates and with longer schedules, one thing changed at a time."""
+    return [
+        control
+        for cell in best
+        for control in (
+            *(_at_rate(cell, rate) for rate in config.rates),
+            *(_at_horizon(cell, horizon) for horizon in config.horizons),
+        )
+    ]
+
+
+def _at_rate(cell: Cell, rate: float) -> Control:
+    optimizer = replace(cell.spec.optimizer, lr=significant(rate * cell.spec.optimizer.lr))
+    return Control(cell.run_id, replace(cell, spec=replace(cell.spec, optimizer=optimizer)), rate=rate)
+
+
+def _at_horizon(cell: Cell, horizon: float) -> Control:
+    schedule = replace(cell.spec.schedule, steps=round(horizon * cell.spec.steps))
+    return Control(cell.run_id, replace(cell, spec=replace(cell.spec, schedule=schedule)), horizon=horizon)

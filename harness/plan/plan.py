@@ -1,12 +1,12 @@
 """From a configuration and a corpus to the frozen list of cells. Nothing here trains or touches a device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
-from harness.plan.flops import all_flops_per_token
+from harness.plan.flops import all_flops_per_token, flops_per_token
 from harness.plan.grid import GridConfig, targets
 from harness.plan.ladder import spread
 from harness.plan.params import count_params
@@ -86,12 +86,23 @@ class Plan:
         return found[0]
 
 
-def plan_cell(shape: Shape, budget: float, seed: int, rules: Rules, corpus: CorpusFacts) -> Cell:
-    """The run of ``shape`` whose whole steps come nearest to ``budget``."""
+def plan_cell(
+    shape: Shape,
+    budget: float,
+    seed: int,
+    rules: Rules,
+    corpus: CorpusFacts,
+    recipe_tokens: float | None = None,
+) -> Cell:
+    """The run of ``shape`` whose whole steps come nearest to ``budget``.
+
+    Args:
+        recipe_tokens: the horizon that the recipe reads; None is the run's own.
+    """
     params = count_params(shape)
     per_token = all_flops_per_token(shape, rules.seq_len)
     wanted = budget / per_token[rules.grid.count]
-    hyper = apply_recipe(rules.recipe, shape, wanted, rules.seq_len)
+    hyper = apply_recipe(rules.recipe, shape, recipe_tokens or wanted, rules.seq_len)
     batch_tokens = hyper.batch_windows * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens
@@ -125,24 +136,47 @@ def plan_cell(shape: Shape, budget: float, seed: int, rules: Rules, corpus: Corp
 def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFacts) -> Plan:
     """Expand the grid over the ladder's ``shapes``.
 
+    With ``schedule.share_trunk`` the recipe reads, for every run of a shape, the shortest horizon at which that
+    shape is trained (:func:`_trunk_tokens`).
+
     Raises:
         UserError: no budgets, or more sizes than the ladder has.
     """
     grid = rules.grid
     if not grid.budgets:
         raise UserError("grid.budgets: empty; name at least one budget, e.g. 'grid.budgets=[1e11,3e11,1e12]'")
+    chosen = {budget: spread(shapes, targets(grid, budget)) for budget in sorted(grid.budgets)}
+    trunk_tokens = _trunk_tokens(chosen, rules, corpus) if rules.schedule.share_trunk else {}
     cells: list[Cell] = []
     skipped: list[Skipped] = []
-    for budget in sorted(grid.budgets):
-        for shape in spread(shapes, targets(grid, budget)):
+    for budget, sizes in chosen.items():
+        for shape in sizes:
             for seed in grid.seeds:
-                cell = plan_cell(shape, budget, seed, rules, corpus)
+                cell = plan_cell(shape, budget, seed, rules, corpus, trunk_tokens.get(shape))
                 reason = _unfit(cell, rules)
                 if reason:
                     skipped.append(Skipped(budget, cell.params.total, reason))
                 else:
                     cells.append(cell)
     return Plan(name, tuple(cells), tuple(skipped))
+
+
+def _trunk_tokens(
+    chosen: Mapping[float, Sequence[Shape]], rules: Rules, corpus: CorpusFacts
+) -> dict[Shape, float]:
+    """For each shape the shortest of its horizons that makes a run, in tokens: what the recipe of its trunk reads.
+
+    Runs that share a trunk share warm-up, batch and rate, so rules that depend on D need one D. The recipe's limits
+    (a warm-up of at most a share of the horizon, at least so many steps) hold for every fork when they hold for the
+    shortest; and a sweep that grows to larger budgets keeps its runs, as it would not with the longest. Where a
+    rule has an exponent in tokens, the longer runs get the shortest one's value: that is the price of sharing.
+    """
+    horizons: dict[Shape, float] = {}
+    for budget, sizes in sorted(chosen.items(), reverse=True):
+        for shape in sizes:
+            if not _unfit(plan_cell(shape, budget, rules.grid.seeds[0], rules, corpus), rules):
+                horizons[shape] = budget / flops_per_token(shape, rules.seq_len, rules.grid.count)
+    return horizons
 
 
 def _unfit(cell: Cell, rules: Rules) -> str:

@@ -16,13 +16,19 @@ class ScheduleConfig:
         floor: the final rate as a share of the peak (Hoffmann et al. 2022, section 3.1: a tenth).
         horizon: the schedule's length over the run's length. 1 is the rule; above 1 the run is cut before the
             cooldown ends, which exists to show the distortion (Hoffmann et al. 2022, Fig. A1).
+        tokens: one length in tokens for the schedules of all runs, instead of a multiple of each run's own; 0 is
+            off. At least the longest run's; it exists to show the distortion (Kaplan et al. 2020 trained so).
         decay_share: share of the horizon that warm-up–stable–decay spends cooling down.
+        share_trunk: runs of one shape and seed differ in nothing but their horizon, and what they have in common is
+            trained once (see ``harness.plan.trunk``); for schedules whose beginning does not depend on their end.
     """
 
     kind: str = "cosine"
     floor: float = 0.1
     horizon: float = 1.0
     decay_share: float = 0.2
+    tokens: float = 0.0
+    share_trunk: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -31,8 +37,19 @@ class ScheduleConfig:
             raise UserError(f"schedule.floor: must lie in [0, 1], got {self.floor:g}")
         if self.horizon < 1:
             raise UserError(f"schedule.horizon: must be at least 1 (whole run), got {self.horizon:g}")
+        if self.tokens < 0:
+            raise UserError(f"schedule.tokens: must not be negative (0 is off), got {self.tokens:g}")
+        if self.tokens and self.horizon != 1:
+            raise UserError(
+                "schedule: set horizon (a multiple of each run) or tokens (one length for all), not both"
+            )
         if not 0 < self.decay_share <= 1:
             raise UserError(f"schedule.decay_share: must lie in (0, 1], got {self.decay_share:g}")
+        if self.share_trunk and not self.tokens and self.kind not in ("wsd", "constant"):
+            raise UserError(
+                f"schedule.share_trunk: the rate of a {self.kind} schedule depends on the horizon from the start, so "
+                "its runs have no trunk; use schedule=wsd"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,16 @@ KINDS: dict[str, Callable[[Schedule, float], float]] = {
 
 
 def resolve(config: ScheduleConfig, steps: int, warmup_tokens: float, batch_tokens: int) -> Schedule:
-    """The schedule of a run of ``steps`` steps; warm-up is rounded to whole steps and leaves one to cool down."""
-    length = round(steps * config.horizon)
+    """The schedule of a run of ``steps`` steps; warm-up is rounded to whole steps and leaves one to cool down.
+
+    Raises:
+        UserError: ``config.tokens`` is shorter than this run.
+    """
+    length = round(config.tokens / batch_tokens) if config.tokens else round(steps * config.horizon)
+    if length < steps:
+        raise UserError(
+            f"schedule.tokens: {config.tokens:.4g} is shorter than a run of {steps * batch_tokens:,} tokens; "
+            "the longest run of the grid is the least it may be ('isoflop plan' without it shows D)"
+        )
     warmup = min(round(warmup_tokens / batch_tokens), length - 1)
     return Schedule(config.kind, warmup, length, config.floor, config.decay_share)

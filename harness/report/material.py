@@ -27,7 +27,7 @@ class Material:
         config: the composed configuration, YAML.
         source: where the runs come from, in words.
         versions: of the program that writes the report.
-        controls: best cells at other rates than the recipe's.
+        controls: best cells at other rates than the recipe's, or with schedules longer than their run.
         tuning: what the recipe came from, where a tuning is beside the sweep.
     """
 
@@ -60,5 +60,5 @@ class Material:
 def used_points(table: Points, fit: Fit) -> Points:
     """The runs of ``table`` that ``fit`` used, counted as it counted."""
     gone = {excluded.run for excluded in fit.excluded}
-    counted = table.counted(fit.count, fit.compute)
+    counted = table.scored(fit.loss).counted(fit.count, fit.compute)
     return counted.select(np.array([run not in gone for run in counted.run_id], dtype=bool))

@@ -74,7 +74,8 @@ def findings(material: Material) -> tuple[Finding, ...]:
         *_approaches(material),
         *_minima(material),
         *_runs(material),
-        *_controls(material),
+        *_rates(material),
+        *_horizons(material),
         *(Finding(CAUTION, note) for note in material.fit.notes),
     ]
     rank = {BAD: 0, CAUTION: 1, GOOD: 2}
@@ -154,12 +155,13 @@ def _runs(material: Material) -> list[Finding]:
     return found
 
 
-def _controls(material: Material) -> list[Finding]:
+def _rates(material: Material) -> list[Finding]:
     """What the recipe's rate leaves on the table."""
-    if not material.controls:
+    controls = [control for control in material.controls if control.rate != 1]
+    if not controls:
         return []
-    best = max(material.controls, key=lambda control: control.left)
-    rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in material.controls}))
+    best = max(controls, key=lambda control: control.left)
+    rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
     tried = f"At each budget's best cell the peak rate was tried at {rates} times the recipe's: "
     if best.left <= 0:
         return [Finding(GOOD, tried + "none was better.")]
@@ -171,3 +173,23 @@ def _controls(material: Material) -> list[Finding]:
             f"(×{best.rate:g} at C = {power(best.budget)}).",
         )
     ]
+
+
+def _horizons(material: Material) -> list[Finding]:
+    """What a schedule longer than its run costs, which is why every run here has its own."""
+    ended = [control for control in material.controls if control.horizon > 1 and control.loss is not None]
+    if not ended:
+        return []
+    costs = []
+    for horizon in sorted({control.horizon for control in ended}):
+        lost = [-control.left for control in ended if control.horizon == horizon]
+        costs.append(f"{sum(lost) / len(lost):+.4f} at {horizon:g} times")
+    text = (
+        f"The best cells under schedules longer than the run ended on losses higher by {', '.join(costs)} its "
+        "length (nats per token, mean over budgets)"
+    )
+    best = max(ended, key=lambda control: control.left)
+    if best.left > LEFT_ON_THE_TABLE:
+        more = f"; one of them gained {best.left:.4f}, so the matched cooldown is not the best here."
+        return [Finding(CAUTION, text + more)]
+    return [Finding(GOOD, text + ".")]

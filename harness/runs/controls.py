@@ -1,4 +1,4 @@
-"""``controls.json``: best cells trained again at other peak rates, to see what the recipe leaves on the table."""
+"""``controls.json``: best cells trained again at other peak rates, or with schedules longer than the run."""
 
 import json
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ class ControlRun:
         of: run id of the budget's best cell, ``loss_of`` its held-out loss, nats per token.
         rate: the control's peak rate as a multiple of that cell's.
         loss: the control's held-out loss; None where it diverged.
+        horizon: length of the control's schedule over that of its run.
     """
 
     budget: float
@@ -24,10 +25,11 @@ class ControlRun:
     rate: float
     run_id: str
     loss: float | None
+    horizon: float = 1.0
 
     @property
     def left(self) -> float:
-        """Nats per token that this rate would have gained over the recipe's; negative where it loses."""
+        """Nats per token that this control gained over the recipe; negative where it loses."""
         return self.loss_of - self.loss if self.loss is not None else float("-inf")
 
 

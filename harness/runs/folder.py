@@ -25,6 +25,10 @@ class CellFolder:
         """Folder of checkpoints; removed once the record is written."""
         return self.path / "checkpoint"
 
+    def checkpoint_step(self) -> int:
+        """The step of the newest checkpoint, intact or not; 0 without one."""
+        return max((int(path.name) for path in self.checkpoint.glob("[0-9]*")), default=0)
+
     @property
     def log(self) -> Path:
         """What the run printed, and why it failed."""
@@ -59,7 +63,7 @@ class SweepFolder:
 
     @property
     def controls(self) -> Path:
-        """What other rates would have given at each budget's best cell."""
+        """What other rates and longer schedules give at each budget's best cell."""
         return self.path / "controls.json"
 
     @property

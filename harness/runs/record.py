@@ -12,6 +12,21 @@ FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 
 
 @dataclass(frozen=True)
+class Score:
+    """A model on a text.
+
+    Attributes:
+        loss: nats per token, None where it is not finite; ``loss_se`` its standard error over documents.
+        tokens: how many were scored.
+    """
+
+    loss: float | None
+    loss_se: float | None
+    bits_per_byte: float | None
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Record:
     """What one run did.
 
@@ -21,9 +36,12 @@ class Record:
         budget: the column it was planned for, in FLOPs as ``budget_count`` counts.
         params: parameters by group and under every counting convention.
         flops: training FLOPs as the budget counts them; ``flops_by_count`` under every convention.
+        flops_spent: those of them that this run spent: less than ``flops`` where it forked from a trunk, which spent
+            the others. None in records from before there were trunks: all of them.
         loss: held-out loss, nats per token; ``loss_se`` its standard error over held-out documents.
+        domains: scores on further texts than the corpus's own (``data.domains``), by name.
         train_loss: mean training loss of the last logging interval, nats per token.
-        seconds: training time, summed over resumes.
+        seconds: training time of all its tokens, summed over resumes; of a fork with that of its trunk up to there.
         mfu: achieved FLOP/s over the device's peak; null where the peak is unknown.
     """
 
@@ -56,6 +74,14 @@ class Record:
     data: dict[str, str]
     reason: str = ""
     notes: list[str] = field(default_factory=list)
+    flops_spent: float | None = None
+    domains: dict[str, Score] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Record":
+        """Inverse of :meth:`to_json`."""
+        domains = {name: Score(**score) for name, score in data.get("domains", {}).items()}
+        return cls(**{**data, "domains": domains})
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -69,9 +95,17 @@ class Record:
 def read_record(path: Path, run_id: str) -> Record | None:
     """The valid record at ``path``, or None: absent, not JSON, of another run, or of another specification."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        record = Record(**data)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return parse_record(text, run_id)
+
+
+def parse_record(text: str, run_id: str) -> Record | None:
+    """The valid record in ``text``, or None, as :func:`read_record` has it."""
+    try:
+        record = Record.from_json(json.loads(text))
         valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return record if valid else None

@@ -35,10 +35,16 @@ def row(record: Record) -> Row:
         "unique_tokens": record.unique_tokens,
         "epochs": record.epochs,
         "flops": record.flops,
+        "flops_spent": record.flops if record.flops_spent is None else record.flops_spent,
         **{f"flops_{count}": flops for count, flops in record.flops_by_count.items()},
         "loss": record.loss,
         "loss_se": record.loss_se,
         "bits_per_byte": record.bits_per_byte,
+        **{
+            f"{column}_{name}{suffix}": getattr(score, column + suffix)
+            for name, score in record.domains.items()
+            for column, suffix in (("loss", ""), ("loss", "_se"), ("bits_per_byte", ""))
+        },
         "train_loss": record.train_loss,
         "batch_tokens": batch_tokens,
         "steps": record.steps,
@@ -55,7 +61,9 @@ def write_table(path: Path, found: Iterable[Record]) -> None:
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        # a run may lack a domain that others have
+        names = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     write_changed(path, text.getvalue())

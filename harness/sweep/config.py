@@ -13,7 +13,10 @@ class LauncherConfig:
 
     Attributes:
         kind: ``local``, this machine, or ``slurm``, one job array.
-        workers: runs at once, on this machine or in one array task; 0 is one per CPU core, or one per GPU.
+        workers: runs at once, on this machine or in one array task; 0 is one per CPU core, or ``per_gpu`` per GPU.
+        per_gpu: runs side by side on each GPU, as far as its memory goes; 0 is what ``isoflop calibrate`` measured
+            to be fastest (``throughput.per_device``), or one where nothing was measured.
+        mps: start CUDA's MPS daemon for the sweep where runs share a GPU.
         processes: processes a run, by torchrun on one node: one for each of that many GPUs.
         attempts: how often a run is tried whose worker was killed or ran out of memory.
         template, report_template: sbatch files to fill in; empty are those of the folder ``slurm/``.
@@ -38,6 +41,8 @@ class LauncherConfig:
 
     kind: str = "local"
     workers: int = 0
+    per_gpu: int = 0
+    mps: bool = True
     processes: int = 1
     attempts: int = 3
     template: str = ""
@@ -65,12 +70,16 @@ class LauncherConfig:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"launcher.kind: '{self.kind}' is none of {', '.join(KINDS)}")
-        for name in ("workers", "cpus", "throttle", "signal_seconds"):
+        for name in ("workers", "per_gpu", "cpus", "throttle", "signal_seconds"):
             if getattr(self, name) < 0:
                 raise UserError(f"launcher.{name}: must not be negative, got {getattr(self, name)}")
         for name in ("processes", "attempts", "task_minutes", "max_tasks", "time_margin"):
             if getattr(self, name) < (1 if name != "task_minutes" else 1e-9):
                 raise UserError(f"launcher.{name}: too small, got {getattr(self, name):g}")
+        if self.per_gpu > 1 and self.processes > 1:
+            raise UserError(
+                f"launcher: a run on {self.processes} GPUs (processes) shares none; leave per_gpu at 0 or 1"
+            )
         for option in (*self.sbatch, *self.report_options):
             if not option.startswith("-"):
                 raise UserError(f"launcher.sbatch: options begin with '-', got '{option}'")

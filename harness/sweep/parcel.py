@@ -18,6 +18,8 @@ def pack(job: Job) -> dict[str, Any]:
         "sweep_name": job.sweep_name,
         "train": asdict(job.train),
         "tracker": asdict(job.tracker),
+        "domains": {name: str(folder.resolve()) for name, folder in job.domains.items()},
+        "forks": [cell.to_json() for cell in job.forks],
     }
 
 
@@ -30,4 +32,6 @@ def unpack(data: dict[str, Any]) -> Job:
         sweep_name=data["sweep_name"],
         train=TrainConfig(**data["train"]),
         tracker=TrackerConfig(**data["tracker"]),
+        domains={name: Path(folder) for name, folder in data.get("domains", {}).items()},
+        forks=tuple(Cell.from_json(cell) for cell in data.get("forks", [])),
     )

@@ -4,7 +4,7 @@ import math
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -14,7 +14,8 @@ from typing import Protocol
 from harness.errors import UserError
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Look, Watcher
-from harness.sweep.retry import back_off
+from harness.sweep.retry import back_off, cause_of_death
+from harness.sweep.trunk import Trunks
 from harness.sweep.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.train.job import Job, StepReport
 
@@ -53,7 +54,10 @@ class PoolOptions:
         workers: runs at once.
         attempts: how often a run is tried that fails in a way that may heal.
         processes: processes a run.
-        gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers; empty leaves all to each.
+        gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers in turn; empty leaves all to
+            each.
+        mps: runs that share a GPU may do so by CUDA's MPS.
+        environment: further variables of the workers' environment.
         patience: seconds to wait, when nothing else is left, for cells that others hold.
     """
 
@@ -61,15 +65,17 @@ class PoolOptions:
     attempts: int = 3
     processes: int = 1
     gpus: tuple[str, ...] = ()
+    mps: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
     patience: float = math.inf
 
     def setting(self, slot: int) -> Setting:
         """What the worker in ``slot`` is told."""
         if not self.gpus:
-            return Setting(self.processes)
+            return Setting(self.processes, self.environment or None)
         first = slot * self.processes
         mine = [self.gpus[(first + i) % len(self.gpus)] for i in range(self.processes)]
-        return Setting(self.processes, {"CUDA_VISIBLE_DEVICES": ",".join(mine)})
+        return Setting(self.processes, {**self.environment, "CUDA_VISIBLE_DEVICES": ",".join(mine)})
 
 
 @dataclass
@@ -86,6 +92,7 @@ class _Waiting:
     job: Job
     due: float = 0.0
     look: Look | None = None  # at the claim of another; None while nobody else was seen to hold it
+    trunk: str | None = None  # the run that will leave it a checkpoint; None where it can be trained now
 
 
 @dataclass
@@ -96,6 +103,7 @@ class _Pool:
     view: View
     queue: list[_Waiting]
     watcher: Watcher
+    trunks: Trunks
     workers: list[_Worker] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: list[Ended] = field(default_factory=list)
@@ -112,12 +120,15 @@ def run_pool(
 ) -> list[Ended]:
     """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
+    A fork waits as long as its trunk is in the pool and has not left it a checkpoint.
+
     Raises:
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1; every running cell wrote a checkpoint first.
         UserError: no worker comes up.
     """
     longest_first = sorted(jobs, key=lambda job: -job.cell.estimate_seconds)
-    pool = _Pool(options, view, [_Waiting(job) for job in longest_first], watcher or Watcher())
+    queue = [_Waiting(job) for job in longest_first]
+    pool = _Pool(options, view, queue, watcher or Watcher(), Trunks.among(jobs))
     with _signals_as_interrupt():
         try:
             while pool.queue or pool.running():
@@ -145,10 +156,14 @@ def run_pool(
 
 
 def _look(pool: _Pool) -> None:
-    """See which waiting cells others hold, have finished, or have left behind."""
+    """See which waiting cells others hold, have finished, or have left behind, and which wait for their trunk."""
     now = time.monotonic()
+    mine = {worker.job.cell.run_id for worker in pool.workers if worker.job is not None}
+    mine |= {waiting.job.cell.run_id for waiting in pool.queue}
     for waiting in list(pool.queue):
-        if waiting.due > now:
+        trunk = pool.trunks.awaited(waiting.job)
+        waiting.trunk = trunk if trunk in mine else None
+        if waiting.trunk is not None or waiting.due > now:
             continue
         before = waiting.look
         look = pool.watcher.look(waiting.job.folder.path)
@@ -170,7 +185,8 @@ def _look(pool: _Pool) -> None:
 
 
 def _is_free(waiting: _Waiting) -> bool:
-    return waiting.due <= time.monotonic() and not (waiting.look and waiting.look.held)
+    held = waiting.look is not None and waiting.look.held
+    return waiting.due <= time.monotonic() and not held and waiting.trunk is None
 
 
 def _hire(pool: _Pool) -> None:
@@ -254,7 +270,7 @@ def _gone(pool: _Pool, worker: _Worker) -> None:
     """The process died. Its cell goes back to the queue, unless it has taken too many workers with it."""
     worker.process.join(GRACE_SECONDS)
     code = worker.process.exitcode
-    how = signal.Signals(-code).name if code and code < 0 else f"exit status {code}"
+    how = cause_of_death(code)
     if worker.job is not None:
         _try_again(pool, worker.job, f"its worker died ({how})")
     elif not worker.ready and code != 0:
@@ -281,7 +297,8 @@ def _end(pool: _Pool, job: Job, ended: Ended) -> None:
 
 def _patience_is_over(pool: _Pool) -> bool:
     """Whether only cells of others are left, and have been for long."""
-    if pool.running() or not all(waiting.look and waiting.look.held for waiting in pool.queue):
+    held = {waiting.job.cell.run_id for waiting in pool.queue if waiting.look and waiting.look.held}
+    if pool.running() or not all({waiting.job.cell.run_id, waiting.trunk} & held for waiting in pool.queue):
         pool.busy = time.monotonic()
         return False
     return time.monotonic() - pool.busy > pool.options.patience

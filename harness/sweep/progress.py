@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from harness.plan.throughput import makespan
+from harness.sweep.trunk import own_seconds
 from harness.sweep.worker import HELD, STOPPED, Ended
 from harness.text import count, duration
 from harness.train.job import Job, StepReport
@@ -25,7 +26,8 @@ class Progress:
     ):
         self._console = console or Console(file=sys.stderr)
         self._workers = workers
-        self._remaining = {job.cell.run_id: job.cell.estimate_seconds for job in jobs}
+        expected = zip(jobs, own_seconds(jobs), strict=True)
+        self._remaining = {job.cell.run_id: seconds for job, seconds in expected}
         self._total, self._done = len(jobs) + finished_before, finished_before
         self._running: dict[str, tuple[Job, StepReport | None]] = {}
         self._held: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """What is worth another attempt, and when."""
 
 import errno
+import signal
 
 from harness.errors import UserError
 
@@ -22,6 +23,7 @@ PASSING_TEXTS = (
     "NCCL error",
     "Connection reset by peer",
 )
+MEANINGS = {"SIGBUS": "a file it reads was cut short, or the file server or a full disk under it is gone"}
 FIRST_DELAY, FACTOR, LONGEST_DELAY = 2.0, 3.0, 60.0
 
 
@@ -34,6 +36,14 @@ def heals(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in PASSING_ERRORS
     return isinstance(error, RuntimeError) and any(text in str(error) for text in PASSING_TEXTS)
+
+
+def cause_of_death(exit_code: int | None) -> str:
+    """How a worker process ended, in words: the signal's name and what it means where few would know."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit status {exit_code}"
+    name = signal.Signals(-exit_code).name
+    return f"{name}: {MEANINGS[name]}" if name in MEANINGS else name
 
 
 def back_off(attempt: int) -> float:

@@ -6,8 +6,10 @@ import os
 import shutil
 import tempfile
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load, save_file
@@ -17,14 +19,33 @@ from torch.optim import Optimizer
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
 
 
+class BranchRow(NamedTuple):
+    """A row of a branch's curve: ``loss`` is the mean training loss since the row before, nats per token."""
+
+    step: int
+    loss: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class BranchState:
+    """The curve of a run that will fork from this one: its rows so far, and what has been summed up for the next."""
+
+    rows: tuple[BranchRow, ...] = ()
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands after ``step`` steps.
 
     Attributes:
         loss_sum: sum of the training losses since the last curve row, and ``loss_steps`` how many there are.
-        seconds: training time so far, over all attempts.
+        seconds: training time so far, over all attempts; of a fork with that of its trunk up to there.
         notes: what the record will say about this run (a halved micro-batch, a damaged checkpoint).
+        inherited: steps that another run, the trunk, has trained for this one.
+        branches: for each run that will fork from this one, by run id, its curve so far.
     """
 
     step: int = 0
@@ -32,6 +53,17 @@ class Progress:
     loss_steps: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    inherited: int = 0
+    branches: Mapping[str, BranchState] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Progress":
+        """Inverse of ``asdict``."""
+        branches = {
+            run_id: BranchState(**{**state, "rows": tuple(BranchRow(*row) for row in state["rows"])})
+            for run_id, state in data.get("branches", {}).items()
+        }
+        return cls(**{**data, "notes": tuple(data["notes"]), "branches": branches})
 
 
 def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
@@ -90,14 +122,14 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> Pro
             blob = (path / "tensors.safetensors").read_bytes()
             if hashlib.sha256(blob).hexdigest() != state.pop("sha256"):
                 raise ValueError("its tensors do not match their checksum")
-            progress = Progress(**{**state, "notes": tuple(state["notes"])})
+            progress = Progress.from_json(state)
             _restore(load(blob), model, optimizer)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             notes.append(f"checkpoint at step {int(path.name)} was damaged and skipped")
             warnings.warn(f"{path}: {notes[-1]} ({error})", RuntimeWarning, stacklevel=2)
             shutil.rmtree(path, ignore_errors=True)
             continue
-        return Progress(**{**asdict(progress), "notes": (*progress.notes, *notes)})
+        return replace(progress, notes=(*progress.notes, *notes))
     return Progress(notes=tuple(notes))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from harness.errors import UserError
 
 PRECISIONS = ("auto", "fp32", "bf16")
+LOGITS = ("auto", "whole", "chunked", "liger")
 
 
 @dataclass
@@ -14,7 +15,10 @@ class TrainConfig:
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         micro_batch: windows a device takes at once; 0 is the whole batch.
-        compile: ``auto`` (on CUDA), ``on`` or ``off``.
+        compile: ``auto`` (on CUDA, where the run is long enough to pay for it), ``on``, ``graphs`` (on, and replayed
+            as CUDA graphs: least work for the CPU, more memory) or ``off``.
+        logits: ``whole``, all of a micro-batch in memory; ``chunked``, some at a time, made twice; ``liger``, never
+            whole, by a fused kernel; ``auto`` is liger on CUDA where it is installed and the vocabulary large.
         threads: CPU threads a run; 0 leaves torch's own choice.
         log_points: rows in a run's curve, about.
         checkpoint_seconds: time between checkpoints.
@@ -24,6 +28,7 @@ class TrainConfig:
     device: str = "auto"
     micro_batch: int = 0
     compile: str = "auto"
+    logits: str = "auto"
     threads: int = 1
     log_points: int = 250
     checkpoint_seconds: float = 60.0
@@ -32,14 +37,20 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(f"train.device: '{self.device}' is none of auto, cpu, cuda")
-        if self.compile not in ("auto", "on", "off"):
-            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, off")
+        if self.compile not in ("auto", "on", "graphs", "off"):
+            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, graphs, off")
+        if self.logits not in LOGITS:
+            raise UserError(f"train.logits: '{self.logits}' is none of {', '.join(LOGITS)}")
         if self.micro_batch < 0 or self.threads < 0:
             raise UserError("train: micro_batch and threads must not be negative")
         if self.log_points < 1:
             raise UserError(f"train.log_points: must be at least 1, got {self.log_points}")
         if self.checkpoint_seconds <= 0:
             raise UserError(f"train.checkpoint_seconds: must be positive, got {self.checkpoint_seconds:g}")
+
+    def row_steps(self, steps: int) -> int:
+        """Steps between two rows of the curve of a run of ``steps`` steps."""
+        return max(1, steps // self.log_points)
 
 
 @dataclass

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from harness.data import Corpus
 
-WINDOW_TOKENS = 16384  # tokens scored at once: enough to fill a device, small enough for its memory
+TOKENS_AT_ONCE = 16384  # enough to fill a device …
+LOGITS_BYTES = 2**29  # … unless the vocabulary is large: their float32 logits take no more than this
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,22 @@ class Evaluation:
     tokens: int
 
 
-def evaluate(model: nn.Module, corpus: Corpus, seq_len: int, tokens: int, device: torch.device) -> Evaluation:
+def evaluate(
+    model: PreTrainedModel, corpus: Corpus, seq_len: int, tokens: int, device: torch.device
+) -> Evaluation:
     """Score about ``tokens`` held-out tokens: the same windows for every run that shares the corpus."""
     windows, documents = corpus.heldout_windows(seq_len, tokens)
     return summarise(token_losses(model, windows, device), documents)
 
 
-def token_losses(model: nn.Module, windows: np.ndarray, device: torch.device) -> np.ndarray:
+def windows_at_once(length: int, vocab_size: int) -> int:
+    """How many windows of ``length`` tokens are scored together: at least one."""
+    return max(1, min(TOKENS_AT_ONCE, LOGITS_BYTES // (4 * vocab_size)) // length)
+
+
+def token_losses(model: PreTrainedModel, windows: np.ndarray, device: torch.device) -> np.ndarray:
     """Loss of each predicted token, nats: (windows, seq_len) from ``windows`` of shape (windows, seq_len + 1)."""
-    rows = max(1, WINDOW_TOKENS // windows.shape[1])
+    rows = windows_at_once(windows.shape[1], model.config.get_text_config().vocab_size)
     losses = []
     with torch.inference_mode():
         for start in range(0, len(windows), rows):

@@ -1,7 +1,7 @@
 """What a trainer is handed, and what it tells whoever watches."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.plan.cell import Cell
@@ -16,6 +16,8 @@ class Job:
     Attributes:
         corpus: folder of the prepared token files.
         sweep: folder of the sweep; the run writes below ``cells/<run_id>/`` and ``wandb/`` only.
+        domains: folders of further texts that the trained model is scored on, by name.
+        forks: shorter runs that begin as this one does; it leaves each a checkpoint where they part, in its folder.
     """
 
     cell: Cell
@@ -24,6 +26,8 @@ class Job:
     sweep_name: str
     train: TrainConfig
     tracker: TrackerConfig
+    domains: Mapping[str, Path] = field(default_factory=dict)
+    forks: tuple[Cell, ...] = ()
 
     @property
     def folder(self) -> CellFolder:

@@ -1,13 +1,13 @@
 """How a run ended, and the record made of it."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.data import Corpus
 from harness.plan.cell import Cell
-from harness.runs.record import DIVERGED, FINISHED, Record
+from harness.runs.record import DIVERGED, FINISHED, Record, Score
 from harness.train.device import Device
 from harness.train.evaluate import Evaluation
 
@@ -16,7 +16,13 @@ PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the loop and the evaluation leave: ``train_loss`` is the last curve row's, nats per token."""
+    """What the loop and the evaluation leave.
+
+    Attributes:
+        train_loss: the last curve row's, nats per token.
+        domains: scores on further texts, by name.
+        inherited: how many of the ``steps`` the run's trunk has trained.
+    """
 
     status: str
     reason: str
@@ -24,7 +30,9 @@ class Outcome:
     train_loss: float | None
     seconds: float
     notes: tuple[str, ...] = ()
+    inherited: int = 0
     evaluation: Evaluation | None = None
+    domains: Mapping[str, Score] = field(default_factory=dict)
 
     def evaluated(self, evaluation: Evaluation) -> "Outcome":
         """With the held-out loss; one that is not finite means the run diverged."""
@@ -73,6 +81,8 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         versions=dict(_versions(PACKAGES)),
         data={"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer},
         notes=list(outcome.notes),
+        domains=dict(outcome.domains),
+        flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
     )
 
 

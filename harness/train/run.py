@@ -1,26 +1,33 @@
 """One run, from its specification to its record."""
 
+import math
 import shutil
 from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
-from harness.runs.record import DIVERGED, FINISHED, Record, read_record
-from harness.train.checkpoint import load_checkpoint
-from harness.train.config import TrainConfig
-from harness.train.curve import Curve
+from harness.plan.trunk import shared_steps
+from harness.runs.folder import SweepFolder
+from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
+from harness.runs.wandb_mirror import config_values, run_name
+from harness.train.branch import Branch
+from harness.train.checkpoint import BranchState, Progress, load_checkpoint
+from harness.train.compile import compiled, wants_compile
+from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
+from harness.train.loss import next_token_loss
 from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
 from harness.train.stepper import Stepper
-from harness.train.tracker import TrackedRun, Tracker
+from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
 
 
 def train_cell(job: Job, watch: Watch | None = None) -> Record:
@@ -39,21 +46,26 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     device = choose_device(job.train.device, job.cell.spec.precision)
     accelerator = _accelerator(job, device)
     corpus = open_corpus(job.corpus)
+    domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
 
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    model = accelerator.prepare(_compiled(raw, job.train, device))
-    notes = list(progress.notes)
+    model, how = _prepared(raw, job, device, accelerator)
+    notes = list(dict.fromkeys((*progress.notes, *how)))
     stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
-    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes)
+    branches = _branches(job, accelerator, progress)
+    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
     if outcome.status == FINISHED:
         outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
-    outcome = replace(outcome, notes=tuple(notes))
+    if outcome.status == FINISHED:
+        scores = {name: _score(job, raw, domain, accelerator) for name, domain in domains.items()}
+        outcome = replace(outcome, domains=scores)
+    outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
     if accelerator.is_main_process:
         if job.train.export and record.status == FINISHED:
@@ -61,8 +73,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
             corpus.save_tokenizer(job.folder.model)
         record.write(job.folder.record)
         shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
-    tracker.summary(record.to_json())
+    tracker.summary(record)
     tracker.finish()
+    accelerator.end_training()
     return record
 
 
@@ -79,19 +92,47 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
     )
 
 
-def _compiled(model: torch.nn.Module, config: TrainConfig, device: Device) -> torch.nn.Module:
-    wanted = config.compile == "on" or (config.compile == "auto" and device.kind == "cuda")
-    return torch.compile(model) if wanted else model  # type: ignore[return-value]
+def _prepared(
+    raw: PreTrainedModel, job: Job, device: Device, accelerator: Accelerator
+) -> tuple[torch.nn.Module, list[str]]:
+    """The model as it is called in training, and what the record should say of it."""
+    notes = []
+    if device.kind == "cuda":
+        # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
+        precision = "high" if device.precision == "bf16" else "highest"
+        torch.set_float32_matmul_precision(precision)
+        notes.append(f"float32 matrix products: {precision}")
+    compile_it = wants_compile(job.train, device, job.cell.estimate_seconds)
+    if compile_it:
+        notes.append("compiled with CUDA graphs" if job.train.compile == "graphs" else "compiled")
+
+    def made(part: torch.nn.Module) -> torch.nn.Module:
+        return compiled(part, job.train, job.corpus.parent / "inductor") if compile_it else part
+
+    return accelerator.prepare(next_token_loss(raw, job.train, device.kind == "cuda", made)), notes
+
+
+def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:
+    """The runs that will fork from this one: those followed from the first step, whose fork lies ahead."""
+    branches = []
+    for cell in job.forks:
+        step = shared_steps(job.cell.spec, cell.spec)
+        state = progress.branches.get(cell.run_id, BranchState() if progress.step == 0 else None)
+        if state is not None and 0 < step >= progress.step:
+            folder = SweepFolder(job.sweep).cell(cell.run_id)
+            rows = job.train.row_steps(cell.spec.steps)
+            branches.append(Branch(accelerator, cell, folder, step, rows, state))
+    return branches
 
 
 def _tracked(job: Job) -> TrackedRun:
     cell = job.cell
     return TrackedRun(
         id=cell.run_id,
-        name=f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}",
+        name=run_name(cell),
         group=job.sweep_name,
         folder=job.sweep,
-        config={"sweep": job.sweep_name, **cell.to_json()},
+        config=config_values(SweepFolder(job.sweep), job.sweep_name, cell),
     )
 
 
@@ -99,34 +140,37 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
     cell, spec = job.cell, job.cell.spec
     curve = Curve(job.folder.curve, loop.progress.step) if main else None
+    tracker.log(curve.kept if curve else [])
 
     def on_row(row: Row) -> None:
-        tokens = row.step * spec.batch_tokens
-        flops = cell.flops * row.step / spec.steps
+        values = curve_row(cell, row.step, row.loss, row.grad_norm)
         if curve:
-            curve.append(row.step, tokens, flops, row.lr, row.loss, row.grad_norm)
-        values = {
-            "train_loss": row.loss,
-            "lr": row.lr,
-            "grad_norm": row.grad_norm,
-            "tokens": tokens,
-            "flops": flops,
-        }
-        tracker.log(values, row.step)
+            curve.append(values)
+        tracker.log([values])
         watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
 
-    pace = Pace(max(1, spec.steps // job.train.log_points), job.train.checkpoint_seconds)
+    pace = Pace(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)
     status, reason, loss = FINISHED, "", None
     try:
         loss = loop.run(spec, pace, on_row, watch)
     except DivergedError as error:
         status, reason = DIVERGED, str(error)
+    except BaseException:
+        tracker.finish(EXIT_STOPPED)
+        raise
     finally:
         if curve:
             curve.close()
     return Outcome(status, reason, loop.progress.step, loss, loop.seconds())
 
 
-def _evaluate(job: Job, model: torch.nn.Module, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
+def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
     with accelerator.autocast():
         return evaluate(model, corpus, job.cell.spec.seq_len, job.cell.spec.eval_tokens, accelerator.device)
+
+
+def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator) -> Score:
+    found = _evaluate(job, model, domain, accelerator)
+    if not math.isfinite(found.loss):  # on its own corpus it is: the run is a finished one
+        return Score(None, None, None, found.tokens)
+    return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)

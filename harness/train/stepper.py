@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
-from torch.nn import functional
 
 from harness.data import Corpus
 from harness.errors import UserError
@@ -36,7 +35,10 @@ class Stepper:
         micro_batch: int,
         note: Callable[[str], None],
     ) -> None:
-        """``model`` as Accelerate prepared it; ``note`` receives what the record should say."""
+        """``model`` as Accelerate prepared it, from windows to their summed loss in nats.
+
+        ``note`` receives what the record should say.
+        """
         rank, world = accelerator.process_index, accelerator.num_processes
         if spec.batch_windows < world:
             raise UserError(
@@ -92,14 +94,18 @@ class Stepper:
             array = self._corpus.batch(
                 self._spec.seed, step - 1, self._spec.batch_windows, self._spec.seq_len, rows
             )
-            batch = torch.from_numpy(array).to(device, non_blocking=True)
+            batch = _to_device(torch.from_numpy(array), device)
             last = start == starts[-1]
             with nullcontext() if last else self._accelerator.no_sync(self._model):
-                logits = self._model(input_ids=batch[:, :-1], use_cache=False).logits
-                loss = functional.cross_entropy(
-                    logits.flatten(0, 1).float(), batch[:, 1:].flatten(), reduction="sum"
-                )
+                loss = self._model(batch)
                 # processes average their gradients, so each share is scaled up by their number
                 (loss * (self._accelerator.num_processes / tokens)).backward()
             total += loss.detach() / tokens
         return total
+
+
+def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy that the device waits for and the CPU does not: only pinned memory is copied behind its back."""
+    if device.type != "cuda":
+        return batch.to(device)
+    return batch.pin_memory().to(device, non_blocking=True)

@@ -1,14 +1,28 @@
-"""Mirroring a run to W&B, or any tracker Accelerate knows. A tracker that fails is dropped; the run goes on."""
+"""Mirroring a run to W&B, or any tracker Accelerate knows. The run never waits for it, and outlives it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
+from harness.runs.record import Record
+from harness.runs.wandb_client import (
+    WANDB,
+    Destination,
+    forget_failed_start,
+    init_options,
+    next_step,
+    wandb_mode,
+)
+from harness.runs.wandb_mirror import summary_values
+from harness.train.background import Background
 from harness.train.config import TrackerConfig
+
+END_SECONDS = 30.0  # what a tracker gets, once the run has ended, to send what it still holds
+EXIT_STOPPED = 75  # the run is not over: W&B then shows it as preempted, not as finished
 
 
 @dataclass(frozen=True)
@@ -22,68 +36,104 @@ class TrackedRun:
     config: dict[str, Any]
 
 
-def wandb_mode(mode: str) -> str:
-    """``auto`` resolved: what WANDB_MODE says, else online where there is a key, else offline."""
-    if mode != "auto":
-        return mode
-    if os.environ.get("WANDB_MODE"):
-        return os.environ["WANDB_MODE"]
-    if os.environ.get("WANDB_API_KEY"):
-        return "online"
-    import wandb
-
-    return "online" if wandb.api.api_key else "offline"
-
-
 class Tracker:
-    """Calls Accelerate's trackers until one fails; then says so once and stays silent."""
+    """Calls Accelerate's trackers, in a thread of its own, until one fails; then says so once and stays silent."""
 
     def __init__(
         self, accelerator: Accelerator, config: TrackerConfig, run: TrackedRun, warn: Callable[[str], None]
-    ):
-        self._accelerator = accelerator
-        self._warn = warn
-        self._alive = config.name != "none"
-        self._wandb = config.name == "wandb"
-        options: dict[str, Any] = {}
-        if self._wandb and self._alive:
-            run.folder.mkdir(parents=True, exist_ok=True)
-            os.environ.setdefault("WANDB_SILENT", "true")
-            options["wandb"] = {
-                "id": run.id,
-                "name": run.name,
-                "group": run.group,
-                "entity": config.entity,
-                "mode": wandb_mode(config.mode),
-                "dir": str(run.folder),
-                "resume": "allow",
-                "reinit": "finish_previous",
-            }
-        self._try(lambda: accelerator.init_trackers(config.project, config=run.config, init_kwargs=options))
+    ) -> None:
+        self._accelerator, self._config, self._run, self._warn = accelerator, config, run, warn
+        self._known = 0  # the tracker has the steps before this one
+        self._alive = config.name != "none" and accelerator.is_main_process
+        self._background = Background(self._failed) if self._alive else None
+        self._call(self._start)
 
-    def _try(self, call: Callable[[], Any]) -> None:
-        if not self._alive:
-            return
-        try:
-            call()
-        except Exception as error:  # a mirror must never stop a run, whatever it raises
+    def log(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Rows of the curve, each with its ``step``; those that the tracker has from before a resume are skipped."""
+        for row in rows:
+            self._call(self._log, dict(row))
+
+    def summary(self, record: Record) -> None:
+        """The run's record: W&B's summary where that is the tracker, a last point elsewhere."""
+        self._call(self._summary, record)
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Send what is left and close, in at most about :data:`END_SECONDS`."""
+        self._call(self._end, exit_code)
+        if self._background and not self._background.close(END_SECONDS):
+            self._failed(TimeoutError(f"no end after {END_SECONDS:.0f} s"))
+        self._alive, self._background = False, None
+        self._accelerator.trackers.clear()
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        if self._alive and self._background:
+            self._background.call(function, *arguments)
+
+    def _failed(self, error: Exception) -> None:
+        if self._alive:
             self._alive = False
+            text = " ".join(str(error).split())
             self._warn(
-                f"tracker stopped ({type(error).__name__}: {error}); the run goes on, its curve is on disk"
+                f"tracker stopped ({type(error).__name__}: {text}); the run goes on, its curve is on disk"
             )
 
-    def log(self, values: dict[str, float], step: int) -> None:
-        """One point of the curve."""
-        self._try(lambda: self._accelerator.log(values, step=step))
+    def _start(self) -> None:
+        name = self._config.name
+        if not self._accelerator.log_with:
+            raise ModuleNotFoundError(f"the package of tracker.name={name} is not installed")
+        if name != WANDB:
+            self._accelerator.init_trackers(self._config.project, config=_flat(self._run.config))
+            return
+        mode = wandb_mode(self._config.mode)
+        try:
+            self._start_wandb(mode)
+        except Exception as error:
+            if mode != "online":
+                raise
+            text = " ".join(str(error).split())
+            self._warn(f"W&B does not answer ({text}); offline from here, 'isoflop report' sends it later")
+            # the next runs of this process ask W&B's own variable, and do not wait again
+            os.environ["WANDB_MODE"] = "offline"
+            self._accelerator.trackers.clear()
+            forget_failed_start()
+            self._start_wandb("offline")
 
-    def summary(self, values: dict[str, Any]) -> None:
-        """The run's final numbers: W&B's summary where that is the tracker, a last point elsewhere."""
-        if self._wandb:
-            self._try(lambda: self._accelerator.get_tracker("wandb", unwrap=True).summary.update(values))
+    def _start_wandb(self, mode: str) -> None:
+        run, config = self._run, self._config
+        to = Destination(config.project, config.entity, mode)
+        options = init_options(run.folder, to, run.id, run.name, run.group)
+        self._accelerator.init_trackers(config.project, config=run.config, init_kwargs={WANDB: options})
+        self._known = next_step(self._accelerator.get_tracker(WANDB, unwrap=True), run.folder)
+
+    def _log(self, row: dict[str, float]) -> None:
+        step = int(row.pop("step"))
+        if step >= self._known:
+            self._accelerator.log(row, step=step)
+
+    def _summary(self, record: Record) -> None:
+        if self._config.name == WANDB:
+            self._accelerator.get_tracker(WANDB, unwrap=True).summary.update(summary_values(record))
         else:
-            numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
-            self._try(lambda: self._accelerator.log(numbers))
+            numbers = {name: value for name, value in vars(record).items() if isinstance(value, int | float)}
+            self._accelerator.log(numbers, step=record.steps)
 
-    def finish(self) -> None:
-        """Flush and close."""
-        self._try(self._accelerator.end_training)
+    def _end(self, exit_code: int) -> None:
+        if self._config.name != WANDB:
+            for tracker in self._accelerator.trackers:
+                tracker.finish()
+            return
+        run = self._accelerator.get_tracker(WANDB, unwrap=True)
+        if exit_code == EXIT_STOPPED:
+            run.mark_preempting()
+        run.finish(exit_code=exit_code)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values under dotted names: most trackers take numbers and words only."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, bool | int | float | str):
+            flat[prefix + name] = value
+    return flat

@@ -23,6 +23,7 @@ def test_best_cells_are_followed_up_once(
         "grid.budgets=[2e8]",
         "followup.seeds=[1]",
         "followup.rates=[0.5,2]",
+        "followup.horizons=[5]",
         "launcher.workers=2",
     )
     config, yaml = compose_config(arguments)
@@ -35,15 +36,16 @@ def test_best_cells_are_followed_up_once(
     best = min((row for row in rows if row["seed"] == "0"), key=lambda row: float(row["loss"]))
     assert [row["params"] for row in rows if row["seed"] == "1"] == [best["params"]]
     controls = read_controls(folder.controls)
-    assert [(control.of, control.rate) for control in controls] == [
-        (best["run_id"], 0.5),
-        (best["run_id"], 2.0),
+    assert [(control.of, control.rate, control.horizon) for control in controls] == [
+        (best["run_id"], 0.5, 1.0),
+        (best["run_id"], 2.0, 1.0),
+        (best["run_id"], 1.0, 5.0),
     ]
     assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
     assert all(control.loss_of == float(best["loss"]) for control in controls)
     assert len(plan.cells) == 4
     stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
-    assert len(stamps) == 6
+    assert len(stamps) == 7
     capsys.readouterr()
     sweep.run(config, yaml, console)
     assert "workers" not in capsys.readouterr().out, "nothing is trained again"

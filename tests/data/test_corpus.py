@@ -1,6 +1,7 @@
 """Batches and evaluation windows of an opened corpus."""
 
 import math
+import os
 import pickle
 from itertools import pairwise
 from pathlib import Path
@@ -172,3 +173,19 @@ def test_a_declared_corpus_plans_and_does_not_train(tmp_path: Path) -> None:
 def test_a_declared_fingerprint_is_kept(tmp_path: Path) -> None:
     config = DataConfig(name="c4", kind="declared", unique_tokens=1e9, vocab_size=2, fingerprint="ab" * 8)
     assert prepare(config, TokenizerConfig(), tmp_path).fingerprint == "ab" * 8
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+@pytest.mark.parametrize("damage", ["gone", "short"])
+def test_files_that_went_since_the_corpus_was_opened_are_named(
+    split: str, damage: str, tmp_path: Path
+) -> None:
+    """Windows of a shorter file would read beyond its mapping."""
+    corpus = text_corpus(tmp_path)
+    path = corpus.folder / f"{split}.bin"
+    if damage == "gone":
+        path.unlink()
+    else:
+        os.truncate(path, 10)
+    with pytest.raises(UserError, match=rf"{split}\.bin: it is gone, or cut short; 'isoflop plan'"):
+        corpus.batch(0, 0, 2, 16) if split == "train" else corpus.heldout_windows(16, 64)

@@ -23,17 +23,41 @@ def test_the_best_cell_of_each_budget_is_followed_up() -> None:
 def test_a_control_differs_in_its_rate_alone() -> None:
     made = plan()
     best = best_cells(made, {made.cells[0].run_id: 1.0})
-    low, high = controls(best, [0.5, 2.0])
+    low, high = controls(best, FollowupConfig(rates=[0.5, 2.0]))
     assert (low.of, low.rate) == (best[0].run_id, 0.5)
     assert high.cell.spec.optimizer.lr == pytest.approx(2 * best[0].spec.optimizer.lr, rel=1e-3)
     assert replace(high.cell.spec, optimizer=best[0].spec.optimizer) == best[0].spec
+
+
+def test_a_longer_schedule_differs_in_its_length_alone() -> None:
+    made = plan()
+    best = best_cells(made, {made.cells[0].run_id: 1.0})
+    spec = best[0].spec
+    short, long = controls(best, FollowupConfig(horizons=[1.1, 5.0]))
+    assert (short.of, short.rate, short.horizon) == (best[0].run_id, 1.0, 1.1)
+    assert long.cell.spec.schedule.steps == 5 * spec.steps
+    assert long.cell.tokens == best[0].tokens
+    assert replace(long.cell.spec, schedule=spec.schedule) == spec
+    last, matched = long.cell.spec.schedule.factor(spec.steps), spec.schedule.factor(spec.steps)
+    assert last > 0.8 > 0.2 > matched, "the run ends while the rate is still near its peak"
 
 
 def test_budgets_without_a_finished_cell_have_no_followup() -> None:
     assert best_cells(plan(), {}) == []
 
 
-@pytest.mark.parametrize("values", [{"seeds": [-1]}, {"seeds": [1, 1]}, {"rates": [1.0]}, {"rates": [0.0]}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seeds": [-1]},
+        {"seeds": [1, 1]},
+        {"rates": [1.0]},
+        {"rates": [0.0]},
+        {"horizons": [1.0]},
+        {"horizons": [0.5]},
+        {"horizons": [2.0, 2.0]},
+    ],
+)
 def test_impossible_followups_are_refused(values: dict) -> None:
     with pytest.raises(UserError, match="followup"):
         FollowupConfig(**values)

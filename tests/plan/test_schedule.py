@@ -40,6 +40,24 @@ def test_overshoot_leaves_the_cooldown_unfinished(n: int, horizon: float) -> Non
         assert schedule.factor(n) > 0.1
 
 
+@given(steps, st.floats(1, 50))
+def test_one_length_for_all_runs_is_the_same_whatever_the_run(n: int, longest: float) -> None:
+    tokens = 1000 * longest * 128
+    schedule = resolve(ScheduleConfig("cosine", 0.1, tokens=tokens), n, 128 * n * 0.05, batch_tokens=128)
+    assert schedule.steps == round(tokens / 128)
+    assert schedule.warmup_steps == resolve(ScheduleConfig(), n, 128 * n * 0.05, 128).warmup_steps or n == 1
+
+
+def test_a_length_for_all_runs_is_no_shorter_than_any() -> None:
+    assert resolve(ScheduleConfig(tokens=1280), 10, 0, 128).steps == 10
+    with pytest.raises(UserError, match="shorter than a run of 1,408 tokens"):
+        resolve(ScheduleConfig(tokens=1280), 11, 0, 128)
+
+
+def test_without_it_schedules_and_their_ids_are_as_before() -> None:
+    assert resolve(ScheduleConfig(), 10, 128, 128) == Schedule("cosine", 1, 10, 0.1, 0.2)
+
+
 def test_cosine_half_way_is_half_way() -> None:
     schedule = Schedule("cosine", warmup_steps=0, steps=100, floor=0.1, decay_share=0.2)
     assert schedule.factor(50) == pytest.approx(0.55)
@@ -53,7 +71,15 @@ def test_wsd_holds_the_peak_then_falls_over_its_share() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"kind": "cosin"}, {"floor": 1.2}, {"horizon": 0.5}, {"kind": "wsd", "decay_share": 0.0}]
+    "values",
+    [
+        {"kind": "cosin"},
+        {"floor": 1.2},
+        {"horizon": 0.5},
+        {"kind": "wsd", "decay_share": 0.0},
+        {"tokens": -1.0},
+        {"tokens": 1e6, "horizon": 2.0},
+    ],
 )
 def test_impossible_values_are_refused(values: dict) -> None:
     with pytest.raises(UserError, match="schedule"):

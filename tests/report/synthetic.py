@@ -12,6 +12,7 @@ import numpy as np
 from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
 from harness.plan.cell import Cell
 from harness.plan.family import ModelConfig
+from harness.plan.followup import best_cells
 from harness.plan.grid import GridConfig
 from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.plan import Plan, Rules, make_plan
@@ -19,6 +20,7 @@ from harness.plan.recipe import RecipeConfig
 from harness.plan.rule import Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
+from harness.runs.controls import ControlRun, write_controls
 from harness.runs.curve import read_curve
 from harness.runs.files import write_atomic, write_json
 from harness.runs.folder import SweepFolder
@@ -58,6 +60,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
         _record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
         write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
     write_table(folder.table, records(folder, plan).values())
+    write_controls(folder.controls, _longer_schedules(plan, folder))
     return folder
 
 
@@ -72,6 +75,19 @@ def fit_sweep(folder: SweepFolder, options: FitOptions) -> Fit:
     fit = fit_points(read_points(folder.table), options, curves)
     write_fit(fit, folder.path)
     return fit
+
+
+def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[ControlRun]:
+    """Controls at each budget's best cell whose loss is higher by a fiftieth nat for each length beyond the run's."""
+    losses = {run_id: record.loss for run_id, record in records(folder, plan).items() if record.loss}
+    return [
+        ControlRun(
+            cell.budget, cell.run_id, loss, 1.0, f"{i}x{horizon}", loss + 0.02 * (horizon - 1), horizon
+        )
+        for i, cell in enumerate(best_cells(plan, losses))
+        for horizon in (1.5, 5.0)
+        if (loss := losses[cell.run_id])
+    ]
 
 
 def _plan(name: str, budgets: tuple[float, ...]) -> Plan:

@@ -29,6 +29,7 @@ from harness.report.published import (
 from harness.report.style import figure_style
 from harness.report.tables import exponents, flops, frontier, sizes
 from harness.report.text import power, ratio, times
+from harness.report.verdict import findings
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
@@ -145,7 +146,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> Non
         approach_3=Approach3(status="too_few_points", cost=CostLaw()),
         counting=(),
     )
-    bare = replace(material, fit=empty, curves={})
+    bare = replace(material, fit=empty, curves={}, controls=())
     with figure_style():
         for entry in FIGURES:
             with pytest.raises(MissingError, match=r"\w+"):
@@ -154,12 +155,27 @@ def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> Non
         training_curves.draw(replace(material, curves={}))
 
 
+def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> None:
+    axes = cycle.draw(material).axes[0]
+    assert axes.lines[0].get_xdata().tolist() == [1.0, 1.5, 5.0]
+    assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
+    said = [finding.text for finding in findings(material) if "schedules longer" in finding.text]
+    assert said == [
+        "The best cells under schedules longer than the run ended on losses higher by +0.0100 at 1.5 times, +0.0800 "
+        "at 5 times its length (nats per token, mean over budgets)."
+    ]
+    assert not any("peak rate was tried" in finding.text for finding in findings(material))
+    better = tuple(replace(control, loss=control.loss_of - 0.05) for control in material.controls)
+    (warned,) = [f for f in findings(replace(material, controls=better)) if "schedules longer" in f.text]
+    assert warned.level == "caution"
+
+
 def test_figures_of_special_runs_need_their_runs() -> None:
     with figure_style():
         with pytest.raises(MissingError):
-            cycle.draw([cycle.CycleRun(1e6, 1.0, 3.0)])
+            cycle.draw_cycles([cycle.CycleRun(1e6, 1.0, 3.0)])
         longer = [cycle.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2) for n in (1e6, 4e6) for h in (1.0, 1.25, 2.0)]
-        axes = cycle.draw(longer).axes[0]
+        axes = cycle.draw_cycles(longer).axes[0]
         assert [line.get_label() for line in axes.lines[::2][:2]] == ["N = 1.00M", "N = 4.00M"]
 
 
@@ -194,7 +210,7 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
     assert len(used) == 240
     with figure_style():
         for entry in FIGURES:
-            if entry.name in ("training_curves", "counting", "bowls"):
+            if entry.name in ("training_curves", "counting", "bowls", "cycle"):
                 with pytest.raises(MissingError):
                     entry.draw(material)
             else:

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from harness.plan.trunk import shared_steps
 from harness.sweep import worker
 from harness.sweep.worker import Setting
 from harness.train.job import Job, StepReport, Watch
@@ -21,6 +24,13 @@ def _train(job: Job, watch: Watch) -> Any:
     watch.report(StepReport(job.cell.run_id, 1, job.cell.spec.steps, 1.0, 1.0))
     if lines:
         script.write_text("\n".join(lines[1:]))
+    if lines[:1] == ["leave"]:
+        for cell in job.forks:
+            folder = replace(job, cell=cell).folder
+            (folder.checkpoint / f"{shared_steps(job.cell.spec, cell.spec):09d}").mkdir(parents=True)
+        (job.folder.path / "left").touch()
+        while not (job.folder.path / "go on").exists():
+            time.sleep(0.05)
     if lines[:1] == ["kill"]:
         os.kill(os.getpid(), signal.SIGKILL)
     if lines[:1] == ["memory"]:

@@ -14,7 +14,7 @@ from harness.runs.claim import take
 from harness.runs.watch import Watcher
 from harness.sweep import pool as pools
 from harness.sweep.pool import PoolOptions, run_pool
-from harness.sweep.retry import back_off, heals
+from harness.sweep.retry import back_off, cause_of_death, heals
 from harness.sweep.worker import HELD, Ended
 from harness.train.job import Job, StepReport
 from tests.sweep.stand_in import stand_in
@@ -135,6 +135,12 @@ def test_each_worker_has_its_own_gpus() -> None:
     options = PoolOptions(workers=2, processes=2, gpus=("0", "1", "2", "3"))
     assert options.setting(1).environment == {"CUDA_VISIBLE_DEVICES": "2,3"}
     assert PoolOptions(workers=2).setting(1).environment is None
+
+
+def test_how_a_worker_died_is_said_in_words() -> None:
+    assert cause_of_death(-9) == "SIGKILL"
+    assert cause_of_death(3) == "exit status 3"
+    assert cause_of_death(-7).startswith("SIGBUS: a file it reads was cut short")
 
 
 def test_what_heals() -> None:

@@ -1,5 +1,6 @@
 """Sweeps as a user runs them: killed, stopped, continued, and never repeating a finished cell."""
 
+import csv
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from harness.cli import main
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
+from harness.train.run import train_cell
 from tests.train.small import overrides, small_jobs
 
 
@@ -182,6 +185,10 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["plan", "experiment=demo", "grid.sizes=many"], "grid.sizes: Value 'many'"),
         (["plan", "experiment=demo", "grid.sizes=0"], "grid.sizes: must be at least 1"),
         (["plan", "experiment=demo", "+data.colour=red"], "there is no key 'data.colour'"),
+        (
+            ["plan", "experiment=demo", "data.domains={a: b}"],
+            "Hydra adds an entry to data.domains with '+data.",
+        ),
         (["plan", "experiment=demoo"], "there is no experiment/demoo; there are"),
         (["plan", "experiment=demo", "grid.budgets=[1e15]"], "is too small"),
         (["plan"], "experiment: choose one"),
@@ -203,3 +210,54 @@ def test_a_users_mistake_is_one_line_and_exit_2(
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.glob("*/cells")), "nothing was trained"
+
+
+@pytest.mark.slow
+def test_shared_trunks_killed_on_the_way_give_the_records_of_runs_trained_alone(
+    tmp_path: Path, text_folder: Path
+) -> None:
+    grid = (
+        "schedule=wsd",
+        "schedule.share_trunk=true",
+        "grid.budgets=[2e8,5e8,1e9]",
+        "grid.params=[6000,9000]",
+        "recipe.min_steps=40",
+    )
+    alone: dict[str, dict] = {}
+    _, jobs = small_jobs(tmp_path / "alone", text_folder, *grid)
+    for job in jobs:
+        record = train_cell(replace(job, forks=()))
+        alone[job.cell.run_id] = {"loss": record.loss, "tokens": record.tokens}
+    arguments = overrides(tmp_path, text_folder, *grid, "launcher.workers=2", "train.checkpoint_seconds=0.2")
+    forked = {cell.run_id for job in jobs for cell in job.forks}
+    process = start("sweep", *arguments)
+    wait_for(lambda: any(list(tmp_path.glob(f"runs/small/cells/{run_id}/curve.csv")) for run_id in forked))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    after = isoflop("sweep", *arguments)
+    assert after.returncode == 0, after.stderr
+    assert "2 trunks and 4 forks" in " ".join(after.stdout.split())
+    assert records(tmp_path) == dict(sorted(alone.items()))
+    rows = list(csv.DictReader((tmp_path / "runs/small/runs.csv").open()))
+    spent = {row["run_id"]: float(row["flops_spent"]) / float(row["flops"]) for row in rows}
+    assert {run_id for run_id, share in spent.items() if share < 0.25} == forked
+
+
+@pytest.mark.slow
+def test_token_files_cut_short_under_a_run_are_named_and_made_anew(tmp_path: Path, text_folder: Path) -> None:
+    long = ("grid.budgets=[2e9]", "grid.sizes=1", "data.max_epochs=100", "train.checkpoint_seconds=0.2")
+    arguments = overrides(tmp_path, text_folder, *long)
+    _, jobs = small_jobs(tmp_path, text_folder, *long)
+    process = start("sweep", *arguments)
+    wait_for(lambda: jobs[0].folder.checkpoint_step() > 0)
+    os.truncate(jobs[0].corpus / "train.bin", 4096)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert "its worker died (SIGBUS: a file it reads was cut short" in output
+    assert (
+        "no complete corpus there (files are missing or cut short); 'isoflop plan' prepares it anew" in output
+    )
+    assert jobs[0].folder.checkpoint_step() > 0, "what was trained is kept"
+    again = isoflop("sweep", *arguments)
+    assert again.returncode == 0, again.stderr
+    assert read_record(jobs[0].folder.record, jobs[0].cell.run_id) is not None

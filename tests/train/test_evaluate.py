@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from harness.train.evaluate import summarise
+from harness.plan.shape import Shape
+from harness.train import evaluate
+from harness.train.evaluate import LOGITS_BYTES, summarise, token_losses, windows_at_once
+from harness.train.model import build_model
 
 
 def test_one_document_has_no_standard_error() -> None:
@@ -33,3 +37,20 @@ def test_the_standard_error_covers_the_loss_of_the_whole_population() -> None:
 def test_equal_documents_have_no_spread() -> None:
     losses = np.full((4, 8), 1.5)
     assert summarise(losses, np.arange(32).reshape(4, 8) // 8).loss_se == pytest.approx(0)
+
+
+def test_a_large_vocabulary_is_scored_in_smaller_parts() -> None:
+    assert windows_at_once(129, 256) == 16384 // 129, "small vocabularies are scored as ever"
+    assert windows_at_once(2049, 128_000) == 1
+    for vocab_size in (8192, 32_000, 50_304):
+        rows = windows_at_once(129, vocab_size)
+        assert rows * 129 * vocab_size * 4 <= LOGITS_BYTES < (rows + 1) * 129 * vocab_size * 4 * 1.01
+
+
+def test_parts_do_not_change_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model(Shape("llama", 61, 32, 2, 4, 8, 48, 2, False, 24), init_std=0.3).eval()
+    windows = np.random.default_rng(0).integers(0, 61, (7, 25))
+    whole = token_losses(model, windows, torch.device("cpu"))
+    monkeypatch.setattr(evaluate, "LOGITS_BYTES", 4 * 61 * 25 * 2)
+    assert windows_at_once(25, 61) == 2
+    np.testing.assert_allclose(token_losses(model, windows, torch.device("cpu")), whole, rtol=1e-5)

@@ -1,6 +1,5 @@
 """Kills at random moments, two processes, a full disk, a dead tracker: the record is the same, or the line is clear."""
 
-import json
 import os
 import random
 import signal
@@ -12,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from harness.runs.wandb_files import read_files
 from harness.train.checkpoint import save_checkpoint
 from harness.train.config import TrackerConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
-from tests import offline_wandb
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import curve, elsewhere, essence
 
@@ -118,12 +117,16 @@ def test_a_tracker_that_fails_never_stops_a_run(
     _, jobs = small_jobs(tmp_path, text_folder)
     job = jobs[0]
     plain = train_cell(elsewhere(job, tmp_path / "plain"))
-    method = {"at the start": "init_trackers", "mid-run": "log", "at the end": "end_training"}[when]
+    method = {
+        "at the start": "accelerate.Accelerator.init_trackers",
+        "mid-run": "accelerate.Accelerator.log",
+        "at the end": "wandb.sdk.wandb_run.Run.finish",
+    }[when]
 
     def broken(*_: Any, **__: Any) -> None:
         raise ConnectionError("the server is gone")
 
-    monkeypatch.setattr(f"accelerate.Accelerator.{method}", broken)
+    monkeypatch.setattr(method, broken)
     warnings: list[str] = []
     tracked = Job(
         job.cell, job.corpus, tmp_path / "tracked", "small", job.train, TrackerConfig(mode="offline")
@@ -140,25 +143,11 @@ def test_wandb_offline_gets_config_curve_and_summary_under_the_runs_id(
     _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb", "tracker.mode=offline")
     job = jobs[0]
     record = train_cell(job)
-    file = next((job.sweep / "wandb").glob(f"offline-run-*-{job.cell.run_id}/*.wandb"))
-    rows, summary, config, run = [], {}, set(), None
-    for entry in offline_wandb.records(file):
-        kind = entry.WhichOneof("record_type")
-        if kind == "run":
-            run = entry.run
-        elif kind == "config":
-            config |= {item.key for item in entry.config.update}
-        elif kind == "history":
-            rows.append(
-                {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.history.item}
-            )
-        elif kind == "summary":
-            summary |= {
-                "/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in entry.summary.update
-            }
-    assert run is not None
-    assert (run.run_id, run.run_group) == (job.cell.run_id, "small")
-    assert config >= {"budget", "shape", "tokens", "lr", "seed"}
+    [mirrored] = read_files(job.sweep)
+    assert (mirrored.run_id, mirrored.group) == (job.cell.run_id, "small")
+    assert set(mirrored.config) >= {"budget", "shape", "tokens", "lr", "seed"}
+    rows = mirrored.history
     logged = [row["train_loss"] for row in rows if "train_loss" in row]
     assert logged == [row["train_loss"] for row in curve(job)]
-    assert summary["loss"] == record.loss
+    assert mirrored.summary["loss"] == record.loss
+    assert mirrored.record == record

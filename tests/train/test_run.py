@@ -137,7 +137,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 TiB")
         return forward(logits, *args, **kwargs)
 
-    monkeypatch.setattr("harness.train.stepper.functional.cross_entropy", small_device)
+    monkeypatch.setattr("harness.train.loss.functional.cross_entropy", small_device)
     record = train_cell(elsewhere(job, tmp_path / "small"))
     assert record.loss == pytest.approx(whole.loss, rel=2e-4)
     assert any("micro-batch halved to 2" in note for note in record.notes)

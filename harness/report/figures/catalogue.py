@@ -12,6 +12,7 @@ from harness.report.figures import (
     contours,
     counting,
     curvature,
+    cycle,
     isoflop,
     overtraining,
     residuals,
@@ -125,5 +126,13 @@ FIGURES: tuple[Entry, ...] = (
         "line the recipe tuned from; hollow points and crosses lie too high to be fitted. Right: the minima "
         "against size, and the rules that the recipe takes from them.",
         bowls.draw,
+    ),
+    Entry(
+        "cycle",
+        "Schedules longer than the run",
+        "Each budget's best cell trained with a cooldown meant for a longer run, and cut where the run ends: final "
+        "loss above that of the cooldown which ends with the run. Points at a length of 1 are other seeds of the "
+        "cell: differences within their scatter are luck. After Hoffmann et al. 2022, Fig. A1.",
+        cycle.draw,
     ),
 )

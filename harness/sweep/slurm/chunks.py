@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 
 from harness.plan.throughput import makespan
+from harness.sweep.trunk import groups, own_seconds
 from harness.train.job import Job
 
 
 def chunks(jobs: Sequence[Job], seconds: float, workers: int, most: int) -> list[list[Job]]:
     """Array tasks of about ``seconds`` each, of nearly equal estimated length, the longest first.
+
+    A trunk and its forks stay together: within a task the forks wait for it, and tasks may not run at once.
 
     Args:
         jobs: what is to be trained.
@@ -18,17 +21,17 @@ def chunks(jobs: Sequence[Job], seconds: float, workers: int, most: int) -> list
     """
     if not jobs:
         return []
-    total = sum(job.cell.estimate_seconds for job in jobs)
-    wanted = max(1, math.ceil(total / (seconds * workers)))
-    tasks: list[list[Job]] = [[] for _ in range(min(wanted, most, len(jobs)))]
+    units = [(sum(own_seconds(unit)), unit) for unit in groups(jobs)]
+    wanted = max(1, math.ceil(sum(length for length, _ in units) / (seconds * workers)))
+    tasks: list[list[Job]] = [[] for _ in range(min(wanted, most, len(units)))]
     load = [0.0] * len(tasks)
-    for job in sorted(jobs, key=lambda job: -job.cell.estimate_seconds):
+    for length, unit in sorted(units, key=lambda unit: -unit[0]):
         least = load.index(min(load))
-        tasks[least].append(job)
-        load[least] += job.cell.estimate_seconds
+        tasks[least] += unit
+        load[least] += length
     return sorted(tasks, key=lambda task: -expected_seconds(task, workers))
 
 
 def expected_seconds(jobs: Sequence[Job], workers: int) -> float:
     """How long a task with these cells should take."""
-    return makespan([job.cell.estimate_seconds for job in jobs], workers)
+    return makespan(own_seconds(jobs), workers)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.plan.cell import Cell
 from harness.sweep.config import LauncherConfig
+from harness.sweep.memory import training_bytes
 from harness.sweep.slurm.chunks import expected_seconds
 from harness.train.config import TrainConfig
 from harness.train.job import Job
@@ -13,7 +14,6 @@ from harness.train.job import Job
 STARTUP_SECONDS = 300  # imports from a cold file server, compilation, evaluation
 SLURM_LEEWAY_SECONDS = 60  # Slurm may signal, and end, this much early or late
 PROCESS_BYTES = 2.0 * 2**30  # Python, torch and its libraries, with the device's context
-STATE_BYTES = 4 * (1 + 1 + 2 + 3)  # fp32 weights, gradients, two moments, and a checkpoint on its way
 MEMORY_MARGIN = 1.3
 
 
@@ -56,12 +56,12 @@ def make_request(
 
 
 def concurrency(launcher: LauncherConfig, train: TrainConfig) -> int:
-    """Runs at once in one array task: as asked for, one for each ``processes`` GPUs, or one for its cores."""
+    """Runs at once in one array task: as asked for, ``per_gpu`` for each GPU, or one for its cores."""
     if launcher.workers:
         return launcher.workers
     gpus = requested_gpus([launcher.gres, *launcher.sbatch])
     if gpus:
-        return max(1, gpus // launcher.processes)
+        return max(1, gpus // launcher.processes) * max(1, launcher.per_gpu)
     return max(1, launcher.cpus // (max(1, train.threads) * launcher.processes))
 
 
@@ -89,11 +89,7 @@ def estimate_memory(cells: Sequence[Cell], train: TrainConfig, processes: int) -
 
 def process_bytes(cell: Cell, train: TrainConfig) -> float:
     """Bytes of one process that trains ``cell``."""
-    shape, spec = cell.spec.shape, cell.spec
-    windows = min(spec.batch_windows, train.micro_batch or spec.batch_windows)
-    # a block keeps about 16 activations of its width and 3 of its feed-forward's; the logits appear three times
-    per_token = 4 * (shape.layers * 28 * shape.width + 3 * shape.vocab_size)
-    return PROCESS_BYTES + STATE_BYTES * cell.params.total + windows * spec.seq_len * per_token
+    return PROCESS_BYTES + training_bytes(cell, train)
 
 
 def clock(seconds: float) -> str:

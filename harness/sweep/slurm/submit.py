@@ -51,7 +51,12 @@ def submit(
     request = make_request(tasks, launcher, train, pace)
     folder = _new_folder(ledger)
     (folder / "logs").mkdir(parents=True)
-    options = {"workers": workers, "attempts": launcher.attempts, "processes": launcher.processes}
+    options = {
+        "workers": workers,
+        "attempts": launcher.attempts,
+        "processes": launcher.processes,
+        "mps": launcher.mps,
+    }
     for index, task in enumerate(tasks):
         write_json(folder / "tasks" / f"{index}.json", {"pool": options, "jobs": [pack(job) for job in task]})
     write_atomic(folder / "config.yaml", yaml)

@@ -1,0 +1,1 @@
+"""How fast this device trains the models of an experiment, alone and side by side."""

@@ -1,0 +1,33 @@
+"""How long a calibration trains: its part of the schema."""
+
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+
+
+@dataclass
+class CalibrateConfig:
+    """A few short stretches of training.
+
+    Attributes:
+        sizes: shapes of the experiment that are timed, spread from its smallest to its largest.
+        seconds: length of each stretch, after the first curve row (which compiles and warms up).
+        side_by_side: numbers of runs tried at once on one device, in this order, until more do not pay or do
+            not fit; empty is 1, 2, 4, 8 on a GPU and on a CPU 1 and the number of its cores.
+    """
+
+    sizes: int = 5
+    seconds: float = 3.0
+    side_by_side: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.sizes < 1:
+            raise UserError(f"calibrate.sizes: must be at least 1, got {self.sizes}")
+        if self.seconds <= 0:
+            raise UserError(f"calibrate.seconds: must be positive, got {self.seconds:g}")
+        if self.side_by_side and (
+            self.side_by_side[0] != 1 or sorted(set(self.side_by_side)) != self.side_by_side
+        ):
+            raise UserError(
+                "calibrate.side_by_side: must ascend and begin with 1, which others are compared to"
+            )

@@ -1,0 +1,134 @@
+"""Several processes that train the same shape on one device at the same time."""
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import BrokenBarrierError
+
+from harness.calibrate.stretch import Stretch, train_stretch
+from harness.errors import UserError
+from harness.sweep.retry import heals
+from harness.train.config import TrackerConfig
+from harness.train.job import Job
+
+WAIT_SECONDS = 900.0  # for the slowest of them to compile
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One shape trained by every one of some runs at once.
+
+    Attributes:
+        params: its size N.
+        flops_per_second: of one run, the median over runs and curve rows.
+        low, high: quartiles over runs and curve rows.
+        startup_seconds: of one run, the median over runs.
+    """
+
+    params: int
+    flops_per_second: float
+    low: float
+    high: float
+    startup_seconds: float
+
+
+@dataclass(frozen=True)
+class Where:
+    """The device that the processes found."""
+
+    name: str
+    precision: str
+    peak: float | None
+
+
+class DoesNotFitError(Exception):
+    """So many runs at once do not fit the device's memory."""
+
+
+def train_side_by_side(
+    jobs: Sequence[Job], runs: int, seconds: float, environment: Mapping[str, str]
+) -> tuple[Where, list[Speed]]:
+    """Time ``jobs`` one after another, each trained by ``runs`` processes that begin its stretch together.
+
+    Args:
+        environment: of the processes, set before torch is imported.
+
+    Raises:
+        DoesNotFitError: the device ran out of memory.
+        UserError: a process failed in another way.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(runs)
+    with ExitStack() as stack:
+        pipes = []
+        for _ in range(runs):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isoflop-calibrate-")))
+            mine = [replace(job, sweep=folder, tracker=TrackerConfig(name="none")) for job in jobs]
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_work, args=(theirs, barrier, mine, seconds, dict(environment)), daemon=True
+            )
+            process.start()
+            stack.callback(_end, process)
+            theirs.close()
+            pipes.append(ours)
+        answers = [_answer(pipe) for pipe in pipes]
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    where, _ = answers[0]  # type: ignore[misc]
+    stretches = [stretches for _, stretches in answers]  # type: ignore[misc]
+    return where, [_speed(list(same)) for same in zip(*stretches, strict=True)]
+
+
+def _end(process: "multiprocessing.process.BaseProcess") -> None:
+    process.join(10)
+    process.kill()
+
+
+def _answer(pipe: Connection) -> tuple[Where, list[Stretch]] | Exception:
+    try:
+        return pipe.recv()
+    except EOFError:
+        return UserError("calibrate: a process died without a word; try one of the runs with 'isoflop train'")
+
+
+def _speed(stretches: list[Stretch]) -> Speed:
+    rates = sorted(rate for stretch in stretches for rate in stretch.flops_per_second)
+    startups = sorted(stretch.startup_seconds for stretch in stretches)
+    return Speed(
+        stretches[0].params,
+        rates[len(rates) // 2],
+        rates[len(rates) // 4],
+        rates[(3 * len(rates)) // 4],
+        startups[len(startups) // 2],
+    )
+
+
+def _work(
+    pipe: Connection, barrier: Barrier, jobs: list[Job], seconds: float, environment: Mapping[str, str]
+) -> None:
+    os.environ.update(environment)
+    from harness.train.device import choose_device  # only now: torch reads the environment
+
+    try:
+        device = choose_device(jobs[0].train.device, jobs[0].cell.spec.precision)
+        stretches = [train_stretch(job, seconds, lambda: _together(barrier)) for job in jobs]
+        pipe.send((Where(device.name, device.precision, device.peak), stretches))
+    except BrokenBarrierError:
+        pipe.send(DoesNotFitError("another of the runs failed"))
+    except Exception as error:
+        barrier.abort()
+        full = heals(error)  # what a pool would try again, alone on the device
+        said = f"{type(error).__name__}: {error}"
+        pipe.send(DoesNotFitError(said) if full else UserError(f"calibrate: {said}"))
+
+
+def _together(barrier: Barrier) -> None:
+    barrier.wait(WAIT_SECONDS)

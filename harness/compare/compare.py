@@ -1,0 +1,166 @@
+"""From fitted arms to a comparison."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.compare.arm import Arm
+from harness.compare.difference import Estimate, difference
+from harness.compare.results import (
+    QUANTITIES,
+    ApproachComparison,
+    ArmDifferences,
+    ArmEstimates,
+    ArmFacts,
+    Comparison,
+)
+from harness.compare.words import verdict
+from harness.errors import UserError
+from harness.fit.results import Approach, Approach3, Interval
+from harness.fit.surface import exponents
+from harness.fit.table import Array
+
+# What a difference must be smaller than to be called none: the step from Kaplan's exponent to Chinchilla's is 0.23,
+# single corrections of Porian et al. 2024 move it by 0.03 to 0.13; a factor of 1.5 in size; a twentieth of a bit.
+RESOLUTION = {
+    "a": 0.1,
+    "b": 0.1,
+    "log_params": float(np.log(1.5)),
+    "log_tokens": float(np.log(1.5)),
+    "bits_per_byte": 0.05,
+}
+# Statuses under which an approach's own interval is not to be trusted.
+UNTRUSTED = ("not_converged", "unidentified", "negative_exponent", "unstable")
+# As 'isoflop predict' chooses.
+PREFERENCE = ("approach_3", "approach_2", "approach_1")
+
+
+def compare_arms(name: str, arms: Sequence[Arm]) -> Comparison:
+    """Every arm against the first, by all three approaches.
+
+    Raises:
+        UserError: fewer than two arms, or intervals of different levels.
+    """
+    if len(arms) < 2:
+        raise UserError(f"arms: a comparison needs two, got {len(arms)}")
+    if len({arm.fit.level for arm in arms}) > 1:
+        raise UserError(
+            "arms: their fits have intervals of different levels; set analysis.level for all alike"
+        )
+    level = arms[0].fit.level
+    flops = min(arm.fit.largest_flops for arm in arms)
+    approaches = tuple(_approach(position, arms, flops, level) for position in range(3))
+    decides = next(
+        (n for n in PREFERENCE for found in approaches if found.approach == n and _decided(found)), None
+    )
+    made = Comparison(
+        name=name,
+        level=level,
+        flops=flops,
+        arms=tuple(_facts(arm) for arm in arms),
+        approaches=approaches,
+        decides=decides,
+        verdict=(),
+    )
+    return replace(made, verdict=verdict(made))
+
+
+def _decided(found: ApproachComparison) -> bool:
+    return all(arm.a is not None and arm.a_interval is not None for arm in found.arms)
+
+
+def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) -> ApproachComparison:
+    approaches = [arm.fit.approaches[position] for arm in arms]
+    columns = [_estimates(a, arm, flops) for a, arm in zip(approaches, arms, strict=True)]
+    differences = [
+        ArmDifferences(
+            arm=arm.name,
+            by_quantity={
+                quantity: difference(columns[0][quantity], column[quantity], level, RESOLUTION[quantity])
+                for quantity in QUANTITIES
+            },
+        )
+        for arm, column in zip(arms[1:], columns[1:], strict=True)
+    ]
+    return ApproachComparison(
+        approach=approaches[0].name,
+        arms=tuple(_shown(arm, approach, flops) for arm, approach in zip(arms, approaches, strict=True)),
+        differences=tuple(differences),
+    )
+
+
+def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
+    """The quantities of one approach in one arm, values and draws."""
+    doubt = "; ".join(
+        f"{arm.name}: {note}"
+        for code, note in zip(approach.flags, approach.notes, strict=True)
+        if code in UNTRUSTED or approach.a is None
+    )
+    theta, draws = approach.theta(), approach.draws
+    if theta is None or approach.a is None:
+        return dict.fromkeys(QUANTITIES, Estimate(None, None, doubt))
+    values = _columns(approach, theta, flops, arm.bits_per_nat)
+    drawn = None
+    if draws is not None and len(draws):
+        with np.errstate(all="ignore"):
+            drawn = _columns(approach, draws, flops, arm.bits_per_nat)
+    return {
+        quantity: Estimate(
+            float(values[quantity]) if np.isfinite(values[quantity]) else None,
+            None if drawn is None else drawn[quantity],
+            doubt,
+        )
+        for quantity in QUANTITIES
+    }
+
+
+def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float | None) -> dict[str, Array]:
+    """Each of ``QUANTITIES`` for rows of parameters, shape (..., columns) to (...)."""
+    a, b = (
+        exponents(theta, approach.cost) if isinstance(approach, Approach3) else (theta[..., 1], theta[..., 3])
+    )
+    log_n, log_d, loss = approach.optimum(theta, flops)
+    return dict(zip(QUANTITIES, (a, b, log_n, log_d, loss * (bits_per_nat or np.nan)), strict=True))
+
+
+def _shown(arm: Arm, approach: Approach, flops: float) -> ArmEstimates:
+    at, known = approach.predict(flops), approach.a is not None
+    return ArmEstimates(
+        arm=arm.name,
+        status=approach.status,
+        a=approach.a,
+        b=approach.b,
+        params=at.params,
+        tokens=at.tokens,
+        loss=at.loss,
+        bits_per_byte=_bits(at.loss, arm),
+        a_interval=approach.a_interval if known else None,
+        b_interval=approach.b_interval if known else None,
+        params_interval=at.params_interval,
+        tokens_interval=at.tokens_interval,
+        loss_interval=at.loss_interval,
+        bits_per_byte_interval=_bits_interval(at.loss_interval, arm),
+    )
+
+
+def _bits(loss: float | None, arm: Arm) -> float | None:
+    """A loss in nats per token as bits per byte of the arm's text."""
+    return None if loss is None or arm.bits_per_nat is None else loss * arm.bits_per_nat
+
+
+def _bits_interval(bounds: Interval | None, arm: Arm) -> Interval | None:
+    if bounds is None or arm.bits_per_nat is None:
+        return None
+    return bounds[0] * arm.bits_per_nat, bounds[1] * arm.bits_per_nat
+
+
+def _facts(arm: Arm) -> ArmFacts:
+    return ArmFacts(
+        name=arm.name,
+        runs=arm.fit.n_points,
+        corpus=arm.corpus,
+        fingerprint=arm.fingerprint,
+        count=arm.fit.count,
+        compute=arm.fit.compute,
+    )

@@ -1,0 +1,128 @@
+"""A comparison as tables: exponents and their differences, and the optimum at a common budget."""
+
+import math
+
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
+from harness.compare.results import ArmDifferences, ArmEstimates, Comparison
+from harness.compare.words import signed
+from harness.report.tables.table import Table
+from harness.report.text import (
+    approach_label,
+    counted,
+    fixed,
+    interval,
+    plain_status,
+    power,
+    ratio,
+    with_interval,
+)
+
+# Whether a difference goes beyond its interval, for a narrow column.
+BEYOND = {DIFFER: "yes", ALIKE: "no", UNKNOWN: "unclear"}
+
+
+def build(found: Comparison) -> tuple[Table, Table]:
+    """Both tables."""
+    return _exponents(found), _optimum(found)
+
+
+def _exponents(found: Comparison) -> Table:
+    rows = [
+        (
+            approach_label(approach.approach),
+            arm.arm,
+            with_interval(fixed(arm.a, 3), interval(arm.a_interval, "fixed")),
+            with_interval(fixed(arm.b, 3), interval(arm.b_interval, "fixed")),
+            *_exponent_difference(next((d for d in approach.differences if d.arm == arm.arm), None)),
+            plain_status(arm.status),
+        )
+        for approach in found.approaches
+        for arm in approach.arms
+    ]
+    return Table(
+        "exponents",
+        "Exponents: N* ∝ C^a, D* ∝ C^b",
+        (
+            "approach",
+            "arm",
+            "a",
+            "b",
+            "difference in a",
+            "beyond interval",
+            "difference in b",
+            "beyond interval",
+            "status",
+        ),
+        tuple(rows),
+        left=("approach", "arm", "beyond interval", "status"),
+        note=f"{found.level:.0%} bootstrap intervals. A difference is from the first arm; its interval is that of two "
+        "independent bootstraps. Arms that share corpus and seeds share some of their luck, so for them it is too "
+        "long rather than too short. It covers the runs' scatter, not what a wrong form or recipe does to both.",
+    )
+
+
+def _optimum(found: Comparison) -> Table:
+    rows = [
+        (
+            approach_label(approach.approach),
+            arm.arm,
+            with_interval(counted(arm.params), interval(arm.params_interval)),
+            with_interval(counted(arm.tokens), interval(arm.tokens_interval)),
+            _per_param(arm),
+            with_interval(fixed(arm.bits_per_byte, 3), interval(arm.bits_per_byte_interval, "fixed")),
+            *_optimum_difference(next((d for d in approach.differences if d.arm == arm.arm), None)),
+        )
+        for approach in found.approaches
+        for arm in approach.arms
+    ]
+    corpora = dict.fromkeys(arm.fingerprint for arm in found.arms)
+    note = "Ratios and differences are to the first arm."
+    if len(corpora) > 1:
+        note += " Corpora differ: fewer bits per byte say that a text is easier, not that a model is better."
+    return Table(
+        "optimum",
+        f"The optimum at C = {power(found.flops)} FLOPs, the largest budget within every arm's runs",
+        (
+            "approach",
+            "arm",
+            "N*",
+            "D*",
+            "D*/N*",
+            "bits per byte",
+            "ratio of N*",
+            "ratio of D*",
+            "more bits per byte",
+        ),
+        tuple(rows),
+        left=("approach", "arm"),
+        note=note,
+    )
+
+
+def _exponent_difference(found: ArmDifferences | None) -> tuple[str, ...]:
+    if found is None:
+        return ("", "", "", "")
+    a, b = found.by_quantity["a"], found.by_quantity["b"]
+    return signed(a), BEYOND[a.verdict], signed(b), BEYOND[b.verdict]
+
+
+def _optimum_difference(found: ArmDifferences | None) -> tuple[str, ...]:
+    if found is None:
+        return ("", "", "")
+    by = found.by_quantity
+    return _times(by["log_params"]), _times(by["log_tokens"]), signed(by["bits_per_byte"])
+
+
+def _times(found: Difference) -> str:
+    """A difference of logs as a ratio."""
+    if found.value is None:
+        return "–"
+    text = f"{math.exp(found.value):.2f}"
+    bounds = found.interval
+    return with_interval(
+        text, "" if bounds is None else f"{math.exp(bounds[0]):.2f} to {math.exp(bounds[1]):.2f}"
+    )
+
+
+def _per_param(arm: ArmEstimates) -> str:
+    return ratio(arm.tokens / arm.params) if arm.tokens and arm.params else "–"

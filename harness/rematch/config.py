@@ -1,0 +1,36 @@
+"""What ``isoflop rematch`` predicts and trains."""
+
+from dataclasses import dataclass, field
+
+from harness.errors import UserError
+
+
+@dataclass
+class RematchConfig:
+    """The predicted optimum of a larger budget against rivals of other sizes at the same compute.
+
+    Attributes:
+        fit: a finished sweep's folder, or its ``fit.json``.
+        budget: training FLOPs of every contender; more than any run of the fit had.
+        factors: sizes of the contenders over the predicted N*; 1 is the predicted optimum.
+        seeds: every contender is trained once per seed; intervals of measured losses need two or more.
+        approach: which approach says N*; ``auto`` decides as ``isoflop predict`` does.
+        train: false registers the prediction and stops, so that it can be published before the runs.
+    """
+
+    fit: str = ""
+    budget: float = 0.0
+    factors: list[float] = field(default_factory=lambda: [0.25, 1.0, 4.0])
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    approach: str = "auto"
+    train: bool = True
+
+    def __post_init__(self) -> None:
+        if self.budget < 0:
+            raise UserError(f"rematch.budget: must be positive, got {self.budget:g}")
+        if any(factor <= 0 for factor in self.factors) or len(set(self.factors)) != len(self.factors):
+            raise UserError("rematch.factors: must be positive, and none may be named twice")
+        if 1.0 not in self.factors or len(self.factors) < 2:
+            raise UserError("rematch.factors: need 1, the predicted optimum, and at least one rival")
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) != len(self.seeds):
+            raise UserError("rematch.seeds: name at least one seed, none twice and none negative")

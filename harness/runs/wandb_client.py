@@ -1,0 +1,93 @@
+"""How this project opens a W&B run: bounded in time, one id for all attempts, nothing asked of a terminal."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.runs.wandb_files import last_step
+
+WANDB = "wandb"
+INIT_SECONDS = 10.0
+FINISH_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where runs go: ``mode`` is ``online`` or ``offline``, ``url`` a server of one's own."""
+
+    project: str
+    entity: str | None
+    mode: str
+    url: str = ""
+
+    @property
+    def path(self) -> str:
+        """The project as ``wandb.Api`` names it."""
+        return f"{self.entity}/{self.project}" if self.entity else self.project
+
+
+def wandb_mode(mode: str) -> str:
+    """``auto`` resolved: what WANDB_MODE says, else online where there is a key, else offline."""
+    if mode != "auto":
+        return mode
+    return os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
+
+
+def has_key() -> bool:
+    """Whether there is a key: WANDB_API_KEY, or what ``wandb login`` left."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    import wandb
+
+    return bool(wandb.api.api_key)
+
+
+def init_options(
+    folder: Path, to: Destination, run_id: str, name: str, group: str, job_type: str = "train"
+) -> dict[str, Any]:
+    """Arguments of ``wandb.init`` for a run that keeps its files below ``folder``.
+
+    A server that does not answer costs :data:`INIT_SECONDS` at the start and :data:`FINISH_SECONDS` at the end
+    (TimeoutError); while a run lasts, the client holds back what it cannot send, on disk.
+    """
+    import wandb
+
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    # the client's reports about itself: a server that hangs would hold up the end of the process for them
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    return {
+        "id": run_id,
+        "name": name,
+        "group": group,
+        "job_type": job_type,
+        "entity": to.entity,
+        "mode": to.mode,
+        "dir": str(folder),
+        # asked for offline, 'wandb sync' would count a later file's steps from the end of the one before
+        "resume": "allow" if to.mode == "online" else None,
+        "reinit": "finish_previous",
+        "settings": wandb.Settings(
+            init_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+            finish_timeout_raises=True,
+            console="off",  # a cell's log is cells/<run_id>/log.txt
+        ),
+    }
+
+
+def forget_failed_start() -> None:
+    """Have the client take the id of a run again that it could not start: until then it holds it to be in use."""
+    import wandb
+
+    wandb.teardown()
+
+
+def next_step(run: Any, folder: Path) -> int:
+    """The first step that W&B lacks of an open ``run`` that keeps its files below ``folder``.
+
+    Online the server says where the run stands. Offline every start opens a new file, and ``wandb sync`` appends
+    one to the other in the order of their starts: the new one must begin where those before it end.
+    """
+    return last_step(folder / "wandb", run.id) + 1 if run.offline else run.starting_step

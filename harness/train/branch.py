@@ -1,0 +1,79 @@
+"""A run that will fork from the one being trained: its curve is kept, and at the fork it is left a checkpoint."""
+
+import torch
+from accelerate import Accelerator
+
+from harness.plan.cell import Cell
+from harness.runs.claim import take
+from harness.runs.folder import CellFolder
+from harness.runs.record import FAILED, read_record
+from harness.train.checkpoint import BranchRow, BranchState, Progress, save_checkpoint
+from harness.train.curve import curve_row, write_curve
+from harness.train.job import DivergedError
+from harness.train.tally import Tally, check_loss
+
+
+class Branch:
+    """The beginning of a run, trained as the beginning of a longer one (see ``harness.plan.trunk``).
+
+    A curve's rows lie at shares of its own horizon, so a branch averages its losses over its own rows.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        cell: Cell,
+        folder: CellFolder,
+        step: int,
+        row_steps: int,
+        state: BranchState,
+    ) -> None:
+        """``step`` is the last that is shared; ``state`` where the branch's curve stands."""
+        self.run_id, self.step = cell.run_id, step
+        self._main = accelerator.is_main_process
+        self._cell, self._folder, self._row_steps = cell, folder, row_steps
+        self._rows = list(state.rows)
+        self._tally = Tally(accelerator, state.loss_sum, state.loss_steps)
+
+    def add(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
+        """What step ``step`` gave."""
+        self._tally.add(loss)
+        if step % self._row_steps == 0:
+            self._rows.append(BranchRow(step, self._tally.take_mean(), float(grad_norm)))
+
+    def state(self) -> BranchState:
+        """Where the branch's curve stands, for a checkpoint of the trunk."""
+        return BranchState(tuple(self._rows), self._tally.sum(), self._tally.steps)
+
+    def leave(
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, seconds: float, notes: tuple[str, ...]
+    ) -> None:
+        """Put curve and checkpoint into the run's folder, as the run alone would have at this step.
+
+        Done under the run's claim: whoever trains it already, or has come further, is left alone. Nothing is left
+        where the run alone would have ended as diverged at one of its rows, which need not be the trunk's.
+        """
+        state = self.state()
+        if not self._main or self._diverged():
+            return
+        claim = take(self._folder.path)
+        if claim is None:
+            return
+        with claim:
+            record = read_record(self._folder.record, self.run_id)
+            ended = record is not None and record.status != FAILED
+            if ended or self._folder.checkpoint_step() >= self.step:
+                return
+            write_curve(self._folder.curve, (curve_row(self._cell, *row) for row in state.rows))
+            progress = Progress(
+                self.step, state.loss_sum, state.loss_steps, seconds, notes, inherited=self.step
+            )
+            save_checkpoint(self._folder.checkpoint, model, optimizer, progress)
+
+    def _diverged(self) -> bool:
+        try:
+            for row in self._rows:
+                check_loss(row.loss, row.step, self._cell.spec.shape.vocab_size)
+        except DivergedError:
+            return True
+        return False

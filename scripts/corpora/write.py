@@ -1,0 +1,66 @@
+"""Documents into a folder of .jsonl files, each text once, with a manifest that says what is there."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"  # beside the folder of text, all of whose files a corpus is read from
+SHARD_BYTES = 64 << 20
+SHORTEST = 200  # bytes; below this a document is a stub
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What is in ``folder``, where it was written to the end."""
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write_corpus(folder: Path, documents: Iterable[tuple[str, str]], sources: list[str]) -> dict[str, Any]:
+    """Write ``documents`` (name, text) below ``folder``/text; the folder is replaced whole or not at all.
+
+    Texts that differ in white space only count as one. The fingerprint is a hash of all texts in order.
+    """
+    text = folder / "text"
+    temporary = folder / "text.part"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    seen: set[bytes] = set()
+    dropped: Counter[str] = Counter()
+    total, count, shard, room = hashlib.sha256(), 0, 0, 0
+    size = 0
+    file = None
+    for name, content in documents:
+        data = content.encode("utf-8", errors="replace")
+        digest = hashlib.blake2b("".join(content.split()).encode("utf-8", "replace"), digest_size=16).digest()
+        if len(data) < SHORTEST or digest in seen:
+            dropped["duplicate" if digest in seen else "short"] += 1
+            continue
+        seen.add(digest)
+        total.update(hashlib.sha256(data).digest())
+        if file is None or room < 0:
+            if file:
+                file.close()
+            file = (temporary / f"{shard:04d}.jsonl").open("w", encoding="utf-8")
+            shard, room = shard + 1, SHARD_BYTES
+        file.write(json.dumps({"name": name, "text": data.decode()}, ensure_ascii=False) + "\n")
+        room -= len(data)
+        size, count = size + len(data), count + 1
+    if file:
+        file.close()
+    shutil.rmtree(text, ignore_errors=True)
+    temporary.rename(text)
+    manifest = {
+        "documents": count,
+        "bytes": size,
+        "fingerprint": total.hexdigest()[:16],
+        "dropped": dict(dropped),
+        "sources": sources,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest

@@ -1,0 +1,51 @@
+"""The command on a CPU: real stretches, a file that plans, and nothing measured twice."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from harness.commands import calibrate
+from harness.commands.resources import runs_per_device
+from harness.config.compose import compose_config
+from harness.errors import UserError
+from harness.plan.throughput import ThroughputConfig
+from tests.train.small import overrides
+
+QUICK = ("calibrate.seconds=0.2", "calibrate.sizes=2", "calibrate.side_by_side=[1,2]", "write=mine")
+
+
+@pytest.mark.slow
+def test_calibrate_measures_writes_and_goes_on(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = overrides(tmp_path, text_folder, *QUICK)
+    console = Console(width=160, record=True)
+    path = calibrate.run(*compose_config(arguments), console)
+    said = console.export_text()
+    assert "2 together" in said
+    assert "one a core" in said
+    config = ThroughputConfig(**yaml.safe_load(path.read_text()))
+    assert config.per_device == 2
+    assert len(config.params) == len(config.shared_flops_per_second) == 2
+    assert all(1e7 < rate < 1e12 for rate in config.flops_per_second), "FLOP/s of a CPU"
+    assert not list((tmp_path / "runs" / "small").glob("cells/*")), "keeps no run"
+
+    chosen, _ = compose_config([*arguments, "throughput=mine"])
+    assert chosen.throughput.per_device == 2
+    assert runs_per_device(chosen) <= 2
+
+    monkeypatch.setattr(calibrate, "train_side_by_side", lambda *_: pytest.fail("measured again"))
+    assert calibrate.run(*compose_config(arguments), Console(quiet=True)) == path
+    with pytest.raises(pytest.fail.Exception):
+        calibrate.run(*compose_config([*arguments, "calibrate.seconds=0.3"]), Console(quiet=True))
+
+
+def test_calibrate_needs_something_to_train_on(tmp_path: Path) -> None:
+    config, yaml_text = compose_config(
+        ["experiment=chinchilla", f"runs_dir={tmp_path}", f"cache_dir={tmp_path}/cache"]
+    )
+    with pytest.raises(UserError, match="corpus"):
+        calibrate.run(config, yaml_text, Console(quiet=True))

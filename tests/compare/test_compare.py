@@ -1,0 +1,122 @@
+"""Arms whose truth is known: the same law, and laws whose exponents differ by a tenth."""
+
+import json
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from harness.compare.arm import Arm
+from harness.compare.compare import compare_arms
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
+from harness.compare.figure import draw
+from harness.compare.tables import build
+from harness.errors import UserError
+from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
+from harness.report.missing import MissingError
+from harness.report.style import figure_style
+from tests.fit.synthetic import CHINCHILLA, optimum, sweep
+
+OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
+REPETITIONS = 12
+
+
+@cache
+def fit(law: tuple[float, ...], seed: int, draws: int = 200) -> Fit:
+    points = sweep(law, (1e18, 1e19, 1e20), sizes=7, noise=0.004, seed=seed)
+    return fit_points(points, FitOptions(draws=draws))
+
+
+def arm(name: str, law: tuple[float, ...], seed: int, corpus: str = "one") -> Arm:
+    return Arm(name, fit(law, seed), corpus, corpus, 1 / math.log(2))
+
+
+def test_equal_laws_are_seldom_told_apart() -> None:
+    """Nominal 90% each; of 24 verdicts at least 17 (fewer has a probability of 1 in 500 at 90%)."""
+    verdicts = []
+    for i in range(REPETITIONS):
+        found = compare_arms("same", [arm("x", CHINCHILLA, 2 * i), arm("y", CHINCHILLA, 2 * i + 1)])
+        verdicts += [a.differences[0].by_quantity["a"].verdict for a in found.approaches[1:]]
+    assert set(verdicts) <= {ALIKE, DIFFER}
+    assert verdicts.count(ALIKE) >= 17
+
+
+def test_unequal_laws_differ_in_exponents_and_optimum() -> None:
+    found = compare_arms("other", [arm("x", CHINCHILLA, 0), arm("y", OTHER, 1, "two")])
+    assert found.decides == "approach_3"
+    for approach in found.approaches[1:]:
+        by = approach.differences[0].by_quantity
+        assert by["a"].verdict == by["b"].verdict == DIFFER
+        assert by["a"].value == pytest.approx(0.36 / 0.64 - 0.28 / 0.62, abs=0.04)
+        truth = math.log(optimum(1e20, OTHER)[0] / optimum(1e20)[0])
+        assert by["log_params"].value == pytest.approx(truth, abs=0.25)
+        assert by["log_params"].interval is not None
+    (text,) = found.verdict
+    assert text.startswith("Approach 3: N* ∝ C^a: a is 0.5")
+    assert text.count("they differ beyond their intervals") == 2
+    assert "Approach 2 puts the difference in a at +0.1" in text
+    exponents, at = build(found)
+    assert [row[1] for row in exponents.rows] == ["x", "y"] * 3
+    assert [row[5] for row in exponents.rows] == ["", "unclear", "", "yes", "", "yes"]
+    assert "a text is easier" in at.note
+
+
+def test_the_same_sweep_twice_does_not_differ() -> None:
+    found = compare_arms("same", [arm("x", CHINCHILLA, 0), arm("y", CHINCHILLA, 0)])
+    for approach in found.approaches[1:]:
+        for quantity, difference in approach.differences[0].by_quantity.items():
+            assert difference.value == 0, quantity
+            assert difference.interval is not None
+            assert difference.interval[0] < 0 < difference.interval[1]
+    assert "do not differ beyond their intervals (nor would a difference of less than" in found.verdict[0]
+
+
+def test_numbers_are_those_of_the_fits() -> None:
+    arms = [arm("x", CHINCHILLA, 0), arm("y", OTHER, 1)]
+    found = compare_arms("numbers", arms)
+    stored = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    for position, name in enumerate(("approach_1", "approach_2", "approach_3")):
+        for i, one in enumerate(arms):
+            mine, approach = stored["approaches"][position]["arms"][i], one.fit.approaches[position]
+            prediction = approach.predict(found.flops)
+            assert mine["a"] == approach.a, name
+            assert mine["a_interval"] == (list(approach.a_interval) if approach.a_interval else None)
+            if approach.a is not None:
+                assert mine["params"] == pytest.approx(prediction.params)
+                assert mine["params_interval"] == pytest.approx(list(prediction.params_interval or ()))
+                assert mine["loss"] == pytest.approx(prediction.loss)
+                assert mine["bits_per_byte"] == pytest.approx((prediction.loss or 0) / math.log(2))
+
+
+def test_the_picture_has_a_row_for_each_approach_with_a_frontier() -> None:
+    arms = [arm("x", CHINCHILLA, 0), arm("y", OTHER, 1)]
+    with figure_style():
+        axes = draw(arms).axes
+        assert [ax.get_title(loc="left") for ax in axes[::3]] == ["Approach 2", "Approach 3"]
+        assert len(axes) == 6
+        stars = [line for line in axes[0].lines if line.get_marker() == "o"]
+        assert len(stars) == 6, "three minima in each arm"
+        bare = replace(arms[0].fit, approach_2=Approach2(), approach_3=Approach3())
+        with pytest.raises(MissingError):
+            draw([replace(arms[0], fit=bare)] * 2)
+
+
+def test_arms_without_intervals_tell_nothing() -> None:
+    bare = Arm("y", fit(OTHER, 1, 0), "one", "one", None)
+    found = compare_arms("bare", [arm("x", CHINCHILLA, 0), Arm("z", fit(OTHER, 1), "one", "one", None), bare])
+    assert found.decides is None
+    assert found.verdict[0].endswith("cannot be told.")
+    assert found.approaches[2].differences[1].by_quantity["a"].verdict == UNKNOWN
+    assert found.approaches[2].differences[0].by_quantity["a"].verdict == DIFFER
+    assert found.approaches[2].arms[1].bits_per_byte is None
+
+
+def test_too_few_arms_and_unlike_levels_are_refused() -> None:
+    one = arm("x", CHINCHILLA, 0)
+    with pytest.raises(UserError, match="needs two"):
+        compare_arms("one", [one])
+    points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=7, noise=0.004)
+    other = Arm("y", fit_points(points, FitOptions(draws=50, level=0.8)), "one", "one", None)
+    with pytest.raises(UserError, match="different levels"):
+        compare_arms("levels", [one, other])

@@ -1,0 +1,109 @@
+"""The experiments for a GPU plan into sensible runs, within their corpora and the time they promise."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.commands.experiment import plan_experiment, plan_rules
+from harness.commands.resources import worker_count
+from harness.config.compose import compose_config
+from harness.config.schema import Config
+from harness.data import prepare
+from harness.plan.plan import Plan
+from harness.plan.throughput import makespan
+
+# Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as
+# scripts/fetch_corpus.py left them (746 MB, 1% held out); of the hub's text data.max_bytes at 4.2 bytes a token.
+CORPORA = {
+    "one_gpu": (738e6, 256),
+    "one_gpu_day": (3e10 / 4.2, 8192),
+    "cluster": (1e11 / 4.4, 32768),
+}
+
+
+def planned(name: str, folder: Path, *more: str) -> tuple[Config, Plan]:
+    tokens, vocabulary = CORPORA[name]
+    config, _ = compose_config(
+        [
+            f"experiment={name}",
+            "data=declared",
+            f"data.unique_tokens={tokens}",
+            f"data.vocab_size={vocabulary}",
+            f"cache_dir={folder}",
+            *more,
+        ]
+    )
+    return config, plan_experiment(config, prepare(config.data, config.tokenizer, folder))
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_every_column_has_both_sides_of_twenty_tokens_a_parameter(name: str, tmp_path: Path) -> None:
+    config, plan = planned(name, tmp_path)
+    assert not plan.skipped
+    assert len(config.grid.budgets) >= 4
+    for budget in config.grid.budgets:
+        ratios = [cell.tokens / cell.params.total for cell in plan.cells if cell.budget == budget]
+        assert len(ratios) == config.grid.sizes >= 7
+        assert sum(ratio > 20 for ratio in ratios) >= 2
+        assert sum(ratio < 20 for ratio in ratios) >= 2
+        assert 1 < min(ratios) < 5, "far enough to the side of large models to see the U"
+        assert 60 < max(ratios) < 200
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_steps_rates_and_budgets_are_those_of_training(name: str, tmp_path: Path) -> None:
+    _, plan = planned(name, tmp_path)
+    for cell in plan.cells:
+        assert cell.flops == pytest.approx(cell.budget, rel=0.01)
+        assert cell.epochs <= 1
+        assert 150 < cell.spec.steps < 50_000
+        assert 1e-3 < cell.spec.optimizer.lr < 0.03
+        assert cell.spec.shape.head_dim in (32, 64, 128), "head sizes that flash kernels take"
+
+
+def test_half_an_hour_is_what_the_assumed_rates_say(tmp_path: Path) -> None:
+    config, plan = planned("one_gpu", tmp_path)
+    seconds = makespan([cell.estimate_seconds for cell in plan.cells], 1)
+    assert 20 * 60 < seconds < 45 * 60
+    assert (min(config.grid.budgets), max(config.grid.budgets)) == pytest.approx((1e15, 3e16), rel=0.25)
+    assert "assumed" in config.throughput.source
+
+
+def test_a_day_and_a_night(tmp_path: Path) -> None:
+    _, day = planned("one_gpu_day", tmp_path)
+    assert 8 < sum(cell.estimate_seconds for cell in day.cells) / 3600 < 20, "and follow-ups on top"
+    config, night = planned("cluster", tmp_path)
+    assert worker_count(config) == 8, "one cell a GPU of a node"
+    assert max(cell.estimate_seconds for cell in night.cells) < 10 * 3600
+    assert math.isclose(max(config.grid.budgets), 1e19)
+
+
+def test_measured_sharing_makes_runs_longer_and_the_whole_shorter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    alone = planned("one_gpu", tmp_path)[1]
+    rates = "[3e13,7e13,1.5e14,2.5e14,3.8e14,4.5e14,4.5e14]"
+    shared = "[2e13,5e13,1e14,1.5e14,1.9e14,2.2e14,2.2e14]"
+    config, plan = planned(
+        "one_gpu",
+        tmp_path,
+        f"throughput.flops_per_second={rates}",
+        f"throughput.shared_flops_per_second={shared}",
+        "throughput.per_device=2",
+    )
+    assert worker_count(config) == 2
+    assert plan_rules(config).throughput.flops_per_second[0] == 2e13
+    for one, two in zip(alone.cells, plan.cells, strict=True):
+        assert one.run_id == two.run_id, "how fast it goes is no part of a run"
+        assert two.estimate_seconds > one.estimate_seconds
+    both = [makespan([cell.estimate_seconds for cell in p.cells], w) for p, w in ((alone, 1), (plan, 2))]
+    assert both[1] < both[0]
+
+
+@pytest.mark.parametrize("name", ["rfc", "linux", "fineweb_edu", "c4", "python_installed"])
+def test_large_corpora_compose(name: str) -> None:
+    config, _ = compose_config(["experiment=one_gpu", f"data={name}"])
+    assert config.data.name == name
+    assert config.data.kind in ("text", "hf", "python_installed")

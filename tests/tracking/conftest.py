@@ -1,0 +1,86 @@
+"""The two ways to W&B, behind one face: a server on the loopback, and files on disk."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from harness.runs import wandb_client
+from harness.runs.wandb_files import read_files, records, run_id_of
+from harness.runs.wandb_mirror import Mirrored
+from harness.runs.wandb_source import read_server
+from tests.tracking.server import ENTITY, KEY, Stub, serving
+
+COLUMNS = ("tokens", "flops", "lr", "train_loss", "grad_norm")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A server that the client of this process, and of those it starts, talks to."""
+    with serving() as stub:
+        monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        monkeypatch.setenv("WANDB_MODE", "online")
+        wandb.teardown()  # the client reads its environment once a process
+        yield stub
+        stub.mode = "answering"
+        wandb.teardown()
+    assert not stub.unknown, stub.unknown[0]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not wait as long as users do."""
+    monkeypatch.setattr(wandb_client, "INIT_SECONDS", 2.0)
+    monkeypatch.setattr(wandb_client, "FINISH_SECONDS", 2.0)
+
+
+@dataclass
+class Way:
+    """One way to W&B, and how to look at what arrived."""
+
+    stub: Stub | None
+
+    def rows(self, sweep: Path, run_id: str) -> list[dict[str, Any]]:
+        """Every row of history, as often as it was sent, in the order it is kept."""
+        if self.stub:
+            return self.stub.only(run_id).history
+        files = [file for file in sorted(sweep.rglob("*.wandb")) if run_id_of(file) == run_id]
+        return [history(record) for file in files for record in records(file) if record.HasField("history")]
+
+    def runs(self, sweep: Path) -> dict[str, Mirrored]:
+        """The sweep's runs as the fit reads them."""
+        found = read_server(f"{ENTITY}/isoflop", sweep.name) if self.stub else read_files(sweep)
+        return {run.run_id: run for run in found}
+
+    def source(self, sweep: Path) -> list[str]:
+        """Overrides of ``isoflop fit``."""
+        if self.stub:
+            return ["source=wandb", f"project={ENTITY}/isoflop", f"group={sweep.name}"]
+        return ["source=wandb", f"path={sweep}/wandb"]
+
+
+def history(record: Any) -> dict[str, Any]:
+    """A row of an offline file."""
+    return {
+        "/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item
+    }
+
+
+def as_rows(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """History rows under the names of a curve file, without W&B's own columns."""
+    return [{"step": line["_step"], **{name: line[name] for name in COLUMNS}} for line in lines]
+
+
+@pytest.fixture(params=["online", "offline"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
+    """Each test that asks for it runs twice, with the same assertions."""
+    if request.param == "online":
+        return Way(request.getfixturevalue("server"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    wandb.teardown()
+    return Way(None)

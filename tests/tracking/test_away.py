@@ -1,0 +1,142 @@
+"""A server that is not there, hangs, breaks or dies: the run is the same run, a little later at most, and says so once."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.runs.curve import curve_rows
+from harness.runs.record import Record
+from harness.runs.wandb_files import read_files
+from harness.train.job import Job, StepReport, Watch
+from harness.train.run import train_cell
+from tests.tracking.conftest import as_rows
+from tests.tracking.server import Stub
+from tests.train.small import small_jobs
+
+# Of a run of a second or two: the client's two seconds to begin, two to end, and a busy machine's own.
+BOUND = 15.0
+
+
+@pytest.fixture
+def job(tmp_path: Path, text_folder: Path) -> Job:
+    _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb")
+    return jobs[3]
+
+
+def watched(job: Job, at_row: Callable[[int], None] = lambda step: None) -> tuple[Record, list[str], float]:
+    """Train; the record, the warnings and the seconds it took."""
+    warnings: list[str] = []
+
+    def report(step: StepReport) -> None:
+        at_row(step.step)
+
+    began = time.monotonic()
+    record = train_cell(job, Watch(report=report, warn=warnings.append))
+    return record, warnings, time.monotonic() - began
+
+
+def plain(job: Job) -> Record:
+    """The same run without a tracker."""
+    untracked = replace(job, sweep=job.sweep / "untracked", tracker=replace(job.tracker, name="none"))
+    return train_cell(untracked)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("mode", ["silent", "broken"])
+def test_a_server_that_does_not_answer_at_the_start(mode: str, server: Stub, job: Job) -> None:
+    server.mode = mode
+    record, warnings, seconds = watched(job)
+    assert record.loss == plain(job).loss
+    assert seconds < BOUND
+    [warning] = warnings
+    assert "does not answer" in warning
+    [mirrored] = read_files(job.sweep)
+    assert mirrored.record == record
+    assert as_rows(list(mirrored.history)) == curve_rows(job.folder.curve)
+    _, warnings, seconds = watched(replace(job, sweep=job.sweep / "next"))
+    assert not warnings, "the process knows, and does not wait again"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("mode", ["silent", "broken"])
+def test_a_server_that_dies_in_the_middle(mode: str, server: Stub, job: Job) -> None:
+    def die(step: int) -> None:
+        if step == 40:
+            deadline = time.monotonic() + 5  # the run is short: let it be known to the server first
+            while not server.runs and time.monotonic() < deadline:
+                time.sleep(0.02)
+            server.mode = mode
+
+    record, warnings, seconds = watched(job, die)
+    assert record.loss == plain(job).loss
+    assert seconds < BOUND
+    [warning] = warnings
+    assert "tracker stopped" in warning
+    assert server.only(job.cell.run_id).state == "running", "its end did not arrive"
+    [mirrored] = read_files(job.sweep)
+    assert as_rows(list(mirrored.history)) == curve_rows(job.folder.curve), "all of it is on disk"
+
+
+def test_no_server_at_all(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    from harness.runs import wandb_client
+
+    monkeypatch.setattr(wandb_client, "INIT_SECONDS", 2.0)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    wandb.teardown()
+    record, warnings, seconds = watched(job)
+    wandb.teardown()
+    assert len(warnings) == 1
+    assert seconds < BOUND
+    assert read_files(job.sweep)[0].record == record
+
+
+def test_no_key_means_offline(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import wandb
+
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    wandb.teardown()
+    record, warnings, _ = watched(job)
+    assert not warnings
+    assert read_files(job.sweep)[0].record == record
+
+
+def test_a_call_that_never_returns_does_not_hold_up_the_run(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.train.tracker.END_SECONDS", 1.0)
+    monkeypatch.setattr("accelerate.Accelerator.log", lambda *_, **__: time.sleep(60))
+    record, warnings, seconds = watched(job)
+    assert record.loss is not None
+    assert seconds < BOUND
+    [warning] = warnings
+    assert "no end after 1 s" in warning
+
+
+def test_a_tracker_whose_package_is_missing_is_said_so(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accelerate.tracking._available_trackers", [])
+    _, warnings, _ = watched(replace(job, tracker=replace(job.tracker, name="aim")))
+    assert warnings
+    assert "aim is not installed" in warnings[0]
+
+
+def test_tensorboard_by_name(job: Job) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, warnings, _ = watched(replace(job, tracker=replace(job.tracker, name="tensorboard")))
+    assert not warnings
+    events = EventAccumulator(str(job.folder.path / "isoflop"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train_loss")][:-1] == [
+        row["step"] for row in curve_rows(job.folder.curve)
+    ]

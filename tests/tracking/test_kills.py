@@ -1,0 +1,120 @@
+"""Kills at any moment: W&B ends up with every step of the curve's file once, and with the record."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import wandb
+
+from harness.runs.curve import curve_rows
+from harness.runs.record import read_record
+from harness.train.job import Job, PreemptedError, Watch
+from harness.train.run import train_cell
+from tests.tracking.conftest import Way, as_rows
+from tests.tracking.server import KEY, Stub, serving
+from tests.train.small import overrides, small_jobs
+from tests.train.test_run import stop_at
+
+LONG = (
+    "tracker=wandb",
+    "recipe.batch_tokens.value=64",
+    "train.checkpoint_seconds=0.1",
+    "train.log_points=60",
+)
+
+
+def assert_mirrored(way: Way, job: Job) -> None:
+    """W&B has the curve row by row, once, and the record to the last bit."""
+    run_id = job.cell.run_id
+    assert as_rows(way.rows(job.sweep, run_id)) == curve_rows(job.folder.curve)
+    mirrored = way.runs(job.sweep)[run_id]
+    assert mirrored.record == read_record(job.folder.record, run_id)
+    assert mirrored.record is not None
+
+
+def children(pid: int) -> list[int]:
+    """Processes started by ``pid``: here, the client's."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in found.stdout.split()]
+
+
+def kill_midway(arguments: list[str], job: Job, with_client: bool) -> bool:
+    """Train in a process, kill it a moment after rows appear; False where it was too late."""
+    before = len(curve_rows(job.folder.curve))
+    command = [sys.executable, "-m", "harness", "train", *arguments, f"run={job.cell.run_id}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while process.poll() is None and not 5 < len(curve_rows(job.folder.curve)) != before:
+        time.sleep(0.01)
+    if process.poll() is not None:
+        return False
+    others = children(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    for other in others if with_client else ():
+        os.kill(other, signal.SIGKILL)
+    process.communicate()
+    return True
+
+
+@pytest.mark.slow
+def test_sigkill_loses_and_repeats_no_step(
+    way: Way, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = overrides(tmp_path, text_folder, *LONG)
+    _, jobs = small_jobs(tmp_path, text_folder, *LONG)
+    job = jobs[3]
+    assert kill_midway(arguments, job, with_client=False), "killed while it trained"
+    deadline = time.monotonic() + 5
+    while way.stub and not way.stub.runs and time.monotonic() < deadline:
+        time.sleep(0.05)  # the client that was left alone sends what it had
+    assert kill_midway(arguments, job, with_client=True), "killed while it trained"
+    train_cell(job)
+    assert_mirrored(way, job)
+    if way.stub is None:
+        with serving() as stub:
+            monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+            monkeypatch.setenv("WANDB_API_KEY", KEY)
+            wandb.teardown()
+            sync(job)
+            assert_mirrored(Way(stub), job)
+
+
+def test_stops_and_resumes_in_one_process(way: Way, tmp_path: Path, text_folder: Path) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb")
+    job = jobs[3]
+    for step in (1, 7, 30):
+        with pytest.raises(PreemptedError):
+            train_cell(job, Watch(should_stop=stop_at(step)))
+    assert way.runs(job.sweep)[job.cell.run_id].record is None
+    train_cell(job)
+    assert_mirrored(way, job)
+
+
+def sync(job: Job) -> None:
+    """``wandb sync`` as a user runs it on a sweep's folder, every file that was not sent before."""
+    folders = sorted((job.sweep / "wandb").glob("offline-run-*"))
+    environment = {**os.environ, "WANDB_MODE": "online"}
+    command = [sys.executable, "-m", "wandb", "sync", *map(str, folders)]
+    subprocess.run(command, env=environment, cwd=job.sweep, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("between", [True, False], ids=["sent between attempts", "sent at the end"])
+def test_wandb_sync_repeats_and_loses_no_step(
+    between: bool, server: Stub, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb")
+    job = jobs[3]
+    for step in (30, 20):
+        with pytest.raises(PreemptedError):
+            train_cell(job, Watch(should_stop=stop_at(step)))
+        if between:
+            sync(job)
+    train_cell(job)
+    sync(job)
+    assert_mirrored(Way(server), job)

@@ -1,0 +1,161 @@
+"""A run forked from a trunk is the run trained alone, to the last bit, whatever happens on the way."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.plan.trunk import shared_steps
+from harness.runs.claim import take
+from harness.sweep.trunk import share_trunks
+from harness.train import branch as branches
+from harness.train.job import Job, PreemptedError, Watch
+from harness.train.run import train_cell
+from tests.train.small import small_jobs
+from tests.train.test_run import elsewhere, essence, stop_at
+
+TRUNK = (
+    "schedule=wsd",
+    "schedule.share_trunk=true",
+    "grid.params=[7000]",
+    "grid.budgets=[2e8,4e8,7e8]",
+    "recipe.min_steps=40",
+    "train.log_points=7",
+)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, text_folder: Path) -> list[Job]:
+    """Three horizons of one model, the longest first; its rows and theirs lie at different steps."""
+    _, jobs = small_jobs(tmp_path, text_folder, *TRUNK)
+    jobs = sorted(jobs, key=lambda job: -job.cell.spec.steps)
+    assert [len(job.forks) for job in jobs] == [2, 0, 0]
+    return jobs
+
+
+@pytest.fixture
+def alone(jobs: list[Job], tmp_path: Path) -> dict[str, tuple[dict[str, Any], bytes]]:
+    """Record and curve of each run when it is trained on its own."""
+    made = {}
+    for job in jobs:
+        job = replace(elsewhere(job, tmp_path / "alone"), forks=())
+        record = train_cell(job)
+        assert record.flops_spent == record.flops
+        made[job.cell.run_id] = without_cost(job), job.folder.curve.read_bytes()
+    return made
+
+
+def without_cost(job: Job) -> dict[str, Any]:
+    return {key: value for key, value in essence(job).items() if key != "flops_spent"}
+
+
+def outcome(job: Job) -> tuple[dict[str, Any], bytes]:
+    return without_cost(job), job.folder.curve.read_bytes()
+
+
+def fork_step(jobs: list[Job], number: int) -> int:
+    return shared_steps(jobs[0].cell.spec, jobs[number].cell.spec)
+
+
+def test_forks_are_the_runs_trained_alone_and_cost_less(
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+) -> None:
+    for job in jobs:
+        record = train_cell(job)
+        assert outcome(job) == alone[job.cell.run_id]
+        assert not job.folder.checkpoint.exists()
+        own = 1.0 if job is jobs[0] else 1 - fork_step(jobs, jobs.index(job)) / job.cell.spec.steps
+        assert record.flops_spent == pytest.approx(own * record.flops)
+        assert own in (1.0, pytest.approx(0.2, abs=0.03))
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1, 2])
+def test_a_trunk_stopped_around_a_fork_leaves_the_same(
+    offset: int, jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+) -> None:
+    """Stopped before the first step, between two rows, and then around the last fork."""
+    last = fork_step(jobs, 1)
+    with pytest.raises(PreemptedError):
+        train_cell(jobs[0], Watch(should_stop=stop_at(1)))
+    with pytest.raises(PreemptedError):
+        train_cell(jobs[0], Watch(should_stop=stop_at(12)))
+    with pytest.raises(PreemptedError):
+        train_cell(jobs[0], Watch(should_stop=stop_at(last + offset - 11)))
+    assert jobs[0].folder.checkpoint_step() == last + offset - 1
+    assert jobs[2].folder.checkpoint_step() == fork_step(jobs, 2)
+    for job in jobs:
+        train_cell(job)
+        assert outcome(job) == alone[job.cell.run_id]
+    assert (jobs[1].folder.record).exists()
+
+
+def test_a_fork_that_is_stopped_remembers_what_it_inherited(
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+) -> None:
+    train_cell(jobs[0])
+    with pytest.raises(PreemptedError):
+        train_cell(jobs[1], Watch(should_stop=stop_at(4)))
+    record = train_cell(jobs[1])
+    assert record.flops_spent < 0.25 * record.flops
+    assert outcome(jobs[1]) == alone[jobs[1].cell.run_id]
+
+
+def test_killed_between_the_curve_and_the_checkpoint_of_a_fork(
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(branches, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_cell(jobs[0])
+    assert jobs[2].folder.curve.exists()
+    record = train_cell(jobs[2])
+    assert record.flops_spent == record.flops
+    assert outcome(jobs[2]) == alone[jobs[2].cell.run_id]
+    for job in jobs[:2]:
+        train_cell(job)
+        assert outcome(job) == alone[job.cell.run_id]
+
+
+def test_a_fork_that_another_trains_or_that_is_done_is_left_alone(jobs: list[Job]) -> None:
+    train_cell(replace(jobs[2], forks=()))
+    stamp = jobs[2].folder.record.stat().st_mtime_ns
+    with take(jobs[1].folder.path) or pytest.fail("it is free"):
+        train_cell(jobs[0])
+    assert jobs[1].folder.checkpoint_step() == 0
+    assert not jobs[1].folder.curve.exists()
+    assert not jobs[2].folder.checkpoint.exists()
+    assert jobs[2].folder.record.stat().st_mtime_ns == stamp
+
+
+def test_a_trunk_that_began_without_its_forks_leaves_them_to_themselves(
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+) -> None:
+    """Its earlier steps are not known in the fork's rows, so no curve of the fork could be whole."""
+    with pytest.raises(PreemptedError):
+        train_cell(replace(jobs[0], forks=()), Watch(should_stop=stop_at(5)))
+    train_cell(jobs[0])
+    assert jobs[1].folder.checkpoint_step() == 0
+    train_cell(jobs[1])
+    assert outcome(jobs[1]) == alone[jobs[1].cell.run_id]
+
+
+def test_a_fork_that_diverges_alone_diverges_at_the_same_step(jobs: list[Job], tmp_path: Path) -> None:
+    """The rows of the short run see a loss blow up that the trunk has not looked at yet when it forks."""
+    wild = []
+    for job in jobs:
+        spec = job.cell.spec
+        optimizer = replace(spec.optimizer, lr=30.0, grad_clip=0.0)
+        cell = replace(job.cell, spec=replace(spec, optimizer=optimizer))
+        wild.append(replace(job, cell=cell, train=replace(job.train, log_points=4), forks=()))
+    long, _, short = share_trunks(wild)
+    assert len(long.forks) == 2
+    alone = elsewhere(short, tmp_path / "short")
+    record = train_cell(alone)
+    assert record.status == "diverged"
+    assert record.steps < fork_step(jobs, 2) < train_cell(long).steps
+    assert train_cell(short).status == "diverged"
+    assert outcome(short) == outcome(alone)
