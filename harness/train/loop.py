@@ -75,9 +75,8 @@ class Loop:
         row_step, row_time = self.progress.step, time.monotonic()
         saved, mean = time.monotonic(), None
         for step in range(self.progress.step + 1, spec.steps + 1):
-            self._leave(
-                step - 1
-            )  # before a checkpoint of this step: then whoever resumes from that has left it
+            # before a checkpoint of this step: then whoever resumes from that has left it
+            self._leave(step - 1)
             stop, due = self._agree(watch.should_stop(), time.monotonic() - saved > pace.checkpoint_seconds)
             if stop or due:
                 self._save(step - 1, tally)
