@@ -77,6 +77,21 @@ def init_options(
     }
 
 
+def open_run(to: Destination, options: dict[str, Any]) -> Any:
+    """A run opened with :func:`init_options`.
+
+    Raises:
+        Exception: whatever the client raises where the server does not answer.
+    """
+    import wandb
+
+    try:
+        return wandb.init(project=to.project, **options)
+    except Exception:
+        forget_failed_start()
+        raise
+
+
 def forget_failed_start() -> None:
     """Have the client take the id of a run again that it could not start: until then it holds it to be in use."""
     import wandb
