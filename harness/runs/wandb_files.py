@@ -43,6 +43,11 @@ def last_step(folder: Path, run_id: str) -> int:
     return max((step for file in files for step in _read(file).rows), default=-1)
 
 
+def has_ended(file: Path) -> bool:
+    """Whether the file is whole: the run's end is the last that is written."""
+    return any(record.WhichOneof("record_type") == "exit" for record in records(file))
+
+
 def run_id_of(file: Path) -> str:
     """The id in the name of a run's file, ``run-ID.wandb``; its folder's name may have a number behind the id."""
     return file.stem.removeprefix("run-")
