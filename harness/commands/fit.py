@@ -65,7 +65,7 @@ def _wandb(config: Config, console: Console) -> Source:
         where = Path(config.path).expanduser() if config.path else sweep_folder(config).path
         gathered = from_files(where, group)
     # not the sweep's own folder: its table has all that was trained, W&B's what was sent
-    folder = Path(config.out or Path(config.runs_dir).expanduser() / f"{group or 'wandb'}-wandb")
+    folder = Path(config.out or Path(config.runs_dir).expanduser() / f"{gathered.group}-wandb")
     table = folder / "runs.csv"
     write_table(table, gathered.records)
     unfinished = gathered.unfinished

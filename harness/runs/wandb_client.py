@@ -1,11 +1,12 @@
 """How this project opens a W&B run: bounded in time, one id for all attempts, nothing asked of a terminal."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.runs.wandb_files import last_step
+from harness.runs.wandb_files import has_ended, last_step
 
 WANDB = "wandb"
 INIT_SECONDS = 10.0
@@ -75,6 +76,38 @@ def init_options(
             console="off",  # a cell's log is cells/<run_id>/log.txt
         ),
     }
+
+
+def open_run(to: Destination, options: dict[str, Any]) -> Any:
+    """A run opened with :func:`init_options`.
+
+    Raises:
+        Exception: whatever the client raises where the server does not answer.
+    """
+    import wandb
+
+    try:
+        return wandb.init(project=to.project, **options)
+    except Exception:
+        forget_failed_start()
+        raise
+
+
+def close_run(run: Any, exit_code: int = 0) -> None:
+    """Finish ``run``; where it is offline, its file is whole when this returns.
+
+    Raises:
+        TimeoutError: not all could be sent, or written, in time.
+    """
+    run.finish(exit_code=exit_code)
+    if not run.offline:
+        return
+    file = Path(run.dir).parent / f"run-{run.id}.wandb"
+    deadline = time.monotonic() + FINISH_SECONDS
+    while not has_ended(file):  # the client's own process writes it, and says so a little early
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{file} is not complete")
+        time.sleep(0.02)
 
 
 def forget_failed_start() -> None:

@@ -2,7 +2,8 @@
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,23 @@ def read_files(folder: Path) -> list[Mirrored]:
     files = sorted(folder.rglob("run-*.wandb"), key=lambda path: path.parent.name.removeprefix("offline-"))
     if not files:
         raise UserError(f"{folder}: no W&B files there; give the folder with offline-run-* or run-* folders")
-    found: dict[str, _Parts] = {}
+    attempts: dict[tuple[str, str], list[_Attempt]] = {}
     for file in files:
-        for record in records(file):
-            _add(found, record, run_id_of(file))
-    return [parts.whole(run_id) for run_id, parts in found.items()]
+        attempt = _read(file)
+        # two sweeps may have trained the same run: its id is its specification's
+        attempts.setdefault((attempt.group, run_id_of(file)), []).append(attempt)
+    return [_joined(run_id, parts) for (_, run_id), parts in attempts.items()]
 
 
 def last_step(folder: Path, run_id: str) -> int:
     """The last step that the files of ``run_id`` below ``folder`` hold; -1 without any."""
-    found: dict[str, _Parts] = {}
-    for file in folder.glob(f"*/run-{run_id}.wandb"):
-        for record in records(file):
-            _add(found, record, run_id)
-    return max(found[run_id].rows, default=-1) if run_id in found else -1
+    files = folder.glob(f"*/run-{run_id}.wandb")
+    return max((step for file in files for step in _read(file).rows), default=-1)
+
+
+def has_ended(file: Path) -> bool:
+    """Whether the file is whole: the run's end is the last that is written."""
+    return any(record.WhichOneof("record_type") == "exit" for record in records(file))
 
 
 def run_id_of(file: Path) -> str:
@@ -49,35 +53,45 @@ def run_id_of(file: Path) -> str:
     return file.stem.removeprefix("run-")
 
 
-class _Parts:
-    """What the attempts at one run add up to."""
+@dataclass
+class _Attempt:
+    """What one file holds; ``rows`` of history by step."""
 
-    def __init__(self) -> None:
-        self.group = self.job_type = ""
-        self.config: dict[str, Any] = {}
-        self.summary: dict[str, Any] = {}
-        self.rows: dict[int, dict[str, Any]] = {}
-
-    def whole(self, run_id: str) -> Mirrored:
-        history = [self.rows[step] for step in sorted(self.rows)]
-        return Mirrored(run_id, self.group, self.job_type, self.config, self.summary, history)
+    group: str = ""
+    job_type: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
-def _add(found: dict[str, _Parts], record: Any, run_id: str) -> None:
-    parts = found.setdefault(run_id, _Parts())
-    kind = record.WhichOneof("record_type")
-    if kind == "run":
-        parts.group, parts.job_type = record.run.run_group, record.run.job_type
-        _update(parts.config, record.run.config.update)
-    elif kind == "config":
-        _update(parts.config, record.config.update)
-    elif kind == "summary":
-        _update(parts.summary, record.summary.update)
-    elif kind == "history":
-        row: dict[str, Any] = {}
-        _update(row, record.history.item)
-        step = int(row.setdefault("_step", record.history.step.num))
-        parts.rows[step] = row
+def _joined(run_id: str, attempts: Sequence[_Attempt]) -> Mirrored:
+    config: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    rows: dict[int, dict[str, Any]] = {}
+    for attempt in attempts:
+        config |= attempt.config
+        summary |= attempt.summary
+        rows |= attempt.rows
+    last = attempts[-1]
+    return Mirrored(run_id, last.group, last.job_type, config, summary, [rows[step] for step in sorted(rows)])
+
+
+def _read(file: Path) -> _Attempt:
+    found = _Attempt()
+    for record in records(file):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            found.group, found.job_type = record.run.run_group, record.run.job_type
+            _update(found.config, record.run.config.update)
+        elif kind == "config":
+            _update(found.config, record.config.update)
+        elif kind == "summary":
+            _update(found.summary, record.summary.update)
+        elif kind == "history":
+            row: dict[str, Any] = {}
+            _update(row, record.history.item)
+            found.rows[int(row.setdefault("_step", record.history.step.num))] = row
+    return found
 
 
 def _update(values: dict[str, Any], items: Iterable[Any]) -> None:

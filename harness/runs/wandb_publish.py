@@ -13,7 +13,7 @@ from harness.runs.curve import curve_rows
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record
-from harness.runs.wandb_client import Destination, init_options, next_step
+from harness.runs.wandb_client import Destination, close_run, init_options, next_step, open_run
 from harness.runs.wandb_files import run_id_of
 from harness.runs.wandb_mirror import config_values, run_name, summary_values
 
@@ -48,7 +48,7 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
     import wandb
 
     options = init_options(sweep.path, to, summary_id(name), f"{name} results", name, job_type="summary")
-    run = wandb.init(project=to.project, **options)
+    run = open_run(to, options)
     try:
         run.config.update({"sweep": name}, allow_val_change=True)
         figures = {f"figures/{path.stem}": wandb.Image(str(path)) for path in _figures(sweep)}
@@ -59,7 +59,7 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
             artifact.add_file(str(path), policy="immutable")
         run.log_artifact(artifact)
     finally:
-        run.finish()
+        close_run(run)
     return run.url or str(Path(run.dir).parent)
 
 
@@ -69,9 +69,7 @@ def send_run(sweep: SweepFolder, name: str, cell: Cell, record: Record, to: Dest
     Raises:
         Exception: as :func:`publish_results`.
     """
-    import wandb
-
-    run = wandb.init(project=to.project, **init_options(sweep.path, to, cell.run_id, run_name(cell), name))
+    run = open_run(to, init_options(sweep.path, to, cell.run_id, run_name(cell), name))
     try:
         run.config.update(config_values(sweep, name, cell), allow_val_change=True)
         first = next_step(run, sweep.path)
@@ -81,7 +79,7 @@ def send_run(sweep: SweepFolder, name: str, cell: Cell, record: Record, to: Dest
                 run.log(row, step=step)
         run.summary.update(summary_values(record))
     finally:
-        run.finish()
+        close_run(run)
 
 
 def begun(sweep: SweepFolder) -> set[str]:

@@ -20,11 +20,13 @@ class Gathered:
     """A sweep's runs.
 
     Attributes:
+        group: the sweep's name.
         records: of the runs that ended, in the plan's order.
         curves: their training curves by run id, as :func:`harness.runs.curve.read_curve` gives them.
         unfinished: ids of the runs of the plan that have no record.
     """
 
+    group: str
     records: tuple[Record, ...]
     curves: dict[str, dict[str, np.ndarray]]
     unfinished: tuple[str, ...]
@@ -85,6 +87,7 @@ def _gather(found: Iterable[Mirrored], where: str) -> Gathered:
         raise UserError(f"{where}: none of {len(planned)} runs is finished")
     curves = {run.run_id: run.curve() for run in planned if run.run_id in ended}
     return Gathered(
+        group=planned[0].group,
         records=tuple(ended.values()),
         curves={run_id: curve for run_id, curve in curves.items() if curve is not None},
         unfinished=unfinished,

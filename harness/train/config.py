@@ -70,3 +70,11 @@ class TrackerConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "online", "offline", "disabled"):
             raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")
+        if self.name not in ("wandb", "none"):
+            from accelerate.tracking import (
+                LOGGER_TYPE_TO_CLASS,  # it imports torch: only for a name to look up
+            )
+
+            if self.name not in LOGGER_TYPE_TO_CLASS:
+                known = ", ".join(["none", *sorted(LOGGER_TYPE_TO_CLASS)])
+                raise UserError(f"tracker.name: '{self.name}' is none of {known}")

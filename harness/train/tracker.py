@@ -12,6 +12,7 @@ from harness.runs.record import Record
 from harness.runs.wandb_client import (
     WANDB,
     Destination,
+    close_run,
     forget_failed_start,
     init_options,
     next_step,
@@ -125,7 +126,7 @@ class Tracker:
         run = self._accelerator.get_tracker(WANDB, unwrap=True)
         if exit_code == EXIT_STOPPED:
             run.mark_preempting()
-        run.finish(exit_code=exit_code)
+        close_run(run, exit_code)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A server that is not there, hangs, breaks or dies: the run is the same run, a little later at most, and says so once."""
+"""A server that is not there, hangs, breaks or dies: the run is the same run, and says so once."""
 
 import time
 from collections.abc import Callable
