@@ -6,6 +6,7 @@ measured on the same device in the same run.
 
     python scripts/bench_train.py                        # CPU: 20k to 10M parameters, one thread
     python scripts/bench_train.py --rounds 9 --steps 40
+    python scripts/bench_train.py --compile              # and the barest loop compiled; ours too
 """
 
 import argparse
@@ -57,6 +58,7 @@ class Case:
     corpus: Corpus
     folder: Path
     device: str
+    compile: str = "off"
 
 
 def shape(width: int, layers: int, head_dim: int) -> Shape:
@@ -73,17 +75,20 @@ def ours(case: Case, steps: int) -> float:
         stamps.append((step.step, time.perf_counter()))
 
     with tempfile.TemporaryDirectory(dir=case.folder) as folder:
-        train = TrainConfig(device=case.device, log_points=10)
+        train = TrainConfig(device=case.device, compile=case.compile, log_points=10)
         job = Job(case.cell, case.corpus.folder, Path(folder), "bench", train, TrackerConfig(mode="offline"))
         train_cell(job, Watch(report=report))
     (first, began), (last, ended) = stamps[0], stamps[-1]
     return (ended - began) / (last - first) * steps
 
 
-def bare(case: Case, steps: int) -> float:
+def bare(case: Case, steps: int, compiled: bool = False) -> float:
     """Seconds of ``steps`` steps of forward, backward, clip, step."""
     spec = case.cell.spec
     model = build_model(spec.shape, spec.init_std, spec.seed).to(case.device)
+    if compiled:
+        torch.compiler.reset()
+        model = torch.compile(model, dynamic=False)
     optimizer = build_optimizer(model, spec.optimizer)
     cast = torch.autocast(case.device, torch.bfloat16, enabled=case.device == "cuda")
     warm = max(1, steps // 10)
@@ -101,6 +106,11 @@ def bare(case: Case, steps: int) -> float:
         optimizer.zero_grad()
     _wait(case.device)
     return time.perf_counter() - began
+
+
+def bare_compiled(case: Case, steps: int) -> float:
+    """The same, compiled; compiling is in the warm-up."""
+    return bare(case, steps, compiled=True)
 
 
 class Windows(Dataset):
@@ -181,7 +191,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def make_case(name: str, steps: int, corpus: Corpus, folder: Path, device: str) -> Case:
+def make_case(name: str, steps: int, corpus: Corpus, folder: Path, device: str, compile: str) -> Case:
     """A cell of exactly ``steps`` steps of the bench's batch."""
     made = shape(*GPU_SHAPES[name])
     rules = Rules(
@@ -196,7 +206,7 @@ def make_case(name: str, steps: int, corpus: Corpus, folder: Path, device: str) 
     from harness.plan.flops import flops_per_token
 
     budget = flops_per_token(made, SEQ_LEN) * BATCH * SEQ_LEN * steps
-    return Case(plan_cell(made, budget, 0, rules, corpus), corpus, folder, device)
+    return Case(plan_cell(made, budget, 0, rules, corpus), corpus, folder, device, compile)
 
 
 def main() -> None:
@@ -210,7 +220,9 @@ def main() -> None:
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--sizes", default=None, help="comma-separated, of " + ", ".join(GPU_SHAPES))
+    parser.add_argument("--compile", action="store_true", help="compile ours, and add the bare loop compiled")
     options = parser.parse_args()
+    contenders = {**CONTENDERS, **({"bare, compiled": bare_compiled} if options.compile else {})}
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -226,27 +238,35 @@ def main() -> None:
         )
         print(
             "| parameters | "
-            + " | ".join(f"{c} tokens/s" for c in CONTENDERS)
-            + " | ours / Trainer | ours / bare | MFU |"
+            + " | ".join(f"{c} tokens/s" for c in contenders)
+            + " | "
+            + " | ".join(f"ours / {c}" for c in contenders if c != "ours")
+            + " | MFU |"
         )
-        print("|---|" + "---|" * (len(CONTENDERS) + 3))
+        print("|---|" + "---|" * (2 * len(contenders)))
         for size in sizes:
-            print(row(size, options, corpus, Path(name), device.kind, rate), flush=True)
+            print(row(size, options, contenders, corpus, Path(name), device.kind, rate), flush=True)
 
 
 def row(
-    size: str, options: argparse.Namespace, corpus: Corpus, folder: Path, device: str, rate: float
+    size: str,
+    options: argparse.Namespace,
+    contenders: dict[str, Callable[[Case, int], float]],
+    corpus: Corpus,
+    folder: Path,
+    device: str,
+    rate: float,
 ) -> str:
     """Measure one size; the order of the contenders turns from round to round."""
     steps = (
         max(12, options.steps // (1 + 2 * list(GPU_SHAPES).index(size))) if device == "cpu" else options.steps
     )
-    case = make_case(size, steps + steps // 10, corpus, folder, device)
-    seconds: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
-    names = list(CONTENDERS)
+    case = make_case(size, steps + steps // 10, corpus, folder, device, "on" if options.compile else "off")
+    seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
+    names = list(contenders)
     for turn in range(options.rounds):
         for contender in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds[contender].append(CONTENDERS[contender](case, steps))
+            seconds[contender].append(contenders[contender](case, steps))
     tokens = steps * BATCH * SEQ_LEN
     speed = {c: tokens / statistics.median(s) for c, s in seconds.items()}
 
@@ -257,9 +277,8 @@ def row(
     mfu = case.cell.flops_by_count["matrix_products"] / case.cell.tokens * speed["ours"] / rate
     cells = [
         f"{case.cell.params.total:,}",
-        *(f"{speed[c]:,.0f}" for c in CONTENDERS),
-        ratio("Trainer"),
-        ratio("bare loop"),
+        *(f"{speed[c]:,.0f}" for c in names),
+        *(ratio(c) for c in names if c != "ours"),
     ]
     return "| " + " | ".join([*cells, f"{100 * mfu:.0f}%"]) + " |"
 

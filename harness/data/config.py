@@ -22,6 +22,7 @@ class DataConfig:
             site-packages), ``text`` (files and folders), ``hf`` (``datasets.load_dataset``) or ``declared``
             (sizes only: enough for a plan, nothing to train on).
         path: text: a file, a folder or a list of them. hf: the first argument of ``load_dataset``.
+        fetch: text: the command that brings the text to ``path``, named where it is missing.
         patterns: text: keep only files whose path below its folder, or name, matches one of these (``*.md``).
         document_bytes: text: longest document in bytes; longer files are cut at blank lines. 0 chooses 1/200
             of the text (1 KiB to 4 MiB), so that one file gives training and held-out documents too.
@@ -44,6 +45,7 @@ class DataConfig:
     name: str = "python_stdlib"
     kind: str = "python_stdlib"
     path: Any = None
+    fetch: str = ""
     patterns: list[str] = field(default_factory=list)
     document_bytes: int = 0
     separator: str | None = None

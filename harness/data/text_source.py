@@ -100,7 +100,7 @@ def text_source(config: DataConfig) -> TextSource:
     files: list[File] = []
     for root in roots:
         prefix = f"{root.name}/" if len(roots) > 1 else ""
-        files += _files(root, prefix, config.patterns)
+        files += _files(root, prefix, config)
     if not any(file.size for file in files):
         shown = ", ".join(str(root) for root in roots)
         matching = f" matching {', '.join(config.patterns)}" if config.patterns else ""
@@ -112,16 +112,17 @@ def text_source(config: DataConfig) -> TextSource:
     return TextSource(files, limit, separator, config.text_field)
 
 
-def _files(root: Path, prefix: str, patterns: list[str]) -> list[File]:
+def _files(root: Path, prefix: str, config: DataConfig) -> list[File]:
     if root.is_file():
         return [stat_file(root, prefix + root.name)]
     if not root.is_dir():
-        raise UserError(f"data.path: there is no file or folder '{root}' (looked from {Path.cwd()})")
+        mend = f"'{config.fetch}' fetches it" if config.fetch else f"looked from {Path.cwd()}"
+        raise UserError(f"data.path: there is no file or folder '{root}' ({mend})")
 
     def wanted(name: str) -> bool:
         last = name.rsplit("/", 1)[-1]
-        matches = any(fnmatch(name, pattern) or fnmatch(last, pattern) for pattern in patterns)
-        return not last.startswith(".") and (matches or not patterns)
+        matches = any(fnmatch(name, pattern) or fnmatch(last, pattern) for pattern in config.patterns)
+        return not last.startswith(".") and (matches or not config.patterns)
 
     found = walk(root, lambda name: not name.startswith(".") and name != "__pycache__", wanted)
     return [File(file.path, prefix + file.id, file.size, file.mtime_ns) for file in found]

@@ -14,13 +14,16 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.mark.parametrize("file", sorted((CONFIGS / "data").glob("*.yaml")), ids=lambda path: path.stem)
 def test_committed_corpora_fit_the_schema(file: Path) -> None:
-    root = OmegaConf.create({"data": OmegaConf.structured(DataConfig), "path": "somewhere"})
+    root = OmegaConf.create(
+        {"data": OmegaConf.structured(DataConfig), "path": "somewhere", "cache_dir": "cache"}
+    )
     root.data = OmegaConf.merge(root.data, OmegaConf.load(file))
     OmegaConf.resolve(root)
     config = OmegaConf.to_object(root.data)
     assert isinstance(config, DataConfig)
-    assert config.kind == file.stem
+    assert config.name == file.stem
     assert (config.path == "somewhere") == (file.stem in ("text", "hf"))
+    assert (str(config.path).startswith("cache")) == bool(config.fetch), "text that a command fetches says so"
 
 
 @pytest.mark.parametrize("file", sorted((CONFIGS / "tokenizer").glob("*.yaml")), ids=lambda path: path.stem)

@@ -4,14 +4,22 @@ import math
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from harness.commands.experiment import plan_experiment, plan_rules
+from harness.commands.experiment import (
+    make_jobs,
+    plan_experiment,
+    plan_rules,
+    prepare_corpus,
+    sweep_folder,
+)
 from harness.commands.resources import worker_count
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.data import prepare
 from harness.plan.plan import Plan
 from harness.plan.throughput import makespan
+from harness.train.run import train_cell
 
 # Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as
 # scripts/fetch_corpus.py left them (746 MB, 1% held out); of the hub's text data.max_bytes at 4.2 bytes a token.
@@ -107,3 +115,34 @@ def test_large_corpora_compose(name: str) -> None:
     config, _ = compose_config(["experiment=one_gpu", f"data={name}"])
     assert config.data.name == name
     assert config.data.kind in ("text", "hf", "python_installed")
+
+
+def test_the_gpu_experiment_trains_on_a_cpu_at_toy_size(tmp_path: Path, text_folder: Path) -> None:
+    """The same configuration, its device aside: the smallest shape, some steps, bf16, micro-batches."""
+    config, _ = compose_config(
+        [
+            "experiment=one_gpu",
+            "data=text",
+            f"path={text_folder}",
+            f"cache_dir={tmp_path}/cache",
+            f"runs_dir={tmp_path}/runs",
+            "tracker=none",
+            "precision=bf16",
+            "train.device=cpu",
+            "train.micro_batch=3",
+            "seq_len=64",
+            "data.eval_tokens=1024",
+            "data.max_epochs=100",
+            "grid.budgets=[2e10]",
+            "grid.params=[4e5]",
+            "recipe.min_steps=20",
+        ]
+    )
+    corpus = prepare_corpus(config, Console(quiet=True))
+    plan = plan_experiment(config, corpus)
+    (job,) = make_jobs(config, plan, corpus, sweep_folder(config))
+    record = train_cell(job)
+    assert (record.status, record.precision) == ("finished", "bf16")
+    assert record.loss is not None
+    assert record.loss < math.log(256)
+    assert record.flops == pytest.approx(2e10, rel=0.05)
