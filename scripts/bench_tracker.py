@@ -92,7 +92,7 @@ def main() -> None:
             stub = stack.enter_context(serving())
             os.environ.update(WANDB_BASE_URL=stub.url, WANDB_API_KEY=KEY, WANDB_MODE="online")
         corpus = prepare(DataConfig(), TokenizerConfig(), folder / "cache")
-        case = make_case("20k", options.steps, corpus, folder, "cpu")
+        case = make_case("20k", options.steps, corpus, folder, "cpu", compile="off")
         for turn in range(options.rounds):
             for name in ("none", "wandb"):
                 sweep = folder / f"{name}{turn}"
