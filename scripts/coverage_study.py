@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Method:
 
     name: str
     fit: Callable[[Points, FitOptions, dict[str, Curve]], Approach]
-    options: dict[str, object]
+    options: dict[str, Any]
 
 
 def _one(points: Points, options: FitOptions, curves: dict[str, Curve]) -> Approach:
@@ -100,7 +101,9 @@ def study(method: Method, args: argparse.Namespace) -> str:
         options = FitOptions(draws=args.draws, seed=trial, level=args.level, **method.options)
         fitted = method.fit(points, options, curves)
         prediction = fitted.predict(target)
-        if fitted.a is None or fitted.a_interval is None or prediction.params_interval is None:
+        if fitted.a is None or fitted.a_interval is None:
+            continue
+        if prediction.params is None or prediction.params_interval is None:
             continue
         low, high = prediction.params_interval
         held_a += fitted.a_interval[0] <= true_a <= fitted.a_interval[1]

@@ -43,7 +43,7 @@ OVERRIDES = (
 def train(config: Config, plan: Plan, jobs: list[Job], folder: SweepFolder) -> tuple[list[Record], float]:
     """The records, and the seconds they took together."""
     jobs = [replace(job, sweep=folder.path.resolve()) for job in jobs]
-    options = pool_options(config, len(jobs))
+    options = pool_options(config, [job.cell for job in jobs])
     began = time.monotonic()
     with Progress(jobs, 0, options.workers) as view:
         run_pool(jobs, options, view)
@@ -74,7 +74,8 @@ def main(folder: Path, overrides: list[str]) -> None:
         steps = sum(record.steps for record in found[name])
         print(f"{name:7} {len(jobs)} cells, {spent:.4g} FLOPs, {steps} steps, {seconds:.0f} s")
         print(f"        {exponents(fit_points(read_points(where.table), config.analysis))}")
-    worst = max(abs(a.loss - b.loss) for a, b in zip(found["alone"], found["shared"], strict=True))
+    pairs = zip(found["alone"], found["shared"], strict=True)
+    worst = max(abs(a.loss - b.loss) for a, b in pairs if a.loss is not None and b.loss is not None)
     print(f"largest difference of a loss: {worst!r}")
 
 
