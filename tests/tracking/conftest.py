@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import wandb
+
 from harness.runs import wandb_client
 from harness.runs.wandb_files import read_files, records, run_id_of
 from harness.runs.wandb_mirror import Mirrored

@@ -83,6 +83,7 @@ def test_a_server_that_dies_in_the_middle(mode: str, server: Stub, job: Job) -> 
 
 def test_no_server_at_all(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
+
     from harness.runs import wandb_client
 
     monkeypatch.setattr(wandb_client, "INIT_SECONDS", 2.0)

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 import wandb
+
 from harness.runs.curve import curve_rows
 from harness.runs.record import read_record
 from harness.train.job import Job, PreemptedError, Watch
