@@ -20,7 +20,7 @@ from harness.train.compile import compiled, wants_compile
 from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
-from harness.train.job import DivergedError, Job, StepReport, Watch
+from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
 from harness.train.loss import next_token_loss
 from harness.train.model import build_model
@@ -59,7 +59,11 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
-    outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
+    try:
+        outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
+    except PreemptedError:
+        accelerator.end_training()  # a process group that outlives the interpreter may abort it
+        raise
     if outcome.status == FINISHED:
         outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
     if outcome.status == FINISHED:
