@@ -4,9 +4,10 @@ Every contender trains the same number of steps in short rounds, interleaved, so
 of them; medians over rounds, and ratios within a round, are what is printed. MFU is against the matrix-product rate
 measured on the same device in the same run.
 
-    python scripts/bench_train.py                        # CPU: 20k to 10M parameters, one thread
+    python scripts/bench_train.py                        # CPU: 20k to 10M parameters, one thread; GPU: 1M to 100M
     python scripts/bench_train.py --rounds 9 --steps 40
-    python scripts/bench_train.py --compile              # and the barest loop compiled; ours too
+    python scripts/bench_train.py --compile on           # ours compiled, and the barest loop compiled beside it
+    python scripts/bench_train.py --compile graphs --sizes 3M,10M --rounds 3
 """
 
 import argparse
@@ -31,6 +32,7 @@ from torch.utils.data import Dataset
 
 from harness.data import Corpus, DataConfig, TokenizerConfig, prepare
 from harness.plan.cell import Cell
+from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules, plan_cell
 from harness.plan.recipe import RecipeConfig
@@ -45,9 +47,31 @@ from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.run import train_cell
 
-SHAPES = {"20k": (24, 2, 8), "200k": (80, 2, 16), "1M": (176, 3, 16), "10M": (384, 6, 32)}
-GPU_SHAPES = {**SHAPES, "30M": (640, 6, 64), "100M": (1024, 8, 64)}
-BATCH, SEQ_LEN = 8, 128
+
+@dataclass(frozen=True)
+class Setup:
+    """What is trained on a kind of device.
+
+    Attributes:
+        shapes: width, layers and width of a head by the size's name, smallest first.
+        batch: windows a step.
+        steps: steps a round of the smallest model.
+    """
+
+    shapes: dict[str, tuple[int, int, int]]
+    batch: int
+    seq_len: int
+    steps: int
+
+
+CPU = Setup({"20k": (24, 2, 8), "200k": (80, 2, 16), "1M": (176, 3, 16), "10M": (384, 6, 32)}, 8, 128, 60)
+# shapes of the ladder of one_gpu, and batches that fill the device
+GPU = Setup(
+    {"1M": (160, 3, 32), "3M": (256, 4, 32), "10M": (384, 6, 32), "30M": (576, 9, 64), "100M": (832, 13, 64)},
+    64,
+    1024,
+    400,
+)
 
 
 @dataclass(frozen=True)
@@ -60,11 +84,17 @@ class Case:
     device: str
     compile: str = "off"
 
+    def batch(self, step: int) -> torch.Tensor:
+        """Windows of token ids on the device, (batch, seq_len + 1)."""
+        spec = self.cell.spec
+        array = self.corpus.batch(spec.seed, step, spec.batch_windows, spec.seq_len)
+        return torch.from_numpy(array).to(self.device)
 
-def shape(width: int, layers: int, head_dim: int) -> Shape:
+
+def shape(width: int, layers: int, head_dim: int, seq_len: int) -> Shape:
     """A Llama-style shape on bytes."""
     heads = width // head_dim
-    return Shape("llama", 256, width, layers, heads, head_dim, round(width / 3) * 8, heads, False, SEQ_LEN)
+    return Shape("llama", 256, width, layers, heads, head_dim, round(width / 3) * 8, heads, False, seq_len)
 
 
 def ours(case: Case, steps: int) -> float:
@@ -96,7 +126,7 @@ def bare(case: Case, steps: int, compiled: bool = False) -> float:
         if step == warm:
             _wait(case.device)
             began = time.perf_counter()
-        batch = torch.from_numpy(case.corpus.batch(0, step, BATCH, SEQ_LEN)).to(case.device)
+        batch = case.batch(step)
         with cast:
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits
             loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
@@ -116,8 +146,8 @@ def bare_compiled(case: Case, steps: int) -> float:
 class Windows(Dataset):
     """The corpus as Trainer wants it."""
 
-    def __init__(self, corpus: Corpus, count: int) -> None:
-        self.tokens = torch.from_numpy(corpus.batch(0, 0, count, SEQ_LEN - 1))
+    def __init__(self, corpus: Corpus, count: int, seq_len: int) -> None:
+        self.tokens = torch.from_numpy(corpus.batch(0, 0, count, seq_len - 1))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -143,7 +173,7 @@ def trainer(case: Case, steps: int) -> float:
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=steps + warm,
-            per_device_train_batch_size=BATCH,
+            per_device_train_batch_size=spec.batch_windows,
             learning_rate=spec.optimizer.lr,
             lr_scheduler_type="cosine",
             logging_steps=max(1, (steps + warm) // 10),
@@ -154,7 +184,7 @@ def trainer(case: Case, steps: int) -> float:
             bf16=case.device == "cuda",
             optim="adamw_torch_fused",
         )
-        data = Windows(case.corpus, BATCH * (steps + warm))
+        data = Windows(case.corpus, spec.batch_windows * (steps + warm), spec.seq_len)
         run = Trainer(
             build_model(spec.shape, spec.init_std, spec.seed),
             arguments,
@@ -169,6 +199,7 @@ def trainer(case: Case, steps: int) -> float:
     return stamps[steps + warm] - stamps[warm]
 
 
+HOW = {"off": "eager", "on": "compiled", "graphs": "compiled with CUDA graphs"}
 CONTENDERS: dict[str, Callable[[Case, int], float]] = {"ours": ours, "Trainer": trainer, "bare loop": bare}
 
 
@@ -191,21 +222,22 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def make_case(name: str, steps: int, corpus: Corpus, folder: Path, device: str, compile: str) -> Case:
-    """A cell of exactly ``steps`` steps of the bench's batch."""
-    made = shape(*GPU_SHAPES[name])
+def make_case(
+    name: str, setup: Setup, steps: int, corpus: Corpus, folder: Path, device: str, compile: str
+) -> Case:
+    """A cell of exactly ``steps`` steps of the setup's batch."""
+    seq_len, batch_tokens = setup.seq_len, setup.batch * setup.seq_len
+    made = shape(*setup.shapes[name], seq_len)
     rules = Rules(
         GridConfig(budgets=[1.0]),
-        RecipeConfig(lr=Rule(value=1e-3), batch_tokens=Rule(value=BATCH * SEQ_LEN), min_steps=1),
+        RecipeConfig(lr=Rule(value=1e-3), batch_tokens=Rule(value=batch_tokens), min_steps=1),
         ScheduleConfig(),
         ThroughputConfig(),
-        SEQ_LEN,
-        SEQ_LEN,
+        seq_len,
+        seq_len,
         "auto",
     )
-    from harness.plan.flops import flops_per_token
-
-    budget = flops_per_token(made, SEQ_LEN) * BATCH * SEQ_LEN * steps
+    budget = flops_per_token(made, seq_len) * batch_tokens * steps
     return Case(plan_cell(made, budget, 0, rules, corpus), corpus, folder, device, compile)
 
 
@@ -215,26 +247,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--steps", type=int, default=60, help="steps a round of the smallest model; fewer for larger"
-    )
+    parser.add_argument("--steps", type=int, help="steps a round of the smallest model; fewer for larger")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--sizes", default=None, help="comma-separated, of " + ", ".join(GPU_SHAPES))
-    parser.add_argument("--compile", action="store_true", help="compile ours, and add the bare loop compiled")
+    parser.add_argument(
+        "--sizes", help=f"comma-separated, of {', '.join(CPU.shapes)}; on a GPU {', '.join(GPU.shapes)}"
+    )
+    parser.add_argument(
+        "--compile",
+        choices=["off", "on", "graphs"],
+        default="off",
+        help="of ours; adds the bare loop compiled",
+    )
     options = parser.parse_args()
-    contenders = {**CONTENDERS, **({"bare, compiled": bare_compiled} if options.compile else {})}
+    contenders = {**CONTENDERS, **({"bare, compiled": bare_compiled} if options.compile != "off" else {})}
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     device = choose_device(options.device, "auto")
-    sizes = (
-        options.sizes.split(",") if options.sizes else list(GPU_SHAPES if device.kind == "cuda" else SHAPES)
-    )
+    setup = GPU if device.kind == "cuda" else CPU
+    sizes = options.sizes.split(",") if options.sizes else list(setup.shapes)
+    if unknown := [size for size in sizes if size not in setup.shapes]:
+        parser.error(f"--sizes: on this device of {', '.join(setup.shapes)}, got {unknown[0]}")
     with tempfile.TemporaryDirectory() as name:
         corpus = prepare(DataConfig(), TokenizerConfig(), Path(name) / "cache")
         rate = matmul_rate(device.kind)
         print(
-            f"{device.name}, {device.precision}; matrix product {rate / 1e9:.0f} GFLOP/s; {options.rounds} rounds\n"
+            f"{device.name}, {device.precision}; matrix product {rate / 1e9:.0f} GFLOP/s; "
+            f"batches of {setup.batch} x {setup.seq_len} tokens; {options.rounds} rounds; "
+            f"ours {HOW[options.compile]}\n"
         )
         print(
             "| parameters | "
@@ -245,29 +285,23 @@ def main() -> None:
         )
         print("|---|" + "---|" * (2 * len(contenders)))
         for size in sizes:
-            print(row(size, options, contenders, corpus, Path(name), device.kind, rate), flush=True)
+            steps = max(12, (options.steps or setup.steps) // (1 + 2 * list(setup.shapes).index(size)))
+            case = make_case(
+                size, setup, steps + steps // 10, corpus, Path(name), device.kind, options.compile
+            )
+            print(row(case, steps, options.rounds, contenders, rate), flush=True)
 
 
 def row(
-    size: str,
-    options: argparse.Namespace,
-    contenders: dict[str, Callable[[Case, int], float]],
-    corpus: Corpus,
-    folder: Path,
-    device: str,
-    rate: float,
+    case: Case, steps: int, rounds: int, contenders: dict[str, Callable[[Case, int], float]], rate: float
 ) -> str:
     """Measure one size; the order of the contenders turns from round to round."""
-    steps = (
-        max(12, options.steps // (1 + 2 * list(GPU_SHAPES).index(size))) if device == "cpu" else options.steps
-    )
-    case = make_case(size, steps + steps // 10, corpus, folder, device, "on" if options.compile else "off")
     seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
     names = list(contenders)
-    for turn in range(options.rounds):
+    for turn in range(rounds):
         for contender in names[turn % len(names) :] + names[: turn % len(names)]:
             seconds[contender].append(contenders[contender](case, steps))
-    tokens = steps * BATCH * SEQ_LEN
+    tokens = steps * case.cell.spec.batch_tokens
     speed = {c: tokens / statistics.median(s) for c, s in seconds.items()}
 
     def ratio(other: str) -> str:
