@@ -29,7 +29,7 @@ from harness.train.config import TrackerConfig, TrainConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
 from harness.train.tracker import Tracker
-from scripts.bench_train import make_case
+from scripts.bench_train import CPU, make_case
 
 CALLS = ("__init__", "log", "summary", "finish")
 
@@ -92,7 +92,7 @@ def main() -> None:
             stub = stack.enter_context(serving())
             os.environ.update(WANDB_BASE_URL=stub.url, WANDB_API_KEY=KEY, WANDB_MODE="online")
         corpus = prepare(DataConfig(), TokenizerConfig(), folder / "cache")
-        case = make_case("20k", options.steps, corpus, folder, "cpu", compile="off")
+        case = make_case("20k", CPU, options.steps, corpus, folder, "cpu", compile="off")
         for turn in range(options.rounds):
             for name in ("none", "wandb"):
                 sweep = folder / f"{name}{turn}"
