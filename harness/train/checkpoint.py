@@ -45,6 +45,7 @@ class Progress:
         seconds: training time so far, over all attempts; of a fork with that of its trunk up to there.
         notes: what the record will say about this run (a halved micro-batch, a damaged checkpoint).
         inherited: steps that another run, the trunk, has trained for this one.
+        micro_batch: windows that a device came down to when its memory ran out; 0 where it never did.
         branches: for each run that will fork from this one, by run id, its curve so far.
     """
 
@@ -54,6 +55,7 @@ class Progress:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     inherited: int = 0
+    micro_batch: int = 0
     branches: Mapping[str, BranchState] = field(default_factory=dict)
 
     @classmethod

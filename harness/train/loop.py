@@ -128,6 +128,7 @@ class Loop:
             loss_steps=tally.steps,
             seconds=self.seconds(),
             notes=tuple(self._notes),
+            micro_batch=self._stepper.reduced,
             branches={branch.run_id: branch.state() for branch in self._branches},
         )
         if self._accelerator.is_main_process:

@@ -24,34 +24,63 @@ LARGE_VOCABULARY = (
     16_384  # from here on "auto" takes the fused kernel; below it the logits are small beside the rest
 )
 LOGITS_BYTES = 2**28  # of float32 logits in a chunk
+NO_TARGET = -100  # a token id that is none: nothing is predicted there (torch's and Liger's ignore_index)
 
 HeadLoss = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 """From hidden states (tokens, width), the head's weight (V, width), its bias (V,) or None, and targets (tokens,) to
 the summed loss in nats, float32."""
 
 
-class NextTokenLoss(nn.Module):
-    """Windows of token ids (windows, seq_len + 1) in, the summed loss of their predicted tokens out, nats."""
+class WholeLoss(nn.Module):
+    """The loss by way of all logits."""
 
-    def __init__(self, body: nn.Module, head: nn.Linear | None, head_loss: HeadLoss | None) -> None:
-        """``body`` gives logits where there is no ``head``, else the hidden states that the head makes logits of."""
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """See :class:`NextTokenLoss`."""
+        inputs, targets = _split(windows)
+        return _sum_loss(self.model(input_ids=inputs, use_cache=False).logits.flatten(0, 1), targets)
+
+
+class HeadlessLoss(nn.Module):
+    """The loss by way of hidden states: ``head_loss`` makes logits of them as it sees fit."""
+
+    def __init__(self, body: nn.Module, head: nn.Linear, head_loss: HeadLoss) -> None:
         super().__init__()
         self.body, self.head, self._head_loss = body, head, head_loss
 
     def forward(self, windows: Tensor) -> Tensor:
+        """See :class:`NextTokenLoss`."""
+        inputs, targets = _split(windows)
+        hidden = self.body(input_ids=inputs, use_cache=False).last_hidden_state
+        return self._head_loss(hidden.flatten(0, 1), self.head.weight, self.head.bias, targets)
+
+
+class NextTokenLoss(nn.Module):
+    """Windows of token ids (windows, seq_len + 1) in, the summed loss of their predicted tokens out, nats.
+
+    A shell for Accelerate, which replaces the method ``forward`` of what it wraps, as a compiled module will not have
+    it. Tokens that are :data:`NO_TARGET` are not predicted, and stand for any token where they are read.
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, windows: Tensor) -> Tensor:
         """Scalar, float32."""
-        inputs, targets = windows[:, :-1], windows[:, 1:].flatten()
-        out = self.body(input_ids=inputs, use_cache=False)
-        if self.head is None or self._head_loss is None:
-            return _sum_loss(out.logits.flatten(0, 1), targets)
-        hidden = out.last_hidden_state.flatten(0, 1)
-        return self._head_loss(hidden, self.head.weight, self.head.bias, targets)
+        loss: Tensor = self.inner(windows)
+        return loss
 
 
 def next_token_loss(
     model: PreTrainedModel, config: TrainConfig, cuda: bool, compiled: Callable[[nn.Module], nn.Module]
 ) -> NextTokenLoss:
     """The loss of ``model`` as ``config.logits`` says; ``compiled`` is what compiles a module where that is wanted.
+
+    Whole logits are compiled with their loss, which then needs no memory for the steps between.
 
     Raises:
         UserError: a way is asked for that this machine or the family cannot go.
@@ -65,14 +94,15 @@ def next_token_loss(
             "train.logits: liger needs CUDA and its package (pip install 'isoflop[cuda]'); use chunked or auto"
         )
     if way == "whole":
-        return NextTokenLoss(compiled(model), None, None)
+        return NextTokenLoss(compiled(WholeLoss(model)))
     head = plain_head(model)
     if head is None:
         raise UserError(
             f"train.logits: {type(model).__name__} does more to its logits than multiply by the head, so they cannot "
             f"be {way}; use whole or auto"
         )
-    return NextTokenLoss(compiled(model.base_model), head, liger_loss if way == "liger" else chunked_loss)
+    head_loss = liger_loss if way == "liger" else chunked_loss
+    return NextTokenLoss(HeadlessLoss(compiled(model.base_model), head, head_loss))
 
 
 def plain_head(model: PreTrainedModel) -> nn.Linear | None:
@@ -103,8 +133,13 @@ def plain_head(model: PreTrainedModel) -> nn.Linear | None:
     return head if plain else None
 
 
+def _split(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (windows, seq_len) and targets (tokens,)."""
+    return windows[:, :-1].clamp(min=0), windows[:, 1:].flatten()
+
+
 def _sum_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+    return functional.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=NO_TARGET)
 
 
 def chunked_loss(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:

@@ -54,7 +54,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
     model, how = _prepared(raw, job, device, accelerator)
     notes = list(dict.fromkeys((*progress.notes, *how)))
-    stepper = Stepper(accelerator, model, optimizer, spec, corpus, job.train.micro_batch, notes.append)
+    stepper = Stepper(
+        accelerator, model, optimizer, spec, corpus, job.train, notes.append, progress.micro_batch
+    )
     branches = _branches(job, accelerator, progress)
     loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
 

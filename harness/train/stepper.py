@@ -1,17 +1,23 @@
 """One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled rate."""
 
+import gc
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
 from harness.data import Corpus
 from harness.errors import UserError
 from harness.plan.spec import RunSpec
+from harness.train.config import TrainConfig
+from harness.train.loss import NO_TARGET
+from harness.train.micro import pieces, windows_at_once
+
+# as the allocator, the driver, Triton and cuBLAS put it
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Stepper:
@@ -32,12 +38,14 @@ class Stepper:
         optimizer: torch.optim.Optimizer,
         spec: RunSpec,
         corpus: Corpus,
-        micro_batch: int,
+        train: TrainConfig,
         note: Callable[[str], None],
+        reduced: int = 0,
     ) -> None:
         """``model`` as Accelerate prepared it, from windows to their summed loss in nats.
 
-        ``note`` receives what the record should say.
+        ``note`` receives what the record should say; ``reduced`` is the micro-batch, in windows, that an earlier
+        attempt of the run came down to (0: none did).
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         if spec.batch_windows < world:
@@ -47,8 +55,12 @@ class Stepper:
         self._accelerator, self._model, self._optimizer = accelerator, model, optimizer
         self._spec, self._corpus, self._note = spec, corpus, note
         self._rows = range(spec.batch_windows * rank // world, spec.batch_windows * (rank + 1) // world)
-        self._micro = min(micro_batch or len(self._rows), len(self._rows))
+        cuda = accelerator.device.type == "cuda"
+        at_once = windows_at_once(train, len(self._rows), spec.seq_len, cuda)
+        self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._parameters = list(model.parameters())
+        self._graphs = train.compile == "graphs"
+        self.reduced = reduced
 
     def rate(self, step: int) -> float:
         """Learning rate of ``step`` (1-based)."""
@@ -67,7 +79,7 @@ class Stepper:
         loss = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._spec.optimizer.grad_clip or math.inf)
         self._optimizer.step()
-        self._optimizer.zero_grad()
+        self._forget_gradients()
         return loss, norm
 
     def _gradients(self, step: int) -> torch.Tensor:
@@ -75,33 +87,60 @@ class Stepper:
             try:
                 return self._accumulate(step)
             except Exception as error:
-                if self._micro == 1 or not should_reduce_batch_size(error):
+                if len(self._pieces[0]) == 1 or not _out_of_memory(error):
                     raise
             # outside the handler, which would keep the failed step's tensors alive
+            self.reduced = (len(self._pieces[0]) + 1) // 2
+            self._pieces = pieces(self._rows, self.reduced)
             self._optimizer.zero_grad()
-            self._micro = (self._micro + 1) // 2
             if torch.cuda.is_available():
+                gc.collect()
                 torch.cuda.empty_cache()
-            self._note(f"out of memory at step {step}: micro-batch halved to {self._micro} windows")
+            self._note(f"out of memory at step {step}: micro-batch halved to {self.reduced} windows")
 
     def _accumulate(self, step: int) -> torch.Tensor:
+        if self._graphs and len(self._pieces) > 1 and self._parameters[0].grad is None:
+            self._forget_gradients()
         device = self._accelerator.device
         tokens = self._spec.batch_tokens
         total = torch.zeros((), device=device)
-        starts = self._rows[:: self._micro]
-        for start in starts:
-            rows = slice(start, min(start + self._micro, self._rows.stop))
-            array = self._corpus.batch(
-                self._spec.seed, step - 1, self._spec.batch_windows, self._spec.seq_len, rows
-            )
-            batch = _to_device(torch.from_numpy(array), device)
-            last = start == starts[-1]
+        for piece in self._pieces:
+            batch = _to_device(self._windows(step, piece), device)
+            last = piece is self._pieces[-1]
             with nullcontext() if last else self._accelerator.no_sync(self._model):
                 loss = self._model(batch)
                 # processes average their gradients, so each share is scaled up by their number
                 (loss * (self._accelerator.num_processes / tokens)).backward()
             total += loss.detach() / tokens
         return total
+
+    def _windows(self, step: int, piece: range) -> torch.Tensor:
+        """The piece's windows; a short last one is filled up with windows that have no targets.
+
+        Their loss and gradient are zero, and a compiled model meets one shape only.
+        """
+        spec, rows = self._spec, slice(piece.start, piece.stop)
+        array = self._corpus.batch(spec.seed, step - 1, spec.batch_windows, spec.seq_len, rows)
+        lacking = len(self._pieces[0]) - len(piece)
+        return nn.functional.pad(torch.from_numpy(array), (0, 0, 0, lacking), value=NO_TARGET)
+
+    def _forget_gradients(self) -> None:
+        """Gradients of the next step begin at nothing.
+
+        A CUDA graph leaves them in memory that its next replay writes over: harmless where a step is one replay,
+        wrong where a second adds to the first. There they stay in memory of their own, and are set to zero.
+        """
+        if not (self._graphs and len(self._pieces) > 1):
+            self._optimizer.zero_grad()
+            return
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._optimizer.zero_grad(set_to_none=False)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
