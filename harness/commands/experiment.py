@@ -1,6 +1,7 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.plan.shape import Shape
 from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
@@ -97,6 +99,9 @@ def frozen_plan(folder: SweepFolder) -> Plan:
 def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """One job a cell; with ``schedule.share_trunk`` each knows the runs of ``plan`` that fork from it."""
     domains = _domains(config, corpus)
+    shapes: dict[Shape, float] = defaultdict(float)
+    for cell in plan.cells:
+        shapes[cell.spec.shape] += cell.estimate_seconds - config.throughput.startup_seconds
     jobs = [
         Job(
             cell=cell,
@@ -106,6 +111,7 @@ def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -
             train=config.train,
             tracker=config.tracker,
             domains=domains,
+            shape_seconds=shapes[cell.spec.shape],
         )
         for cell in plan.cells
     ]

@@ -42,7 +42,9 @@ class Record:
         domains: scores on further texts than the corpus's own (``data.domains``), by name.
         train_loss: mean training loss of the last logging interval, nats per token.
         seconds: training time of all its tokens, summed over resumes; of a fork with that of its trunk up to there.
-        mfu: achieved FLOP/s over the device's peak; null where the peak is unknown.
+        tokens_per_second: of its steps, the median over the curve's rows: what a start, compiling and checkpoints
+            took is not in it, but in ``seconds``.
+        mfu: the FLOP/s of that speed (matrix products) over the device's peak; null where the peak is unknown.
     """
 
     run_id: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import nn
 from torch.optim import Optimizer
 
@@ -88,8 +88,9 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
     temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
         tensors = temporary / "tensors.safetensors"
-        save_file(_tensors(model, optimizer), tensors)
-        state = {**asdict(progress), "sha256": hashlib.sha256(tensors.read_bytes()).hexdigest()}
+        blob = save(_tensors(model, optimizer))
+        tensors.write_bytes(blob)
+        state = {**asdict(progress), "sha256": hashlib.sha256(blob).hexdigest()}
         (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for file in (tensors, temporary / "state.json"):
             with file.open("rb") as handle:

@@ -1,33 +1,63 @@
 """Whether a run is compiled, and how."""
 
 import os
+import shutil
+import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from harness.errors import UserError
 from harness.train.config import TrainConfig
 from harness.train.device import Device
 
 # Assumed until 'scripts/bench_packing.py' has been run on a GPU: tracing and building a model costs a process about
-# 20 seconds, and a compiled step of a small model takes two thirds of the time. Below this a run doesn't earn it back.
+# 20 seconds, and a compiled step of a small model takes two thirds of the time. Below this it is not earned back.
 WORTH_SECONDS = 60.0
 
 
-def wants_compile(config: TrainConfig, device: Device, expected_seconds: float) -> bool:
-    """What ``train.compile`` says; ``auto`` compiles on CUDA the runs that are long enough to earn it back."""
-    if config.compile == "auto":
-        return device.kind == "cuda" and expected_seconds >= WORTH_SECONDS
-    return config.compile != "off"
+def wants_compile(config: TrainConfig, device: Device, shape_seconds: float, notes: list[str]) -> bool:
+    """What ``train.compile`` says; ``auto`` compiles on CUDA the shapes that are trained long enough to earn it back.
+
+    Args:
+        shape_seconds: expected of all steps of all runs of this shape: they share the kernels, and are executed alike.
+        notes: receives what the record should say.
+
+    Raises:
+        UserError: compiling is asked for, and this machine cannot.
+    """
+    if config.compile == "off":
+        return False
+    if config.compile == "auto" and not (device.kind == "cuda" and shape_seconds >= WORTH_SECONDS):
+        return False
+    lacking = lacking_for_triton() if device.kind == "cuda" else ""
+    if lacking and config.compile != "auto":
+        raise UserError(
+            f"train.compile: this machine lacks {lacking}; install it or leave compile at auto or off"
+        )
+    if lacking:
+        notes.append(f"not compiled: this machine lacks {lacking}")
+        return False
+    notes.append("compiled with CUDA graphs" if config.compile == "graphs" else "compiled")
+    return True
+
+
+def lacking_for_triton() -> str:
+    """What Triton would miss when it builds its launcher, empty where nothing is missing.
+
+    It compiles a little C against Python's headers on every machine that it is new to.
+    """
+    if find_spec("triton") is None:
+        return "the package triton"
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "a C compiler (gcc or clang, or CC that names one)"
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return "" if header.exists() else f"Python's header files ({header})"
 
 
 def compiled(model: torch.nn.Module, config: TrainConfig, cache: Path) -> torch.nn.Module:
-    """``model`` compiled for its one shape of batch.
-
-    Kernels are kept in ``cache``, so that the next process that meets the shape only traces it. Traces of models
-    before this one are dropped: the layers of all models share their code, and torch gives up on code that it
-    has traced for many.
-    """
+    """``model`` compiled for its one shape of batch; kernels are kept in ``cache``, for the next process."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
-    torch.compiler.reset()
     mode = "reduce-overhead" if config.compile == "graphs" else None
     return torch.compile(model, dynamic=False, mode=mode)  # type: ignore[return-value]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import torch
 from accelerate import Accelerator
@@ -17,6 +18,8 @@ from harness.train.tally import Tally, check_loss
 
 # GPUs ask each other this seldom whether to stop: the answer makes the CPU wait for the device
 AGREE_STEPS = 8
+# a large model on a slow disk would otherwise write most of the time
+SAVES_SHARE = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,17 @@ class Loop:
         self._accelerator, self._model, self._optimizer = accelerator, model, optimizer
         self._stepper, self._checkpoints, self._notes = stepper, checkpoints, notes
         self._branches = list(branches)
+        self._speeds: list[float] = []
         self._seconds_before, self._started = progress.seconds, time.monotonic()
 
     def seconds(self) -> float:
         """Training time so far, over all attempts."""
         return self._seconds_before + time.monotonic() - self._started
+
+    def tokens_per_second(self) -> float | None:
+        """Of the steps so far, the median over rows but the first, which warms up; None before there is a row."""
+        speeds = self._speeds[1:] or self._speeds
+        return median(speeds) if speeds else None
 
     def run(self, spec: RunSpec, pace: Pace, on_row: Callable[[Row], None], watch: Watch) -> float | None:
         """Step to the horizon; returns the last row's loss (None when nothing was left to do).
@@ -76,16 +85,16 @@ class Loop:
         self._started = time.monotonic()  # not when a tracker was still connecting
         tally = Tally(self._accelerator, self.progress.loss_sum, self.progress.loss_steps)
         row_step, row_time = self.progress.step, time.monotonic()
-        saved, mean = time.monotonic(), None
+        saved, wait, mean = time.monotonic(), pace.checkpoint_seconds, None
         for step in range(self.progress.step + 1, spec.steps + 1):
             # before a checkpoint of this step: then whoever resumes from that has left it
             self._leave(step - 1)
-            stop, due = self._agree(
-                step, watch.should_stop(), time.monotonic() - saved > pace.checkpoint_seconds
-            )
+            stop, due = self._agree(step, watch.should_stop(), time.monotonic() - saved > wait)
             if stop or due:
+                began = time.monotonic()
                 self._save(step - 1, tally)
                 saved = time.monotonic()
+                wait = max(pace.checkpoint_seconds, (saved - began) / SAVES_SHARE)
             if stop:
                 raise PreemptedError(
                     f"stopped after step {step - 1} of {spec.steps}; a checkpoint was written"
@@ -99,6 +108,7 @@ class Loop:
                 now = time.monotonic()
                 speed = (step - row_step) * spec.batch_tokens / max(now - row_time, 1e-9)
                 row_step, row_time = step, now
+                self._speeds.append(speed)
                 self.progress = replace(self.progress, step=step)
                 on_row(Row(step, self._stepper.rate(step), mean, float(norm), speed))
                 check_loss(mean, step, spec.shape.vocab_size)

@@ -20,6 +20,7 @@ class Outcome:
 
     Attributes:
         train_loss: the last curve row's, nats per token.
+        tokens_per_second: of the steps of this attempt; None where it did none.
         domains: scores on further texts, by name.
         inherited: how many of the ``steps`` the run's trunk has trained.
     """
@@ -29,6 +30,7 @@ class Outcome:
     steps: int
     train_loss: float | None
     seconds: float
+    tokens_per_second: float | None = None
     notes: tuple[str, ...] = ()
     inherited: int = 0
     evaluation: Evaluation | None = None
@@ -50,7 +52,9 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
     assert outcome.status != FINISHED or tokens == cell.tokens, "a finished run trains exactly its tokens"
     flops_by_count = {count: flops * share for count, flops in cell.flops_by_count.items()}
     evaluation = outcome.evaluation
-    speed = flops_by_count["matrix_products"] / outcome.seconds if outcome.seconds else 0.0
+    average = tokens / outcome.seconds if outcome.seconds else 0.0
+    speed = outcome.tokens_per_second or average
+    per_token = cell.flops_by_count["matrix_products"] / cell.tokens
     return Record(
         run_id=cell.run_id,
         status=outcome.status,
@@ -74,8 +78,8 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         final_lr=spec.optimizer.lr * spec.schedule.factor(max(1, outcome.steps)),
         steps=outcome.steps,
         seconds=outcome.seconds,
-        tokens_per_second=tokens / outcome.seconds if outcome.seconds else 0.0,
-        mfu=speed / (device.peak * processes) if device.peak else None,
+        tokens_per_second=speed,
+        mfu=speed * per_token / (device.peak * processes) if device.peak else None,
         device=device.name,
         precision=device.precision,
         versions=dict(_versions(PACKAGES)),

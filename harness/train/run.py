@@ -1,5 +1,6 @@
 """One run, from its specification to its record."""
 
+import gc
 import math
 import shutil
 from dataclasses import replace
@@ -37,7 +38,25 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
         PreemptedError: ``watch.should_stop`` said so; a checkpoint was written.
         UserError: the device or the number of processes does not suit the run.
     """
-    watch = watch or Watch()
+    try:
+        return _train_cell(job, watch or Watch())
+    finally:
+        _release()
+
+
+def _release() -> None:
+    """Give back what the run held: the next one needs it, or one beside it on the same GPU.
+
+    torch keeps traces and graphs of compiled models, and gives up on code that it has traced for many: the layers of
+    all models share theirs. Accelerate's autocast makes a cycle of the model, which only the collector frees.
+    """
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _train_cell(job: Job, watch: Watch) -> Record:
     done = read_record(job.folder.record, job.cell.run_id)
     if done and done.status in (FINISHED, DIVERGED):
         return done
@@ -102,15 +121,13 @@ def _prepared(
     raw: PreTrainedModel, job: Job, device: Device, accelerator: Accelerator
 ) -> tuple[torch.nn.Module, list[str]]:
     """The model as it is called in training, and what the record should say of it."""
-    notes = []
+    notes: list[str] = []
     if device.kind == "cuda":
         # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
         precision = "high" if device.precision == "bf16" else "highest"
         torch.set_float32_matmul_precision(precision)
         notes.append(f"float32 matrix products: {precision}")
-    compile_it = wants_compile(job.train, device, job.cell.estimate_seconds)
-    if compile_it:
-        notes.append("compiled with CUDA graphs" if job.train.compile == "graphs" else "compiled")
+    compile_it = wants_compile(job.train, device, job.shape_seconds, notes)
 
     def made(part: torch.nn.Module) -> torch.nn.Module:
         return compiled(part, job.train, job.corpus.parent / "inductor") if compile_it else part
@@ -167,7 +184,7 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     finally:
         if curve:
             curve.close()
-    return Outcome(status, reason, loop.progress.step, loss, loop.seconds())
+    return Outcome(status, reason, loop.progress.step, loss, loop.seconds(), loop.tokens_per_second())
 
 
 def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:

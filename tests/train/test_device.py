@@ -1,16 +1,21 @@
 """What differs between devices, on the CPU: compiled steps, bf16, and when either is chosen."""
 
+import gc
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from harness.train.compile import WORTH_SECONDS, wants_compile
+from harness.errors import UserError
+from harness.train.compile import WORTH_SECONDS, lacking_for_triton, wants_compile
 from harness.train.config import TrainConfig
 from harness.train.device import Device
 from harness.train.job import Job
+from harness.train.model import build_model
 from harness.train.run import train_cell
 from tests.train.small import small_jobs
 from tests.train.test_run import curve, elsewhere
@@ -35,8 +40,61 @@ def jobs(tmp_path: Path, text_folder: Path) -> list[Job]:
         ("off", CUDA, 1e6, False),
     ],
 )
-def test_when_a_run_is_compiled(compile: str, device: Device, seconds: float, wanted: bool) -> None:
-    assert wants_compile(TrainConfig(compile=compile), device, seconds) is wanted
+def test_when_a_run_is_compiled(
+    compile: str, device: Device, seconds: float, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("harness.train.compile.lacking_for_triton", lambda: "")
+    assert wants_compile(TrainConfig(compile=compile), device, seconds, notes) is wanted
+    assert any("compiled" in note for note in notes) is wanted
+
+
+def test_a_machine_without_a_compiler_trains_eagerly_unless_told_to_compile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.train.compile.find_spec", lambda name: object())
+    monkeypatch.setattr("harness.train.compile.shutil.which", lambda name: None)
+    monkeypatch.delenv("CC", raising=False)
+    notes: list[str] = []
+    assert not wants_compile(TrainConfig(), CUDA, 1e6, notes)
+    assert notes == ["not compiled: this machine lacks a C compiler (gcc or clang, or CC that names one)"]
+    with pytest.raises(UserError, match=r"train\.compile: this machine lacks a C compiler"):
+        wants_compile(TrainConfig(compile="on"), CUDA, 0, notes)
+    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setattr("harness.train.compile.sysconfig.get_paths", lambda: {"include": "/nowhere"})
+    assert "header files (/nowhere/Python.h)" in lacking_for_triton()
+    monkeypatch.setattr("harness.train.compile.find_spec", lambda name: None)
+    assert lacking_for_triton() == "the package triton"
+
+
+def test_all_runs_of_a_shape_are_compiled_or_none(tmp_path: Path, text_folder: Path) -> None:
+    config, jobs = small_jobs(tmp_path, text_folder)
+    by_shape: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_shape.setdefault(job.cell.spec.shape.label, []).append(job)
+    assert any(len(same) > 1 for same in by_shape.values())
+    for same in by_shape.values():
+        steps = sum(job.cell.estimate_seconds - config.throughput.startup_seconds for job in same)
+        assert [job.shape_seconds for job in same] == pytest.approx([steps] * len(same))
+
+
+def test_nothing_of_a_run_stays_in_memory(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autocast makes a cycle of the model: only the collector frees it, and it may not come for long."""
+    models: list[weakref.ref[torch.nn.Module]] = []
+
+    def build(*args: Any, **options: Any) -> torch.nn.Module:
+        model = build_model(*args, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("harness.train.run.build_model", build)
+    spec = replace(jobs[0].cell.spec, precision="bf16")
+    gc.disable()
+    try:
+        train_cell(replace(jobs[0], cell=replace(jobs[0].cell, spec=spec)))
+        assert [model() for model in models] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.runs.wandb_files import read_files
-from harness.train.checkpoint import save_checkpoint
+from harness.train.checkpoint import Progress, save_checkpoint
 from harness.train.config import TrackerConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
@@ -99,6 +99,9 @@ def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
         save_checkpoint(*arguments)
 
     monkeypatch.setattr("harness.train.loop.save_checkpoint", full)
+    monkeypatch.setattr(
+        "harness.train.loop.SAVES_SHARE", float("inf")
+    )  # at every step, however long it takes
     with pytest.raises(OSError, match="No space left"):
         train_cell(job)
     kept = [path.name for path in job.folder.checkpoint.glob("[0-9]*")]
@@ -151,3 +154,20 @@ def test_wandb_offline_gets_config_curve_and_summary_under_the_runs_id(
     assert logged == [row["train_loss"] for row in curve(job)]
     assert mirrored.summary["loss"] == record.loss
     assert mirrored.record == record
+
+
+def test_a_slow_disk_does_not_get_most_of_the_time(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.000001")
+    saves: list[int] = []
+
+    def slow(folder: Path, model: object, optimizer: object, progress: Progress) -> None:
+        saves.append(progress.step)
+        time.sleep(0.2)
+
+    monkeypatch.setattr("harness.train.loop.save_checkpoint", slow)
+    began = time.monotonic()
+    train_cell(jobs[0])
+    assert saves
+    assert 0.2 * (len(saves) - 1) <= (time.monotonic() - began) / 20
