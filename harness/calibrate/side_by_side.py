@@ -134,8 +134,9 @@ def _work(
         pipe.send(DoesNotFitError("another of the runs failed"))
     except Exception as error:
         barrier.abort()
-        full = heals(error)  # what a pool would try again, alone on the device
-        said = f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        # what a pool would try again, alone on the device; a device that does not work at all is not full
+        full = heals(error) and not isinstance(error, UserError)
         pipe.send(DoesNotFitError(said) if full else UserError(f"calibrate: {said}"))
 
 
