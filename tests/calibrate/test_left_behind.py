@@ -57,11 +57,15 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_processes_end_with_the_one_that_started_them(number: signal.Signals, tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from {__name__} import main; main(Path({str(tmp_path)!r}))"
-    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    numbers, temporary = tmp_path / "numbers", tmp_path / "tmp"
+    numbers.mkdir()
+    temporary.mkdir()
+    code = f"from pathlib import Path; from {__name__} import main; main(Path({str(numbers)!r}))"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, env=environment)
     try:
-        wait_for("both train", lambda: len(list(tmp_path.iterdir())) == 2)
-        pids = [int(path.name) for path in tmp_path.iterdir()]
+        wait_for("both train", lambda: len(list(numbers.iterdir())) == 2)
+        pids = [int(path.name) for path in numbers.iterdir()]
         parent.send_signal(number)
         parent.wait(8)  # at once: they are not waited for, as long as they would train on
         wait_for("both are gone", lambda: not any(is_alive(pid) for pid in pids), 10)

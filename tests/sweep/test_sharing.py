@@ -260,10 +260,14 @@ def test_the_daemon_of_a_killed_sweep_is_stopped_by_the_next_and_a_living_ones_i
     monkeypatch.setattr(daemons, "ask", lambda *_: [])
     command = [sys.executable, "-c", OWNER]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    owners = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
-    pipes = [Path((owner.stdout or sys.stdin).readline().strip()) for owner in owners]
-    dead, living = (numbers(pipe) for pipe in pipes)
+    owners: list[subprocess.Popen[str]] = []
+    left: list[int] = []
     try:
+        for _ in range(2):
+            owners.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+        pipes = [Path((owner.stdout or sys.stdin).readline().strip()) for owner in owners]
+        dead, living = (numbers(pipe) for pipe in pipes)
+        left += [*dead, *living]
         owners[0].kill()
         owners[0].wait()
         assert all(is_alive(pid) for pid in dead), "nobody was left to stop it"
@@ -276,7 +280,7 @@ def test_the_daemon_of_a_killed_sweep_is_stopped_by_the_next_and_a_living_ones_i
         for owner in owners:
             owner.kill()
             owner.wait()
-        for pid in (*dead, *living):
+        for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
