@@ -27,10 +27,12 @@ from harness.commands.experiment import make_jobs, plan_experiment, prepare_corp
 from harness.commands.resources import gpus_of, placed, shared_gpus
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.plan.cell import Cell
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.sweep.pool import PoolOptions, run_pool
 from harness.sweep.progress import Progress
+from harness.text import count
 from harness.train.config import TrackerConfig
 from harness.train.job import Job
 
@@ -130,15 +132,22 @@ def main() -> None:
     for turn in range(arguments.rounds):
         for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
             results[way].append(train_column(jobs, way))
-    show(ways, results, len(jobs), plan.cells[0].budget)
+    show(ways, results, plan.cells)
 
 
-def show(
-    ways: Sequence[Contender], results: dict[Contender, list[Result]], cells: int, budget: float
-) -> None:
+def column(cells: Sequence[Cell]) -> str:
+    """Which cells are trained: what pays for small models need not pay for large ones."""
+    by_size = sorted(cells, key=lambda cell: cell.params.total)
+    ends = " to ".join(
+        f"{count(cell.params.total)} ({cell.spec.shape.label})" for cell in (by_size[0], by_size[-1])
+    )
+    return f"a column of {len(cells)} cells at {cells[0].budget:.3g} FLOPs, N from {ends}"
+
+
+def show(ways: Sequence[Contender], results: dict[Contender, list[Result]], cells: Sequence[Cell]) -> None:
     """The table: medians over rounds, ratios within a round."""
     first = results[ways[0]]
-    print(f"a column of {cells} cells at {budget:.3g} FLOPs, {len(first)} rounds\n")
+    print(f"{column(cells)}, {len(first)} rounds\n")
     print("| way | makespan | times as fast as the first (least, most) | largest difference in loss | |")
     print("|---|---|---|---|---|")
     for way in ways:

@@ -1,7 +1,8 @@
 """Fetch a large corpus without a hub: ``python scripts/fetch_corpus.py rfc`` or ``linux``.
 
     rfc     the RFC series, technical English: about 480 MB of Debian packages (doc-rfc-*, non-free)
-    linux   the C of the Linux kernel: a package of 140 MB (linux-source-6.1)
+    linux   the C of the Linux kernel: a package of about 140 MB, the release's own (linux-source-6.1 on Debian 12;
+            another release is another text, with another fingerprint)
 
 Packages come by apt from the archives this system uses, into a folder of their own: nothing is installed, no
 file of the system changes, root is not needed. The cleaned text is one document a line of JSON in FOLDER/text;

@@ -42,3 +42,11 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
         "wheel"
     ]
     assert {*package["packages"], *package["force-include"]} <= set(sources), "the wheel could not be built"
+
+
+def test_the_line_for_cuda_has_a_base_as_new_as_the_indexs_torch() -> None:
+    head = (DOCKER / "Dockerfile").read_text().split("\nARG ")[0]
+    bases = re.findall(r"nvidia/cuda:(\d+)\.", head)
+    assert bases[0] == "13", "PyPI's torch from 2.11 on is built for CUDA 13"
+    older = head[head.index("nvidia/cuda:12") :]
+    assert "TORCH_INDEX_URL" in older.split("\n")[0], "with an older base goes an older build of torch"

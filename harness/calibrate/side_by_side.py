@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import BrokenBarrierError
@@ -75,7 +77,7 @@ def train_side_by_side(
                 target=_work, args=(theirs, barrier, mine, seconds, dict(environment)), daemon=True
             )
             process.start()
-            stack.callback(_end, process)
+            stack.push(_ender(process))
             theirs.close()
             pipes.append(ours)
         answers = [_answer(pipe) for pipe in pipes]
@@ -87,9 +89,15 @@ def train_side_by_side(
     return where, [_speed(list(same)) for same in zip(*stretches, strict=True)]
 
 
-def _end(process: "multiprocessing.process.BaseProcess") -> None:
-    process.join(10)
-    process.kill()
+def _ender(process: BaseProcess) -> Callable[..., None]:
+    """What ends ``process``: it is about to leave by itself, unless the caller was interrupted."""
+
+    def end(kind: type[BaseException] | None, *_: object) -> None:
+        process.join(10 if kind is None else 0)
+        process.kill()
+        process.join(10)
+
+    return end
 
 
 def _answer(pipe: Connection) -> tuple[Where, list[Stretch]] | Exception:
@@ -114,6 +122,7 @@ def _speed(stretches: list[Stretch]) -> Speed:
 def _work(
     pipe: Connection, barrier: Barrier, jobs: list[Job], seconds: float, environment: Mapping[str, str]
 ) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     os.environ.update(environment)
     from harness.train.device import choose_device  # only now: torch reads the environment
 
@@ -125,9 +134,18 @@ def _work(
         pipe.send(DoesNotFitError("another of the runs failed"))
     except Exception as error:
         barrier.abort()
-        full = heals(error)  # what a pool would try again, alone on the device
-        said = f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        # what a pool would try again, alone on the device; a device that does not work at all is not full
+        full = heals(error) and not isinstance(error, UserError)
         pipe.send(DoesNotFitError(said) if full else UserError(f"calibrate: {said}"))
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, whatever it is in the middle of: compiling, waiting."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a process of multiprocessing has one"
+    parent.join()
+    os._exit(1)
 
 
 def _together(barrier: Barrier) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.runs.files import write_atomic, write_json
+from harness.sweep.cores import compile_threads
 from harness.sweep.memory import fitting, free_bytes
 from harness.sweep.mps import mps
+from harness.sweep.pool import signals_as_interrupt
 from harness.text import count, duration
 from harness.train.job import Job
 from harness.tune.recipe import check_name
@@ -47,13 +50,9 @@ def run(config: Config, yaml: str, console: Console) -> Path:
     plan = plan_experiment(config, corpus)
     chosen = spread_cells(plan.cells, config.calibrate.sizes)
     jobs = {job.cell.run_id: job for job in make_jobs(config, plan, corpus, folder)}
-    where, measured = _measure(
-        config,
-        plan.cells,
-        [jobs[cell.run_id] for cell in chosen],
-        folder.path / "calibration.json",
-        console,
-    )
+    mine = [jobs[cell.run_id] for cell in chosen]
+    with signals_as_interrupt():  # SIGTERM alone would leave the processes, and MPS, behind
+        where, measured = _measure(config, plan.cells, mine, folder.path / "calibration.json", console)
     spans = makespans(plan.cells, measured)
     # on a CPU a sweep always trains one run a core
     runs = best(spans) if gpus_of(config.train) else max(measured)
@@ -78,7 +77,7 @@ def _measure(
     for runs in _numbers_of_runs(config, cells, gpus):
         if runs not in measured:
             with ExitStack() as stack, console.status(f"{runs} at once …"):
-                environment: dict[str, str] = {}
+                environment = dict(compile_threads(runs))
                 if gpus:
                     if runs > 1 and config.launcher.mps:
                         environment |= stack.enter_context(
@@ -111,16 +110,22 @@ def _numbers_of_runs(config: Config, cells: Sequence[Cell], gpus: Sequence[str])
 
 
 def _key(config: Config, jobs: Sequence[Job], gpus: Sequence[str]) -> list[Any]:
-    train = {
-        k: v for k, v in asdict(config.train).items() if k in ("device", "micro_batch", "compile", "threads")
-    }
+    """What a measurement depends on; with another key it is made anew."""
+    train = asdict(config.train)
     return [
         [job.cell.run_id for job in jobs],
         config.calibrate.seconds,
-        train,
-        list(gpus),
-        os.uname().nodename,
+        {name: train[name] for name in ("device", "micro_batch", "compile", "logits", "threads")},
+        {"mps": config.launcher.mps, "gpus": list(gpus), "node": os.uname().nodename},
+        {name: _version(name) for name in ("torch", "transformers", "liger-kernel")},
     ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _read(path: Path, key: list[Any]) -> tuple[Where | None, dict[int, list[Speed]]]:

@@ -12,6 +12,7 @@ from harness.sweep.mps import mps
 from harness.sweep.pool import PoolOptions
 from harness.sweep.slurm.request import concurrency, requested_gpus
 from harness.train.config import TrainConfig
+from harness.train.gpus import visible_gpus
 
 
 def worker_count(config: Config) -> int:
@@ -90,13 +91,3 @@ def shared_gpus(
 def gpus_of(train: TrainConfig) -> tuple[str, ...]:
     """The GPUs that runs of ``train`` may use."""
     return visible_gpus() if train.device in ("auto", "cuda") else ()
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """GPUs this process may use, found without importing torch: planning should not wait for it."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(name.strip() for name in visible.split(",") if name.strip() not in ("", "-1"))
-    devices = os.listdir("/dev") if os.path.isdir("/dev") else []
-    numbers = sorted(int(name[6:]) for name in devices if name.startswith("nvidia") and name[6:].isdigit())
-    return tuple(str(index) for index in range(len(numbers)))

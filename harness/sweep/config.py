@@ -22,7 +22,7 @@ class LauncherConfig:
         template, report_template: sbatch files to fill in; empty are those of the folder ``slurm/``.
         account, partition, qos: as sbatch takes them; empty is the cluster's default.
         gres: GPUs and the like for one array task, e.g. ``gpu:1``.
-        cpus: CPU cores of one array task; 0 is one per process and per run at once.
+        cpus: cores of one array task; 0 is ``train.threads`` a process, at least 4 on a GPU (2 where runs share one).
         memory: of one array task, e.g. ``16G``; ``auto`` estimates it; empty asks for nothing.
         time: limit of one array task, as sbatch takes it; ``auto`` estimates it.
         time_margin: estimated times are multiplied by this to make a limit.

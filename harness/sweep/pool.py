@@ -14,12 +14,14 @@ from typing import Protocol
 from harness.errors import UserError
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Look, Watcher
+from harness.sweep.cores import compile_threads
 from harness.sweep.retry import back_off, cause_of_death
 from harness.sweep.trunk import Trunks
 from harness.sweep.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
+KILL_SECONDS = 10.0  # a killed process is gone at once, unless a file server or a driver holds it
 LOOK_SECONDS = 3.0  # between two looks at a cell that another trains
 STILLBORN = 3  # so many workers in a row that never come up: the machine or the installation is at fault
 
@@ -71,11 +73,12 @@ class PoolOptions:
 
     def setting(self, slot: int) -> Setting:
         """What the worker in ``slot`` is told."""
-        if not self.gpus:
-            return Setting(self.processes, self.environment or None)
-        first = slot * self.processes
-        mine = [self.gpus[(first + i) % len(self.gpus)] for i in range(self.processes)]
-        return Setting(self.processes, {**self.environment, "CUDA_VISIBLE_DEVICES": ",".join(mine)})
+        environment = {**compile_threads(self.workers * self.processes), **self.environment}
+        if self.gpus:
+            first = slot * self.processes
+            mine = [self.gpus[(first + i) % len(self.gpus)] for i in range(self.processes)]
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+        return Setting(self.processes, environment)
 
 
 @dataclass
@@ -129,7 +132,7 @@ def run_pool(
     longest_first = sorted(jobs, key=lambda job: -job.cell.estimate_seconds)
     queue = [_Waiting(job) for job in longest_first]
     pool = _Pool(options, view, queue, watcher or Watcher(), Trunks.among(jobs))
-    with _signals_as_interrupt():
+    with signals_as_interrupt():
         try:
             while pool.queue or pool.running():
                 _look(pool)
@@ -149,6 +152,8 @@ def run_pool(
                 if worker.job is None:  # it leaves by itself; a tracker may still want to say goodbye
                     worker.process.join(GRACE_SECONDS if worker.ready else 0)
                 worker.process.kill()
+            for worker in pool.workers:
+                worker.process.join(KILL_SECONDS)  # what it holds, MPS's server for one, is free only then
     for waiting in pool.queue:
         owner = waiting.look.owner.label if waiting.look and waiting.look.owner else "another process"
         _end(pool, waiting.job, Ended(waiting.job.cell.run_id, HELD, reason=f"held by {owner}"))
@@ -326,7 +331,7 @@ def _stop(pool: _Pool) -> None:
 
 
 @contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
+def signals_as_interrupt() -> Iterator[None]:
     """SIGTERM stops a sweep as Ctrl-C does; so does SIGUSR1, a batch system's warning."""
 
     def interrupt(*_: object) -> None:

@@ -4,6 +4,7 @@ import errno
 import signal
 
 from harness.errors import UserError
+from harness.train.gpus import DeviceError
 
 # A full disk is emptied, a file server comes back, another process frees memory; a wrong program stays wrong.
 PASSING_ERRORS = {
@@ -22,6 +23,12 @@ PASSING_TEXTS = (
     "CUDA error",
     "NCCL error",
     "Connection reset by peer",
+    # a GPU's driver, or the MPS daemon between, that is not up yet or just went down
+    "No CUDA GPUs are available",
+    "Error 802",  # system not yet initialised
+    "Error 805",
+    "MPS client",
+    "MPS server",
 )
 MEANINGS = {"SIGBUS": "a file it reads was cut short, or the file server or a full disk under it is gone"}
 FIRST_DELAY, FACTOR, LONGEST_DELAY = 2.0, 3.0, 60.0
@@ -29,13 +36,13 @@ FIRST_DELAY, FACTOR, LONGEST_DELAY = 2.0, 3.0, 60.0
 
 def heals(error: BaseException) -> bool:
     """Whether the same run may well succeed later: memory, a device or a file system that failed for a moment."""
-    if isinstance(error, UserError):
+    if isinstance(error, UserError) and not isinstance(error, DeviceError):
         return False
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno in PASSING_ERRORS
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in PASSING_TEXTS)
+    return isinstance(error, RuntimeError | DeviceError) and any(text in str(error) for text in PASSING_TEXTS)
 
 
 def cause_of_death(exit_code: int | None) -> str:

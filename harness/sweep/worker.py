@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -52,16 +52,16 @@ class Ready:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a worker is told once: processes a run, and variables of its environment (which GPUs are its)."""
+    """What a worker is told once: processes a run, and variables of its environment (which GPUs are its, say)."""
 
     processes: int = 1
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def work(connection: Connection, setting: Setting) -> None:
     """Take tasks from ``connection`` until it closes; send a :class:`StepReport` at every curve row."""
     stop = _StopFlag()
-    os.environ.update(setting.environment or {})
+    os.environ.update(setting.environment)
     train = _trainer(setting.processes)
     try:
         connection.send(Ready())

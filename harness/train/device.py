@@ -1,24 +1,44 @@
 """The device a run trains on, what it is called, and how fast it could be."""
 
 import platform
+import re
 from dataclasses import dataclass
 
 import torch
 
 from harness.errors import UserError
+from harness.train.gpus import DeviceError, visible_gpus
 
-# Dense bf16 tensor-core peaks from the makers' data sheets, FLOP/s.
+# Dense bf16 tensor-core peaks from the makers' data sheets, FLOP/s (with float32 accumulation, where these differ).
+# By the whole of a product's name: an L40 is no L4, a laptop's RTX 4090 no desktop's, a slice of a GPU not all of it.
 PEAKS = {
-    "H200": 9.89e14,
-    "H100 PCIe": 7.56e14,
-    "H100": 9.89e14,
-    "A100": 3.12e14,
-    "L40S": 3.62e14,
-    "L4": 1.21e14,
-    "A10": 1.25e14,
-    "RTX 4090": 1.65e14,
-    "V100": 1.25e14,
+    "gb200": 2.5e15,
+    "b200": 2.25e15,
+    "gh200": 9.89e14,
+    "h200": 9.89e14,
+    "h200 nvl": 8.35e14,
+    "h100": 9.89e14,
+    "h100 nvl": 8.35e14,
+    "h100 pcie": 7.56e14,
+    "h20": 1.48e14,
+    "a100": 3.12e14,
+    "a100 pcie": 3.12e14,
+    "a800": 3.12e14,
+    "a40": 1.497e14,
+    "a30": 1.65e14,
+    "a10": 1.25e14,
+    "a10g": 7.0e13,
+    "l40s": 3.62e14,
+    "l40": 1.81e14,
+    "l4": 1.21e14,
+    "rtx 6000 ada": 3.64e14,
+    "rtx a6000": 1.548e14,
+    "rtx 5090": 2.095e14,
+    "rtx 4090": 1.652e14,
+    "rtx 3090": 7.1e13,
 }
+# What a name has besides the product's: the maker, the size and kind of memory, the socket.
+NAME_NOISE = re.compile(r"nvidia|geforce|tesla|generation|\d+gb?|hbm\w*|sxm\d*")
 
 
 @dataclass(frozen=True)
@@ -40,19 +60,41 @@ def choose_device(kind: str, precision: str) -> Device:
     """Resolve ``auto``; bf16 on CUDA, fp32 on a CPU, where autocast costs small models more than it gains.
 
     Raises:
-        UserError: CUDA is asked for and there is none.
+        DeviceError: there is a GPU, or one is asked for, and CUDA does not work.
+        UserError: CUDA is asked for and there is no GPU.
     """
-    cuda = torch.cuda.is_available()
+    cuda = kind != "cpu" and torch.cuda.is_available()
+    gpus = visible_gpus() if kind != "cpu" and not cuda else ()
+    if gpus:
+        # days of a sweep on a CPU, in another precision, are not what whoever has a GPU meant
+        raise DeviceError(
+            f"train.device: GPU {', '.join(gpus)} is here, but torch cannot use it: {_why_not()}; mend that, or use "
+            "train.device=cpu"
+        )
     if kind == "cuda" and not cuda:
         raise UserError(
             "train.device: cuda asked for, but torch finds no CUDA device; use train.device=cpu or auto"
         )
-    if kind == "cpu" or not cuda:
+    if not cuda:
         return Device("cpu", _cpu_name(), "fp32" if precision == "auto" else precision, None)
     name = torch.cuda.get_device_name()
     chosen = "bf16" if precision == "auto" else precision
-    peak = next((flops for key, flops in PEAKS.items() if key in name), None) if chosen == "bf16" else None
-    return Device("cuda", name, chosen, peak)
+    return Device("cuda", name, chosen, peak_of(name) if chosen == "bf16" else None)
+
+
+def peak_of(name: str) -> float | None:
+    """Dense bf16 FLOP/s of the GPU that torch calls ``name``; None where it isn't one of :data:`PEAKS`."""
+    words = (word for word in re.split(r"[\s-]+", name.lower()) if not NAME_NOISE.fullmatch(word))
+    return PEAKS.get(" ".join(words))
+
+
+def _why_not() -> str:
+    """Torch's reason, on one line; its question whether CUDA is available only warns."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:  # the second from a torch that was built without CUDA
+        return " ".join(str(error).split())[:400].rstrip(".") or type(error).__name__
+    return "it finds no device"
 
 
 def _cpu_name() -> str:

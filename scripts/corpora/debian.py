@@ -1,5 +1,6 @@
 """Debian packages as a source of text, fetched by apt into a folder of one's own: no root, nothing installed."""
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -18,6 +19,7 @@ def fetch(packages: list[str], components: list[str], folder: Path) -> list[Path
 
     apt works on lists and a cache below ``folder``, from the archives that the system itself uses, to which
     ``components`` are added (``non-free`` where a licence asks for it): the system's sources stay as they are.
+    ``NAME-*`` stands for the version of NAME that the archives hold to be theirs.
 
     Raises:
         FetchError: there is no apt, no archive, or no such package.
@@ -31,10 +33,25 @@ def fetch(packages: list[str], components: list[str], folder: Path) -> list[Path
         (state / part).mkdir(parents=True, exist_ok=True)
     sources = state / "sources.list"
     sources.write_text(_sources(_run(["apt-get", "indextargets", *_TARGETS]), components))
-    apt = ["apt-get", "-q", *_private(state, sources)]
-    _run([*apt, "update"])
-    _run([*apt, "download", *packages], folder)
-    return [max(folder.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime) for name in packages]
+    private = _private(state, sources)
+    _run(["apt-get", "-q", *private, "update"])
+    names = [_version_of(name[:-2], private) if name.endswith("-*") else name for name in packages]
+    _run(["apt-get", "-q", *private, "download", *names], folder)
+    return [max(folder.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime) for name in names]
+
+
+def _version_of(name: str, private: list[str]) -> str:
+    """The package ``name``-VERSION that the package ``name`` depends on; where nothing does, the newest there is."""
+    numbered = re.compile(rf"{re.escape(name)}-(\d+(?:\.\d+)*)")
+    for command in (["depends", name], ["pkgnames", f"{name}-"]):
+        try:
+            words = _run(["apt-cache", *private, *command]).split()
+        except FetchError:  # no such package
+            continue
+        found = [match for word in words if (match := numbered.fullmatch(word))]
+        if found:
+            return max(found, key=lambda match: [int(part) for part in match[1].split(".")])[0]
+    raise FetchError(f"the archives that apt knows here have no package {name}-VERSION")
 
 
 _TARGETS = ["--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
@@ -50,6 +67,7 @@ def _sources(targets: str, components: list[str]) -> str:
 
 
 def _private(state: Path, sources: Path) -> list[str]:
+    """Options by which apt works below ``state`` on ``sources``."""
     options = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "/dev/null",

@@ -8,9 +8,10 @@ from typing import IO
 
 from .debian import files_of, members
 
-PACKAGES = ["linux-source-6.1"]
+PACKAGES = ["linux-source-*"]  # Debian 12 has linux-source-6.1, Ubuntu 24.04 linux-source-6.8.0
 COMPONENTS = ["main"]
 
+ARCHIVE = re.compile(r"/linux-source-[\d.]+\.tar\.\w+$")
 LICENCE = re.compile(
     r"SPDX-License-Identifier|copyright|\(c\) \d{4}|GNU General Public|permission is hereby granted|licen[sc]ed under"
     r"|redistribut",
@@ -22,7 +23,7 @@ TABLE_SHARE = 0.7  # a file with this share of constants is a register map or a 
 
 
 def documents(source: Path) -> Iterator[tuple[str, str]]:
-    """(path in the tree, cleaned text) of every C file in ``source``: a .deb, a .tar.xz or a tree of files."""
+    """(path in the tree, cleaned text) of every C file in ``source``: a .deb, an archive or a tree of files."""
     if source.is_dir():
         for path in sorted(source.rglob("*.[ch]")):
             if path.is_file() and not path.is_symlink():
@@ -30,7 +31,7 @@ def documents(source: Path) -> Iterator[tuple[str, str]]:
     elif source.suffix == ".deb":
         with members(source) as files:
             for name, stream in files:
-                if name.endswith(".tar.xz"):
+                if ARCHIVE.search(name):
                     yield from _tree(stream)
     else:
         with source.open("rb") as stream:
@@ -38,7 +39,7 @@ def documents(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def _tree(stream: IO[bytes]) -> Iterator[tuple[str, str]]:
-    with tarfile.open(fileobj=stream, mode="r|xz") as archive:
+    with tarfile.open(fileobj=stream, mode="r|*") as archive:
         for name, file in files_of(archive):
             if name.endswith((".c", ".h")):
                 yield from _document(name.split("/", 1)[-1], file.read())

@@ -1,5 +1,6 @@
 """The packing bench on a CPU at toy size."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def test_ways_to_train_a_column_are_timed_and_train_the_same(tmp_path: Path, tex
     toy = overrides(tmp_path, text_folder, "grid.budgets=[2e8]", "grid.sizes=2")
     done = bench(*toy, "--side-by-side", "1,2")
     assert done.returncode == 0, done.stderr
+    shapes = re.search(
+        r"a column of 2 cells at 2e\+08 FLOPs, N from (\S+) \((.+)\) to (\S+) \((.+)\), 1 rounds", done.stdout
+    )
+    assert shapes is not None, done.stdout
+    assert shapes[2] != shapes[4]
     rows = [
         [cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines() if "eager" in line
     ]

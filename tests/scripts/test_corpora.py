@@ -136,8 +136,49 @@ def test_archives_are_the_systems_own_with_more_components() -> None:
         debian._sources("", ["main"])
 
 
+@pytest.mark.parametrize(
+    ("answers", "chosen"),
+    [
+        (
+            {"depends": "linux-source\n  Depends: linux-source-6.1\n"},
+            "linux-source-6.1",
+        ),  # Debian 12, with 6.12
+        ({"depends": "linux-source\n  Depends: linux-source-6.8.0\n"}, "linux-source-6.8.0"),  # Ubuntu 24.04
+        ({}, "linux-source-6.12"),
+        ({"depends": "linux-source\n"}, "linux-source-6.12"),
+        ({"pkgnames": ""}, None),
+    ],
+)
+def test_the_kernel_is_the_archives_own(
+    answers: dict[str, str], chosen: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "linux-source-6.1\nlinux-source-6.12\nlinux-source\nlinux-source-6.9-doc\n"
+    asked: list[list[str]] = []
+
+    def run(command: list[str], folder: Path | None = None) -> str:
+        asked.append(command)
+        if command[0] == "apt-cache":
+            answer = {"pkgnames": names, **answers}.get(command[-2])
+            if answer is None:
+                raise debian.FetchError("no packages found")
+            return answer
+        if "download" in command:
+            (tmp_path / f"{command[-1]}_1_all.deb").touch()
+        return "http://x.example/debian/ bookworm main\n"
+
+    monkeypatch.setattr(debian, "_run", run)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    if chosen is None:
+        with pytest.raises(debian.FetchError, match="no package linux-source-VERSION"):
+            debian.fetch(linux.PACKAGES, linux.COMPONENTS, tmp_path)
+        return
+    assert debian.fetch(linux.PACKAGES, linux.COMPONENTS, tmp_path) == [tmp_path / f"{chosen}_1_all.deb"]
+    assert all(f"Dir::State::lists={tmp_path / 'apt' / 'lists'}" in command for command in asked[1:])
+
+
+@pytest.mark.parametrize(("version", "kind"), [("6.1", "xz"), ("6.8.0", "bz2")])
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
-def test_a_package_is_read_without_being_unpacked(tmp_path: Path) -> None:
+def test_a_package_is_read_without_being_unpacked(tmp_path: Path, version: str, kind: str) -> None:
     root = tmp_path / "package"
     (root / "DEBIAN").mkdir(parents=True)
     (root / "DEBIAN" / "control").write_text(
@@ -148,12 +189,13 @@ def test_a_package_is_read_without_being_unpacked(tmp_path: Path) -> None:
         gzip.compress(PAGED.encode())
     )
     (root / "usr" / "share" / "doc" / "RFC" / "standard" / "rfc9999.json").write_text("{}")
-    tree = tmp_path / "linux-source-6.1"
+    tree = tmp_path / f"linux-source-{version}"
     (tree / "kernel").mkdir(parents=True)
     (tree / "kernel" / "fork.c").write_text("/* SPDX-License-Identifier: GPL-2.0 */\nint fork;\n")
     (root / "usr" / "src").mkdir()
-    with tarfile.open(root / "usr" / "src" / "linux-source-6.1.tar.xz", "w:xz") as archive:
+    with tarfile.open(root / "usr" / "src" / f"{tree.name}.tar.{kind}", f"w:{kind}") as archive:  # type: ignore[call-overload]
         archive.add(tree, tree.name)
+    (root / "usr" / "src" / "debian.tar.xz").write_bytes(b"what is no tree is not opened")
     package = tmp_path / "toy.deb"
     subprocess.run(["dpkg-deb", "--build", str(root), str(package)], check=True, capture_output=True)
     assert [name for name, _ in rfc.documents(package)] == ["rfc9999"]

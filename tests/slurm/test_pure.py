@@ -61,10 +61,27 @@ def test_time_and_memory_come_from_the_cells_unless_they_are_given(jobs: list[Jo
     given = LauncherConfig(kind="slurm", time="1-00", memory="", cpus=8)
     assert make_request(tasks, given, TrainConfig()) == Request("1-00", "", cpus=8, workers=8)
     assert make_request(tasks, replace(given, gres="gpu:4", processes=2), TrainConfig()).workers == 2
-    small = estimate_memory([jobs[0].cell], TrainConfig(), 1)
+    small = estimate_memory([jobs[0].cell], TrainConfig(), 1, gpu=False)
     large = replace(jobs[0].cell, params=replace(jobs[0].cell.params, matrices=10**9))
     assert 2000 < small < 4000
-    assert estimate_memory([large], TrainConfig(), 1) > small + 16 * 10**9 / 2**20
+    assert estimate_memory([large], TrainConfig(), 1, gpu=False) > small + 16 * 10**9 / 2**20
+
+
+def test_a_run_on_a_gpu_is_asked_the_hosts_memory_and_cores_for(jobs: list[Job]) -> None:
+    params = replace(jobs[0].cell.params, matrices=10**9)
+    huge = replace(jobs[0], cell=replace(jobs[0].cell, params=params))
+    gpu = LauncherConfig(kind="slurm", gres="gpu:8")
+    request = make_request([[huge]], gpu, TrainConfig(device="auto"))
+    assert (request.workers, request.cpus) == (8, 32)
+    mebibytes = 8 * 1.3 * (4 * 2**30 + 24e9) / 2**20
+    assert mebibytes <= int(request.memory[:-1]) < 1.01 * mebibytes, "two checkpoints each, no activations"
+    assert make_request([[huge]], replace(gpu, processes=8), TrainConfig()).cpus == 32
+    assert make_request([[huge]], replace(gpu, gres="gpu:1", per_gpu=6), TrainConfig()).cpus == 12
+    assert make_request([[huge]], gpu, TrainConfig(threads=7)).cpus == 56
+    assert make_request([[huge]], replace(gpu, cpus=9), TrainConfig()).cpus == 9
+    cpu = make_request([[huge]], gpu, TrainConfig(device="cpu"))
+    assert cpu.cpus == 8
+    assert int(cpu.memory[:-1]) > 8 * 1.3 * 28e9 / 2**20, "it trains in the host's memory"
 
 
 def test_clock_and_gpus() -> None:

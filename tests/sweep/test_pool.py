@@ -1,10 +1,14 @@
 """What is tried again and what is not, and cells that others hold; with a stand-in for training."""
 
 import errno
+import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -13,9 +17,10 @@ from harness.errors import UserError
 from harness.runs.claim import take
 from harness.runs.watch import Watcher
 from harness.sweep import pool as pools
+from harness.sweep.cores import VARIABLE
 from harness.sweep.pool import PoolOptions, run_pool
 from harness.sweep.retry import back_off, cause_of_death, heals
-from harness.sweep.worker import HELD, Ended
+from harness.sweep.worker import HELD, Ended, Ready
 from harness.train.job import Job, StepReport
 from tests.sweep.stand_in import stand_in
 from tests.train.small import small_jobs
@@ -131,10 +136,40 @@ def test_workers_that_never_come_up_are_a_users_error(
         run_pool(jobs, PoolOptions(workers=2), Seen())
 
 
-def test_each_worker_has_its_own_gpus() -> None:
+def test_each_worker_has_its_own_gpus_and_its_share_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.delenv(VARIABLE, raising=False)
     options = PoolOptions(workers=2, processes=2, gpus=("0", "1", "2", "3"))
-    assert options.setting(1).environment == {"CUDA_VISIBLE_DEVICES": "2,3"}
-    assert PoolOptions(workers=2).setting(1).environment is None
+    assert options.setting(1).environment == {"CUDA_VISIBLE_DEVICES": "2,3", VARIABLE: "4"}
+    assert PoolOptions(workers=2).setting(1).environment == {VARIABLE: "8"}
+    assert PoolOptions(workers=99).setting(1).environment == {VARIABLE: "1"}
+    monkeypatch.setenv(VARIABLE, "5")
+    assert PoolOptions(workers=2).setting(1).environment == {}, "the user's own number is inherited"
+
+
+def stubborn(connection: Connection, _: object) -> None:
+    """A worker that does not leave when it is told to."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection.send(Ready())
+    time.sleep(600)
+
+
+def test_no_worker_is_alive_once_the_pool_is_left(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    workers: list[BaseProcess] = []
+    seen = Seen()
+
+    def stop() -> None:
+        workers[:] = multiprocessing.active_children()
+        if seen.started_:
+            raise KeyboardInterrupt
+
+    seen.on_tick = stop
+    monkeypatch.setattr(pools, "work", stubborn)
+    monkeypatch.setattr(pools, "GRACE_SECONDS", 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        run_pool(jobs[:1], PoolOptions(workers=1), seen)
+    # asked without Process.is_alive, which would wait for it itself
+    assert [worker._popen.returncode for worker in workers] == [-signal.SIGKILL]
 
 
 def test_how_a_worker_died_is_said_in_words() -> None:
@@ -146,6 +181,9 @@ def test_how_a_worker_died_is_said_in_words() -> None:
 def test_what_heals() -> None:
     assert heals(MemoryError())
     assert heals(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert heals(RuntimeError("CUDA error: out of memory"))
+    assert heals(RuntimeError("Triton Error [CUDA]: out of memory"))
+    assert heals(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
     assert heals(OSError(errno.ENOSPC, "No space left on device"))
     assert not heals(OSError(errno.ENOENT, "No such file"))
     assert not heals(UserError("wrong"))

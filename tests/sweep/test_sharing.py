@@ -1,13 +1,20 @@
 """Several runs on one GPU: how many, on which, with whose daemon. No GPU is touched: only names and programs."""
 
 import os
+import signal
+import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness.commands import array_task
+from harness.commands.experiment import plan_experiment, prepare_corpus
 from harness.commands.resources import (
     placed,
     pool_options,
@@ -20,12 +27,14 @@ from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.sweep import mps as daemons
 from harness.sweep.config import LauncherConfig
 from harness.sweep.memory import CONTEXT_BYTES, fitting, free_bytes, training_bytes
-from harness.sweep.mps import CONTROL, mps
+from harness.sweep.mps import CONTROL, QUIT, mps
 from harness.sweep.pool import PoolOptions
 from harness.sweep.slurm.request import concurrency
 from harness.train.config import TrainConfig
+from harness.train.driver import DriverError
 from tests.train.small import small_jobs
 
 GPU = TrainConfig(device="auto")
@@ -96,7 +105,7 @@ def test_workers_are_dealt_out_evenly_and_know_the_daemon(
 def test_memory_bounds_how_many_share_a_gpu(
     cells: list[Cell], bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = sorted((CONTEXT_BYTES + training_bytes(cell, GPU) for cell in cells), reverse=True)
+    sizes = sorted((CONTEXT_BYTES + training_bytes(cell, GPU, cuda=True) for cell in cells), reverse=True)
     assert fitting(cells, GPU, (sizes[0] + sizes[1]) / 0.89) == 2
     assert fitting(cells, GPU, (sizes[0] + sizes[1]) / 0.91) == 1
     assert fitting(cells, GPU, 1.0) == 1, "one run is always tried; it halves its micro-batch"
@@ -111,6 +120,16 @@ def test_memory_bounds_how_many_share_a_gpu(
     assert placed(PoolOptions(workers=6), cells, GPU).workers == 2
     program(bin_folder, "nvidia-smi", "print('No devices were found')\nsys.exit(6)")
     assert free_bytes(["0"]) == float("inf")
+
+
+def test_one_gpus_own_runs_share_a_gpu_of_80_gigabytes() -> None:
+    made = config("experiment=one_gpu", "data=declared", "data.vocab_size=256", "data.eval_tokens=1000")
+    planned = plan_experiment(made, prepare_corpus(made, Console(quiet=True))).cells
+    assert fitting(planned, made.train, 79 * 2**30) >= 6
+    whole = replace(made.train, micro_batch=10**6)
+    assert fitting(planned, whole, 79 * 2**30) < fitting(planned, made.train, 79 * 2**30)
+    in_full = [replace(cell, spec=replace(cell.spec, precision="fp32")) for cell in planned]
+    assert fitting(in_full, made.train, 79 * 2**30) < 6
 
 
 DAEMON = """
@@ -128,6 +147,8 @@ def test_the_daemon_lives_as_long_as_the_sweep(
     log = tmp_path / "log"
     program(bin_folder, CONTROL, DAEMON.format(log=str(log)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    asked: list[Mapping[str, str]] = []
+    monkeypatch.setattr(daemons, "ask", lambda question, environment: asked.append(environment))
     said: list[str] = []
     with (  # noqa: PT012
         pytest.raises(KeyboardInterrupt),
@@ -137,8 +158,11 @@ def test_the_daemon_lives_as_long_as_the_sweep(
         assert folder.is_dir()
         assert log.read_text() == "start\n"
         raise KeyboardInterrupt
-    assert log.read_text() == "start\nquit\n"
+    assert log.read_text() == f"start\n{QUIT}"
     assert not folder.exists()
+    assert [(one["CUDA_MPS_PIPE_DIRECTORY"], one["CUDA_VISIBLE_DEVICES"]) for one in asked] == [
+        (str(folder), "0")
+    ], "tried once, as a client will"
     assert said == ["runs share GPUs by MPS"]
 
 
@@ -151,6 +175,120 @@ def test_a_daemon_that_is_not_there_or_may_not_run_is_one_line(bin_folder: Path)
         assert environment == {}
     assert [CONTROL in said[0], "not permitted" in said[1]] == [True, True]
     assert len(said) == 2
+
+
+def test_a_daemon_that_serves_nobody_is_stopped_and_one_line(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    program(bin_folder, CONTROL, DAEMON.format(log=str(log)))
+
+    def refuse(*_: object) -> None:
+        raise DriverError("cuInit: MPS client failed to connect (805)")
+
+    monkeypatch.setattr(daemons, "ask", refuse)
+    said: list[str] = []
+    with mps(said.append) as environment:
+        assert environment == {}
+        assert log.read_text() == f"start\n{QUIT}", "it is gone while the runs take turns"
+    assert len(said) == 1
+    assert "does not work here (cuInit: MPS client failed to connect (805)): runs" in said[0]
+
+
+# A daemon that stays, as the real one does: it notes its number, has a server, and does not listen to "quit".
+STUBBORN = """
+import pathlib, subprocess, time
+pipe = pathlib.Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"])
+if sys.argv[1:] == ["-d"]:
+    quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    daemon = subprocess.Popen([sys.executable, __file__, "stay"], start_new_session=True, **quiet)
+    (pipe / "nvidia-cuda-mps-control.pid").write_text(str(daemon.pid))
+    while not (pipe / "server").exists():
+        time.sleep(0.01)
+elif sys.argv[1:] == ["stay"]:
+    server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (pipe / "part").write_text(str(server.pid))
+    (pipe / "part").rename(pipe / "server")
+    time.sleep(600)
+else:
+    sys.exit("the server does not answer")
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def numbers(folder: Path) -> list[int]:
+    """The daemon's and its server's process."""
+    return [int((folder / name).read_text()) for name in ("nvidia-cuda-mps-control.pid", "server")]
+
+
+def test_a_daemon_that_does_not_quit_is_killed_with_its_server(
+    bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(bin_folder, CONTROL, STUBBORN)
+    monkeypatch.setattr(daemons, "ask", lambda *_: [])
+    said: list[str] = []
+    with mps(said.append) as environment:
+        pids = numbers(Path(environment["CUDA_MPS_PIPE_DIRECTORY"]))
+        assert all(is_alive(pid) for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
+    assert said == ["runs share GPUs by MPS"]
+
+
+OWNER = """
+import sys, time, harness.sweep.mps as daemons
+daemons.ask = lambda *_: []
+with daemons.mps(lambda text: None) as environment:
+    print(environment["CUDA_MPS_PIPE_DIRECTORY"], flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_daemon_of_a_killed_sweep_is_stopped_by_the_next_and_a_living_ones_is_not(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(bin_folder, CONTROL, STUBBORN)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(daemons, "ask", lambda *_: [])
+    command = [sys.executable, "-c", OWNER]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    owners: list[subprocess.Popen[str]] = []
+    left: list[int] = []
+    try:
+        for _ in range(2):
+            owners.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+        pipes = [Path((owner.stdout or sys.stdin).readline().strip()) for owner in owners]
+        dead, living = (numbers(pipe) for pipe in pipes)
+        left += [*dead, *living]
+        owners[0].kill()
+        owners[0].wait()
+        assert all(is_alive(pid) for pid in dead), "nobody was left to stop it"
+        with mps(lambda text: None):
+            assert not any(is_alive(pid) for pid in dead)
+            assert not pipes[0].parent.exists()
+            assert all(is_alive(pid) for pid in living)
+            assert pipes[1].is_dir()
+    finally:
+        for owner in owners:
+            owner.kill()
+            owner.wait()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_number_that_is_anothers_now_is_not_killed(tmp_path: Path) -> None:
+    (tmp_path / "pipe").mkdir()
+    (tmp_path / "pipe" / f"{CONTROL}.pid").write_text(str(os.getpid()))
+    assert daemons._pid(tmp_path) is None
 
 
 def test_a_users_own_daemon_is_left_alone(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

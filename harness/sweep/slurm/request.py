@@ -14,7 +14,12 @@ from harness.train.job import Job
 STARTUP_SECONDS = 300  # imports from a cold file server, compilation, evaluation
 SLURM_LEEWAY_SECONDS = 60  # Slurm may signal, and end, this much early or late
 PROCESS_BYTES = 2.0 * 2**30  # Python, torch and its libraries, with the device's context
+HOST_BYTES = 4.0 * 2**30  # the same where the model is on a GPU: CUDA's libraries, pinned pages, compiling
+CHECKPOINT_BYTES = 2 * 12  # a parameter: weights and two moments, held twice while they are written or read
 MEMORY_MARGIN = 1.3
+# A process on a GPU feeds it from one core; others compile, write checkpoints, and talk to the tracker. Runs that share
+# a GPU are asked fewer for, each: nodes have 8 to 16 a GPU, and a task that asks for more is refused.
+GPU_CORES, SHARED_GPU_CORES = 4, 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ def make_request(
         pace: how much longer finished runs took than their estimates.
     """
     workers = concurrency(launcher, train)
-    cpus = launcher.cpus or max(1, train.threads) * launcher.processes * workers
+    processes = workers * launcher.processes
+    gpus = _gpus(launcher, train)
+    cpus = launcher.cpus or _cores_a_process(processes, gpus, train) * processes
     expected = max(expected_seconds(task, workers) for task in tasks) * pace
     time = launcher.time
     if time == "auto":
@@ -51,7 +58,7 @@ def make_request(
     memory = launcher.memory
     if memory == "auto":
         cells = [job.cell for task in tasks for job in task]
-        memory = f"{estimate_memory(cells, train, workers * launcher.processes)}M"
+        memory = f"{estimate_memory(cells, train, processes, gpu=gpus > 0)}M"
     return Request(time, memory, cpus, workers)
 
 
@@ -77,19 +84,30 @@ def requested_gpus(options: Iterable[str]) -> int:
     return total
 
 
-def estimate_memory(cells: Sequence[Cell], train: TrainConfig, processes: int) -> int:
-    """MiB that ``processes`` processes need which train the largest of ``cells``, with a margin.
+def _gpus(launcher: LauncherConfig, train: TrainConfig) -> int:
+    """GPUs of a task that its runs are trained on."""
+    return requested_gpus([launcher.gres, *launcher.sbatch]) if train.device != "cpu" else 0
 
-    Counted as on a CPU, where weights, gradients, moments and activations share one memory; on a GPU the
-    host needs less.
-    """
-    largest = max(process_bytes(cell, train) for cell in cells)
+
+def _cores_a_process(processes: int, gpus: int, train: TrainConfig) -> int:
+    least = 1 if not gpus else GPU_CORES if processes <= gpus else SHARED_GPU_CORES
+    return max(least, train.threads)
+
+
+def estimate_memory(cells: Sequence[Cell], train: TrainConfig, processes: int, gpu: bool) -> int:
+    """MiB of the host that ``processes`` processes need which train the largest of ``cells``, with a margin."""
+    largest = max(process_bytes(cell, train, gpu) for cell in cells)
     return 512 * math.ceil(MEMORY_MARGIN * processes * largest / 2**20 / 512)
 
 
-def process_bytes(cell: Cell, train: TrainConfig) -> float:
-    """Bytes of one process that trains ``cell``."""
-    return PROCESS_BYTES + training_bytes(cell, train)
+def process_bytes(cell: Cell, train: TrainConfig, gpu: bool) -> float:
+    """Bytes of the host that one process takes which trains ``cell``.
+
+    On a CPU weights, gradients, moments and activations are in the host's memory; on a GPU its checkpoints are.
+    """
+    if gpu:
+        return HOST_BYTES + CHECKPOINT_BYTES * cell.params.total
+    return PROCESS_BYTES + training_bytes(cell, train, cuda=False)
 
 
 def clock(seconds: float) -> str:
