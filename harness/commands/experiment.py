@@ -1,6 +1,7 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from harness.plan.plan import Plan, Rules, check_corpus, make_plan
 from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED
+from harness.runs.table import records
 from harness.sweep.trunk import share_trunks
 from harness.train.job import Job
 
@@ -110,3 +113,10 @@ def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -
         for cell in plan.cells
     ]
     return share_trunks(jobs) if config.schedule.share_trunk else jobs
+
+
+def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
+    """One job for every cell without a finished or diverged record."""
+    done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
+    cells = tuple(cell for cell in plan.cells if cell.run_id not in done)
+    return make_jobs(config, replace(plan, cells=cells), corpus, folder)

@@ -13,12 +13,13 @@ from harness.sweep.slurm.queue import TaskId, TaskState
 
 @dataclass(frozen=True)
 class Submission:
-    """One job array and the job after it.
+    """One job array and the job behind it.
 
     Attributes:
         folder: name of its folder below ``slurm/``.
-        job: the array's id; empty while it is being submitted.
-        report_job: the id of the job that fits and reports; empty where there is none.
+        job: the array's id; empty where there is none, but only a job behind the arrays of other sweeps.
+        report_job: the id of the job behind the array, which goes on with the next stage: follow-ups, or fit and
+            report; empty where there is none.
         tasks: the run ids of each array task.
     """
 
@@ -33,6 +34,11 @@ class Submission:
     def jobs(self) -> tuple[str, ...]:
         """Both ids, those that there are."""
         return tuple(job for job in (self.job, self.report_job) if job)
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The cells of all tasks."""
+        return tuple(run_id for task in self.tasks for run_id in task)
 
     def log(self, task: int) -> str:
         """Name of an array task's log below its folder."""
@@ -90,6 +96,12 @@ class Placed:
     submission: Submission
     task: int
     state: TaskState | None
+
+
+def queued_jobs(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> list[str]:
+    """The jobs of ``submissions``, arrays and those behind them, that run or will."""
+    live = {id_.job for id_, state in states.items() if state.queued}
+    return [job for submission in submissions for job in submission.jobs if job in live]
 
 
 def placed(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> dict[str, Placed]:
