@@ -14,16 +14,22 @@ from harness.errors import UserError
 from harness.runs.folder import SweepFolder
 from harness.sweep.slurm.ledger import Ledger
 
+NONE = "0000"  # comes before every submission
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class ArmConfig:
-    """An arm's name, its configuration and the YAML of it."""
+    """An arm's name, its configuration and the YAML of it.
+
+    Attributes:
+        behind: its last submission, for a job that waited for that; empty by hand.
+    """
 
     name: str
     config: Config
     yaml: str
+    behind: str = ""
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -69,10 +75,11 @@ def submitted_arms(base: Config) -> list[ArmConfig]:
     for name, folder in arm_folders(base).items():
         ledger = Ledger(folder.path / "slurm")
         submissions = ledger.read()
+        behind = submissions[-1].folder if submissions else NONE
         if submissions:
-            config, yaml = submitted_config(ledger.path / submissions[-1].folder)
+            config, yaml = submitted_config(ledger.path / behind)
         else:
             yaml = folder.config.read_text(encoding="utf-8")
             config = load_config(yaml)
-        made.append(ArmConfig(name, config, yaml))
+        made.append(ArmConfig(name, config, yaml, behind))
     return made

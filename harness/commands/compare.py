@@ -40,10 +40,10 @@ def run(overrides: Sequence[str], console: Console) -> Outcome:
     for arm in arms:
         with arm.named():
             plan_experiment(arm.config, prepare_corpus(arm.config, console))
-    return _compare(base, yaml, arms, console, behind=False)
+    return _compare(base, yaml, arms, console, behind="")
 
 
-def go_on(base: Config, yaml: str, console: Console, behind: bool = True) -> Outcome:
+def go_on(base: Config, yaml: str, console: Console, behind: str) -> Outcome:
     """What the job behind the arms does: wait on where one of them goes on, else finish and compare them.
 
     Raises:
@@ -56,12 +56,12 @@ def go_on(base: Config, yaml: str, console: Console, behind: bool = True) -> Out
     return _compare(base, yaml, arms, console, behind)
 
 
-def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Console, behind: bool) -> Outcome:
+def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Console, behind: str) -> Outcome:
     outcomes = {}
     for arm in arms:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
         with arm.named():
-            outcomes[arm.name] = reproduce.run(arm.config, arm.yaml, console, behind)
+            outcomes[arm.name] = reproduce.run(arm.config, arm.yaml, console, arm.behind)
     console.print()
     if Outcome.QUEUED in outcomes.values():
         return _wait(base, yaml, _queued(arms), console, behind)
@@ -74,7 +74,7 @@ def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Consol
     return Outcome.DONE
 
 
-def _wait(base: Config, yaml: str, live: Sequence[str], console: Console, behind: bool) -> Outcome:
+def _wait(base: Config, yaml: str, live: Sequence[str], console: Console, behind: str) -> Outcome:
     """Put a job behind the jobs ``live``, unless one is queued; the job that asks for it is no such one."""
     ledger = Ledger(sweep_folder(base).path / "slurm")
     if base.launcher.kind != "slurm" or not base.launcher.report:

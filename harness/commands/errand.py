@@ -25,10 +25,11 @@ class Errand:
     Attributes:
         command: which one, a key of :data:`harness.commands.next_stage.COMMANDS`.
         yaml: the composed configuration it was asked with.
-        behind: whether this process is the job behind an array. Such a job submits what was never submitted, the
-            next stage, and nothing a second time: what failed once is left to the user, so nothing goes round for ever.
+        behind: the folder's name of the submission that this process is the job behind of; empty by hand. Such a job
+            submits what was never submitted, the next stage, and nothing a second time: what failed once is left to
+            the user, so nothing goes round for ever.
     """
 
     command: str
     yaml: str
-    behind: bool = False
+    behind: str = ""

@@ -17,8 +17,8 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.sweep.slurm.ledger import Ledger
 
-# Called with behind=True.
-COMMANDS: dict[str, Callable[[Config, str, Console, bool], Outcome]] = {
+# The last argument is the submission that this process is behind.
+COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
     "reproduce": reproduce.run,
     "tune": tune.run,
     "rematch": rematch.run,
@@ -33,19 +33,15 @@ def main(command: str, folder: Path) -> int:
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
     console = Console(file=sys.stdout, width=160)
-    newer = [one for one in Ledger(folder.parent).read() if int(one.folder) > int(folder.name)]
-    if newer:  # it waits for everything that was queued, and has the newer plan
-        last = newer[-1]
-        then = (
-            f"job {last.report_job} goes on" if last.report_job else "run the command again when it has ended"
-        )
-        _say(f"submission {last.folder} is newer than {folder.name}: {then}", console)
+    # a newer one waits for all that was queued, and has the newer plan
+    if newer := Ledger(folder.parent).newer(folder.name):
+        _say(newer.takes_over, console)
         return 0
     try:
         config, yaml = submitted_config(folder)
-        outcome = COMMANDS[command](config, yaml, console, True)
+        outcome = COMMANDS[command](config, yaml, console, folder.name)
     except UserError as error:
-        _say(f"isoflop: {error}", console)
+        _say(f"isoflop: {error}; the same command by hand goes on from here", console)
         return EXIT_INCOMPLETE
     return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0
 

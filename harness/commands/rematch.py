@@ -41,11 +41,11 @@ from harness.runs.table import records
 Entries = dict[float, tuple[float, list[Cell]]]
 
 
-def run(config: Config, yaml: str, console: Console, behind: bool = False) -> Outcome:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """Predict and register, train what is missing, set measured against predicted once every run has ended.
 
     Args:
-        behind: whether this process is the job behind an array of these runs.
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not

@@ -12,14 +12,14 @@ from harness.fit import load_fit
 from harness.runs.files import up_to_date
 
 
-def run(config: Config, yaml: str, console: Console, behind: bool = False) -> Outcome:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """All stages in their order; a fit and a report that are newer than what they are made of are kept.
 
     With ``points`` the runs are that table's, and only the fit and the report are made. Where cells are left to
     Slurm, the job behind them calls this again; where it finds some missing, it fits and reports the others.
 
     Args:
-        behind: whether this process is such a job.
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: cells failed here, or a stage cannot be.

@@ -109,6 +109,9 @@ def _by_hand(missing: Sequence[Job], plan: Plan, post: Post) -> Outcome:
 
 def _next_stage(missing: Sequence[Job], plan: Plan, folder: SweepFolder, post: Post) -> Outcome:
     """Submit what was never submitted. All that was has ended: this job waited for it, and asks no queue."""
+    if newer := post.ledger.newer(post.errand.behind):
+        post.say(newer.takes_over)
+        return Outcome.QUEUED
     known = {run_id for submission in post.ledger.read() for run_id in submission.run_ids}
     lost = [job.cell.run_id for job in missing if job.cell.run_id in known]
     if lost:
@@ -121,6 +124,9 @@ def _next_stage(missing: Sequence[Job], plan: Plan, folder: SweepFolder, post: P
         return Outcome.INCOMPLETE
     if not missing:
         return Outcome.DONE
+    post.say(
+        f"{len(plan.cells) - len(missing)} of {len(plan.cells)} cells finished, {len(missing)} to submit"
+    )
     try:
         done = post.submit(missing)
     except UserError as error:  # a container without Slurm, or a cluster that takes no jobs from jobs

@@ -10,13 +10,13 @@ from harness.commands.training import train_missing
 from harness.config.schema import Config
 
 
-def run(config: Config, yaml: str, console: Console, behind: bool = False) -> Outcome:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """Plan, train the cells without a record (or submit them), then the follow-ups; write the table of runs.
 
     On Slurm the job behind the array goes on as ``isoflop reproduce`` does.
 
     Args:
-        behind: whether this process is that job.
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: cells failed; the others are trained and in the table.

@@ -23,14 +23,14 @@ from harness.tune.show import print_design, print_fit
 from harness.tune.trials import trials_of
 
 
-def run(config: Config, yaml: str, console: Console, behind: bool = False) -> Outcome:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """Train what is missing of the tuning's grid, fit, draw, write the recipe.
 
     The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's. No recipe is made of a grid
     with holes: a rule through what happened to finish would be used for years.
 
     Args:
-        behind: whether this process is the job behind an array of these runs.
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: cells failed, or no recipe can be made of the runs.

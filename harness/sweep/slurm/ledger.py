@@ -40,6 +40,14 @@ class Submission:
         """The cells of all tasks."""
         return tuple(run_id for task in self.tasks for run_id in task)
 
+    @property
+    def takes_over(self) -> str:
+        """What a job behind an older one says of this."""
+        then = (
+            f"job {self.report_job} goes on" if self.report_job else "run the command again when it has ended"
+        )
+        return f"submission {self.folder} is newer: {then}"
+
     def log(self, task: int) -> str:
         """Name of an array task's log below its folder."""
         return f"logs/{self.job}_{task}.txt"
@@ -66,6 +74,11 @@ class Ledger:
             Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
             for entry in data["submissions"]
         ]
+
+    def newer(self, folder: str) -> Submission | None:
+        """The last submission where it comes after that in ``folder``: the job behind it goes on, and no other."""
+        last = self.read()[-1:]
+        return last[0] if last and int(last[0].folder) > int(folder) else None
 
     def write(self, submissions: Iterable[Submission]) -> None:
         """Replace the list, atomically."""
