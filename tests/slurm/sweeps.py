@@ -29,8 +29,10 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -
 class Sweep:
     """A sweep in a folder, and its jobs."""
 
-    def __init__(self, folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.arguments, self.capsys = folder, arguments, capsys
+    def __init__(
+        self, folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str], name: str = "small"
+    ) -> None:
+        self.path, self.arguments, self.capsys = folder / "runs" / name, arguments, capsys
 
     def isoflop(self, command: str, *more: str) -> str:
         self.capsys.readouterr()
@@ -38,8 +40,12 @@ class Sweep:
         return self.capsys.readouterr().out
 
     @property
+    def submissions(self) -> list[Submission]:
+        return Ledger(self.path / "slurm").read()
+
+    @property
     def last(self) -> Submission:
-        return Ledger(self.folder / "runs" / "small" / "slurm").read()[-1]
+        return self.submissions[-1]
 
     def state(self, task: int) -> TaskState:
         return queue([self.last.job])[TaskId(self.last.job, task)]
@@ -47,12 +53,16 @@ class Sweep:
     def report_state(self) -> str:
         return queue([self.last.report_job])[TaskId(self.last.report_job)].state
 
+    def wait_for_the_job_behind(self) -> str:
+        wait_for("the job behind ends", lambda: self.report_state() in ("COMPLETED", "FAILED"))
+        return self.log(f"report-{self.last.report_job}.txt")
+
     def log(self, name: str) -> str:
         submission = self.last
-        return (self.folder / "runs/small/slurm" / submission.folder / "logs" / name).read_text()
+        return (self.path / "slurm" / submission.folder / "logs" / name).read_text()
 
     def rows(self, task: int) -> int:
-        curve = self.folder / "runs/small/cells" / self.last.tasks[task][0] / "curve.csv"
+        curve = self.path / "cells" / self.last.tasks[task][0] / "curve.csv"
         return curve.read_text().count("\n") if curve.exists() else 0
 
     def wait_for_steps(self, task: int) -> None:
