@@ -20,8 +20,9 @@ Tokenises the corpus if that was not done before, writes plan.json, trains nothi
   isoflop plan experiment=demo data=text path=~/books""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
-On a Slurm cluster it submits one job array, and a job that fits and reports after it, and returns at once;
-the same command submits what is missing then.
+With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
+submits the follow-ups with another such job, or fits and reports. What failed is not submitted again until the
+same command is given by hand.
 
   isoflop sweep experiment=demo
   isoflop sweep experiment=demo launcher.workers=1 tracker=none
@@ -33,7 +34,8 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
     "tune": """Tune the recipe: train a small grid of peak rate × batch at a few sizes into runs/NAME-tune, fit the
 bowls, their minima and the rules through them, draw them, and write the tuned recipe (write=MINE puts it
-into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is repeated.
+into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is repeated. With launcher=slurm
+it returns at once, and the job behind the array writes the recipe; see 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
@@ -43,12 +45,19 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
 
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
-    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing.
+    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing; the controls of
+the last submission, and the Slurm jobs that go on behind others. An experiment with arms shows every arm
+('compare'); a tuning is a sweep of its own, NAME-tune.
 
-  isoflop status experiment=demo""",
+  isoflop status experiment=demo
+  isoflop status experiment=kaplan
+  isoflop status name=demo-tune""",
     "cancel": """Take back the Slurm jobs that this sweep submitted, and no other; finished cells are kept.
+Of an experiment with arms, those of every arm; of a tuning, by its name.
 
-  isoflop cancel experiment=demo""",
+  isoflop cancel experiment=demo
+  isoflop cancel experiment=kaplan
+  isoflop cancel name=demo-tune""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
 params, tokens, flops, loss; writes fit.json and draws.npz. With source=wandb the runs are read back from a W&B
 project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
@@ -71,17 +80,20 @@ serving, money, data that runs out, a model somebody announced. --json prints th
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
     "compare": """One experiment in several arms that differ in a few overrides: train and fit each as a sweep,
 runs/NAME-ARM, set their frontiers side by side, and say whether they differ beyond their intervals.
-Resumable; nothing finished is repeated.
+Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, with its follow-ups
+behind it, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains path=prose/""",
     "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
 same compute. The prediction is written and hashed before anything is trained; then measured against predicted
 loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
+With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
 
   isoflop rematch experiment=rematch
   isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
+With launcher=slurm it submits and returns at once; the jobs behind the arrays do the later stages.
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=chinchilla points=table.csv""",

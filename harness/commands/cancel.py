@@ -1,23 +1,33 @@
-"""``isoflop cancel``: takes back what a sweep submitted, and nothing else."""
+"""``isoflop cancel``: takes back what a sweep, or a comparison, submitted, and nothing else."""
 
 from rich.console import Console
 
+from harness.commands.arms import arm_folders
 from harness.commands.experiment import sweep_folder
 from harness.config.schema import Config
 from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger
+from harness.sweep.slurm.ledger import Ledger, queued_jobs
 
 
 def run(config: Config, yaml: str, console: Console) -> None:
-    """Cancel the queued and running jobs of this sweep; running cells keep their checkpoints."""
-    ledger = Ledger(sweep_folder(config).path / "slurm")
-    jobs = [job for submission in ledger.read() for job in submission.jobs]
-    states = client.queue(jobs)
-    queued = [job for job in jobs if any(id_.job == job and state.queued for id_, state in states.items())]
-    if not queued:
+    """Cancel the queued and running jobs of this sweep and of its arms; running cells keep their checkpoints."""
+    folders = (sweep_folder(config), *arm_folders(config).values())
+    cancelled = [job for folder in folders for job in _cancel(Ledger(folder.path / "slurm"))]
+    if cancelled:
+        console.print(f"cancelled: {', '.join(cancelled)}; finished cells are kept", highlight=False)
+    else:
         console.print("nothing of this sweep is queued or runs", highlight=False)
-        return
-    with ledger.locked():
-        ledger.mark_cancelled()  # first: a task that is told to stop must not requeue itself
-        client.cancel(queued)
-    console.print(f"cancelled: {', '.join(queued)}; finished cells are kept", highlight=False)
+
+
+def _cancel(ledger: Ledger) -> list[str]:
+    if not ledger.file.exists():
+        return []
+    with (
+        ledger.locked()
+    ):  # a job behind that is just submitting the next stage comes before this or not at all
+        submissions = ledger.read()
+        queued = queued_jobs(submissions, client.queue([job for one in submissions for job in one.jobs]))
+        if queued:
+            ledger.mark_cancelled()  # first: a task that is told to stop must not requeue itself
+            client.cancel(queued[::-1])  # the job behind before the array, whose end would start it
+    return queued

@@ -1,13 +1,12 @@
 """``isoflop compare``: one experiment in several arms, each a sweep of its own, and their frontiers side by side."""
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from harness.commands import reproduce
+from harness.commands.arms import ArmConfig, compose_arms, submitted_arms
+from harness.commands.errand import Outcome
 from harness.commands.experiment import frozen_plan, plan_experiment, prepare_corpus, sweep_folder
 from harness.compare import figure, tables
 from harness.compare.arm import Arm, load_arm
@@ -15,49 +14,94 @@ from harness.compare.compare import compare_arms
 from harness.compare.results import Comparison
 from harness.config.compose import compose_config
 from harness.config.schema import Config
-from harness.errors import UserError
 from harness.report import markdown
 from harness.report.missing import MissingError
 from harness.report.style import figure_style, save
 from harness.report.terminal import terminal_table
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class ArmConfig:
-    """An arm's name, its configuration and the YAML of it."""
-
-    name: str
-    config: Config
-    yaml: str
+from harness.sweep.slurm import client
+from harness.sweep.slurm.ledger import Ledger, queued_jobs
+from harness.sweep.slurm.submit import JobBehind, submit_behind
 
 
-def run(overrides: Sequence[str], console: Console) -> Comparison:
+def run(overrides: Sequence[str], console: Console) -> Outcome:
     """Train and fit what is missing of every arm, compare, write ``compare.json``, ``compare.md`` and the figure.
 
     Every arm is the whole configuration ``overrides`` with the arm's own overrides behind, in the folder
-    ``<name>-<arm>``; all of them are planned before the first is trained.
+    ``<name>-<arm>``; all of them are planned before the first is trained. On Slurm each arm is an array with the job
+    behind it, and one more job, in the ledger of ``<name>``, compares behind all of these.
 
     Raises:
         UserError: there are no arms, one of them cannot be planned, or cells failed.
     """
-    base, _ = compose_config(overrides)
-    folder = sweep_folder(base)
+    base, yaml = compose_config(overrides)
     arms = compose_arms(overrides, base)
     for arm in arms:
-        with _of(arm):
+        with arm.named():
             plan_experiment(arm.config, prepare_corpus(arm.config, console))
+    return _compare(base, yaml, arms, console, behind="")
+
+
+def go_on(base: Config, yaml: str, console: Console, behind: str) -> Outcome:
+    """What the job behind the arms does: wait on where one of them goes on, else finish and compare them.
+
+    Raises:
+        UserError: an arm cannot be fitted, or Slurm refuses.
+    """
+    arms = submitted_arms(base)
+    live = _queued(arms) if client.available() else ()
+    if live:  # follow-ups, or cells that were submitted again by hand
+        return _wait(base, yaml, live, console, behind)
+    return _compare(base, yaml, arms, console, behind)
+
+
+def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Console, behind: str) -> Outcome:
+    outcomes = {}
     for arm in arms:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
-        with _of(arm):
-            reproduce.run(arm.config, arm.yaml, console)
+        with arm.named():
+            outcomes[arm.name] = reproduce.run(arm.config, arm.yaml, console, arm.behind)
+    console.print()
+    if Outcome.QUEUED in outcomes.values():
+        return _wait(base, yaml, _queued(arms), console, behind)
+    incomplete = [name for name, outcome in outcomes.items() if outcome is Outcome.INCOMPLETE]
+    if incomplete:
+        _say(f"not compared, for cells are missing of: {', '.join(incomplete)}", console)
+        return Outcome.INCOMPLETE
     loaded = [_load(arm) for arm in arms]
-    found = compare_arms(base.name, loaded)
-    _report(folder, found, loaded, console)
-    return found
+    _report(sweep_folder(base), compare_arms(base.name, loaded), loaded, console)
+    return Outcome.DONE
+
+
+def _wait(base: Config, yaml: str, live: Sequence[str], console: Console, behind: str) -> Outcome:
+    """Put a job behind the jobs ``live``, unless one is queued; the job that asks for it is no such one."""
+    ledger = Ledger(sweep_folder(base).path / "slurm")
+    if base.launcher.kind != "slurm" or not base.launcher.report:
+        _say("run the same command again when the arms have ended", console)
+        return Outcome.QUEUED
+    with ledger.locked():
+        waiting = [] if behind else _live(ledger)
+        job = waiting[-1] if waiting else ""
+        if not job:
+            asked = JobBehind("compare", yaml, tuple(live))
+            job = submit_behind(base.name, base.launcher, ledger, asked).report_job
+    _say(f"job {job} compares when the arms have ended; files and logs: {ledger.path}", console)
+    return Outcome.QUEUED
+
+
+def _queued(arms: Sequence[ArmConfig]) -> list[str]:
+    """The arms' jobs that run or will."""
+    return [job for arm in arms for job in _live(Ledger(sweep_folder(arm.config).path / "slurm"))]
+
+
+def _live(ledger: Ledger) -> list[str]:
+    submissions = ledger.read()
+    return queued_jobs(submissions, client.queue([job for one in submissions for job in one.jobs]))
+
+
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _load(arm: ArmConfig) -> Arm:
@@ -83,47 +127,9 @@ def _report(folder: SweepFolder, found: Comparison, arms: Sequence[Arm], console
         *map(markdown.table, shown),
     ]
     write_changed(folder.path / "compare.md", "\n\n".join(part for part in parts if part) + "\n")
-    console.print()
     for table in shown:
         console.print(terminal_table(table))
         console.print(f"{table.note}\n", highlight=False, markup=False)
     for text in found.verdict:
         console.print(text, highlight=False, markup=False)
     console.print(f"comparison: {folder.path / 'compare.md'}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _of(arm: ArmConfig) -> Iterator[None]:
-    """Errors inside name the arm they come from."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"arm {arm.name}: {error}") from error
-
-
-def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
-    """The configuration of every arm.
-
-    Raises:
-        UserError: fewer than two arms, a name that is no folder's, or overrides that do not compose.
-    """
-    if len(base.arms) < 2:
-        raise UserError(
-            "arms: name at least two, each with its overrides, in the experiment's file: "
-            "arms: {one: ['schedule.floor=0'], two: ['schedule.floor=0.1']}; see configs/experiment/kaplan.yaml"
-        )
-    if base.launcher.kind != "local":
-        raise UserError(
-            f"launcher: compare trains on this machine, not by launcher={base.launcher.kind}; leave it out, or "
-            "submit each arm as a sweep of its own under its name, NAME-ARM"
-        )
-    made = []
-    for name, own in base.arms.items():
-        if not NAME.fullmatch(name):
-            raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
-        try:
-            config, yaml = compose_config([*overrides, *own, f"name={base.name}-{name}"])
-        except UserError as error:
-            raise UserError(f"arm {name}: {error}") from error
-        made.append(ArmConfig(name, config, yaml))
-    return made

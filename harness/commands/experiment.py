@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,8 @@ from harness.plan.shape import Shape
 from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED
+from harness.runs.table import records
 from harness.sweep.trunk import share_trunks
 from harness.train.job import Job
 
@@ -96,8 +99,14 @@ def frozen_plan(folder: SweepFolder) -> Plan:
         raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
 
 
-def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """One job a cell; with ``schedule.share_trunk`` each knows the runs of ``plan`` that fork from it."""
+def make_jobs(
+    config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, only: Collection[str] | None = None
+) -> list[Job]:
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs that fork from it.
+
+    Args:
+        only: the run ids wanted; a job is the same whether or not others of its shape are.
+    """
     domains = _domains(config, corpus)
     shapes: dict[Shape, float] = defaultdict(float)
     for cell in plan.cells:
@@ -114,5 +123,13 @@ def make_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -
             shape_seconds=shapes[cell.spec.shape],
         )
         for cell in plan.cells
+        if only is None or cell.run_id in only
     ]
     return share_trunks(jobs) if config.schedule.share_trunk else jobs
+
+
+def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
+    """One job for every cell without a finished or diverged record."""
+    done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
+    missing = {cell.run_id for cell in plan.cells} - done
+    return make_jobs(config, plan, corpus, folder, missing)

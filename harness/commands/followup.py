@@ -1,15 +1,11 @@
 """After the grid, as ``followup`` asks: each budget's best cell with more seeds, other rates, longer schedules."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from rich.console import Console
-
-from harness.commands.experiment import freeze
-from harness.commands.training import train_missing
 from harness.config.schema import Config
-from harness.data import Corpus
 from harness.plan.cell import Cell
-from harness.plan.followup import best_cells, controls, replicates
+from harness.plan.followup import Control, best_cells, controls, replicates
 from harness.plan.plan import Plan
 from harness.runs.controls import ControlRun, write_controls
 from harness.runs.folder import SweepFolder
@@ -17,45 +13,62 @@ from harness.runs.record import FAILED
 from harness.runs.table import records
 
 
-def grown(config: Config, plan: Plan, folder: SweepFolder) -> Plan:
-    """The plan with the replicates that are already known: those of budgets whose whole column has ended."""
-    best, _ = _best(plan, folder)
-    known = {cell.run_id for cell in plan.cells}
-    more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
-    return replace(plan, cells=(*plan.cells, *more))
+@dataclass(frozen=True)
+class Grown:
+    """A grid and its follow-ups, as far as they are known.
 
-
-def run(config: Config, yaml: str, plan: Plan, corpus: Corpus, folder: SweepFolder, console: Console) -> Plan:
-    """Train the follow-ups that are missing; the plan with the replicates, which is frozen in place of the grid's.
-
-    Controls are trained into the same ``cells/`` and listed in ``controls.json``; the fit never sees them.
+    Attributes:
+        plan: the grid with the replicates; this is what is frozen and fitted.
+        controls: trained into the same ``cells/``; the fit never sees them.
+        losses: of the grid's runs, by run id: what best cells were chosen by.
     """
+
+    plan: Plan
+    controls: tuple[Control, ...]
+    losses: Mapping[str, float]
+
+    @property
+    def beside(self) -> tuple[Cell, ...]:
+        """The controls' cells."""
+        return tuple(control.cell for control in self.controls)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All that is to be trained."""
+        return (*self.plan.cells, *self.beside)
+
+
+def grow(config: Config, grid: Plan, folder: SweepFolder) -> Grown:
+    """``grid`` with the follow-ups of the budgets whose whole column has ended: before, the best cell is not known."""
+    best, losses = _best(grid, folder)
+    known = {cell.run_id for cell in grid.cells}
+    more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
+    plan = replace(grid, cells=(*grid.cells, *more))
+    return Grown(plan, tuple(controls(best, config.followup)), losses)
+
+
+def list_controls(config: Config, grown: Grown, folder: SweepFolder) -> None:
+    """Write ``controls.json``, where follow-ups are asked for: the controls that have ended, beside their runs."""
     asked = config.followup
     if not (asked.seeds or asked.rates or asked.horizons):
-        return plan
-    best, losses = _best(plan, folder)
-    checks = controls(best, asked)
-    plan = grown(config, plan, folder)
-    freeze(folder, plan, yaml)
-    train_missing(config, plan, corpus, folder, console, beside=[check.cell for check in checks])
-    found = records(folder, replace(plan, cells=tuple(check.cell for check in checks)))
+        return
+    found = records(folder, replace(grown.plan, cells=grown.beside))
     write_controls(
         folder.controls,
         [
             ControlRun(
-                budget=check.cell.budget,
-                of=check.of,
-                loss_of=losses[check.of],
-                rate=check.rate,
+                budget=control.cell.budget,
+                of=control.of,
+                loss_of=grown.losses[control.of],
+                rate=control.rate,
                 run_id=run_id,
                 loss=found[run_id].loss,
-                horizon=check.horizon,
+                horizon=control.horizon,
             )
-            for check in checks
-            if (run_id := check.cell.run_id) in found
+            for control in grown.controls
+            if (run_id := control.cell.run_id) in found
         ],
     )
-    return plan
 
 
 def _best(plan: Plan, folder: SweepFolder) -> tuple[list[Cell], dict[str, float]]:

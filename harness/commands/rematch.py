@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from harness.commands.errand import Errand, Outcome
 from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
 from harness.commands.training import train_missing
 from harness.config.same_rules import different_rule
@@ -40,18 +41,17 @@ from harness.runs.table import records
 Entries = dict[float, tuple[float, list[Cell]]]
 
 
-def run(config: Config, yaml: str, console: Console) -> Rematch | None:
-    """Predict and register, train what is missing, set measured against predicted; None where it was only to register.
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+    """Predict and register, train what is missing, set measured against predicted once every run has ended.
+
+    Args:
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not
             stand, or cells failed.
     """
     folder = sweep_folder(config)
-    if config.launcher.kind != "local":
-        raise UserError(
-            f"launcher: rematch trains on this machine, not by launcher={config.launcher.kind}; leave it out"
-        )
     if not config.rematch.fit or not config.rematch.budget:
         raise UserError(
             "rematch: name a finished sweep and a larger budget: rematch.fit=runs/NAME rematch.budget=C"
@@ -81,10 +81,14 @@ def run(config: Config, yaml: str, console: Console) -> Rematch | None:
     )
     freeze(folder, plan, yaml)
     if not config.rematch.train:
-        return None
-    train_missing(config, plan, corpus, folder, console)
+        return Outcome.DONE
+    errand = Errand("rematch", yaml, behind)
+    outcome = train_missing(errand, config, plan, corpus, folder, console)
+    if outcome is not Outcome.DONE:
+        return outcome
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items()}
-    return _report(folder, prediction, judge(prediction, digest, losses), ground, console)
+    _report(folder, prediction, judge(prediction, digest, losses), ground, console)
+    return outcome
 
 
 def _fit_path(config: Config) -> Path:
@@ -169,7 +173,7 @@ def _entries(config: Config, fit: Fit, ground: Ground, corpus: Corpus) -> Entrie
 
 def _report(
     folder: SweepFolder, prediction: Prediction, result: Rematch, ground: Ground, console: Console
-) -> Rematch:
+) -> None:
     """Write ``rematch.json``, ``rematch.md`` and the figure; print the table and the verdict."""
     shown = build(prediction, result)
     write_changed(folder.path / "rematch.json", json_text(encode(result)))
@@ -185,4 +189,3 @@ def _report(
     console.print(terminal_table(shown))
     console.print(f"{shown.note}\n\n{result.verdict}", highlight=False, markup=False)
     console.print(f"rematch: {folder.path / 'rematch.md'}", highlight=False, soft_wrap=True)
-    return result

@@ -5,32 +5,42 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness.commands import fit, publish, report, sweep
+from harness.commands.errand import Outcome
 from harness.commands.experiment import sweep_folder
 from harness.config.schema import Config
 from harness.fit import load_fit
 from harness.runs.files import up_to_date
 
 
-def run(config: Config, yaml: str, console: Console) -> None:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """All stages in their order; a fit and a report that are newer than what they are made of are kept.
 
-    With ``points`` the runs are that table's, and only the fit and the report are made.
+    With ``points`` the runs are that table's, and only the fit and the report are made. Where cells are left to
+    Slurm, the job behind them calls this again; where it finds some missing, it fits and reports the others.
+
+    Args:
+        behind: the submission that this process is the job behind of; empty by hand.
+
+    Raises:
+        UserError: cells failed here, or a stage cannot be.
     """
     folder = sweep_folder(config)
     if config.points:  # runs that somebody else has trained: there is nothing to plan or to train
         config = replace(config, out=config.out or str(folder.path))
         fit.run(config, yaml, console)
         report.run(config, yaml, console)
-        return
-    sweep.run(config, yaml, console)
-    if config.launcher.kind == "slurm":  # submitted, not trained: the job behind the array fits and reports
-        return
+        return Outcome.DONE
+    outcome = sweep.run(config, yaml, console, behind)
+    if outcome is Outcome.QUEUED:
+        return outcome
     if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
         console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
     else:
         fit.run(config, yaml, console)
-    if up_to_date(folder.report, folder.fit):
+    controls = [folder.controls] if folder.controls.exists() else []
+    if up_to_date(folder.report, folder.fit, *controls):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
         publish.run(config, folder, console)
     else:
         report.run(config, yaml, console)
+    return outcome

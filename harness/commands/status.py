@@ -1,25 +1,28 @@
-"""``isoflop status``: every cell of a frozen plan, from its record, its claim and the queue."""
+"""``isoflop status``: every cell of a frozen plan, from its record, its claim and the queue; of every arm, too."""
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from harness.commands.arms import arm_folders
 from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.plan.plan import Plan
 from harness.plan.throughput import makespan
 from harness.runs.claim import Owner, gone, holder
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.runs.table import records
 from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger, Placed, placed
+from harness.sweep.slurm.ledger import Ledger, Placed, Submission, placed
 from harness.sweep.slurm.queue import TaskId, TaskState
+from harness.sweep.slurm.submit import read_task
 from harness.sweep.state import Signs, State, last_failure, last_line, last_step, pace_of, state_of
 from harness.text import count, duration
 
@@ -27,26 +30,45 @@ Queue = Mapping[TaskId, TaskState]
 
 
 def run(config: Config, yaml: str, console: Console) -> None:
-    """Print one line a cell and a summary."""
+    """Show the sweep; of a comparison, each of its arms.
+
+    Raises:
+        UserError: nothing of it was planned.
+    """
     folder = sweep_folder(config)
+    arms = [arm for arm in arm_folders(config).values() if arm.plan.exists()]
+    for arm in arms:
+        console.print(f"[bold]{arm.path.name}[/]", highlight=False)
+        show(arm, console)
+        console.print()
+    if arms and not folder.plan.exists():  # a comparison trains nothing of its own
+        submissions = Ledger(folder.path / "slurm").read()
+        _show_behind(submissions, _ask(submissions)[0], console)
+    else:
+        show(folder, console)
+
+
+def show(folder: SweepFolder, console: Console) -> None:
+    """Print one line a cell and a summary."""
     plan = frozen_plan(folder)
     ledger = Ledger(folder.path / "slurm")
     submissions = ledger.read()
-    queue, problem = _ask(tuple(submission.job for submission in submissions))
+    queue, problem = _ask(submissions)
     places = placed(submissions, queue)
+    controls = _controls(plan, ledger, submissions)
     finished = records(folder, plan)
     pace = pace_of(plan.cells, finished)
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("run", "budget", "shape", "N", "D", "state", "loss", ""):
         table.add_column(heading, justify="left" if heading in ("run", "shape", "state", "") else "right")
     states: list[State] = []
-    for cell in plan.cells:
+    for cell in (*plan.cells, *controls):
         signs = _signs(cell, folder, ledger, places.get(cell.run_id), queue)
         state = state_of(cell, signs, pace)
         states.append(state)
         loss = f"{signs.record.loss:.4f}" if signs.record and signs.record.loss is not None else ""
         table.add_row(
-            cell.run_id,
+            cell.run_id if cell not in controls else f"{cell.run_id} (control)",
             f"{cell.budget:.3g}",
             cell.spec.shape.label,
             count(cell.params.total),
@@ -59,6 +81,31 @@ def run(config: Config, yaml: str, console: Console) -> None:
     console.print(summary(states), highlight=False, soft_wrap=True)
     if problem and any(state.left for state in states):
         console.print(f"the queue is not known: {problem}", highlight=False, soft_wrap=True)
+    _show_behind(submissions, queue, console)
+
+
+def _controls(plan: Plan, ledger: Ledger, submissions: Sequence[Submission]) -> list[Cell]:
+    """What was last submitted beside the plan."""
+    planned = {cell.run_id for cell in plan.cells}
+    last = submissions[-1:]
+    return [
+        job.cell
+        for submission in last
+        for task, run_ids in enumerate(submission.tasks)
+        if not planned.issuperset(run_ids)
+        for job in read_task(ledger.path / submission.folder, task)[0]
+        if job.cell.run_id not in planned
+    ]
+
+
+def _show_behind(submissions: Sequence[Submission], queue: Queue, console: Console) -> None:
+    """The jobs that go on when others have ended."""
+    for submission in submissions:
+        state = queue.get(TaskId(submission.report_job))
+        if state is not None and state.queued:
+            console.print(
+                f"job {submission.report_job} goes on behind them: {state.state.lower()}", highlight=False
+            )
 
 
 def summary(states: list[State]) -> str:
@@ -69,8 +116,9 @@ def summary(states: list[State]) -> str:
     return f"{text}; ETA {duration(makespan(coming, running))}" if running else text
 
 
-def _ask(jobs: tuple[str, ...]) -> tuple[Queue, str]:
+def _ask(submissions: Sequence[Submission]) -> tuple[Queue, str]:
     """The queue, and why it is not known."""
+    jobs = [job for submission in submissions for job in submission.jobs]
     if not jobs:
         return {}, ""
     if not client.available():

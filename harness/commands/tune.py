@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.errand import Errand, Outcome
 from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
 from harness.commands.training import train_missing
 from harness.config.schema import Config
@@ -18,15 +19,18 @@ from harness.runs.table import records
 from harness.tune.design import make_tune_plan
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
-from harness.tune.results import TuneFit
 from harness.tune.show import print_design, print_fit
 from harness.tune.trials import trials_of
 
 
-def run(config: Config, yaml: str, console: Console) -> TuneFit:
+def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
     """Train what is missing of the tuning's grid, fit, draw, write the recipe.
 
-    The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's.
+    The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's. No recipe is made of a grid
+    with holes: a rule through what happened to finish would be used for years.
+
+    Args:
+        behind: the submission that this process is the job behind of; empty by hand.
 
     Raises:
         UserError: cells failed, or no recipe can be made of the runs.
@@ -34,10 +38,6 @@ def run(config: Config, yaml: str, console: Console) -> TuneFit:
     if config.write:
         check_name(config.write)
     sweep_folder(config)  # refuses a missing name
-    if config.launcher.kind != "local":
-        raise UserError(
-            f"launcher: tune trains on this machine, not by launcher={config.launcher.kind}; leave it out"
-        )
     config = replace(config, name=f"{config.name}-tune")
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
@@ -48,7 +48,10 @@ def run(config: Config, yaml: str, console: Console) -> TuneFit:
     check_corpus(made.plan, corpus.name, config.data.max_epochs)
     freeze(folder, made.plan, yaml)
     print_design(made, console)
-    train_missing(config, made.plan, corpus, folder, console)
+    errand = Errand("tune", yaml, behind)
+    outcome = train_missing(errand, config, made.plan, corpus, folder, console)
+    if outcome is not Outcome.DONE:
+        return outcome
 
     found = records(folder, made.plan)
     fit = fit_tuning(config.name, made.sizes, trials_of(made.sizes, found), config.recipe, config.tune)
@@ -65,7 +68,7 @@ def run(config: Config, yaml: str, console: Console) -> TuneFit:
     where = Path("configs") / "recipe" if config.write else folder.path
     written = write_recipe(recipe_yaml(name, fit, config.recipe, found), where, name)
     _say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else ""), console)
-    return fit
+    return outcome
 
 
 def _say(text: str, console: Console) -> None:

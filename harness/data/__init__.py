@@ -8,5 +8,6 @@ from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import Corpus, open_corpus
 from harness.data.domains import prepare_domains
 from harness.data.prepare import prepare
+from harness.data.prepared import prepared
 
-__all__ = ["Corpus", "DataConfig", "TokenizerConfig", "open_corpus", "prepare", "prepare_domains"]
+__all__ = ["Corpus", "DataConfig", "TokenizerConfig", "open_corpus", "prepare", "prepare_domains", "prepared"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.errors import UserError
 
-CORPUS_KINDS = ("python_stdlib", "python_installed", "text", "hf", "declared")
+CORPUS_KINDS = ("python_stdlib", "python_installed", "text", "hf", "declared", "prepared")
 TOKENIZER_KINDS = ("bytes", "bpe", "pretrained")
 SMALLEST_BPE = 257  # 256 bytes and the separator
 
@@ -19,9 +19,10 @@ class DataConfig:
     Attributes:
         name: what the corpus is called in records and in the cache; letters, digits, ``.``, ``_`` and ``-``.
         kind: ``python_stdlib`` (the running interpreter's library), ``python_installed`` (that and
-            site-packages), ``text`` (files and folders), ``hf`` (``datasets.load_dataset``) or ``declared``
-            (sizes only: enough for a plan, nothing to train on).
-        path: text: a file, a folder or a list of them. hf: the first argument of ``load_dataset``.
+            site-packages), ``text`` (files and folders), ``hf`` (``datasets.load_dataset``), ``declared``
+            (sizes only: enough for a plan, nothing to train on) or ``prepared`` (tokenised before).
+        path: text: a file, a folder or a list of them. hf: the first argument of ``load_dataset``. prepared: the
+            corpus's folder in a ``cache_dir``.
         fetch: text: the command that brings the text to ``path``, named where it is missing.
         patterns: text: keep only files whose path below its folder, or name, matches one of these (``*.md``).
         document_bytes: text: longest document in bytes; longer files are cut at blank lines. 0 chooses 1/200
@@ -98,6 +99,8 @@ class DataConfig:
                 "data.path: missing; name a dataset, e.g. 'data=hf path=roneneldan/TinyStories' "
                 "or 'data=hf path=json data.data_files=my.jsonl'"
             )
+        if self.kind == "prepared" and not self.path:
+            raise UserError("data.path: missing; name the folder of a tokenised corpus")
         if self.kind == "declared" and (self.unique_tokens < 1 or self.vocab_size < 2):
             raise UserError(
                 "data.unique_tokens and data.vocab_size: a declared corpus needs both, "

@@ -47,6 +47,8 @@ def prepare(
     saying = Progress(data.name, progress)
     if data.kind == "declared":
         return _declared(data, cache_dir)
+    if data.kind == "prepared":
+        return open_corpus(Path(data.path).expanduser())
     source = open_source(data)
     folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source, heldout_only)}"
     found = find_corpus(folder)

@@ -35,7 +35,7 @@ class LauncherConfig:
         container: command that runs another in a container, e.g. ``apptainer exec --nv image.sif``.
         python: the interpreter there; empty is the one that submits.
         sbatch: further options, one each, e.g. ``--constraint=a100``.
-        report: submit a job that fits and reports once the array has ended.
+        report: submit a job behind the array that runs the same command again: follow-ups, fit, report.
         report_options: options of that job in place of partition, account and qos, e.g. ``--partition=cpu``.
     """
 

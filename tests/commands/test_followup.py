@@ -7,6 +7,8 @@ import pytest
 from rich.console import Console
 
 from harness.commands import sweep
+from harness.commands.errand import Outcome
+from harness.commands.experiment import frozen_plan
 from harness.config.compose import compose_config
 from harness.runs.controls import read_controls
 from harness.runs.folder import SweepFolder
@@ -28,7 +30,7 @@ def test_best_cells_are_followed_up_once(
     )
     config, yaml = compose_config(arguments)
     console = Console(width=132)
-    plan = sweep.run(config, yaml, console)
+    assert sweep.run(config, yaml, console) is Outcome.DONE
     folder = SweepFolder(tmp_path / "runs" / "small")
     with folder.table.open() as file:
         rows = list(csv.DictReader(file))
@@ -43,7 +45,7 @@ def test_best_cells_are_followed_up_once(
     ]
     assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
     assert all(control.loss_of == float(best["loss"]) for control in controls)
-    assert len(plan.cells) == 4
+    assert len(frozen_plan(folder).cells) == 4
     stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
     assert len(stamps) == 7
     capsys.readouterr()

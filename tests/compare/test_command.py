@@ -54,7 +54,6 @@ def test_arms_are_trained_fitted_and_compared_once(
             ["+arms.one=[]", "+arms.two=['schedule.tokens=1000']"],
             "arm two: schedule.tokens: 1000 is shorter than",
         ),
-        ([*ARMS, "launcher=slurm"], "compare trains on this machine"),
     ],
 )
 def test_a_users_mistake_is_one_line_before_anything_is_trained(

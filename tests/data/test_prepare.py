@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import Corpus, DataConfig, TokenizerConfig, open_corpus, prepare
+from harness.data import (
+    Corpus,
+    DataConfig,
+    TokenizerConfig,
+    open_corpus,
+    prepare,
+    prepare_domains,
+    prepared,
+)
 from harness.errors import UserError
 from tests.data.texts import split_documents, text_config, text_corpus, write_texts
 
@@ -281,3 +289,22 @@ def test_the_bytes_path_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_corpus_is_found_by_its_folder_where_the_text_is_gone(tmp_path: Path) -> None:
+    data = text_config(
+        write_texts(tmp_path / "texts"), domains={"prose": str(write_texts(tmp_path / "prose"))}
+    )
+    cache = tmp_path / "cache"
+    corpus = prepare(data, BYTES, cache)
+    domain = prepare_domains(data, BYTES, corpus, 16, cache)["prose"]
+    shutil.rmtree(tmp_path / "texts")
+    shutil.rmtree(tmp_path / "prose")
+    there = prepared(data, corpus.folder, {"prose": domain.folder})
+    assert (there.name, there.max_epochs, there.eval_tokens) == (data.name, data.max_epochs, data.eval_tokens)
+    assert prepare(there, BYTES, cache).folder == corpus.folder
+    assert prepare_domains(there, BYTES, corpus, 16, cache)["prose"].folder == domain.folder
+    with pytest.raises(UserError, match="no complete corpus there"):
+        prepare(prepared(data, tmp_path / "elsewhere", {}), BYTES, cache)
+    with pytest.raises(UserError, match="name the folder of a tokenised corpus"):
+        DataConfig(kind="prepared")

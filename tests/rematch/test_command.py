@@ -176,7 +176,6 @@ def test_the_prediction_stands_before_anything_is_trained(
         (["data.heldout_fraction=0.2"], "trained on another corpus"),
         (["grid.count=6nd"], "the fit counts compute as appendix_f"),
         (["rematch.approach=approach_1"], "has no frontier to predict from"),
-        (["launcher=slurm"], "rematch trains on this machine"),
         (["data.max_epochs=0.001"], "is too small"),
     ],
 )

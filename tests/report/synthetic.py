@@ -57,7 +57,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
     for i, cell in enumerate(plan.cells):
         diverged = i == len(plan.cells) - 1
         loss = law_loss(cell.params.total, cell.tokens) * float(np.exp(noise * rng.standard_normal()))
-        _record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
+        made_up_record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
         write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
     write_table(folder.table, records(folder, plan).values())
     write_controls(folder.controls, _longer_schedules(plan, folder))
@@ -110,7 +110,8 @@ def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
     return make_plan(name, ladder.shapes, rules, Facts())
 
 
-def _record(cell: Cell, loss: float, diverged: bool) -> Record:
+def made_up_record(cell: Cell, loss: float, diverged: bool = False) -> Record:
+    """What a run of ``cell`` might have left."""
     seconds = cell.flops / 2e10
     return Record(
         run_id=cell.run_id,

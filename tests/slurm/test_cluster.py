@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,13 @@ import pytest
 
 from harness.cli import main
 from harness.sweep.slurm.client import queue
-from harness.sweep.slurm.ledger import Ledger, Submission
-from harness.sweep.slurm.queue import TaskId, TaskState
+from harness.sweep.slurm.queue import TaskId
 from harness.train.run import train_cell
+from tests.slurm.sweeps import SLURM, Sweep, call, wait_for
 from tests.train.small import overrides, small_jobs
 
 pytestmark = pytest.mark.slow
 
-SLURM = ("launcher=slurm", "launcher.memory=1000M")
 LONG = (
     "grid.budgets=[2e9]",
     "grid.sizes=2",
@@ -31,17 +28,6 @@ LONG = (
 VOLATILE = ("seconds", "tokens_per_second", "mfu", "notes")
 
 
-def call(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"it never happened: {what}\n{call('squeue', '-r')}"
-        time.sleep(0.1)
-
-
 def records(folder: Path) -> dict[str, dict[str, Any]]:
     """The sweep's records without what differs between two equal runs."""
     found = {
@@ -51,40 +37,6 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
     return {
         run: {k: v for k, v in record.items() if k not in VOLATILE} for run, record in sorted(found.items())
     }
-
-
-class Sweep:
-    """A sweep in a folder, and its jobs."""
-
-    def __init__(self, folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.arguments, self.capsys = folder, arguments, capsys
-
-    def isoflop(self, command: str, *more: str) -> str:
-        self.capsys.readouterr()
-        main([command, *self.arguments, *more])
-        return self.capsys.readouterr().out
-
-    @property
-    def last(self) -> Submission:
-        return Ledger(self.folder / "runs" / "small" / "slurm").read()[-1]
-
-    def state(self, task: int) -> TaskState:
-        return queue([self.last.job])[TaskId(self.last.job, task)]
-
-    def report_state(self) -> str:
-        return queue([self.last.report_job])[TaskId(self.last.report_job)].state
-
-    def log(self, name: str) -> str:
-        submission = self.last
-        return (self.folder / "runs/small/slurm" / submission.folder / "logs" / name).read_text()
-
-    def rows(self, task: int) -> int:
-        curve = self.folder / "runs/small/cells" / self.last.tasks[task][0] / "curve.csv"
-        return curve.read_text().count("\n") if curve.exists() else 0
-
-    def wait_for_steps(self, task: int) -> None:
-        start = self.rows(task)
-        wait_for(f"task {task} takes steps", lambda: self.rows(task) > start + 5)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +107,7 @@ def test_a_failing_cell_is_reported_and_alone_submitted_again(
     assert sweep.report_state() == "FAILED"
     report = sweep.log(f"report-{sweep.last.report_job}.txt")
     assert f"1 of 6 cells are missing ({jobs[0].cell.run_id})" in report
+    assert len(sweep.submissions) == 1, "a job submits nothing again"
     status = " ".join(sweep.isoflop("status").split())
     assert "✘ failed" in status
     assert "IsADirectoryError" in status

@@ -13,12 +13,13 @@ from harness.sweep.slurm.queue import TaskId, TaskState
 
 @dataclass(frozen=True)
 class Submission:
-    """One job array and the job after it.
+    """One job array and the job behind it.
 
     Attributes:
         folder: name of its folder below ``slurm/``.
-        job: the array's id; empty while it is being submitted.
-        report_job: the id of the job that fits and reports; empty where there is none.
+        job: the array's id; empty where there is none, but only a job behind the arrays of other sweeps.
+        report_job: the id of the job behind the array, which goes on with the next stage: follow-ups, or fit and
+            report; empty where there is none.
         tasks: the run ids of each array task.
     """
 
@@ -33,6 +34,19 @@ class Submission:
     def jobs(self) -> tuple[str, ...]:
         """Both ids, those that there are."""
         return tuple(job for job in (self.job, self.report_job) if job)
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The cells of all tasks."""
+        return tuple(run_id for task in self.tasks for run_id in task)
+
+    @property
+    def takes_over(self) -> str:
+        """What a job behind an older one says of this."""
+        then = (
+            f"job {self.report_job} goes on" if self.report_job else "run the command again when it has ended"
+        )
+        return f"submission {self.folder} is newer: {then}"
 
     def log(self, task: int) -> str:
         """Name of an array task's log below its folder."""
@@ -60,6 +74,11 @@ class Ledger:
             Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
             for entry in data["submissions"]
         ]
+
+    def newer(self, folder: str) -> Submission | None:
+        """The last submission where it comes after that in ``folder``: the job behind it goes on, and no other."""
+        last = self.read()[-1:]
+        return last[0] if last and int(last[0].folder) > int(folder) else None
 
     def write(self, submissions: Iterable[Submission]) -> None:
         """Replace the list, atomically."""
@@ -90,6 +109,12 @@ class Placed:
     submission: Submission
     task: int
     state: TaskState | None
+
+
+def queued_jobs(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> list[str]:
+    """The jobs of ``submissions``, arrays and those behind them, that run or will."""
+    live = {id_.job for id_, state in states.items() if state.queued}
+    return [job for submission in submissions for job in submission.jobs if job in live]
 
 
 def placed(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> dict[str, Placed]:

@@ -1,4 +1,4 @@
-"""From missing cells to a job array and the job after it."""
+"""From missing cells to a job array and the job behind it."""
 
 import json
 import re
@@ -20,13 +20,28 @@ from harness.sweep.slurm.request import Request, concurrency, make_request
 from harness.sweep.slurm.script import Script, option_lines, program, read_template, render, setup_lines
 from harness.train.job import Job
 
-TASK_MODULE, REPORT_MODULE = "harness.commands.array_task", "harness.commands.array_report"
+TASK_MODULE, NEXT_MODULE = "harness.commands.array_task", "harness.commands.next_stage"
 REPORT_TIME, REPORT_MEMORY = "01:00:00", "4G"
 
 
 @dataclass(frozen=True)
+class JobBehind:
+    """What runs once the jobs before it have ended, however they ended.
+
+    Attributes:
+        command: what it goes on with, a key of ``harness.commands.next_stage.COMMANDS``.
+        yaml: the configuration for that.
+        after: further jobs that it waits for, all of them queued.
+    """
+
+    command: str
+    yaml: str
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Submitted:
-    """What became of a submission: ``warning`` where the array is queued but its report job was refused."""
+    """What became of a submission: ``warning`` where the array is queued but the job behind it was refused."""
 
     submission: Submission
     request: Request
@@ -34,12 +49,11 @@ class Submitted:
 
 
 def submit(
-    jobs: Sequence[Job], launcher: LauncherConfig, ledger: Ledger, yaml: str, pace: float
+    jobs: Sequence[Job], launcher: LauncherConfig, ledger: Ledger, behind: JobBehind, pace: float
 ) -> Submitted:
-    """Submit ``jobs`` as one array; returns at once.
+    """Submit ``jobs`` as one array, and the job behind it; returns at once.
 
     Args:
-        yaml: the sweep's configuration, for the job that reports.
         pace: how much longer finished runs took than their estimates.
 
     Raises:
@@ -50,7 +64,6 @@ def submit(
     tasks = chunks(jobs, 60 * launcher.task_minutes / pace, workers, launcher.max_tasks)
     request = make_request(tasks, launcher, train, pace)
     folder = _new_folder(ledger)
-    (folder / "logs").mkdir(parents=True)
     options = {
         "workers": workers,
         "attempts": launcher.attempts,
@@ -59,7 +72,7 @@ def submit(
     }
     for index, task in enumerate(tasks):
         write_json(folder / "tasks" / f"{index}.json", {"pool": options, "jobs": [pack(job) for job in task]})
-    write_atomic(folder / "config.yaml", yaml)
+    write_atomic(folder / "config.yaml", behind.yaml)
     array = array_script(jobs[0].sweep_name, folder, len(tasks), launcher, request, max(1, train.threads))
     write_atomic(folder / "array.sbatch", render(read_template(launcher.template, "array.sbatch"), array))
 
@@ -72,16 +85,39 @@ def submit(
     ledger.put(submission)
     if not launcher.report:
         return Submitted(submission, request)
-    report = report_script(jobs[0].sweep_name, folder, submission.job, launcher)
-    write_atomic(
-        folder / "report.sbatch", render(read_template(launcher.report_template, "report.sbatch"), report)
-    )
     try:
-        submission = replace(submission, report_job=client.submit(folder / "report.sbatch"))
+        behind = replace(behind, after=(submission.job, *behind.after))
+        job = _submit_behind(jobs[0].sweep_name, folder, launcher, behind)
     except UserError as error:
-        return Submitted(submission, request, warning=f"no report job: {error}")
+        return Submitted(submission, request, warning=f"no job behind it: {error}")
+    submission = replace(submission, report_job=job)
     ledger.put(submission)
     return Submitted(submission, request)
+
+
+def submit_behind(name: str, launcher: LauncherConfig, ledger: Ledger, behind: JobBehind) -> Submission:
+    """Submit a job behind the jobs of other sweeps, without an array of its own.
+
+    Raises:
+        UserError: sbatch is missing or refuses.
+    """
+    folder = _new_folder(ledger)
+    write_atomic(folder / "config.yaml", behind.yaml)
+    submission = Submission(
+        folder=folder.name,
+        submitted=datetime.now(UTC).isoformat(timespec="seconds"),
+        tasks=(),
+        report_job=_submit_behind(name, folder, launcher, behind),
+    )
+    ledger.put(submission)
+    return submission
+
+
+def _submit_behind(name: str, folder: Path, launcher: LauncherConfig, behind: JobBehind) -> str:
+    script = behind_script(name, folder, launcher, behind)
+    template = read_template(launcher.report_template, "report.sbatch")
+    write_atomic(folder / "report.sbatch", render(template, script))
+    return client.submit(folder / "report.sbatch")
 
 
 def array_script(
@@ -111,17 +147,17 @@ def array_script(
     )
 
 
-def report_script(name: str, folder: Path, array_job: str, launcher: LauncherConfig) -> Script:
-    """The fields of the report job's sbatch file; it needs no GPU and asks for none."""
+def behind_script(name: str, folder: Path, launcher: LauncherConfig, behind: JobBehind) -> Script:
+    """The fields of the sbatch file of the job behind; it needs no GPU and asks for none."""
     own = bool(launcher.report_options)
     python = launcher.python or sys.executable
     return Script(
         job_name=f"{_job_name(name)}-report",
         comment=f"{_job_name(name)}:{folder.name}:report",
         output=str(folder / "logs" / "report-%j.txt"),
-        program=program(launcher.container, python, REPORT_MODULE, str(folder)),
+        program=program(launcher.container, python, NEXT_MODULE, behind.command, str(folder)),
         directory=str(Path.cwd()),
-        dependency=f"afterany:{array_job}",
+        dependency=f"afterany:{':'.join(behind.after)}" if behind.after else "",
         account="" if own else launcher.account,
         partition="" if own else launcher.partition,
         qos="" if own else launcher.qos,
@@ -141,9 +177,11 @@ def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
 
 
 def _new_folder(ledger: Ledger) -> Path:
-    """``slurm/0001``, ``slurm/0002``, …"""
+    """``slurm/0001``, ``slurm/0002``, …, with its folder for logs."""
     numbers = [int(path.name) for path in ledger.path.glob("[0-9]*") if path.name.isdigit()]
-    return ledger.path.resolve() / f"{max(numbers, default=0) + 1:04d}"
+    folder = ledger.path.resolve() / f"{max(numbers, default=0) + 1:04d}"
+    (folder / "logs").mkdir(parents=True)
+    return folder
 
 
 def _job_name(name: str) -> str:

@@ -1,0 +1,54 @@
+"""What runs when jobs have ended: ``python -m harness.commands.next_stage COMMAND SUBMISSION`` goes on with COMMAND.
+
+It is the command itself once more, on the configuration it was submitted with. What is finished is not repeated, so
+the command finds its next stage: it fits and reports, or it submits the follow-ups with another such job behind them.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.commands import compare, rematch, reproduce, tune
+from harness.commands.errand import Outcome
+from harness.commands.submitted import submitted_config
+from harness.config.schema import Config
+from harness.errors import UserError
+from harness.sweep.slurm.ledger import Ledger
+
+# The last argument is the submission that this process is behind.
+COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
+    "reproduce": reproduce.run,
+    "tune": tune.run,
+    "rematch": rematch.run,
+    "compare": compare.go_on,
+}
+EXIT_INCOMPLETE = 1
+
+
+def main(command: str, folder: Path) -> int:
+    """Go on with ``command`` behind the submission in ``folder``; returns the exit status.
+
+    0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
+    """
+    console = Console(file=sys.stdout, width=160)
+    # a newer one waits for all that was queued, and has the newer plan
+    if newer := Ledger(folder.parent).newer(folder.name):
+        _say(newer.takes_over, console)
+        return 0
+    try:
+        config, yaml = submitted_config(folder)
+        outcome = COMMANDS[command](config, yaml, console, folder.name)
+    except UserError as error:
+        _say(f"isoflop: {error}; the same command by hand goes on from here", console)
+        return EXIT_INCOMPLETE
+    return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0
+
+
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
