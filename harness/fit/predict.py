@@ -22,6 +22,7 @@ class Prediction:
     Attributes:
         flops: C, the budget.
         params, tokens, loss: N*, D*, L*; None where the approach has no answer.
+        loss_kind: ``held-out``, or ``training`` (approach 1's: smoothed, not to be set beside the others').
         tokens_per_param: D*/N*.
     """
 
@@ -31,6 +32,7 @@ class Prediction:
     params: float | None = None
     tokens: float | None = None
     loss: float | None = None
+    loss_kind: str = "held-out"
     tokens_per_param: float | None = None
     params_interval: tuple[float, float] | None = None
     tokens_interval: tuple[float, float] | None = None
@@ -49,7 +51,13 @@ def predict(approach: "Approach", flops: float) -> Prediction:
     own = [Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)]
     theta = approach.theta()
     if theta is None:
-        return Prediction(approach=approach.name, flops=flops, level=approach.level, **judge(own))
+        return Prediction(
+            approach=approach.name,
+            flops=flops,
+            level=approach.level,
+            loss_kind=approach.loss_kind,
+            **judge(own),
+        )
     log_n, log_d, loss = (float(v) for v in approach.optimum(theta, flops))
     intervals: dict[str, tuple[float, float] | None] = {}
     if approach.draws is not None and len(approach.draws):
@@ -69,10 +77,16 @@ def predict(approach: "Approach", flops: float) -> Prediction:
         params=float(np.exp(log_n)),
         tokens=float(np.exp(log_d)),
         loss=loss if np.isfinite(loss) else None,
+        loss_kind=approach.loss_kind,
         tokens_per_param=float(np.exp(log_d - log_n)),
         **intervals,
         **judge(flags),
     )
+
+
+def marked(text: str, kind: str) -> str:
+    """A written loss with what it is where that is not the held-out loss: ``1.321 (1.319 to 1.343), training``."""
+    return text if kind == "held-out" or not text.strip("–-") else f"{text}, {kind}"
 
 
 def percentiles(draws: Array, level: float) -> tuple[float, float] | None:

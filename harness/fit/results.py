@@ -76,6 +76,8 @@ class Approach(Judged):
     extrapolation_limit: float = 100.0
     draws: Array | None = field(default=None, repr=False)
 
+    # What ``loss`` is in all that this approach predicts; losses of unlike kinds are not to be compared.
+    loss_kind: ClassVar[str] = "held-out"
     draw_columns: ClassVar[tuple[str, ...]] = (
         "log_params_scale",
         "a",
@@ -127,7 +129,7 @@ class PowerApproach(Approach):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Approach1(PowerApproach):
-    """The training-curve envelope (Hoffmann et al. 2022, section 3.1).
+    """The training-curve envelope (Hoffmann et al. 2022, section 3.1). Its losses are smoothed *training* losses.
 
     Attributes:
         envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss.
@@ -137,6 +139,8 @@ class Approach1(PowerApproach):
     name: str = "approach_1"
     envelope: Array | None = field(default=None, repr=False)
     median_progress: float | None = None
+
+    loss_kind: ClassVar[str] = "training"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.fit.predict import Prediction
+from harness.fit.predict import Prediction, marked
 from harness.fit.results import Approach2, Approach3, Fit
 
 Range = tuple[float, float] | None
@@ -189,7 +189,7 @@ def _prediction_row(p: Prediction) -> tuple[str, ...]:
         _with(p.params, p.params_interval),
         _with(p.tokens, p.tokens_interval),
         _with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
-        _with(p.loss, p.loss_interval, ".4f"),
+        marked(_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
         p.status,
     )
 

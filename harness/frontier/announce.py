@@ -35,7 +35,8 @@ class Standing:
     Attributes:
         params, tokens, flops: the model and the compute it used, as announced or by the source's cost law.
         loss: expected from L(N, D); None for approaches 1 and 2, which know only the best models.
-        best_params, best_tokens, best_loss: the compute-optimal model of the same compute.
+        best_params, best_tokens, best_loss: the compute-optimal model of the same compute; ``loss_kind`` says whether
+            its loss is ``held-out`` or, by approach 1, ``training``.
         params_ratio: N over ``best_params``: 4 is four times too many parameters for its compute.
         same_loss_flops: the cheapest training that reaches ``loss``.
         overspent: flops over ``same_loss_flops``.
@@ -51,6 +52,7 @@ class Standing:
     best_params: float | None = None
     best_tokens: float | None = None
     best_loss: float | None = None
+    loss_kind: str = "held-out"
     params_ratio: float | None = None
     same_loss_flops: float | None = None
     overspent: float | None = None
@@ -107,6 +109,7 @@ def announce(source: Source, model: Announced) -> Standing:
         best_params=finite(best.params),
         best_tokens=finite(best.tokens),
         best_loss=finite(best.loss),
+        loss_kind=source.loss_kind,
         params_ratio=ratio,
         same_loss_flops=same,
         overspent=None if same is None else flops / same,

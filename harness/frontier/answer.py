@@ -45,6 +45,7 @@ class Answer:
 
     Attributes:
         params, tokens, flops, loss, tokens_per_param: N*, D*, C, L*, D*/N*, with intervals at ``level``.
+        loss_kind: ``held-out``, or ``training`` (approach 1).
         extrapolation: C over the largest budget of the runs behind the source; None where that is unknown.
         unreachable: share of the draws that cannot reach the loss asked for.
         status, flags, notes: the worst objection (``ok`` if none), all of them, and their sentences.
@@ -56,6 +57,7 @@ class Answer:
     tokens: float | None = None
     flops: float | None = None
     loss: float | None = None
+    loss_kind: str = "held-out"
     tokens_per_param: float | None = None
     params_interval: Interval | None = None
     tokens_interval: Interval | None = None
@@ -73,7 +75,7 @@ def ask(source: Source, question: Question) -> Answer:
     """What ``source`` says to ``question``."""
     flags = list(source.flags)
     if source.frontier is None:
-        return Answer(approach=source.name, level=source.level, **judge(flags))
+        return Answer(approach=source.name, level=source.level, loss_kind=source.loss_kind, **judge(flags))
     # Draws in which a term has vanished have no optimum; they are NaN here and left out of the intervals.
     with np.errstate(all="ignore"):
         found = question.at(source.frontier)
@@ -84,7 +86,13 @@ def ask(source: Source, question: Question) -> Answer:
         }
     if question.kind == "loss" and not np.isfinite(found.flops):
         flags.append(Flag("no_optimum", _unreachable(source, question.value)))
-        return Answer(approach=source.name, level=source.level, loss=question.value, **judge(flags))
+        return Answer(
+            approach=source.name,
+            level=source.level,
+            loss=question.value,
+            loss_kind=source.loss_kind,
+            **judge(flags),
+        )
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
     flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
     flags += _floor_flags(source, float(found.flops))
@@ -95,6 +103,7 @@ def ask(source: Source, question: Question) -> Answer:
         tokens=finite(found.tokens),
         flops=finite(found.flops),
         loss=finite(found.loss),
+        loss_kind=source.loss_kind,
         tokens_per_param=finite(found.tokens_per_param),
         **{f"{name}_interval": None if name == question.kind else value for name, value in spread.items()},
         extrapolation=extrapolation(source, float(found.flops)),

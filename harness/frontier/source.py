@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.fit.results import Approach, Approach3, CostLaw, Fit
+from harness.fit.results import Approach, Approach1, Approach3, CostLaw, Fit
 from harness.fit.status import Flag
 from harness.fit.table import Array
 from harness.frontier.law import Law
@@ -41,6 +41,11 @@ class Source:
     def title(self) -> str:
         """For people: ``approach 3, parametric L(N, D)``."""
         return self.name.replace("_", " ") + ", " + TITLES[self.name]
+
+    @property
+    def loss_kind(self) -> str:
+        """``training`` for approach 1, whose losses are smoothed training losses; else ``held-out``."""
+        return Approach1.loss_kind if self.name == "approach_1" else Approach.loss_kind
 
     @property
     def law(self) -> Law | None:

@@ -48,6 +48,7 @@ def _approach(approach: Approach) -> dict[str, Any]:
         "name": approach.name,
         "label": approach_label(approach.name),
         "kind": "law" if law else "power",
+        "loss_kind": approach.loss_kind,
         "theta": [float(value) if np.isfinite(value) else None for value in theta],
         "kappa": cost.kappa,
         "power": cost.power,

@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
 from harness.report.missing import MissingError
 from harness.report.style import figure_style
-from tests.fit.synthetic import CHINCHILLA, optimum, sweep
+from tests.fit.synthetic import CHINCHILLA, curves, optimum, sweep
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
 REPETITIONS = 12
@@ -87,6 +87,25 @@ def test_numbers_are_those_of_the_fits() -> None:
                 assert mine["params_interval"] == pytest.approx(list(prediction.params_interval or ()))
                 assert mine["loss"] == pytest.approx(prediction.loss)
                 assert mine["bits_per_byte"] == pytest.approx((prediction.loss or 0) / math.log(2))
+
+
+def test_a_training_loss_is_no_bits_per_byte() -> None:
+    """Approach 1 reads training curves: its loss on the page is called one, and is not compared as held-out bits."""
+    points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=9, noise=0.002)
+    with_curves = fit_points(points, FitOptions(draws=60), curves(points))
+    arms = [Arm(name, with_curves, "one", "one", 1 / math.log(2)) for name in ("x", "y")]
+    first, second, _ = compare_arms("training", arms).approaches
+    for one in first.arms:
+        assert one.loss is not None
+        assert (one.loss_kind, one.bits_per_byte, one.bits_per_byte_interval) == ("training", None, None)
+    bits = first.differences[0].by_quantity["bits_per_byte"]
+    assert (bits.value, bits.verdict) == (None, UNKNOWN)
+    assert "training losses only" in bits.reason
+    assert second.differences[0].by_quantity["bits_per_byte"].value == 0
+    assert first.differences[0].by_quantity["a"].value == 0
+    assert "training" in next(
+        row for row in with_curves.summary().splitlines() if "approach_1" in row and "e+20" in row
+    )
 
 
 def test_the_picture_has_a_row_for_each_approach_with_a_frontier() -> None:

@@ -124,6 +124,9 @@
     return made;
   }
 
+  // A loss that is not held-out (approach 1's is a training loss) says so.
+  const marked = (text, kind) => (kind === "held-out" || text === "–" ? text : text + ", " + kind);
+
   function cell(quantity, write) {
     if (!Number.isFinite(quantity.value)) return "–";
     const range = quantity.interval;
@@ -158,7 +161,8 @@
       if (approach.name === data.lead) row.className = "strong";
       row.append(element("td", approach.label, "left"));
       for (const [name, write] of [["params", count], ["tokens", count], ["ratio", ratio], ["loss", loss]]) {
-        row.append(element("td", cell(found[name], write)));
+        const text = cell(found[name], write);
+        row.append(element("td", name === "loss" ? marked(text, approach.loss_kind) : text));
       }
     }
     const scroll = element("div", undefined, "scroll");
