@@ -34,10 +34,11 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
+        # Known even where the law is not: whoever asks what a model costs needs it for the other approaches too.
+        "cost": (cost := cost_law(points)),
     }
     if too_few := _too_few(points):
         return Approach3(**common, **judge([too_few]))
-    cost = cost_law(points)
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
     kind, strata = pairs_kind(points, _asked(fit, data, options))
@@ -57,7 +58,6 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         b=b,
         a_6nd=a_6nd,
         b_6nd=b_6nd,
-        cost=cost,
         bootstrap=kind if options.draws else "none",
         draws=draws,
         objective=fit.objective,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.results import CostLaw, Interval
+from harness.fit.results import Interval
 from harness.fit.status import judge
 from harness.frontier.answer import extrapolation, finite, range_flags
 from harness.frontier.interval import interval
@@ -70,7 +70,7 @@ class Standing:
 def announce(source: Source, model: Announced) -> Standing:
     """Judges a model against the optimum of its compute and of its loss."""
     law, draws = source.law, source.draws
-    cost = law.cost if law is not None else CostLaw()
+    cost = law.cost if law is not None else source.cost
     params, tokens = model.params, model.tokens
     flops = model.flops or cost.kappa * params**cost.power * tokens
     flags = list(source.flags)

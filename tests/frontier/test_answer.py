@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.fit import FitOptions, Points, fit_points
 from harness.fit.results import CostLaw
 from harness.frontier.announce import Announced, announce
 from harness.frontier.answer import Question, ask
 from harness.frontier.interval import interval
 from harness.frontier.law import Law
 from harness.frontier.power import PowerLaws
-from harness.frontier.source import Source, choose
+from harness.frontier.source import Source, choose, from_fit
+from tests.fit.synthetic import sweep
 from tests.frontier.laws import HOFFMANN, SMALL
 
 
@@ -158,6 +160,17 @@ def test_the_deciding_source() -> None:
     with pytest.raises(UserError, match="no frontier"):
         choose((void,), "auto")
     assert ask(void, Question("flops", 1e20)).params is None
+
+
+def test_every_approach_counts_compute_as_the_runs_do() -> None:
+    """A cell of the sweep is announced at the compute it had, not at 6ND, by all three approaches."""
+    points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7, noise=0.002)
+    measured = 1.4 * points.flops * (points.params / 1e9) ** -0.05
+    table = Points(points.params, points.tokens, measured, points.loss, points.run_id)
+    sources = from_fit(fit_points(table, FitOptions(draws=0)))
+    for source in sources:
+        found = announce(source, Announced(float(table.params[3]), float(table.tokens[3])))
+        assert found.flops == pytest.approx(float(table.flops[3]), rel=1e-6), source.name
 
 
 def test_the_cost_law_of_the_runs_is_used() -> None:
