@@ -61,7 +61,7 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
 
 
 def score_of(record: Record, loss: str) -> Score | None:
-    """The score of ``record`` on the text whose losses a fit calls ``loss`` (``analysis.loss``); None where it has none."""
+    """The score of ``record`` on the text whose losses a fit calls ``loss`` (``analysis.loss``); None without."""
     if loss == "loss":
         return Score(record.loss, record.loss_se, record.bits_per_byte, 0)
     return record.domains.get(loss.removeprefix(DOMAIN))

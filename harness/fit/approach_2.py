@@ -10,10 +10,11 @@ from scipy.special import ndtri, stdtrit
 from harness.errors import UserError
 from harness.fit import bootstrap
 from harness.fit.budgets import group_budgets
+from harness.fit.cells import Cells, cells_of, count_cells
 from harness.fit.frontier import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.options import FitOptions
 from harness.fit.predict import WIDE, percentiles
-from harness.fit.profiles import Axis, fit_polynomials, leverage, minima, value
+from harness.fit.profiles import Axis, fit_polynomials, minima, value
 from harness.fit.results import Approach2, BudgetOptimum, Profile
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Points
@@ -103,8 +104,9 @@ def fit_profile(
             "too_few_points", f"{sizes} sizes; a polynomial of degree {options.degree} needs {needed}"
         )
         return Optimum(BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3)))
-    nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree)
-    resampling = _resampling(kind, rng, len(points), options.draws)
+    cell = cells_of(points)
+    nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree, cell)
+    resampling = _resampling(kind, rng, cell, options.draws)
     point, draws = np.full(3, np.nan), np.full((options.draws, 3), np.nan)
     outside = np.zeros(options.draws, dtype=bool)
     profiles: list[Profile] = []
@@ -117,7 +119,7 @@ def fit_profile(
         if problem := _problem(fitted[0], float(vertex[0]), options.degree, ("N", "D")[column]):
             result = BudgetOptimum(**basics, **_named(profiles), **judge([problem, *uneven]))
             return Optimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
-        redrawn = _redraw(design, fitted[0], points.loss, resampling, kind, options)
+        redrawn = _redraw(design, fitted[0], points.loss, cell, resampling, kind, options)
         vertices = minima(redrawn, options.degree)
         point[column] = axis.centre + axis.half * vertex[0]
         draws[:, column] = axis.centre + axis.half * vertices
@@ -143,7 +145,7 @@ def fit_profile(
     return Optimum(result, log_c, point, draws)
 
 
-def _compute_regressor(off: Array, log_n: Array, degree: int) -> tuple[Array | None, list[Flag]]:
+def _compute_regressor(off: Array, log_n: Array, degree: int, cell: Cells) -> tuple[Array | None, list[Flag]]:
     """ln C about its mean as a regressor, where runs of a budget differ in compute by more than whole steps.
 
     Where compute follows N (budgets planned under another convention of compute than the fit's) the regressor
@@ -152,7 +154,7 @@ def _compute_regressor(off: Array, log_n: Array, degree: int) -> tuple[Array | N
     if np.ptp(off) <= SPREAD:
         return None, []
     design = Axis.of(log_n).design(degree)
-    if len(off) < degree + 3:
+    if count_cells(cell) < degree + 3:
         explained = 1.0
     else:
         line = design @ np.linalg.lstsq(design, off, rcond=None)[0]
@@ -174,12 +176,20 @@ def _kind(options: FitOptions) -> str:
     return options.bootstrap
 
 
-def _resampling(kind: str, rng: np.random.Generator, n: int, draws: int) -> Array:
-    return bootstrap.pair_counts(rng, n, draws) if kind == "pairs" else bootstrap.wild_signs(rng, n, draws)
+def _resampling(kind: str, rng: np.random.Generator, cell: Cells, draws: int) -> Array:
+    """Counts or signs of every run, (draws, n): those of its cell."""
+    drawn = bootstrap.pair_counts if kind == "pairs" else bootstrap.wild_signs
+    return drawn(rng, count_cells(cell), draws)[:, cell]
 
 
 def _redraw(
-    design: Array, fitted: Array, loss: Array, resampling: Array, kind: str, options: FitOptions
+    design: Array,
+    fitted: Array,
+    loss: Array,
+    cell: Cells,
+    resampling: Array,
+    kind: str,
+    options: FitOptions,
 ) -> Array:
     """Coefficients of every draw, shape (draws, k)."""
     if not len(resampling):
@@ -188,9 +198,10 @@ def _redraw(
         return fit_polynomials(design, loss[None], resampling, options.robust)
     line = design @ fitted
     # HC2: residuals at points of high leverage are too small. Their size is itself known from few degrees of
-    # freedom, which percentiles would pass over: Student's quantile over the normal one makes up for it.
-    freedom, tail = max(len(loss) - design.shape[1], 1), (1 + options.level) / 2
-    residual = (loss - line) / np.sqrt(1 - np.minimum(leverage(design), 0.95))
+    # freedom, which percentiles would pass over: Student's quantile over the normal one makes up for it. Further
+    # seeds of a cell are no further degrees of freedom: what the polynomial misses there they all have.
+    freedom, tail = max(count_cells(cell) - design.shape[1], 1), (1 + options.level) / 2
+    residual = bootstrap.inflated(loss - line, design, cell, 0.5)
     residual *= stdtrit(freedom, tail) / ndtri(tail)
     return fit_polynomials(design, line + resampling * residual, np.ones((1, len(loss))))
 

@@ -7,6 +7,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit import bootstrap, law
 from harness.fit.budgets import pairs_kind
+from harness.fit.cells import Cells, cells_of, count_cells
 from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw
@@ -42,7 +43,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
     kind, strata = pairs_kind(points, _asked(fit, data, options))
-    draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
+    draws = bootstrap_law(data, fit, options, kind, cells_of(points), strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
     a, b = map(float, exponents(fit.natural, cost)) if lawful else (None, None)
@@ -72,12 +73,18 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
 
 
 def bootstrap_law(
-    data: law.Data, fit: law.LawFit, options: FitOptions, kind: str, strata: list[list[int]] | None = None
+    data: law.Data,
+    fit: law.LawFit,
+    options: FitOptions,
+    kind: str,
+    cell: Cells,
+    strata: list[list[int]] | None = None,
 ) -> Array:
     """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
 
     Args:
-        kind: ``wild``, or pairs: whole runs, within each of ``strata`` (lists of runs) where there are any.
+        kind: ``wild``, or pairs: whole cells, within each of ``strata`` (lists of runs) where there are any.
+        cell: of every run; its seeds are drawn, or turned, together.
 
     Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
@@ -88,7 +95,7 @@ def bootstrap_law(
     draws = np.empty((options.draws, 5))
     if kind != "wild":
         for i, counts in enumerate(
-            bootstrap.stratified_counts(rng, strata or [list(range(n))], n, options.draws)
+            bootstrap.stratified_counts(rng, strata or [list(range(n))], cell, options.draws)
         ):
             held = counts > 0
             draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
@@ -101,8 +108,8 @@ def bootstrap_law(
             f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
         )
-    residual = residual / (1 - np.minimum(_leverage(law.jacobian(fit.theta, data)), 0.95))
-    for i, signs in enumerate(bootstrap.wild_signs(rng, n, options.draws)):
+    residual = bootstrap.inflated(residual, law.jacobian(fit.theta, data), cell, 1.0)
+    for i, signs in enumerate(bootstrap.wild_signs(rng, count_cells(cell), options.draws)[:, cell]):
         turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
         draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
     return draws
@@ -124,11 +131,6 @@ def _asked(fit: law.LawFit, data: law.Data, options: FitOptions) -> str:
 
 def _named(natural: Array) -> dict[str, Any]:
     return dict(zip(NAMES, map(float, natural), strict=True))
-
-
-def _leverage(jacobian: Array) -> Array:
-    q, _ = np.linalg.qr(jacobian)
-    return np.sum(q**2, axis=1)
 
 
 def _too_few(points: Points) -> Flag | None:

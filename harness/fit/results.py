@@ -132,7 +132,8 @@ class Approach1(PowerApproach):
     """The training-curve envelope (Hoffmann et al. 2022, section 3.1). Its losses are smoothed *training* losses.
 
     Attributes:
-        envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss.
+        envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss; with several seeds one
+            envelope after the other, each by rising C.
         median_progress: how far into its run the median chosen point lies (the paper: the last 15%).
     """
 
