@@ -31,7 +31,7 @@ RESOLUTION = {
     "bits_per_byte": 0.05,
 }
 # Statuses under which an approach's own interval is not to be trusted.
-UNTRUSTED = ("not_converged", "unidentified", "negative_exponent", "unstable")
+UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "unstable")
 # As 'isoflop predict' chooses.
 PREFERENCE = ("approach_3", "approach_2", "approach_1")
 

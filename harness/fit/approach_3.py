@@ -18,6 +18,7 @@ from harness.fit.table import Array, Points
 NAMES = ("E", "A", "B", "alpha", "beta")
 MIN_RUNS = 6
 MIN_SIZES = 3
+VANISHED = 1e-3  # a term below this share of the loss has gone
 STREAM = 3
 
 
@@ -25,7 +26,8 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     """Fits L = E + A/N^alpha + B/D^beta and bootstraps it (Hoffmann et al. 2022, section 3.3).
 
     Status: ``too_few_points`` (fewer than 6 runs, or 3 sizes, or 3 horizons), ``not_converged``, ``at_bound``
-    (a term has vanished), ``unstable`` (draws without an optimum), ``sensitive_to_outliers``.
+    (a term has vanished, in the fit or in more than a twentieth of the draws), ``unstable`` (draws without an
+    optimum), ``sensitive_to_outliers``.
     """
     common: dict[str, Any] = {
         "level": options.level,
@@ -51,7 +53,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     flags = (
         _flags(fit, data)
         + cost_flags(cost)
-        + _draw_flags(draws, cost)
+        + _draw_flags(draws, points)
         + _outlier_flags(sensitivity, draws, cost, options.level)
     )
     return Approach3(
@@ -159,25 +161,30 @@ def _flags(fit: law.LawFit, data: law.Data) -> list[Flag]:
         )
     if not fit.converged:
         flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
-    if total.min() * 1e-3 > E:
+    if total.min() * VANISHED > E:
         flags.append(
             Flag("at_bound", f"E has gone to 0 ({E:.2g}): these runs do not show an irreducible loss")
         )
     for name, share, power in (("A/N^alpha", size, alpha), ("B/D^beta", tokens, beta)):
-        if share.max() < 1e-3 or not 0.01 < power < 5:
+        if share.max() < VANISHED or not 0.01 < power < 5:
             flags.append(Flag("at_bound", f"the term {name} is at a bound (exponent {power:.3g})"))
     return flags
 
 
-def _draw_flags(draws: Array | None, cost: CostLaw) -> list[Flag]:
+def _draw_flags(draws: Array | None, points: Points) -> list[Flag]:
     if draws is None or not len(draws):
         return [Flag("no_interval", "no bootstrap draws were asked for")]
     with np.errstate(all="ignore"):
         usable = np.isfinite(draws).all(axis=1) & (draws > 0).all(axis=1)
     lost = 1 - usable.mean()
+    flags = []
     if lost > 0.05:
-        return [Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum")]
-    return []
+        flags.append(Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum"))
+    floorless = float(np.mean(draws[:, 0] < VANISHED * points.loss.min()))
+    if floorless > 0.05:
+        note = f"E has gone to 0 in {floorless:.0%} of the bootstrap draws: these runs hardly show an irreducible loss"
+        flags.append(Flag("at_bound", note))
+    return flags
 
 
 def _outlier_flags(
