@@ -44,8 +44,8 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     is biased where profiles are wide, asymmetric or off centre (Czech et al. 2026, arXiv 2603.22339): degree
     3 or approach 3 is the check. Budgets without a trustworthy minimum take no part in the power laws.
 
-    Status: ``too_few_budgets`` (fewer than two minima), ``two_budgets``, ``budgets_dropped``, ``unstable``,
-    ``approximate_budgets``; each budget has its own.
+    Status: ``too_few_budgets`` (fewer than two minima), ``two_budgets``, ``budgets_dropped``, ``unstable`` and
+    ``wide_interval`` (also where half of the minima are), ``approximate_budgets``; each budget has its own.
     """
     kind = _kind(options)
     budgets = group_budgets(points)
@@ -72,12 +72,12 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     log_c = np.array([optimum.log_c for optimum in good])
     row = fit_frontier(log_c, *np.stack([optimum.point for optimum in good], axis=1)[:, None, :])[0]
     draws = None
-    if options.draws:
+    if options.draws and all(len(optimum.draws) for optimum in good):
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     return Approach2(
         **common,
         **frontier_fields(row, draws, options.level),
-        **judge(flags + frontier_flags(row, draws)),
+        **judge(flags + _doubtful_minima(good) + frontier_flags(row, draws)),
     )
 
 
@@ -127,8 +127,9 @@ def fit_profile(
         if column == 0:
             point[2] = value(fitted, vertex, options.degree)[0]
             draws[:, 2] = value(redrawn, vertices, options.degree)
-    # One degree of freedom makes all residuals the same but for their signs: no ground for an interval.
-    judged = draws if len(points) > needed else draws[:0]
+    # With one degree of freedom pairs draw polynomials through the runs themselves: no ground for an interval. Turned
+    # residuals there have Student's factor for it (three budgets of four sizes: N* held by .92, a by .99 of .90).
+    judged = draws if kind == "wild" or count_cells(cell) > needed else draws[:0]
     with np.errstate(over="ignore"):
         intervals = [percentiles(x, options.level) for x in (*np.exp(judged[:, :2]).T, judged[:, 2])]
     result = BudgetOptimum(
@@ -142,7 +143,7 @@ def fit_profile(
         loss_interval=intervals[2],
         **judge(uneven + _doubts(outside[: len(judged)], intervals[0])),
     )
-    return Optimum(result, log_c, point, draws)
+    return Optimum(result, log_c, point, judged)
 
 
 def _compute_regressor(off: Array, log_n: Array, degree: int, cell: Cells) -> tuple[Array | None, list[Flag]]:
@@ -260,6 +261,17 @@ def _flags(optima: list[Optimum], good: list[Optimum], ungrouped: int, approxima
             )
         )
     return flags
+
+
+def _doubtful_minima(good: list[Optimum]) -> list[Flag]:
+    """The budgets' own doubts as the approach's, where half of the power law's points or more carry them."""
+    codes = ("unstable", "wide_interval")
+    doubted = [o.result for o in good if any(code in o.result.flags for code in codes)]
+    if 2 * len(doubted) < len(good):
+        return []
+    worst = next(code for code in codes if any(code in result.flags for result in doubted))
+    listed = ", ".join(f"{result.budget:.3g}" for result in doubted)
+    return [Flag(worst, f"{len(doubted)} of {len(good)} minima are themselves doubtful (at {listed})")]
 
 
 def _profile(coefficients: Array, axis: Axis, degree: int) -> Profile:
