@@ -10,9 +10,10 @@ from harness.fit.status import Flag, judge
 from harness.fit.table import Array
 
 if TYPE_CHECKING:
-    from harness.fit.results import Approach
+    from harness.fit.results import Approach, CostLaw
 
 WIDE = 10.0
+LEAST_COST = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,9 @@ def predict(approach: "Approach", flops: float) -> Prediction:
                 "loss_interval": percentiles(draws_loss, approach.level),
                 "tokens_per_param_interval": percentiles(np.exp(draws_d - draws_n), approach.level),
             }
-    flags = own + _flags(approach, flops, intervals.get("params_interval"))
+    flags = own + _flags(approach, flops, float(np.exp(log_n)), intervals.get("params_interval"))
+    if any(flag.code == "no_floor" for flag in flags):
+        intervals["loss_interval"] = None
     return Prediction(
         approach=approach.name,
         flops=flops,
@@ -98,7 +101,9 @@ def percentiles(draws: Array, level: float) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | None) -> list[Flag]:
+def _flags(
+    approach: "Approach", flops: float, params: float, interval: tuple[float, float] | None
+) -> list[Flag]:
     flags = []
     if interval is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
@@ -112,8 +117,32 @@ def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | N
         flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
     law = getattr(approach, "loss_law", None)
     if law is not None and law.floor == 0 and approach.largest_flops and flops > approach.largest_flops:
-        note = (
-            "the loss is extrapolated without a floor (too few budgets to see one): expect it to be too low"
-        )
-        flags.append(Flag("no_floor", note))
+        flags.append(no_floor())
+    if (cost := getattr(approach, "cost", None)) is not None:
+        flags += below_6nd(cost, params)
     return flags
+
+
+def no_floor() -> Flag:
+    """A loss law without a floor falls for ever, which losses do not: its draws all share that fault."""
+    note = "its loss law has no floor (the runs show none): beyond them expect losses above it; no interval is given"
+    return Flag("no_floor", note)
+
+
+def below_6nd(cost: "CostLaw", params: float) -> list[Flag]:
+    """The doubt that a cost law fitted to small models falls below what any model of that size takes.
+
+    C/(ND) falls towards 6 as models grow, since embedding, head and attention weigh less and less (Hoffmann et al.
+    2022, Table A4); a power law fitted on the way falls on. Where a table's own runs are below 6, theirs is the bound.
+    """
+    per_pair = cost.kappa * params ** (cost.power - 1)
+    bound = min(LEAST_COST, LEAST_COST if cost.least is None else cost.least)
+    if cost.power == 1 or per_pair >= bound * (1 - 1e-3):
+        return []
+    return [
+        Flag(
+            "approximate_cost",
+            f"at N = {params:.3g} the cost law has fallen to {per_pair:.2f}ND, below {bound:.3g}ND: N* and D* would "
+            f"cost {bound / per_pair - 1:.0%} more than C, or more",
+        )
+    ]

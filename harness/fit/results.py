@@ -35,7 +35,7 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class LossLaw:
-    """L*(C) = floor + scale * C^(-exponent); floor is 0 where there are too few budgets to see one."""
+    """L*(C) = floor + scale * C^(-exponent); a floor of 0 is one that the runs do not show."""
 
     floor: float
     scale: float
@@ -46,12 +46,15 @@ class LossLaw:
 class CostLaw:
     """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1).
 
-    ``misfit`` is the largest relative difference between the table's compute and the law.
+    Attributes:
+        misfit: the largest relative difference between the table's compute and the law.
+        least: the lowest C/(ND) of the runs; None where that is not known.
     """
 
     kappa: float = 6.0
     power: float = 1.0
     misfit: float = 0.0
+    least: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -295,7 +298,8 @@ class CountingRow(Judged):
 class Agreement:
     """Whether the approaches tell the same story at ``target`` and in their exponents.
 
-    ``status`` is ``agree``, ``disagree`` or ``unknown`` (fewer than two approaches have a number).
+    ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
+    ``disagree`` or ``unknown`` (fewer than two approaches have a number).
     """
 
     target: float

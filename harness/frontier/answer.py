@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.predict import below_6nd, no_floor
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.frontier.interval import interval
@@ -95,7 +96,11 @@ def ask(source: Source, question: Question) -> Answer:
         )
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
     flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
-    flags += _floor_flags(source, float(found.flops))
+    if floorless := _floor_flags(source, float(found.flops)):
+        flags += floorless
+        spread["loss"] = None
+    if source.law is not None:
+        flags += below_6nd(source.law.cost, float(found.params))
     return Answer(
         approach=source.name,
         level=source.level,
@@ -151,10 +156,10 @@ def _spread_flags(spread: Interval | None, unreachable: float) -> list[Flag]:
 
 
 def _floor_flags(source: Source, flops: float) -> list[Flag]:
-    """A loss law without a floor falls for ever, which losses do not."""
+    """The doubt about a loss beyond the runs by a law without a floor; ``ask`` gives no interval then."""
     floor = getattr(source.frontier, "loss_floor", float("nan"))
     if floor == 0 and source.largest_flops and flops > source.largest_flops:
-        return [Flag("no_floor", "its loss law has no floor: beyond the runs expect losses above it")]
+        return [no_floor()]
     return []
 
 

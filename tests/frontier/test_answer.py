@@ -81,9 +81,28 @@ def test_a_loss_law_without_a_floor_is_marked_beyond_the_runs() -> None:
         log_loss_scale=3.0,
         loss_exponent=0.05,
     )
-    source = Source(name="approach_2", frontier=powers, largest_flops=1e18)
-    assert "no_floor" in ask(source, Question("flops", 1e19)).flags
-    assert "no_floor" not in ask(source, Question("flops", 1e17)).flags
+    draws = PowerLaws.from_theta(powers.theta + 0.001 * np.random.default_rng(0).standard_normal((60, 7)))
+    source = Source(name="approach_2", frontier=powers, draws=draws, largest_flops=1e18)
+    beyond, within = (ask(source, Question("flops", c)) for c in (1e19, 1e17))
+    assert "no_floor" in beyond.flags
+    assert (beyond.loss_interval, beyond.params_interval is None) == (None, False)
+    assert "no_floor" not in within.flags
+    assert within.loss_interval is not None
+
+
+def test_a_cost_law_below_6nd_is_a_doubt() -> None:
+    """22N^0.91 a token is 6N at two million parameters: a model beyond costs more than the law says."""
+    law = Law(E=0.857, A=13.0, B=634.4, alpha=0.3057, beta=0.5343, cost=CostLaw(22.14, 0.9099))
+    source = Source(name="approach_3", frontier=law)
+    for flops, doubted in ((1e13, False), (1e16, True)):
+        found = ask(source, Question("flops", flops))
+        assert (found.params > 2.0e6) == doubted
+        assert ("approximate_cost" in found.flags) == doubted
+    assert "approximate_cost" not in ask(SURFACE, Question("flops", 1e26)).flags, "6ND is 6ND"
+    own = Law(E=1.2, A=60, B=300, alpha=0.3, beta=0.4, cost=CostLaw(9.0, 0.95, least=4.0))
+    assert (
+        "approximate_cost" not in ask(Source(name="approach_3", frontier=own), Question("flops", 1e14)).flags
+    )
 
 
 def test_nonsense_is_refused() -> None:
