@@ -11,7 +11,7 @@ from harness.data import Corpus
 from harness.plan.cell import Cell
 from harness.plan.followup import best_cells, controls, replicates
 from harness.plan.plan import Plan
-from harness.runs.controls import ControlRun, write_controls
+from harness.runs.controls import ControlRun, against_other_seeds, write_controls
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
@@ -39,22 +39,20 @@ def run(config: Config, yaml: str, plan: Plan, corpus: Corpus, folder: SweepFold
     freeze(folder, plan, yaml)
     train_missing(config, plan, corpus, folder, console, beside=[check.cell for check in checks])
     found = records(folder, replace(plan, cells=tuple(check.cell for check in checks)))
-    write_controls(
-        folder.controls,
-        [
-            ControlRun(
-                budget=check.cell.budget,
-                of=check.of,
-                loss_of=losses[check.of],
-                rate=check.rate,
-                run_id=run_id,
-                loss=found[run_id].loss,
-                horizon=check.horizon,
-            )
-            for check in checks
-            if (run_id := check.cell.run_id) in found
-        ],
-    )
+    made = [
+        ControlRun(
+            budget=check.cell.budget,
+            of=check.of,
+            loss_of=losses[check.of],
+            rate=check.rate,
+            run_id=run_id,
+            loss=found[run_id].loss,
+            horizon=check.horizon,
+        )
+        for check in checks
+        if (run_id := check.cell.run_id) in found
+    ]
+    write_controls(folder.controls, against_other_seeds(made, records(folder, plan)))
     return plan
 
 
