@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WIDE = 10.0
 LEAST_COST = 6.0
+ROUNDING = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,15 +130,19 @@ def no_floor() -> Flag:
     return Flag("no_floor", note)
 
 
+def least_cost(cost: "CostLaw") -> float:
+    """C/(ND) that no model is expected to fall below: 6, or what the table's own runs have."""
+    return LEAST_COST if cost.least is None else min(LEAST_COST, cost.least)
+
+
 def below_6nd(cost: "CostLaw", params: float) -> list[Flag]:
     """The doubt that a cost law fitted to small models falls below what any model of that size takes.
 
     C/(ND) falls towards 6 as models grow, since embedding, head and attention weigh less and less (Hoffmann et al.
     2022, Table A4); a power law fitted on the way falls on. Where a table's own runs are below 6, theirs is the bound.
     """
-    per_pair = cost.kappa * params ** (cost.power - 1)
-    bound = min(LEAST_COST, LEAST_COST if cost.least is None else cost.least)
-    if cost.power == 1 or per_pair >= bound * (1 - 1e-3):
+    per_pair, bound = cost.kappa * params ** (cost.power - 1), least_cost(cost)
+    if cost.power == 1 or per_pair >= bound * ROUNDING:
         return []
     return [
         Flag(
