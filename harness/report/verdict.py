@@ -214,6 +214,7 @@ def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], materia
     counted_seeds = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
     text += f" Each is one run against the mean of {counted_seeds} other seeds of its cell"
     text += f"; ± is the luck of seeds, whose standard deviation is {noise.sd:.4f}."
+    text += " (It has the seed of the run that won there and may share some of its luck.)"
     better = [name for name, gain, margin in judged if gain > margin]
     worse = [name for name, gain, margin in judged if gain < -margin]
     unclear = [name for name, _, _ in judged if name not in (*better, *worse)]

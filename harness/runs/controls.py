@@ -52,7 +52,8 @@ def against_other_seeds(
     """``controls`` set against the seeds of their cell that did not choose it.
 
     The lowest of a column is lower than its cell deserves, by .02 nats in sweeps of the demo's size: measured against
-    it an equally good recipe looks worse.
+    it an equally good recipe looks worse. (A control has the chosen run's own seed, hence its first weights and its
+    batches, and may share some of that luck: what remains of this bias favours the control.)
 
     Args:
         records: of the sweep, by run id; where a cell has one seed only, its own loss remains.
