@@ -188,36 +188,39 @@ def _horizons(material: Material) -> list[Finding]:
 def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], material: Material) -> Finding:
     """How much higher each group of controls ended, and for which of them that is more than luck.
 
-    A group's mean over budgets is set against Student's t of the seeds' own scatter: that of one run each for the
-    controls and of ``seeds_of`` for what they are set against.
+    Two comparisons bracket the truth: with the run that won at the cell, which was chosen for being low and whose
+    luck a control of the same seed may share or not, and with the cell's other seeds. Worse is what is so against the
+    others, beyond Student's t of the seeds' own scatter; better is what is so against the others and the winner too.
     """
     noise = seed_noise(material.controls, material.records)
     told: list[str] = []
-    judged: list[tuple[str, float, float]] = []
+    judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
         ended = [control for control in group if control.loss is not None]
-        lost = f", {len(group) - len(ended)} of {len(group)} diverged" if len(ended) < len(group) else ""
         if not ended:
-            told.append(f"{name}: all diverged")
+            told.append(f"all diverged at {name}")
             continue
-        gain = fmean(control.left for control in ended)
-        margin = None if noise is None else _luck(ended, noise, material.fit.level)
-        if margin is not None:
-            judged.append((name, gain, margin))
-        told.append(f"{-gain:+.4f}{'' if margin is None else f' ± {margin:.4f}'} at {name}{lost}")
-    text = f"{start} {'; '.join(told)} (nats per token, mean over budgets)."
-    seeds = {control.seeds_of for group in groups.values() for control in group}
-    if noise is None or 0 in seeds:
-        against = "the run that was chosen for being the lowest" if 0 in seeds else "one other seed"
-        note = f" They are set against {against}, so how much of it is luck cannot be told (followup.seeds=[1,2])."
-        return Finding(CAUTION, text + note)
-    counted_seeds = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
-    text += f" Each is one run against the mean of {counted_seeds} other seeds of its cell"
-    text += f"; ± is the luck of seeds, whose standard deviation is {noise.sd:.4f}."
-    text += " (It has the seed of the run that won there and may share some of its luck.)"
-    better = [name for name, gain, margin in judged if gain > margin]
-    worse = [name for name, gain, margin in judged if gain < -margin]
-    unclear = [name for name, _, _ in judged if name not in (*better, *worse)]
+        lost = f" ({len(group) - len(ended)} of {len(group)} diverged)" if len(ended) < len(group) else ""
+        hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("left_by_chosen", "left"))
+        text = f"{-hard:+.4f}"
+        if noise is not None:
+            margin = _luck(ended, noise, material.fit.level)
+            judged.append((name, kind, hard, margin))
+            text += f" and {-kind:+.4f} ± {margin:.4f}"
+        told.append(f"{text} at {name}{lost}")
+    text = f"{start} {'; '.join(told)} (nats per token, mean over budgets)"
+    if noise is None:
+        text += " than the run of the same seed that was chosen for being the lowest"
+        return Finding(
+            CAUTION, f"{text}: how much of it is luck cannot be told (followup.seeds=[1,2] tells)."
+        )
+    text += (
+        ", first than the run of the same seed that was chosen for being the lowest, then than the mean of its cell's "
+        f"other seeds; ± is the luck of seeds, of standard deviation {noise.sd:.4f}."
+    )
+    better = [name for name, kind, hard, margin in judged if kind > margin and hard > 0]
+    worse = [name for name, kind, _, margin in judged if kind < -margin]
+    unclear = [name for name, *_ in judged if name not in (*better, *worse)]
     for names, words in (
         (better, "better beyond luck"),
         (worse, "worse beyond luck"),

@@ -17,7 +17,8 @@ class ControlRun:
     Attributes:
         of: run id of the budget's best cell.
         loss_of: what the control is set against, held-out nats per token: the mean of ``seeds_of`` other seeds of that
-            cell; without any, the loss of ``of`` itself, which is too low: it was chosen for being the lowest.
+            cell; without any, the loss of ``of`` itself.
+        loss_chosen: the loss of ``of``, which has the control's own seed; None in files from before it was kept.
         rate: the control's peak rate as a multiple of that cell's.
         loss: the control's held-out loss; None where it diverged.
         horizon: length of the control's schedule over that of its run.
@@ -31,11 +32,18 @@ class ControlRun:
     loss: float | None
     horizon: float = 1.0
     seeds_of: int = 0
+    loss_chosen: float | None = None
 
     @property
     def left(self) -> float:
         """Nats per token that this control gained over the recipe; negative where it loses."""
         return self.loss_of - self.loss if self.loss is not None else float("-inf")
+
+    @property
+    def left_by_chosen(self) -> float:
+        """The same against the run of its own seed."""
+        chosen = self.loss_of if self.loss_chosen is None else self.loss_chosen
+        return chosen - self.loss if self.loss is not None else float("-inf")
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,9 @@ def against_other_seeds(
     """``controls`` set against the seeds of their cell that did not choose it.
 
     The lowest of a column is lower than its cell deserves, by .02 nats in sweeps of the demo's size: measured against
-    it an equally good recipe looks worse. (A control has the chosen run's own seed, hence its first weights and its
-    batches, and may share some of that luck: what remains of this bias favours the control.)
+    it alone an equally good recipe looks worse, by as much of that luck as is not its own. But a control has the chosen
+    run's seed, hence its first weights and its batches, and in the sweeps run here most of the luck went with them:
+    against other seeds it looks better by that much. The truth lies between, so both are kept.
 
     Args:
         records: of the sweep, by run id; where a cell has one seed only, its own loss remains.
@@ -61,6 +70,8 @@ def against_other_seeds(
     found = []
     for control in controls:
         others = _others(control.of, records)
+        if control.of in records:
+            control = replace(control, loss_chosen=records[control.of].loss)
         if others:
             control = replace(control, loss_of=fmean(others), seeds_of=len(others))
         found.append(control)

@@ -85,6 +85,7 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     ]
     assert found.level == level
     assert word in found.text
-    assert "2 other seeds" in found.text
+    assert "other seeds" in found.text
+    assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
     (alone,) = [f for f in findings(replace(material, controls=tuple(tried))) if "peak rate" in f.text]
     assert "cannot be told" in alone.text

@@ -161,7 +161,7 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> 
     assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
     (said,) = [finding for finding in findings(material) if "schedules longer" in finding.text]
     assert (
-        "ended higher by +0.0100 at 1.5 times; +0.0800 at 5 times (nats per token, mean over budgets)."
+        "ended higher by +0.0100 at 1.5 times; +0.0800 at 5 times (nats per token, mean over budgets)"
         in said.text
     )
     assert (said.level, "chosen for being the lowest" in said.text) == ("caution", True), (
