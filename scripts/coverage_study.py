@@ -126,7 +126,13 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
     names = tuple(f"run-{i}" for i in range(len(cell)))
     size, data, spent = log_n[cell], log_d[cell], flops[cell]
     points = Points(
-        np.exp(size), np.exp(data), spent, np.exp(log_loss[cell] + offs), names, budget=spent, seed=seed
+        np.exp(size),
+        np.exp(data),
+        spent,
+        np.exp(log_loss[cell] + offs),
+        names,
+        budget=spent,
+        seed=seed.astype(float),
     )
     curves = {}
     for i, name in enumerate(names):
@@ -181,7 +187,9 @@ def study(method: Method, design: Design, args: argparse.Namespace) -> Studied:
         errors.append((fitted.a - true_a, np.log(prediction.params) - log_n))
     bias_a, bias_n = np.mean(errors, axis=0)
     return Studied(
-        *(held / args.trials),
+        a=float(held[0]) / args.trials,
+        params=float(held[1]) / args.trials,
+        loss=float(held[2]) / args.trials,
         width=float(np.median(widths)),
         bias_a=float(bias_a),
         bias_params=float(np.expm1(bias_n)),
