@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.predict import below_6nd
 from harness.fit.results import Interval
 from harness.fit.status import judge
 from harness.frontier.answer import extrapolation, finite, range_flags
@@ -119,7 +120,11 @@ def announce(source: Source, model: Announced) -> Standing:
         overspent_interval=overspent_interval,
         extrapolation=extrapolation(source, flops),
         verdict=_verdict(ratio, ratio_interval),
-        **judge(flags + range_flags(source, flops)),
+        **judge(
+            flags
+            + range_flags(source, flops)
+            + ([] if law is None else below_6nd(law.cost, float(best.params)))
+        ),
     )
 
 
