@@ -27,6 +27,7 @@ from scipy.optimize import minimize
 from harness.fit import FitOptions, Points, law, read_points
 from harness.fit.approach_3 import bootstrap_law
 from harness.fit.bootstrap import generator, pair_counts
+from harness.fit.cells import cells_of
 from harness.fit.fit import prepare
 from harness.fit.huber import huber_sum
 
@@ -124,7 +125,7 @@ def main() -> None:
     ours = law.fit_lbfgs(data, DELTA)
     ours_fit = time.process_time() - clock
     clock = time.process_time()
-    draws = bootstrap_law(data, ours, options, "pairs")
+    draws = bootstrap_law(data, ours, options, "pairs", cells_of(points))
     ours_draws = time.process_time() - clock
 
     starts = GRID[:: max(1, len(GRID) // args.plain_starts)]

@@ -7,7 +7,7 @@ from harness.config.schema import Config
 from harness.plan.cell import Cell
 from harness.plan.followup import Control, best_cells, controls, replicates
 from harness.plan.plan import Plan
-from harness.runs.controls import ControlRun, write_controls
+from harness.runs.controls import ControlRun, against_other_seeds, write_controls
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
@@ -53,22 +53,20 @@ def list_controls(config: Config, grown: Grown, folder: SweepFolder) -> None:
     if not (asked.seeds or asked.rates or asked.horizons):
         return
     found = records(folder, replace(grown.plan, cells=grown.beside))
-    write_controls(
-        folder.controls,
-        [
-            ControlRun(
-                budget=control.cell.budget,
-                of=control.of,
-                loss_of=grown.losses[control.of],
-                rate=control.rate,
-                run_id=run_id,
-                loss=found[run_id].loss,
-                horizon=control.horizon,
-            )
-            for control in grown.controls
-            if (run_id := control.cell.run_id) in found
-        ],
-    )
+    made = [
+        ControlRun(
+            budget=control.cell.budget,
+            of=control.of,
+            loss_of=grown.losses[control.of],
+            rate=control.rate,
+            run_id=run_id,
+            loss=found[run_id].loss,
+            horizon=control.horizon,
+        )
+        for control in grown.controls
+        if (run_id := control.cell.run_id) in found
+    ]
+    write_controls(folder.controls, against_other_seeds(made, records(folder, grown.plan)))
 
 
 def _best(plan: Plan, folder: SweepFolder) -> tuple[list[Cell], dict[str, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from harness.fit.predict import marked
 from harness.fit.results import Interval
 from harness.frontier.announce import Standing
 from harness.frontier.answer import Answer
@@ -69,7 +70,7 @@ def _answers(report: Report) -> Table:
             _count(a.tokens, a.tokens_interval),
             _ratio(a.tokens_per_param, a.tokens_per_param_interval),
             _number(a.flops, a.flops_interval, ".3g"),
-            _number(a.loss, a.loss_interval, ".4f"),
+            marked(_number(a.loss, a.loss_interval, ".4f"), a.loss_kind),
             _times(a),
             _status(a.status),
         )
@@ -102,7 +103,7 @@ def _show_standing(report: Report, console: Console) -> None:
             _number(s.loss, s.loss_interval, ".4f"),
             _count(s.best_params, s.best_params_interval),
             _count(s.best_tokens, None),
-            _number(s.best_loss, None, ".4f"),
+            marked(_number(s.best_loss, None, ".4f"), s.loss_kind),
             _number(s.params_ratio, s.params_ratio_interval, ".3g"),
             "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g}",
             _number(s.overspent, s.overspent_interval, ".3g", "x"),

@@ -7,7 +7,10 @@ from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.plan import Plan
 from harness.runs.folder import SweepFolder
+from harness.runs.record import Record, Score
 from harness.runs.table import records
+
+DOMAIN = "loss_"  # the column of a domain's loss, before its name
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +19,9 @@ class Arm:
 
     Attributes:
         corpus, fingerprint: of the text its runs were trained and scored on.
-        bits_per_nat: bits per byte for one nat per token on its held-out text; None where no run has a loss.
+        bits_per_nat: bits per byte for one nat per token on the text its losses are on; None where no run has a loss.
+        scored_on: which text that is. Arms with the same are scored on the same documents.
+        bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
     """
 
     name: str
@@ -24,6 +29,8 @@ class Arm:
     corpus: str
     fingerprint: str
     bits_per_nat: float | None
+    scored_on: str = ""
+    bits_se: float | None = None
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
@@ -35,11 +42,26 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
     found = list(records(sweep, plan).values())
     if not found:
         raise UserError(f"{sweep.path}: no finished run; nothing to compare")
-    ratios = [record.bits_per_byte / record.loss for record in found if record.bits_per_byte and record.loss]
+    fit, fingerprint = load_fit(sweep.fit), found[0].spec["data"]
+    scores = [score for record in found if (score := score_of(record, fit.loss)) is not None]
+    ratios = [s.bits_per_byte / s.loss for s in scores if s.bits_per_byte and s.loss]
+    errors = [
+        s.loss_se * s.bits_per_byte / s.loss for s in scores if s.loss_se and s.bits_per_byte and s.loss
+    ]
     return Arm(
         name=name,
-        fit=load_fit(sweep.fit),
+        fit=fit,
         corpus=found[0].data.get("name", ""),
-        fingerprint=found[0].spec["data"],
+        fingerprint=fingerprint,
         bits_per_nat=median(ratios) if ratios else None,
+        # A domain's text has no fingerprint in the record: arms of one experiment have it from one configuration.
+        scored_on=fingerprint if fit.loss == "loss" else fit.loss,
+        bits_se=median(errors) if errors else None,
     )
+
+
+def score_of(record: Record, loss: str) -> Score | None:
+    """The score of ``record`` on the text whose losses a fit calls ``loss`` (``analysis.loss``); None without."""
+    if loss == "loss":
+        return Score(record.loss, record.loss_se, record.bits_per_byte, 0)
+    return record.domains.get(loss.removeprefix(DOMAIN))

@@ -31,7 +31,7 @@ RESOLUTION = {
     "bits_per_byte": 0.05,
 }
 # Statuses under which an approach's own interval is not to be trusted.
-UNTRUSTED = ("not_converged", "unidentified", "negative_exponent", "unstable")
+UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "unstable")
 # As 'isoflop predict' chooses.
 PREFERENCE = ("approach_3", "approach_2", "approach_1")
 
@@ -77,7 +77,13 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
         ArmDifferences(
             arm=arm.name,
             by_quantity={
-                quantity: difference(columns[0][quantity], column[quantity], level, RESOLUTION[quantity])
+                quantity: difference(
+                    columns[0][quantity],
+                    column[quantity],
+                    level,
+                    RESOLUTION[quantity],
+                    _document_noise(arms[0], arm) if quantity == "bits_per_byte" else 0.0,
+                )
                 for quantity in QUANTITIES
             },
         )
@@ -90,6 +96,16 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
     )
 
 
+def _document_noise(first: Arm, second: Arm) -> float:
+    """Standard error of a difference in bits per byte from which documents were held out: none where they are the same.
+
+    All runs of an arm are scored on the same documents, so no resampling of runs shows it.
+    """
+    if first.scored_on == second.scored_on:
+        return 0.0
+    return float(np.hypot(first.bits_se or 0.0, second.bits_se or 0.0))
+
+
 def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
     """The quantities of one approach in one arm, values and draws."""
     doubt = "; ".join(
@@ -100,12 +116,13 @@ def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:
         return dict.fromkeys(QUANTITIES, Estimate(None, None, doubt))
-    values = _columns(approach, theta, flops, arm.bits_per_nat)
+    ratio = _bits_per_nat(approach, arm)
+    values = _columns(approach, theta, flops, ratio)
     drawn = None
     if draws is not None and len(draws):
         with np.errstate(all="ignore"):
-            drawn = _columns(approach, draws, flops, arm.bits_per_nat)
-    return {
+            drawn = _columns(approach, draws, flops, ratio)
+    found = {
         quantity: Estimate(
             float(values[quantity]) if np.isfinite(values[quantity]) else None,
             None if drawn is None else drawn[quantity],
@@ -113,6 +130,20 @@ def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate
         )
         for quantity in QUANTITIES
     }
+    if ratio is None:
+        found["bits_per_byte"] = Estimate(None, None, doubt or _no_bits(approach))
+    return found
+
+
+def _bits_per_nat(approach: Approach, arm: Arm) -> float | None:
+    """The ratio for a *held-out* loss; approach 1 has training losses, which are of other text, so none."""
+    return arm.bits_per_nat if approach.loss_kind == "held-out" else None
+
+
+def _no_bits(approach: Approach) -> str:
+    if approach.loss_kind == "held-out":
+        return "an arm has no bits per byte"
+    return f"{approach.name.replace('_', ' ')} knows {approach.loss_kind} losses only"
 
 
 def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float | None) -> dict[str, Array]:
@@ -134,25 +165,26 @@ def _shown(arm: Arm, approach: Approach, flops: float) -> ArmEstimates:
         params=at.params,
         tokens=at.tokens,
         loss=at.loss,
-        bits_per_byte=_bits(at.loss, arm),
+        loss_kind=approach.loss_kind,
+        bits_per_byte=_bits(at.loss, _bits_per_nat(approach, arm)),
         a_interval=approach.a_interval if known else None,
         b_interval=approach.b_interval if known else None,
         params_interval=at.params_interval,
         tokens_interval=at.tokens_interval,
         loss_interval=at.loss_interval,
-        bits_per_byte_interval=_bits_interval(at.loss_interval, arm),
+        bits_per_byte_interval=_bits_interval(at.loss_interval, _bits_per_nat(approach, arm)),
     )
 
 
-def _bits(loss: float | None, arm: Arm) -> float | None:
-    """A loss in nats per token as bits per byte of the arm's text."""
-    return None if loss is None or arm.bits_per_nat is None else loss * arm.bits_per_nat
+def _bits(loss: float | None, bits_per_nat: float | None) -> float | None:
+    """A loss in nats per token as bits per byte."""
+    return None if loss is None or bits_per_nat is None else loss * bits_per_nat
 
 
-def _bits_interval(bounds: Interval | None, arm: Arm) -> Interval | None:
-    if bounds is None or arm.bits_per_nat is None:
+def _bits_interval(bounds: Interval | None, bits_per_nat: float | None) -> Interval | None:
+    if bounds is None or bits_per_nat is None:
         return None
-    return bounds[0] * arm.bits_per_nat, bounds[1] * arm.bits_per_nat
+    return bounds[0] * bits_per_nat, bounds[1] * bits_per_nat
 
 
 def _facts(arm: Arm) -> ArmFacts:

@@ -38,10 +38,13 @@ class Difference:
     reason: str = ""
 
 
-def difference(first: Estimate, second: Estimate, level: float, resolution: float) -> Difference:
+def difference(
+    first: Estimate, second: Estimate, level: float, resolution: float, noise: float = 0.0
+) -> Difference:
     """``second - first`` with the interval of two independent bootstraps.
 
     Args:
+        noise: standard error of the difference from what the draws do not hold (the sampling of held-out documents).
         level: nominal coverage of the interval.
         resolution: a difference that matters. An interval that holds zero and reaches further than this to one
             side tells nothing: runs that could not have shown such a difference are no evidence against it.
@@ -52,7 +55,10 @@ def difference(first: Estimate, second: Estimate, level: float, resolution: floa
     value = second.value - first.value
     if first.draws is None or second.draws is None:
         return Difference(value, None, UNKNOWN, "an arm has no bootstrap draws")
-    interval = percentiles(independent(first.draws, second.draws), level)
+    draws = independent(first.draws, second.draws)
+    if noise:
+        draws = draws + noise * np.random.default_rng(1).standard_normal(len(draws))
+    interval = percentiles(draws, level)
     if interval is None:
         return Difference(value, None, UNKNOWN, "too few of the bootstrap draws have a number")
     if doubt := first.doubt or second.doubt:

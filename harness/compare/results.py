@@ -18,6 +18,7 @@ class ArmEstimates:
     Attributes:
         a, b: exponents of N* and D*.
         params, tokens, loss, bits_per_byte: N*, D*, L* (nats per token) and L* in bits per byte at the common budget.
+        loss_kind: ``held-out``, or ``training`` (approach 1), which has no bits per byte: they are of held-out text.
     """
 
     arm: str
@@ -27,6 +28,7 @@ class ArmEstimates:
     params: float | None = None
     tokens: float | None = None
     loss: float | None = None
+    loss_kind: str = "held-out"
     bits_per_byte: float | None = None
     a_interval: Interval | None = None
     b_interval: Interval | None = None

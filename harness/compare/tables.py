@@ -78,7 +78,10 @@ def _optimum(found: Comparison) -> Table:
     corpora = dict.fromkeys(arm.fingerprint for arm in found.arms)
     note = "Ratios and differences are to the first arm."
     if len(corpora) > 1:
-        note += " Corpora differ: fewer bits per byte say that a text is easier, not that a model is better."
+        note += (
+            " Corpora differ: fewer bits per byte say that a text is easier, not that a model is better. An arm's own "
+            "interval is for its held-out documents; that of a difference also holds which documents these are."
+        )
     return Table(
         "optimum",
         f"The optimum at C = {power(found.flops)} FLOPs, the largest budget within every arm's runs",

@@ -9,8 +9,9 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     """Sets the approaches' N* at ``target`` FLOPs and their exponents side by side.
 
     Two approaches disagree where their intervals of N* at the target or of ``a`` do not overlap, or, without
-    intervals, where N* differs by more than a factor of 1.5. Overlap is no proof that they agree: the factor
-    between the largest and the smallest N* is always given.
+    intervals, where N* differs by more than a factor of 1.5. Overlap alone is no agreement: wide intervals overlap
+    whatever is true, so with N* further apart than that the status is ``unclear``. The factor between the largest and
+    the smallest N* is always given.
     """
     predictions = {approach.name: approach.predict(target) for approach in approaches}
     params = {name: prediction.params for name, prediction in predictions.items()}
@@ -33,9 +34,16 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
                 clashes.append(
                     f"{first.name} and {second.name} on N* ({one.params:.3g} against {two.params:.3g})"
                 )
-    status = "disagree" if clashes else "agree"
     told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
-    told += f"beyond their intervals: {'; '.join(clashes)}" if clashes else "their intervals overlap"
+    if clashes:
+        status, told = "disagree", told + f"beyond their intervals: {'; '.join(clashes)}"
+    elif ratio > RATIO:
+        status, told = (
+            "unclear",
+            told + "their intervals overlap, being wide: whether they agree cannot be told",
+        )
+    else:
+        status, told = "agree", told + "their intervals overlap"
     return Agreement(target=target, params_opt=params, ratio=ratio, status=status, message=told)
 
 

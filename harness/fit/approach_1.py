@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from harness.fit import bootstrap
 from harness.fit.budgets import pairs_kind
+from harness.fit.cells import cells_of, grid_seeds
 from harness.fit.curves import Curve
 from harness.fit.envelope import Losses, tabulate, winners
 from harness.fit.frontier import frontier_fields, frontier_flags
@@ -31,7 +32,10 @@ def fit_approach_1(
 ) -> Approach1:
     """Power laws through the runs of lowest training loss at log-spaced computes (Hoffmann et al. 2022, 3.1).
 
-    Whole runs are resampled: all the envelope points of a run come and go together.
+    Every cell has one draw of luck: an envelope takes the lowest run, and of a cell with more seeds than others it
+    would take the lowest seed. Follow-ups of chosen cells are therefore left out; where the whole grid has several
+    seeds, each has its own envelope and the laws go through the points of all. Whole cells are resampled: all the
+    envelope points of their runs come and go together.
 
     Status: ``no_curves``; ``too_few_points`` (fewer than three sizes on the envelope); ``at_edge`` (the
     smallest or largest size wins much of the range: the optimum may lie beyond); ``mid_run`` (the median
@@ -47,50 +51,63 @@ def fit_approach_1(
     losses = tabulate(points, curves or {}, options.smoothing_steps, options.envelope_points)
     if losses is None:
         return Approach1(**common, **judge([Flag("no_curves", "no training curves: approach 1 reads them")]))
-    common["n_points"] = len(losses.run)
-    log_n = np.log(points.params[losses.run])
-    best = winners(losses)[None]
+    table = points.select(losses.run)
+    cell = cells_of(table)
+    seeds = grid_seeds(table, cell)
+    common["n_points"] = int(seeds.any(axis=0).sum())
+    log_n = np.log(table.params)
+    best = _winners(losses, seeds)[None]
     flags = _void_flags(log_n, best)
     if is_void(flags):
         return Approach1(**common, **judge(flags))
     on = np.flatnonzero(best[0] >= 0)
     won = best[0, on]
+    at = on % len(losses.flops)
     row = _frontiers(losses, log_n, best)[0]
     draws = None
     # An envelope has no residuals to turn: asked for the wild bootstrap it draws runs all the same, and says so.
     asked = "auto" if options.bootstrap == "wild" else options.bootstrap
-    kind, groups = pairs_kind(points.select(losses.run), asked)
-    strata = groups or [list(range(len(losses.run)))]
+    kind, groups = pairs_kind(table, asked)
+    strata = groups or [list(range(len(table)))]
     if options.draws:
         rng = bootstrap.generator(options.seed, STREAM)
-        held = bootstrap.stratified_counts(rng, strata, len(losses.run), options.draws) > 0
+        held = bootstrap.stratified_counts(rng, strata, cell, options.draws) > 0
         chunks = np.array_split(held, -(-len(held) // CHUNK))
         draws = np.concatenate(
-            [_frontiers(losses, log_n, np.stack([winners(losses, h) for h in chunk])) for chunk in chunks]
+            [
+                _frontiers(losses, log_n, np.stack([_winners(losses, seeds & h) for h in chunk]))
+                for chunk in chunks
+            ]
         )
-    progress = float(np.median(losses.progress[won, on]))
+    progress = float(np.median(losses.progress[won, at]))
     flags = [*frontier_flags(row, draws), *_shape_flags(log_n, losses, best, progress)]
     return Approach1(
         **common,
         **frontier_fields(row, draws, options.level),
         bootstrap=kind if options.draws else "none",
         envelope=np.column_stack(
-            (losses.flops[on], np.exp(log_n[won]), losses.tokens[won, on], losses.loss[won, on])
+            (losses.flops[at], np.exp(log_n[won]), losses.tokens[won, at], losses.loss[won, at])
         ),
         median_progress=progress,
         **judge(flags),
     )
 
 
+def _winners(losses: Losses, held: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The winners of one envelope after the other, (seeds * m,); each row of ``held`` (seeds, runs) has its own."""
+    return np.concatenate([winners(losses, row) for row in held])
+
+
 def _frontiers(losses: Losses, log_n: Array, best: NDArray[np.intp]) -> Array:
-    """Rows of ``Approach.draw_columns``, (draws, 7), from the winners of each draw, ``best`` (draws, m)."""
-    columns = np.arange(best.shape[1])
+    """Rows of ``Approach.draw_columns``, (draws, 7), from the winners of each draw, ``best`` (draws, seeds * m)."""
+    m = len(losses.flops)
+    columns = np.arange(best.shape[1]) % m
     reached = best >= 0
-    log_c = np.log(losses.flops)
+    log_c = np.log(losses.flops)[columns]
     sizes = np.where(reached, log_n[best], np.nan)
     tokens = np.where(reached, np.log(losses.tokens[best, columns]), np.nan)
     loss = np.where(reached, losses.loss[best, columns], np.nan)
-    thin = np.unique(np.linspace(0, len(columns) - 1, LOSS_POINTS).astype(int))
+    thin = np.flatnonzero(np.isin(columns, np.linspace(0, m - 1, LOSS_POINTS).astype(int)))
     return np.column_stack(
         (*fit_power(log_c, sizes), *fit_power(log_c, tokens), fit_loss_law(log_c[thin], loss[:, thin]))
     )
@@ -112,7 +129,7 @@ def _shape_flags(log_n: Array, losses: Losses, best: NDArray[np.intp], progress:
             flags.append(Flag("at_edge", f"the {name} size wins {share:.0%} of the range"))
     if progress < LATE:
         flags.append(Flag("mid_run", f"the median envelope point is {progress:.0%} through its run"))
-    reach = 1 - len(won) / len(best)
+    reach = 1 - len(won) / best.size
     if reach > 0.05:
         flags.append(Flag("budgets_dropped", f"no curve reaches {reach:.0%} of the range of compute"))
     return flags

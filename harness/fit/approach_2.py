@@ -10,10 +10,11 @@ from scipy.special import ndtri, stdtrit
 from harness.errors import UserError
 from harness.fit import bootstrap
 from harness.fit.budgets import group_budgets
+from harness.fit.cells import Cells, cells_of, count_cells
 from harness.fit.frontier import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.options import FitOptions
 from harness.fit.predict import WIDE, percentiles
-from harness.fit.profiles import Axis, fit_polynomials, leverage, minima, value
+from harness.fit.profiles import Axis, fit_polynomials, minima, value
 from harness.fit.results import Approach2, BudgetOptimum, Profile
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Points
@@ -43,8 +44,8 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     is biased where profiles are wide, asymmetric or off centre (Czech et al. 2026, arXiv 2603.22339): degree
     3 or approach 3 is the check. Budgets without a trustworthy minimum take no part in the power laws.
 
-    Status: ``too_few_budgets`` (fewer than two minima), ``two_budgets``, ``budgets_dropped``, ``unstable``,
-    ``approximate_budgets``; each budget has its own.
+    Status: ``too_few_budgets`` (fewer than two minima), ``two_budgets``, ``budgets_dropped``, ``unstable`` and
+    ``wide_interval`` (also where half of the minima are), ``approximate_budgets``; each budget has its own.
     """
     kind = _kind(options)
     budgets = group_budgets(points)
@@ -71,12 +72,12 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     log_c = np.array([optimum.log_c for optimum in good])
     row = fit_frontier(log_c, *np.stack([optimum.point for optimum in good], axis=1)[:, None, :])[0]
     draws = None
-    if options.draws:
+    if options.draws and all(len(optimum.draws) for optimum in good):
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     return Approach2(
         **common,
         **frontier_fields(row, draws, options.level),
-        **judge(flags + frontier_flags(row, draws)),
+        **judge(flags + _doubtful_minima(good) + frontier_flags(row, draws)),
     )
 
 
@@ -103,8 +104,9 @@ def fit_profile(
             "too_few_points", f"{sizes} sizes; a polynomial of degree {options.degree} needs {needed}"
         )
         return Optimum(BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3)))
-    nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree)
-    resampling = _resampling(kind, rng, len(points), options.draws)
+    cell = cells_of(points)
+    nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree, cell)
+    resampling = _resampling(kind, rng, cell, options.draws)
     point, draws = np.full(3, np.nan), np.full((options.draws, 3), np.nan)
     outside = np.zeros(options.draws, dtype=bool)
     profiles: list[Profile] = []
@@ -117,7 +119,7 @@ def fit_profile(
         if problem := _problem(fitted[0], float(vertex[0]), options.degree, ("N", "D")[column]):
             result = BudgetOptimum(**basics, **_named(profiles), **judge([problem, *uneven]))
             return Optimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
-        redrawn = _redraw(design, fitted[0], points.loss, resampling, kind, options)
+        redrawn = _redraw(design, fitted[0], points.loss, cell, resampling, kind, options)
         vertices = minima(redrawn, options.degree)
         point[column] = axis.centre + axis.half * vertex[0]
         draws[:, column] = axis.centre + axis.half * vertices
@@ -125,8 +127,9 @@ def fit_profile(
         if column == 0:
             point[2] = value(fitted, vertex, options.degree)[0]
             draws[:, 2] = value(redrawn, vertices, options.degree)
-    # One degree of freedom makes all residuals the same but for their signs: no ground for an interval.
-    judged = draws if len(points) > needed else draws[:0]
+    # With one degree of freedom pairs draw polynomials through the runs themselves: no ground for an interval. Turned
+    # residuals there have Student's factor for it (three budgets of four sizes: N* held by .92, a by .99 of .90).
+    judged = draws if kind == "wild" or count_cells(cell) > needed else draws[:0]
     with np.errstate(over="ignore"):
         intervals = [percentiles(x, options.level) for x in (*np.exp(judged[:, :2]).T, judged[:, 2])]
     result = BudgetOptimum(
@@ -140,10 +143,10 @@ def fit_profile(
         loss_interval=intervals[2],
         **judge(uneven + _doubts(outside[: len(judged)], intervals[0])),
     )
-    return Optimum(result, log_c, point, draws)
+    return Optimum(result, log_c, point, judged)
 
 
-def _compute_regressor(off: Array, log_n: Array, degree: int) -> tuple[Array | None, list[Flag]]:
+def _compute_regressor(off: Array, log_n: Array, degree: int, cell: Cells) -> tuple[Array | None, list[Flag]]:
     """ln C about its mean as a regressor, where runs of a budget differ in compute by more than whole steps.
 
     Where compute follows N (budgets planned under another convention of compute than the fit's) the regressor
@@ -152,7 +155,7 @@ def _compute_regressor(off: Array, log_n: Array, degree: int) -> tuple[Array | N
     if np.ptp(off) <= SPREAD:
         return None, []
     design = Axis.of(log_n).design(degree)
-    if len(off) < degree + 3:
+    if count_cells(cell) < degree + 3:
         explained = 1.0
     else:
         line = design @ np.linalg.lstsq(design, off, rcond=None)[0]
@@ -174,12 +177,20 @@ def _kind(options: FitOptions) -> str:
     return options.bootstrap
 
 
-def _resampling(kind: str, rng: np.random.Generator, n: int, draws: int) -> Array:
-    return bootstrap.pair_counts(rng, n, draws) if kind == "pairs" else bootstrap.wild_signs(rng, n, draws)
+def _resampling(kind: str, rng: np.random.Generator, cell: Cells, draws: int) -> Array:
+    """Counts or signs of every run, (draws, n): those of its cell."""
+    drawn = bootstrap.pair_counts if kind == "pairs" else bootstrap.wild_signs
+    return drawn(rng, count_cells(cell), draws)[:, cell]
 
 
 def _redraw(
-    design: Array, fitted: Array, loss: Array, resampling: Array, kind: str, options: FitOptions
+    design: Array,
+    fitted: Array,
+    loss: Array,
+    cell: Cells,
+    resampling: Array,
+    kind: str,
+    options: FitOptions,
 ) -> Array:
     """Coefficients of every draw, shape (draws, k)."""
     if not len(resampling):
@@ -188,9 +199,10 @@ def _redraw(
         return fit_polynomials(design, loss[None], resampling, options.robust)
     line = design @ fitted
     # HC2: residuals at points of high leverage are too small. Their size is itself known from few degrees of
-    # freedom, which percentiles would pass over: Student's quantile over the normal one makes up for it.
-    freedom, tail = max(len(loss) - design.shape[1], 1), (1 + options.level) / 2
-    residual = (loss - line) / np.sqrt(1 - np.minimum(leverage(design), 0.95))
+    # freedom, which percentiles would pass over: Student's quantile over the normal one makes up for it. Further
+    # seeds of a cell are no further degrees of freedom: what the polynomial misses there they all have.
+    freedom, tail = max(count_cells(cell) - design.shape[1], 1), (1 + options.level) / 2
+    residual = bootstrap.inflated(loss - line, design, cell, 0.5)
     residual *= stdtrit(freedom, tail) / ndtri(tail)
     return fit_polynomials(design, line + resampling * residual, np.ones((1, len(loss))))
 
@@ -249,6 +261,17 @@ def _flags(optima: list[Optimum], good: list[Optimum], ungrouped: int, approxima
             )
         )
     return flags
+
+
+def _doubtful_minima(good: list[Optimum]) -> list[Flag]:
+    """The budgets' own doubts as the approach's, where half of the power law's points or more carry them."""
+    codes = ("unstable", "wide_interval")
+    doubted = [o.result for o in good if any(code in o.result.flags for code in codes)]
+    if 2 * len(doubted) < len(good):
+        return []
+    worst = next(code for code in codes if any(code in result.flags for result in doubted))
+    listed = ", ".join(f"{result.budget:.3g}" for result in doubted)
+    return [Flag(worst, f"{len(doubted)} of {len(good)} minima are themselves doubtful (at {listed})")]
 
 
 def _profile(coefficients: Array, axis: Axis, degree: int) -> Profile:

@@ -7,6 +7,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit import bootstrap, law
 from harness.fit.budgets import pairs_kind
+from harness.fit.cells import Cells, cells_of, count_cells
 from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw
@@ -17,6 +18,7 @@ from harness.fit.table import Array, Points
 NAMES = ("E", "A", "B", "alpha", "beta")
 MIN_RUNS = 6
 MIN_SIZES = 3
+VANISHED = 1e-3  # a term below this share of the loss has gone
 STREAM = 3
 
 
@@ -24,7 +26,8 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     """Fits L = E + A/N^alpha + B/D^beta and bootstraps it (Hoffmann et al. 2022, section 3.3).
 
     Status: ``too_few_points`` (fewer than 6 runs, or 3 sizes, or 3 horizons), ``not_converged``, ``at_bound``
-    (a term has vanished), ``unstable`` (draws without an optimum), ``sensitive_to_outliers``.
+    (a term has vanished, in the fit or in more than a twentieth of the draws), ``unstable`` (draws without an
+    optimum), ``sensitive_to_outliers``.
     """
     common: dict[str, Any] = {
         "level": options.level,
@@ -34,14 +37,15 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
+        # Known even where the law is not: whoever asks what a model costs needs it for the other approaches too.
+        "cost": (cost := cost_law(points)),
     }
     if too_few := _too_few(points):
         return Approach3(**common, **judge([too_few]))
-    cost = cost_law(points)
     data = law.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
     kind, strata = pairs_kind(points, _asked(fit, data, options))
-    draws = bootstrap_law(data, fit, options, kind, strata) if options.draws else None
+    draws = bootstrap_law(data, fit, options, kind, cells_of(points), strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
     a, b = map(float, exponents(fit.natural, cost)) if lawful else (None, None)
@@ -49,7 +53,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     flags = (
         _flags(fit, data)
         + cost_flags(cost)
-        + _draw_flags(draws, cost)
+        + _draw_flags(draws, points)
         + _outlier_flags(sensitivity, draws, cost, options.level)
     )
     return Approach3(
@@ -57,7 +61,6 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         b=b,
         a_6nd=a_6nd,
         b_6nd=b_6nd,
-        cost=cost,
         bootstrap=kind if options.draws else "none",
         draws=draws,
         objective=fit.objective,
@@ -72,12 +75,18 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
 
 
 def bootstrap_law(
-    data: law.Data, fit: law.LawFit, options: FitOptions, kind: str, strata: list[list[int]] | None = None
+    data: law.Data,
+    fit: law.LawFit,
+    options: FitOptions,
+    kind: str,
+    cell: Cells,
+    strata: list[list[int]] | None = None,
 ) -> Array:
     """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
 
     Args:
-        kind: ``wild``, or pairs: whole runs, within each of ``strata`` (lists of runs) where there are any.
+        kind: ``wild``, or pairs: whole cells, within each of ``strata`` (lists of runs) where there are any.
+        cell: of every run; its seeds are drawn, or turned, together.
 
     Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
@@ -88,7 +97,7 @@ def bootstrap_law(
     draws = np.empty((options.draws, 5))
     if kind != "wild":
         for i, counts in enumerate(
-            bootstrap.stratified_counts(rng, strata or [list(range(n))], n, options.draws)
+            bootstrap.stratified_counts(rng, strata or [list(range(n))], cell, options.draws)
         ):
             held = counts > 0
             draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
@@ -101,8 +110,8 @@ def bootstrap_law(
             f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
         )
-    residual = residual / (1 - np.minimum(_leverage(law.jacobian(fit.theta, data)), 0.95))
-    for i, signs in enumerate(bootstrap.wild_signs(rng, n, options.draws)):
+    residual = bootstrap.inflated(residual, law.jacobian(fit.theta, data), cell, 1.0)
+    for i, signs in enumerate(bootstrap.wild_signs(rng, count_cells(cell), options.draws)[:, cell]):
         turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
         draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
     return draws
@@ -124,11 +133,6 @@ def _asked(fit: law.LawFit, data: law.Data, options: FitOptions) -> str:
 
 def _named(natural: Array) -> dict[str, Any]:
     return dict(zip(NAMES, map(float, natural), strict=True))
-
-
-def _leverage(jacobian: Array) -> Array:
-    q, _ = np.linalg.qr(jacobian)
-    return np.sum(q**2, axis=1)
 
 
 def _too_few(points: Points) -> Flag | None:
@@ -157,25 +161,30 @@ def _flags(fit: law.LawFit, data: law.Data) -> list[Flag]:
         )
     if not fit.converged:
         flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
-    if total.min() * 1e-3 > E:
+    if total.min() * VANISHED > E:
         flags.append(
             Flag("at_bound", f"E has gone to 0 ({E:.2g}): these runs do not show an irreducible loss")
         )
     for name, share, power in (("A/N^alpha", size, alpha), ("B/D^beta", tokens, beta)):
-        if share.max() < 1e-3 or not 0.01 < power < 5:
+        if share.max() < VANISHED or not 0.01 < power < 5:
             flags.append(Flag("at_bound", f"the term {name} is at a bound (exponent {power:.3g})"))
     return flags
 
 
-def _draw_flags(draws: Array | None, cost: CostLaw) -> list[Flag]:
+def _draw_flags(draws: Array | None, points: Points) -> list[Flag]:
     if draws is None or not len(draws):
         return [Flag("no_interval", "no bootstrap draws were asked for")]
     with np.errstate(all="ignore"):
         usable = np.isfinite(draws).all(axis=1) & (draws > 0).all(axis=1)
     lost = 1 - usable.mean()
+    flags = []
     if lost > 0.05:
-        return [Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum")]
-    return []
+        flags.append(Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum"))
+    floorless = float(np.mean(draws[:, 0] < VANISHED * points.loss.min()))
+    if floorless > 0.05:
+        note = f"E has gone to 0 in {floorless:.0%} of the bootstrap draws: these runs hardly show an irreducible loss"
+        flags.append(Flag("at_bound", note))
+    return flags
 
 
 def _outlier_flags(

@@ -1,8 +1,16 @@
-"""Random numbers of the bootstrap: which runs a draw holds, or which way its residuals turn."""
+"""Random numbers of the bootstrap: which runs a draw holds, or which way its residuals turn.
+
+What is drawn, or turned, is a cell: runs that differ in their seed alone share whatever their size and horizon have
+that the fitted form has not, and drawn one by one they would pass for independent evidence on it.
+"""
 
 import numpy as np
 
+from harness.fit.cells import Cells
 from harness.fit.table import Array
+
+# Residuals of higher leverage than this are not inflated further: 1 - leverage is all rounding there.
+MOST_LEVERAGE = 0.95
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
@@ -11,24 +19,48 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 
 
 def pair_counts(rng: np.random.Generator, n: int, draws: int) -> Array:
-    """How often each of ``n`` runs is in each draw, shape (draws, n): whole runs, with replacement.
+    """How often each of ``n`` cells is in each draw, shape (draws, n): whole cells, with replacement.
 
-    A run is one row, so seeds of a cell are replicates of it and the points of a run's curve stay together.
+    All runs of a cell, and all points of a run's curve, come and go together.
     """
     return rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float)
 
 
-def stratified_counts(rng: np.random.Generator, groups: list[list[int]], n: int, draws: int) -> Array:
-    """As ``pair_counts``, but each group (a budget) keeps its number of runs; others have count 0."""
-    counts = np.zeros((draws, n))
+def stratified_counts(rng: np.random.Generator, groups: list[list[int]], cell: Cells, draws: int) -> Array:
+    """How often each run is in each draw, shape (draws, n): cells are drawn within their group (a budget).
+
+    Args:
+        groups: lists of runs; each keeps its number of cells. Runs in none have count 0.
+        cell: of every run, (n,).
+    """
+    counts = np.zeros((draws, len(cell)))
     for group in groups:
-        counts[:, group] = pair_counts(rng, len(group), draws)
+        places: dict[int, int] = {}
+        column = [places.setdefault(int(cell[i]), len(places)) for i in group]
+        counts[:, group] = pair_counts(rng, len(places), draws)[:, column]
     return counts
 
 
 def wild_signs(rng: np.random.Generator, n: int, draws: int) -> Array:
-    """Rademacher signs, shape (draws, n), that residuals are multiplied by."""
+    """Rademacher signs, shape (draws, n), that the residuals of ``n`` cells are multiplied by."""
     return rng.choice((-1.0, 1.0), size=(draws, n))
+
+
+def inflated(residual: Array, design: Array, cell: Cells, power: float) -> Array:
+    """Residuals (n,) freed of how far the fit has bent to them: (1 - leverage)^-power times as large.
+
+    Power 1/2 is HC2, 1 is HC3 (MacKinnon & White 1985). The runs of a cell turn together, so theirs is the matrix
+    (I - H_cc)^-power, with H_cc the cell's block of the hat matrix (Bell & McCaffrey 2002).
+    """
+    q, _ = np.linalg.qr(design)
+    grown = residual / (1 - np.minimum(np.sum(q**2, axis=1), MOST_LEVERAGE)) ** power
+    members, sizes = np.unique(cell, return_counts=True)
+    for c in members[sizes > 1]:
+        mine = cell == c
+        left, axes = np.linalg.eigh(np.eye(mine.sum()) - q[mine] @ q[mine].T)
+        turned = (axes.T @ residual[mine]) / np.maximum(left, 1 - MOST_LEVERAGE) ** power
+        grown[mine] = axes @ turned
+    return grown
 
 
 def standard_error(draws: Array) -> float | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.fit.cells import cells_of, count_cells
 from harness.fit.table import Array, Points
 
 # Runs of one planned budget differ by whole steps, well under 2%; budgets of a grid differ by more.
@@ -62,12 +63,13 @@ def pairs_kind(points: Points, kind: str) -> tuple[str, list[list[int]] | None]:
 
     By default (``auto``) runs are drawn within their budget, because how many each budget has was planned, not
     drawn; plain pairs overstate the spread (approach 1: .063 for a true .056). Without clear budgets of four
-    runs or more, and for any other kind, there are no groups.
+    cells or more, and for any other kind, there are no groups.
     """
     if kind != "auto":
         return kind, None
     budgets = group_budgets(points)
-    if budgets.approximate or min(map(len, budgets.groups)) < MIN_SIZES:
+    cell = cells_of(points)
+    if budgets.approximate or min(count_cells(cell[list(group)]) for group in budgets.groups) < MIN_SIZES:
         return "pairs", None
     return "pairs within budgets", [list(group) for group in budgets.groups]
 

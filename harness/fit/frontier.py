@@ -46,7 +46,7 @@ def frontier_flags(row: Array, draws: Array | None) -> list[Flag]:
             Flag("negative_exponent", f"a = {row[1]:.3f}, b = {row[3]:.3f}: one of them does not grow")
         )
     if draws is None or not len(draws):
-        flags.append(Flag("no_interval", "no bootstrap draws were asked for"))
+        flags.append(Flag("no_interval", "no bootstrap draws: none were asked for, or a minimum has none"))
     else:
         lost = 1 - np.isfinite(draws[:, :4]).all(axis=1).mean()
         if lost > 0.05:

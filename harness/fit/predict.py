@@ -10,9 +10,11 @@ from harness.fit.status import Flag, judge
 from harness.fit.table import Array
 
 if TYPE_CHECKING:
-    from harness.fit.results import Approach
+    from harness.fit.results import Approach, CostLaw
 
 WIDE = 10.0
+LEAST_COST = 6.0
+ROUNDING = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,7 @@ class Prediction:
     Attributes:
         flops: C, the budget.
         params, tokens, loss: N*, D*, L*; None where the approach has no answer.
+        loss_kind: ``held-out``, or ``training`` (approach 1's: smoothed, not to be set beside the others').
         tokens_per_param: D*/N*.
     """
 
@@ -31,6 +34,7 @@ class Prediction:
     params: float | None = None
     tokens: float | None = None
     loss: float | None = None
+    loss_kind: str = "held-out"
     tokens_per_param: float | None = None
     params_interval: tuple[float, float] | None = None
     tokens_interval: tuple[float, float] | None = None
@@ -49,7 +53,13 @@ def predict(approach: "Approach", flops: float) -> Prediction:
     own = [Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)]
     theta = approach.theta()
     if theta is None:
-        return Prediction(approach=approach.name, flops=flops, level=approach.level, **judge(own))
+        return Prediction(
+            approach=approach.name,
+            flops=flops,
+            level=approach.level,
+            loss_kind=approach.loss_kind,
+            **judge(own),
+        )
     log_n, log_d, loss = (float(v) for v in approach.optimum(theta, flops))
     intervals: dict[str, tuple[float, float] | None] = {}
     if approach.draws is not None and len(approach.draws):
@@ -61,7 +71,9 @@ def predict(approach: "Approach", flops: float) -> Prediction:
                 "loss_interval": percentiles(draws_loss, approach.level),
                 "tokens_per_param_interval": percentiles(np.exp(draws_d - draws_n), approach.level),
             }
-    flags = own + _flags(approach, flops, intervals.get("params_interval"))
+    flags = own + _flags(approach, flops, float(np.exp(log_n)), intervals.get("params_interval"))
+    if any(flag.code == "no_floor" for flag in flags):
+        intervals["loss_interval"] = None
     return Prediction(
         approach=approach.name,
         flops=flops,
@@ -69,10 +81,16 @@ def predict(approach: "Approach", flops: float) -> Prediction:
         params=float(np.exp(log_n)),
         tokens=float(np.exp(log_d)),
         loss=loss if np.isfinite(loss) else None,
+        loss_kind=approach.loss_kind,
         tokens_per_param=float(np.exp(log_d - log_n)),
         **intervals,
         **judge(flags),
     )
+
+
+def marked(text: str, kind: str) -> str:
+    """A written loss with what it is where that is not the held-out loss: ``1.321 (1.319 to 1.343), training``."""
+    return text if kind == "held-out" or not text.strip("–-") else f"{text}, {kind}"
 
 
 def percentiles(draws: Array, level: float) -> tuple[float, float] | None:
@@ -84,7 +102,9 @@ def percentiles(draws: Array, level: float) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | None) -> list[Flag]:
+def _flags(
+    approach: "Approach", flops: float, params: float, interval: tuple[float, float] | None
+) -> list[Flag]:
     flags = []
     if interval is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
@@ -98,8 +118,36 @@ def _flags(approach: "Approach", flops: float, interval: tuple[float, float] | N
         flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
     law = getattr(approach, "loss_law", None)
     if law is not None and law.floor == 0 and approach.largest_flops and flops > approach.largest_flops:
-        note = (
-            "the loss is extrapolated without a floor (too few budgets to see one): expect it to be too low"
-        )
-        flags.append(Flag("no_floor", note))
+        flags.append(no_floor())
+    if (cost := getattr(approach, "cost", None)) is not None:
+        flags += below_6nd(cost, params)
     return flags
+
+
+def no_floor() -> Flag:
+    """A loss law without a floor falls for ever, which losses do not: its draws all share that fault."""
+    note = "its loss law has no floor (the runs show none): beyond them expect losses above it; no interval is given"
+    return Flag("no_floor", note)
+
+
+def least_cost(cost: "CostLaw") -> float:
+    """C/(ND) that no model is expected to fall below: 6, or what the table's own runs have."""
+    return LEAST_COST if cost.least is None else min(LEAST_COST, cost.least)
+
+
+def below_6nd(cost: "CostLaw", params: float) -> list[Flag]:
+    """The doubt that a cost law fitted to small models falls below what any model of that size takes.
+
+    C/(ND) falls towards 6 as models grow, since embedding, head and attention weigh less and less (Hoffmann et al.
+    2022, Table A4); a power law fitted on the way falls on. Where a table's own runs are below 6, theirs is the bound.
+    """
+    per_pair, bound = cost.kappa * params ** (cost.power - 1), least_cost(cost)
+    if cost.power == 1 or per_pair >= bound * ROUNDING:
+        return []
+    return [
+        Flag(
+            "approximate_cost",
+            f"at N = {params:.3g} the cost law has fallen to {per_pair:.2f}ND, below {bound:.3g}ND: N* and D* would "
+            f"cost {bound / per_pair - 1:.0%} more than C, or more",
+        )
+    ]

@@ -86,12 +86,6 @@ def value(coefficients: Array, u: Array, degree: int) -> Array:
     return np.sum(coefficients[:, : degree + 1] * powers, axis=1)
 
 
-def leverage(design: Array) -> Array:
-    """Diagonal of the hat matrix, shape (n,)."""
-    q, _ = np.linalg.qr(design)
-    return np.sum(q**2, axis=1)
-
-
 def _weighted(design: Array, losses: Array, weights: Array) -> Array:
     gram = np.einsum("dn,ni,nj->dij", weights, design, design)
     moment = np.einsum("dn,dn,ni->di", weights, losses, design)

@@ -35,7 +35,7 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class LossLaw:
-    """L*(C) = floor + scale * C^(-exponent); floor is 0 where there are too few budgets to see one."""
+    """L*(C) = floor + scale * C^(-exponent); a floor of 0 is one that the runs do not show."""
 
     floor: float
     scale: float
@@ -46,12 +46,15 @@ class LossLaw:
 class CostLaw:
     """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1).
 
-    ``misfit`` is the largest relative difference between the table's compute and the law.
+    Attributes:
+        misfit: the largest relative difference between the table's compute and the law.
+        least: the lowest C/(ND) of the runs; None where that is not known.
     """
 
     kappa: float = 6.0
     power: float = 1.0
     misfit: float = 0.0
+    least: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +79,8 @@ class Approach(Judged):
     extrapolation_limit: float = 100.0
     draws: Array | None = field(default=None, repr=False)
 
+    # What ``loss`` is in all that this approach predicts; losses of unlike kinds are not to be compared.
+    loss_kind: ClassVar[str] = "held-out"
     draw_columns: ClassVar[tuple[str, ...]] = (
         "log_params_scale",
         "a",
@@ -127,16 +132,19 @@ class PowerApproach(Approach):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Approach1(PowerApproach):
-    """The training-curve envelope (Hoffmann et al. 2022, section 3.1).
+    """The training-curve envelope (Hoffmann et al. 2022, section 3.1). Its losses are smoothed *training* losses.
 
     Attributes:
-        envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss.
+        envelope: the chosen points, shape (chosen, 4): C, N, D, smoothed training loss; with several seeds one
+            envelope after the other, each by rising C.
         median_progress: how far into its run the median chosen point lies (the paper: the last 15%).
     """
 
     name: str = "approach_1"
     envelope: Array | None = field(default=None, repr=False)
     median_progress: float | None = None
+
+    loss_kind: ClassVar[str] = "training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +298,8 @@ class CountingRow(Judged):
 class Agreement:
     """Whether the approaches tell the same story at ``target`` and in their exponents.
 
-    ``status`` is ``agree``, ``disagree`` or ``unknown`` (fewer than two approaches have a number).
+    ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
+    ``disagree`` or ``unknown`` (fewer than two approaches have a number).
     """
 
     target: float

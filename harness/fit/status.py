@@ -32,7 +32,9 @@ DOUBTFUL = (
     "no_floor",
     "no_interval",
 )
-_RANK = {code: rank for rank, code in enumerate((*VOID, *DOUBTFUL))}
+# From worst to mildest, which decides what ``status`` is.
+ORDER = (*VOID, *DOUBTFUL)
+_RANK = {code: rank for rank, code in enumerate(ORDER)}
 
 
 class Flag(NamedTuple):

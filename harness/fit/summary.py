@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from harness.fit.predict import Prediction
+from harness.fit.predict import Prediction, marked
 from harness.fit.results import Approach2, Approach3, Fit
 
 Range = tuple[float, float] | None
 SHOWN = 12
+SAME_EXPONENT = 0.02
 
 
 def summary(fit: Fit) -> str:
@@ -103,6 +104,7 @@ def _law(approach: Approach3) -> str:
     if approach.E is None:
         return ""
     names = ("E", "A", "B", "alpha", "beta")
+    other = along_6nd(approach)
     rows = []
     for name in names:
         se = getattr(approach, f"{name}_se")
@@ -110,7 +112,17 @@ def _law(approach: Approach3) -> str:
         rows.append(
             (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), ".5g"), shown)
         )
-    return "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
+    text = "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
+    return text + (f"\n  {other}" if other else "")
+
+
+def along_6nd(approach: Approach3) -> str:
+    """What the same law says along C = 6ND, where that is another exponent than along the runs' own compute."""
+    a, b = approach.a_6nd, approach.b_6nd
+    if approach.a is None or a is None or b is None or abs(a - approach.a) <= SAME_EXPONENT:
+        return ""
+    p = approach.cost.power
+    return f"along C = 6ND the same law has a = {a:.3f}, b = {b:.3f}; the runs' compute grows as N^{p:.3f} D"
 
 
 def _counting(fit: Fit) -> str:
@@ -189,7 +201,7 @@ def _prediction_row(p: Prediction) -> tuple[str, ...]:
         _with(p.params, p.params_interval),
         _with(p.tokens, p.tokens_interval),
         _with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
-        _with(p.loss, p.loss_interval, ".4f"),
+        marked(_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
         p.status,
     )
 

@@ -47,11 +47,12 @@ def cost_law(points: Points) -> CostLaw:
     """
     log_n = np.log(points.params)
     log_ratio = np.log(points.flops / points.tokens) - log_n
+    least = float(np.exp(log_ratio.min()))
     if np.ptp(log_ratio) < 1e-3 or np.ptp(log_n) < 1e-3:
-        return CostLaw(kappa=float(np.exp(log_ratio.mean())), power=1.0)
+        return CostLaw(kappa=float(np.exp(log_ratio.mean())), power=1.0, least=least)
     slope, intercept = np.polyfit(log_n, log_ratio, 1)
     off = np.abs(np.expm1(log_ratio - intercept - slope * log_n)).max()
-    return CostLaw(kappa=float(np.exp(intercept)), power=float(1 + slope), misfit=float(off))
+    return CostLaw(kappa=float(np.exp(intercept)), power=float(1 + slope), misfit=float(off), least=least)
 
 
 def cost_flags(cost: CostLaw) -> list[Flag]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.results import CostLaw, Interval
+from harness.fit.predict import below_6nd
+from harness.fit.results import Interval
 from harness.fit.status import judge
 from harness.frontier.answer import extrapolation, finite, range_flags
 from harness.frontier.interval import interval
@@ -35,7 +36,8 @@ class Standing:
     Attributes:
         params, tokens, flops: the model and the compute it used, as announced or by the source's cost law.
         loss: expected from L(N, D); None for approaches 1 and 2, which know only the best models.
-        best_params, best_tokens, best_loss: the compute-optimal model of the same compute.
+        best_params, best_tokens, best_loss: the compute-optimal model of the same compute; ``loss_kind`` says whether
+            its loss is ``held-out`` or, by approach 1, ``training``.
         params_ratio: N over ``best_params``: 4 is four times too many parameters for its compute.
         same_loss_flops: the cheapest training that reaches ``loss``.
         overspent: flops over ``same_loss_flops``.
@@ -51,6 +53,7 @@ class Standing:
     best_params: float | None = None
     best_tokens: float | None = None
     best_loss: float | None = None
+    loss_kind: str = "held-out"
     params_ratio: float | None = None
     same_loss_flops: float | None = None
     overspent: float | None = None
@@ -68,7 +71,7 @@ class Standing:
 def announce(source: Source, model: Announced) -> Standing:
     """Judges a model against the optimum of its compute and of its loss."""
     law, draws = source.law, source.draws
-    cost = law.cost if law is not None else CostLaw()
+    cost = law.cost if law is not None else source.cost
     params, tokens = model.params, model.tokens
     flops = model.flops or cost.kappa * params**cost.power * tokens
     flags = list(source.flags)
@@ -107,6 +110,7 @@ def announce(source: Source, model: Announced) -> Standing:
         best_params=finite(best.params),
         best_tokens=finite(best.tokens),
         best_loss=finite(best.loss),
+        loss_kind=source.loss_kind,
         params_ratio=ratio,
         same_loss_flops=same,
         overspent=None if same is None else flops / same,
@@ -116,7 +120,11 @@ def announce(source: Source, model: Announced) -> Standing:
         overspent_interval=overspent_interval,
         extrapolation=extrapolation(source, flops),
         verdict=_verdict(ratio, ratio_interval),
-        **judge(flags + range_flags(source, flops)),
+        **judge(
+            flags
+            + range_flags(source, flops)
+            + ([] if law is None else below_6nd(law.cost, float(best.params)))
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.predict import below_6nd, no_floor
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.frontier.interval import interval
@@ -45,6 +46,7 @@ class Answer:
 
     Attributes:
         params, tokens, flops, loss, tokens_per_param: N*, D*, C, L*, D*/N*, with intervals at ``level``.
+        loss_kind: ``held-out``, or ``training`` (approach 1).
         extrapolation: C over the largest budget of the runs behind the source; None where that is unknown.
         unreachable: share of the draws that cannot reach the loss asked for.
         status, flags, notes: the worst objection (``ok`` if none), all of them, and their sentences.
@@ -56,6 +58,7 @@ class Answer:
     tokens: float | None = None
     flops: float | None = None
     loss: float | None = None
+    loss_kind: str = "held-out"
     tokens_per_param: float | None = None
     params_interval: Interval | None = None
     tokens_interval: Interval | None = None
@@ -73,7 +76,7 @@ def ask(source: Source, question: Question) -> Answer:
     """What ``source`` says to ``question``."""
     flags = list(source.flags)
     if source.frontier is None:
-        return Answer(approach=source.name, level=source.level, **judge(flags))
+        return Answer(approach=source.name, level=source.level, loss_kind=source.loss_kind, **judge(flags))
     # Draws in which a term has vanished have no optimum; they are NaN here and left out of the intervals.
     with np.errstate(all="ignore"):
         found = question.at(source.frontier)
@@ -84,10 +87,20 @@ def ask(source: Source, question: Question) -> Answer:
         }
     if question.kind == "loss" and not np.isfinite(found.flops):
         flags.append(Flag("no_optimum", _unreachable(source, question.value)))
-        return Answer(approach=source.name, level=source.level, loss=question.value, **judge(flags))
+        return Answer(
+            approach=source.name,
+            level=source.level,
+            loss=question.value,
+            loss_kind=source.loss_kind,
+            **judge(flags),
+        )
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
     flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
-    flags += _floor_flags(source, float(found.flops))
+    if floorless := _floor_flags(source, float(found.flops)):
+        flags += floorless
+        spread["loss"] = None
+    if source.law is not None:
+        flags += below_6nd(source.law.cost, float(found.params))
     return Answer(
         approach=source.name,
         level=source.level,
@@ -95,6 +108,7 @@ def ask(source: Source, question: Question) -> Answer:
         tokens=finite(found.tokens),
         flops=finite(found.flops),
         loss=finite(found.loss),
+        loss_kind=source.loss_kind,
         tokens_per_param=finite(found.tokens_per_param),
         **{f"{name}_interval": None if name == question.kind else value for name, value in spread.items()},
         extrapolation=extrapolation(source, float(found.flops)),
@@ -142,10 +156,10 @@ def _spread_flags(spread: Interval | None, unreachable: float) -> list[Flag]:
 
 
 def _floor_flags(source: Source, flops: float) -> list[Flag]:
-    """A loss law without a floor falls for ever, which losses do not."""
+    """The doubt about a loss beyond the runs by a law without a floor; ``ask`` gives no interval then."""
     floor = getattr(source.frontier, "loss_floor", float("nan"))
     if floor == 0 and source.largest_flops and flops > source.largest_flops:
-        return [Flag("no_floor", "its loss law has no floor: beyond the runs expect losses above it")]
+        return [no_floor()]
     return []
 
 

@@ -1,9 +1,9 @@
 """Where a frontier comes from, with its uncertainty and its range: one interface to fits and to constants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.errors import UserError
-from harness.fit.results import Approach, Approach3, CostLaw, Fit
+from harness.fit.results import Approach, Approach1, Approach3, CostLaw, Fit
 from harness.fit.status import Flag
 from harness.fit.table import Array
 from harness.frontier.law import Law
@@ -26,6 +26,7 @@ class Source:
         frontier: the point estimate; None where the fit has no number.
         draws: one frontier a bootstrap draw, as arrays; None for published constants.
         flags: what the fit says against it.
+        cost: training compute of N parameters on D tokens, as the runs' compute was counted; 6ND for published laws.
     """
 
     name: str
@@ -36,11 +37,17 @@ class Source:
     smallest_flops: float | None = None
     largest_flops: float | None = None
     extrapolation_limit: float = 100.0
+    cost: CostLaw = field(default_factory=CostLaw)
 
     @property
     def title(self) -> str:
         """For people: ``approach 3, parametric L(N, D)``."""
         return self.name.replace("_", " ") + ", " + TITLES[self.name]
+
+    @property
+    def loss_kind(self) -> str:
+        """``training`` for approach 1, whose losses are smoothed training losses; else ``held-out``."""
+        return Approach1.loss_kind if self.name == "approach_1" else Approach.loss_kind
 
     @property
     def law(self) -> Law | None:
@@ -54,8 +61,11 @@ class Source:
 
 
 def from_fit(fit: Fit) -> tuple[Source, ...]:
-    """The three approaches of a fit, in the paper's order; those without a number have no frontier."""
-    return tuple(_from_approach(approach) for approach in fit.approaches)
+    """The three approaches of a fit, in the paper's order; those without a number have no frontier.
+
+    All three count compute as the table does, so the cost law that approach 3 found in it serves all three.
+    """
+    return tuple(_from_approach(approach, fit.approach_3.cost) for approach in fit.approaches)
 
 
 def choose(sources: tuple[Source, ...], approach: str) -> tuple[tuple[Source, ...], Source]:
@@ -80,11 +90,10 @@ def choose(sources: tuple[Source, ...], approach: str) -> tuple[tuple[Source, ..
     raise UserError(f"the fit has no frontier to predict from ({reasons})")
 
 
-def _from_approach(approach: Approach) -> Source:
+def _from_approach(approach: Approach, cost: CostLaw) -> Source:
     theta, draws = approach.theta(), approach.draws
     if draws is not None and not len(draws):
         draws = None
-    cost = approach.cost if isinstance(approach, Approach3) else CostLaw()
 
     def frontier(rows: Array | None) -> Law | PowerLaws | None:
         if rows is None:
@@ -100,4 +109,5 @@ def _from_approach(approach: Approach) -> Source:
         smallest_flops=approach.smallest_flops,
         largest_flops=approach.largest_flops,
         extrapolation_limit=approach.extrapolation_limit,
+        cost=cost,
     )

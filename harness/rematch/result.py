@@ -19,15 +19,15 @@ class Measured:
     Attributes:
         losses: held-out loss by seed, nats per token; None where the run diverged.
         mean, interval: over seeds; Student's t at the prediction's level, None for fewer than two different losses.
-        inside: whether the mean lies in the predicted interval of one run (of the law, where that is all there is);
-            None without either.
+        inside: how many of the runs lie in the predicted interval of one run; None where none was predicted. (A mean of
+            seeds scatters less than one run, but not by their square root: they share what the law lacks there.)
     """
 
     factor: float
     losses: dict[str, float | None]
     mean: float | None
     interval: Interval | None
-    inside: bool | None
+    inside: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,9 @@ def _measured(one: Contender, losses: Mapping[str, float | None], level: float) 
     if len(values) > 1 and np.ptp(values) > 0:
         low, high = stats.t.interval(level, len(values) - 1, loc=mean, scale=stats.sem(values))
         bounds = (float(low), float(high))
-    predicted = one.run_interval or one.loss_interval
-    inside = None if mean is None or predicted is None else predicted[0] <= mean <= predicted[1]
+    inside = None
+    if values and one.run_interval is not None:
+        inside = sum(one.run_interval[0] <= loss <= one.run_interval[1] for loss in values)
     return Measured(factor=one.factor, losses=mine, mean=mean, interval=bounds, inside=inside)
 
 
@@ -140,8 +141,8 @@ def _verdict(
     parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(told)}.")
     judged = [one for one in by_factor.values() if one.inside is not None]
     if judged:
-        inside = sum(bool(one.inside) for one in judged)
-        parts.append(f"{inside} of {len(judged)} mean losses lie in their predicted intervals.")
+        inside, runs = sum(one.inside or 0 for one in judged), sum(len(_values(one.losses)) for one in judged)
+        parts.append(f"{inside} of {runs} runs lie in the predicted interval of one run.")
     return " ".join(parts)
 
 

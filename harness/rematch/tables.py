@@ -39,7 +39,7 @@ def build(prediction: Prediction, result: Rematch) -> Table:
                 with_interval(fixed(one.loss, 4), interval(one.loss_interval, "fixed", 4)),
                 interval(one.run_interval, "fixed", 4) or "–",
                 _measured(measured),
-                {True: "yes", False: "no", None: "–"}[measured.inside],
+                _inside(measured),
                 *_gap(duels.get(one.factor)),
             )
         )
@@ -85,6 +85,12 @@ def _measured(one: Measured) -> str:
     text = with_interval(fixed(one.mean, 4), interval(one.interval, "fixed", 4))
     lost = sum(loss is None for loss in one.losses.values())
     return text + (f", {lost} diverged" if lost else "")
+
+
+def _inside(one: Measured) -> str:
+    """How many runs lie in the predicted interval of one: ``2 of 3``."""
+    ended = sum(loss is not None for loss in one.losses.values())
+    return "–" if one.inside is None else f"{one.inside} of {ended}"
 
 
 def _gap(duel: Duel | None) -> tuple[str, str, str]:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.fit.predict import least_cost
 from harness.fit.results import Approach, Approach3, CostLaw
+from harness.fit.status import ORDER
 from harness.fit.table import Array
 from harness.report.material import Material
 from harness.report.text import approach_label
@@ -29,6 +31,7 @@ def calculator_data(material: Material) -> dict[str, Any] | None:
         "level": material.fit.level,
         "target": material.target,
         "lead": lead,
+        "order": list(ORDER),
         "speeds": _speeds(material),
         "approaches": [_approach(one) for one in material.fit.approaches if one.theta() is not None],
     }
@@ -48,6 +51,7 @@ def _approach(approach: Approach) -> dict[str, Any]:
         "name": approach.name,
         "label": approach_label(approach.name),
         "kind": "law" if law else "power",
+        "loss_kind": approach.loss_kind,
         "theta": [float(value) if np.isfinite(value) else None for value in theta],
         "kappa": cost.kappa,
         "power": cost.power,
@@ -55,6 +59,9 @@ def _approach(approach: Approach) -> dict[str, Any]:
         "limit": approach.extrapolation_limit,
         "columns": len(theta),
         "draws": _packed(approach.draws),
+        "floor": getattr(getattr(approach, "loss_law", None), "floor", None),
+        "least": least_cost(cost),
+        "flags": list(approach.flags),
         "notes": list(approach.notes),
     }
 

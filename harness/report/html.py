@@ -6,6 +6,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from harness.fit.predict import marked
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown
 from harness.report.provenance import facts
@@ -66,7 +67,12 @@ def _card(answer: Answer, flops: float, where: str) -> str:
             interval(prediction.tokens_per_param_interval, "ratio"),
             "tokens per parameter",
         ),
-        ("loss", fixed(prediction.loss, 3), interval(prediction.loss_interval, "fixed"), "nats per token"),
+        (
+            "loss",
+            fixed(prediction.loss, 3),
+            interval(prediction.loss_interval, "fixed"),
+            marked("nats per token", prediction.loss_kind),
+        ),
     )
     numbers = "".join(
         f"<dt>{escape(name)}</dt><dd><b>{escape(value)}</b> {escape(unit)}"

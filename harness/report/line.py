@@ -67,6 +67,8 @@ def frontier_line(
             with np.errstate(all="ignore"):
                 ns, ds, ls = approach.optimum(draws, float(c))
                 drawn = {"params": np.exp(ns), "tokens": np.exp(ds), "ratio": np.exp(ds - ns), "loss": ls}
+        if (law := getattr(approach, "loss_law", None)) is not None and law.floor == 0 and c > largest:
+            drawn.pop("loss", None)  # as in ``predict``: no interval by a law that has no floor
         for name, value in values.items():
             bounds = percentiles(drawn[name], approach.level) if name in drawn else None
             tracks[name].append((float(value), *(bounds or (np.nan, np.nan))))

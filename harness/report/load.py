@@ -8,7 +8,7 @@ from harness.errors import UserError
 from harness.fit import Curve, load_fit, read_points
 from harness.plan.plan import Plan
 from harness.report.material import Material, used_points
-from harness.runs.controls import read_controls
+from harness.runs.controls import against_other_seeds, read_controls
 from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.table import records
@@ -41,7 +41,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
         source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
-        controls=read_controls(sweep.controls),
+        controls=against_other_seeds(read_controls(sweep.controls), found),
         tuning=_tuning(sweep.tuned_in.tuning),
     )
 

@@ -43,7 +43,8 @@ class SizeResult:
         rate_best, batch_best: the lowest point within the grid, whatever the status; null without a surface.
         loss_opt: fitted loss there, nats per token.
         recipe_excess: nats that the recipe tuned from leaves on the table; fitted where the centre is near
-            the minimum, else measured (``recipe_excess_measured``).
+            the minimum, else measured (``recipe_excess_measured``). ``recipe_excess_interval`` is from 0 to an upper
+            bound at the tuning's level: no lower one can be told.
         rule_rate, rule_batch, rule_excess: what the new rules say for this size, and the nats they leave.
         rate_at_rule: best rate at the batch of the new rule, what the rate's rule is drawn through.
         rate_bound: the lowest rate that diverged at about this batch or a larger one.

@@ -108,7 +108,5 @@ def _excess(size: SizeResult) -> str:
         return "–"
     if size.recipe_excess_measured:
         return f"{size.recipe_excess:.3f} measured"
-    low_high = size.recipe_excess_interval
-    return f"{size.recipe_excess:.4f}" + (
-        "" if low_high is None else f" ({low_high[0]:.3f} to {low_high[1]:.3f})"
-    )
+    bounds = size.recipe_excess_interval
+    return f"{size.recipe_excess:.4f}" + ("" if bounds is None else f" (at most {bounds[1]:.3f})")

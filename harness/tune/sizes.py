@@ -105,10 +105,14 @@ def _recipe_excess(part: Fitted, surface: Surface, minimum: Minimum, level: floa
     ground, lowest, centre = part.ground, float(surface.value(minimum.z)), np.zeros(2)
     at_centre = np.all(np.abs(ground.z) < SAME, axis=1)
     if (at_centre & part.used).any():
-        interval = None
+        # Each draw's excess is over its own minimum, so none is below zero and a lower end would hardly ever hold a
+        # recipe that leaves nothing: only the upper bound, at ``level``, is told.
+        interval: Interval | None = None
         if part.draws is not None:
             own = part.draws.box_minimum(ground.low, ground.high)
-            interval = quantiles(part.draws.value(centre) - part.draws.value(own), level)
+            excess = part.draws.value(centre) - part.draws.value(own)
+            if (found := quantiles(excess, 2 * level - 1)) is not None:
+                interval = (0.0, found[1])
         left: float | None = float(surface.value(centre)) - lowest
         return _Excess(recipe_excess=left, recipe_excess_interval=interval, recipe_excess_measured=False)
     seen = ground.loss[at_centre & np.isfinite(ground.loss)]

@@ -44,7 +44,10 @@ def test_best_cells_are_followed_up_once(
         (best["run_id"], 1.0, 5.0),
     ]
     assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
-    assert all(control.loss_of == float(best["loss"]) for control in controls)
+    (other,) = (float(row["loss"]) for row in rows if row["seed"] == "1")
+    assert {(control.loss_of, control.seeds_of) for control in controls} == {(other, 1)}, (
+        "not the one it was chosen by"
+    )
     assert len(frozen_plan(folder).cells) == 4
     stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
     assert len(stamps) == 7

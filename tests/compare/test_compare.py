@@ -4,10 +4,11 @@ import json
 import math
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
-from harness.compare.arm import Arm
+from harness.compare.arm import Arm, score_of
 from harness.compare.compare import compare_arms
 from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
 from harness.compare.figure import draw
@@ -16,7 +17,8 @@ from harness.errors import UserError
 from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
 from harness.report.missing import MissingError
 from harness.report.style import figure_style
-from tests.fit.synthetic import CHINCHILLA, optimum, sweep
+from harness.runs.record import Record, Score
+from tests.fit.synthetic import CHINCHILLA, curves, optimum, sweep
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
 REPETITIONS = 12
@@ -29,7 +31,28 @@ def fit(law: tuple[float, ...], seed: int, draws: int = 200) -> Fit:
 
 
 def arm(name: str, law: tuple[float, ...], seed: int, corpus: str = "one") -> Arm:
-    return Arm(name, fit(law, seed), corpus, corpus, 1 / math.log(2))
+    return Arm(name, fit(law, seed), corpus, corpus, 1 / math.log(2), corpus, 0.05)
+
+
+def make_cell() -> Record:
+    """A finished run's record, with what these tests do not look at left empty."""
+    counts = dict.fromkeys(("params_total", "params_non_embedding", "tokens", "unique_tokens", "steps"), 1)
+    rates = dict.fromkeys(
+        ("budget", "epochs", "flops", "flops_6nd", "final_lr", "seconds", "tokens_per_second"), 1.0
+    )
+    words = dict.fromkeys(("run_id", "status", "budget_count", "device", "precision"), "")
+    empty: dict[str, Any] = {name: {} for name in ("spec", "params", "flops_by_count", "versions", "data")}
+    return Record(
+        loss=1.0,
+        loss_se=0.02,
+        bits_per_byte=1.4,
+        train_loss=0.9,
+        mfu=None,
+        **counts,
+        **rates,
+        **words,
+        **empty,
+    )
 
 
 def test_equal_laws_are_seldom_told_apart() -> None:
@@ -87,6 +110,49 @@ def test_numbers_are_those_of_the_fits() -> None:
                 assert mine["params_interval"] == pytest.approx(list(prediction.params_interval or ()))
                 assert mine["loss"] == pytest.approx(prediction.loss)
                 assert mine["bits_per_byte"] == pytest.approx((prediction.loss or 0) / math.log(2))
+
+
+def test_a_training_loss_is_no_bits_per_byte() -> None:
+    """Approach 1 reads training curves: its loss on the page is called one, and is not compared as held-out bits."""
+    points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=9, noise=0.002)
+    with_curves = fit_points(points, FitOptions(draws=60), curves(points))
+    arms = [Arm(name, with_curves, "one", "one", 1 / math.log(2)) for name in ("x", "y")]
+    first, second, _ = compare_arms("training", arms).approaches
+    for one in first.arms:
+        assert one.loss is not None
+        assert (one.loss_kind, one.bits_per_byte, one.bits_per_byte_interval) == ("training", None, None)
+    bits = first.differences[0].by_quantity["bits_per_byte"]
+    assert (bits.value, bits.verdict) == (None, UNKNOWN)
+    assert "training losses only" in bits.reason
+    assert second.differences[0].by_quantity["bits_per_byte"].value == 0
+    assert first.differences[0].by_quantity["a"].value == 0
+    assert "training" in next(
+        row for row in with_curves.summary().splitlines() if "approach_1" in row and "e+20" in row
+    )
+
+
+def test_other_documents_are_a_noise_of_their_own() -> None:
+    """Arms on one corpus are scored on the same documents; on two, each score has its own sampling error."""
+
+    def width(corpus: str) -> float:
+        arms = [arm("x", CHINCHILLA, 0), arm("y", CHINCHILLA, 1, corpus)]
+        bounds = compare_arms("bits", arms).approaches[1].differences[0].by_quantity["bits_per_byte"].interval
+        assert bounds is not None
+        return bounds[1] - bounds[0]
+
+    own = width("one")
+    assert width("two") == pytest.approx(math.hypot(own, 2 * 1.645 * 0.05 * math.sqrt(2)), rel=0.1)
+    assert own < 0.1
+
+
+def test_bits_are_those_of_the_text_that_was_fitted() -> None:
+    cell = make_cell()
+    record = replace(cell, domains={"prose": Score(2.0, 0.1, 1.0, 5)})
+    assert score_of(record, "loss_prose") == record.domains["prose"]
+    own = score_of(record, "loss")
+    assert own is not None
+    assert (own.loss, own.bits_per_byte) == (record.loss, record.bits_per_byte)
+    assert score_of(record, "loss_code") is None
 
 
 def test_the_picture_has_a_row_for_each_approach_with_a_frontier() -> None:

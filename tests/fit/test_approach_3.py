@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.fit import CostLaw, FitOptions, Points, law
-from harness.fit.approach_3 import fit_approach_3
+from harness.fit.approach_3 import _draw_flags, fit_approach_3
 from harness.fit.huber import huber_sum
 from harness.fit.surface import cost_law, exponents, frontier, loss
 from tests.fit.synthetic import ASYMMETRIC, CHINCHILLA, optimum, sweep
@@ -176,3 +176,12 @@ def test_doubts_are_told() -> None:
     assert good.predict(1e22).status == "ok"
     assert "extrapolation" in good.predict(1e25).flags
     assert "no_interval" in fit_approach_3(sweep(), NO_DRAWS).predict(1e22).flags
+
+
+def test_a_floor_that_vanishes_in_many_draws_is_at_its_bound() -> None:
+    """7.5% of the draws of results/kaplan-fixed had E below a hundredth, and its status was ok."""
+    points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7)
+    draws = np.tile(np.array(CHINCHILLA), (200, 1))
+    draws[:15, 0] = 2e-7
+    assert [flag.code for flag in _draw_flags(draws, points)] == ["at_bound"]
+    assert not _draw_flags(draws[10:], points), "a fortieth is no ground"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, read_points, write_fit
+from harness.fit import (
+    Approach2,
+    Fit,
+    FitOptions,
+    Points,
+    PowerLaw,
+    fit_points,
+    load_fit,
+    read_points,
+    write_fit,
+)
+from harness.fit.agreement import compare_approaches
 from harness.fit.fit import prepare
 from harness.fit.summary import frontier_table, quantity
 from tests.fit.synthetic import curves, sweep
@@ -41,7 +53,6 @@ def test_a_demo_sweep_gets_all_three_approaches(demo: tuple[Points, Fit]) -> Non
         assert 0 < low < high
         assert prediction.tokens_per_param == pytest.approx(prediction.tokens / prediction.params)
         assert 1 < prediction.loss < 5
-    assert "no_floor" in predictions["approach_2"].flags
     assert "no_floor" not in predictions["approach_3"].flags
     with pytest.raises(UserError, match="positive number of FLOPs"):
         fit.predict(-1)
@@ -158,6 +169,25 @@ def test_disagreement_is_printed() -> None:
     assert fit.agreement.status == "disagree"
     assert "approach_2 and approach_3" in fit.agreement.message
     assert "Agreement: disagree" in fit.summary()
+
+
+def test_wide_intervals_that_overlap_are_no_agreement() -> None:
+    """Two approaches a factor of 1.8 apart in N*, with intervals of a factor of two each way."""
+
+    def power(scale: float, spread: float) -> Approach2:
+        shifts = np.linspace(-spread, spread, 101)
+        draws = np.tile([np.log(scale), 0.5, 0.0, 0.5, 1.0, 1.0, 0.1], (101, 1))
+        draws[:, 0] += shifts
+        laws = {"params_law": PowerLaw(scale, 0.5), "tokens_law": PowerLaw(1.0, 0.5)}
+        return Approach2(a=0.5, b=0.5, a_interval=(0.4, 0.6), draws=draws, **laws)
+
+    def told(ratio: float, spread: float) -> str:
+        pair = power(1.0, spread), replace(power(ratio, spread), name="approach_3")
+        return compare_approaches(pair, 1e20).status
+
+    assert told(1.8, np.log(2)) == "unclear"
+    assert told(1.3, np.log(2)) == "agree"
+    assert told(1.8, np.log(1.1)) == "disagree"
 
 
 def test_the_summary_shows_what_speaks_against_it(demo: tuple[Points, Fit]) -> None:

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.fit import FitOptions, Points, fit_points
 from harness.fit.results import CostLaw
 from harness.frontier.announce import Announced, announce
 from harness.frontier.answer import Question, ask
 from harness.frontier.interval import interval
 from harness.frontier.law import Law
 from harness.frontier.power import PowerLaws
-from harness.frontier.source import Source, choose
+from harness.frontier.source import Source, choose, from_fit
+from tests.fit.synthetic import sweep
 from tests.frontier.laws import HOFFMANN, SMALL
 
 
@@ -79,9 +81,28 @@ def test_a_loss_law_without_a_floor_is_marked_beyond_the_runs() -> None:
         log_loss_scale=3.0,
         loss_exponent=0.05,
     )
-    source = Source(name="approach_2", frontier=powers, largest_flops=1e18)
-    assert "no_floor" in ask(source, Question("flops", 1e19)).flags
-    assert "no_floor" not in ask(source, Question("flops", 1e17)).flags
+    draws = PowerLaws.from_theta(powers.theta + 0.001 * np.random.default_rng(0).standard_normal((60, 7)))
+    source = Source(name="approach_2", frontier=powers, draws=draws, largest_flops=1e18)
+    beyond, within = (ask(source, Question("flops", c)) for c in (1e19, 1e17))
+    assert "no_floor" in beyond.flags
+    assert (beyond.loss_interval, beyond.params_interval is None) == (None, False)
+    assert "no_floor" not in within.flags
+    assert within.loss_interval is not None
+
+
+def test_a_cost_law_below_6nd_is_a_doubt() -> None:
+    """22N^0.91 a token is 6N at two million parameters: a model beyond costs more than the law says."""
+    law = Law(E=0.857, A=13.0, B=634.4, alpha=0.3057, beta=0.5343, cost=CostLaw(22.14, 0.9099))
+    source = Source(name="approach_3", frontier=law)
+    for flops, doubted in ((1e13, False), (1e16, True)):
+        found = ask(source, Question("flops", flops))
+        assert (found.params > 2.0e6) == doubted
+        assert ("approximate_cost" in found.flags) == doubted
+    assert "approximate_cost" not in ask(SURFACE, Question("flops", 1e26)).flags, "6ND is 6ND"
+    own = Law(E=1.2, A=60, B=300, alpha=0.3, beta=0.4, cost=CostLaw(9.0, 0.95, least=4.0))
+    assert (
+        "approximate_cost" not in ask(Source(name="approach_3", frontier=own), Question("flops", 1e14)).flags
+    )
 
 
 def test_nonsense_is_refused() -> None:
@@ -158,6 +179,17 @@ def test_the_deciding_source() -> None:
     with pytest.raises(UserError, match="no frontier"):
         choose((void,), "auto")
     assert ask(void, Question("flops", 1e20)).params is None
+
+
+def test_every_approach_counts_compute_as_the_runs_do() -> None:
+    """A cell of the sweep is announced at the compute it had, not at 6ND, by all three approaches."""
+    points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7, noise=0.002)
+    measured = 1.4 * points.flops * (points.params / 1e9) ** -0.05
+    table = Points(points.params, points.tokens, measured, points.loss, points.run_id)
+    sources = from_fit(fit_points(table, FitOptions(draws=0)))
+    for source in sources:
+        found = announce(source, Announced(float(table.params[3]), float(table.tokens[3])))
+        assert found.flops == pytest.approx(float(table.flops[3]), rel=1e-6), source.name
 
 
 def test_the_cost_law_of_the_runs_is_used() -> None:

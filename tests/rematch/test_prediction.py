@@ -179,15 +179,19 @@ def test_equal_contenders_are_told_apart_as_seldom_as_the_level_says() -> None:
     assert 0.85 <= verdicts.count(NOISE) / len(verdicts) <= 0.96
 
 
-def test_a_mean_outside_its_interval_is_said_to_be() -> None:
+def test_runs_outside_their_interval_are_counted() -> None:
+    """The registered interval is of one run, so single runs are set against it, not the mean of several."""
     base = made().prediction
     at = {one.factor: one.loss or 0.0 for one in base.contenders}
     prediction, found = losses(base, {factor: [loss, loss + 1e-4] for factor, loss in at.items()})
-    assert [one.inside for one in judge(prediction, "ab", found).contenders] == [True] * 3
+    assert [one.inside for one in judge(prediction, "ab", found).contenders] == [2] * 3
     prediction, found = losses(base, {factor: [loss + 0.3, loss + 0.3001] for factor, loss in at.items()})
     result = judge(prediction, "ab", found)
-    assert [one.inside for one in result.contenders] == [False] * 3
-    assert "0 of 3 mean losses lie in their predicted intervals" in result.verdict
+    assert [one.inside for one in result.contenders] == [0] * 3
+    assert "0 of 6 runs lie in the predicted interval of one run" in result.verdict
+    high = {one.factor: (one.run_interval or (0, 0))[1] for one in base.contenders}
+    prediction, found = losses(base, {factor: [end - 1e-4, end + 1e-4] for factor, end in high.items()})
+    assert [one.inside for one in judge(prediction, "ab", found).contenders] == [1] * 3
 
 
 def test_rounding_is_no_difference_but_a_digit_is() -> None:

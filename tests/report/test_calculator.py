@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.commands.experiment import frozen_plan
-from harness.fit import Fit
+from harness.fit import CostLaw, Fit
 from harness.frontier.serving import answer_serving
 from harness.frontier.source import from_fit
 from harness.report.calculator import MAX_DRAWS, as_script, calculator_data
@@ -69,6 +69,42 @@ def test_predictions_and_intervals_agree_with_the_fit(
             assert one[theirs]["value"] == pytest.approx(getattr(prediction, ours), rel=1e-9)
             # The draws are stored as 32-bit floats.
             assert one[theirs]["interval"] == pytest.approx(getattr(prediction, f"{ours}_interval"), rel=2e-4)
+
+
+def doubtful(fit: Fit) -> dict[str, Fit]:
+    """The fit as it is, and with one thing the matter that only the budget asked about brings out."""
+    two, three = fit.approach_2, fit.approach_3
+    assert two.loss_law is not None
+    assert three.draws is not None
+    wild = np.exp(2 * np.random.default_rng(0).standard_normal(three.draws.shape))
+    return {
+        "as it is": fit,
+        "no floor": replace(fit, approach_2=replace(two, loss_law=replace(two.loss_law, floor=0.0))),
+        "below 6ND": replace(fit, approach_3=replace(three, cost=CostLaw(40.0, 0.86))),
+        "wide": replace(fit, approach_3=replace(three, draws=three.draws * wild)),
+        "no draws": replace(fit, approach_2=replace(two, draws=None)),
+    }
+
+
+@needs_node
+@pytest.mark.parametrize("trouble", ["as it is", "no floor", "below 6ND", "wide", "no draws"])
+@pytest.mark.parametrize("factor", [0.5, 7.3, 300.0])
+def test_statuses_are_those_of_the_fit(
+    reported: Reported, material: Material, factor: float, trouble: str
+) -> None:
+    fit = doubtful(reported.fit)[trouble]
+    flops = factor * fit.largest_flops
+    data = calculator_data(replace(material, fit=fit))
+    assert data is not None
+    each = (
+        "const p = calc.predict(a, C, data.level); return [calc.status(a, C, p, data.order), p.loss.interval]"
+    )
+    found = in_node(f"data.approaches.map((a) => {{ const C = {flops!r}; {each}; }})", data)
+    predicted = fit.predict(flops).values()
+    assert [status for status, _ in found] == [prediction.status for prediction in predicted]
+    assert [bounds is None for _, bounds in found] == [p.loss_interval is None for p in predicted]
+    if trouble == "no floor" and factor > 1:
+        assert fit.predict(flops)["approach_2"].loss_interval is None
 
 
 @needs_node

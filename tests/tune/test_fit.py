@@ -51,6 +51,19 @@ def test_a_parabola_without_noise_is_recovered_exactly(skewed: bool) -> None:
     assert fit.rate.rule(3e4, 1) == pytest.approx(0.008, rel=0.01)
 
 
+def test_a_recipe_that_leaves_nothing_is_not_said_to_leave_something() -> None:
+    """Excesses of draws over their own minima are never below zero: only an upper bound can be told of them."""
+    truth, held = Truth(), []
+    for seed in range(12):
+        for size in fitted(truth, (1.0, 1.0), seed).sizes:
+            if size.recipe_excess_interval is not None:
+                expected = truth.excess(size.params, size.recipe_rate, size.recipe_batch)
+                assert size.recipe_excess_interval[0] == 0
+                held.append(expected <= size.recipe_excess_interval[1])
+    assert len(held) > 20
+    assert np.mean(held) >= 0.85
+
+
 def test_intervals_cover_the_truth() -> None:
     truth, hits, widths = Truth(), [], []
     for seed in range(60):

@@ -33,7 +33,9 @@ def draw(material: Material) -> Figure:
         left.plot(curve.flops[keep], curve.train_loss[keep], color=colour, linewidth=0.7, alpha=0.8)
     envelope = approach.envelope
     if envelope is not None and len(envelope):
-        left.plot(envelope[:, 0], envelope[:, 3], color=INK, linewidth=1.6, label="envelope")
+        starts = np.flatnonzero(np.diff(envelope[:, 0]) <= 0) + 1
+        for i, one in enumerate(np.split(envelope, starts)):  # a seed of the grid each
+            left.plot(one[:, 0], one[:, 3], color=INK, linewidth=1.6, label=None if i else "envelope")
         left.legend(loc="upper right")
     _frame(left, shown.values())
     colour_bar(left, [sizes[run] for run in order], "N")

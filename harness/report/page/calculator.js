@@ -51,7 +51,26 @@
     ["params", "tokens", "ratio", "loss"].forEach((name, i) => {
       out[name] = { value: best[i], interval: interval(drawn.map((row) => row[i]), level) };
     });
+    if (floorless(approach, flops)) out.loss.interval = null;
     return out;
+  }
+
+  // A loss law without a floor, beyond the runs: its draws all fall for ever, so they make no interval.
+  const floorless = (approach, flops) => approach.floor === 0 && approach.largest && flops > approach.largest;
+
+  // The worst doubt about a prediction, or "ok": what the fit says against the approach, and what its reach adds.
+  function status(approach, flops, found, order) {
+    const codes = approach.flags.slice();
+    const range = found.params.interval;
+    if (!range) codes.push("no_interval");
+    else if (range[1] > 10 * range[0]) codes.push("wide_interval");
+    if (approach.largest && flops > approach.limit * approach.largest) codes.push("extrapolation");
+    if (floorless(approach, flops)) codes.push("no_floor");
+    const perPair = approach.kappa * Math.pow(found.params.value, approach.power - 1);
+    if (approach.kind === "law" && approach.power !== 1 && perPair < 0.999 * approach.least) {
+      codes.push("approximate_cost");
+    }
+    return codes.length ? order.find((code) => codes.includes(code)) : "ok";
   }
 
   // The model of the optimum's loss that costs least when it also serves `served` tokens
@@ -85,7 +104,7 @@
     };
   }
 
-  const api = { predict, serve, optimum, interval, unpack };
+  const api = { predict, status, serve, optimum, interval, unpack };
   if (typeof document === "undefined") {
     globalThis.isoflopCalculator = api;
     return;
@@ -124,6 +143,9 @@
     return made;
   }
 
+  // A loss that is not held-out (approach 1's is a training loss) says so.
+  const marked = (text, kind) => (kind === "held-out" || text === "–" ? text : text + ", " + kind);
+
   function cell(quantity, write) {
     if (!Number.isFinite(quantity.value)) return "–";
     const range = quantity.interval;
@@ -148,8 +170,8 @@
     }
     const table = element("table");
     const head = table.createTHead().insertRow();
-    for (const [i, text] of ["approach", "N*", "D*", "D*/N*", "loss"].entries()) {
-      head.append(element("th", text, i ? "" : "left"));
+    for (const [i, text] of ["approach", "N*", "D*", "D*/N*", "loss", "status"].entries()) {
+      head.append(element("th", text, i % 5 ? "" : "left"));
     }
     const body = table.createTBody();
     for (const approach of data.approaches) {
@@ -158,8 +180,12 @@
       if (approach.name === data.lead) row.className = "strong";
       row.append(element("td", approach.label, "left"));
       for (const [name, write] of [["params", count], ["tokens", count], ["ratio", ratio], ["loss", loss]]) {
-        row.append(element("td", cell(found[name], write)));
+        const text = cell(found[name], write);
+        row.append(element("td", name === "loss" ? marked(text, approach.loss_kind) : text));
       }
+      const doubt = element("td", status(approach, flops, found, data.order).replaceAll("_", " "), "left");
+      doubt.title = approach.notes.join("; ");
+      row.append(doubt);
     }
     const scroll = element("div", undefined, "scroll");
     scroll.append(table);

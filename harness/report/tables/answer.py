@@ -1,6 +1,6 @@
 """The answer itself: N*, D*, D/N and the loss, by approach, at the largest budget and at the target."""
 
-from harness.fit.predict import Prediction
+from harness.fit.predict import Prediction, marked
 from harness.report.material import Material
 from harness.report.tables.table import Table
 from harness.report.text import (
@@ -32,7 +32,8 @@ def build(material: Material) -> Table:
         tuple(rows),
         left=("C (FLOPs)", "approach", "status"),
         note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the "
-        "bias of an approach: where approaches differ by more than their intervals, believe the difference.",
+        "bias of an approach: where approaches differ by more than their intervals, believe the difference. "
+        "Approach 1's loss is the smoothed training loss of its envelope; the others' is held-out.",
     )
 
 
@@ -49,6 +50,9 @@ def _cells(prediction: Prediction) -> tuple[str, str, str, str, str]:
         with_interval(
             ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, "ratio")
         ),
-        with_interval(fixed(prediction.loss, 3), interval(prediction.loss_interval, "fixed", 3)),
+        marked(
+            with_interval(fixed(prediction.loss, 3), interval(prediction.loss_interval, "fixed", 3)),
+            prediction.loss_kind,
+        ),
         plain_status(prediction.status),
     )

@@ -1,0 +1,91 @@
+"""What controls are set against: seeds that did not choose the cell, and their own scatter."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.commands.experiment import frozen_plan
+from harness.report.load import from_sweep
+from harness.report.verdict import findings
+from harness.runs.controls import (
+    ControlRun,
+    SeedNoise,
+    against_other_seeds,
+    read_controls,
+    seed_noise,
+    write_controls,
+)
+from harness.runs.record import Record
+from tests.report.conftest import Reported
+
+SD = 0.02
+
+
+def replicated(
+    records: dict[str, Record], chosen: list[str], seeds: int, rng: np.random.Generator
+) -> dict[str, Record]:
+    """``records`` with further seeds at the chosen cells; the chosen runs themselves were lucky by two deviations."""
+    found = dict(records)
+    for run_id in chosen:
+        own = records[run_id]
+        assert own.loss is not None
+        for seed in range(1, seeds + 1):
+            loss = own.loss + 2 * SD + SD * rng.standard_normal()
+            found[f"{run_id}-{seed}"] = replace(own, spec={**own.spec, "seed": seed}, loss=loss)
+    return found
+
+
+def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
+    one = ControlRun(1e12, "a", 2.0, 0.5, "b", 2.1, seeds_of=2)
+    write_controls(tmp_path / "controls.json", [one])
+    assert read_controls(tmp_path / "controls.json") == (one,)
+    (tmp_path / "controls.json").write_text(
+        '[{"budget": 1, "of": "a", "loss_of": 2, "rate": 2, "run_id": "b", "loss": null}]'
+    )
+    assert read_controls(tmp_path / "controls.json")[0].seeds_of == 0
+
+
+@pytest.mark.parametrize(
+    ("gain", "level", "word"),
+    [
+        (0.0, "caution", "0.5 times, 2 times: neither"),
+        (-0.2, "good", "2 times: worse beyond luck"),
+        (0.2, "caution", "2 times: better beyond luck"),
+    ],
+)
+def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
+    """Set against the run that won by luck every equal recipe loses; set against other seeds it is a draw."""
+    material = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
+    chosen = list(dict.fromkeys(control.of for control in material.controls))
+    rng = np.random.default_rng(5)
+    records = replicated(dict(material.records), chosen, 2, rng)
+    tried = [
+        ControlRun(
+            records[of].budget,
+            of,
+            records[of].loss or 0,
+            rate,
+            f"{of}x{rate}",
+            (records[of].loss or 0) + 2 * SD - gain + SD * rng.standard_normal(),
+        )
+        for of in chosen
+        for rate in (0.5, 2.0)
+    ]
+    controls = against_other_seeds(tried, records)
+    assert {control.seeds_of for control in controls} == {2}
+    noise = seed_noise(controls, records)
+    assert isinstance(noise, SeedNoise)
+    assert noise.freedom == len(chosen)
+    assert noise.sd == pytest.approx(SD, rel=0.6)
+    assert np.mean([control.left for control in controls]) == pytest.approx(gain, abs=0.02)
+    (found,) = [
+        f for f in findings(replace(material, controls=controls, records=records)) if "peak rate" in f.text
+    ]
+    assert found.level == level
+    assert word in found.text
+    assert "other seeds" in found.text
+    assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
+    (alone,) = [f for f in findings(replace(material, controls=tuple(tried))) if "peak rate" in f.text]
+    assert "cannot be told" in alone.text
