@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.fit import law
 from harness.fit.approach_2 import fit_approach_2
+from harness.fit.approach_3 import MIN_RUNS, law_flags
 from harness.fit.options import FitOptions
 from harness.fit.results import CountingRow
 from harness.fit.status import Flag, judge
@@ -13,7 +14,6 @@ from harness.fit.surface import cost_flags, cost_law, exponents, frontier
 from harness.fit.table import Array, Points
 
 COMPUTES = ("flops", "flops_appendix_f", "flops_appendix_f_causal", "flops_6nd", "flops_6nd_non_embedding")
-MIN_RUNS = 6
 
 
 def counting_table(points: Points, options: FitOptions) -> tuple[CountingRow, ...]:
@@ -110,7 +110,7 @@ def _law(table: Points, count: str, compute: str, options: FitOptions) -> Counti
         float(b),
         float(np.exp(log_d - log_n)),
         largest,
-        cost_flags(cost),
+        law_flags(fit, data) + cost_flags(cost),
     )
 
 

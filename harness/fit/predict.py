@@ -1,5 +1,6 @@
 """N*, D* and L* at any budget, with intervals from the draws and a status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from harness.fit.results import Approach, CostLaw
 
 WIDE = 10.0
+LARGEST_LOG = 700.0  # of a number that a float can hold
 LEAST_COST = 6.0
 ROUNDING = 0.999
 
@@ -60,18 +62,29 @@ def predict(approach: "Approach", flops: float) -> Prediction:
             loss_kind=approach.loss_kind,
             **judge(own),
         )
-    log_n, log_d, loss = (float(v) for v in approach.optimum(theta, flops))
+    with np.errstate(all="ignore"):
+        log_n, log_d, loss = (float(v) for v in approach.optimum(theta, flops))
+    if not (abs(log_n) < LARGEST_LOG and abs(log_d) < LARGEST_LOG):
+        note = f"no finite optimum at C = {flops:.3g}"
+        return Prediction(
+            approach=approach.name,
+            flops=flops,
+            level=approach.level,
+            loss_kind=approach.loss_kind,
+            **judge([*own, Flag("no_optimum", note)]),
+        )
     intervals: dict[str, tuple[float, float] | None] = {}
     if approach.draws is not None and len(approach.draws):
         with np.errstate(all="ignore"):
             draws_n, draws_d, draws_loss = approach.optimum(approach.draws, flops)
             intervals = {
-                "params_interval": percentiles(np.exp(draws_n), approach.level),
-                "tokens_interval": percentiles(np.exp(draws_d), approach.level),
+                "params_interval": percentiles(_exp(draws_n), approach.level),
+                "tokens_interval": percentiles(_exp(draws_d), approach.level),
                 "loss_interval": percentiles(draws_loss, approach.level),
-                "tokens_per_param_interval": percentiles(np.exp(draws_d - draws_n), approach.level),
+                "tokens_per_param_interval": percentiles(_exp(draws_d - draws_n), approach.level),
             }
-    flags = own + _flags(approach, flops, float(np.exp(log_n)), intervals.get("params_interval"))
+    ranges = {"N*": intervals.get("params_interval"), "D*": intervals.get("tokens_interval")}
+    flags = own + _flags(approach, flops, float(np.exp(log_n)), ranges)
     if any(flag.code == "no_floor" for flag in flags):
         intervals["loss_interval"] = None
     return Prediction(
@@ -86,6 +99,17 @@ def predict(approach: "Approach", flops: float) -> Prediction:
         **intervals,
         **judge(flags),
     )
+
+
+def _exp(logs: Array) -> Array:
+    """exp, in numbers a float can hold: a draw that runs away is the end of an interval, not left out of it."""
+    return np.exp(np.clip(logs, -LARGEST_LOG, LARGEST_LOG))
+
+
+def span(interval: tuple[float, float]) -> float:
+    """The factor between the ends of an interval of a positive quantity."""
+    low, high = interval
+    return high / low if low > 0 else np.inf
 
 
 def marked(text: str, kind: str) -> str:
@@ -103,19 +127,22 @@ def percentiles(draws: Array, level: float) -> tuple[float, float] | None:
 
 
 def _flags(
-    approach: "Approach", flops: float, params: float, interval: tuple[float, float] | None
+    approach: "Approach", flops: float, params: float, ranges: Mapping[str, tuple[float, float] | None]
 ) -> list[Flag]:
     flags = []
-    if interval is None:
+    if None in ranges.values():
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    elif interval[1] > WIDE * interval[0]:
-        ratio = interval[1] / interval[0]
-        flags.append(
-            Flag("wide_interval", f"the interval of N* at C = {flops:.3g} spans a factor of {ratio:.3g}")
-        )
-    if approach.largest_flops and flops > approach.extrapolation_limit * approach.largest_flops:
+    for name, found in ranges.items():
+        if found is not None and (factor := span(found)) > WIDE:
+            note = f"the interval of {name} at C = {flops:.3g} spans a factor of {factor:.3g}"
+            flags.append(Flag("wide_interval", note))
+    limit = approach.extrapolation_limit
+    if approach.largest_flops and flops > limit * approach.largest_flops:
         times = flops / approach.largest_flops
         flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
+    if approach.smallest_flops and limit * flops < approach.smallest_flops:
+        times = approach.smallest_flops / flops
+        flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x below the smallest budget"))
     law = getattr(approach, "loss_law", None)
     if law is not None and law.floor == 0 and approach.largest_flops and flops > approach.largest_flops:
         flags.append(no_floor())

@@ -1,18 +1,18 @@
 """The four questions a frontier answers, with intervals and with what speaks against the answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.predict import below_6nd, no_floor
+from harness.fit.predict import WIDE, below_6nd, no_floor, span
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.frontier.interval import interval
 from harness.frontier.optimum import Frontier, Number, Optimum
 from harness.frontier.source import Source
 
-WIDE = 10.0
 KINDS = ("flops", "params", "tokens", "loss")
 
 
@@ -95,7 +95,7 @@ def ask(source: Source, question: Question) -> Answer:
             **judge(flags),
         )
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
-    flags += range_flags(source, float(found.flops)) + _spread_flags(spread["params"], unreachable)
+    flags += range_flags(source, float(found.flops)) + _spread_flags(spread, unreachable)
     if floorless := _floor_flags(source, float(found.flops)):
         flags += floorless
         spread["loss"] = None
@@ -140,14 +140,14 @@ def finite(value: Number) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _spread_flags(spread: Interval | None, unreachable: float) -> list[Flag]:
+def _spread_flags(spread: Mapping[str, Interval | None], unreachable: float) -> list[Flag]:
     flags = []
-    if spread is None:
+    if spread["params"] is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    elif spread[1] > WIDE * spread[0]:
-        flags.append(
-            Flag("wide_interval", f"the interval of N* spans a factor of {spread[1] / spread[0]:.3g}")
-        )
+    for name, letter in (("params", "N*"), ("tokens", "D*")):
+        found = spread[name]
+        if found is not None and (factor := span(found)) > WIDE:
+            flags.append(Flag("wide_interval", f"the interval of {letter} spans a factor of {factor:.3g}"))
     if unreachable > 0:
         flags.append(
             Flag("unidentified", f"{unreachable:.0%} of the draws cannot reach this loss at any price")

@@ -55,10 +55,11 @@ def _approach(approach: Approach) -> dict[str, Any]:
         "theta": [float(value) if np.isfinite(value) else None for value in theta],
         "kappa": cost.kappa,
         "power": cost.power,
+        "smallest": approach.smallest_flops,
         "largest": approach.largest_flops,
         "limit": approach.extrapolation_limit,
         "columns": len(theta),
-        "draws": _packed(approach.draws),
+        "draws": _packed(approach.draws, law),
         "floor": getattr(getattr(approach, "loss_law", None), "floor", None),
         "least": least_cost(cost),
         "flags": list(approach.flags),
@@ -66,14 +67,18 @@ def _approach(approach: Approach) -> dict[str, Any]:
     }
 
 
-def _packed(draws: Array | None) -> str:
+def _packed(draws: Array | None, law: bool) -> str:
     """At most ``MAX_DRAWS`` draws, evenly taken, as base64 of little-endian 32-bit floats by rows.
 
-    Rounding to 32 bits moves a prediction by parts in a million.
+    Rounding to 32 bits moves a prediction by parts in a hundred thousand. Of a law's draws (E, A, B, alpha, beta)
+    A and B are packed as logarithms: beyond 3e38 the numbers themselves would not fit.
     """
     if draws is None or not len(draws):
         return ""
     kept = draws[np.unique(np.linspace(0, len(draws) - 1, MAX_DRAWS).astype(int))]
+    if law:
+        with np.errstate(all="ignore"):
+            kept = np.column_stack((kept[:, 0], np.log(kept[:, 1:3]), kept[:, 3:]))
     return base64.b64encode(kept.astype("<f4").tobytes()).decode()
 
 

@@ -75,6 +75,7 @@ def findings(material: Material) -> tuple[Finding, ...]:
     found = [
         *_agreement(material),
         *_reach(material),
+        *_at_target(material),
         *_approaches(material),
         *_minima(material),
         *_runs(material),
@@ -114,6 +115,19 @@ def _approaches(material: Material) -> list[Finding]:
             found.append(Finding(level, f"{label}: {note} ({plain_status(code)})."))
         if not approach.flags:
             found.append(Finding(GOOD, f"{label}: no doubts from its own diagnostics."))
+    return found
+
+
+def _at_target(material: Material) -> list[Finding]:
+    """The doubts about each approach that only the target's distance from the runs brings out."""
+    found = []
+    predictions = material.fit.predict(material.target)
+    for approach in material.fit.approaches:
+        prediction = predictions[approach.name]
+        for code, note in zip(prediction.flags, prediction.notes, strict=True):
+            if note not in approach.notes and code not in ("extrapolation", "no_interval"):
+                label = approach_label(approach.name)
+                found.append(Finding(CAUTION, f"{label} at the target: {note} ({plain_status(code)})."))
     return found
 
 

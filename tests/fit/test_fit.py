@@ -225,3 +225,35 @@ def test_importing_the_fit_is_light() -> None:
 
 def _columns(points: Points) -> tuple[np.ndarray, ...]:
     return points.params, points.tokens, points.flops, points.loss
+
+
+@pytest.mark.parametrize(("seed", "n", "noise"), [(19827233, 16, 1.0), (4101, 13, 0.01)])
+def test_tables_that_once_got_no_answer(seed: int, n: int, noise: float) -> None:
+    """An interval that begins at zero; an optimum that is not a number."""
+    test_any_table_gets_an_answer.hypothesis.inner_test(seed, n, noise)
+
+
+def test_a_draw_that_runs_away_is_the_end_of_an_interval() -> None:
+    draws = np.tile([0.0, 0.5, 0.0, 0.5, 1.0, 1.0, 0.1], (100, 1))
+    draws[:20, 3] = 40.0
+    fitted = replace(
+        Approach2(name="approach_2", draws=draws, largest_flops=1e20, smallest_flops=1e18),
+        params_law=PowerLaw(1.0, 0.5),
+        tokens_law=PowerLaw(1.0, 0.5),
+    )
+    prediction = fitted.predict(1e21)
+    assert prediction.tokens_interval is not None
+    assert prediction.tokens_interval[1] > 1e300
+    assert prediction.status == "wide_interval"
+    assert any("interval of D*" in note for note in prediction.notes), "N* alone would not tell"
+    assert fitted.predict(1e15).status == "extrapolation", "below the runs, too"
+
+
+def test_too_few_runs_and_a_single_compute_make_no_law_to_believe() -> None:
+    points = sweep(sizes=9)
+    few = fit_points(points.select(list(range(7))), QUICK)
+    assert few.approach_3.status == "too_few_points"
+    budget = np.flatnonzero(points.flops < 1.01 * points.flops.min())
+    assert len(budget) >= 8
+    one = fit_points(points.select(list(budget)), QUICK)
+    assert "unidentified" in one.approach_3.flags

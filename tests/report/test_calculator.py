@@ -184,3 +184,26 @@ def test_in_a_browser(reported: Reported, tmp_path: Path) -> None:
     assert shown is not None
     scale = {"": 1, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}[shown[2]]
     assert float(shown[1]) * scale == pytest.approx(prediction.params, rel=6e-3), counted(prediction.params)
+
+
+@needs_node
+def test_numbers_are_read_as_they_are_written_or_not_at_all() -> None:
+    written = {"1e21": 1e21, "2.5T": 2.5e12, "1 000 000": 1e6, "1,000,000": 1e6, "12,000": 12000.0}
+    found = in_node("data.map(calc.parse)", [*written, "6,5e12", "1,00", "0,5", ",5", "1e", "-3"])  # type: ignore[arg-type]
+    assert found[: len(written)] == pytest.approx(list(written.values()))
+    assert found[len(written) :] == [None] * 6, "a comma is no decimal point here, and is not dropped"
+
+
+@needs_node
+def test_draws_beyond_single_precision_are_carried(reported: Reported, material: Material) -> None:
+    three = reported.fit.approach_3
+    assert three.draws is not None
+    steep = three.draws.copy()
+    steep[:, 1], steep[:, 3] = 1e60, 30.0
+    fit = replace(reported.fit, approach_3=replace(three, draws=steep))
+    data = calculator_data(replace(material, fit=fit))
+    assert data is not None
+    flops = fit.largest_flops
+    found = in_node(f"calc.predict(data.approaches[2], {flops!r}, data.level)", data)
+    expected = fit.predict(flops)["approach_3"].tokens_interval
+    assert found["tokens"]["interval"] == pytest.approx(expected, rel=2e-3)

@@ -2,13 +2,14 @@
 (function () {
   "use strict";
 
-  // Rows of bootstrap draws from base64 of little-endian 32-bit floats.
-  function unpack(text, columns) {
+  // Rows of bootstrap draws from base64 of little-endian 32-bit floats; of a law, ln A and ln B in place of A and B.
+  function unpack(text, columns, law) {
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
     const rows = [];
     for (let at = 0; at + 4 * columns <= bytes.length; at += 4 * columns) {
-      rows.push(Array.from({ length: columns }, (_, i) => view.getFloat32(at + 4 * i, true)));
+      const row = Array.from({ length: columns }, (_, i) => view.getFloat32(at + 4 * i, true));
+      rows.push(law ? row.map((value, i) => (i === 1 || i === 2 ? Math.exp(value) : value)) : row);
     }
     return rows;
   }
@@ -43,9 +44,11 @@
   // N*, D*, D*/N* and L* at a budget, each {value, interval}.
   function predict(approach, flops, level) {
     const logC = Math.log(flops);
-    const four = ([n, d, l]) => [Math.exp(n), Math.exp(d), Math.exp(d - n), l];
+    // In numbers a float can hold: a draw that runs away is the end of an interval, not left out of it.
+    const exp = (x) => Math.exp(Math.min(700, Math.max(-700, x)));
+    const four = ([n, d, l]) => [exp(n), exp(d), exp(d - n), l];
     const best = four(optimum(approach, approach.theta, logC));
-    const rows = approach.draws ? unpack(approach.draws, approach.columns) : [];
+    const rows = approach.draws ? unpack(approach.draws, approach.columns, approach.kind === "law") : [];
     const drawn = rows.map((row) => four(optimum(approach, row, logC)));
     const out = {};
     ["params", "tokens", "ratio", "loss"].forEach((name, i) => {
@@ -61,10 +64,12 @@
   // The worst doubt about a prediction, or "ok": what the fit says against the approach, and what its reach adds.
   function status(approach, flops, found, order) {
     const codes = approach.flags.slice();
-    const range = found.params.interval;
-    if (!range) codes.push("no_interval");
-    else if (range[1] > 10 * range[0]) codes.push("wide_interval");
+    for (const range of [found.params.interval, found.tokens.interval]) {
+      if (!range) codes.push("no_interval");
+      else if (range[1] > 10 * range[0]) codes.push("wide_interval");
+    }
     if (approach.largest && flops > approach.limit * approach.largest) codes.push("extrapolation");
+    if (approach.smallest && approach.limit * flops < approach.smallest) codes.push("extrapolation");
     if (floorless(approach, flops)) codes.push("no_floor");
     const perPair = approach.kappa * Math.pow(found.params.value, approach.power - 1);
     if (approach.kind === "law" && approach.power !== 1 && perPair < 0.999 * approach.least) {
@@ -104,7 +109,7 @@
     };
   }
 
-  const api = { predict, status, serve, optimum, interval, unpack };
+  const api = { predict, status, serve, optimum, interval, unpack, parse };
   if (typeof document === "undefined") {
     globalThis.isoflopCalculator = api;
     return;
@@ -126,9 +131,10 @@
   const ratio = (value) => (value >= 9.95 ? value.toFixed(0) : value.toPrecision(2));
   const loss = (value) => value.toFixed(3);
 
-  // "1e21", "3.5e21", "1 000 000", "2T"; NaN for anything else.
+  // "1e21", "3.5e21", "1 000 000", "1,000,000", "2T"; NaN for anything else, such as "6,5e12".
   function parse(text) {
-    const found = /^([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)([kMBT]?)$/i.exec(text.replace(/[\s,_]/g, ""));
+    const plain = text.replace(/[\s_]/g, "").replace(/^[0-9]{1,3}(,[0-9]{3})+(?![0-9,])/, (x) => x.replaceAll(",", ""));
+    const found = /^([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)([kMBT]?)$/i.exec(plain);
     return found ? Number(found[1]) * { "": 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 }[found[2].toUpperCase()] : NaN;
   }
 
