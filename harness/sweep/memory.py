@@ -8,17 +8,13 @@ from collections.abc import Sequence
 from harness.plan.cell import Cell
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError, ask, is_installed
-from harness.train.micro import windows_at_once
+from harness.train.micro import bytes_per_token, is_bf16, windows_at_once
 
 # fp32 weights, gradients, two moments, and what comes and goes: a checkpoint on its way, or autocast's copies of the
 # weights and the optimizer's temporaries
 STATE_BYTES = 4 * (1 + 1 + 2 + 3)
 CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
 FREE_SHARE = 0.9  # of what is free; allocators round up and fragment
-# What a block keeps of a token for its backward pass, in numbers of the products' precision. Saved tensors of eager
-# steps, counted on a CPU: at most 16 and 5 in float32, 20 and 5 under bf16 autocast (norms stay float32); llama, 12 to
-# 14 and 4. Compiled steps keep a third less.
-KEPT_OF_WIDTH, KEPT_OF_FFW = 20, 5
 
 
 def training_bytes(cell: Cell, train: TrainConfig, cuda: bool) -> float:
@@ -26,14 +22,9 @@ def training_bytes(cell: Cell, train: TrainConfig, cuda: bool) -> float:
 
     An upper bound to share a device by, not a measurement: of eager steps with all logits in memory.
     """
-    shape, spec = cell.spec.shape, cell.spec
-    bf16 = spec.precision == "bf16" or (spec.precision == "auto" and cuda)
-    widest = max(shape.width, shape.heads * shape.head_dim)
-    kept = shape.layers * (KEPT_OF_WIDTH * widest + KEPT_OF_FFW * shape.ffw)
-    # the loss is float32, and its logits are there three times when the backward pass begins
-    per_token = (2 if bf16 else 4) * kept + 4 * 3 * shape.vocab_size
-    windows = min(spec.batch_windows, windows_at_once(train, spec.batch_windows, spec.seq_len, cuda))
-    return STATE_BYTES * cell.params.total + windows * spec.seq_len * per_token
+    spec = cell.spec
+    tokens = spec.seq_len * windows_at_once(train, spec, spec.batch_windows, cuda)
+    return STATE_BYTES * cell.params.total + tokens * bytes_per_token(spec.shape, is_bf16(spec, cuda))
 
 
 def fitting(cells: Sequence[Cell], train: TrainConfig, free_bytes: float) -> int:

@@ -56,7 +56,7 @@ class Stepper:
         self._spec, self._corpus, self._note = spec, corpus, note
         self._rows = range(spec.batch_windows * rank // world, spec.batch_windows * (rank + 1) // world)
         cuda = accelerator.device.type == "cuda"
-        at_once = windows_at_once(train, len(self._rows), spec.seq_len, cuda)
+        at_once = windows_at_once(train, spec, len(self._rows), cuda)
         self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._parameters = list(model.parameters())
         self._graphs = train.compile == "graphs"

@@ -1,5 +1,6 @@
 """Micro-batches: how a batch is cut, what fills up a short piece, and what becomes of gradients in between."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from harness.train.config import TrainConfig
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.loss import NO_TARGET, next_token_loss
-from harness.train.micro import pieces, windows_at_once
+from harness.train.micro import ACTIVATIONS_ON_CUDA, bytes_per_token, pieces, windows_at_once
 from harness.train.run import train_cell
 from harness.train.stepper import Stepper, _out_of_memory
 from tests.train.small import small_jobs
@@ -37,13 +38,20 @@ def test_pieces_are_the_rows_in_order_and_of_one_length(first: int, rows: int, a
     assert len(cut) * lengths[0] - rows < len(cut), "less than a window a piece is filled up"
 
 
-def test_a_gpu_is_filled_and_no_more() -> None:
-    auto = TrainConfig()
-    assert windows_at_once(auto, 154, 1024, cuda=True) == 32
-    assert windows_at_once(auto, 8, 1024, cuda=True) == 8
-    assert windows_at_once(auto, 8, 100_000, cuda=True) == 1
-    assert windows_at_once(auto, 154, 1024, cuda=False) == 154
-    assert windows_at_once(TrainConfig(micro_batch=50), 154, 1024, cuda=True) == 50
+def test_a_gpu_is_filled_and_no_more(job: Job) -> None:
+    auto, spec = TrainConfig(), replace(job.cell.spec, seq_len=1024)
+    assert windows_at_once(auto, spec, 154, cuda=True) == 32
+    assert windows_at_once(auto, spec, 8, cuda=True) == 8
+    assert windows_at_once(auto, replace(spec, seq_len=100_000), 8, cuda=True) == 1
+    assert windows_at_once(auto, spec, 154, cuda=False) == 154
+    assert windows_at_once(TrainConfig(micro_batch=50), spec, 154, cuda=True) == 50
+    wide = replace(spec, shape=replace(spec.shape, width=2048, heads=16, head_dim=128, ffw=8192, layers=32))
+    some = windows_at_once(auto, wide, 154, cuda=True)
+    assert 1 < some < 32, "of a wide model fewer"
+    half = windows_at_once(auto, replace(wide, precision="fp32"), 154, cuda=True)
+    assert half <= some // 2 + 1
+    kept = some * 1024 * bytes_per_token(wide.shape, bf16=True)
+    assert 0.8 * ACTIVATIONS_ON_CUDA < kept <= ACTIVATIONS_ON_CUDA
 
 
 @pytest.mark.parametrize("way", ["whole", "chunked"])
