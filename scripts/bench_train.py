@@ -88,7 +88,9 @@ class Case:
         """Windows of token ids on the device, (batch, seq_len + 1)."""
         spec = self.cell.spec
         array = self.corpus.batch(spec.seed, step, spec.batch_windows, spec.seq_len)
-        return torch.from_numpy(array).to(self.device)
+        windows = torch.from_numpy(array)
+        # pinned, as ours: else the bare loop would wait for every copy
+        return windows.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else windows
 
 
 def shape(width: int, layers: int, head_dim: int, seq_len: int) -> Shape:
