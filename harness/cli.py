@@ -38,7 +38,7 @@ into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is 
 it returns at once, and the job behind the array writes the recipe; see 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
-  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.5,1,2] tune.batches=[1]""",
+  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]""",
     "calibrate": """Time this device on an experiment's models, alone and side by side, by seconds of real training.
 Writes configs/throughput/NAME.yaml here (write=NAME; otherwise the device's name), for throughput=NAME: time
 estimates, and how many runs share a GPU. Resumable; keeps no run.
@@ -108,6 +108,9 @@ data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, lau
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
 directory is searched too."""
 
+# files and folders that are not what a user took them for
+UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
+
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
@@ -144,13 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"isoflop: {stopped}", file=sys.stderr)
         sys.exit(EXIT_REQUEUE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(
+                f"isoflop: the disk is full ({error}); what is finished is kept: free space and run it again",
+                file=sys.stderr,
+            )
+            sys.exit(EXIT_FAILED)
+        if error.errno not in UNUSABLE or error.filename is None:
             raise
-        print(
-            f"isoflop: the disk is full ({error}); what is finished is kept: free space and run it again",
-            file=sys.stderr,
-        )
-        sys.exit(EXIT_FAILED)
+        print(f"isoflop: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

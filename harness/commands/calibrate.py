@@ -15,7 +15,7 @@ from rich.table import Table
 from harness.calibrate.choose import best, makespans, spread_cells
 from harness.calibrate.side_by_side import DoesNotFitError, Speed, Where, train_side_by_side
 from harness.calibrate.write import slug, throughput_yaml
-from harness.commands.experiment import make_jobs, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 from harness.commands.resources import gpus_of
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -43,10 +43,8 @@ def run(config: Config, yaml: str, console: Console) -> Path:
     """
     if config.write:
         check_name(config.write)
-    if config.data.kind == "declared":
-        raise UserError("calibrate: trains, so it needs a corpus that is here; choose one with data=NAME")
     folder = sweep_folder(config)
-    corpus = prepare_corpus(config, console)
+    corpus = training_corpus(config, console)
     plan = plan_experiment(config, corpus)
     chosen = spread_cells(plan.cells, config.calibrate.sizes)
     jobs = {job.cell.run_id: job for job in make_jobs(config, plan, corpus, folder)}

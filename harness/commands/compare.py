@@ -7,7 +7,7 @@ from rich.console import Console
 from harness.commands import reproduce
 from harness.commands.arms import ArmConfig, compose_arms, submitted_arms
 from harness.commands.errand import Outcome
-from harness.commands.experiment import frozen_plan, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.experiment import frozen_plan, plan_experiment, sweep_folder, training_corpus
 from harness.compare import figure, tables
 from harness.compare.arm import Arm, load_arm
 from harness.compare.compare import compare_arms
@@ -39,7 +39,7 @@ def run(overrides: Sequence[str], console: Console) -> Outcome:
     arms = compose_arms(overrides, base)
     for arm in arms:
         with arm.named():
-            plan_experiment(arm.config, prepare_corpus(arm.config, console))
+            plan_experiment(arm.config, training_corpus(arm.config, console))
     return _compare(base, yaml, arms, console, behind="")
 
 

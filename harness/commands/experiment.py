@@ -20,6 +20,7 @@ from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.sweep.trunk import share_trunks
+from harness.text import count
 from harness.train.job import Job
 
 
@@ -43,6 +44,20 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
         corpus = prepare(config.data, config.tokenizer, cache, progress=status.update)
         _domains(config, corpus)
         return corpus
+
+
+def training_corpus(config: Config, console: Console) -> Corpus:
+    """:func:`prepare_corpus` for a command that trains.
+
+    Raises:
+        UserError: the corpus is only declared.
+    """
+    if config.data.kind == "declared":
+        raise UserError(
+            "data: this experiment's corpus is only declared, which is enough to plan; to train, choose one that is "
+            "here with data=NAME (data=text path=FOLDER, data=python_stdlib …)"
+        )
+    return prepare_corpus(config, console)
 
 
 def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
@@ -69,12 +84,43 @@ def plan_experiment(config: Config, corpus: Corpus) -> Plan:
     """The grid of this experiment.
 
     Raises:
-        UserError: the corpus is too small, or the grid cannot be.
+        UserError: the corpus is too small, or the grid cannot be, or nothing is left of it.
     """
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
     plan = make_plan(config.name, ladder.shapes, plan_rules(config), corpus)
+    if not plan.cells:
+        first = plan.skipped[0]
+        raise UserError(
+            f"grid: every cell is left out; the first, N={count(first.params)} at {first.budget:.3g} FLOPs: "
+            f"{first.reason}; use larger budgets or smaller models"
+        )
     check_corpus(plan, corpus.name, config.data.max_epochs)
     return plan
+
+
+def say_left_out(plan: Plan, console: Console) -> None:
+    """One line for each cell that the grid asks for and the plan does not have."""
+    for skipped in plan.skipped:
+        console.print(
+            f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}", highlight=False
+        )
+
+
+def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
+    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it."""
+    try:
+        before = frozen_plan(folder)
+    except UserError:
+        return
+    now = {cell.run_id for cell in plan.cells}
+    gone = [run_id for run_id in records(folder, before) if run_id not in now]
+    if gone:
+        console.print(
+            f"{len(gone)} finished runs of {folder.path} are no longer in the plan, so neither table nor fit will have "
+            "them; they are kept, and the grid they belong to finds them again",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:

@@ -3,7 +3,15 @@
 from rich.console import Console
 from rich.table import Table
 
-from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands import followup
+from harness.commands.experiment import (
+    freeze,
+    plan_experiment,
+    prepare_corpus,
+    say_dropped,
+    say_left_out,
+    sweep_folder,
+)
 from harness.commands.resources import runs_per_device, worker_count
 from harness.config.schema import Config
 from harness.plan.plan import Plan
@@ -16,7 +24,9 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     """Plan, freeze and print."""
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
-    plan = plan_experiment(config, corpus)
+    # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
+    plan = followup.grow(config, plan_experiment(config, corpus), folder).plan
+    say_dropped(folder, plan, console)
     freeze(folder, plan, yaml)
     console.print(
         f"corpus {corpus.name} ({corpus.fingerprint}): {count(corpus.train_tokens)} training tokens, "
@@ -24,8 +34,7 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
         highlight=False,
     )
     console.print(plan_table(plan))
-    for skipped in plan.skipped:
-        console.print(f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}")
+    say_left_out(plan, console)
     print_cost(plan, worker_count(config), config, console)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
     return plan

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from harness.commands.errand import Errand, Outcome
-from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
+from harness.commands.experiment import freeze, plan_rules, sweep_folder, training_corpus
 from harness.commands.training import train_missing
 from harness.config.same_rules import different_rule
 from harness.config.schema import Config
@@ -17,11 +17,10 @@ from harness.errors import UserError
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.store import encode
 from harness.frontier.law import Law
-from harness.frontier.shape import near
 from harness.frontier.source import choose, from_fit
 from harness.plan.cell import Cell
 from harness.plan.flops import FLOP_COUNTS
-from harness.plan.ladder import build_ladder
+from harness.plan.ladder import build_ladder, near
 from harness.plan.params import PARAM_COUNTS
 from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.rematch.figure import draw
@@ -64,7 +63,7 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
             "a prediction is of what was not seen"
         )
     ground = _ground(config, fit, fit_path)
-    corpus = prepare_corpus(config, console)
+    corpus = training_corpus(config, console)
     _check_same(config, fit, fit_path.parent, corpus)
     entries = _entries(config, fit, ground, corpus)
     plan = Plan(config.name, tuple(cell for _, cells in entries.values() for cell in cells))

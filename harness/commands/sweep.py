@@ -4,7 +4,14 @@ from rich.console import Console
 
 from harness.commands import followup
 from harness.commands.errand import Errand, Outcome
-from harness.commands.experiment import freeze, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.experiment import (
+    freeze,
+    plan_experiment,
+    say_dropped,
+    say_left_out,
+    sweep_folder,
+    training_corpus,
+)
 from harness.commands.followup import Grown
 from harness.commands.training import train_missing
 from harness.config.schema import Config
@@ -23,7 +30,7 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
         KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
     """
     folder = sweep_folder(config)
-    corpus = prepare_corpus(config, console)
+    corpus = training_corpus(config, console)
     grid = plan_experiment(config, corpus)
     errand = Errand("reproduce", yaml, behind)
 
@@ -33,7 +40,9 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
         followup.list_controls(config, grown, folder)
         return outcome
 
+    say_left_out(grid, console)
     first = followup.grow(config, grid, folder)
+    say_dropped(folder, first.plan, console)
     outcome = train(first)
     # only a finished column has a best cell: what follows it is known now, where it was not before
     then = followup.grow(config, grid, folder)

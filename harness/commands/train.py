@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
-from harness.commands.experiment import freeze, make_jobs, plan_experiment, prepare_corpus, sweep_folder
+from harness.commands.experiment import freeze, make_jobs, plan_experiment, sweep_folder, training_corpus
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.runs.claim import Owner
@@ -15,6 +15,8 @@ from harness.runs.record import Record
 from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+
+LINES = 50  # about so many are printed of a run
 
 
 def run(config: Config, yaml: str, console: Console) -> Record:
@@ -26,7 +28,7 @@ def run(config: Config, yaml: str, console: Console) -> Record:
     if not config.run:
         raise UserError("run: name the cell to train, e.g. run=3f0c; 'isoflop plan' lists them")
     folder = sweep_folder(config)
-    corpus = prepare_corpus(config, console)
+    corpus = training_corpus(config, console)
     plan = plan_experiment(config, corpus)
     cell = plan.cell(config.run)
     if not folder.plan.exists():
@@ -56,7 +58,14 @@ def _train(job: Job, stop: list[int], console: Console) -> Record:
     if first and claim is None:
         raise PreemptedError("stopped before the cell was free")
 
+    every = max(1, job.cell.spec.steps // LINES)
+    said = 0
+
     def report(step: StepReport) -> None:
+        nonlocal said
+        if step.step < said + every and step.step < step.steps:
+            return
+        said = step.step
         console.print(
             f"step {step.step}/{step.steps}  loss {step.loss:.4f}  {count(step.tokens_per_second)} tokens/s",
             highlight=False,

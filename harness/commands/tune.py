@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.commands.errand import Errand, Outcome
-from harness.commands.experiment import freeze, plan_rules, prepare_corpus, sweep_folder
+from harness.commands.experiment import freeze, plan_rules, sweep_folder, training_corpus
 from harness.commands.training import train_missing
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -40,7 +40,7 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
     sweep_folder(config)  # refuses a missing name
     config = replace(config, name=f"{config.name}-tune")
     folder = sweep_folder(config)
-    corpus = prepare_corpus(config, console)
+    corpus = training_corpus(config, console)
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
     made = make_tune_plan(
         config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs

@@ -1,9 +1,10 @@
 """Composing a configuration with Hydra, and its errors as one clear line."""
 
 import difflib
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints, overload
 
@@ -59,7 +60,9 @@ def compose_config(
             composed = compose(root, overrides=[*overrides, *_own_configs()])
         OmegaConf.resolve(composed)
         _refuse_unknown(schema, composed)
-        return OmegaConf.to_object(composed), OmegaConf.to_yaml(composed)
+        found = OmegaConf.to_object(composed)
+        _refuse_infinite(found)
+        return found, OmegaConf.to_yaml(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error, schema)) from error
 
@@ -112,6 +115,25 @@ def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any =
             raise UserError(f"config: there is no key '{name}'{_suggestion(name, root or schema)}")
         if is_dataclass(types[key]) and isinstance(node[key], DictConfig):
             _refuse_unknown(types[key], node[key], f"{name}.", root or schema)
+
+
+def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
+    """NaN passes every comparison that a schema makes, and would be met after hours of training.
+
+    Infinity is a number where the schema's own default is infinite, which stands for no limit.
+    """
+    if is_dataclass(node):
+        defaults = {field.name: field.default for field in fields(node)}
+        for name, value in vars(node).items():
+            _refuse_infinite(value, f"{key}.{name}" if key else name, defaults.get(name))
+    elif isinstance(node, Mapping):
+        for name, value in node.items():
+            _refuse_infinite(value, f"{key}.{name}")
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _refuse_infinite(value, key)
+    elif isinstance(node, float) and (math.isnan(node) or (math.isinf(node) and node != default)):
+        raise UserError(f"{key}: must be a finite number, got {node:g}")
 
 
 def _suggestion(key: str, schema: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import UserError
 from harness.fit import FitOptions
+from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
 from harness.frontier.dollars import DeviceConfig, ServingConfig
 from harness.frontier.overtraining import FACTORS
 from harness.frontier.published import LawConfig
@@ -100,6 +101,19 @@ class PredictConfig:
             raise UserError(f"inference_tokens: must not be negative, got {self.inference_tokens:g}")
         self._check_question()
 
+    def _check_model(self, params: float, tokens: float) -> None:
+        """An announced model in plain numbers, whose compute, where it is given, can be its own."""
+        if params < LEAST_PARAMS or tokens < LEAST_TOKENS:
+            raise UserError(
+                f"params, tokens: {params:g} parameters on {tokens:g} tokens: write plain numbers, e.g. params=70e9 "
+                "tokens=1.4e12"
+            )
+        ratio = 1 if self.budget is None else self.budget / (6 * params * tokens)
+        if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
+            raise UserError(
+                f"budget: {self.budget:g} FLOPs is {ratio:.3g} times 6 x params x tokens; leave it out, or mend it"
+            )
+
     def _check_question(self) -> None:
         money = [n for n in ("budget", "gpu_hours", "dollars") if getattr(self, n) is not None]
         model = [n for n in ("params", "tokens") if getattr(self, n) is not None]
@@ -113,5 +127,7 @@ class PredictConfig:
             )
         if len(asked) > 1 or len(money) > 1:
             raise UserError(f"predict: one question at a time; got {', '.join(asked)}")
+        if self.params is not None and self.tokens is not None:
+            self._check_model(self.params, self.tokens)
         if money and money[0] != "budget" and self.device is None:
             raise UserError(f"{money[0]}: name the device, e.g. device=h100")

@@ -63,7 +63,10 @@ class FitOptions:
     def __post_init__(self) -> None:
         checks = (
             (0 < self.level < 1, f"level must lie between 0 and 1, got {self.level}"),
-            (0 <= self.draws <= 1_000_000, f"draws must lie between 0 and 1000000, got {self.draws}"),
+            (
+                self.draws == 0 or 20 <= self.draws <= 1_000_000,
+                f"draws must lie between 20 and 1000000 (or be 0, for no intervals), got {self.draws}",
+            ),
             (self.seed >= 0, f"seed must not be negative, got {self.seed}"),
             (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),
             (self.huber_delta > 0, f"huber_delta must be positive, got {self.huber_delta}"),

@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 # A measured count lies within a factor of a few of 6ND even for tiny models with long contexts; a factor of
 # ten is a mistaken unit or a mistaken column.
 INCONSISTENT_FACTOR = 10.0
+# Fewer are no language model: they are millions of parameters and billions of tokens.
+LEAST_PARAMS, LEAST_TOKENS = 100, 1000
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,9 @@ def _fault(points: Points, i: int) -> str:
             return f"{name} is not finite"
         if value <= 0:
             return f"{name} is not positive ({value:g})"
+    if points.params[i] < LEAST_PARAMS or points.tokens[i] < LEAST_TOKENS:
+        said = f"{points.params[i]:g} parameters on {points.tokens[i]:g} tokens"
+        return f"{said}: write plain numbers, not millions or billions"
     ratio = points.flops[i] / (6 * points.params[i] * points.tokens[i])
     if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
         return f"inconsistent: flops is {ratio:.3g} times 6 x params x tokens"

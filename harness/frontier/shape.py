@@ -1,6 +1,5 @@
 """From a number of parameters to a model that can be trained: shape, batch, rate and steps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
@@ -8,15 +7,12 @@ from harness.plan.cell import Cell
 from harness.plan.family import ModelConfig
 from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import LadderConfig, build_ladder, nearest
-from harness.plan.params import count_params
+from harness.plan.ladder import LadderConfig, build_ladder, near
 from harness.plan.plan import Rules, plan_cell
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.shape import Shape
 from harness.plan.throughput import ThroughputConfig
-
-FAR = 1.5
 
 
 @dataclass
@@ -73,23 +69,6 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
     """
     shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
     return near(shapes, target.params, target.count)
-
-
-def near(shapes: Sequence[Shape], params: float, count: str = "total") -> Shape:
-    """The one of a ladder's ``shapes`` (smallest first) nearest to ``params`` parameters, by the count ``count``.
-
-    Raises:
-        UserError: the nearest is further than a factor of 1.5.
-    """
-    shape = nearest(shapes, params, count)
-    ratio = count_params(shape).count(count) / params
-    if not 1 / FAR <= ratio <= FAR:
-        sizes = [count_params(s).count(count) for s in (shapes[0], shapes[-1])]
-        raise UserError(
-            f"ladder: no shape near {params:.3g} parameters ({count}); it goes from "
-            f"{sizes[0]:.3g} to {sizes[1]:.3g}; choose another: ladder=tiny, ladder=small, ladder=chinchilla"
-        )
-    return shape
 
 
 def plan_target(rules: ShapeRules, target: Target) -> Cell:

@@ -9,6 +9,8 @@ from harness.plan.family import ModelConfig, find_family
 from harness.plan.params import count_params
 from harness.plan.shape import Shape, canonical_options
 
+FAR = 1.5  # a shape this many times smaller or larger than a size is not that size
+
 
 @dataclass
 class BandConfig:
@@ -128,6 +130,23 @@ def nearest(shapes: Sequence[Shape], target: float, count: str = "total") -> Sha
         UserError: no shapes.
     """
     return spread(shapes, [target], count)[0]
+
+
+def near(shapes: Sequence[Shape], params: float, count: str = "total") -> Shape:
+    """The one of a ladder's ``shapes`` (smallest first) nearest to ``params`` parameters, by the count ``count``.
+
+    Raises:
+        UserError: the nearest is further than a factor of 1.5.
+    """
+    shape = nearest(shapes, params, count)
+    ratio = count_params(shape).count(count) / params
+    if not 1 / FAR <= ratio <= FAR:
+        sizes = [count_params(s).count(count) for s in (shapes[0], shapes[-1])]
+        raise UserError(
+            f"ladder: no shape near {params:.3g} parameters ({count}); it goes from "
+            f"{sizes[0]:.3g} to {sizes[1]:.3g}; choose another: ladder=tiny, ladder=small, ladder=chinchilla"
+        )
+    return shape
 
 
 def spread(shapes: Sequence[Shape], targets: Sequence[float], count: str = "total") -> list[Shape]:

@@ -8,7 +8,7 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.flops import all_flops_per_token, flops_per_token
 from harness.plan.grid import GridConfig, targets
-from harness.plan.ladder import spread
+from harness.plan.ladder import FAR, near, spread
 from harness.plan.params import count_params
 from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
@@ -145,7 +145,7 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
     grid = rules.grid
     if not grid.budgets:
         raise UserError("grid.budgets: empty; name at least one budget, e.g. 'grid.budgets=[1e11,3e11,1e12]'")
-    chosen = {budget: spread(shapes, targets(grid, budget)) for budget in sorted(grid.budgets)}
+    chosen = {budget: _sizes(shapes, grid, budget) for budget in sorted(grid.budgets)}
     trunk_tokens = _trunk_tokens(chosen, rules, corpus) if rules.schedule.share_trunk else {}
     cells: list[Cell] = []
     skipped: list[Skipped] = []
@@ -159,6 +159,27 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
                 else:
                     cells.append(cell)
     return Plan(name, tuple(cells), tuple(skipped))
+
+
+def _sizes(shapes: Sequence[Shape], grid: GridConfig, budget: float) -> list[Shape]:
+    """The shapes of one column.
+
+    Raises:
+        UserError: the ladder has none near a size that was named, or near any of those around the guess.
+    """
+    aims = targets(grid, budget)
+    if grid.params:
+        for aim in aims:
+            near(shapes, aim)
+    else:
+        smallest, largest = (count_params(shape).total for shape in (shapes[0], shapes[-1]))
+        if aims[0] > largest * FAR or aims[-1] * FAR < smallest:
+            raise UserError(
+                f"grid: at {budget:.3g} FLOPs sizes of {aims[0]:.3g} to {aims[-1]:.3g} parameters are wanted around "
+                f"the guess (center_params, center_budget, center_exponent), but the ladder goes from {smallest:,} to "
+                f"{largest:,}; mend the guess or choose another ladder"
+            )
+    return spread(shapes, aims)
 
 
 def _trunk_tokens(
@@ -182,7 +203,7 @@ def _trunk_tokens(
 def _unfit(cell: Cell, rules: Rules) -> str:
     """Why a cell would not be training in any useful sense; empty where it would."""
     if cell.spec.steps < rules.recipe.min_steps // 2:
-        return f"{cell.spec.steps} steps only (recipe.min_steps is {rules.recipe.min_steps})"
+        return f"{cell.spec.steps} steps only, less than half of recipe.min_steps={rules.recipe.min_steps}"
     if cell.tokens < rules.grid.min_tokens_per_param * cell.params.total:
         return f"{cell.tokens / cell.params.total:.2g} tokens per parameter"
     return ""

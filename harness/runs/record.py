@@ -107,7 +107,8 @@ def parse_record(text: str, run_id: str) -> Record | None:
     """The valid record in ``text``, or None, as :func:`read_record` has it."""
     try:
         record = Record.from_json(json.loads(text))
+        assert record.loss is None or isinstance(record.loss, float | int)
         valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError):
         return None
     return record if valid else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from harness.errors import UserError
 
 LEAST_VALUES = 3  # a parabola along an axis needs as many
+LEAST_ALONE = 4  # and one more where there is no other axis
 
 
 @dataclass
@@ -56,6 +57,14 @@ class TuneConfig:
                 )
         if len(self.rates) == len(self.batches) == 1:
             raise UserError("tune: vary rates or batches; both have a single multiple")
+        if (
+            min(len(self.rates), len(self.batches)) == 1
+            and max(len(self.rates), len(self.batches)) < LEAST_ALONE
+        ):
+            raise UserError(
+                f"tune: where rates or batches alone vary, name at least {LEAST_ALONE} multiples: a parabola goes "
+                "through three, and nothing would check it"
+            )
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise UserError("tune.seeds: name at least one seed, none twice and none negative")
         if self.tokens_per_param < 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.cli import main
 from harness.commands import sweep
 from harness.commands.errand import Outcome
 from harness.commands.experiment import frozen_plan
@@ -55,3 +56,19 @@ def test_best_cells_are_followed_up_once(
     sweep.run(config, yaml, console)
     assert "workers" not in capsys.readouterr().out, "nothing is trained again"
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = overrides(tmp_path, text_folder, "grid.budgets=[2e8]", "grid.sizes=2", "followup.seeds=[1]")
+    main(["sweep", *toy])
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    trained = {cell.run_id for cell in frozen_plan(folder).cells}
+    assert len(trained) == 3
+    capsys.readouterr()
+    main(["plan", *toy])
+    assert {cell.run_id for cell in frozen_plan(folder).cells} == trained
+    assert "no longer in the plan" not in capsys.readouterr().out
+    main(["plan", *toy, "grid.budgets=[5e8]"])
+    assert "3 finished runs of" in capsys.readouterr().out

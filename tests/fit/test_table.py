@@ -163,7 +163,15 @@ def test_columns_of_different_length_and_text_are_refused() -> None:
 
 
 def test_clean_is_idempotent() -> None:
-    once = clean(Points([1, 1, 1], [1, 1, 1], [6, 6, 6], [1, 1, np.nan]))
+    once = clean(Points([1e4] * 3, [1e6] * 3, [6e10] * 3, [1, 1, np.nan]))
     twice = clean(once)
     assert twice.excluded == once.excluded
     assert len(twice) == 1
+
+
+def test_millions_and_billions_are_no_plain_numbers() -> None:
+    table = clean(Points([70, 7e7], [1.4, 1.4e9], [np.nan, 6e17], [2, 2]))
+    assert len(table) == 1
+    assert [gone.reason for gone in clean(Points([70], [1.4], [588], [2])).excluded] == [
+        "70 parameters on 1.4 tokens: write plain numbers, not millions or billions"
+    ]

@@ -190,7 +190,22 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
             "Hydra adds an entry to data.domains with '+data.",
         ),
         (["plan", "experiment=demoo"], "there is no experiment/demoo; there are"),
-        (["plan", "experiment=demo", "grid.budgets=[1e15]"], "is too small"),
+        (["plan", "experiment=demo", "grid.budgets=[2e13]"], "is too small"),
+        (["plan", "experiment=demo", "grid.budgets=[1e15]"], "the ladder goes from"),
+        (["plan", "experiment=demo", "grid.center_params=1e12"], "the ladder goes from"),
+        (["plan", "experiment=demo", "grid.params=[1e9]"], "no shape near 1e+09 parameters"),
+        (["tune", "experiment=demo", "tune.params=[1e9]"], "no shape near 1e+09 parameters"),
+        (["tune", "experiment=demo", "tune.rates=[0.5,1,2]", "tune.batches=[1]"], "at least 4 multiples"),
+        (["sweep", "experiment=demo", "grid.budgets=[1e9]"], "every cell is left out"),
+        (["plan", "experiment=demo", "grid.budgets=[nan]"], "grid.budgets: must be a finite number"),
+        (["plan", "experiment=demo", "grid.span=inf"], "grid.span: must be a finite number"),
+        (["plan", "experiment=demo", "recipe.lr.value=nan"], "recipe.lr.value: must be a finite number"),
+        (["sweep", "experiment=demo", "followup.rates=[nan]"], "followup.rates: must be a finite number"),
+        *(
+            ([command, "experiment=chinchilla"], "corpus is only declared")
+            for command in ("sweep", "tune", "reproduce", "calibrate")
+        ),
+        (["train", "experiment=chinchilla", "run=1"], "corpus is only declared"),
         (["plan"], "experiment: choose one"),
         (["plan", "experiment=demo", "data=text"], "data.path: missing"),
         (["train", "experiment=demo"], "run: name the cell"),
@@ -210,6 +225,16 @@ def test_a_users_mistake_is_one_line_and_exit_2(
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.glob("*/cells")), "nothing was trained"
+
+
+def test_a_folder_that_is_none_is_one_line(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as left:
+        main(["plan", *overrides(tmp_path, text_folder), f"runs_dir={tmp_path}/file"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.endswith("Not a directory\n")
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from tests.train.small import small_jobs
 def sweep(tmp_path: Path) -> SweepFolder:
     """A finished sweep with a fit and the looks of a report."""
     folder = make_sweep(tmp_path / "runs" / "synthetic")
-    fit_sweep(folder, FitOptions(draws=5))
+    fit_sweep(folder, FitOptions(draws=20))
     folder.figures.mkdir()
     for name in ("isoflop", "frontier"):
         imsave(folder.figures / f"{name}.png", np.eye(8))

@@ -20,7 +20,7 @@ from tests.tracking.server import Stub
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
 
-DRAWS = "analysis.draws=10"
+DRAWS = "analysis.draws=20"
 OPTIONS = ("tracker=wandb", DRAWS)
 
 
