@@ -45,19 +45,23 @@ def draw(prediction: Prediction, result: Rematch, losses: Source | None) -> Figu
         )
         axes.annotate(
             f"{one.factor:g} N*",
-            (one.params, 0.02),
+            (one.params, 0.98),
             xycoords=("data", "axes fraction"),
             ha="center",
+            va="top",
             fontsize=7.5,
             color=GREY,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
-    axes.axvline(prediction.params_opt, color=INK, linewidth=0.7, linestyle=":")
+    axes.axvline(
+        prediction.params_opt, color=INK, linewidth=0.7, linestyle=":", zorder=1, label="predicted N*"
+    )
     axes.set(
         xlabel="parameters N", ylabel="loss (nats per token)", title=f"C = {power(prediction.budget)} FLOPs"
     )
     axes.margins(x=0.12, y=0.12)
     log_counts(axes, "x")
-    axes.legend(loc="upper center")
+    figure.legend(loc="outside lower center", ncols=5)
     return figure
 
 

@@ -16,6 +16,7 @@ from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from harness.report.text import power
 from harness.text import count
 
 # Okabe & Ito's colours: distinct under the common colour-vision deficiencies and in grey.
@@ -169,10 +170,14 @@ def log_plain(axes: Axes, which: str) -> None:
 
 
 def log_flops(axes: Axes, which: str = "x") -> None:
-    """Log axis of FLOPs, with powers of ten."""
+    """Log axis of FLOPs, with powers of ten, and multiples of them where it is short."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(base=10, numticks=8))
+    low, high = axis.get_view_interval()
+    short = low > 0 and high / low < 30
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if short else (1.0,), numticks=8))
+    if short:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     axis.set_minor_formatter(NullFormatter())
 
 

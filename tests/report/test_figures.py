@@ -26,7 +26,7 @@ from harness.report.published import (
     kaplan_params,
     kaplan_tokens,
 )
-from harness.report.style import figure_style
+from harness.report.style import figure_style, log_flops, panels
 from harness.report.tables import exponents, flops, frontier, sizes
 from harness.report.text import power, ratio, times
 from harness.report.verdict import findings
@@ -220,3 +220,18 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
                 entry.draw(material).savefig(tmp_path / f"{entry.name}.png")
     rows = sizes.build(material).rows
     assert len(rows) == 2 * len(TABLE_A3)
+
+
+def test_a_short_axis_of_compute_has_more_than_one_label() -> None:
+    for low, high, expected in ((1e11, 6e11, ["10¹¹", "2 × 10¹¹", "5 × 10¹¹"]), (1e17, 1e21, None)):
+        figure, (axes,) = panels(1)
+        axes.plot([low, high], [1, 2])
+        log_flops(axes)
+        figure.draw_without_rendering()
+        shown = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
+        left, right = axes.get_xlim()
+        inside = [
+            text for text, at in zip(shown, axes.get_xticks(), strict=False) if left <= at <= right and text
+        ]
+        assert len(inside) >= 3
+        assert expected is None or inside == expected

@@ -62,9 +62,14 @@ def draw(material: Material) -> Figure:
             _known(axes, name)
         axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high))
         log_flops(axes)
+        if not far:  # the runs and our lines fill the picture; Kaplan's may leave it
+            tracks = [getattr(line, name).value for line in lines.values()]
+            seen = np.concatenate([getattr(material.points, name), *tracks])
+            axes.set_ylim(seen.min() / 1.3, seen.max() * 1.3)
         log_counts(axes, "y")
         axes.set_ylabel("parameters N*" if name == "params" else "tokens D*")
-    left.legend(loc="upper left")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
     return figure
 
 

@@ -25,7 +25,7 @@ from harness.tune.surface import BATCH, RATE
 from harness.tune.trials import Trial
 
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
-LEGEND = 1.2  # room above, likewise
+LEGEND = 0.35  # room above for the legend, as a share of that
 
 
 def draw(material: Material) -> Figure:
@@ -38,24 +38,34 @@ def draw(material: Material) -> Figure:
 def draw_tuning(fit: TuneFit) -> Figure:
     """Top: loss against peak rate, a colour a batch. Bottom: loss against batch, a colour a multiple of the rate.
 
-    Curves are cuts of the fitted surface, drawn where it was fitted. Hollow points were too far from the minimum
-    to be used; crosses are higher still, or diverged. The star is the minimum, the dashed line the recipe tuned
-    from. The last column has the rules: filled points carry them, hollow ones were left out.
+    A row is left out where its value was kept. Curves are cuts of the fitted surface, drawn where it was fitted. Hollow
+    points were too far from the minimum to be used; crosses are higher still, or diverged. The star is the minimum, the
+    dashed line the recipe tuned from. The last column has the rules: filled points carry them, hollow ones were left
+    out.
     """
-    columns = len(fit.sizes) + 1
-    figure, axes = panels(columns, width=3.0, height=2.7, rows=2)
+    columns, varied = len(fit.sizes) + 1, _varied(fit)
+    figure, axes = panels(columns, width=3.0, height=2.7, rows=len(varied))
+    for row, axis in enumerate(varied):
+        mine = axes[row * columns : (row + 1) * columns]
+        for i, size in enumerate(fit.sizes):
+            _bowl(mine[i], fit, size, [trial for trial in fit.trials if trial.size == i], axis)
+        mine[0].set_ylabel("loss (nats per token)")
+        _rule(mine[-1], fit, (fit.rate, fit.batch)[axis], axis)
     for i, size in enumerate(fit.sizes):
-        mine = [trial for trial in fit.trials if trial.size == i]
-        _bowl(axes[i], fit, size, mine, RATE)
-        _bowl(axes[columns + i], fit, size, mine, BATCH)
         axes[i].set_title(
             f"N = {count(size.params)}, D = {count(size.tokens)}: {size.status.replace('_', ' ')}"
         )
-    axes[0].set_ylabel("loss (nats per token)")
-    axes[columns].set_ylabel("loss (nats per token)")
-    _rule(axes[columns - 1], fit, fit.rate, RATE)
-    _rule(axes[2 * columns - 1], fit, fit.batch, BATCH)
     return figure
+
+
+def _varied(fit: TuneFit) -> list[int]:
+    """Of rate and batch those that were tuned: what was kept has no bowl. Both where nothing tells."""
+    found = []
+    for axis in (RATE, BATCH):
+        values = {(trial.size, (trial.rate, trial.batch_tokens)[axis]) for trial in fit.trials}
+        if len(values) > len({size for size, _ in values}):
+            found.append(axis)
+    return found or [RATE, BATCH]
 
 
 def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], axis: int) -> None:
@@ -64,7 +74,8 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
     values = [(trial.rate, float(trial.batch_tokens)) for trial in trials]
     others = sorted({value[1 - axis] for value in values})
     lowest = size.loss_lowest if size.loss_lowest is not None else 0.0
-    top = lowest + HEADROOM * fit.window
+    highest = max((trial.loss for trial in trials if trial.loss is not None), default=lowest)
+    top = lowest + min(HEADROOM * fit.window, max(highest - lowest, fit.window / 2))
     for colour, other in zip(ordered_colours(len(others)), others, strict=True):
         chosen = [i for i, value in enumerate(values) if value[1 - axis] == other]
         for i in chosen:
@@ -82,7 +93,8 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
     if best is not None and size.loss_opt is not None:
         face = RED if size.status == "ok" else "none"
         axes.plot(best, size.loss_opt, "*", color=RED, markersize=10, markerfacecolor=face, zorder=5)
-    axes.set_ylim(lowest - 0.25 * fit.window, top + LEGEND * fit.window)
+    bottom = lowest if size.loss_opt is None else min(lowest, max(size.loss_opt, lowest - fit.window))
+    axes.set_ylim(bottom - 0.1 * (top - bottom), top + LEGEND * (top - bottom))
     if axis == RATE:
         log_plain(axes, "x")
         axes.set_xlabel("peak rate")
@@ -90,7 +102,14 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
         log_counts(axes, "x")
         axes.set_xlabel("batch (tokens)")
     axes.legend(
-        title="batch" if axis == RATE else "rate", title_fontsize=7, fontsize=6.5, loc="upper center", ncols=2
+        title="batch" if axis == RATE else "rate",
+        title_fontsize=7,
+        fontsize=6.5,
+        loc="upper center",
+        ncols=3,
+        frameon=True,
+        framealpha=1,
+        edgecolor="none",
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from harness.fit.results import Approach3
 from harness.fit.table import Array
@@ -55,7 +56,9 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
     levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
     colours = ordered_colours(LEVELS)[::-1]
     drawn = axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
-    axes.clabel(drawn, fmt="%.2f", fontsize=6.5, inline_spacing=2)
+    labels = axes.clabel(drawn, fmt="%.2f", fontsize=6.5, inline_spacing=2, colors=INK)
+    for label in labels:
+        label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
     axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
     measured = line.measured
     axes.plot(
@@ -78,7 +81,7 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
         label="runs",
     )
     axes.axvline(material.target, color=RED, linestyle=":", linewidth=1, label="target")
-    axes.legend(loc="upper left", frameon=True, framealpha=0.85, edgecolor="none")
+    axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="none").set_zorder(6)
     axes.set(
         xlim=(low, high), ylim=(n[0], n[-1]), title="IsoLoss contours of the fitted law (nats per token)"
     )
