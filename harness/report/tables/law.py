@@ -4,7 +4,7 @@ from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.published import LAWS
 from harness.report.tables.table import Table
-from harness.report.text import fixed, interval
+from harness.report.text import fixed, power
 
 
 def build(material: Material) -> Table:
@@ -15,15 +15,15 @@ def build(material: Material) -> Table:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     rows = []
     for i, name in enumerate(law.draw_columns):
-        digits = 1 if name in ("A", "B") else 4
+        write = _scale if name in ("A", "B") else _exponent
         bounds = getattr(law, f"{name}_interval")
         rows.append(
             (
                 {"alpha": "α", "beta": "β"}.get(name, name),
-                fixed(float(theta[i]), digits),
-                fixed(getattr(law, f"{name}_se"), digits),
-                interval(bounds, "fixed", digits) or "–",
-                *(fixed(published.theta[i], digits) for published in LAWS),
+                write(float(theta[i])),
+                write(getattr(law, f"{name}_se")),
+                "–" if bounds is None else f"{write(bounds[0])} to {write(bounds[1])}",
+                *(write(published.theta[i]) for published in LAWS),
             )
         )
     return Table(
@@ -36,3 +36,12 @@ def build(material: Material) -> Table:
         "than A and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
         "the same law fitted again to 240 points read off the paper's Figure 4.",
     )
+
+
+def _scale(value: float | None) -> str:
+    """``477.8``, but ``6.97 × 10⁶``: A and B go over many decades."""
+    return fixed(value, 1) if value is None or abs(value) < 1e5 else power(value, 3)
+
+
+def _exponent(value: float | None) -> str:
+    return fixed(value, 4)
