@@ -116,7 +116,7 @@ def run(stage: Stage, kept: Path, deadline: Deadline) -> int | None:
             if ended:
                 break
             if deadline.over() > 0 and not asked:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # as Ctrl-C to a sweep; SIGINT is ignored by what a shell put into the background
                 asked = True
             if deadline.over() > GRACE_SECONDS:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -50,7 +50,12 @@ def test_a_stage_that_ends_well_is_kept_and_no_other(tmp_path: Path) -> None:
 
 def test_when_the_time_is_over_a_stage_is_interrupted(tmp_path: Path) -> None:
     began = time.monotonic()
-    code = "import time\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n print('saved'); raise SystemExit(130)"
+    code = (
+        "import signal, time\n"
+        "def save(*_):\n print('saved'); raise SystemExit(130)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "time.sleep(60)"
+    )
     assert run(python(code), tmp_path / "toy.txt", Deadline(2)) is None
     assert time.monotonic() - began < 30
     assert not (tmp_path / "toy.txt").exists()
