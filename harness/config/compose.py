@@ -18,6 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config.schema import Config
 from harness.errors import UserError
 
+UNLIMITED = ("analysis.huber_delta", "data.max_epochs")  # keys for which infinity has a meaning
+
 
 def config_folder() -> Path:
     """The committed configs: beside the package in a checkout, inside it when installed from a wheel."""
@@ -120,7 +122,8 @@ def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any =
 def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
     """NaN passes every comparison that a schema makes, and would be met after hours of training.
 
-    Infinity is a number where the schema's own default is infinite, which stands for no limit.
+    Infinity is a number where the schema's own default is infinite, which stands for no limit, and for
+    :data:`UNLIMITED`.
     """
     if is_dataclass(node):
         defaults = {field.name: field.default for field in fields(node)}
@@ -132,7 +135,9 @@ def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
     elif isinstance(node, list | tuple):
         for value in node:
             _refuse_infinite(value, key)
-    elif isinstance(node, float) and (math.isnan(node) or (math.isinf(node) and node != default)):
+    elif isinstance(node, float) and not math.isfinite(node):
+        if math.isinf(node) and (node == default or key in UNLIMITED):
+            return
         raise UserError(f"{key}: must be a finite number, got {node:g}")
 
 
