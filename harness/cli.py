@@ -17,7 +17,7 @@ Tokenises the corpus if that was not done before, writes plan.json, trains nothi
 
   isoflop plan experiment=demo
   isoflop plan experiment=demo grid.budgets=[1e11,2e11] grid.sizes=5
-  isoflop plan experiment=demo data=text path=~/books""",
+  isoflop plan experiment=demo data=text path=books/""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
 With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
@@ -84,7 +84,7 @@ Resumable; nothing finished is repeated. With launcher=slurm every arm is a job 
 behind it, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
-  isoflop compare experiment=domains path=prose/""",
+  isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
     "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
 same compute. The prediction is written and hashed before anything is trained; then measured against predicted
 loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
@@ -107,6 +107,8 @@ OVERRIDES = """Hydra overrides choose and change the configuration: 'group=optio
 data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, launcher), 'key=value' sets one value.
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
 directory is searched too."""
+
+READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "rematch", "reproduce")  # compare: by its arms
 
 # files and folders that are not what a user took them for
 UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -181,6 +183,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             compare.run(options.overrides, console)
             return
         if not options.config:
+            if options.command in READ_TEXT:
+                config.check_path()
             command = importlib.import_module(f"harness.commands.{options.command}")
             command.run(config, yaml, console)
             return

@@ -210,6 +210,11 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["train", "experiment=chinchilla", "run=1"], "corpus is only declared"),
         (["sweep", "experiment=demo", "tracker.name=mlflow"], "the package of 'mlflow' is not installed"),
         (["tune", "experiment=demo", "tracker.name=mlflow"], "the package of 'mlflow' is not installed"),
+        (
+            ["plan", "experiment=demo", "path=books/"],
+            "path: books/ would not be read, for data=python_stdlib",
+        ),
+        (["compare", "experiment=domains", "path=books/"], "no arm has data=text; name the text in an arm"),
         (["plan"], "experiment: choose one"),
         (["plan", "experiment=demo", "data=text"], "data.path: missing"),
         (["train", "experiment=demo"], "run: name the cell"),
