@@ -215,6 +215,11 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
             "path: books/ would not be read, for data=python_stdlib",
         ),
         (["compare", "experiment=domains", "path=books/"], "no arm has data=text; name the text in an arm"),
+        (["plan", "experiment=demo", "grid.budgets=1e11"], "grid.budgets: takes a list, in brackets"),
+        (["plan", "experiment=demo", "path=~x"], "cannot read 'path=~x'; overrides are key=value"),
+        (["plan", "experiment=demo", "data=text", "path=~/none/here"], f"'{Path.home()}/none/here'"),
+        (["predict", "experiment=demo", "budget=1e20"], "no key or group 'experiment'; it reads a fit"),
+        (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean 'hoffmann2022'?"),
         (["plan"], "experiment: choose one"),
         (["plan", "experiment=demo", "data=text"], "data.path: missing"),
         (["train", "experiment=demo"], "run: name the cell"),
@@ -228,7 +233,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main([*arguments, f"runs_dir={tmp_path}"])
+        main([*arguments, *([f"runs_dir={tmp_path}"] if arguments[0] != "predict" else [])])
     assert left.value.code == 2
     printed = capsys.readouterr().err
     assert message in printed
