@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 
@@ -12,12 +13,12 @@ from harness.errors import UserError
 from harness.train.job import PreemptedError
 
 COMMANDS = {
-    "plan": """The grid of an experiment: N, D, D/N, batch, steps, FLOPs, epochs and estimated time of every cell.
-Tokenises the corpus if that was not done before, writes plan.json, trains nothing.
+    "plan": """The grid of an experiment with the size, tokens, steps and estimated time of every cell; trains nothing.
+Tokenises the corpus if that was not done before, and writes plan.json.
 
   isoflop plan experiment=demo
   isoflop plan experiment=demo grid.budgets=[1e11,2e11] grid.sizes=5
-  isoflop plan experiment=demo data=text path=~/books""",
+  isoflop plan experiment=demo data=text path=books/""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
 With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
@@ -32,10 +33,11 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
 
   isoflop train experiment=demo run=3f0c
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
-    "tune": """Tune the recipe: train a small grid of peak rate × batch at a few sizes into runs/NAME-tune, fit the
-bowls, their minima and the rules through them, draw them, and write the tuned recipe (write=MINE puts it
-into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is repeated. With launcher=slurm
-it returns at once, and the job behind the array writes the recipe; see 'isoflop status name=NAME-tune'.
+    "tune": """Tune the recipe on a small grid of peak rate × batch at a few sizes.
+Trains it into runs/NAME-tune, fits the bowls, their minima and the rules through them, draws them, and writes the
+tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
+repeated. With launcher=slurm it returns at once, and the job behind the array writes the recipe; see
+'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]""",
@@ -45,9 +47,9 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
 
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
-    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, missing; the controls of
-the last submission, and the Slurm jobs that go on behind others. An experiment with arms shows every arm
-('compare'); a tuning is a sweep of its own, NAME-tune.
+    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or missing.
+Also the controls of the last submission, and the Slurm jobs that go on behind others. An experiment with arms
+shows every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
   isoflop status experiment=kaplan
@@ -58,10 +60,10 @@ Of an experiment with arms, those of every arm; of a tuning, by its name.
   isoflop cancel experiment=demo
   isoflop cancel experiment=kaplan
   isoflop cancel name=demo-tune""",
-    "fit": """Fit the compute-optimal frontier to the finished runs, or to any table with the columns
-params, tokens, flops, loss; writes fit.json and draws.npz. With source=wandb the runs are read back from a W&B
-project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
-experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
+    "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
+The table has the columns params, tokens, flops, loss; fit.json and draws.npz are written. With source=wandb the runs
+are read back from a W&B project (group: the sweep's name), or without project= from W&B's files on disk: those below
+path=, else the experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
 
   isoflop fit experiment=demo
   isoflop fit points=table.csv out=somewhere
@@ -71,24 +73,25 @@ experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
   isoflop report experiment=demo""",
-    "predict": """What to train, from a fit: N*, D*, loss with intervals at a budget, and what moves the answer:
-serving, money, data that runs out, a model somebody announced. --json prints the answer for programs.
+    "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
+That is serving, money, data that runs out, a model somebody announced. --json prints the answer for programs.
 
   isoflop predict fit=runs/demo/fit.json budget=1e13
   isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
   isoflop predict fit=hoffmann2022 params=70e9 tokens=1.4e12
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
-    "compare": """One experiment in several arms that differ in a few overrides: train and fit each as a sweep,
-runs/NAME-ARM, set their frontiers side by side, and say whether they differ beyond their intervals.
+    "compare": """Train and fit one experiment in several arms, and say whether their frontiers differ.
+Arms differ in a few overrides; each is a sweep, runs/NAME-ARM. Their frontiers are set side by side, and it is said
+whether they differ beyond their intervals.
 Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, with its follow-ups
 behind it, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
-  isoflop compare experiment=domains path=prose/""",
-    "rematch": """The predicted optimum of a budget larger than any of a fit, against larger and smaller rivals of the
-same compute. The prediction is written and hashed before anything is trained; then measured against predicted
-loss, and who won. Resumable; a prediction that was altered, or would be another now, is refused.
-With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
+  isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
+    "rematch": """Train a predicted optimum against larger and smaller rivals of the same compute.
+The budget is larger than any of the fit. The prediction is written and hashed before anything is trained; then
+measured against predicted loss, and who won. Resumable; a prediction that was altered, or would be another now, is
+refused. With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
 
   isoflop rematch experiment=rematch
   isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
@@ -108,23 +111,45 @@ data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, lau
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
 directory is searched too."""
 
+PREDICT_OVERRIDES = """'key=value' sets one of these keys:
+
+{keys}
+
+'group=option' picks a file of configs/ for law, device, ladder, model, recipe or schedule.
+--config prints the composed configuration and does nothing else."""
+
+READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "rematch", "reproduce")  # compare: by its arms
+
 # files and folders that are not what a user took them for
 UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
 EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """A command's grammar; what ``predict`` can be asked is looked up only for its help."""
+
+    def format_help(self) -> str:
+        if self.prog.endswith(" predict"):
+            from harness.config.predict_schema import PredictConfig
+
+            doc = inspect.getdoc(PredictConfig) or ""
+            self.epilog = PREDICT_OVERRIDES.format(keys=doc.partition("Attributes:\n")[2].replace("`", ""))
+        return super().format_help()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in COMMANDS.items():
         summary = text.partition("\n")[0].rstrip(":.,")
         command = commands.add_parser(
             name, help=summary, description=text, epilog=OVERRIDES, formatter_class=raw
         )
-        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="experiment=NAME, key=value …")
+        first = "fit=runs/NAME" if name == "predict" else "experiment=NAME"
+        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=f"{first}, key=value …")
         command.add_argument(
             "--config", action="store_true", help="print the composed configuration and stop"
         )
@@ -181,6 +206,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             compare.run(options.overrides, console)
             return
         if not options.config:
+            if options.command in READ_TEXT:
+                config.check_path()
             command = importlib.import_module(f"harness.commands.{options.command}")
             command.run(config, yaml, console)
             return

@@ -50,7 +50,8 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
     """The configuration of every arm: ``overrides`` with the arm's own behind.
 
     Raises:
-        UserError: fewer than two arms, a name that is no folder's, or overrides that do not compose.
+        UserError: fewer than two arms, a name that is no folder's, overrides that do not compose, or a text that
+            no arm reads.
     """
     if len(base.arms) < 2:
         raise UserError(
@@ -66,6 +67,11 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error
         made.append(ArmConfig(name, config, yaml))
+    if not any(arm.config.reads_path() for arm in made):
+        raise UserError(
+            f"path: {base.path} would not be read, for no arm has data=text; name the text in an arm: "
+            f"\"arms.NAME=['data=text','path={base.path}']\""
+        )
     return made
 
 

@@ -50,8 +50,10 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     """:func:`prepare_corpus` for a command that trains.
 
     Raises:
-        UserError: the corpus is only declared.
+        UserError: the corpus is only declared, or the tracker is not installed where it will be used.
     """
+    if config.launcher.kind == "local":  # a job of Slurm may run in a container with other packages
+        config.tracker.check_installed()
     if config.data.kind == "declared":
         raise UserError(
             "data: this experiment's corpus is only declared, which is enough to plan; to train, choose one that is "

@@ -11,7 +11,10 @@ from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
+from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
+from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED, FINISHED, Record
 from harness.runs.table import records, write_table
 from harness.runs.wandb_source import from_files, from_server
 
@@ -46,12 +49,36 @@ def _source(config: Config, console: Console) -> Source:
     else:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)
-        write_table(sweep.table, records(sweep, plan).values())
+        found = records(sweep, plan)
+        write_table(sweep.table, found.values())
         folder = Path(config.out) if config.out else sweep.path
         source = Source(sweep.table, folder, read_curves(sweep, plan))
+        _say_missing(sweep, plan, found, source.curves, console)
     if not source.table.exists():
         raise UserError(f"points: no file {source.table}")
     return source
+
+
+def _say_missing(
+    sweep: SweepFolder,
+    plan: Plan,
+    found: Mapping[str, Record],
+    curves: Mapping[str, object],
+    console: Console,
+) -> None:
+    """A line where runs of the plan have not ended, and one where runs that have ended left no readable curve."""
+    ended = [run_id for run_id, record in found.items() if record.status != FAILED]
+    lines = []
+    if len(ended) < len(plan.cells):
+        lines.append(f"{len(ended)} of {len(plan.cells)} planned runs have ended; the fit is of these")
+    lost = [run_id for run_id in ended if found[run_id].status == FINISHED and run_id not in curves]
+    if lost:
+        lines.append(
+            f"{len(lost)} finished runs have no readable curve.csv, so approach 1 is without them: {', '.join(lost)} "
+            f"(in {sweep.cells})"
+        )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _wandb(config: Config, console: Console) -> Source:

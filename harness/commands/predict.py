@@ -1,5 +1,6 @@
 """``isoflop predict``: from a frontier to a decision."""
 
+import difflib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from harness.commands.predict_run import with_run
 from harness.commands.predict_show import show
-from harness.config.compose import compose_config
+from harness.config.compose import compose_config, config_folder
 from harness.config.predict_schema import PredictConfig
 from harness.errors import UserError
 from harness.fit import fit_points, load_fit, read_points
@@ -99,9 +100,10 @@ def _law_by_name(name: str) -> LawConfig:
     except UserError:
         law = None
     if law is None:
-        raise UserError(
-            f"fit: '{name}' is neither a fit's file or folder nor a law by name, such as hoffmann2022"
-        )
+        known = sorted(path.stem for path in (config_folder() / "law").glob("*.yaml"))
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+        raise UserError(f"fit: '{name}' is neither a fit's file or folder nor a law by name; {hint}")
     return law
 
 

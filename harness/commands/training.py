@@ -41,10 +41,12 @@ def train_missing(
         ``DONE`` where every cell has ended; otherwise the caller stops here or makes what it can of the rest.
 
     Raises:
-        UserError: cells failed here, or Slurm refuses; what is trained is in the table.
+        UserError: cells failed here, Slurm refuses, or the folder is unusable; what is trained is in the table.
         KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
     """
     whole = replace(plan, cells=(*plan.cells, *beside))
+    if folder.cells.exists() and not folder.cells.is_dir():
+        raise UserError(f"{folder.cells}: is a file where the folder of the runs belongs; move it away")
     try:
         if config.launcher.kind == "slurm":
             return submit_missing(errand, config, whole, corpus, folder, console)

@@ -1,12 +1,10 @@
-"""Composing a configuration with Hydra, and its errors as one clear line."""
+"""Composing a configuration with Hydra, checked against its schema."""
 
-import difflib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints, overload
+from typing import Any, TypeVar, get_type_hints, overload
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -15,8 +13,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.config.explain import one_line, suggestion
 from harness.config.schema import Config
 from harness.errors import UserError
+
+UNLIMITED = ("analysis.huber_delta", "data.max_epochs")  # keys for which infinity has a meaning
 
 
 def config_folder() -> Path:
@@ -57,14 +58,20 @@ def compose_config(
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(root, overrides=[*overrides, *_own_configs()])
+            composed = compose(root, overrides=[*map(_at_home, overrides), *_own_configs()])
         OmegaConf.resolve(composed)
         _refuse_unknown(schema, composed)
         found = OmegaConf.to_object(composed)
         _refuse_infinite(found)
         return found, OmegaConf.to_yaml(composed)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_one_line(error, schema)) from error
+        raise UserError(one_line(error, schema)) from error
+
+
+def _at_home(override: str) -> str:
+    """``path=~/books`` as bash passes it on; other shells leave the tilde, which Hydra's grammar does not have."""
+    key, equals, value = override.partition("=")
+    return key + equals + str(Path(value).expanduser()) if value.startswith("~/") else override
 
 
 def _own_configs() -> list[str]:
@@ -74,45 +81,13 @@ def _own_configs() -> list[str]:
     return [f"hydra.searchpath=[file://{own.resolve()}]"]
 
 
-def _one_line(error: BaseException, schema: Any) -> str:
-    """The innermost cause that says something, with the nearest known key where a key is unknown."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    users = [link for link in chain if isinstance(link, UserError)]
-    if users:
-        return str(users[0])
-    typed = [str(link) for link in chain if isinstance(link, OmegaConfBaseException)]
-    # the innermost one may be a template that OmegaConf fills in only further out
-    text = next((message for message in reversed(typed) if "$VALUE" not in message), str(error))
-    full = re.search(r"full_key: (\S+)", text)
-    unknown = re.search(r"Key '([^']+)' (?:is )?not in", text)
-    if unknown:
-        key = full.group(1) if full else unknown.group(1)
-        return f"config: there is no key '{key}'{_suggestion(key, schema)}"
-    missing = re.search(
-        r"Could not find '([^']+)'[\s\S]*Available options in '[^']*':([\s\S]*?)Config search path", text
-    )
-    if missing:
-        return f"config: there is no {missing.group(1)}; there are {', '.join(missing.group(2).split())}"
-    kept = [line.strip() for line in text.splitlines() if line.strip()]
-    kept = [
-        line
-        for line in kept
-        if not line.startswith(("full_key", "object_type", "reference_type", "See http"))
-    ]
-    return f"config: {full.group(1) + ': ' if full else ''}{'; '.join(kept)}"
-
-
 def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any = None) -> None:
     """Hydra's '+key=value' adds keys that a schema does not have, and they would be ignored in silence."""
     types = get_type_hints(schema)
     for key in map(str, node):
         name = prefix + key
         if key not in types:
-            raise UserError(f"config: there is no key '{name}'{_suggestion(name, root or schema)}")
+            raise UserError(f"config: there is no key '{name}'{suggestion(name, root or schema)}")
         if is_dataclass(types[key]) and isinstance(node[key], DictConfig):
             _refuse_unknown(types[key], node[key], f"{name}.", root or schema)
 
@@ -120,7 +95,8 @@ def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any =
 def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
     """NaN passes every comparison that a schema makes, and would be met after hours of training.
 
-    Infinity is a number where the schema's own default is infinite, which stands for no limit.
+    Infinity is a number where the schema's own default is infinite, which stands for no limit, and for
+    :data:`UNLIMITED`.
     """
     if is_dataclass(node):
         defaults = {field.name: field.default for field in fields(node)}
@@ -132,32 +108,7 @@ def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
     elif isinstance(node, list | tuple):
         for value in node:
             _refuse_infinite(value, key)
-    elif isinstance(node, float) and (math.isnan(node) or (math.isinf(node) and node != default)):
+    elif isinstance(node, float) and not math.isfinite(node):
+        if math.isinf(node) and (node == default or key in UNLIMITED):
+            return
         raise UserError(f"{key}: must be a finite number, got {node:g}")
-
-
-def _suggestion(key: str, schema: Any) -> str:
-    parent = key.rpartition(".")[0]
-    if _is_mapping(parent, schema):
-        return f"; Hydra adds an entry to {parent} with '+{key}=…'"
-    close = difflib.get_close_matches(key, _known_keys(schema), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else "; 'isoflop plan --config' shows every key"
-
-
-def _is_mapping(key: str, schema: Any) -> bool:
-    """Whether ``key`` takes entries of any name."""
-    kind: Any = schema
-    for name in key.split("."):
-        if not is_dataclass(kind) or name not in (types := get_type_hints(kind)):
-            return False
-        kind = types[name]
-    return get_origin(kind) is dict
-
-
-def _known_keys(schema: Any, prefix: str = "") -> list[str]:
-    keys = []
-    for name, kind in get_type_hints(schema).items():
-        keys.append(prefix + name)
-        if is_dataclass(kind):
-            keys += _known_keys(kind, f"{prefix}{name}.")
-    return keys

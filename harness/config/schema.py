@@ -1,5 +1,6 @@
 """The schema of every configuration: Hydra refuses an unknown key or a wrong type against these dataclasses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,3 +87,21 @@ class Config:
             raise UserError(f"source: '{self.source}' is none of folder, wandb")
         if "/" in self.name or self.name.startswith("."):
             raise UserError(f"name: must be a plain folder name, got '{self.name}'")
+
+    def reads_path(self) -> bool:
+        """Whether a corpus is read from ``path``, or nothing stands there."""
+        domains = self.data.domains.values()
+        read = [self.data.path, *(one.get("path") if isinstance(one, Mapping) else one for one in domains)]
+        return self.path is None or self.path in read
+
+    def check_path(self) -> None:
+        """Refuse a ``path`` that would be ignored: the wrong text would be trained on.
+
+        Raises:
+            UserError: ``data`` reads something else.
+        """
+        if not self.reads_path():
+            raise UserError(
+                f"path: {self.path} would not be read, for data={self.data.name} has its own text; "
+                "choose data=text (or data=hf) beside it, or leave it out"
+            )

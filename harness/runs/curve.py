@@ -1,6 +1,7 @@
 """Training curves as columns."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
         with path.open(encoding="utf-8") as file:
             header = file.readline().strip().split(",")
             columns = [header.index(name) for name in COLUMNS]
-            data = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of a header without rows
+                data = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2)
     except (OSError, ValueError):
         return None
     return {name: data[:, i] for i, name in enumerate(COLUMNS)} if len(data) else None

@@ -91,6 +91,11 @@ class SweepFolder:
         """The page."""
         return self.path / "report.html"
 
+    @property
+    def cells(self) -> Path:
+        """The folders of all runs."""
+        return self.path / "cells"
+
     def cell(self, run_id: str) -> CellFolder:
         """The folder of one run."""
-        return CellFolder(self.path / "cells" / run_id)
+        return CellFolder(self.cells / run_id)

@@ -1,7 +1,9 @@
 """How this project opens a W&B run: bounded in time, one id for all attempts, nothing asked of a terminal."""
 
+import io
 import os
 import time
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,20 @@ def has_key() -> bool:
     """Whether there is a key: WANDB_API_KEY, or what ``wandb login`` left."""
     if os.environ.get("WANDB_API_KEY"):
         return True
+    wandb = quiet_client()
+    # 'api' warns that 'login' is to follow it; that one says no where the mode is offline, and writes users' settings
+    with redirect_stderr(io.StringIO()):
+        return bool(wandb.api.api_key)
+
+
+def quiet_client() -> Any:
+    """The module ``wandb``, told before its session starts to keep to itself."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    # the client's reports about itself: a server that hangs would hold up the end of the process for them
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
-    return bool(wandb.api.api_key)
+    return wandb
 
 
 def init_options(
@@ -52,12 +65,8 @@ def init_options(
     A server that does not answer costs :data:`INIT_SECONDS` at the start and :data:`FINISH_SECONDS` at the end
     (TimeoutError); while a run lasts, the client holds back what it cannot send, on disk.
     """
-    import wandb
-
+    wandb = quiet_client()
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("WANDB_SILENT", "true")
-    # the client's reports about itself: a server that hangs would hold up the end of the process for them
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     return {
         "id": run_id,
         "name": name,

@@ -87,12 +87,15 @@ def _train(
     task: Task, connection: Connection, stop: "_StopFlag", train: Callable[[Job, Watch], Record]
 ) -> Ended:
     job = task.job
-    claim = take(job.folder.path, task.dead)
-    if claim is None:
-        owner = holder(job.folder.path)
-        return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
-    with claim, _output_to(job.folder.log):
-        return _train_claimed(job, claim, connection, stop, train)
+    try:
+        claim = take(job.folder.path, task.dead)
+        if claim is None:
+            owner = holder(job.folder.path)
+            return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
+        with claim, _output_to(job.folder.log):
+            return _train_claimed(job, claim, connection, stop, train)
+    except OSError as error:  # no claim or no log can be made there; the connection's end is not among these
+        return _failed(job.cell.run_id, error)
 
 
 def _train_claimed(
@@ -120,10 +123,14 @@ def _train_claimed(
         return Ended(run_id, HELD if claim.lost and not stop() else STOPPED, reason=str(error))
     except Exception as error:  # one bad cell must not take the worker, or the sweep, with it
         traceback.print_exc()
-        text = str(error) if isinstance(error, RanksError) else f"{type(error).__name__}: {error}"
-        again = error.heals if isinstance(error, RanksError) else heals(error)
-        return Ended(run_id, "failed", reason=text, heals=again)
+        return _failed(run_id, error)
     return Ended(run_id, record.status, record.loss, time.monotonic() - started, record.reason)
+
+
+def _failed(run_id: str, error: Exception) -> Ended:
+    if isinstance(error, RanksError):
+        return Ended(run_id, "failed", reason=str(error), heals=error.heals)
+    return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}", heals=heals(error))
 
 
 class _StopFlag:

@@ -78,3 +78,18 @@ class TrackerConfig:
             if self.name not in LOGGER_TYPE_TO_CLASS:
                 known = ", ".join(["none", *sorted(LOGGER_TYPE_TO_CLASS)])
                 raise UserError(f"tracker.name: '{self.name}' is none of {known}")
+
+    def check_installed(self) -> None:
+        """Refuse a tracker whose package is not here: it would be missed only in the log of each run.
+
+        Raises:
+            UserError: it is not installed.
+        """
+        if self.name in ("wandb", "none"):  # wandb is among our own requirements
+            return
+        from accelerate.tracking import LoggerType, get_available_trackers
+
+        if LoggerType(self.name) not in get_available_trackers():
+            raise UserError(
+                f"tracker.name: the package of '{self.name}' is not installed here; install it, or set tracker=none"
+            )

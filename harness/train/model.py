@@ -2,12 +2,15 @@
 
 import inspect
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
 from transformers import AttentionInterface, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.utils import logging
 
 from harness.errors import UserError
 from harness.plan.shape import Shape
@@ -54,9 +57,20 @@ def meta_model(shape: Shape) -> PreTrainedModel:
     Raises:
         UserError: the configuration class is unknown or refuses the shape.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _quiet():  # an experiment counts dozens, each with the same advice
         # Without values a mask cannot be made, and no count depends on one.
         return _instantiate(model_config(shape), _UNMASKED)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers advises on models it builds."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:

@@ -93,6 +93,14 @@ def test_a_killed_worker_and_a_full_memory_are_tried_again_an_error_is_not(jobs:
     assert not list(jobs[0].folder.path.glob("claim*")), "who finishes clears up after the dead"
 
 
+def test_a_cell_that_cannot_be_claimed_fails_with_its_reason(jobs: list[Job]) -> None:
+    jobs[0].folder.path.parent.mkdir(parents=True, exist_ok=True)
+    jobs[0].folder.path.write_text("a file where its folder belongs")
+    ended = run_pool(jobs, PoolOptions(workers=1), Seen())
+    assert sorted(statuses(ended).values()) == ["failed", "finished", "finished"]
+    assert next(one.reason for one in ended if one.status == "failed").startswith("FileExistsError")
+
+
 def test_a_cell_that_another_holds_is_left_and_taken_when_it_is_free(jobs: list[Job]) -> None:
     claim = take(jobs[0].folder.path)
     assert claim is not None

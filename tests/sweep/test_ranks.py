@@ -1,10 +1,17 @@
 """One run on two processes by torchrun: stopped, continued, and as on one."""
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.runs.files import write_json
+from harness.sweep import ranks
+from harness.sweep.parcel import pack
 from harness.sweep.ranks import RanksError, train_on_ranks
 from harness.train.job import PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
@@ -32,3 +39,52 @@ def test_a_rank_that_fails_says_why(tmp_path: Path, text_folder: Path) -> None:
     with pytest.raises(RanksError, match="IsADirectoryError") as caught:
         train_on_ranks(jobs[0], Watch(), 2)
     assert not caught.value.heals
+
+
+HANGS = """
+import os, pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 2:
+    rank = subprocess.Popen([sys.executable, __file__, sys.argv[1], "rank"], start_new_session=True)
+    pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {rank.pid}")
+time.sleep(600)
+"""
+
+
+def test_processes_that_hang_after_a_stop_are_ended(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder)
+    (tmp_path / "hangs.py").write_text(HANGS)
+    ids = tmp_path / "ids"
+    monkeypatch.setattr(ranks, "_command", lambda *_: [sys.executable, f"{tmp_path}/hangs.py", str(ids)])
+    monkeypatch.setattr(ranks, "LEAVE_SECONDS", 0.5)
+    monkeypatch.setattr(ranks, "END_SECONDS", 0.5)
+    began = time.monotonic()
+    with pytest.raises(PreemptedError, match="ended by force"):
+        train_on_ranks(jobs[0], Watch(should_stop=ids.exists), 2)
+    assert time.monotonic() - began < 60
+    time.sleep(0.5)
+    for pid in map(int, ids.read_text().split()):
+        assert not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_a_rank_that_hangs_on_its_way_out_says_where_and_ends(tmp_path: Path, text_folder: Path) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder)
+    write_json(tmp_path / "job.json", {**pack(jobs[0]), "parent": os.getpid()})
+    (tmp_path / "stop").touch()
+    program = f"""
+import pathlib, threading, types, sys
+def hang(job, watch):
+    assert watch.should_stop()
+    threading.Event().wait()
+sys.modules["harness.train.run"] = types.SimpleNamespace(train_cell=hang)
+from harness.sweep import ranks
+ranks.LEAVE_SECONDS = 0.5
+ranks.main(pathlib.Path({str(tmp_path)!r}))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "in hang" in ended.stderr

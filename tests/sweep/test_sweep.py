@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.config.compose import compose_config
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
@@ -206,6 +208,18 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
             for command in ("sweep", "tune", "reproduce", "calibrate")
         ),
         (["train", "experiment=chinchilla", "run=1"], "corpus is only declared"),
+        (["sweep", "experiment=demo", "tracker.name=mlflow"], "the package of 'mlflow' is not installed"),
+        (["tune", "experiment=demo", "tracker.name=mlflow"], "the package of 'mlflow' is not installed"),
+        (
+            ["plan", "experiment=demo", "path=books/"],
+            "path: books/ would not be read, for data=python_stdlib",
+        ),
+        (["compare", "experiment=domains", "path=books/"], "no arm has data=text; name the text in an arm"),
+        (["plan", "experiment=demo", "grid.budgets=1e11"], "grid.budgets: takes a list, in brackets"),
+        (["plan", "experiment=demo", "path=~x"], "cannot read 'path=~x'; overrides are key=value"),
+        (["plan", "experiment=demo", "data=text", "path=~/none/here"], f"'{Path.home()}/none/here'"),
+        (["predict", "experiment=demo", "budget=1e20"], "no key or group 'experiment'; it reads a fit"),
+        (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean 'hoffmann2022'?"),
         (["plan"], "experiment: choose one"),
         (["plan", "experiment=demo", "data=text"], "data.path: missing"),
         (["train", "experiment=demo"], "run: name the cell"),
@@ -219,7 +233,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main([*arguments, f"runs_dir={tmp_path}"])
+        main([*arguments, *([f"runs_dir={tmp_path}"] if arguments[0] != "predict" else [])])
     assert left.value.code == 2
     printed = capsys.readouterr().err
     assert message in printed
@@ -235,6 +249,25 @@ def test_a_folder_that_is_none_is_one_line(
         main(["plan", *overrides(tmp_path, text_folder), f"runs_dir={tmp_path}/file"])
     assert left.value.code == 2
     assert capsys.readouterr().err.endswith("Not a directory\n")
+
+
+def test_a_file_where_the_runs_belong_is_one_line(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    folder.path.mkdir(parents=True)
+    folder.cells.write_text("")
+    with pytest.raises(SystemExit) as left:
+        main(["sweep", *overrides(tmp_path, text_folder)])
+    assert left.value.code == 2
+    printed = capsys.readouterr().err
+    assert "is a file where the folder of the runs belongs" in printed
+    assert printed.count("\n") == 1
+
+
+def test_infinity_is_a_number_where_it_means_something() -> None:
+    config, _ = compose_config(["experiment=demo", "analysis.huber_delta=inf", "data.max_epochs=inf"])
+    assert config.analysis.huber_delta == config.data.max_epochs == math.inf
 
 
 @pytest.mark.slow

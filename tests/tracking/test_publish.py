@@ -1,6 +1,9 @@
 """A sweep's results in W&B: one run, updated when they change, and never in the way of a report."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -141,3 +144,25 @@ def test_the_report_publishes(config: Config, sweep: SweepFolder, monkeypatch: p
     report(config, "", Console(quiet=True))
     report(replace(config, out=str(sweep.path)), "", Console(quiet=True))
     assert called == [sweep.path]
+
+
+def test_a_report_without_a_key_hears_nothing_from_the_client(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from harness.runs.wandb_client import Destination, close_run, init_options, open_run, wandb_mode
+to = Destination("isoflop", None, wandb_mode("auto"))
+assert to.mode == "offline"
+close_run(open_run(to, init_options(Path(sys.argv[1]), to, "id", "name", "group")))
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

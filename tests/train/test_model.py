@@ -1,11 +1,13 @@
 """The model is the shape's, the same from the same seed, causal, and loadable by plain transformers."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from harness.errors import UserError
 from harness.plan.family import FAMILIES
@@ -129,6 +131,18 @@ def test_mistakes_are_one_clear_line(family: str, options: dict[str, object], me
     with pytest.raises(UserError, match=message) as caught:
         build_model(shape)
     assert "\n" not in str(caught.value)
+
+
+def test_counting_says_nothing() -> None:
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    transformers_logging.add_handler(handler)
+    try:
+        meta_model(shape_of("BertConfig", kv_heads=4))
+    finally:
+        transformers_logging.remove_handler(handler)
+    assert said == []
 
 
 def test_init_std_must_be_positive() -> None:
