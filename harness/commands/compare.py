@@ -128,7 +128,7 @@ def _report(folder: SweepFolder, found: Comparison, arms: Sequence[Arm], console
     ]
     write_changed(folder.path / "compare.md", "\n\n".join(part for part in parts if part) + "\n")
     for table in shown:
-        console.print(terminal_table(table))
+        console.print(terminal_table(table, console.width))
         console.print(f"{table.note}\n", highlight=False, markup=False)
     for text in found.verdict:
         console.print(text, highlight=False, markup=False)

@@ -185,6 +185,6 @@ def _report(
         markdown.table(shown),
     )
     write_changed(folder.path / "rematch.md", "\n\n".join(parts) + "\n")
-    console.print(terminal_table(shown))
+    console.print(terminal_table(shown, console.width))
     console.print(f"{shown.note}\n\n{result.verdict}", highlight=False, markup=False)
     console.print(f"rematch: {folder.path / 'rematch.md'}", highlight=False, soft_wrap=True)
