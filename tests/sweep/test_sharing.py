@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -223,6 +224,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def are_gone(pids: list[int]) -> bool:
+    """Within a moment: a signal is sent at once and heeded a little later."""
+    deadline = time.monotonic() + 10
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(is_alive(pid) for pid in pids)
+
+
 def numbers(folder: Path) -> list[int]:
     """The daemon's and its server's process."""
     return [int((folder / name).read_text()) for name in ("nvidia-cuda-mps-control.pid", "server")]
@@ -237,7 +246,7 @@ def test_a_daemon_that_does_not_quit_is_killed_with_its_server(
     with mps(said.append) as environment:
         pids = numbers(Path(environment["CUDA_MPS_PIPE_DIRECTORY"]))
         assert all(is_alive(pid) for pid in pids)
-    assert not any(is_alive(pid) for pid in pids)
+    assert are_gone(pids)
     assert said == ["runs share GPUs by MPS"]
 
 
@@ -272,7 +281,7 @@ def test_the_daemon_of_a_killed_sweep_is_stopped_by_the_next_and_a_living_ones_i
         owners[0].wait()
         assert all(is_alive(pid) for pid in dead), "nobody was left to stop it"
         with mps(lambda text: None):
-            assert not any(is_alive(pid) for pid in dead)
+            assert are_gone(dead)
             assert not pipes[0].parent.exists()
             assert all(is_alive(pid) for pid in living)
             assert pipes[1].is_dir()
