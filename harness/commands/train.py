@@ -16,7 +16,7 @@ from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 
-LINES = 50  # about so many are printed of a run
+LINES = 50  # no more are printed of a run, evenly
 
 
 def run(config: Config, yaml: str, console: Console) -> Record:
@@ -58,7 +58,7 @@ def _train(job: Job, stop: list[int], console: Console) -> Record:
     if first and claim is None:
         raise PreemptedError("stopped before the cell was free")
 
-    every = max(1, job.cell.spec.steps // LINES)
+    every = -(-job.cell.spec.steps // LINES)  # rounded up
     said = 0
 
     def report(step: StepReport) -> None:

@@ -149,6 +149,21 @@ def near(shapes: Sequence[Shape], params: float, count: str = "total") -> Shape:
     return shape
 
 
+def check_reach(shapes: Sequence[Shape], aims: Sequence[float], where: str) -> None:
+    """Refuse sizes ``aims`` (ascending) around a guess that all lie beside the ladder's ``shapes`` (smallest first).
+
+    Raises:
+        UserError: it would be trained at one end of the ladder instead; ``where`` says what the sizes are for.
+    """
+    smallest, largest = (count_params(shape).total for shape in (shapes[0], shapes[-1]))
+    if aims[0] > largest * FAR or aims[-1] * FAR < smallest:
+        raise UserError(
+            f"{where} sizes of {aims[0]:.3g} to {aims[-1]:.3g} parameters are wanted around the guess (center_params, "
+            f"center_budget, center_exponent), but the ladder goes from {smallest:,} to {largest:,}; mend the guess or "
+            "choose another ladder"
+        )
+
+
 def spread(shapes: Sequence[Shape], targets: Sequence[float], count: str = "total") -> list[Shape]:
     """One shape for each target, all different, ascending, with the least sum of squared log distances.
 

@@ -8,7 +8,7 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.flops import all_flops_per_token, flops_per_token
 from harness.plan.grid import GridConfig, targets
-from harness.plan.ladder import FAR, near, spread
+from harness.plan.ladder import check_reach, near, spread
 from harness.plan.params import count_params
 from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
@@ -172,13 +172,7 @@ def _sizes(shapes: Sequence[Shape], grid: GridConfig, budget: float) -> list[Sha
         for aim in aims:
             near(shapes, aim)
     else:
-        smallest, largest = (count_params(shape).total for shape in (shapes[0], shapes[-1]))
-        if aims[0] > largest * FAR or aims[-1] * FAR < smallest:
-            raise UserError(
-                f"grid: at {budget:.3g} FLOPs sizes of {aims[0]:.3g} to {aims[-1]:.3g} parameters are wanted around "
-                f"the guess (center_params, center_budget, center_exponent), but the ladder goes from {smallest:,} to "
-                f"{largest:,}; mend the guess or choose another ladder"
-            )
+        check_reach(shapes, aims, f"grid: at {budget:.3g} FLOPs")
     return spread(shapes, aims)
 
 

@@ -49,6 +49,10 @@ class RecipeConfig:
             raise UserError(f"recipe.min_steps: must be at least 1, got {self.min_steps}")
         if self.lr.value <= 0:
             raise UserError(f"recipe.lr.value: must be positive, got {self.lr.value:g}")
+        if self.weight_decay.value < 0:
+            raise UserError(
+                f"recipe.weight_decay.value: must not be negative, got {self.weight_decay.value:g}"
+            )
         if self.batch_tokens.value <= 0:
             raise UserError(f"recipe.batch_tokens.value: must be positive, got {self.batch_tokens.value:g}")
         if not (0 <= self.beta1 < 1 and 0 < self.beta2.value < 1):

@@ -27,6 +27,17 @@ class Rule:
             raise UserError(f"recipe: minimum {self.minimum:g} exceeds maximum {self.maximum:g}")
 
     def __call__(self, params: float, tokens: float) -> float:
-        """The rule's value at ``params`` parameters and ``tokens`` training tokens."""
-        raw = self.value * (params / self.params_at) ** self.params * (tokens / self.tokens_at) ** self.tokens
+        """The rule's value at ``params`` parameters and ``tokens`` training tokens.
+
+        Raises:
+            UserError: it is no number there.
+        """
+        try:
+            raw = self.value * (params / self.params_at) ** self.params
+            raw *= (tokens / self.tokens_at) ** self.tokens
+        except OverflowError:
+            raise UserError(
+                f"recipe: a rule leaves all bounds at {params:.3g} parameters and {tokens:.3g} tokens; its exponents "
+                f"are params={self.params:g} and tokens={self.tokens:g}"
+            ) from None
         return min(max(raw, self.minimum), self.maximum)

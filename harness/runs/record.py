@@ -1,7 +1,7 @@
 """The record of one run: written atomically when the run ends, and the truth from then on."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,17 @@ def parse_record(text: str, run_id: str) -> Record | None:
     """The valid record in ``text``, or None, as :func:`read_record` has it."""
     try:
         record = Record.from_json(json.loads(text))
-        assert record.loss is None or isinstance(record.loss, float | int)
-        valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
-    except (ValueError, TypeError, KeyError, AttributeError, AssertionError):
+        valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id and _is_typed(record)
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return record if valid else None
+
+
+def _is_typed(record: Record) -> bool:
+    """Whether numbers are numbers: a record may have been edited by hand, and tables and fits count with them."""
+    types: dict[Any, Any] = {int: int | float, float: int | float, float | None: int | float | None, str: str}
+    return all(
+        isinstance(getattr(record, field.name), types[field.type])
+        for field in fields(Record)
+        if field.type in types
+    )

@@ -7,7 +7,7 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import near, spread
+from harness.plan.ladder import check_reach, near, spread
 from harness.plan.params import count_params
 from harness.plan.plan import CorpusFacts, Plan, Rules, Skipped, plan_cell
 from harness.plan.recipe import RecipeConfig, apply_recipe
@@ -90,9 +90,11 @@ def make_tune_plan(
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     sizes = []
-    for wanted in tune.params:
-        near(shapes, wanted)
-    for shape in spread(shapes, wanted_sizes(tune, rules.grid)):
+    wanted = wanted_sizes(tune, rules.grid)
+    for params in tune.params:
+        near(shapes, params)
+    check_reach(shapes, wanted, "tune:")
+    for shape in spread(shapes, wanted):
         size = _size(shape, tune, rules, corpus, max_epochs)
         budget = size.tokens * flops_per_token(shape, rules.seq_len, rules.grid.count)
         mine: dict[str, Cell] = {}

@@ -57,7 +57,8 @@ def test_a_record_reads_back_equal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["absent", "empty", "truncated", "other run", "other spec", "unknown field"]
+    "damage",
+    ["absent", "empty", "truncated", "other run", "other spec", "unknown field", "text for a number"],
 )
 def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
     written = record()
@@ -67,6 +68,8 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
         data["spec"]["seed"] = 7
     if damage == "unknown field":
         data["surprise"] = 1
+    if damage == "text for a number":
+        data["seconds"] = "3.5"
     text = json.dumps(data)
     if damage != "absent":
         path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(damage, text))
