@@ -58,7 +58,7 @@ def compose_config(
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(root, overrides=[*map(_at_home, overrides), *_own_configs()])
+            composed = compose(root, overrides=[*map(_plain, overrides), *_own_configs()])
         OmegaConf.resolve(composed)
         _refuse_unknown(schema, composed)
         found = OmegaConf.to_object(composed)
@@ -68,10 +68,17 @@ def compose_config(
         raise UserError(one_line(error, schema)) from error
 
 
-def _at_home(override: str) -> str:
-    """``path=~/books`` as bash passes it on; other shells leave the tilde, which Hydra's grammar does not have."""
-    key, equals, value = override.partition("=")
-    return key + equals + str(Path(value).expanduser()) if value.startswith("~/") else override
+def _plain(override: str) -> str:
+    """``override`` as it was meant, where Hydra's grammar has other ideas.
+
+    ``path=~/books`` is as bash passes it on: other shells leave the tilde. ``run=8e6811`` is an id, no number.
+    """
+    key, _, value = override.partition("=")
+    if value.startswith("~/"):
+        return f"{key}={Path(value).expanduser()}"
+    if key == "run" and value.isalnum():
+        return f"{key}='{value}'"
+    return override
 
 
 def _own_configs() -> list[str]:

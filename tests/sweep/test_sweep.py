@@ -268,6 +268,12 @@ def test_a_file_where_the_runs_belong_is_one_line(
     assert printed.count("\n") == 1
 
 
+@pytest.mark.parametrize("run", ["8e6811", "1e3", "0012", "3f0c"])
+def test_a_runs_id_is_never_a_number(run: str) -> None:
+    config, _ = compose_config(["experiment=demo", f"run={run}"])
+    assert config.run == run
+
+
 def test_infinity_is_a_number_where_it_means_something() -> None:
     config, _ = compose_config(["experiment=demo", "analysis.huber_delta=inf", "data.max_epochs=inf"])
     assert config.analysis.huber_delta == config.data.max_epochs == math.inf
