@@ -1,7 +1,7 @@
 """What the page and the Markdown have in common: figures, tables, and what is left out and why."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.report.figures.catalogue import FIGURES, Entry
@@ -11,6 +11,7 @@ from harness.report.style import Picture, figure_style, save
 from harness.report.tables import answer as answer_table
 from harness.report.tables import counting, exponents, flops, forms, frontier, law, runs, sizes
 from harness.report.tables.table import Table
+from harness.report.text import typeset
 from harness.report.verdict import Answer, Finding, answer, findings
 
 TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
@@ -61,7 +62,8 @@ def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] =
     with figure_style():
         for entry in entries:
             try:
-                shown.append(Shown(entry, save(entry.draw(material), figures, entry.name)))
+                picture = save(entry.draw(material), figures, entry.name)
+                shown.append(Shown(entry.about(material), picture))
             except MissingError as missing:
                 left_out.append(LeftOut(entry.title, str(missing)))
                 for ending in ("png", "pdf"):
@@ -75,7 +77,7 @@ def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] =
         material=material,
         here=answer(material, material.fit.largest_flops),
         target=answer(material, material.target),
-        findings=findings(material),
+        findings=tuple(replace(found, text=typeset(found.text)) for found in findings(material)),
         answer=answer_table.build(material),
         figures=tuple(shown),
         tables=tuple(tables),

@@ -17,6 +17,8 @@ from harness.report.verdict import Answer, Finding
 MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
 WIDE = 44
 PIXELS_PER_INCH = 106
+# A picture is shrunk to fit the screen down to this share of its size, where its letters have nine pixels.
+READABLE = 0.75
 
 
 def render(content: Content) -> str:
@@ -103,18 +105,19 @@ def table(shown: Table) -> str:
     caption = f"<caption>{escape(shown.title)}</caption>" if shown.title else ""
     note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
     return (
-        f'<div class="scroll" id="table-{escape(shown.name)}"><table>{caption}'
+        f'<div class="scroll" id="table-{escape(shown.name)}" tabindex="0"><table>{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{note}"
     )
 
 
 def figure(shown: Shown) -> str:
-    """A figure with its caption; the drawing is an SVG inside the page."""
+    """A figure with its caption; the drawing is an SVG inside the page, and on a narrow screen it scrolls sideways."""
     data = base64.b64encode(shown.picture.svg.encode()).decode()
     title, width = escape(shown.entry.title), shown.picture.width * PIXELS_PER_INCH
     return (
         f'<figure id="figure-{escape(shown.entry.name)}"><h3>{title}</h3>'
-        f'<img alt="{title}" style="width:{width:.0f}px" src="data:image/svg+xml;base64,{data}">'
+        f'<div class="scroll" tabindex="0"><img alt="{title}" style="width:{width:.0f}px;'
+        f'min-width:{READABLE * width:.0f}px" src="data:image/svg+xml;base64,{data}"></div>'
         f"<figcaption>{escape(shown.entry.caption)}</figcaption></figure>"
     )
 

@@ -1,9 +1,11 @@
 """One look for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
 import io
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.report.text import power
 from harness.text import count
@@ -31,7 +33,12 @@ APPROACH_NAMES = {
 MARKERS = "osD^vPX*hd"
 MAX_LEGEND = 7
 # Viridis without its brightest part, which vanishes on white.
-COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.82, 256)))
+COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.72, 256)))
+# Multiples of powers of ten that a log axis may have labels at, the densest first.
+MULTIPLES = ((1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+FEWEST_TICKS = 3
+# Inches: a letter of a tick's label in the size below, a line of it, and the least space to the next.
+LABEL_WIDTH, LABEL_HEIGHT, LABEL_SPACE = 0.058, 0.11, 0.09
 
 RC: dict[Any, object] = {
     "figure.dpi": 100,
@@ -107,10 +114,7 @@ def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = Fa
     """A bar beside ``axes`` that says which colour of ``log_colours`` is which value."""
     bar = axes.figure.colorbar(ScalarMappable(_log_norm(values), COLOURS), ax=axes, aspect=30, pad=0.02)
     bar.ax.set_title(title, fontsize=8.5, loc="center")
-    if not flops:
-        bar.ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=9))
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    _ticks(bar.ax, "y", power if flops else tick)
     bar.outline.set_visible(False)
 
 
@@ -137,16 +141,57 @@ def _log_norm(values: Sequence[float]) -> LogNorm:
     return LogNorm(min(values) / 1.001, max(values) * 1.001)
 
 
+class LogTicks(LogLocator):
+    """Ticks of a log axis: as many labels as have room, and three at least on the shortest axis.
+
+    The choice is made when the axis is drawn, for only then are its range and its length known.
+
+    Args:
+        axes: whose axis ``which``, ``x`` or ``y``, this is.
+        write: how a tick is labelled: long labels beside each other need more room.
+    """
+
+    def __init__(self, axes: Axes, which: str, write: Callable[[float], str]) -> None:
+        super().__init__(base=10)
+        self.axes, self.which, self.write = axes, which, write
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """The densest multiples of powers of ten whose labels stand apart."""
+        low, high = sorted((vmin, vmax))
+        if not (0 < low < high and math.isfinite(high)):
+            return np.empty(0)
+        scale = self._length() / math.log10(high / low)
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for multiples, step in (*((one, 1) for one in MULTIPLES), *(((1.0,), step) for step in range(2, 99))):
+            # Written as a decimal and read again, 3 × 10⁻³ is 0.003 and no neighbour of it.
+            ticks = [float(f"{m}e{k}") for k in decades if k % step == 0 for m in multiples]
+            inside = [one for one in ticks if low <= one <= high]
+            if self._stand_apart(inside, scale):
+                break
+        if len(inside) >= FEWEST_TICKS or step > 1:
+            return np.array(ticks)
+        most = min(7, max(FEWEST_TICKS, int(self._length() / (0.6 if self.which == "x" else 0.35))))
+        return MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+
+    def _stand_apart(self, ticks: Sequence[float], scale: float) -> bool:
+        """Whether labels at ``ticks`` leave a space between them, at ``scale`` inches a decade."""
+        sizes = [LABEL_HEIGHT if self.which == "y" else LABEL_WIDTH * len(self.write(one)) for one in ticks]
+        return all(
+            scale * math.log10(second / first) >= (size + next_size) / 2 + LABEL_SPACE
+            for (first, size), (second, next_size) in pairwise(zip(ticks, sizes, strict=True))
+        )
+
+    def _length(self) -> float:
+        """Of the axis, in inches."""
+        figure = self.axes.get_figure(root=True)
+        assert figure is not None
+        box = self.axes.bbox
+        return float(box.width if self.which == "x" else box.height) / figure.dpi
+
+
 def log_counts(axes: Axes, which: str) -> None:
-    """Log axis ``x`` or ``y`` with ticks like ``30M``; more of them where it is short."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = axis.get_view_interval()
-    decades = abs(high / low) if low > 0 else 10
-    subs = (1.0, 2.0, 5.0) if decades < 30 else (1.0, 3.0) if decades < 2000 else (1.0,)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=9))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    axis.set_minor_formatter(NullFormatter())
+    """Log axis ``x`` or ``y`` with ticks like ``30M``."""
+    _log(axes, which, tick)
 
 
 def tick(value: float) -> str:
@@ -159,25 +204,24 @@ def tick(value: float) -> str:
 
 def log_plain(axes: Axes, which: str) -> None:
     """Log axis of ordinary numbers such as ratios: ``0.5``, ``20``, ``1000``."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = axis.get_view_interval()
-    span = abs(high / low) if low > 0 else 10
-    subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if span < 8 else (1.0, 2.0, 5.0) if span < 300 else (1.0,)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    _log(axes, which, lambda value: f"{value:g}")
 
 
 def log_flops(axes: Axes, which: str = "x") -> None:
-    """Log axis of FLOPs, with powers of ten, and multiples of them where it is short."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
+    """Log axis of FLOPs: ``10¹²``, ``2 × 10¹²``."""
+    _log(axes, which, power)
+
+
+def _log(axes: Axes, which: str, write: Callable[[float], str]) -> None:
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = axis.get_view_interval()
-    short = low > 0 and high / low < 30
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if short else (1.0,), numticks=8))
-    if short:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
+    _ticks(axes, which, write)
+
+
+def _ticks(axes: Axes, which: str, write: Callable[[float], str]) -> None:
+    """The one place that decides which ticks of a log axis have labels, and how these are written."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogTicks(axes, which, write))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
 
 

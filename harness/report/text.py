@@ -1,6 +1,7 @@
 """Numbers as the page, the tables and the figures write them: as many digits as they carry, no more."""
 
 import math
+import re
 
 from harness.fit.results import Interval
 from harness.text import count
@@ -21,6 +22,29 @@ def power(value: float | None, digits: int = 2) -> str:
     return raised if mantissa == "1" else f"{mantissa} × {raised}"
 
 
+def significant(value: float | None, digits: int = 3) -> str:
+    """``digits`` significant figures, zeros kept: ``42.4``, ``1.0``, ``5210``; then as ``power``."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    rounded = float(f"{value:.{digits - 1}e}")
+    if rounded == 0 or 1e-3 <= abs(rounded) < 1e4:
+        whole = 1 if rounded == 0 else math.floor(math.log10(abs(rounded))) + 1
+        return f"{rounded:.{max(0, digits - whole)}f}"
+    return power(value, digits)
+
+
+def typeset(text: str) -> str:
+    """A sentence of the fit in the page's style: ``6e+12`` → ``6 × 10¹²``, ``1.20 x the`` → ``1.20× the``.
+
+    What is typed in, such as ``budget=1e13``, stays as it is typed.
+    """
+    text = re.sub(
+        r"(?<![\w=.,\[-])\d+(?:\.\d+)?e[+-]?\d+(?![\w.])", lambda found: power(float(found[0]), 3), text
+    )
+    text = re.sub(r"(?<=\d) x (?=the\b)", "× ", text)
+    return re.sub(r"\bapproach_(?=\d)", "approach ", text)
+
+
 def fixed(value: float | None, digits: int) -> str:
     """``digits`` decimals, or a dash where there is no number."""
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
@@ -35,7 +59,7 @@ def ratio(value: float | None) -> str:
     """Tokens per parameter: two or three digits."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    return f"{value:.0f}" if 9.95 <= value < 9999 else f"{value:.2g}" if value < 9.95 else count(value)
+    return f"{value:.0f}" if 9.95 <= value < 9999 else significant(value, 2) if value < 9.95 else count(value)
 
 
 def interval(bounds: Interval | None, style: str = "count", digits: int = 3) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.fit.table import Array
 from harness.report.figures.frontier import draw_track
 from harness.report.line import frontier_line
 from harness.report.material import Material
@@ -22,6 +23,7 @@ from harness.report.style import (
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
 KNOWN_FROM = 1e17
 KNOWN_TO = 1e26
+KAPLAN = "Kaplan et al. 2020"
 # Where a name goes so that none covers another: several models lie close together.
 PLACES = {
     "params": {"Llama 2 70B": "below", "Llama 3 405B": "below left", "Gopher": "right", "MT-NLG": "right"},
@@ -37,11 +39,11 @@ OFFSETS = {
 
 
 def draw(material: Material) -> Figure:
-    """N* and D* against C, by every approach that has a number, and Kaplan et al.'s line.
+    """N* and D* against C, by every approach that has a number, and Kaplan et al.'s line where it is in the picture.
 
     Where the runs are large enough for it to mean anything, the picture reaches to released models.
     """
-    far = material.fit.largest_flops >= KNOWN_FROM
+    far = _far(material)
     low, high = material.range
     high = max(high, KNOWN_TO) if far else high
     lines = {
@@ -52,25 +54,41 @@ def draw(material: Material) -> Figure:
     if not lines:
         raise MissingError("no approach has a frontier")
     figure, (left, right) = panels(2, width=4.6, height=3.9)
+    c = np.geomspace(low, high, 200)
     for axes, name, kaplan in ((left, "params", kaplan_params), (right, "tokens", kaplan_tokens)):
         for approach, line in lines.items():
             draw_track(axes, line, getattr(line, name), APPROACH_COLOURS[approach], APPROACH_NAMES[approach])
-        c = np.geomspace(low, high, 50)
-        axes.plot(c, [kaplan(float(x)) for x in c], ":", color=GREY, label="Kaplan et al. 2020")
         shade_runs(axes, material, name)
+        seen = [getattr(material.points, name), *(getattr(line, name).value for line in lines.values())]
         if far:
-            _known(axes, name)
-        axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high))
+            seen.append(_known(axes, name))
+        # The runs, our lines and the released models fill the picture; Kaplan's line and wide bands may leave it.
+        bottom, top = np.concatenate(seen).min() / 1.3, np.concatenate(seen).max() * 1.3
+        theirs = np.array([kaplan(float(x)) for x in c])
+        if ((theirs > bottom) & (theirs < top)).any():
+            axes.plot(c, theirs, ":", color=GREY, label=KAPLAN)
+        axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high), ylim=(bottom, top))
         log_flops(axes)
-        if not far:  # the runs and our lines fill the picture; Kaplan's may leave it
-            tracks = [getattr(line, name).value for line in lines.values()]
-            seen = np.concatenate([getattr(material.points, name), *tracks])
-            axes.set_ylim(seen.min() / 1.3, seen.max() * 1.3)
         log_counts(axes, "y")
         axes.set_ylabel("parameters N*" if name == "params" else "tokens D*")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    shown = {
+        label: handle
+        for axes in (left, right)
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=len(shown))
     return figure
+
+
+def more(material: Material) -> str:
+    """What the caption says besides, of what is in the picture."""
+    crosses = " Crosses: released models." if _far(material) else ""
+    return f"{crosses} The line of Kaplan et al. 2020 counts N without embeddings; it may leave the picture."
+
+
+def _far(material: Material) -> bool:
+    """Whether the picture reaches to released models."""
+    return material.fit.largest_flops >= KNOWN_FROM
 
 
 def shade_runs(axes: Axes, material: Material, name: str) -> None:
@@ -83,7 +101,8 @@ def shade_runs(axes: Axes, material: Material, name: str) -> None:
     axes.axvspan(points.flops.min(), points.flops.max(), color=GREY, alpha=0.07, linewidth=0)
 
 
-def _known(axes: Axes, name: str) -> None:
+def _known(axes: Axes, name: str) -> Array:
+    """Released models as crosses with their names; what they have of ``name``."""
     for model in KNOWN_MODELS:
         value = model.params if name == "params" else model.tokens
         axes.plot([model.flops], [value], "x", color=INK, markersize=4.5, markeredgewidth=1.1)
@@ -98,3 +117,4 @@ def _known(axes: Axes, name: str) -> None:
             ha=across,
             va=along,
         )
+    return np.array([model.params if name == "params" else model.tokens for model in KNOWN_MODELS])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from harness.fit.table import Array
 from harness.report.material import Material
@@ -24,8 +25,9 @@ from harness.tune.results import RuleResult, SizeResult, TuneFit
 from harness.tune.surface import BATCH, RATE
 from harness.tune.trials import Trial
 
+RULE = "new rule"
+OUTSIDE = "too high to be fitted"
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
-LEGEND = 0.35  # room above for the legend, as a share of that
 
 
 def draw(material: Material) -> Figure:
@@ -38,10 +40,9 @@ def draw(material: Material) -> Figure:
 def draw_tuning(fit: TuneFit) -> Figure:
     """Top: loss against peak rate, a colour a batch. Bottom: loss against batch, a colour a multiple of the rate.
 
-    A row is left out where its value was kept. Curves are cuts of the fitted surface, drawn where it was fitted. Hollow
-    points were too far from the minimum to be used; crosses are higher still, or diverged. The star is the minimum, the
-    dashed line the recipe tuned from. The last column has the rules: filled points carry them, hollow ones were left
-    out.
+    A row is left out where its value was kept. Curves are cuts of the fitted surface, drawn where it was fitted. The
+    last column has the rules: filled points carry them, hollow ones were left out. Keys stand outside the panels: in
+    them they would cover the bowls, or flatten them by the room they take.
     """
     columns, varied = len(fit.sizes) + 1, _varied(fit)
     figure, axes = panels(columns, width=3.0, height=2.7, rows=len(varied))
@@ -55,7 +56,40 @@ def draw_tuning(fit: TuneFit) -> Figure:
         axes[i].set_title(
             f"N = {count(size.params)}, D = {count(size.tokens)}: {size.status.replace('_', ' ')}"
         )
+    figure.legend(handles=_key(figure), loc="outside lower center", ncols=6)
     return figure
+
+
+def more(material: Material) -> str:
+    """What the caption says of the rows there are."""
+    if material.tuning is None:
+        return ""
+    rows = ("loss against peak rate, a colour a batch", "loss against batch, a colour a multiple of the rate")
+    shown = [rows[axis] for axis in _varied(material.tuning)]
+    if len(shown) == 1:
+        return f" Shown: {shown[0]}."
+    return f" Top: {shown[0]}; bottom: {shown[1]}."
+
+
+def _key(figure: Figure) -> list[Line2D]:
+    """What the signs mean, for those that are in the picture."""
+    lines = [line for axes in figure.axes for line in axes.lines]
+    signs = {
+        "fitted minimum": Line2D([], [], linestyle="", marker="*", color=RED, markersize=9),
+        "recipe tuned from": Line2D([], [], linestyle="--", color=GREY, linewidth=0.9),
+    }
+    if rules := [line for line in lines if line.get_gid() == RULE]:
+        style, marker = rules[0].get_linestyle(), rules[0].get_marker()
+        signs[RULE] = Line2D([], [], color=BLUE, linestyle=style, marker=marker, markerfacecolor="none")
+    if any(line.get_gid() == OUTSIDE for line in lines):
+        signs[OUTSIDE] = Line2D(
+            [], [], linestyle="", marker="o", color=INK, markersize=3.5, markerfacecolor="none"
+        )
+    if any(line.get_marker() == "x" for line in lines):
+        signs["higher, or diverged"] = Line2D([], [], linestyle="", marker="x", color=INK, markersize=5)
+    for label, sign in signs.items():
+        sign.set_label(label)
+    return list(signs.values())
 
 
 def _varied(fit: TuneFit) -> list[int]:
@@ -76,6 +110,7 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
     lowest = size.loss_lowest if size.loss_lowest is not None else 0.0
     highest = max((trial.loss for trial in trials if trial.loss is not None), default=lowest)
     top = lowest + min(HEADROOM * fit.window, max(highest - lowest, fit.window / 2))
+    drawn = [top]
     for colour, other in zip(ordered_colours(len(others)), others, strict=True):
         chosen = [i for i, value in enumerate(values) if value[1 - axis] == other]
         for i in chosen:
@@ -83,34 +118,39 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
             if loss is None or loss > top:
                 axes.plot(values[i][axis], top, "x", color=colour, markersize=5, clip_on=False)
             else:
-                face = colour if loss <= lowest + fit.window else "none"
-                axes.plot(values[i][axis], loss, "o", color=colour, markersize=3.5, markerfacecolor=face)
+                used = loss <= lowest + fit.window
+                face, sign = (colour, None) if used else ("none", OUTSIDE)
+                axes.plot(
+                    values[i][axis], loss, "o", color=colour, markersize=3.5, markerfacecolor=face, gid=sign
+                )
         label = count(other) if axis == RATE else f"×{other / centre[RATE]:.3g}"
         x, y = _cut(size, axis, other, [value[axis] for value in values], lowest + 1.5 * fit.window)
         axes.plot(x, y, color=colour, linewidth=1.1, label=label)
+        drawn.extend(y[np.isfinite(y)])
     axes.axvline(centre[axis], color=GREY, linewidth=0.9, linestyle="--")
     best = (size.rate_best, size.batch_best)[axis]
     if best is not None and size.loss_opt is not None:
         face = RED if size.status == "ok" else "none"
         axes.plot(best, size.loss_opt, "*", color=RED, markersize=10, markerfacecolor=face, zorder=5)
     bottom = lowest if size.loss_opt is None else min(lowest, max(size.loss_opt, lowest - fit.window))
-    axes.set_ylim(bottom - 0.1 * (top - bottom), top + LEGEND * (top - bottom))
+    high = max(drawn)
+    axes.set_ylim(bottom - 0.1 * (high - bottom), high + 0.06 * (high - bottom))
     if axis == RATE:
         log_plain(axes, "x")
-        axes.set_xlabel("peak rate")
     else:
         log_counts(axes, "x")
-        axes.set_xlabel("batch (tokens)")
-    axes.legend(
-        title="batch" if axis == RATE else "rate",
-        title_fontsize=7,
-        fontsize=6.5,
-        loc="upper center",
-        ncols=3,
-        frameon=True,
-        framealpha=1,
-        edgecolor="none",
-    )
+    name, other_name = ("peak rate", "batch") if axis == RATE else ("batch (tokens)", "rate")
+    kept = f", batch {count(others[0])} tokens" if axis == RATE and len(others) == 1 else ""
+    axes.set_xlabel(name + kept)
+    if len(others) > 1:
+        axes.legend(
+            title=other_name,
+            title_fontsize=7,
+            fontsize=6.5,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.2),
+            ncols=4,
+        )
 
 
 def _cut(
@@ -133,17 +173,20 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     n = np.array([size.params for size in fit.sizes], dtype=float)
     line = np.geomspace(n.min() / 1.3, n.max() * 1.3, 60)
     before = [(size.recipe_rate, float(size.recipe_batch))[axis] for size in fit.sizes]
-    axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_", label="recipe tuned from")
+    axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_")
     if result.status in ("ok", "two_sizes"):
-        axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, label="new rule")
+        axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, gid=RULE)
     else:
         new = [(size.rule_rate, size.rule_batch)[axis] for size in fit.sizes]
         axes.plot(
             n,
             [np.nan if value is None else value for value in new],
             color=BLUE,
+            gid=RULE,
             linestyle=":",
-            label="new rule",
+            marker="D",
+            markerfacecolor="none",
+            markersize=7,
         )
     for size in fit.sizes:
         value = (size.rate_at_rule, size.batch_best)[axis]
@@ -168,17 +211,18 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     axes.set_xlabel("parameters N")
     if axis == RATE:
         log_plain(axes, "y")
-        axes.set_ylabel("best rate at the batch of the rule")
-        axes.set_title(f"rate: {_power(result)}")
+        axes.set_ylabel("best rate at the rule's batch")
+        axes.set_title(f"Rate: {_power(result)}")
     else:
         log_counts(axes, "y")
         axes.set_ylabel("batch (tokens)")
-        axes.set_title(f"batch: {_power(result)}")
-    axes.legend(fontsize=6.5)
+        axes.set_title(f"Batch: {_power(result)}")
+    axes.set_xlim(n.min() / 1.5, n.max() * 1.5)
 
 
 def _power(result: RuleResult) -> str:
     if result.exponent_interval is None:
         return result.status.replace("_", " ")
     low, high = result.exponent_interval
-    return rf"$N^{{{result.rule.params:.2f}}}$ ({low:.2f} to {high:.2f})"
+    ends = f"({low:.2f} to {high:.2f})".replace("-", "−")
+    return rf"N$^{{{result.rule.params:.2f}}}$ {ends}"

@@ -1,7 +1,7 @@
 """Every figure of the report, in the page's order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
@@ -26,13 +26,23 @@ from harness.report.material import Material
 class Entry:
     """A figure: its file name, what it is called, how to read it, and the function that draws it.
 
-    ``draw`` raises MissingError where the material has no ground for it.
+    ``draw`` raises MissingError where the material has no ground for it. ``more`` says what only some material puts
+    into the picture: a caption explains nothing that is not there.
     """
 
     name: str
     title: str
     caption: str
     draw: Callable[[Material], Figure]
+    more: Callable[[Material], str] | None = None
+
+    def about(self, material: Material) -> "Entry":
+        """The same with the whole caption for this material."""
+        return (
+            self
+            if self.more is None
+            else replace(self, caption=self.caption + self.more(material), more=None)
+        )
 
 
 FIGURES: tuple[Entry, ...] = (
@@ -49,18 +59,16 @@ FIGURES: tuple[Entry, ...] = (
         "tokens_per_param",
         "Tokens per parameter at the optimum",
         "D*/N* against compute by every approach, with bootstrap bands; solid within the runs' compute, "
-        "dashed beyond. Points: the minima of the IsoFLOP profiles. Dotted: the rule of thumb of 20, which "
-        "was measured on English web text. The vertical line is the target.",
+        "dashed beyond. The rule of thumb of 20 was measured on English web text.",
         tokens_per_param.draw,
     ),
     Entry(
         "approaches",
         "The three approaches together",
-        "Optimal size and tokens against compute by every approach, with bootstrap bands, and the line of "
-        "Kaplan et al. 2020 (whose N leaves out embeddings). Grey: the runs and the compute they cover; "
-        "outside it every line is extrapolation. Crosses: released models, where the picture reaches them. "
-        "After Hoffmann et al. 2022, Fig. 1.",
+        "Optimal size and tokens against compute by every approach, with bootstrap bands; dashed where they "
+        "extrapolate. Grey: the runs and the compute they cover. After Hoffmann et al. 2022, Fig. 1.",
         approaches.draw,
+        approaches.more,
     ),
     Entry(
         "training_curves",
@@ -73,9 +81,10 @@ FIGURES: tuple[Entry, ...] = (
     Entry(
         "contours",
         "The fitted law L(N, D)",
-        "Left: contours of equal loss over compute and size; blue is the efficient frontier, the lowest "
-        "loss at each compute; points are the runs, lighter where the loss is lower. Right: the law cut at "
-        "each budget, with the runs. After Hoffmann et al. 2022, Fig. 4.",
+        "Left: contours of equal loss over compute and size, their losses at the edge; blue is the efficient "
+        "frontier, the lowest loss at each compute, dashed where it extrapolates; points are the runs, lighter where "
+        "the loss is lower. Right: the law cut at each budget, with the runs; dashed, the optimum. After Hoffmann et "
+        "al. 2022, Fig. 4.",
         contours.draw,
     ),
     Entry(
@@ -115,17 +124,17 @@ FIGURES: tuple[Entry, ...] = (
         "How counting moves the answer",
         "The same runs, with parameters (N) and compute (C) counted in other ways, each at its own largest "
         "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
-        "shown, nor are profiles whose runs have unequal compute under it.",
+        "shown, nor are profiles whose runs have unequal compute under it. Dotted: an exponent of 0.5, "
+        "and 20 tokens per parameter.",
         counting.draw,
     ),
     Entry(
         "bowls",
         "The bowls behind the recipe",
-        "Top: loss against peak rate, a colour a batch; bottom: against batch, a colour a multiple of the "
-        "rate. Curves are cuts of the surface fitted to all runs of a size, the star its minimum, the dashed "
-        "line the recipe tuned from; hollow points and crosses lie too high to be fitted. Right: the minima "
-        "against size, and the rules that the recipe takes from them.",
+        "Curves are cuts of the surface fitted to all runs of a size. Right: the minima against size with their "
+        "intervals, hollow where the rule leaves them out, and the rules that the recipe takes from them.",
         bowls.draw,
+        bowls.more,
     ),
     Entry(
         "cycle",

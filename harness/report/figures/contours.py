@@ -1,10 +1,11 @@
 """Contours of the fitted law, the efficient frontier, IsoFLOP slices (Hoffmann et al. 2022, Fig. 4)."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from harness.fit.results import Approach3
 from harness.fit.table import Array
@@ -28,6 +29,7 @@ from harness.report.style import (
 from harness.report.text import power
 
 LEVELS = 12
+TITLE_PAD = 24  # points: room for the losses of contours that leave at the top
 
 
 def draw(material: Material) -> Figure:
@@ -36,12 +38,16 @@ def draw(material: Material) -> Figure:
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=5.0, height=4.0)
-    _surface(left, material, law)
+    crowned = _surface(left, material, law)
     _slices(right, material, law)
+    pad = TITLE_PAD if crowned else None
+    left.set_title("IsoLoss contours of the fitted law (nats per token)", pad=pad)
+    right.set_title("IsoFLOP slices: the law, the runs, the optimum (dashed)", pad=pad)
     return figure
 
 
-def _surface(axes: Axes, material: Material, law: Approach3) -> None:
+def _surface(axes: Axes, material: Material, law: Approach3) -> bool:
+    """The contours with the runs and the frontier; whether there are labels above the frame."""
     points = material.points
     low, high = material.range
     line = frontier_line(law, low, high)
@@ -55,10 +61,8 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
     best, worst = float(line.loss.value.min()), float(points.loss.max())
     levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
     colours = ordered_colours(LEVELS)[::-1]
-    drawn = axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
-    labels = axes.clabel(drawn, fmt="%.2f", fontsize=6.5, inline_spacing=2, colors=INK)
-    for label in labels:
-        label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
+    axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
+    crowned = _label_levels(axes, c, n, loss, levels)
     axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
     measured = line.measured
     axes.plot(
@@ -81,15 +85,37 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> None:
         label="runs",
     )
     axes.axvline(material.target, color=RED, linestyle=":", linewidth=1, label="target")
-    axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="none").set_zorder(6)
-    axes.set(
-        xlim=(low, high), ylim=(n[0], n[-1]), title="IsoLoss contours of the fitted law (nats per token)"
-    )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    axes.set(xlim=(low, high), ylim=(n[0], n[-1]))
     axes.set(xlabel="training compute C (FLOPs)")
     axes.grid(False)
     log_flops(axes)
     log_counts(axes, "y")
     axes.set_ylabel("parameters N")
+    return crowned
+
+
+def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) -> bool:
+    """Each contour's loss outside the frame, where it leaves: to the right, or at the top where it does not get there.
+
+    Inside, labels would lie on runs and lines, and the gaps for them would break the contours. Returns whether there
+    are any at the top.
+    """
+    right = loss[: int(loss[:, -1].argmin()) + 1, -1]  # falls with n, up to the optimum
+    top = loss[-1]  # falls with c
+    crowned = False
+    for level in levels:
+        label = f"{level:.2f}"
+        style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6.5, "annotation_clip": False}
+        if right[-1] <= level <= right[0]:
+            at = float(np.exp(np.interp(-level, -right, np.log(n[: len(right)]))))
+            axes.annotate(label, (c[-1], at), (3, 0), va="center", **style)
+        elif top[-1] <= level <= top[0]:
+            at = float(np.exp(np.interp(-level, -top, np.log(c))))
+            # Upright: contours are close together there.
+            axes.annotate(label, (at, n[-1]), (0, 3), ha="center", rotation=90, **style)
+            crowned = True
+    return crowned
 
 
 def _slices(axes: Axes, material: Material, law: Approach3) -> None:
@@ -124,7 +150,6 @@ def _slices(axes: Axes, material: Material, law: Approach3) -> None:
         axes.set_ylim(low, high + 0.15 * (high - low))
     budget_key(axes, [budget for budget, _ in groups])
     axes.set(xlabel="parameters N", ylabel="final loss (nats per token)")
-    axes.set_title("IsoFLOP slices: the law (lines), the runs, the optimum (dashed)")
     log_counts(axes, "x")
 
 

@@ -42,7 +42,12 @@ def draw(material: Material) -> Figure:
 
 
 def convention_label(count: str, compute: str) -> str:
-    """``params_non_embedding``, ``flops_6nd`` → ``N non embedding, C 6nd``."""
-    size = count.removeprefix("params").strip("_").replace("_", " ") or "total"
-    cost = compute.removeprefix("flops").strip("_").replace("_", " ") or "as planned"
+    """``params_non_embedding``, ``flops_6nd`` → ``N non-embedding · C 6ND``."""
+    size = _words(count.removeprefix("params")) or "total"
+    cost = _words(compute.removeprefix("flops")) or "as planned"
     return f"N {size} · C {cost}"
+
+
+def _words(column: str) -> str:
+    words = column.strip("_").replace("_", " ").replace("non embedding", "non-embedding")
+    return words.replace("6nd", "6ND").replace("appendix f", "Appendix F")

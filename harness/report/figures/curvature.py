@@ -3,12 +3,11 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from harness.fit.table import Array
 from harness.report.material import Material
 from harness.report.missing import MissingError
-from harness.report.style import BLUE, GREEN, INK, log_flops, panels
+from harness.report.style import BLUE, GREEN, INK, log_flops, log_plain, panels
 
 # Title, colour, C, N* over the power law, and error bars (2, points) or None.
 Part = tuple[str, str, Array, Array, Array | None]
@@ -45,8 +44,8 @@ def draw(material: Material) -> Figure:
         exponent = material.fit.approach_2.a if bars is not None else material.fit.approach_1.a
         assert exponent is not None
         one.set_title(f"{title}: local a from {exponent + low:.3f} to {exponent + high:.3f}")
-        one.set(xlabel="training compute C (FLOPs)", ylabel="N* / power law", yscale="log")
-        _ratio_ticks(one, value, bars)
+        one.set(xlabel="training compute C (FLOPs)", ylabel="N* / power law")
+        _frame(one, value, bars)
         log_flops(one)
     return figure
 
@@ -61,7 +60,7 @@ def _minima(material: Material) -> Part | None:
     value = np.array([b.params_opt or np.nan for b in found]) / line
     bounds = np.array([b.params_interval or (b.params_opt, b.params_opt) for b in found], dtype=float)
     bars = np.abs(bounds.T / line - value)
-    return "approach 2's minima", BLUE, flops, value, bars
+    return "Approach 2's minima", BLUE, flops, value, bars
 
 
 def _envelope(material: Material) -> Part | None:
@@ -70,16 +69,13 @@ def _envelope(material: Material) -> Part | None:
         return None
     flops, params = approach.envelope[:, 0], approach.envelope[:, 1]
     line = approach.params_law.coefficient * flops**approach.params_law.exponent
-    return "approach 1's envelope", GREEN, flops, params / line, None
+    return "Approach 1's envelope", GREEN, flops, params / line, None
 
 
-def _ratio_ticks(axes: Axes, value: Array, bars: Array | None) -> None:
+def _frame(axes: Axes, value: Array, bars: Array | None) -> None:
+    """The same reach above and below 1."""
     low = float(np.min(value - (bars[0] if bars is not None else 0)))
     high = float(np.max(value + (bars[1] if bars is not None else 0)))
     reach = max(high, 1 / max(low, 1e-2), 1.1) * 1.05
     axes.set_ylim(1 / reach, reach)
-    ticks = [t for t in (0.25, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4) if 1 / reach <= t <= reach]
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    log_plain(axes, "y")

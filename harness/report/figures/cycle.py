@@ -77,7 +77,7 @@ def draw_cycles(runs: Sequence[CycleRun]) -> Figure:
     axes.axhline(0, color=INK, linewidth=0.7)
     axes.set(
         xlabel="length of the schedule / length of the run",
-        ylabel="loss above the matched (nats per token)",
+        ylabel="loss above the matched schedule's\n(nats per token)",
     )
     axes.legend()
     return figure

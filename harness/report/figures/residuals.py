@@ -8,6 +8,7 @@ from harness.fit.table import Array
 from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.style import APPROACH_COLOURS, GREY, INK, log_counts, log_flops, panels
+from harness.report.text import significant
 
 COLUMNS = (("params", "parameters N"), ("tokens", "tokens D"), ("flops", "compute C (FLOPs)"))
 
@@ -17,8 +18,8 @@ def draw(material: Material) -> Figure:
     rows = [
         (name, label, residual)
         for name, label, residual in (
-            ("approach_3", "approach 3 (law)", law_residuals(material)),
-            ("approach_2", "approach 2 (profiles)", profile_residuals(material)),
+            ("approach_3", "Approach 3 (law)", law_residuals(material)),
+            ("approach_2", "Approach 2 (profiles)", profile_residuals(material)),
         )
         if residual is not None
     ]
@@ -37,7 +38,7 @@ def draw(material: Material) -> Figure:
             (log_flops if attribute == "flops" else lambda a: log_counts(a, "x"))(one)
         axes[3 * row].set_ylabel("measured / fitted − 1 (%)")
         spread = float(np.sqrt(np.nanmean(residual**2)))
-        axes[3 * row].set_title(f"{label}: {100 * spread:.2g}% r.m.s.")
+        axes[3 * row].set_title(f"{label}: {significant(100 * spread, 2)}% r.m.s.")
     return figure
 
 

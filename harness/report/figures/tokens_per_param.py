@@ -18,13 +18,17 @@ def draw(material: Material) -> Figure:
     }
     if all(line is None for line in lines.values()):
         raise MissingError("no approach has a frontier")
-    figure, (axes,) = panels(1, width=6.4, height=3.6)
+    figure, (axes,) = panels(1, width=6.4, height=3.9)
     for name, line in lines.items():
         if line is not None:
             draw_track(axes, line, line.ratio, APPROACH_COLOURS[name], APPROACH_NAMES[name])
-    for budget in material.fit.approach_2.budgets:
-        if budget.params_opt and budget.tokens_opt:
-            axes.plot([budget.budget], [budget.tokens_opt / budget.params_opt], "o", color=BLUE, markersize=5)
+    minima = [
+        (budget.budget, budget.tokens_opt / budget.params_opt)
+        for budget in material.fit.approach_2.budgets
+        if budget.params_opt and budget.tokens_opt
+    ]
+    if minima:
+        axes.plot(*zip(*minima, strict=True), "o", color=BLUE, markersize=5, label="minima of the profiles")
     axes.axhline(RULE, color=GREY, linestyle=":", label="20, the rule of thumb")
     axes.axvline(material.target, color=GREY, linewidth=0.8)
     axes.annotate(
@@ -39,6 +43,6 @@ def draw(material: Material) -> Figure:
     axes.set(xlabel="training compute C (FLOPs)")
     log_plain(axes, "y")
     axes.set_ylabel("tokens per parameter D*/N*")
-    axes.legend(loc="best")
     log_flops(axes)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -30,7 +30,7 @@ def build(material: Material) -> Table:
             spec = cell.spec
             rows.append(
                 (
-                    f"this sweep: {counted(cell.params.total)}, {spec.shape.label}",
+                    f"this sweep: {counted(cell.params.total)}, {spec.shape.label.replace('x', ' × ')}",
                     "–",
                     "–",
                     "–",

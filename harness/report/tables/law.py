@@ -4,7 +4,7 @@ from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.published import LAWS
 from harness.report.tables.table import Table
-from harness.report.text import fixed, power
+from harness.report.text import fixed, significant
 
 
 def build(material: Material) -> Table:
@@ -15,7 +15,7 @@ def build(material: Material) -> Table:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     rows = []
     for i, name in enumerate(law.draw_columns):
-        write = _scale if name in ("A", "B") else _exponent
+        write = significant if name in ("A", "B") else _exponent
         bounds = getattr(law, f"{name}_interval")
         rows.append(
             (
@@ -36,11 +36,6 @@ def build(material: Material) -> Table:
         "than A and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
         "the same law fitted again to 240 points read off the paper's Figure 4.",
     )
-
-
-def _scale(value: float | None) -> str:
-    """``477.8``, but ``6.97 × 10⁶``: A and B go over many decades."""
-    return fixed(value, 1) if value is None or abs(value) < 1e5 else power(value, 3)
 
 
 def _exponent(value: float | None) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from harness.fit import Curve
 from harness.report.material import Material
 from harness.report.tables.table import Cell, Sparkline, Table
-from harness.report.text import counted, fixed, power, ratio
+from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
 from harness.text import duration
 
@@ -47,7 +47,7 @@ def _from_records(material: Material) -> Table:
             (
                 cell.run_id,
                 power(cell.budget),
-                cell.spec.shape.label,
+                cell.spec.shape.label.replace("x", " × "),
                 counted(cell.params.total),
                 counted(cell.tokens if record is None else record.tokens),
                 ratio(cell.tokens / cell.params.total),
@@ -57,7 +57,7 @@ def _from_records(material: Material) -> Table:
                 _state(record, gone.get(cell.run_id, "")),
                 str(cell.spec.steps),
                 f"{cell.spec.batch_tokens:,}",
-                power(cell.spec.optimizer.lr),
+                significant(cell.spec.optimizer.lr),
                 str(cell.spec.seed),
                 f"{cell.epochs:.2f}",
                 duration(record.seconds) if record else "–",
