@@ -36,7 +36,7 @@ MAX_LEGEND = 7
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.72, 256)))
 # Multiples of powers of ten that a log axis may have labels at, the densest first.
 MULTIPLES = ((1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
-FEWEST_TICKS = 3
+FEWEST_TICKS, MOST_TICKS = 3, 8
 # Inches: a letter of a tick's label in the size below, a line of it, and the least space to the next.
 LABEL_WIDTH, LABEL_HEIGHT, LABEL_SPACE = 0.058, 0.11, 0.09
 
@@ -114,7 +114,7 @@ def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = Fa
     """A bar beside ``axes`` that says which colour of ``log_colours`` is which value."""
     bar = axes.figure.colorbar(ScalarMappable(_log_norm(values), COLOURS), ax=axes, aspect=30, pad=0.02)
     bar.ax.set_title(title, fontsize=8.5, loc="center")
-    _ticks(bar.ax, "y", power if flops else tick)
+    _ticks(bar.ax, "y", _flops if flops else tick)
     bar.outline.set_visible(False)
 
 
@@ -142,7 +142,7 @@ def _log_norm(values: Sequence[float]) -> LogNorm:
 
 
 class LogTicks(LogLocator):
-    """Ticks of a log axis: as many labels as have room, and three at least on the shortest axis.
+    """Ticks of a log axis: as many labels as have room, eight at most, and three at least on the shortest axis.
 
     The choice is made when the axis is drawn, for only then are its range and its length known.
 
@@ -166,17 +166,22 @@ class LogTicks(LogLocator):
             # Written as a decimal and read again, 3 × 10⁻³ is 0.003 and no neighbour of it.
             ticks = [float(f"{m}e{k}") for k in decades if k % step == 0 for m in multiples]
             inside = [one for one in ticks if low <= one <= high]
-            if self._stand_apart(inside, scale):
+            if len(inside) <= MOST_TICKS and self._stand_apart(inside, scale):
                 break
         if len(inside) >= FEWEST_TICKS or step > 1:
             return np.array(ticks)
-        most = min(7, max(FEWEST_TICKS, int(self._length() / (0.6 if self.which == "x" else 0.35))))
-        return MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        # Within a factor of two or so: evenly, as on a linear axis.
+        for most in (6, 5, 4, 3, 2):
+            ticks = [float(one) for one in MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)]
+            if self._stand_apart([one for one in ticks if low <= one <= high], scale):
+                break
+        return np.array(ticks)
 
     def _stand_apart(self, ticks: Sequence[float], scale: float) -> bool:
-        """Whether labels at ``ticks`` leave a space between them, at ``scale`` inches a decade."""
-        sizes = [LABEL_HEIGHT if self.which == "y" else LABEL_WIDTH * len(self.write(one)) for one in ticks]
-        return all(
+        """Whether labels at ``ticks`` differ and leave a space between them, at ``scale`` inches a decade."""
+        texts = [self.write(one) for one in ticks]
+        sizes = [LABEL_HEIGHT if self.which == "y" else LABEL_WIDTH * len(text) for text in texts]
+        return len(set(texts)) == len(texts) and all(
             scale * math.log10(second / first) >= (size + next_size) / 2 + LABEL_SPACE
             for (first, size), (second, next_size) in pairwise(zip(ticks, sizes, strict=True))
         )
@@ -209,7 +214,12 @@ def log_plain(axes: Axes, which: str) -> None:
 
 def log_flops(axes: Axes, which: str = "x") -> None:
     """Log axis of FLOPs: ``10¹²``, ``2 × 10¹²``."""
-    _log(axes, which, power)
+    _log(axes, which, _flops)
+
+
+def _flops(value: float) -> str:
+    """A tick is exact; on the shortest axes that takes a third digit."""
+    return power(value, 3)
 
 
 def _log(axes: Axes, which: str, write: Callable[[float], str]) -> None:

@@ -78,8 +78,9 @@ def with_interval(value: str, bounds: str) -> str:
 
 
 def times(value: float) -> str:
-    """``2.37`` → ``2.4×``, ``12.3`` → ``12×``."""
-    return f"{value:.2g}×" if value < 99.5 else f"{power(value)}×"
+    """``2.37`` → ``2.4×``, ``12.3`` → ``12×``, ``5.6e4`` → ``5.6 × 10⁴ times``."""
+    text = f"{value:.2g}" if value < 99.5 else power(value)
+    return f"{text} times" if value >= 1e4 else f"{text}×"
 
 
 def approach_label(name: str) -> str:

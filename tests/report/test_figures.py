@@ -3,15 +3,18 @@
 import math
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from harness.commands.experiment import frozen_plan
 from harness.fit import FitOptions, fit_points, read_points
 from harness.fit.results import Approach3, CostLaw
-from harness.report.figures import cycle, overtraining, training_curves
+from harness.report.figures import approaches, contours, cycle, overtraining, training_curves
+from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
 from harness.report.line import frontier_line
 from harness.report.load import from_sweep
@@ -28,7 +31,7 @@ from harness.report.published import (
 )
 from harness.report.style import figure_style, log_flops, panels
 from harness.report.tables import exponents, flops, frontier, sizes
-from harness.report.text import power, ratio, times
+from harness.report.text import power, ratio, significant, times, typeset
 from harness.report.verdict import findings
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
@@ -222,16 +225,88 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
     assert len(rows) == 2 * len(TABLE_A3)
 
 
-def test_a_short_axis_of_compute_has_more_than_one_label() -> None:
-    for low, high, expected in ((1e11, 6e11, ["10¹¹", "2 × 10¹¹", "5 × 10¹¹"]), (1e17, 1e21, None)):
-        figure, (axes,) = panels(1)
-        axes.plot([low, high], [1, 2])
-        log_flops(axes)
+def labels_in_view(low: float, high: float, size: float, which: str = "x") -> list[Text]:
+    """The labels of a log axis of FLOPs of a panel of ``size`` inches, as drawn."""
+    with figure_style():
+        figure, (axes,) = panels(1, width=size, height=size)
+        axes.plot([low, high], [low, high])
+        log_flops(axes, which)
         figure.draw_without_rendering()
-        shown = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
-        left, right = axes.get_xlim()
-        inside = [
-            text for text, at in zip(shown, axes.get_xticks(), strict=False) if left <= at <= right and text
-        ]
-        assert len(inside) >= 3
-        assert expected is None or inside == expected
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        left, right = axis.get_view_interval()
+        return [tick.label1 for tick in axis.get_major_ticks() if left <= tick.get_loc() <= right]
+
+
+@pytest.mark.parametrize("size", [2.3, 3.1, 5.0])
+@pytest.mark.parametrize("reach", [1.05, 1.3, 2, 4, 6, 10, 27, 60, 1e3, 1e6, 1e12])
+def test_a_log_axis_has_labels_enough_that_do_not_touch(reach: float, size: float) -> None:
+    for which in ("x", "y"):
+        labels = labels_in_view(1e11, 1e11 * reach, size, which)
+        assert (3 if size > 3 or which == "y" else 2) <= len(labels) <= 8, [one.get_text() for one in labels]
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(two) for one, two in pairwise(boxes))
+        values = [one.get_text() for one in labels]
+        assert len(set(values)) == len(values)
+
+
+def test_a_short_axis_of_compute_has_multiples_of_powers_of_ten() -> None:
+    for high in (6e11, 1e12, 2.7e12):
+        shown = {label.get_text() for label in labels_in_view(1e11, high, 3.1)}
+        assert shown >= {"10¹¹", "2 × 10¹¹", "5 × 10¹¹"}
+
+
+def test_no_key_stands_on_data(material: Material) -> None:
+    """Those that are placed by hand: of the bowls, of the approaches and of the contours."""
+    with figure_style():
+        for figure in (
+            draw_tuning(fitted(Truth())),
+            approaches.draw(material),
+            contours.draw(material),
+        ):
+            figure.draw_without_rendering()
+            frames = [axes.get_window_extent() for axes in figure.axes]
+            keys = [*figure.legends, *(axes.get_legend() for axes in figure.axes[:1])]
+            boxes = [key.get_window_extent() for key in keys if key is not None]
+            assert boxes
+            assert not any(box.overlaps(frame) for box in boxes for frame in frames)
+
+
+def test_a_row_of_bowls_is_left_out_where_its_value_was_kept() -> None:
+    tuned = fitted(Truth())
+    kept = replace(
+        tuned, trials=tuple(t for t in tuned.trials if t.batch_tokens == tuned.sizes[t.size].recipe_batch)
+    )
+    with figure_style():
+        assert len(draw_tuning(tuned).axes) == 2 * len(draw_tuning(kept).axes)
+
+
+def test_a_caption_explains_what_is_in_the_picture(material: Material) -> None:
+    entry = next(entry for entry in FIGURES if entry.name == "approaches")
+    assert "Crosses" not in entry.about(material).caption
+    far = replace(material, fit=replace(material.fit, largest_flops=1e21))
+    assert "Crosses: released models" in entry.about(far).caption
+
+
+def test_numbers_have_three_figures_in_one_style() -> None:
+    values = (42.42, 6966859.2, 13844704654.0, 1893.5, 0.01, 0.0, None)
+    assert [significant(v) for v in values] == [
+        "42.4",
+        "6.97 × 10⁶",
+        "1.38 × 10¹⁰",
+        "1890",
+        "0.0100",
+        "0.00",
+        "–",
+    ]
+    assert [significant(v, 2) for v in (1.0, 9.96, 0.57)] == ["1.0", "10", "0.57"]
+    assert times(5.6e4) == "5.6 × 10⁴ times"
+
+
+def test_sentences_of_the_fit_are_set_in_the_style_of_the_page() -> None:
+    said = "At C = 6e+12 the largest N* is 1.20 x the smallest; approach_1 and approach_3 on N* (9.1e+04 against 12)."
+    assert typeset(said) == (
+        "At C = 6 × 10¹² the largest N* is 1.20× the smallest; approach 1 and approach 3 on N* "
+        "(9.1 × 10⁴ against 12)."
+    )
+    typed = "set rematch.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
+    assert typeset(typed) == typed

@@ -60,6 +60,12 @@ def test_page_is_one_well_formed_file_that_asks_for_nothing_else(reported: Repor
     assert "url(" not in reported.html
 
 
+def test_what_is_wider_than_the_page_scrolls_in_its_own_box(reported: Reported) -> None:
+    boxes = reported.html.count('<div class="scroll"')
+    assert boxes == reported.html.count("<table>") + reported.html.count("<figure ")
+    assert re.search(r'<div class="scroll" tabindex="0"><img [^>]*min-width:\d+px', reported.html)
+
+
 def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
     prediction = reported.fit.predict(reported.fit.agreement.target)["approach_3"]
     assert prediction.params is not None

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from harness.fit.table import Array
 from harness.report.figures.frontier import draw_track
@@ -26,15 +27,20 @@ KNOWN_TO = 1e26
 KAPLAN = "Kaplan et al. 2020"
 # Where a name goes so that none covers another: several models lie close together.
 PLACES = {
-    "params": {"Llama 2 70B": "below", "Llama 3 405B": "below left", "Gopher": "right", "MT-NLG": "right"},
-    "tokens": {"Gopher": "above", "MT-NLG": "right", "Llama 2 70B": "right"},
+    "params": {"Llama 2 70B": "above", "Gopher": "right", "MT-NLG": "right"},
+    "tokens": {
+        "Gopher": "above",
+        "MT-NLG": "right",
+        "Llama 2 70B": "right",
+        "Chinchilla": "below",
+        "Llama 3 405B": "below",
+    },
 }
 OFFSETS = {
     "left": (-4, 0, "right", "center"),
     "right": (4, 0, "left", "center"),
     "above": (0, 4, "center", "bottom"),
     "below": (0, -4, "center", "top"),
-    "below left": (8, -18, "right", "top"),
 }
 
 
@@ -116,5 +122,6 @@ def _known(axes: Axes, name: str) -> Array:
             fontsize=6.5,
             ha=across,
             va=along,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
         )
     return np.array([model.params if name == "params" else model.tokens for model in KNOWN_MODELS])

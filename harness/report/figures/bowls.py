@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from harness.fit.table import Array
 from harness.report.material import Material
@@ -27,6 +28,7 @@ from harness.tune.trials import Trial
 
 RULE = "new rule"
 OUTSIDE = "too high to be fitted"
+KEY = 0.38  # inches from the frame down to the key of colours: the ticks and the label are between
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
 
 
@@ -45,7 +47,7 @@ def draw_tuning(fit: TuneFit) -> Figure:
     them they would cover the bowls, or flatten them by the room they take.
     """
     columns, varied = len(fit.sizes) + 1, _varied(fit)
-    figure, axes = panels(columns, width=3.0, height=2.7, rows=len(varied))
+    figure, axes = panels(columns, width=3.0, height=3.0, rows=len(varied))
     for row, axis in enumerate(varied):
         mine = axes[row * columns : (row + 1) * columns]
         for i, size in enumerate(fit.sizes):
@@ -142,14 +144,17 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
     name, other_name = ("peak rate", "batch") if axis == RATE else ("batch (tokens)", "rate")
     kept = f", batch {count(others[0])} tokens" if axis == RATE and len(others) == 1 else ""
     axes.set_xlabel(name + kept)
-    if len(others) > 1:
+    figure = axes.get_figure(root=True)
+    if len(others) > 1 and figure is not None:
         axes.legend(
             title=other_name,
             title_fontsize=7,
             fontsize=6.5,
             loc="upper center",
-            bbox_to_anchor=(0.5, -0.2),
-            ncols=4,
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=axes.transAxes + ScaledTranslation(0, -KEY, figure.dpi_scale_trans),
+            ncols=5,
+            columnspacing=1.2,
         )
 
 

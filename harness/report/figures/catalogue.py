@@ -73,7 +73,7 @@ FIGURES: tuple[Entry, ...] = (
     Entry(
         "training_curves",
         "Training curves and their envelope",
-        "Left: training loss against compute so far, one line a run, coloured by size; the black line is "
+        "Left: training loss against compute so far, one line a run, coloured by size; the thick line is "
         "the lowest smoothed loss at each compute. Middle and right: size and tokens of the run that is "
         "lowest, and the power laws through them. After Hoffmann et al. 2022, Fig. 2.",
         training_curves.draw,
@@ -82,7 +82,7 @@ FIGURES: tuple[Entry, ...] = (
         "contours",
         "The fitted law L(N, D)",
         "Left: contours of equal loss over compute and size, their losses at the edge; blue is the efficient "
-        "frontier, the lowest loss at each compute, dashed where it extrapolates; points are the runs, lighter where "
+        "frontier, the lowest loss at each compute, dashed where it extrapolates; points are the runs, greener where "
         "the loss is lower. Right: the law cut at each budget, with the runs; dashed, the optimum. After Hoffmann et "
         "al. 2022, Fig. 4.",
         contours.draw,
