@@ -132,29 +132,47 @@ def _flags(
     flags = []
     if None in ranges.values():
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    for name, found in ranges.items():
-        if found is not None and (factor := span(found)) > WIDE:
-            note = f"the interval of {name} at C = {flops:.3g} spans a factor of {factor:.3g}"
-            flags.append(Flag("wide_interval", note))
-    limit = approach.extrapolation_limit
-    if approach.largest_flops and flops > limit * approach.largest_flops:
-        times = flops / approach.largest_flops
-        flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget"))
-    if approach.smallest_flops and limit * flops < approach.smallest_flops:
-        times = approach.smallest_flops / flops
-        flags.append(Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x below the smallest budget"))
-    law = getattr(approach, "loss_law", None)
-    if law is not None and law.floor == 0 and approach.largest_flops and flops > approach.largest_flops:
-        flags.append(no_floor())
+    flags += wide(ranges, at=f" at C = {flops:.3g}")
+    flags += out_of_range(
+        flops, approach.smallest_flops, approach.largest_flops, approach.extrapolation_limit
+    )
+    if (law := getattr(approach, "loss_law", None)) is not None:
+        flags += floorless(law.floor, flops, approach.largest_flops)
     if (cost := getattr(approach, "cost", None)) is not None:
         flags += below_6nd(cost, params)
     return flags
 
 
-def no_floor() -> Flag:
-    """A loss law without a floor falls for ever, which losses do not: its draws all share that fault."""
+def wide(ranges: Mapping[str, tuple[float, float] | None], at: str = "") -> list[Flag]:
+    """The doubt about quantities, by name, whose interval spans more than a factor of :data:`WIDE`; ``at``: where."""
+    return [
+        Flag("wide_interval", f"the interval of {name}{at} spans a factor of {factor:.3g}")
+        for name, found in ranges.items()
+        if found is not None and (factor := span(found)) > WIDE
+    ]
+
+
+def out_of_range(
+    flops: float, smallest: float | None, largest: float | None, limit: float, of: str = ""
+) -> list[Flag]:
+    """The doubt about a budget more than ``limit`` times beyond or below the runs'; ``of`` says whose budgets."""
+    if largest and flops > limit * largest:
+        return [Flag("extrapolation", f"C = {flops:.3g} is {flops / largest:.3g} x the largest budget{of}")]
+    if smallest and limit * flops < smallest:
+        note = f"C = {flops:.3g} is {smallest / flops:.3g} x below the smallest budget{of}"
+        return [Flag("extrapolation", note)]
+    return []
+
+
+def floorless(floor: float, flops: float, largest: float | None) -> list[Flag]:
+    """The doubt about a loss beyond the runs by a law without a floor, of which no interval is given.
+
+    It falls for ever, which losses do not: its draws all share that fault.
+    """
+    if floor != 0 or not largest or flops <= largest:
+        return []
     note = "its loss law has no floor (the runs show none): beyond them expect losses above it; no interval is given"
-    return Flag("no_floor", note)
+    return [Flag("no_floor", note)]
 
 
 def least_cost(cost: "CostLaw") -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.predict import WIDE, below_6nd, no_floor, span
+from harness.fit.predict import below_6nd, floorless, out_of_range, wide
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.frontier.interval import interval
@@ -96,8 +96,9 @@ def ask(source: Source, question: Question) -> Answer:
         )
     unreachable = 0.0 if draws is None else float(np.mean(np.isinf(draws.flops)))
     flags += range_flags(source, float(found.flops)) + _spread_flags(spread, unreachable)
-    if floorless := _floor_flags(source, float(found.flops)):
-        flags += floorless
+    floor = getattr(source.frontier, "loss_floor", float("nan"))
+    if endless := floorless(floor, float(found.flops), source.largest_flops):
+        flags += endless
         spread["loss"] = None
     if source.law is not None:
         flags += below_6nd(source.law.cost, float(found.params))
@@ -124,15 +125,9 @@ def extrapolation(source: Source, flops: float) -> float | None:
 
 def range_flags(source: Source, flops: float) -> list[Flag]:
     """The warning for a budget far beyond the runs, or below them."""
-    times = extrapolation(source, flops)
-    if times is not None and times > source.extrapolation_limit:
-        return [Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x the largest budget of the fit")]
-    if source.smallest_flops and flops * source.extrapolation_limit < source.smallest_flops:
-        times = source.smallest_flops / flops
-        return [
-            Flag("extrapolation", f"C = {flops:.3g} is {times:.3g} x below the smallest budget of the fit")
-        ]
-    return []
+    return out_of_range(
+        flops, source.smallest_flops, source.largest_flops, source.extrapolation_limit, of=" of the fit"
+    )
 
 
 def finite(value: Number) -> float | None:
@@ -144,23 +139,12 @@ def _spread_flags(spread: Mapping[str, Interval | None], unreachable: float) -> 
     flags = []
     if spread["params"] is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    for name, letter in (("params", "N*"), ("tokens", "D*")):
-        found = spread[name]
-        if found is not None and (factor := span(found)) > WIDE:
-            flags.append(Flag("wide_interval", f"the interval of {letter} spans a factor of {factor:.3g}"))
+    flags += wide({"N*": spread["params"], "D*": spread["tokens"]})
     if unreachable > 0:
         flags.append(
             Flag("unidentified", f"{unreachable:.0%} of the draws cannot reach this loss at any price")
         )
     return flags
-
-
-def _floor_flags(source: Source, flops: float) -> list[Flag]:
-    """The doubt about a loss beyond the runs by a law without a floor; ``ask`` gives no interval then."""
-    floor = getattr(source.frontier, "loss_floor", float("nan"))
-    if floor == 0 and source.largest_flops and flops > source.largest_flops:
-        return [no_floor()]
-    return []
 
 
 def _unreachable(source: Source, loss: float) -> str:

@@ -32,11 +32,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     assert not stub.unknown, stub.unknown[0]
 
 
+def wait_briefly(patch: pytest.MonkeyPatch) -> None:
+    """Tests do not wait for W&B as long as users do."""
+    patch.setattr(wandb_client, "INIT_SECONDS", 2.0)
+    patch.setattr(wandb_client, "FINISH_SECONDS", 2.0)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not wait as long as users do."""
-    monkeypatch.setattr(wandb_client, "INIT_SECONDS", 2.0)
-    monkeypatch.setattr(wandb_client, "FINISH_SECONDS", 2.0)
+    """For the whole of a test."""
+    wait_briefly(monkeypatch)
 
 
 @dataclass

@@ -19,12 +19,11 @@ from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.fit import FitOptions
 from harness.report.write import Written
-from harness.runs import wandb_client
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
 from tests.report.synthetic import fit_sweep, make_sweep
-from tests.tracking.conftest import Way, as_rows
+from tests.tracking.conftest import Way, as_rows, wait_briefly
 from tests.tracking.server import Stub
 from tests.train.small import small_jobs
 
@@ -98,8 +97,7 @@ def test_a_server_that_is_away_costs_seconds_and_is_tried_again(
     server.mode = mode
     began = time.monotonic()
     with monkeypatch.context() as impatient:  # a busy machine may take longer than this to publish
-        impatient.setattr(wandb_client, "INIT_SECONDS", 2.0)
-        impatient.setattr(wandb_client, "FINISH_SECONDS", 2.0)
+        wait_briefly(impatient)
         assert "the next report tries again" in publish_on(config, sweep)
     assert time.monotonic() - began < 12
     server.mode = "answering"

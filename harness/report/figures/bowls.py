@@ -21,6 +21,7 @@ from harness.report.style import (
     ordered_colours,
     panels,
 )
+from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.results import RuleResult, SizeResult, TuneFit
 from harness.tune.surface import BATCH, RATE
@@ -55,9 +56,7 @@ def draw_tuning(fit: TuneFit) -> Figure:
         mine[0].set_ylabel("loss (nats per token)")
         _rule(mine[-1], fit, (fit.rate, fit.batch)[axis], axis)
     for i, size in enumerate(fit.sizes):
-        axes[i].set_title(
-            f"N = {count(size.params)}, D = {count(size.tokens)}: {size.status.replace('_', ' ')}"
-        )
+        axes[i].set_title(f"N = {count(size.params)}, D = {count(size.tokens)}: {plain_status(size.status)}")
     figure.legend(handles=_key(figure), loc="outside lower center", ncols=6)
     return figure
 
@@ -227,7 +226,7 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
 
 def _power(result: RuleResult) -> str:
     if result.exponent_interval is None:
-        return result.status.replace("_", " ")
+        return plain_status(result.status)
     low, high = result.exponent_interval
     ends = f"({low:.2f} to {high:.2f})".replace("-", "−")
     return rf"N$^{{{result.rule.params:.2f}}}$ {ends}"

@@ -13,6 +13,7 @@ from harness.report.line import frontier_line
 from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.style import GREEN, INK, colour_bar, log_colours, log_counts, log_flops, panels
+from harness.report.text import plain_status
 
 POINTS = 150
 ENVELOPE_POINTS = 250
@@ -54,7 +55,7 @@ def draw(material: Material) -> Figure:
             mark_target(axes, material, line, name, f"{letter}*")
             axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 1)")
         else:
-            axes.set_title(f"{letter}*: {approach.status.replace('_', ' ')}")
+            axes.set_title(f"{letter}*: {plain_status(approach.status)}")
         axes.set(xlabel="training compute C (FLOPs)")
         log_flops(axes)
         log_counts(axes, "y")
