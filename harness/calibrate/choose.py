@@ -1,11 +1,11 @@
-"""Which number of runs side by side finishes an experiment soonest. Arithmetic only."""
+"""Which runs are timed, and which number of runs side by side finishes an experiment soonest. Arithmetic only."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from harness.calibrate.side_by_side import Speed
 from harness.plan.cell import Cell
+from harness.plan.duration import Timing, makespan
 from harness.plan.ladder import log_spaced
-from harness.plan.throughput import ThroughputConfig, makespan, seconds
 
 WORTH = 1.03  # fewer runs at once are simpler, use less memory, and lose less when one dies
 
@@ -24,29 +24,24 @@ def spread_cells(cells: Sequence[Cell], sizes: int) -> list[Cell]:
     return [by_size[size][len(by_size[size]) // 2] for size in sorted(chosen)]
 
 
-def throughput_of(alone: Sequence[Speed], speeds: Sequence[Speed]) -> ThroughputConfig:
-    """Speeds as time estimates read them; what a run costs beside its steps is always that of one alone.
+def with_small_batches(cells: Sequence[Cell]) -> list[Cell]:
+    """``cells``, and the smallest and the largest of them with a quarter of the batch.
 
-    Runs that come later find kernels compiled and files in memory: their start is not theirs to compare.
+    A recipe's batch grows with N: only another batch tells what a step costs from what its tokens cost.
     """
-    startups = sorted(speed.startup_seconds for speed in alone)
-    return ThroughputConfig(
-        params=[float(speed.params) for speed in speeds],
-        flops_per_second=[speed.flops_per_second for speed in speeds],
-        startup_seconds=startups[len(startups) // 2],
-    )
+    ends = [cells[0], cells[-1]] if len(cells) > 1 else [cells[0]]
+    return [*cells, *(_quarter(cell) for cell in ends if cell.spec.batch_windows > 1)]
 
 
-def makespans(cells: Sequence[Cell], measured: Mapping[int, Sequence[Speed]]) -> dict[int, float]:
-    """Seconds that one device needs for all ``cells`` with each measured number of runs at once."""
-    result = {}
-    for runs, speeds in measured.items():
-        throughput = throughput_of(measured[1], speeds)
-        durations = [
-            seconds(throughput, cell.params.total, cell.flops_by_count["appendix_f"]) for cell in cells
-        ]
-        result[runs] = makespan(durations, runs)
-    return result
+def _quarter(cell: Cell) -> Cell:
+    return replace(cell, spec=replace(cell.spec, batch_windows=max(1, cell.spec.batch_windows // 4)))
+
+
+def span(cells: Sequence[Cell], timing: Timing) -> float:
+    """Seconds that one device, or one core for each run, needs for all ``cells`` with ``timing.runs`` at once."""
+    modes = timing.modes_of(cell.spec for cell in cells)
+    durations = [timing.run(cell.spec, modes[cell.spec.shape]).total for cell in cells]
+    return makespan(durations, timing.runs)
 
 
 def best(spans: Mapping[int, float]) -> int:
@@ -56,3 +51,8 @@ def best(spans: Mapping[int, float]) -> int:
         if spans[runs] * WORTH < spans[chosen]:
             chosen = runs
     return chosen
+
+
+def worth_trying_more(spans: Mapping[int, float]) -> bool:
+    """Whether the largest number of runs tried was worth it: then still more may be."""
+    return len(spans) == 1 or best(spans) == max(spans)

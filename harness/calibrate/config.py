@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
+from harness.plan.throughput import MODES
 
 
 @dataclass
@@ -14,17 +15,22 @@ class CalibrateConfig:
         seconds: length of each stretch, after the first curve row (which compiles and warms up).
         side_by_side: numbers of runs tried at once on one device, in this order, until more do not pay or do
             not fit; empty is 1, 2, 4, 8 on a GPU and on a CPU 1 and the number of its cores.
+        modes: ways to execute a step that are timed beside ``eager``; empty is, on a GPU where ``train.compile`` is
+            ``auto``, ``compiled`` and ``graphs``, and elsewhere what ``train.compile`` says.
     """
 
     sizes: int = 5
     seconds: float = 3.0
     side_by_side: list[int] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.sizes < 1:
             raise UserError(f"calibrate.sizes: must be at least 1, got {self.sizes}")
         if self.seconds <= 0:
             raise UserError(f"calibrate.seconds: must be positive, got {self.seconds:g}")
+        if unknown := [mode for mode in self.modes if mode not in MODES]:
+            raise UserError(f"calibrate.modes: '{unknown[0]}' is none of {', '.join(MODES)}")
         if self.side_by_side and (
             self.side_by_side[0] != 1 or sorted(set(self.side_by_side)) != self.side_by_side
         ):

@@ -24,17 +24,15 @@ WAIT_SECONDS = 900.0  # for the slowest of them to compile
 
 @dataclass(frozen=True)
 class Speed:
-    """One shape trained by every one of some runs at once.
+    """One job trained by every one of some runs at once.
 
     Attributes:
-        params: its size N.
-        flops_per_second: of one run, the median over runs and curve rows.
+        step_seconds: of one run's step, the median over runs and curve rows.
         low, high: quartiles over runs and curve rows.
         startup_seconds: of one run, the median over runs.
     """
 
-    params: int
-    flops_per_second: float
+    step_seconds: float
     low: float
     high: float
     startup_seconds: float
@@ -108,13 +106,12 @@ def _answer(pipe: Connection) -> tuple[Where, list[Stretch]] | Exception:
 
 
 def _speed(stretches: list[Stretch]) -> Speed:
-    rates = sorted(rate for stretch in stretches for rate in stretch.flops_per_second)
+    times = sorted(seconds for stretch in stretches for seconds in stretch.step_seconds)
     startups = sorted(stretch.startup_seconds for stretch in stretches)
     return Speed(
-        stretches[0].params,
-        rates[len(rates) // 2],
-        rates[len(rates) // 4],
-        rates[(3 * len(rates)) // 4],
+        times[len(times) // 2],
+        times[len(times) // 4],
+        times[(3 * len(times)) // 4],
         startups[len(startups) // 2],
     )
 

@@ -9,26 +9,24 @@ from statistics import median
 
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 
-ROW_STEPS = 5  # a curve row makes the CPU wait for the device; more often, small models would be slowed by it
+ROW_STEPS = 5  # steps a curve row: some rows in every stretch, even of a model whose steps are long
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """One shape's speed.
+    """What was timed of one run.
 
     Attributes:
-        params: its size N.
-        flops_per_second: achieved training FLOP/s (Appendix F) over each curve row of the stretch, in order.
-        startup_seconds: from the call to the first curve row, less what its steps should take, and what the
-            evaluation should take at the same speed (a third of training's FLOPs a token).
+        step_seconds: of a step, over each curve row of the stretch, in order.
+        startup_seconds: from the call to the first curve row, less what its steps should take: building the model,
+            opening the data, compiling.
     """
 
-    params: int
-    flops_per_second: tuple[float, ...]
+    step_seconds: tuple[float, ...]
     startup_seconds: float
 
     def __post_init__(self) -> None:
-        assert self.flops_per_second, "a stretch has at least one row"
+        assert self.step_seconds, "a stretch has at least one row"
 
 
 def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretch:
@@ -56,8 +54,5 @@ def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretc
     watch = Watch(report, lambda: time.monotonic() > deadline, lambda text: None)
     with suppress(PreemptedError):
         train_cell(replace(job, train=train), watch)
-    speeds = [row.tokens_per_second for row in rows[1:] or rows]
-    per_token = job.cell.flops_by_count["appendix_f"] / job.cell.tokens
-    start = max(0.0, first - rows[0].step * batch / median(speeds))
-    evaluation = job.cell.spec.eval_tokens / 3 / median(speeds)
-    return Stretch(job.cell.params.total, tuple(speed * per_token for speed in speeds), start + evaluation)
+    times = tuple(batch / row.tokens_per_second for row in rows[1:] or rows)
+    return Stretch(times, max(0.0, first - rows[0].step * median(times)))

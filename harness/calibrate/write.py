@@ -1,11 +1,9 @@
-"""A calibration as a file of ``configs/throughput``."""
+"""A calibration as a file of ``configs/throughput``, and as the device of ``isoflop predict``."""
 
 import re
-from collections.abc import Sequence
-from datetime import date
+from dataclasses import asdict, fields
 
-from harness.calibrate.choose import throughput_of
-from harness.calibrate.side_by_side import Speed, Where
+from harness.plan.throughput import StepTime, ThroughputConfig
 
 
 def slug(device: str) -> str:
@@ -13,31 +11,47 @@ def slug(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_")
 
 
-def throughput_yaml(
-    name: str, where: Where, experiment: str, alone: Sequence[Speed], runs: int, shared: Sequence[Speed]
-) -> str:
-    """The file; ``shared`` are the speeds with ``runs`` at once."""
-    single = throughput_of(alone, alone)
-    source = f"isoflop calibrate experiment={experiment} on {where.name}, {where.precision}, {date.today()}"
-    lines = [
-        "# Achieved training FLOP/s (Appendix F) of one run, alone and beside others; measured, quartiles behind it.",
-        f"name: {name}",
-        f'source: "{source}"',
-        f"params: {_numbers(single.params)}",
-        f"flops_per_second: {_numbers(single.flops_per_second)}  # {_spread(alone)}",
-        f"startup_seconds: {single.startup_seconds:.1f}",
-        f"peak_flops: {f'{where.peak:.3e}' if where.peak else 'null'}",
-        f"per_device: {runs}",
-    ]
-    if runs > 1:
-        rates = [speed.flops_per_second for speed in shared]
-        lines.append(f"shared_flops_per_second: {_numbers(rates)}  # {_spread(shared)}")
+HEAD = "# Where the time of a step goes, fitted to timed steps; harness/plan/throughput.py says what each number means."
+
+
+def throughput_yaml(config: ThroughputConfig) -> str:
+    """The file. Four digits: no measurement has more."""
+    lines = [HEAD]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "modes":
+            lines += ["modes:", *(f"  {mode}: {_step_time(times)}" for mode, times in value.items())]
+        elif isinstance(value, str) and field.name != "name":
+            lines.append(f'{field.name}: "{value}"')
+        else:
+            lines.append(f"{field.name}: {_plain(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _numbers(values: Sequence[float]) -> str:
-    return "[" + ", ".join(f"{value:.3e}" for value in values) + "]"
+def device_yaml(config: ThroughputConfig) -> str:
+    """The file of ``configs/device`` that refers to the calibration; the price is left to the user."""
+    peak = config.peak_flops
+    return (
+        f"# The device that throughput={config.name} was measured on, for 'isoflop predict device={config.name}'.\n"
+        f"defaults:\n  - /throughput@timing: {config.name}\n"
+        f"name: {config.name}\n"
+        f"peak_flops: {{{f'bf16: {_plain(peak)}' if peak else ''}}}\n"
+        "dollars_per_hour: null  # yours\n"
+        f'source: "{config.source}"\n'
+    )
 
 
-def _spread(speeds: Sequence[Speed]) -> str:
-    return ", ".join(f"{speed.low:.2g}-{speed.high:.2g}" for speed in speeds)
+def _step_time(times: StepTime) -> str:
+    return "{" + ", ".join(f"{name}: {_plain(value)}" for name, value in asdict(times).items()) + "}"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return (
+            ".inf" if value == float("inf") else f"{value:.4g}" if 0.01 < abs(value) < 1e4 else f"{value:.3e}"
+        )
+    return str(value)

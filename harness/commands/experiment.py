@@ -1,7 +1,6 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import json
-from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from harness.commands.resources import runs_per_device
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
+from harness.plan.duration import Timing
 from harness.plan.ladder import build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.plan.shape import Shape
-from harness.plan.throughput import sharing
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
@@ -69,13 +67,24 @@ def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
     return {name: domain.folder for name, domain in made.items()}
 
 
+def timing_of(config: Config) -> Timing:
+    """The time model of this experiment's runs on the workers it will have."""
+    return Timing(
+        config.throughput,
+        runs=runs_per_device(config),
+        micro_batch=config.train.micro_batch,
+        devices=config.launcher.processes,
+        compile=config.train.compile,
+    )
+
+
 def plan_rules(config: Config) -> Rules:
     """All that turns a shape and a budget of this experiment into a run."""
     return Rules(
         grid=config.grid,
         recipe=config.recipe,
         schedule=config.schedule,
-        throughput=sharing(config.throughput, runs_per_device(config)),
+        timing=timing_of(config),
         seq_len=config.seq_len,
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,
@@ -156,9 +165,6 @@ def make_jobs(
         only: the run ids wanted; a job is the same whether or not others of its shape are.
     """
     domains = _domains(config, corpus)
-    shapes: dict[Shape, float] = defaultdict(float)
-    for cell in plan.cells:
-        shapes[cell.spec.shape] += cell.estimate_seconds - config.throughput.startup_seconds
     jobs = [
         Job(
             cell=cell,
@@ -168,7 +174,6 @@ def make_jobs(
             train=config.train,
             tracker=config.tracker,
             domains=domains,
-            shape_seconds=shapes[cell.spec.shape],
         )
         for cell in plan.cells
         if only is None or cell.run_id in only

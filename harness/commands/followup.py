@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.config.schema import Config
 from harness.plan.cell import Cell
-from harness.plan.followup import Control, best_cells, controls, replicates
+from harness.plan.followup import Control, best_cells, controls, expected, replicates
 from harness.plan.plan import Plan
 from harness.runs.controls import ControlRun, against_other_seeds, write_controls
 from harness.runs.folder import SweepFolder
@@ -21,11 +21,13 @@ class Grown:
         plan: the grid with the replicates; this is what is frozen and fitted.
         controls: trained into the same ``cells/``; the fit never sees them.
         losses: of the grid's runs, by run id: what best cells were chosen by.
+        later: stand-ins, for estimates, of the follow-ups whose best cell is not known yet.
     """
 
     plan: Plan
     controls: tuple[Control, ...]
     losses: Mapping[str, float]
+    later: tuple[Cell, ...] = ()
 
     @property
     def beside(self) -> tuple[Cell, ...]:
@@ -44,7 +46,8 @@ def grow(config: Config, grid: Plan, folder: SweepFolder) -> Grown:
     known = {cell.run_id for cell in grid.cells}
     more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
     plan = replace(grid, cells=(*grid.cells, *more))
-    return Grown(plan, tuple(controls(best, config.followup)), losses)
+    later = expected(grid, config.followup, {cell.budget for cell in best})
+    return Grown(plan, tuple(controls(best, config.followup)), losses, tuple(later))
 
 
 def list_controls(config: Config, grown: Grown, folder: SweepFolder) -> None:

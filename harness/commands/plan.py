@@ -1,5 +1,8 @@
 """``isoflop plan``: the grid as a table, and plan.json. Trains nothing."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,10 +15,11 @@ from harness.commands.experiment import (
     say_left_out,
     sweep_folder,
 )
-from harness.commands.resources import runs_per_device, worker_count
+from harness.commands.resources import gpus_of, planned_workers, runs_per_device
 from harness.config.schema import Config
+from harness.plan.cell import Cell
+from harness.plan.duration import makespan
 from harness.plan.plan import Plan
-from harness.plan.throughput import makespan
 from harness.plan.trunk import find_forks, flops_saved
 from harness.text import count, duration
 
@@ -25,7 +29,8 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
-    plan = followup.grow(config, plan_experiment(config, corpus), folder).plan
+    grown = followup.grow(config, plan_experiment(config, corpus), folder)
+    plan = grown.plan
     say_dropped(folder, plan, console)
     freeze(folder, plan, yaml)
     console.print(
@@ -33,15 +38,22 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
         f"{count(corpus.heldout_tokens)} held out, {corpus.tokenizer} tokens",
         highlight=False,
     )
-    console.print(plan_table(plan))
+    console.print(plan_table(plan, assumed=config.throughput.assumed))
     say_left_out(plan, console)
-    print_cost(plan, worker_count(config), config, console)
+    whole = replace(plan, cells=grown.cells)
+    print_cost(whole, planned_workers(config), config, console, grown.later)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
     return plan
 
 
-def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> None:
-    """Cells, FLOPs and the time they should take; where device-hours count, also who says so; what trunks save."""
+def print_cost(
+    plan: Plan, workers: int, config: Config, console: Console, later: Sequence[Cell] = ()
+) -> None:
+    """Cells, FLOPs and the time they should take, with what follows them, what trunks save, and who says so.
+
+    Args:
+        later: stand-ins of the follow-ups, whose best cells are not known yet.
+    """
     forks = find_forks(plan.cells) if config.schedule.share_trunk else {}
     total = sum(cell.flops for cell in plan.cells)
     spent = total - flops_saved(plan.cells, forks)
@@ -49,33 +61,56 @@ def print_cost(plan: Plan, workers: int, config: Config, console: Console) -> No
         cell.estimate_seconds * (1 - forks[cell.run_id].share if cell.run_id in forks else 1)
         for cell in plan.cells
     ]
-    shared = max(1, runs_per_device(config))
-    hours = sum(estimates) / shared / 3600
-    gpu = config.throughput.peak_flops is not None  # known for accelerators only
-    unit = "GPU-hours" if gpu else "device-hours"
-    console.print(
-        f"{len(plan.cells)} cells, {spent:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
+    lines = [f"{len(plan.cells)} cells, {_cost(spent, estimates, workers, config)}"]
+    if later:
+        flops = spent + sum(cell.flops for cell in later)
+        every = [*estimates, *(cell.estimate_seconds for cell in later)]
+        lines += [
+            f"and {len(later)} follow-up runs, once each budget's best cell is known: in all "
+            f"{_cost(flops, every, workers, config)}"
+        ]
+    if config.schedule.share_trunk:
+        without = "; the sizes of different budgets must coincide, so name them with grid.params"
+        lines += [
+            f"{len(plan.cells) - len(forks)} trunks and {len(forks)} forks: alone they would take {total:.3g} FLOPs, "
+            f"sharing saves {1 - spent / total:.0%}{'' if forks else without}"
+        ]
+    for line in (*lines, *_source_of_times(config)):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _cost(flops: float, estimates: Sequence[float], workers: int, config: Config) -> str:
+    gpu = config.throughput.asynchronous
+    devices = config.launcher.processes if gpu else 1
+    hours = sum(estimates) * devices / max(1, runs_per_device(config)) / 3600
+    unit = "GPU-hours" if gpu else "core-hours"
+    return (
+        f"{flops:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
         f"with {workers} worker{'s' if workers > 1 else ''}"
         + (f", {hours:,.{1 if hours < 10 else 0}f} {unit}" if gpu or hours >= 1 else "")
-        + (f"\ntimes by throughput={config.throughput.name}: {config.throughput.source}" if gpu else ""),
-        highlight=False,
-        soft_wrap=True,
     )
-    if config.schedule.share_trunk:
-        console.print(
-            f"{len(plan.cells) - len(forks)} trunks and {len(forks)} forks: alone they would take {total:.3g} FLOPs, "
-            f"sharing saves {1 - spent / total:.0%}"
-            + (
-                ""
-                if forks
-                else "; the sizes of different budgets must coincide, so name them with grid.params"
-            ),
-            highlight=False,
-        )
 
 
-def plan_table(plan: Plan) -> Table:
-    """The grid, one line a cell."""
+def _source_of_times(config: Config) -> list[str]:
+    """Where the estimated times come from, and what speaks against them."""
+    throughput = config.throughput
+    lines = [f"times by throughput={throughput.name}: {throughput.source or 'set by hand'}"]
+    if throughput.assumed:
+        lines[0] += f"; 'isoflop calibrate experiment={config.name or 'NAME'} write=mine' measures yours"
+    if gpus_of(config.train) and not throughput.asynchronous:
+        lines += [
+            "these are times of a CPU, and a GPU is here: choose throughput=h100, or measure yours with "
+            f"'isoflop calibrate experiment={config.name or 'NAME'} write=mine'"
+        ]
+    return lines
+
+
+def plan_table(plan: Plan, assumed: bool = False) -> Table:
+    """The grid, one line a cell.
+
+    Args:
+        assumed: the times are not measured, and their heading says so.
+    """
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in (
         "run",
@@ -89,7 +124,7 @@ def plan_table(plan: Plan) -> Table:
         "FLOPs",
         "epochs",
         "rate",
-        "time",
+        "assumed time" if assumed else "time",
     ):
         table.add_column(heading, justify="left" if heading in ("run", "shape") else "right", no_wrap=True)
     previous = None

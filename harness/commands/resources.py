@@ -33,7 +33,8 @@ def runs_per_gpu(config: Config) -> int:
     """What the launcher says, else what was measured to be fastest, else one; a run on several GPUs shares none."""
     if config.launcher.processes > 1:
         return 1
-    return max(1, config.launcher.per_gpu or config.throughput.per_device)
+    measured = config.throughput.per_device if config.throughput.asynchronous else 0  # else of a CPU
+    return max(1, config.launcher.per_gpu or measured)
 
 
 def runs_per_device(config: Config) -> int:
@@ -47,7 +48,16 @@ def runs_per_device(config: Config) -> int:
     gpus = gpus_of(config.train)
     if gpus:
         return max(1, worker_count(config) * launcher.processes // len(gpus))
+    if config.throughput.asynchronous:  # a plan for a GPU, on a machine without one
+        return runs_per_gpu(config)
     return min(worker_count(config), measured)
+
+
+def planned_workers(config: Config) -> int:
+    """Runs at once where the plan's times hold: here, or on one GPU where the plan is for a GPU and none is here."""
+    launcher = config.launcher
+    elsewhere = config.throughput.asynchronous and launcher.kind == "local" and not gpus_of(config.train)
+    return runs_per_gpu(config) if elsewhere and not launcher.workers else worker_count(config)
 
 
 def pool_options(config: Config, cells: Sequence[Cell]) -> PoolOptions:

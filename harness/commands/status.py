@@ -5,19 +5,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
 from harness.commands.arms import arm_folders
 from harness.commands.experiment import frozen_plan, sweep_folder
+from harness.config.frozen import load_config
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.plan.duration import makespan
+from harness.plan.followup import expected
 from harness.plan.plan import Plan
-from harness.plan.throughput import makespan
 from harness.runs.claim import Owner, gone, holder
 from harness.runs.folder import SweepFolder
-from harness.runs.record import read_record
+from harness.runs.record import FAILED, Record, read_record
 from harness.runs.table import records
 from harness.sweep.slurm import client
 from harness.sweep.slurm.ledger import Ledger, Placed, Submission, placed
@@ -78,10 +81,24 @@ def show(folder: SweepFolder, console: Console) -> None:
             state.detail,
         )
     console.print(table)
-    console.print(summary(states), highlight=False, soft_wrap=True)
+    later = _later(plan, folder, finished)
+    console.print(
+        summary(states, [pace * cell.estimate_seconds for cell in later]), highlight=False, soft_wrap=True
+    )
     if problem and any(state.left for state in states):
         console.print(f"the queue is not known: {problem}", highlight=False, soft_wrap=True)
     _show_behind(submissions, queue, console)
+
+
+def _later(plan: Plan, folder: SweepFolder, finished: Mapping[str, Record]) -> list[Cell]:
+    """Stand-ins of the follow-ups that wait for their budget to end, as far as the folder says what was asked for."""
+    try:
+        asked = load_config(folder.config.read_text(encoding="utf-8")).followup
+    except (OSError, ValueError, OmegaConfBaseException, UserError):
+        return []
+    ended = {run_id for run_id, record in finished.items() if record.status != FAILED}
+    waiting = {cell.budget for cell in plan.cells if cell.run_id not in ended}
+    return expected(plan, asked, {cell.budget for cell in plan.cells} - waiting)
 
 
 def _controls(plan: Plan, ledger: Ledger, submissions: Sequence[Submission]) -> list[Cell]:
@@ -108,12 +125,20 @@ def _show_behind(submissions: Sequence[Submission], queue: Queue, console: Conso
             )
 
 
-def summary(states: list[State]) -> str:
-    """``5 ✔ finished, 1 ▶ running; ETA 3 min``."""
+def summary(states: list[State], later: Sequence[float] = ()) -> str:
+    """``5 ✔ finished, 1 ▶ running; ETA 3 min, with 4 follow-up runs 5 min``.
+
+    Args:
+        later: estimated seconds of the follow-ups behind these.
+    """
     text = ", ".join(f"{number} {name}" for name, number in Counter(state.text for state in states).items())
     running = sum(state.kind == "running" for state in states)
     coming = [state.left for state in states if state.kind in ("running", "pending", "requeued")]
-    return f"{text}; ETA {duration(makespan(coming, running))}" if running else text
+    if not running:
+        return text
+    left = makespan(coming, running)
+    then = f", with {len(later)} follow-up runs {duration(left + makespan(later, running))}" if later else ""
+    return f"{text}; ETA {duration(left)}{then}"
 
 
 def _ask(submissions: Sequence[Submission]) -> tuple[Queue, str]:

@@ -20,6 +20,7 @@ from harness.sweep.config import LauncherConfig
 from harness.sweep.slurm import client
 from harness.sweep.slurm.ledger import Ledger, placed, queued_jobs
 from harness.sweep.slurm.submit import JobBehind, Submitted, submit
+from harness.sweep.state import pace_of
 from harness.train.job import Job
 
 
@@ -145,8 +146,4 @@ def _is_trained_here(job: Job) -> bool:
 
 def _pace(plan: Plan, folder: SweepFolder) -> float:
     """How much longer finished runs took than planned; never less than 1, for the cluster may be slower."""
-    found = records(folder, plan)
-    estimates = {cell.run_id: cell.estimate_seconds for cell in plan.cells}
-    taken = sum(record.seconds for record in found.values())
-    expected = sum(estimates[run_id] for run_id in found)
-    return max(1.0, taken / expected) if expected else 1.0
+    return max(1.0, pace_of(plan.cells, records(folder, plan)))

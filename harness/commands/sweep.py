@@ -36,7 +36,9 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
 
     def train(grown: Grown) -> Outcome:
         freeze(folder, grown.plan, yaml)
-        outcome = train_missing(errand, config, grown.plan, corpus, folder, console, beside=grown.beside)
+        outcome = train_missing(
+            errand, config, grown.plan, corpus, folder, console, grown.beside, grown.later
+        )
         followup.list_controls(config, grown, folder)
         return outcome
 

@@ -30,12 +30,14 @@ def train_missing(
     folder: SweepFolder,
     console: Console,
     beside: Sequence[Cell] = (),
+    later: Sequence[Cell] = (),
 ) -> Outcome:
     """Train the cells of ``plan`` that have no record in ``folder``, or submit them; write its table of runs.
 
     Args:
         errand: what a job behind submitted cells goes on with.
         beside: further cells to train, which do not enter the table.
+        later: stand-ins of cells that will follow, for the estimate.
 
     Returns:
         ``DONE`` where every cell has ended; otherwise the caller stops here or makes what it can of the rest.
@@ -50,19 +52,21 @@ def train_missing(
     try:
         if config.launcher.kind == "slurm":
             return submit_missing(errand, config, whole, corpus, folder, console)
-        _train_here(config, whole, corpus, folder, console)
+        _train_here(config, whole, corpus, folder, console, later)
         return Outcome.DONE
     finally:
         write_table(folder.table, records(folder, plan).values())
 
 
-def _train_here(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, console: Console) -> None:
+def _train_here(
+    config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, console: Console, later: Sequence[Cell]
+) -> None:
     jobs = missing_jobs(config, plan, corpus, folder)
     if not jobs:
         console.print(f"all {len(plan.cells)} cells are finished; nothing to train", highlight=False)
         return
     options = pool_options(config, [job.cell for job in jobs])
-    print_cost(plan, options.workers, config, console)
+    print_cost(plan, options.workers, config, console, later)
     console.print(
         f"{len(plan.cells) - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
         f"into {folder.path}",

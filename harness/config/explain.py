@@ -55,8 +55,17 @@ def one_line(error: BaseException, schema: Any) -> str:
     return f"config: {full.group(1) + ': ' if full else ''}{'; '.join(kept)}"
 
 
+TABLE = (
+    "; times come from a model of a step now, not from a table: measure with 'isoflop calibrate … write=NAME'"
+)
+REPLACED = {f"throughput.{key}": TABLE for key in ("params", "flops_per_second", "shared_flops_per_second")}
+"""Keys of earlier versions, and what stands in their place."""
+
+
 def suggestion(key: str, schema: Any) -> str:
     """What to write instead of an unknown ``key``."""
+    if key in REPLACED:
+        return REPLACED[key]
     parent = key.rpartition(".")[0]
     if _is_mapping(parent, schema):
         return f"; Hydra adds an entry to {parent} with '+{key}=…'"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.plan.duration import Timing
 from harness.plan.family import ModelConfig
 from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
@@ -71,8 +72,11 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
     return near(shapes, target.params, target.count)
 
 
-def plan_target(rules: ShapeRules, target: Target) -> Cell:
+def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:
     """The run that the target becomes: whole steps nearest to its compute, or to its tokens.
+
+    Args:
+        timing: of the device that trains it, for the cell's estimate.
 
     Raises:
         UserError: no shape of the ladder is near.
@@ -87,7 +91,7 @@ def plan_target(rules: ShapeRules, target: Target) -> Cell:
         grid=GridConfig(budgets=[budget], count=target.compute),
         recipe=rules.recipe,
         schedule=rules.schedule,
-        throughput=ThroughputConfig(),
+        timing=timing or Timing(ThroughputConfig()),
         seq_len=rules.seq_len,
         eval_tokens=1,
         precision="auto",

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.plan.duration import RunTime
 from harness.plan.params import Params
 from harness.plan.spec import RunSpec
 
@@ -15,7 +16,7 @@ class Cell:
         budget: the column's FLOPs, as ``count`` counts them; the run's own are within half a step of it.
         flops_by_count: training FLOPs of the whole run under every convention.
         unique_tokens: tokens of the training split.
-        estimate_seconds: expected time on one worker.
+        estimate: expected time on one worker, and the mode of execution it is expected in.
     """
 
     budget: float
@@ -24,7 +25,7 @@ class Cell:
     params: Params
     flops_by_count: dict[str, float]
     unique_tokens: int
-    estimate_seconds: float
+    estimate: RunTime
 
     @property
     def run_id(self) -> str:
@@ -46,6 +47,11 @@ class Cell:
         """Passes over the training split."""
         return self.tokens / self.unique_tokens
 
+    @property
+    def estimate_seconds(self) -> float:
+        """Expected seconds on one worker: start, compilation, steps and evaluation."""
+        return self.estimate.total
+
     def to_json(self) -> dict[str, Any]:
         """The cell of ``plan.json``: the specification, and beside it what people and scripts read most."""
         spec = self.spec
@@ -66,6 +72,7 @@ class Cell:
             "unique_tokens": self.unique_tokens,
             "epochs": self.epochs,
             "estimate_seconds": self.estimate_seconds,
+            "estimate": asdict(self.estimate),
             "spec": spec.to_json(),
         }
 
@@ -75,6 +82,8 @@ class Cell:
         stored = data["params"]
         groups = {name: stored[name] for name in ("embedding", "head", "matrices", "norms")}
         params = Params(**groups, vocab_matrix=stored["matrices_and_head"] - stored["matrices"])
+        # a plan from before times were estimated by parts has their sum alone
+        whole = RunTime("eager", 0.0, 0.0, data["estimate_seconds"], 0.0)
         return cls(
             budget=data["budget"],
             count=data["count"],
@@ -82,5 +91,5 @@ class Cell:
             params=params,
             flops_by_count=data["flops_by_count"],
             unique_tokens=data["unique_tokens"],
-            estimate_seconds=data["estimate_seconds"],
+            estimate=RunTime(**data["estimate"]) if "estimate" in data else whole,
         )

@@ -1,6 +1,6 @@
 """What is trained once a grid is finished: more seeds at each budget's best cell, and controls of the rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.errors import UserError
@@ -78,6 +78,24 @@ def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
             *(_at_horizon(cell, horizon) for horizon in config.horizons),
         )
     ]
+
+
+def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> list[Cell]:
+    """Stand-ins for the follow-ups of the budgets that are not among ``known``: their best cell is still to be found.
+
+    As many as there will be, of the same FLOPs, at the middle size of each budget, where the grid was centred.
+    """
+    first = grid.cells[0].spec.seed
+    columns: dict[float, list[Cell]] = {}
+    for cell in grid.cells:
+        if cell.spec.seed == first and cell.budget not in known:
+            columns.setdefault(cell.budget, []).append(cell)
+    middles = [
+        sorted(column, key=lambda cell: cell.params.total)[len(column) // 2] for column in columns.values()
+    ]
+    seeds = set(config.seeds) - {cell.spec.seed for cell in grid.cells}
+    more = [control.cell for control in controls(middles, config)]
+    return [*replicates(middles, sorted(seeds)), *more]
 
 
 def _at_rate(cell: Cell, rate: float) -> Control:

@@ -1,11 +1,12 @@
 """From a configuration and a corpus to the frozen list of cells. Nothing here trains or touches a device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.plan.duration import Timing
 from harness.plan.flops import all_flops_per_token, flops_per_token
 from harness.plan.grid import GridConfig, targets
 from harness.plan.ladder import check_reach, near, spread
@@ -14,7 +15,6 @@ from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
 from harness.plan.shape import Shape
 from harness.plan.spec import Optimizer, RunSpec
-from harness.plan.throughput import ThroughputConfig, seconds
 
 
 class CorpusFacts(Protocol):
@@ -36,7 +36,7 @@ class Rules:
     grid: GridConfig
     recipe: RecipeConfig
     schedule: ScheduleConfig
-    throughput: ThroughputConfig
+    timing: Timing
     seq_len: int
     eval_tokens: int
     precision: str
@@ -129,7 +129,7 @@ def plan_cell(
         params=params,
         flops_by_count=flops,
         unique_tokens=corpus.train_tokens,
-        estimate_seconds=seconds(rules.throughput, params.total, flops["appendix_f"]),
+        estimate=rules.timing.run(spec, rules.timing.choose_mode([spec])),
     )
 
 
@@ -158,7 +158,13 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
                     skipped.append(Skipped(budget, cell.params.total, reason))
                 else:
                     cells.append(cell)
-    return Plan(name, tuple(cells), tuple(skipped))
+    return Plan(name, tuple(_timed(cells, rules.timing)), tuple(skipped))
+
+
+def _timed(cells: Sequence[Cell], timing: Timing) -> list[Cell]:
+    """``cells`` with their estimates, all of a shape in one mode of execution: the best for all of them together."""
+    modes = timing.modes_of(cell.spec for cell in cells)
+    return [replace(cell, estimate=timing.run(cell.spec, modes[cell.spec.shape])) for cell in cells]
 
 
 def _sizes(shapes: Sequence[Shape], grid: GridConfig, budget: float) -> list[Shape]:

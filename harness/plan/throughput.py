@@ -1,80 +1,86 @@
-"""How fast a device trains a model of a given size: the basis of time estimates."""
+"""How fast a device trains: the configuration group ``throughput``, measured by ``isoflop calibrate`` or assumed."""
 
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from harness.errors import UserError
+
+MODES = ("eager", "compiled", "graphs")
+"""How a step is executed: by single operations, compiled by torch.compile, or compiled and replayed as CUDA graphs."""
+
+
+@dataclass
+class StepTime:
+    """Where the time of one optimizer step goes, in one mode of execution: the coefficients of :mod:`.duration`.
+
+    The first two are spent by the host, which launches the operations; the rates belong to the device. A rate that is
+    infinite leaves its part out.
+
+    Attributes:
+        step_seconds: host, per step: the batch, clipping, the optimizer, the loop itself.
+        layer_seconds: host, per layer and micro-batch: launching its operations forward and backward.
+        flops_per_second: matrix products, forward and backward.
+        scores_per_second: attention scores, forward and backward: what attention takes beside its matrix products.
+        bytes_per_second: traffic of activations, gradients and optimizer states.
+        compile_seconds: once for each shape and process, before its first step.
+    """
+
+    step_seconds: float = 0.0
+    layer_seconds: float = 0.0
+    flops_per_second: float = float("inf")
+    scores_per_second: float = float("inf")
+    bytes_per_second: float = float("inf")
+    compile_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("step_seconds", "layer_seconds", "compile_seconds"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(f"throughput: {name} must not be negative, got {getattr(self, name):g}")
+        for name in ("flops_per_second", "scores_per_second", "bytes_per_second"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"throughput: {name} must be positive, got {getattr(self, name):g}")
 
 
 @dataclass
 class ThroughputConfig:
-    """Measured training speed of one worker against model size.
+    """The time model of one device, for one worker that trains one run at a time.
 
     Attributes:
-        params: model sizes N, ascending.
-        flops_per_second: achieved training FLOP/s (Appendix F count) at each size.
-        startup_seconds: fixed cost of one run (building, evaluation, tracker).
-        peak_flops: the worker's peak FLOP/s, for MFU; null where unknown.
-        per_device: runs side by side on one device that finish a sweep soonest; 0 where that was not measured.
-        shared_flops_per_second: FLOP/s of one run at each size while ``per_device`` run; empty is as alone.
         source: where the numbers come from.
+        assumed: they were not measured on this kind of device; said wherever a time is shown.
+        asynchronous: the device works while the host launches what comes next, as a GPU does: a step takes the longer
+            of the two. On a CPU the two add up.
+        startup_seconds: fixed cost of one run: building the model, opening the data, the tracker.
+        modes: time of a step in each of :data:`MODES` that is known; ``eager`` always is.
+        peak_flops: the device's dense peak FLOP/s, for MFU; null where unknown.
+        per_device: runs side by side on one device that finish a sweep soonest; 0 where that was not measured.
+        shared_slowdown: with ``per_device`` runs at once, the time of the device's part of a step over what it would
+            be if they shared the device perfectly; of a whole step, on a device that is not asynchronous.
     """
 
     name: str = "cpu"
-    params: list[float] = field(default_factory=lambda: [1e6])
-    flops_per_second: list[float] = field(default_factory=lambda: [1e10])
+    source: str = ""
+    assumed: bool = False
+    asynchronous: bool = False
     startup_seconds: float = 1.0
+    modes: dict[str, StepTime] = field(
+        default_factory=lambda: {"eager": StepTime(7e-3, flops_per_second=6e10)}
+    )
     peak_flops: float | None = None
     per_device: int = 0
-    shared_flops_per_second: list[float] = field(default_factory=list)
-    source: str = ""
+    shared_slowdown: float = 1.0
 
     def __post_init__(self) -> None:
+        if unknown := [mode for mode in self.modes if mode not in MODES]:
+            raise UserError(f"throughput.modes: '{unknown[0]}' is none of {', '.join(MODES)}")
+        if "eager" not in self.modes:
+            raise UserError("throughput.modes: needs at least eager")
         if self.per_device < 0:
             raise UserError(f"throughput.per_device: must not be negative, got {self.per_device}")
-        if self.shared_flops_per_second and len(self.shared_flops_per_second) != len(self.params):
-            raise UserError("throughput: shared_flops_per_second must be as long as params, or empty")
-        if len(self.params) != len(self.flops_per_second) or not self.params:
-            raise UserError(
-                "throughput: params and flops_per_second must be two lists of the same length, not empty"
-            )
-        if (
-            sorted(self.params) != list(self.params)
-            or min(self.params) <= 0
-            or min([*self.flops_per_second, *self.shared_flops_per_second]) <= 0
-        ):
-            raise UserError("throughput: params must ascend, and every number must be positive")
+        if not 0 < self.shared_slowdown < float("inf"):
+            raise UserError(f"throughput.shared_slowdown: must be positive, got {self.shared_slowdown:g}")
+        if not 0 <= self.startup_seconds < float("inf"):
+            raise UserError(f"throughput.startup_seconds: must not be negative, got {self.startup_seconds:g}")
 
-
-def sharing(config: ThroughputConfig, runs: int) -> ThroughputConfig:
-    """``config`` for a worker that shares its device, ``runs`` runs in all.
-
-    Measured are one run and ``per_device`` of them. In between a run is taken to be as slow as with
-    ``per_device``; beyond, a device does no more than it did then.
-    """
-    if runs <= 1:
-        return config
-    measured = config.per_device if config.shared_flops_per_second else 1
-    rates = config.shared_flops_per_second or config.flops_per_second
-    slower = min(1.0, measured / runs)
-    return replace(config, flops_per_second=[rate * slower for rate in rates])
-
-
-def flops_per_second(config: ThroughputConfig, params: float) -> float:
-    """Achieved FLOP/s at ``params`` parameters: linear in log-log between the measured sizes, flat beyond them."""
-    return float(np.exp(np.interp(np.log(params), np.log(config.params), np.log(config.flops_per_second))))
-
-
-def seconds(config: ThroughputConfig, params: float, flops: float) -> float:
-    """Estimated seconds of one run of ``flops`` training FLOPs on one worker."""
-    return config.startup_seconds + flops / flops_per_second(config, params)
-
-
-def makespan(durations: list[float], workers: int) -> float:
-    """Seconds until ``workers`` have done all runs, longest first (Graham 1969's list scheduling)."""
-    busy = [0.0] * max(1, workers)
-    for duration in sorted(durations, reverse=True):
-        first = busy.index(min(busy))
-        busy[first] += duration
-    return max(busy)
+    def mode(self, name: str) -> StepTime:
+        """The mode ``name``, or ``eager`` where it is not known."""
+        return self.modes.get(name, self.modes["eager"])

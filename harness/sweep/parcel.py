@@ -19,7 +19,6 @@ def pack(job: Job) -> dict[str, Any]:
         "train": asdict(job.train),
         "tracker": asdict(job.tracker),
         "domains": {name: str(folder.resolve()) for name, folder in job.domains.items()},
-        "shape_seconds": job.shape_seconds,
         "forks": [cell.to_json() for cell in job.forks],
     }
 
@@ -34,6 +33,5 @@ def unpack(data: dict[str, Any]) -> Job:
         train=TrainConfig(**data["train"]),
         tracker=TrackerConfig(**data["tracker"]),
         domains={name: Path(folder) for name, folder in data.get("domains", {}).items()},
-        shape_seconds=data.get("shape_seconds", 0.0),
         forks=tuple(Cell.from_json(cell) for cell in data.get("forks", [])),
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from harness.plan.throughput import makespan
+from harness.plan.duration import makespan
 from harness.sweep.trunk import own_seconds
 from harness.sweep.worker import HELD, STOPPED, Ended
 from harness.text import count, duration

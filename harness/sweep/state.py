@@ -111,8 +111,8 @@ def _join(*parts: str) -> str:
 
 
 def pace_of(cells: Sequence[Cell], records: dict[str, Record]) -> float:
-    """Training time of finished runs over their estimates; 1 where none is finished."""
-    estimates = {cell.run_id: cell.estimate_seconds for cell in cells if cell.run_id in records}
+    """Training time of finished runs over what was estimated of it; 1 where none is finished."""
+    estimates = {cell.run_id: cell.estimate.training for cell in cells if cell.run_id in records}
     taken = sum(records[run_id].seconds for run_id in estimates)
     expected = sum(estimates.values())
     return taken / expected if expected and taken else 1.0

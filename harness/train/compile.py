@@ -3,6 +3,7 @@
 import os
 import shutil
 import sysconfig
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,25 +13,26 @@ from harness.errors import UserError
 from harness.train.config import TrainConfig
 from harness.train.device import Device
 
-# Assumed until 'scripts/bench_packing.py' has been run on a GPU: tracing and building a model costs a process about
-# 20 seconds, and a compiled step of a small model takes two thirds of the time. Below this it is not earned back.
-WORTH_SECONDS = 60.0
+# ``train.compile`` as the modes of a time model are called
+SETTING = {"eager": "off", "compiled": "on", "graphs": "graphs"}
 
 
-def wants_compile(config: TrainConfig, device: Device, shape_seconds: float, notes: list[str]) -> bool:
-    """What ``train.compile`` says; ``auto`` compiles on CUDA the shapes that are trained long enough to earn it back.
+def settle(config: TrainConfig, device: Device, planned: str, notes: list[str]) -> TrainConfig:
+    """``config`` with ``compile`` decided; ``auto`` becomes, on CUDA, what was planned, and on a CPU ``off``.
 
     Args:
-        shape_seconds: expected of all steps of all runs of this shape: they share the kernels, and are executed alike.
+        planned: the mode that the plan's time model found soonest done for all runs of this shape, a key of
+            :data:`harness.plan.throughput.MODES`. They are executed alike.
         notes: receives what the record should say.
 
     Raises:
         UserError: compiling is asked for, and this machine cannot.
     """
-    if config.compile == "off":
-        return False
-    if config.compile == "auto" and not (device.kind == "cuda" and shape_seconds >= WORTH_SECONDS):
-        return False
+    compile = config.compile
+    if compile == "auto":
+        compile = SETTING[planned] if device.kind == "cuda" else "off"
+    if compile == "off":
+        return replace(config, compile=compile)
     lacking = lacking_for_triton() if device.kind == "cuda" else ""
     if lacking and config.compile != "auto":
         raise UserError(
@@ -38,9 +40,9 @@ def wants_compile(config: TrainConfig, device: Device, shape_seconds: float, not
         )
     if lacking:
         notes.append(f"not compiled: this machine lacks {lacking}")
-        return False
-    notes.append("compiled with CUDA graphs" if config.compile == "graphs" else "compiled")
-    return True
+        return replace(config, compile="off")
+    notes.append("compiled with CUDA graphs" if compile == "graphs" else "compiled")
+    return replace(config, compile=compile)
 
 
 def lacking_for_triton() -> str:
@@ -57,7 +59,12 @@ def lacking_for_triton() -> str:
 
 
 def compiled(model: torch.nn.Module, config: TrainConfig, cache: Path) -> torch.nn.Module:
-    """``model`` compiled for its one shape of batch; kernels are kept in ``cache``, for the next process."""
+    """``model`` compiled, where ``config`` has settled on that, for its one shape of batch.
+
+    Kernels are kept in ``cache``, for the next process.
+    """
+    if config.compile == "off":
+        return model
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
     mode = "reduce-overhead" if config.compile == "graphs" else None
     return torch.compile(model, dynamic=False, mode=mode)  # type: ignore[return-value]

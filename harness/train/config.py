@@ -15,8 +15,8 @@ class TrainConfig:
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         micro_batch: windows a device takes at once; 0 is the whole batch, on a GPU of about 32k tokens at most.
-        compile: ``auto`` (on CUDA, where the run is long enough to pay for it), ``on``, ``graphs`` (on, and replayed
-            as CUDA graphs: least work for the CPU, more memory) or ``off``.
+        compile: ``on``, ``graphs`` (on, and replayed as CUDA graphs: least work for the CPU, more memory), ``off``, or
+            ``auto``: on CUDA what the time model (``throughput``) finds soonest done for all runs of a shape.
         logits: ``whole``, all of a micro-batch in memory; ``chunked``, some at a time, made twice; ``liger``, never
             whole, by a fused kernel; ``auto`` is liger on CUDA where it is installed and the vocabulary large.
         threads: CPU threads a run; 0 leaves torch's own choice.

@@ -17,7 +17,6 @@ class Job:
         corpus: folder of the prepared token files.
         sweep: folder of the sweep; the run writes below ``cells/<run_id>/`` and ``wandb/`` only.
         domains: folders of further texts that the trained model is scored on, by name.
-        shape_seconds: estimated time of all steps of all runs of the sweep that have this one's shape.
         forks: shorter runs that begin as this one does; it leaves each a checkpoint where they part, in its folder.
     """
 
@@ -29,7 +28,6 @@ class Job:
     tracker: TrackerConfig
     domains: Mapping[str, Path] = field(default_factory=dict)
     forks: tuple[Cell, ...] = ()
-    shape_seconds: float = 0.0
 
     @property
     def folder(self) -> CellFolder:

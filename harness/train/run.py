@@ -4,6 +4,7 @@ import gc
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +18,8 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
-from harness.train.compile import compiled, wants_compile
+from harness.train.compile import compiled, settle
+from harness.train.config import TrainConfig
 from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
@@ -71,11 +73,11 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    model, how = _prepared(raw, job, device, accelerator)
+    how = _precise(device)
+    train = settle(job.train, device, job.cell.estimate.mode, how)
+    model = _prepared(raw, train, job.corpus.parent / "inductor", accelerator)
     notes = list(dict.fromkeys((*progress.notes, *how)))
-    stepper = Stepper(
-        accelerator, model, optimizer, spec, corpus, job.train, notes.append, progress.micro_batch
-    )
+    stepper = Stepper(accelerator, model, optimizer, spec, corpus, train, notes.append, progress.micro_batch)
     branches = _branches(job, accelerator, progress)
     loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
 
@@ -117,22 +119,22 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
     )
 
 
+def _precise(device: Device) -> list[str]:
+    """Set torch's precision of float32 products; returns what the record should say of it."""
+    if device.kind != "cuda":
+        return []
+    # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
+    precision = "high" if device.precision == "bf16" else "highest"
+    torch.set_float32_matmul_precision(precision)
+    return [f"float32 matrix products: {precision}"]
+
+
 def _prepared(
-    raw: PreTrainedModel, job: Job, device: Device, accelerator: Accelerator
-) -> tuple[torch.nn.Module, list[str]]:
-    """The model as it is called in training, and what the record should say of it."""
-    notes: list[str] = []
-    if device.kind == "cuda":
-        # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
-        precision = "high" if device.precision == "bf16" else "highest"
-        torch.set_float32_matmul_precision(precision)
-        notes.append(f"float32 matrix products: {precision}")
-    compile_it = wants_compile(job.train, device, job.shape_seconds, notes)
-
-    def made(part: torch.nn.Module) -> torch.nn.Module:
-        return compiled(part, job.train, job.corpus.parent / "inductor") if compile_it else part
-
-    return accelerator.prepare(next_token_loss(raw, job.train, device.kind == "cuda", made)), notes
+    raw: PreTrainedModel, train: TrainConfig, cache: Path, accelerator: Accelerator
+) -> torch.nn.Module:
+    """The model as it is called in training: from windows to their summed loss, compiled where ``train`` says so."""
+    cuda = accelerator.device.type == "cuda"
+    return accelerator.prepare(next_token_loss(raw, train, cuda, lambda part: compiled(part, train, cache)))
 
 
 def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:

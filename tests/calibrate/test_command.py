@@ -1,16 +1,15 @@
 """The command on a CPU: real stretches, a file that plans, and nothing measured twice."""
 
+import os
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from harness.commands import calibrate
 from harness.commands.resources import runs_per_device
 from harness.config.compose import compose_config
 from harness.errors import UserError
-from harness.plan.throughput import ThroughputConfig
 from tests.train.small import overrides
 
 QUICK = ("calibrate.seconds=0.2", "calibrate.sizes=2", "calibrate.side_by_side=[1,2]", "write=mine")
@@ -25,19 +24,25 @@ def test_calibrate_measures_writes_and_goes_on(
     console = Console(width=160, record=True)
     path = calibrate.run(*compose_config(arguments), console)
     said = console.export_text()
-    assert "2 together" in said
+    assert "2 at once" in said
     assert "one a core" in said
-    config = ThroughputConfig(**yaml.safe_load(path.read_text()))
+    assert "of every measured step" in said
+    config = compose_config([*arguments, "throughput=mine"])[0].throughput
     assert config.per_device == 2
-    assert len(config.params) == len(config.shared_flops_per_second) == 2
-    assert all(1e7 < rate < 1e12 for rate in config.flops_per_second), "FLOP/s of a CPU"
+    assert not config.assumed
+    assert not config.asynchronous
+    assert list(config.modes) == ["eager"]
+    assert 1e-5 < config.modes["eager"].step_seconds + config.modes["eager"].layer_seconds < 1
+    assert os.uname().nodename not in (tmp_path / "runs" / "small" / "calibration.json").read_text()
     assert not list((tmp_path / "runs" / "small").glob("cells/*")), "keeps no run"
 
     chosen, _ = compose_config([*arguments, "throughput=mine"])
     assert chosen.throughput.per_device == 2
     assert runs_per_device(chosen) <= 2
 
-    monkeypatch.setattr(calibrate, "train_side_by_side", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        "harness.calibrate.bench.train_side_by_side", lambda *_: pytest.fail("measured again")
+    )
     assert calibrate.run(*compose_config(arguments), Console(quiet=True)) == path
     with pytest.raises(pytest.fail.Exception):
         calibrate.run(*compose_config([*arguments, "calibrate.seconds=0.3"]), Console(quiet=True))

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from harness.calibrate.bench import Bench
 from harness.calibrate.side_by_side import train_side_by_side
-from harness.commands import calibrate
-from harness.config.compose import compose_config
 from harness.sweep.pool import signals_as_interrupt
-from tests.train.small import overrides
+from tests.train.small import small_jobs
 
 
 @dataclass
@@ -77,12 +77,17 @@ def test_the_processes_end_with_the_one_that_started_them(number: signal.Signals
 def test_a_measurement_is_of_its_versions_and_its_way_to_share(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def key(*more: str) -> list[Any]:
-        return calibrate._key(compose_config(overrides(tmp_path, text_folder, *more))[0], [], ["0"])
+    def key(*more: str) -> str:
+        made, jobs = small_jobs(tmp_path, text_folder, *more)
+        kept = tmp_path / "kept.json"
+        bench = Bench(
+            made.calibrate, jobs, made.throughput, ["0"], made.launcher.mps, kept, Console(quiet=True)
+        )
+        return bench._key()
 
     plain = key()
     assert key("train.log_points=7") == plain, "what does not matter is not in it"
     for other in ("train.logits=chunked", "launcher.mps=false", "train.micro_batch=1"):
         assert key(other) != plain, other
-    monkeypatch.setattr(calibrate, "version", lambda package: "another")
+    monkeypatch.setattr("harness.calibrate.bench.version", lambda package: "another")
     assert key() != plain

@@ -18,6 +18,7 @@ from harness.errors import UserError
 from harness.fit.results import Agreement, Approach1, Approach2, Approach3, Fit, LossLaw, PowerLaw
 from harness.fit.store import load_fit, write_fit
 from harness.frontier.report import Report
+from harness.plan.duration import Timing
 from harness.plan.flops import flops_per_token
 from harness.plan.plan import Rules, make_plan
 from tests.frontier.laws import SMALL
@@ -206,7 +207,7 @@ def _plan(overrides: list[str], corpus: Any) -> Any:
         grid=config.grid,
         recipe=config.recipe,
         schedule=config.schedule,
-        throughput=config.throughput,
+        timing=Timing(config.throughput),
         seq_len=config.seq_len,
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.plan.duration import Timing
 from harness.plan.family import ModelConfig
 from harness.plan.flops import FLOP_COUNTS, flops_per_token
 from harness.plan.grid import GridConfig, targets
@@ -17,7 +18,7 @@ from harness.plan.recipe import RecipeConfig, significant
 from harness.plan.rule import Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.spec import RunSpec
-from harness.plan.throughput import ThroughputConfig, flops_per_second, makespan
+from harness.plan.throughput import ThroughputConfig
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ RULES = Rules(
     grid=GridConfig(budgets=[1e11, 1e12], sizes=5, span=8, center_params=5e4, center_budget=3e11),
     recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
     schedule=ScheduleConfig(),
-    throughput=ThroughputConfig(),
+    timing=Timing(ThroughputConfig()),
     seq_len=128,
     eval_tokens=4096,
     precision="auto",
@@ -164,17 +165,3 @@ def test_a_run_is_found_by_a_beginning_that_is_unique() -> None:
 @given(st.floats(1e-12, 1e12), st.integers(1, 6))
 def test_significant_digits_keep_the_value(value: float, digits: int) -> None:
     assert significant(value, digits) == pytest.approx(value, rel=10.0 ** (1 - digits))
-
-
-def test_throughput_interpolates_between_measurements_and_is_flat_beyond() -> None:
-    config = ThroughputConfig(params=[1e4, 1e6], flops_per_second=[1e9, 1e11])
-    assert flops_per_second(config, 1e5) == pytest.approx(1e10)
-    assert flops_per_second(config, 1) == pytest.approx(1e9)
-    assert flops_per_second(config, 1e9) == pytest.approx(1e11)
-
-
-@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))
-def test_makespan_lies_between_its_bounds(durations: list[float], workers: int) -> None:
-    span = makespan(durations, workers)
-    lower = max(max(durations), sum(durations) / workers)
-    assert lower - 1e-9 <= span <= lower * (4 / 3) + max(durations)

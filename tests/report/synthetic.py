@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
 from harness.plan.cell import Cell
+from harness.plan.duration import Timing
 from harness.plan.family import ModelConfig
 from harness.plan.followup import best_cells
 from harness.plan.grid import GridConfig
@@ -98,7 +99,7 @@ def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
         grid=replace(grid, center_params=4.2e4 * (grid.center_budget / 1e12) ** 0.5 * 2),
         recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
         schedule=ScheduleConfig(),
-        throughput=ThroughputConfig(),
+        timing=Timing(ThroughputConfig()),
         seq_len=128,
         eval_tokens=4096,
         precision="auto",

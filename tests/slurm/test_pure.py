@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.plan.duration import RunTime
 from harness.sweep.config import LauncherConfig
 from harness.sweep.parcel import pack, unpack
 from harness.sweep.slurm.chunks import chunks, expected_seconds
@@ -36,7 +37,9 @@ def jobs(tmp_path: Path, text_folder: Path) -> list[Job]:
 def lasting(jobs: list[Job], *seconds: float) -> list[Job]:
     """Jobs with these estimates."""
     return [
-        replace(jobs[i % len(jobs)], cell=replace(jobs[i % len(jobs)].cell, estimate_seconds=s))
+        replace(
+            jobs[i % len(jobs)], cell=replace(jobs[i % len(jobs)].cell, estimate=RunTime("eager", 0, 0, s, 0))
+        )
         for i, s in enumerate(seconds)
     ]
 

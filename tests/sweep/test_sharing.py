@@ -71,18 +71,19 @@ def config(*more: str) -> Config:
     [
         ("0,1", (), 2, 1),
         ("0,1", ("launcher.per_gpu=3",), 6, 3),
-        ("0,1", ("+throughput.per_device=4",), 8, 4),
-        ("0,1", ("+throughput.per_device=4", "launcher.per_gpu=1"), 2, 1),
+        ("0,1", ("throughput=h100", "throughput.per_device=4"), 8, 4),
+        ("0,1", ("throughput=h100", "throughput.per_device=4", "launcher.per_gpu=1"), 2, 1),
+        ("0,1", ("throughput.per_device=4",), 2, 1),  # measured on a CPU: it says nothing of a GPU,
         ("GPU-aa", ("launcher.workers=5",), 5, 5),
-        ("0,1,2,3", ("launcher.processes=2", "+throughput.per_device=4"), 2, 1),
-        ("0,1", ("train.device=cpu", "launcher.per_gpu=3", "launcher.workers=2"), 2, 0),
+        ("0,1,2,3", ("launcher.processes=2", "throughput=h100", "throughput.per_device=4"), 2, 1),
+        ("0,1", ("train.device=cpu", "launcher.per_gpu=3", "launcher.workers=2"), 2, 2),
     ],
 )
 def test_how_many_runs_at_once(
     visible: str, more: tuple[str, ...], workers: int, per_device: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    made = config(*(one.replace("+throughput", "throughput") for one in more))
+    made = config(*more)
     assert worker_count(made) == workers
     assert runs_per_device(made) == per_device
 
@@ -90,7 +91,7 @@ def test_how_many_runs_at_once(
 def test_a_run_on_several_gpus_shares_none() -> None:
     with pytest.raises(UserError, match="shares none"):
         LauncherConfig(per_gpu=2, processes=2)
-    assert runs_per_gpu(config("launcher.processes=2", "throughput.per_device=4")) == 1
+    assert runs_per_gpu(config("launcher.processes=2", "throughput=h100", "throughput.per_device=4")) == 1
 
 
 def test_workers_are_dealt_out_evenly_and_know_the_daemon(

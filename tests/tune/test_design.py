@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from harness.errors import UserError
+from harness.plan.duration import Timing
 from harness.plan.family import ModelConfig
 from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
@@ -26,7 +27,7 @@ class Facts:
 
 RECIPE = RecipeConfig(lr=Rule(0.009, -0.6, 2.5e4), batch_tokens=Rule(512), min_steps=300)
 GRID = GridConfig(budgets=[6e10, 4e11], center_params=25_000, center_budget=1.5e11)
-RULES = Rules(GRID, RECIPE, ScheduleConfig(), ThroughputConfig(), 128, 4096, "auto")
+RULES = Rules(GRID, RECIPE, ScheduleConfig(), Timing(ThroughputConfig()), 128, 4096, "auto")
 SHAPES = build_ladder(
     LadderConfig(bands=[BandConfig(8, 96, 8, 8)], min_layers=2), ModelConfig(), 256, 128
 ).shapes

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from harness.plan.throughput import makespan
+from harness.plan.duration import makespan
 from harness.sweep.trunk import groups, own_seconds
 from harness.train.job import Job
 

@@ -1,0 +1,120 @@
+"""What a calibration has measured: speeds by mode of execution and number of runs, kept on disk as it goes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.calibrate.fit import TimedStep, fit_slowdown, fit_step_time
+from harness.calibrate.side_by_side import Speed, Where
+from harness.plan.cell import Cell
+from harness.plan.duration import Timing, step_seconds
+from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.runs.files import write_json
+
+
+@dataclass
+class Measurement:
+    """Speeds of some cells on one device.
+
+    Attributes:
+        key: what the speeds depend on, hashed; the file of another key is measured anew.
+        where: the device; None before anything was measured.
+        alone: by mode, a speed for each cell that was timed in it, in the order of the cells.
+        together: by number of runs at once, a speed for each cell, each in the mode that suits its shape.
+    """
+
+    key: str
+    where: Where | None = None
+    alone: dict[str, list[Speed]] = field(default_factory=dict)
+    together: dict[int, list[Speed]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, key: str) -> "Measurement":
+        """What is kept at ``path``, as far as it was measured under ``key``."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["key"] == key:
+                return cls(
+                    key=key,
+                    where=Where(**data["where"]),
+                    alone={mode: [Speed(**speed) for speed in v] for mode, v in data["alone"].items()},
+                    together={int(k): [Speed(**speed) for speed in v] for k, v in data["together"].items()},
+                )
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return cls(key)
+
+    def write(self, path: Path) -> None:
+        """Keep it at ``path``."""
+        assert self.where is not None
+        plain: dict[str, Any] = {
+            "key": self.key,
+            "where": vars(self.where),
+            "alone": {mode: [vars(speed) for speed in speeds] for mode, speeds in self.alone.items()},
+            "together": {str(k): [vars(speed) for speed in speeds] for k, speeds in self.together.items()},
+        }
+        write_json(path, plain)
+
+
+def hashed(facts: Any) -> str:
+    """Facts (plain data) as a key that names none of them: a file that is published says nothing of a machine."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fit_modes(
+    cells: Sequence[Cell], found: Measurement, prior: ThroughputConfig, asynchronous: bool
+) -> ThroughputConfig:
+    """The time model of one run alone: a fit for each mode, to the cells that were timed in it."""
+    empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
+    work = Timing(empty).work
+    eager_startup = _startup(found.alone["eager"])
+    fitted: dict[str, StepTime] = {}
+    for mode, speeds in found.alone.items():
+        timed = [
+            TimedStep(work(cell.spec), speed.step_seconds)
+            for cell, speed in zip(
+                cells, speeds, strict=False
+            )  # the small batches are timed in eager mode only
+        ]
+        begin = prior.modes.get(mode) or fitted.get("eager") or prior.modes["eager"]
+        times = fit_step_time(timed, begin, asynchronous)
+        compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
+        fitted[mode] = replace(times, compile_seconds=compile_seconds)
+    return replace(empty, startup_seconds=eager_startup, modes=fitted)
+
+
+def with_sharing(
+    throughput: ThroughputConfig,
+    cells: Sequence[Cell],
+    speeds: Sequence[Speed],
+    modes: Sequence[str],
+    runs: int,
+) -> ThroughputConfig:
+    """``throughput`` with ``runs`` runs on a device, as they were timed beside each other."""
+    work = Timing(throughput).work
+    timed = [
+        (TimedStep(work(cell.spec), speed.step_seconds), throughput.mode(mode))
+        for cell, speed, mode in zip(cells, speeds, modes, strict=True)
+    ]
+    slowdown = fit_slowdown(timed, throughput.asynchronous, runs)
+    return replace(throughput, per_device=runs, shared_slowdown=slowdown)
+
+
+def deviations(
+    throughput: ThroughputConfig, cells: Sequence[Cell], speeds: Sequence[Speed], mode: str
+) -> list[float]:
+    """The model's seconds of a step over the measured, for each cell that was timed alone in ``mode``."""
+    work = Timing(throughput).work
+    times = throughput.modes[mode]
+    return [
+        step_seconds(times, work(cell.spec), throughput.asynchronous) / speed.step_seconds
+        for cell, speed in zip(cells, speeds, strict=False)
+    ]
+
+
+def _startup(speeds: Sequence[Speed]) -> float:
+    return median(speed.startup_seconds for speed in speeds)

@@ -1,0 +1,77 @@
+"""What a calibration prints: steps by shape, how well the time model fits them, and what a sweep will do."""
+
+from rich.table import Table
+
+from harness.calibrate.bench import Calibration
+from harness.calibrate.measurement import deviations
+from harness.calibrate.side_by_side import Speed
+from harness.text import count, duration
+
+ACCURATE = 1.25  # a model further from what was measured is said to be
+
+
+def speed_table(timed: Calibration) -> Table:
+    """One line a cell: a step alone in each mode, and with several runs at once; quartiles in brackets."""
+    found, chosen = timed.found, timed.chosen
+    assert found.where is not None
+    table = Table(
+        title=f"{found.where.name}, {found.where.precision}: milliseconds of a step, with quartiles",
+        box=None,
+        padding=(0, 1),
+        header_style="bold",
+        title_justify="left",
+    )
+    table.add_column("shape", no_wrap=True)
+    peak = found.where.peak
+    headings = ["N", "batch", *found.alone, *(["MFU"] if peak else [])]
+    for heading in [*headings, *(f"{runs} at once" for runs in sorted(found.together))]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, cell in enumerate(timed.cells):
+        alone = {mode: speeds[i] for mode, speeds in found.alone.items() if i < len(speeds)}
+        row = [cell.spec.shape.label, count(cell.params.total), count(cell.spec.batch_tokens)]
+        row += [_milliseconds(alone[mode]) if mode in alone else "" for mode in found.alone]
+        fastest = min(speed.step_seconds for speed in alone.values())
+        if peak:
+            per_step = cell.flops_by_count["matrix_products"] / cell.tokens * cell.spec.batch_tokens
+            row.append(f"{100 * per_step / fastest / peak:.1f}%")
+        for runs, speeds in sorted(found.together.items()):
+            if i < chosen:
+                gain = runs * fastest / speeds[i].step_seconds
+                row.append(f"{_milliseconds(speeds[i])} ×{gain:.2f}")
+        table.add_row(*row)
+    return table
+
+
+def _milliseconds(speed: Speed) -> str:
+    return f"{1e3 * speed.step_seconds:.3g} ({1e3 * speed.low:.3g}, {1e3 * speed.high:.3g})"
+
+
+def describe_fit(timed: Calibration) -> list[str]:
+    """For each mode, how near the time model comes to what was measured."""
+    throughput, cells, lines = timed.throughput, timed.cells, []
+    for mode, speeds in timed.found.alone.items():
+        ratios = deviations(throughput, cells, speeds, mode)
+        worst = max(ratios, key=lambda ratio: max(ratio, 1 / ratio))
+        times = throughput.modes[mode]
+        compiling = f", {times.compile_seconds:.0f} s to compile" if mode != "eager" else ""
+        doubt = ""
+        if not 1 / ACCURATE < worst < ACCURATE:
+            label = cells[ratios.index(worst)].spec.shape.label
+            doubt = f" (at {label}): times of such runs are estimated no better; was the machine busy?"
+        lines.append(
+            f"{mode}: {1e3 * times.step_seconds:.3g} ms a step and {1e3 * times.layer_seconds:.3g} ms a layer, "
+            f"{times.flops_per_second:.3g} FLOP/s at most{compiling}; the model is within "
+            f"{100 * (max(worst, 1 / worst) - 1):.0f}% of every measured step{doubt}"
+        )
+    return lines
+
+
+def describe_choice(timed: Calibration) -> str:
+    """The makespans, and what the pool will do with them."""
+    listed = ", ".join(f"{k} at once {duration(seconds)}" for k, seconds in sorted(timed.spans.items()))
+    gpu, runs = timed.throughput.asynchronous, timed.throughput.per_device
+    return (
+        f"this experiment on {'one such GPU' if gpu else 'this machine'}: {listed}; a sweep trains "
+        + ("one run at a time" if runs == 1 else f"{runs} runs side by side")
+        + (" on each GPU" if gpu else ", one a core")
+    )
