@@ -32,6 +32,7 @@ from torch.utils.data import Dataset
 
 from harness.data import Corpus, DataConfig, TokenizerConfig, prepare
 from harness.plan.cell import Cell
+from harness.plan.duration import Timing
 from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules, plan_cell
@@ -234,7 +235,7 @@ def make_case(
         GridConfig(budgets=[1.0]),
         RecipeConfig(lr=Rule(value=1e-3), batch_tokens=Rule(value=batch_tokens), min_steps=1),
         ScheduleConfig(),
-        ThroughputConfig(),
+        Timing(ThroughputConfig()),
         seq_len,
         seq_len,
         "auto",

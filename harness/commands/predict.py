@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.predict_run import with_run
+from harness.commands.predict_run import sweep_setting, with_run
 from harness.commands.predict_show import show
 from harness.config.compose import compose_config, config_folder
 from harness.config.predict_schema import PredictConfig
@@ -18,12 +18,20 @@ from harness.fit.store import encode
 from harness.frontier.announce import Announced
 from harness.frontier.answer import Question
 from harness.frontier.dollars import Trainer, inference_weight
+from harness.frontier.fixed_time import answer_time, frontier_of_time
 from harness.frontier.published import LawConfig, from_law
 from harness.frontier.repetition import Repetition
 from harness.frontier.repetition_fit import fit_repetition
-from harness.frontier.report import Ask, Report, consult, with_bill
+from harness.frontier.report import Ask, Report, consult, decided, with_life_cost
+from harness.frontier.shape import ShapeRules
 from harness.frontier.source import Source, choose, from_fit
+from harness.frontier.trainer import Cluster, make_cluster
 from harness.plan.flops import FLOP_COUNTS
+from harness.plan.params import PARAM_COUNTS
+
+CURVE = tuple(
+    2.0 ** (power / 2) for power in range(-10, 11)
+)  # of the figure: multiples of the time asked for
 
 ROOT = "predict"
 """The file of ``configs/`` that this command begins from; its schema is ``PredictConfig``."""
@@ -40,16 +48,20 @@ def run(config: PredictConfig, console: Console, as_json: bool = False) -> Repor
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach)
-    trainer = None
-    if config.device is not None:
-        trainer = Trainer(config.device, config.mfu, config.precision, config.gpus)
-    asked, notes = _asked(config, trainer, decider)
+    setting = sweep_setting(config)
+    cluster = _cluster(config, setting.rules, report)
+    asked, notes = _asked(config, cluster, decider)
     report = replace(report, decides=decider.name, notes=report.notes + notes)
     report = consult(report, sources, decider, asked)
-    report = with_bill(report, trainer, in_dollars=config.serving.unit == "dollars")
-    report = with_run(report, config, decider)
+    report = _timed(report, config, cluster, decider)
+    params, tokens, flops = decided(report)
+    if cluster is not None and params is not None and tokens is not None and flops is not None:
+        report = replace(report, bill=cluster.bill(params, tokens, flops))
+        if config.serving.unit == "dollars":
+            report = with_life_cost(report, _share(cluster, decider, asked))
+    report = with_run(report, config, setting, decider, cluster)
     if config.figure:
-        report = _with_figure(report, config.figure)
+        report = _with_figure(report, config.figure, decider, cluster)
     if as_json:
         text = json.dumps(encode(report), indent=2, allow_nan=False)
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -115,13 +127,54 @@ def _compute(fit: Fit) -> str:
     return "6nd" if abs(cost.kappa - CostLaw().kappa) < 1e-2 and cost.power == 1 else ""
 
 
-def _asked(config: PredictConfig, trainer: Trainer | None, decider: Source) -> tuple[Ask, tuple[str, ...]]:
+def _cluster(config: PredictConfig, rules: ShapeRules, report: Report) -> Cluster | None:
+    """What trains, where a device is named."""
+    if config.device is None:
+        return None
+    count = report.count.removeprefix("params_")
+    return make_cluster(
+        config.device,
+        config.gpus,
+        config.precision,
+        config.mfu,
+        rules,
+        count if count in PARAM_COUNTS else "total",
+    )
+
+
+def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decider: Source) -> Report:
+    """The report with the best models of the time or money asked for, where these can be told from the best of C."""
+    if cluster is None or (config.gpu_hours is None and config.dollars is None):
+        return report
+    if cluster.clock is None or decider.law is None:
+        why = (
+            f"{decider.title} has no L(N, D)"
+            if decider.law is None
+            else "times are a constant share of the peak"
+        )
+        note = f"the best model of this time is not told from that of its FLOPs: {why}"
+        return replace(report, notes=(*report.notes, note))
+    seconds = cluster.seconds(config.gpu_hours, config.dollars)
+    return replace(
+        report,
+        timed=answer_time(decider, cluster.clock, seconds),
+        time_frontier=frontier_of_time(decider, cluster.clock, seconds),
+    )
+
+
+def _share(cluster: Cluster | None, decider: Source, asked: Ask) -> Trainer | None:
+    """The devices at the share of their peak that the compute-optimal training of the question reaches."""
+    if cluster is None or cluster.clock is None or asked.question is None or decider.frontier is None:
+        return None if cluster is None else cluster.trainer
+    best = asked.question.at(decider.frontier)
+    return cluster.at_share(cluster.bill(float(best.params), float(best.tokens), float(best.flops)).mfu)
+
+
+def _asked(config: PredictConfig, cluster: Cluster | None, decider: Source) -> tuple[Ask, tuple[str, ...]]:
     """The question in FLOPs and tokens, with the constants of repetition."""
     flops = config.budget
-    if trainer is not None and config.gpu_hours is not None:
-        flops = trainer.flops_of_hours(config.gpu_hours)
-    elif trainer is not None and config.dollars is not None:
-        flops = trainer.flops_of_dollars(config.dollars)
+    if cluster is not None and (config.gpu_hours is not None or config.dollars is not None):
+        flops = cluster.flops(decider.frontier, cluster.seconds(config.gpu_hours, config.dollars))
     question, model = None, None
     if config.params is not None and config.tokens is not None:
         model = Announced(config.params, config.tokens, flops)
@@ -138,12 +191,12 @@ def _asked(config: PredictConfig, trainer: Trainer | None, decider: Source) -> t
         question=question,
         model=model,
         inference_tokens=config.inference_tokens,
-        weight=inference_weight(config.serving, trainer),
         unique_tokens=config.unique_tokens,
         repetition=repetition,
         smaller=config.smaller,
     )
-    return asked, notes
+    weight = inference_weight(config.serving, _share(cluster, decider, asked))
+    return replace(asked, weight=weight), notes
 
 
 def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tuple[str, ...]]:
@@ -163,9 +216,23 @@ def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tup
     return found.repetition, (note,)
 
 
-def _with_figure(report: Report, file: str) -> Report:
-    if not report.overtraining:
-        raise UserError("figure: shows over-training, so it needs inference_tokens=…")
-    from harness.commands.predict_figure import draw  # matplotlib: only where a figure is wanted
+def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | None) -> Report:
+    from harness.commands import predict_figure  # matplotlib: only where a figure is wanted
 
-    return replace(report, figure=str(draw(report, Path(file).expanduser())))
+    path = Path(file).expanduser()
+    if report.overtraining:
+        return replace(report, figure=str(predict_figure.draw(report, path)))
+    if report.timed is not None and cluster is not None and cluster.clock is not None:
+        every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
+        curve = [
+            row for row in every if cluster.clock.covers(row.plain_params) and "at_edge" not in row.flags
+        ]
+        if len(curve) < 2:
+            raise UserError(
+                "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"
+            )
+        return replace(report, figure=str(predict_figure.draw_time(report, curve, path)))
+    raise UserError(
+        "figure: shows over-training (inference_tokens=…), or the loss against hours and dollars (gpu_hours=… or "
+        "dollars=…, with a device that has a time model and a fit with L(N, D))"
+    )

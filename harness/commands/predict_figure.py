@@ -1,11 +1,15 @@
-"""The over-training figure: what smaller models of the same loss cost, and from which volume they pay."""
+"""Figures of ``predict``: what smaller models of the same loss cost, and what more hours or dollars bring."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from harness.errors import UserError
+from harness.frontier.fixed_time import TimedOptimum
 from harness.frontier.report import Report
 from harness.report.style import BLUE, GREY, ORANGE, RED, figure_style
 from harness.text import count
@@ -19,8 +23,7 @@ def draw(report: Report, file: Path) -> Path:
     Raises:
         UserError: the format is unknown, or the folder cannot be written.
     """
-    if file.suffix not in FORMATS:
-        raise UserError(f"figure: {file} must end in one of {', '.join(FORMATS)}")
+    _check(file)
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
         _price(left, report)
@@ -30,13 +33,66 @@ def draw(report: Report, file: Path) -> Path:
             figure.suptitle(
                 f"One loss ({served.loss:.3f} nats per token), smaller models, more tokens", fontsize=9.5
             )
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(file)
-        except OSError as error:
-            raise UserError(f"figure: {file} cannot be written ({error.strerror})") from None
-        finally:
-            plt.close(figure)
+        return _saved(figure, file)
+
+
+def draw_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -> Path:
+    """Draws loss and size of the best models of a time into ``file``, beside the compute-optimal ones of as long.
+
+    Raises:
+        UserError: the format is unknown, or the folder cannot be written.
+    """
+    _check(file)
+    bill, asked = report.bill, report.timed
+    assert bill is not None, "the report has what a training takes"
+    assert asked is not None, "the report has the best model of a time"
+    hours = [row.seconds * bill.gpus / 3600 for row in curve]
+    with figure_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        left.plot(hours, [row.loss for row in curve], color=BLUE, label="best model of the time")
+        left.plot(hours, [row.plain_loss for row in curve], "--", color=RED, label="compute-optimal, as long")
+        right.plot(hours, [row.params for row in curve], color=BLUE)
+        right.plot(hours, [row.plain_params for row in curve], "--", color=RED)
+        for axes, name in ((left, "loss"), (right, "params")):
+            bounded = [
+                (hour, spread)
+                for hour, row in zip(hours, curve, strict=True)
+                if (spread := getattr(row, f"{name}_interval")) is not None
+                and 0 < spread[0] <= spread[1] < np.inf
+            ]
+            if bounded:
+                low, high = ([spread[end] for _, spread in bounded] for end in (0, 1))
+                axes.fill_between([hour for hour, _ in bounded], low, high, color=BLUE, alpha=0.15, lw=0)
+            axes.axvline(asked.seconds * bill.gpus / 3600, color=GREY, ls=":", lw=1)
+            axes.set(xscale="log", xlabel=f"hours of {bill.device}")
+            if bill.dollars is not None and bill.gpu_hours:
+                price = bill.dollars / bill.gpu_hours
+                top = axes.secondary_xaxis(
+                    "top", functions=(lambda x, p=price: x * p, lambda x, p=price: x / p)
+                )
+                top.set_xlabel("dollars")
+        left.set_ylabel("loss (nats per token)")
+        right.set(yscale="log", ylabel="parameters")
+        left.legend()
+        assumed = ", by assumed times" if bill.assumed else ""
+        level = f", {asked.level:.0%} bands of the law" if asked.loss_interval is not None else ""
+        figure.suptitle(f"What a time on {bill.device} is best spent on{assumed}{level}", fontsize=9.5)
+        return _saved(figure, file)
+
+
+def _check(file: Path) -> None:
+    if file.suffix not in FORMATS:
+        raise UserError(f"figure: {file} must end in one of {', '.join(FORMATS)}")
+
+
+def _saved(figure: Figure, file: Path) -> Path:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file)
+    except OSError as error:
+        raise UserError(f"figure: {file} cannot be written ({error.strerror})") from None
+    finally:
+        plt.close(figure)
     return file
 
 

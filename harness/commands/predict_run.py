@@ -12,11 +12,19 @@ from harness.frontier.repetition import repeated_loss
 from harness.frontier.report import Report, decided
 from harness.frontier.shape import Target, plan_target
 from harness.frontier.source import Source
+from harness.frontier.trainer import Cluster
 from harness.plan.cell import Cell
 from harness.plan.params import PARAM_COUNTS
 
 
-def with_run(report: Report, config: PredictConfig, decider: Source) -> Report:
+def sweep_setting(config: PredictConfig) -> Setting:
+    """By which rules an answer to ``config`` becomes a run."""
+    return setting(config, _folder(config))
+
+
+def with_run(
+    report: Report, config: PredictConfig, chosen: Setting, decider: Source, cluster: Cluster | None
+) -> Report:
     """The report with the trainable run nearest to the decision; written as an experiment where asked.
 
     Without ``write`` a ladder that has no such shape is a note, not an error.
@@ -27,17 +35,17 @@ def with_run(report: Report, config: PredictConfig, decider: Source) -> Report:
     params, tokens, flops = decided(report)
     if params is None or tokens is None or flops is None:
         return report
-    chosen = setting(config, _folder(config))
     report = replace(report, compute=report.compute or chosen.compute)
     target = _target(report, chosen, (params, tokens, flops), config)
     try:
-        cell = plan_target(chosen.rules, target)
+        timing = cluster.clock.timing if cluster and cluster.clock else None
+        cell = plan_target(chosen.rules, target, timing)
     except UserError as error:
         if config.write:
             raise
         # who asks about someone's model has not asked for a shape
         return report if report.standings else replace(report, notes=(*report.notes, str(error)))
-    report = replace(report, run=_describe(report, cell, target, chosen, decider))
+    report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
     if not config.write:
         return report
     path = experiment_path(config.write)
@@ -75,7 +83,9 @@ def _target(
     )
 
 
-def _describe(report: Report, cell: Cell, target: Target, chosen: Setting, decider: Source) -> dict[str, Any]:
+def _describe(
+    report: Report, cell: Cell, target: Target, chosen: Setting, decider: Source, timed: bool
+) -> dict[str, Any]:
     """The run in the names of ``plan.json``, with what rounding to a shape did."""
     shape, spec = cell.spec.shape, cell.spec
     params = cell.params.count(target.count)
@@ -103,6 +113,9 @@ def _describe(report: Report, cell: Cell, target: Target, chosen: Setting, decid
         "flops_count": cell.count,
         "rules_from": f"sweep {chosen.sweep}" if chosen.sweep else "predict.yaml",
     }
+    if timed:
+        run = cell.estimate
+        found |= {"seconds": run.total, "step_seconds": run.steps / spec.steps, "mode": run.mode}
     if (law := decider.law) is not None:
         model = float(params), float(cell.tokens)
         scarce = report.scarce

@@ -9,6 +9,7 @@ from harness.fit.predict import marked
 from harness.fit.results import Interval
 from harness.frontier.announce import Standing
 from harness.frontier.answer import Answer
+from harness.frontier.fixed_time import TimedOptimum
 from harness.frontier.overtraining import Overtrained
 from harness.frontier.report import Ask, Report
 from harness.frontier.scarce import Scarce
@@ -36,6 +37,8 @@ def show(report: Report, asked: Ask, console: Console) -> None:
         line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
     _show_serving(report, console, line)
     _show_scarce(report, line)
+    _show_bill(report, line)
+    _show_time(report, console, line)
     _show_run(report, line)
     for note in _notes(report):
         line(f"! {note}")
@@ -50,6 +53,11 @@ def _question(report: Report, asked: Ask) -> str:
     question = asked.question
     if question is None:
         return ""
+    if report.timed is not None and report.bill is not None:
+        return (
+            f"the compute-optimal model whose training takes {_hours(report.timed.seconds * report.bill.gpus / 3600)} "
+            f"hours of {report.bill.device} ({question.value:.4g} training FLOPs):"
+        )
     said = {
         "flops": f"the best model for {question.value:.4g} training FLOPs",
         "params": f"the training for which {count(question.value)} parameters are compute-optimal",
@@ -194,15 +202,50 @@ def _show_scarce(report: Report, line: Callable[[str], None]) -> None:
     )
 
 
-def _show_run(report: Report, line: Callable[[str], None]) -> None:
-    if report.bill is not None:
-        bill = report.bill
-        dollars = "" if bill.dollars is None else f", ${bill.dollars:,.0f}"
-        clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} GPUs" if bill.gpus > 1 else ""
-        line(
-            f"\ntraining takes {_hours(bill.gpu_hours)} GPU-hours ({bill.device}, {bill.mfu:.0%} of peak)"
-            f"{dollars}{clock}"
+def _show_bill(report: Report, line: Callable[[str], None]) -> None:
+    bill = report.bill
+    if bill is None:
+        return
+    dollars = "" if bill.dollars is None else f", {_dollars(bill.dollars)}"
+    clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} together" if bill.gpus > 1 else ""
+    share = "" if bill.mfu is None else f", {100 * bill.mfu:.2g}% of its peak"
+    assumed = "assumed: " if bill.assumed and bill.times else ""
+    line(f"\ntraining takes {_hours(bill.gpu_hours)} hours of {bill.device}{share}{dollars}{clock}")
+    if bill.times:
+        line(f"  {assumed}times by {bill.times}")
+
+
+def _show_time(report: Report, console: Console, line: Callable[[str], None]) -> None:
+    """The best models of a time, beside the compute-optimal ones that take as long."""
+    best, bill = report.timed, report.bill
+    if best is None or bill is None:
+        return
+    line(
+        f"\nthe best model of that time on {bill.device} ({report.decides.replace('_', ' ')}), and the compute-optimal "
+        "one whose training takes as long:"
+    )
+    price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
+    money = [] if price is None else ["dollars"]
+    table = _table("hours", *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status")
+    for row in report.time_frontier:
+        hours = row.seconds * bill.gpus / 3600
+        _row(
+            table,
+            _hours(hours) + (" *" if row.seconds == best.seconds else ""),
+            *([] if price is None else [_dollars(hours * price)]),
+            _count(row.params, row.params_interval),
+            _count(row.tokens, row.tokens_interval),
+            f"{row.flops:.3g}",
+            _number(row.loss, row.loss_interval, ".4f"),
+            count(row.plain_params),
+            f"{row.plain_loss:.4f}",
+            _status(row.status),
         )
+    console.print(table)
+    line("  * as asked; intervals are of the law, the device's times are taken as they are")
+
+
+def _show_run(report: Report, line: Callable[[str], None]) -> None:
     run = report.run
     if run is not None:
         loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
@@ -216,6 +259,11 @@ def _show_run(report: Report, line: Callable[[str], None]) -> None:
         line(
             f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, rate {run['lr']:.3g} "
             f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
+            + (
+                f"; {1e3 * run['step_seconds']:.3g} ms a step ({run['mode']}), {duration(run['seconds'])}"
+                if "seconds" in run
+                else ""
+            )
         )
     for written in (report.experiment, report.figure):
         if written is not None:
@@ -225,8 +273,11 @@ def _show_run(report: Report, line: Callable[[str], None]) -> None:
 def _notes(report: Report) -> list[str]:
     """Every distinct objection, worst first, after those of the source itself."""
     said: dict[str, list[str]] = {}
-    parts: list[Answer | Standing | Served | Scarce | None] = [*report.answers, *report.standings]
-    parts += [report.serving, report.scarce]
+    parts: list[Answer | Standing | Served | Scarce | TimedOptimum | None] = [
+        *report.answers,
+        *report.standings,
+    ]
+    parts += [report.serving, report.scarce, report.timed]
     for part in parts:
         if part is not None:
             for note in part.notes:
@@ -262,6 +313,8 @@ def _row(table: Table, *cells: str) -> None:
 def _count(value: float | None, spread: Interval | None) -> str:
     if value is None:
         return "–"
+    if spread is not None and spread[0] == spread[1] and spread[0] in (0.0, float("inf")):
+        return f"{count(value)} (not bounded)"
     return count(value) + (f" ({_end(spread[0])}–{_end(spread[1])})" if spread else "")
 
 
@@ -282,6 +335,10 @@ def _ratio(value: float | None, spread: Interval | None) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.0f}" if value >= 100 else f"${value:.2g}"
 
 
 def _percent(value: float | None) -> float | None:

@@ -39,18 +39,21 @@ class PredictConfig:
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
         level: of the intervals; null is the fit's own.
-        budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``.
+        budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``: the best model of that time on
+            ``device``, beside the compute-optimal one whose training takes as long.
         params, tokens: one of them: the best of the other. Both: a model to judge; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
-        device, gpus, mfu, precision: what trains, how many, at which share of its peak.
+        device, gpus, precision: what trains, by its time model (after ``isoflop calibrate write=mine``: ``mine``), and
+            how many together; what they say to each other is not counted.
+        mfu: a constant share of the device's peak instead of its time model.
         inference_tokens: tokens served over the model's life; ``serving`` says how.
         smaller: how many times smaller the models in the over-training table are.
         unique_tokens: size of the corpus, where it is a limit; ``repetition`` says what repeats are worth.
         ladder, model, recipe, schedule, vocab_size, seq_len: for the answer's shape and hyperparameters; null
             takes those of the sweep that the fit came from, and without one those of ``fallback``.
         write: name of an experiment to write (``configs/experiment/NAME.yaml`` here), or a path.
-        figure: file for the over-training figure (.png, .pdf, .svg).
+        figure: file (.png, .pdf, .svg) for the over-training figure, or that of loss against hours and dollars.
         analysis: how ``points`` are fitted.
     """
 
@@ -67,7 +70,7 @@ class PredictConfig:
     target_loss: float | None = None
     device: DeviceConfig | None = None
     gpus: int = 1
-    mfu: float = 0.4
+    mfu: float | None = None
     precision: str = "bf16"
     inference_tokens: float | None = None
     serving: ServingConfig = field(default_factory=ServingConfig)

@@ -1,8 +1,9 @@
-"""GPU-hours and dollars into FLOPs and back, and what an inference FLOP costs over a training FLOP."""
+"""What a device is and costs, what a training takes on it, and what an inference FLOP costs over a training FLOP."""
 
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
+from harness.plan.throughput import ThroughputConfig
 
 
 @dataclass
@@ -12,16 +13,21 @@ class DeviceConfig:
     Attributes:
         peak_flops: dense peak FLOP/s (or integer operations) by precision, e.g. ``bf16``, ``fp8``, ``int8``.
         dollars_per_hour: rent of one, in dollars; null where unknown.
+        timing: how long a step takes on it (``configs/throughput``); null where only its peak is known, of which a
+            training is then taken to reach a constant share.
         source: where the numbers come from.
     """
 
     name: str = ""
     peak_flops: dict[str, float] = field(default_factory=dict)
     dollars_per_hour: float | None = None
+    timing: ThroughputConfig | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not self.peak_flops or min(self.peak_flops.values()) <= 0:
+        if not self.peak_flops and self.timing is None:
+            raise UserError(f"device {self.name}: needs peak_flops, a FLOP/s for each precision, or a timing")
+        if self.peak_flops and min(self.peak_flops.values()) <= 0:
             raise UserError(f"device {self.name}: peak_flops needs a positive FLOP/s for each precision")
         if self.dollars_per_hour is not None and self.dollars_per_hour <= 0:
             raise UserError(f"device {self.name}: dollars_per_hour must be positive")
@@ -33,7 +39,7 @@ class DeviceConfig:
             UserError: the device has none.
         """
         if precision not in self.peak_flops:
-            known = ", ".join(self.peak_flops)
+            known = ", ".join(self.peak_flops) or "none at all"
             raise UserError(f"device {self.name}: no peak for precision '{precision}'; it has {known}")
         return self.peak_flops[precision]
 
@@ -113,28 +119,47 @@ class Trainer:
 
     def bill(self, flops: float) -> "Bill":
         """What ``flops`` training FLOPs take."""
-        hours = flops / self.flops_per_hour
-        price = self.device.dollars_per_hour
-        return Bill(
-            gpu_hours=hours,
-            wall_hours=hours / self.count,
-            dollars=None if price is None else hours * price,
-            device=self.device.name,
-            gpus=self.count,
-            mfu=self.mfu,
-        )
+        return bill(self.device, self.count, 3600 * flops / self.flops_per_hour / self.count, self.mfu, "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """Device-hours, hours on the clock with ``gpus`` of them, and dollars (None without a price)."""
+    """What a training takes.
+
+    Attributes:
+        gpu_hours: device-hours, all devices together.
+        wall_hours: hours on the clock with ``gpus`` devices.
+        dollars: None without a price.
+        mfu: share of the device's peak; None where that is unknown.
+        times: where the estimate comes from; empty where ``mfu`` was given.
+        assumed: that was not measured.
+    """
 
     gpu_hours: float
     wall_hours: float
     dollars: float | None
     device: str
     gpus: int
-    mfu: float
+    mfu: float | None
+    times: str = ""
+    assumed: bool = True
+
+
+def bill(
+    device: DeviceConfig, gpus: int, seconds: float, mfu: float | None, times: str, assumed: bool = True
+) -> Bill:
+    """The bill of ``seconds`` on the clock with ``gpus`` of ``device``."""
+    hours, price = seconds * gpus / 3600, device.dollars_per_hour
+    return Bill(
+        gpu_hours=hours,
+        wall_hours=hours / gpus,
+        dollars=None if price is None else hours * price,
+        device=device.name,
+        gpus=gpus,
+        mfu=mfu,
+        times=times,
+        assumed=assumed,
+    )
 
 
 def inference_weight(serving: ServingConfig, trainer: Trainer | None) -> float:

@@ -8,6 +8,7 @@ from harness.errors import UserError
 from harness.frontier.announce import Announced, Standing, announce
 from harness.frontier.answer import Answer, Question, ask
 from harness.frontier.dollars import Bill, Trainer
+from harness.frontier.fixed_time import TimedOptimum
 from harness.frontier.overtraining import FACTORS, Overtrained, most_smaller, overtrain
 from harness.frontier.repetition import Repetition, repeated_loss
 from harness.frontier.scarce import Scarce, answer_scarce
@@ -48,7 +49,9 @@ class Report:
         standings: one a source; empty unless a model was judged.
         repeated_loss: of the judged model, with repetition counted.
         most_smaller: how many times smaller a model of the same loss can be at all.
-        bill: of the deciding answer's training compute, where a device is known.
+        timed: the best model of the time or money asked for, where L(N, D) and the device's time model are known;
+            ``time_frontier`` the same for shorter and longer times.
+        bill: of the deciding answer's training, where a device is known.
         life_dollars, plain_life_dollars: training and serving together, of the model that is cheapest over
             its life and of the one that is cheapest to train, where serving is weighed in dollars.
         run: the trainable run nearest to the decision: its shape, tokens, steps, batch, rate.
@@ -68,6 +71,8 @@ class Report:
     most_smaller: float | None = None
     scarce: Scarce | None = None
     repeated_loss: float | None = None
+    timed: TimedOptimum | None = None
+    time_frontier: tuple[TimedOptimum, ...] = ()
     bill: Bill | None = None
     life_dollars: float | None = None
     plain_life_dollars: float | None = None
@@ -137,29 +142,23 @@ def _repeated(decider: Source, asked: Ask) -> float | None:
     return float(repeated_loss(decider.law, *model, asked.unique_tokens, asked.repetition))
 
 
-def with_bill(report: Report, trainer: Trainer | None, in_dollars: bool = False) -> Report:
-    """The report with what the deciding training takes on a device.
-
-    Args:
-        in_dollars: serving was weighed by its price, so its cost is one too.
-    """
-    flops = decided(report)[2]
-    if trainer is None or flops is None:
-        return report
-    report = replace(report, bill=trainer.bill(flops))
+def with_life_cost(report: Report, trainer: Trainer | None) -> Report:
+    """The report with what training and serving cost together, where serving was weighed by its price."""
     served = report.serving
-    if not in_dollars or served is None or served.cost is None or served.plain_cost is None:
+    if trainer is None or served is None or served.cost is None or served.plain_cost is None:
         return report
     life, plain = trainer.bill(served.cost).dollars, trainer.bill(served.plain_cost).dollars
     return replace(report, life_dollars=life, plain_life_dollars=plain)
 
 
 def decided(report: Report) -> tuple[float | None, float | None, float | None]:
-    """(N, D, C) to train: with serving counted in, else on the corpus there is, else the plain optimum."""
+    """(N, D, C) to train: with serving counted in, else on the corpus there is, of the time, else the plain optimum."""
     if report.serving is not None:
         return report.serving.params, report.serving.tokens, report.serving.training_flops
     if report.scarce is not None:
         return report.scarce.params, report.scarce.tokens, report.scarce.flops
+    if report.timed is not None:
+        return report.timed.params, report.timed.tokens, report.timed.flops
     if (standing := report.standing) is not None:
         return standing.best_params, standing.best_tokens, standing.flops
     answer = report.answer

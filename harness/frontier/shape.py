@@ -72,6 +72,22 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
     return near(shapes, target.params, target.count)
 
 
+def plan_flops(
+    rules: ShapeRules, shape: Shape, flops: float, compute: str, timing: Timing | None = None
+) -> Cell:
+    """The run of ``shape`` whose whole steps come nearest to ``flops`` training FLOPs, as ``compute`` counts them."""
+    plan_rules = Rules(
+        grid=GridConfig(budgets=[flops], count=compute),
+        recipe=rules.recipe,
+        schedule=rules.schedule,
+        timing=timing or Timing(ThroughputConfig()),
+        seq_len=rules.seq_len,
+        eval_tokens=1,
+        precision="auto",
+    )
+    return plan_cell(shape, flops, 0, plan_rules, _Elsewhere())
+
+
 def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:
     """The run that the target becomes: whole steps nearest to its compute, or to its tokens.
 
@@ -87,13 +103,4 @@ def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None)
         if target.tokens is None:
             raise UserError("shape: needs training FLOPs or tokens")
         budget = target.tokens * flops_per_token(shape, rules.seq_len, target.compute)
-    plan_rules = Rules(
-        grid=GridConfig(budgets=[budget], count=target.compute),
-        recipe=rules.recipe,
-        schedule=rules.schedule,
-        timing=timing or Timing(ThroughputConfig()),
-        seq_len=rules.seq_len,
-        eval_tokens=1,
-        precision="auto",
-    )
-    return plan_cell(shape, budget, 0, plan_rules, _Elsewhere())
+    return plan_flops(rules, shape, budget, target.compute, timing)
