@@ -106,12 +106,13 @@ def _source_of_times(config: Config) -> list[str]:
 
 
 def plan_table(plan: Plan, assumed: bool = False) -> Table:
-    """The grid, one line a cell.
+    """The grid, one line a cell, with the mode of execution where it is not eager for all.
 
     Args:
         assumed: the times are not measured, and their heading says so.
     """
     table = Table(box=None, padding=(0, 1), header_style="bold")
+    modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
     for heading in (
         "run",
         "budget",
@@ -125,6 +126,7 @@ def plan_table(plan: Plan, assumed: bool = False) -> Table:
         "epochs",
         "rate",
         "assumed time" if assumed else "time",
+        *(["mode"] if modes else []),
     ):
         table.add_column(heading, justify="left" if heading in ("run", "shape") else "right", no_wrap=True)
     previous = None
@@ -145,5 +147,6 @@ def plan_table(plan: Plan, assumed: bool = False) -> Table:
             f"{cell.epochs:.2f}",
             f"{cell.spec.optimizer.lr:.2g}",
             duration(cell.estimate_seconds),
+            *([cell.estimate.mode] if modes else []),
         )
     return table
