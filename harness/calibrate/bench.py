@@ -20,7 +20,7 @@ from harness.plan.throughput import ThroughputConfig
 from harness.sweep.cores import compile_threads
 from harness.sweep.memory import fitting, free_bytes
 from harness.sweep.mps import mps
-from harness.train.compile import SETTING
+from harness.train.compile import SETTING, lacking_for_triton
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 
@@ -85,7 +85,13 @@ class Bench:
         for mode in self._modes():
             if mode not in found.alone:
                 jobs = self._jobs if mode == "eager" else self._jobs[: self._chosen]
-                found.alone[mode] = self._time(f"one at a time, {mode}", jobs, [mode] * len(jobs), 1)
+                try:
+                    found.alone[mode] = self._time(f"one at a time, {mode}", jobs, [mode] * len(jobs), 1)
+                except UserError as error:
+                    if mode == "eager" or self._train.compile != "auto":
+                        raise
+                    self._say(f"{mode} is left out, and runs will not use it: {error}")
+                    continue
                 found.write(self._kept)
         alone = fit_modes(self._timed, found, self._prior, gpu)
         modes_of = Timing(alone, compile=self._train.compile).modes_of(c.spec for c in self._cells)
@@ -98,9 +104,7 @@ class Bench:
                     said = f"{runs} at once"
                     found.together[runs] = self._time(said, self._jobs[: self._chosen], modes, runs)
                 except DoesNotFitError as error:
-                    self._console.print(
-                        f"{runs} at once do not fit: {error}", highlight=False, soft_wrap=True
-                    )
+                    self._say(f"{runs} at once do not fit: {error}")
                     break
                 found.write(self._kept)
             models[runs] = with_sharing(alone, self._timed[: self._chosen], found.together[runs], modes, runs)
@@ -122,9 +126,7 @@ class Bench:
             environment = dict(compile_threads(runs))
             if self._gpus:
                 if runs > 1 and self._mps:
-                    environment |= stack.enter_context(
-                        mps(lambda text: self._console.print(text, highlight=False))
-                    )
+                    environment |= stack.enter_context(mps(self._say))
                 environment["CUDA_VISIBLE_DEVICES"] = self._gpus[0]
             try:
                 self._found.where, speeds = train_side_by_side(told, runs, self._config.seconds, environment)
@@ -134,13 +136,19 @@ class Bench:
                 raise
         return speeds
 
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
     def _modes(self) -> list[str]:
         """Eager first: the others start from what it cost."""
         asked = self._train.compile
         if self._config.modes:
             more = self._config.modes
         elif asked == "auto":
-            more = ["compiled", "graphs"] if self._gpus else []
+            lacking = lacking_for_triton() if self._gpus else ""
+            if lacking:
+                self._say(f"only eager steps are timed: for compiled ones this machine lacks {lacking}")
+            more = ["compiled", "graphs"] if self._gpus and not lacking else []
         else:
             more = [mode for mode, setting in SETTING.items() if setting == asked]
         return list(dict.fromkeys(["eager", *more]))

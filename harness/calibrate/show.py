@@ -10,17 +10,18 @@ from harness.text import count, duration
 ACCURATE = 1.25  # a model further from what was measured is said to be
 
 
+def heading(timed: Calibration) -> str:
+    """What the table shows."""
+    where = timed.found.where
+    assert where is not None
+    return f"{where.name}, {where.precision}: milliseconds of a step, with quartiles"
+
+
 def speed_table(timed: Calibration) -> Table:
     """One line a cell: a step alone in each mode, and with several runs at once; quartiles in brackets."""
     found, chosen = timed.found, timed.chosen
     assert found.where is not None
-    table = Table(
-        title=f"{found.where.name}, {found.where.precision}: milliseconds of a step, with quartiles",
-        box=None,
-        padding=(0, 1),
-        header_style="bold",
-        title_justify="left",
-    )
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("shape", no_wrap=True)
     peak = found.where.peak
     headings = ["N", "batch", *found.alone, *(["MFU"] if peak else [])]

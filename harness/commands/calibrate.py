@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.calibrate.bench import Bench
-from harness.calibrate.show import describe_choice, describe_fit, speed_table
+from harness.calibrate.show import describe_choice, describe_fit, heading, speed_table
 from harness.calibrate.write import device_yaml, slug, throughput_yaml
 from harness.commands.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 from harness.commands.resources import gpus_of
@@ -41,6 +41,7 @@ def run(config: Config, yaml: str, console: Console) -> Path:
     )
     with signals_as_interrupt():  # SIGTERM alone would leave the processes, and MPS, behind
         timed = bench.measure()
+    console.print(heading(timed), highlight=False)
     console.print(speed_table(timed))
     for line in (*describe_fit(timed), describe_choice(timed)):
         console.print(line, highlight=False, soft_wrap=True)

@@ -64,7 +64,7 @@ def draw_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -> Path
                 low, high = ([spread[end] for _, spread in bounded] for end in (0, 1))
                 axes.fill_between([hour for hour, _ in bounded], low, high, color=BLUE, alpha=0.15, lw=0)
             axes.axvline(asked.seconds * bill.gpus / 3600, color=GREY, ls=":", lw=1)
-            axes.set(xscale="log", xlabel=f"hours of {bill.device}")
+            axes.set(xscale="log", xlabel=f"{bill.unit} on {bill.device}")
             if bill.dollars is not None and bill.gpu_hours:
                 price = bill.dollars / bill.gpu_hours
                 top = axes.secondary_xaxis(

@@ -56,7 +56,7 @@ def _question(report: Report, asked: Ask) -> str:
     if report.timed is not None and report.bill is not None:
         return (
             f"the compute-optimal model whose training takes {_hours(report.timed.seconds * report.bill.gpus / 3600)} "
-            f"hours of {report.bill.device} ({question.value:.4g} training FLOPs):"
+            f"{report.bill.unit} on {report.bill.device} ({question.value:.4g} training FLOPs):"
         )
     said = {
         "flops": f"the best model for {question.value:.4g} training FLOPs",
@@ -210,7 +210,7 @@ def _show_bill(report: Report, line: Callable[[str], None]) -> None:
     clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} together" if bill.gpus > 1 else ""
     share = "" if bill.mfu is None else f", {100 * bill.mfu:.2g}% of its peak"
     assumed = "assumed: " if bill.assumed and bill.times else ""
-    line(f"\ntraining takes {_hours(bill.gpu_hours)} hours of {bill.device}{share}{dollars}{clock}")
+    line(f"\ntraining takes {_hours(bill.gpu_hours)} {bill.unit} on {bill.device}{share}{dollars}{clock}")
     if bill.times:
         line(f"  {assumed}times by {bill.times}")
 
@@ -226,7 +226,7 @@ def _show_time(report: Report, console: Console, line: Callable[[str], None]) ->
     )
     price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
     money = [] if price is None else ["dollars"]
-    table = _table("hours", *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status")
+    table = _table(bill.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status")
     for row in report.time_frontier:
         hours = row.seconds * bill.gpus / 3600
         _row(

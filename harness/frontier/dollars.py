@@ -44,6 +44,11 @@ class DeviceConfig:
         return self.peak_flops[precision]
 
     @property
+    def unit(self) -> str:
+        """What an hour of it is called."""
+        return "core-hours" if self.timing is not None and not self.timing.asynchronous else "GPU-hours"
+
+    @property
     def price(self) -> float:
         """Dollars per hour.
 
@@ -127,7 +132,7 @@ class Bill:
     """What a training takes.
 
     Attributes:
-        gpu_hours: device-hours, all devices together.
+        gpu_hours: device-hours, all devices together; ``unit`` is what they are called.
         wall_hours: hours on the clock with ``gpus`` devices.
         dollars: None without a price.
         mfu: share of the device's peak; None where that is unknown.
@@ -143,6 +148,7 @@ class Bill:
     mfu: float | None
     times: str = ""
     assumed: bool = True
+    unit: str = "GPU-hours"
 
 
 def bill(
@@ -159,6 +165,7 @@ def bill(
         mfu=mfu,
         times=times,
         assumed=assumed,
+        unit=device.unit,
     )
 
 
