@@ -96,7 +96,7 @@ def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
     arguments |= {name: 0.0 for name in known if _is_dropout(name)}
     try:
         config = cls(**(arguments | options))
-    except (TypeError, ValueError) as e:
+    except Exception as e:  # a class's own checks have errors of their own
         raise UserError(f"model.family: {cls.__name__} refuses the shape {shape.label}: {_gist(e)}") from e
     return config
 
@@ -107,7 +107,7 @@ def _instantiate(config: PretrainedConfig, attention: str) -> PreTrainedModel:
     except KeyError as e:
         # Families with a table of attention classes of their own know none by another name.
         raise UserError(f"model.family: {type(config).__name__} does not let its attention be chosen") from e
-    except ValueError as e:
+    except (TypeError, ValueError) as e:
         raise UserError(f"model.family: cannot build {type(config).__name__}: {_gist(e)}") from e
 
 
