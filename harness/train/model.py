@@ -40,7 +40,7 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
             divides it by sqrt(2 * layers) for the residual projections).
 
     Raises:
-        UserError: the configuration class is unknown or refuses the shape.
+        UserError: the configuration class is unknown, refuses the shape, or is not causal.
     """
     config = model_config(shape, init_std)
     # torch.manual_seed would also seed every accelerator, whose state is not ours to touch.
@@ -48,7 +48,26 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
         torch.default_generator.manual_seed(seed)
         # Families nobody has looked at may need their masks (a sliding window): they keep transformers' own.
         model = _instantiate(config, "sdpa" if shape.measured else _UNMASKED)
+    if shape.measured:
+        _check_causal(model)
     return model.train()
+
+
+def _check_causal(model: PreTrainedModel) -> None:
+    """Raise for a class that predicts from what it is to predict: transformers has BERT among its causal models.
+
+    Raises:
+        UserError: a token's logits depend on the tokens after it.
+    """
+    tokens = torch.zeros(2, 8, dtype=torch.long)
+    tokens[1, 4:] = 1
+    with torch.no_grad():
+        a, b = (model.eval()(input_ids=row[None], use_cache=False).logits[0, :4] for row in tokens)
+    if not torch.allclose(a, b, rtol=0, atol=1e-6 * float(a.abs().max())):
+        raise UserError(
+            f"model.family: {type(model).__name__} lets tokens see those after them, so it is no causal language model "
+            "as configured (of BERT's kin, model.options.is_decoder=true is); choose another family"
+        )
 
 
 def meta_model(shape: Shape) -> PreTrainedModel:
