@@ -51,18 +51,18 @@ def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
     """Forward FLOPs of one sequence: products as torch counts them, look-up and softmax as Appendix F does.
 
     Products with a parameter and products of two activations (attention) are told apart by their factors, however
-    the family computes them. Of the former those count that grow with the length: a convolution's padding does not.
-    Attention is split evenly into scores and reduction; which block matrix the rest belongs to is the family's own
-    affair, so it is in ``other``. The softmax assumes ``shape.heads`` heads in every layer.
+    the family computes them. Attention is split evenly into scores and reduction; which block matrix the rest
+    belongs to is the family's own affair, so it is in ``other``. The softmax assumes ``shape.heads`` heads in every
+    layer.
 
     Raises:
         UserError: the model does not run without data (mixtures of experts route by value), leaves matrices unused,
-            or its products grow otherwise (a recurrence: how it is cut into chunks is the library's choice).
+            or is not made of products with weights, which grow as the length, and attention, as its square. Those of
+            a recurrence do not: how it is cut into chunks, and whether by products at all, is the library's choice.
     """
     s = seq_len
-    one, two, three = (count_products(shape, n * s) for n in (1, 2, 3))
-    weights = two.weights - one.weights
-    if three.weights - two.weights != weights or two.attention != 4 * one.attention:
+    once, twice = count_products(shape, s), count_products(shape, 2 * s)
+    if twice.weights != 2 * once.weights or twice.attention != 4 * once.attention:
         raise UserError(
             f"model.family: the products of {shape.traits.config_class} grow neither as the length nor, in attention, "
             f"as its square (from {s} to {2 * s} tokens), so its FLOPs cannot be counted; choose another family"
@@ -71,13 +71,13 @@ def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
     return ForwardFlops(
         embedding=2 * s * shape.vocab_size * shape.width,
         qkv=0,
-        scores=one.attention / 2,
-        softmax=shape.layers * 3 * shape.heads * s**2 if one.attention else 0,
-        reduction=one.attention / 2,
+        scores=once.attention / 2,
+        softmax=shape.layers * 3 * shape.heads * s**2 if once.attention else 0,
+        reduction=once.attention / 2,
         output=0,
         ffw=0,
         logits=logits,
-        other=weights - logits,
+        other=once.weights - logits,
     )
 
 

@@ -219,9 +219,9 @@ class Scan(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A causal convolution, padded on both sides and cut, or on the left only."""
+    """A causal convolution, padded on the left only, or on both sides and cut."""
 
-    def __init__(self, both: bool = True) -> None:
+    def __init__(self, both: bool = False) -> None:
         super().__init__()
         self.embedding, self.both = nn.Embedding(256, 32), both
         self.taps = nn.Parameter(torch.empty(32, 1, 3))
@@ -262,20 +262,20 @@ def measured_as(make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(measure, "meta_model", meta)
 
 
-def test_padding_of_a_convolution_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    for both in (True, False):
-        measured_as(lambda both=both: Convolution(both), monkeypatch)  # type: ignore[misc]
-        found.append(forward_flops_of(BASE, 16))
-    assert found[0] == found[1]
-    assert found[0].other == 2 * 16 * 32 * 3
-    assert found[0].softmax == found[0].scores == 0
+def test_a_convolution_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured_as(Convolution, monkeypatch)
+    found = forward_flops_of(BASE, 16)
+    assert found.other == 2 * 16 * 32 * 3
+    assert found.softmax == found.scores == 0
 
 
 @pytest.mark.parametrize("seq_len", [3, 4, 64])
-def test_a_recurrence_in_chunks_is_refused(seq_len: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its products are the chunk's size, which is the library's choice: no number is better than that one."""
-    measured_as(Scan, monkeypatch)
+@pytest.mark.parametrize("make", [Scan, lambda: Convolution(both=True)])
+def test_what_the_library_chooses_is_refused(
+    make: Callable[[], nn.Module], seq_len: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The size of a recurrence's chunks and what is padded and cut off again: no number is better than theirs."""
+    measured_as(make, monkeypatch)
     with pytest.raises(UserError, match="grow neither as the length nor"):
         forward_flops_of(BASE, seq_len)
 
