@@ -40,7 +40,7 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
             divides it by sqrt(2 * layers) for the residual projections).
 
     Raises:
-        UserError: the configuration class is unknown or refuses the shape.
+        UserError: the configuration class is unknown, refuses the shape, or is not causal.
     """
     config = model_config(shape, init_std)
     # torch.manual_seed would also seed every accelerator, whose state is not ours to touch.
@@ -48,7 +48,26 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
         torch.default_generator.manual_seed(seed)
         # Families nobody has looked at may need their masks (a sliding window): they keep transformers' own.
         model = _instantiate(config, "sdpa" if shape.measured else _UNMASKED)
+    if shape.measured:
+        _check_causal(model)
     return model.train()
+
+
+def _check_causal(model: PreTrainedModel) -> None:
+    """Raise for a class that predicts from what it is to predict: transformers has BERT among its causal models.
+
+    Raises:
+        UserError: a token's logits depend on the tokens after it.
+    """
+    tokens = torch.zeros(2, 8, dtype=torch.long)
+    tokens[1, 4:] = 1
+    with torch.no_grad():
+        a, b = (model.eval()(input_ids=row[None], use_cache=False).logits[0, :4] for row in tokens)
+    if not torch.allclose(a, b, rtol=0, atol=1e-6 * float(a.abs().max())):
+        raise UserError(
+            f"model.family: {type(model).__name__} lets tokens see those after them, so it is no causal language model "
+            "as configured (of BERT's kin, model.options.is_decoder=true is); choose another family"
+        )
 
 
 def meta_model(shape: Shape) -> PreTrainedModel:
@@ -96,7 +115,7 @@ def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
     arguments |= {name: 0.0 for name in known if _is_dropout(name)}
     try:
         config = cls(**(arguments | options))
-    except (TypeError, ValueError) as e:
+    except Exception as e:  # a class's own checks have errors of their own
         raise UserError(f"model.family: {cls.__name__} refuses the shape {shape.label}: {_gist(e)}") from e
     return config
 
@@ -107,7 +126,7 @@ def _instantiate(config: PretrainedConfig, attention: str) -> PreTrainedModel:
     except KeyError as e:
         # Families with a table of attention classes of their own know none by another name.
         raise UserError(f"model.family: {type(config).__name__} does not let its attention be chosen") from e
-    except ValueError as e:
+    except (TypeError, ValueError) as e:
         raise UserError(f"model.family: cannot build {type(config).__name__}: {_gist(e)}") from e
 
 

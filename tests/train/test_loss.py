@@ -159,18 +159,34 @@ for given in (bias, None):
 """
 
 
+NO_SCALARS = "only 0-dimensional arrays can be converted to Python scalars"
+"""What numpy says from 2.4 on where Triton 3.6 converts an array of one number; Triton 3.7 does not."""
+
+
+def interpreted(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python with ``arguments``, Triton's kernels interpreted on the CPU."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     not (find_spec("liger_kernel") and find_spec("triton")), reason="isoflop[cuda] is not installed"
 )
 def test_ligers_kernel_gives_the_whole_loss_and_its_gradients() -> None:
     """Without a GPU, in Triton's interpreter: what the kernel computes, not how fast."""
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED],
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = interpreted("-c", INTERPRETED)
+    if done.returncode != 0:
+        loop = interpreted("-m", "tests.train.triton_loop")
+        if NO_SCALARS in loop.stderr and NO_SCALARS in done.stderr:
+            pytest.skip(
+                "this Triton's interpreter cannot loop with this numpy (Triton 3.6 with numpy 2.4 or later)"
+            )
     assert done.returncode == 0, done.stderr

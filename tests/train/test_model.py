@@ -42,6 +42,27 @@ def test_weights_depend_on_the_seed_and_nothing_else(family: str) -> None:
     assert not any(torch.equal(first[n], other[n]) for n in first if first[n].ndim > 1)
 
 
+# Loss in nats and norm of all gradients. A run's identity does not name the library's version: these hold in all.
+OF_RECORD = {
+    "gpt2": (4.058539, 2.001108),
+    "gpt_neox": (4.344709, 1.682903),
+    "llama": (4.252605, 2.338579),
+    "qwen3": (4.272408, 2.694288),
+}
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_a_seed_is_the_same_model_whatever_the_versions(family: str) -> None:
+    """Fails where a library draws weights in another order or has other defaults (a norm's epsilon moves 4e-5)."""
+    model = build_model(shape_of(family), init_std=0.1, seed=3)
+    tokens = (torch.arange(48) * 37 % 61).view(2, 24)
+    logits = model(tokens[:, :-1]).logits
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    loss.backward()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    assert (loss.item(), norm.item()) == pytest.approx(OF_RECORD[family], rel=1e-5)
+
+
 @pytest.mark.parametrize("family", NAMES)
 def test_init_std_is_that_of_the_matrices(family: str) -> None:
     for std in (0.01, 0.1):
@@ -73,6 +94,15 @@ def test_attention_is_causal(family: str, tokens: torch.Tensor) -> None:
         a, b = model(tokens).logits, model(changed).logits
     torch.testing.assert_close(a[:, :12], b[:, :12])
     assert not torch.allclose(a[:, 12:], b[:, 12:])
+
+
+@pytest.mark.parametrize("family", ["BertConfig", "RoCBertConfig"])
+@pytest.mark.parametrize("init_std", [0.02, 0.2])
+def test_a_family_that_sees_what_it_predicts_is_refused(family: str, init_std: float) -> None:
+    with pytest.raises(UserError, match="lets tokens see those after them"):
+        build_model(shape_of(family, kv_heads=4), init_std=init_std)
+    decoder = canonical_options({"is_decoder": True})
+    assert build_model(shape_of(family, kv_heads=4, options=decoder), init_std=init_std).training
 
 
 @pytest.mark.parametrize("family", NAMES)
