@@ -1,10 +1,16 @@
 """The bench of the loop, on a CPU at its smallest size."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scripts.cases import byte_corpus, make_case, plain_shape
+from scripts.kept import EXIT_AGAIN, Kept
+from scripts.loops import Pace, contenders
+from scripts.speeds import fastest, ratios, table
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_train.py"
 
@@ -15,20 +21,80 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_contenders_are_timed_side_by_side() -> None:
-    done = bench("--sizes", "20k", "--rounds", "1", "--steps", "12")
+def test_contenders_are_timed_side_by_side_and_no_measurement_is_made_twice(tmp_path: Path) -> None:
+    kept = tmp_path / "speed.json"
+    arguments = ("--sizes", "20k", "--rounds", "1", "--steps", "12", "--keep", str(kept))
+    over = bench(*arguments, "--seconds", "-1")
+    assert over.returncode == EXIT_AGAIN, "the time is over before the first"
+    assert "| 26,232 | – | – | – |" in over.stdout
+    done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     heading, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], lines[-1]))
     found = dict(zip(heading, row, strict=True))
-    speeds = [float(found[f"{name} tokens/s"].replace(",", "")) for name in ("ours", "Trainer", "bare loop")]
-    assert all(speed > 0 for speed in speeds)
-    assert float(found["ours / Trainer"].split()[0]) == pytest.approx(speeds[0] / speeds[1], abs=0.006)
+    assert list(found)[1:4] == ["ours tokens/s", "Trainer tokens/s", "bare loop tokens/s"]
+    assert found["fastest of ours"] == "ours"
+    measured = {
+        one["contender"]: one for one in json.loads(kept.read_text())["measured"] if "contender" in one
+    }
+    speeds = {name: one["tokens_per_second"] for name, one in measured.items()}
+    assert min(speeds.values()) > 0
+    assert float(found["/ Trainer"].split()[0]) == pytest.approx(
+        speeds["ours"] / speeds["Trainer"], abs=0.006
+    )
     assert 0 < float(found["MFU"].rstrip("%")) < 100
     assert "batches of 8 x 128 tokens" in done.stdout
+
+    entries = json.loads(kept.read_text())
+    entries["measured"] = [one for one in entries["measured"] if one.get("contender") != "bare loop"]
+    kept.write_text(json.dumps(entries))
+    again = bench(*arguments)
+    assert "20k bare loop, round 0" in again.stdout
+    assert "20k ours, round 0" not in again.stdout
 
 
 def test_a_size_of_another_device_is_refused() -> None:
     done = bench("--sizes", "30M")
     assert done.returncode == 2
     assert "on this device of 20k, 200k, 1M, 10M, got 30M" in done.stderr
+
+
+@pytest.mark.parametrize("steps", [1, 12, 25, 44, 133, 400])
+def test_rows_are_as_far_apart_for_all_as_a_device_that_should_not_wait_needs(
+    steps: int, tmp_path: Path
+) -> None:
+    pace = Pace.of(steps)
+    assert pace.warm >= 4, "steps from row to row"
+    assert pace.timed >= max(8, steps - pace.warm)
+    case = make_case(plain_shape(24, 2, 8, 64), 2, 64, pace.steps, byte_corpus(tmp_path))
+    job = case.job(tmp_path, None, log_points=pace.steps // pace.warm)  # type: ignore[arg-type]
+    assert job.cell.spec.steps == pace.steps
+    assert job.train.row_steps(pace.steps) == pace.warm, "the clock starts with the first row"
+
+
+def test_baselines_are_measured_once_whatever_the_modes() -> None:
+    assert list(contenders(["off"])) == ["ours", "Trainer", "bare loop"]
+    assert list(contenders(["off", "on", "graphs"])) == [
+        *("ours", "ours compiled", "ours graphs", "Trainer", "bare loop", "bare compiled")
+    ]
+
+
+def test_the_table_has_what_there_is() -> None:
+    kept = Kept(None, {"peak": 1e13})
+    kept.add(what="matrix product", flops_per_second=5e12)
+    kept.add(what="size", size="1M", params=1_000_000, flops_per_token=6e6)
+    for turn, (mine, graphs, trainer) in enumerate([(100.0, 150.0, 100.0), (110.0, 210.0, 100.0)]):
+        kept.add(size="1M", contender="ours", round=turn, tokens_per_second=mine)
+        kept.add(size="1M", contender="ours graphs", round=turn, tokens_per_second=graphs)
+        kept.add(size="1M", contender="Trainer", round=turn, tokens_per_second=trainer)
+    kept.add(size="1M", contender="bare compiled", round=0, error="OutOfMemoryError: …")
+    assert fastest(kept, "1M") == "ours graphs"
+    assert ratios(kept, "1M", "ours graphs", "Trainer") == [1.5, 2.1]
+    names = ["ours", "ours graphs", "Trainer", "bare compiled"]
+    rows = table(kept, ["1M", "3M"], names).splitlines()
+    assert rows[0].endswith("| fastest of ours | / Trainer | / bare compiled | MFU | of peak |")
+    assert (
+        rows[2]
+        == "| 1,000,000 | 105 (2) | 180 (2) | 100 (2) | – | ours graphs | 1.80 (1.50–2.10) | – | 0% | 0% |"
+    )
+    assert rows[3] == "| 3M | – | – | – | – | – | – | – | – | – |"
