@@ -1,9 +1,10 @@
 """Tokens per second of our loop, transformers' Trainer and the barest loop, on the same model, data and batch.
 
-Every contender trains the same number of steps in short rounds and has a curve row, or a line of its log, as often as
-the others; the order turns from round to round, so that a busy machine is busy for all of them. Printed are medians
-over rounds, and ratios within a round. MFU is against the matrix-product rate measured in the same run, and against
-the maker's peak where that is known. A size that does not fit the device is so said of, and the others go on.
+Every contender trains the same steps in short rounds and waits and logs as often as the others; the order turns from
+round to round, so that a busy machine is busy for all of them. A round's speed is the median of its rows, without the
+first; printed are medians over rounds, and ratios within a round. MFU is against the matrix-product rate measured in
+the same run, and against the maker's peak where that is known. What does not fit the device is a dash, and the others
+go on.
 
     python scripts/bench_train.py                        # CPU: 20k to 10M parameters, one thread; GPU: 1M to 100M
     python scripts/bench_train.py --rounds 9 --steps 40
@@ -15,6 +16,7 @@ import argparse
 import gc
 import logging
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -22,6 +24,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +108,7 @@ def _release() -> None:
 
 def measure(
     cases: Mapping[str, tuple[Case, Pace]],
-    chosen: Mapping[str, Callable[[Round], float]],
+    chosen: Mapping[str, Callable[[Round], list[float]]],
     rounds: int,
     device: str,
     kept: Kept,
@@ -123,8 +126,9 @@ def measure(
                 began, problem, rate = time.monotonic(), "", 0.0
                 try:
                     with tempfile.TemporaryDirectory() as folder:
-                        seconds = chosen[name](Round(case, pace, device, Path(folder)))
-                    rate = pace.timed * case.cell.spec.batch_tokens / seconds
+                        stamps = chosen[name](Round(case, pace, device, Path(folder)))
+                    seconds = statistics.median(b - a for a, b in pairwise(stamps))
+                    rate = pace.row * case.cell.spec.batch_tokens / seconds
                 except Exception as error:
                     problem = one_line(error)
                 found: dict[str, Any] = {"error": problem} if problem else {"tokens_per_second": rate}
@@ -160,7 +164,6 @@ def main() -> int:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    wandb.setup()  # its process is there before the first clock starts, whoever is the first to log
     device = choose_device(options.device, "auto")
     cuda = device.kind == "cuda"
     setup = GPU if cuda else CPU
@@ -183,6 +186,8 @@ def main() -> int:
     }
     kept, chosen = Kept(options.keep, setting), contenders(modes)
     with tempfile.TemporaryDirectory() as name:
+        os.environ["WANDB_DIR"] = name
+        wandb.setup()  # its process is there before the first clock starts, whoever is the first to log
         corpus, cases = byte_corpus(Path(name)), {}
         for size in sizes:
             pace = Pace.of(max(12, steps // (1 + 2 * list(setup.shapes).index(size))))

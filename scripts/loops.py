@@ -1,6 +1,9 @@
-"""The loops that are compared: ours, transformers' Trainer, the barest. Each gives the seconds of its timed steps."""
+"""The loops that are compared: ours, transformers' Trainer, the barest. Each gives the times at which its rows ended.
 
-import os
+A row is some steps, behind which all wait for the device and have their log. Its median tells the speed: a tracker that
+connects, or a machine that is busy for a moment, is in few rows.
+"""
+
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,26 +25,26 @@ from harness.train.run import train_cell
 from scripts.cases import Case
 from scripts.speeds import HOW
 
-ROWS = 10  # of a round, where that leaves at least four steps to each: on a GPU a row makes the CPU wait
+ROWS = 10  # of a round, where that leaves at least four steps to each: its end makes the CPU wait for a GPU
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Steps of a round: ``warm`` before the clock starts, and ``timed``; a row or a line every ``warm`` steps."""
+    """Steps of a round: rows of ``row`` steps each, the first of which warms up and compiles."""
 
-    warm: int
-    timed: int
+    row: int
+    rows: int
 
     @classmethod
     def of(cls, steps: int) -> "Pace":
-        """About ``steps`` timed steps, in whole rows."""
-        warm = max(4, round(steps / ROWS))
-        return cls(warm, warm * max(2, round(steps / warm)))
+        """About ``steps`` steps behind the first row."""
+        row = max(4, round(steps / ROWS))
+        return cls(row, 1 + max(3, round(steps / row)))
 
     @property
     def steps(self) -> int:
         """All of them."""
-        return self.warm + self.timed
+        return self.row * self.rows
 
 
 @dataclass(frozen=True)
@@ -54,39 +57,35 @@ class Round:
     folder: Path
 
 
-def ours(this: Round, compile: str) -> float:
-    """Seconds of our loop, W&B logging on; the first curve row starts the clock."""
-    stamps: list[tuple[int, float]] = []
+def ours(this: Round, compile: str) -> list[float]:
+    """Our loop, W&B logging on, its rows those of the curve."""
+    stamps: list[float] = []
 
     def report(step: StepReport) -> None:
-        stamps.append((step.step, time.perf_counter()))
+        stamps.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory(dir=this.folder) as folder:
-        rows = this.pace.steps // this.pace.warm
         job = this.case.job(
             Path(folder),
             TrackerConfig(mode="offline"),
             device=this.device,
             compile=compile,
-            log_points=rows,
+            log_points=this.pace.rows,
         )
         train_cell(job, Watch(report=report))
-    (first, began), (last, ended) = stamps[0], stamps[-1]
-    return (ended - began) / (last - first) * this.pace.timed
+    return stamps
 
 
-def bare(this: Round, compiled: bool) -> float:
-    """Seconds of forward, backward, clip, step; compiling is in the warm-up."""
+def bare(this: Round, compiled: bool) -> list[float]:
+    """Forward, backward, clip, step."""
     spec = this.case.cell.spec
     model = build_model(spec.shape, spec.init_std, spec.seed).to(this.device)
     if compiled:
         model = torch.compile(model, dynamic=False)
     optimizer = build_optimizer(model, spec.optimizer)
     cast = torch.autocast(this.device, torch.bfloat16, enabled=this.device == "cuda")
-    for step in range(this.pace.steps):
-        if step == this.pace.warm:
-            wait(this.device)
-            began = time.perf_counter()
+    stamps = []
+    for step in range(1, this.pace.steps + 1):
         batch = this.case.batch(step, this.device)
         with cast:
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits
@@ -95,8 +94,10 @@ def bare(this: Round, compiled: bool) -> float:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    wait(this.device)
-    return time.perf_counter() - began
+        if step % this.pace.row == 0:
+            wait(this.device)
+            stamps.append(time.perf_counter())
+    return stamps
 
 
 class Windows(Dataset):
@@ -112,28 +113,27 @@ class Windows(Dataset):
         return {"input_ids": self.tokens[index], "labels": self.tokens[index]}
 
 
-def trainer(this: Round) -> float:
-    """Seconds of transformers' Trainer, W&B logging on."""
+def trainer(this: Round) -> list[float]:
+    """transformers' Trainer, W&B logging on, its rows those of its log."""
     from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-    pace, stamps = this.pace, {}
+    pace, stamps = this.pace, []
 
     class Clock(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
-            if state.global_step in (pace.warm, pace.steps):
+            if state.global_step % pace.row == 0:
                 wait(this.device)
-                stamps[state.global_step] = time.perf_counter()
+                stamps.append(time.perf_counter())
 
     spec = this.case.cell.spec
     with tempfile.TemporaryDirectory(dir=this.folder) as folder:
-        os.environ["WANDB_DIR"] = folder
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=pace.steps,
             per_device_train_batch_size=spec.batch_windows,
             learning_rate=spec.optimizer.lr,
             lr_scheduler_type="cosine",
-            logging_steps=pace.warm,
+            logging_steps=pace.row,
             save_strategy="no",
             report_to=["wandb"],
             disable_tqdm=True,
@@ -150,12 +150,14 @@ def trainer(this: Round) -> float:
         run.remove_callback(PrinterCallback)
         run.train()
         wandb.finish()
-    return stamps[pace.steps] - stamps[pace.warm]
+    return stamps
 
 
-def contenders(modes: Sequence[str]) -> dict[str, Callable[[Round], float]]:
+def contenders(modes: Sequence[str]) -> dict[str, Callable[[Round], list[float]]]:
     """By their names in the table: Trainer and the bare loop, ours in every mode, and what compiled ones go beside."""
-    chosen: dict[str, Callable[[Round], float]] = {HOW[mode]: partial(ours, compile=mode) for mode in modes}
+    chosen: dict[str, Callable[[Round], list[float]]] = {
+        HOW[mode]: partial(ours, compile=mode) for mode in modes
+    }
     chosen |= {"Trainer": trainer, "bare loop": partial(bare, compiled=False)}
     if set(modes) != {"off"}:
         chosen["bare compiled"] = partial(bare, compiled=True)

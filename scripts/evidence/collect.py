@@ -61,8 +61,13 @@ def _unpacked(source: Path) -> Iterator[Path]:
         yield source
         return
     with tempfile.TemporaryDirectory() as name, tarfile.open(source) as tar:
-        tar.extractall(name, filter="data")
+        tar.extractall(name, filter=_plain)
         yield Path(name)
+
+
+def _plain(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """Files and folders, and neither links nor devices."""
+    return tarfile.data_filter(member, path) if member.isfile() or member.isdir() else None
 
 
 def _copy(state: Path, part: Path) -> None:

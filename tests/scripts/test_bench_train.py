@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.train.config import TrainConfig
 from scripts.cases import byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept
-from scripts.loops import Pace, contenders
+from scripts.loops import Pace, Round, contenders
 from scripts.speeds import fastest, ratios, table
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_train.py"
@@ -59,17 +60,23 @@ def test_a_size_of_another_device_is_refused() -> None:
     assert "on this device of 20k, 200k, 1M, 10M, got 30M" in done.stderr
 
 
+@pytest.mark.slow
+def test_every_loop_gives_the_same_rows(tmp_path: Path) -> None:
+    pace = Pace.of(4)
+    case = make_case(plain_shape(16, 1, 8, 32), 2, 32, pace.steps, byte_corpus(tmp_path / "cache"))
+    for name, loop in contenders(["off"]).items():
+        stamps = loop(Round(case, pace, "cpu", tmp_path))
+        assert len(stamps) == pace.rows == 4, name
+        assert stamps == sorted(stamps)
+
+
 @pytest.mark.parametrize("steps", [1, 12, 25, 44, 133, 400])
-def test_rows_are_as_far_apart_for_all_as_a_device_that_should_not_wait_needs(
-    steps: int, tmp_path: Path
-) -> None:
+def test_a_device_is_waited_for_at_few_steps(steps: int) -> None:
     pace = Pace.of(steps)
-    assert pace.warm >= 4, "steps from row to row"
-    assert pace.timed >= max(8, steps - pace.warm)
-    case = make_case(plain_shape(24, 2, 8, 64), 2, 64, pace.steps, byte_corpus(tmp_path))
-    job = case.job(tmp_path, None, log_points=pace.steps // pace.warm)  # type: ignore[arg-type]
-    assert job.cell.spec.steps == pace.steps
-    assert job.train.row_steps(pace.steps) == pace.warm, "the clock starts with the first row"
+    assert pace.row >= 4
+    assert 3 <= pace.rows - 1 <= 10
+    assert pace.steps >= steps
+    assert TrainConfig(log_points=pace.rows).row_steps(pace.steps) == pace.row, "a curve row ends every row"
 
 
 def test_baselines_are_measured_once_whatever_the_modes() -> None:
