@@ -4,7 +4,7 @@
     python -m scripts.evidence --minutes 30          # stops within that; the same command goes on
     python -m scripts.evidence bench packing         # these stages alone
     python -m scripts.evidence data=text path=/texts data.max_epochs=2
-    python -m scripts.evidence --toy --state /tmp/toy --out /tmp/toy-results      # on a CPU: tests these scripts
+    python -m scripts.evidence --toy                 # on a CPU: tests these scripts and nothing else
     python -m scripts.evidence --collect state.tar.gz                  # of a state that was carried here
 
 What a stage printed and measured is kept in the state's folder; what has ended is not done again. At the end, and
@@ -22,10 +22,10 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.runs.files import write_json
-from scripts.evidence.collect import CollectError, collect, read_json
+from scripts.evidence.collect import CollectError, check, collect, read_json
 from scripts.evidence.driver import GRACE_SECONDS, BusyError, Deadline, Driver, State
 from scripts.evidence.machine import MachineError, commit, facts
-from scripts.evidence.stages import GPU, NAME, TOY, Scale, Stage, corpus, plan, selected
+from scripts.evidence.stages import GPU, NAME, TOY, Stage, corpus, plan, selected
 from scripts.kept import EXIT_AGAIN
 
 COLLECT_SECONDS = 60.0  # fit, figures and page
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("words", nargs="*", metavar="STAGE|OVERRIDE", help="default: every stage")
     parser.add_argument("--minutes", type=float, help="be over by then, stopping and collecting included")
-    parser.add_argument("--state", type=Path, default=Path("runs", "gpu"), help="default: runs/gpu")
-    parser.add_argument("--out", type=Path, default=Path("results", NAME), help=f"default: results/{NAME}")
+    parser.add_argument("--state", type=Path, help="default: runs/gpu; of a toy, runs/gpu-toy")
+    parser.add_argument("--out", type=Path, help=f"default: results/{NAME}; of a toy, runs/toy")
     parser.add_argument("--cache", default="~/.cache/isoflop", help="of token files, as cache_dir")
     parser.add_argument("--toy", action="store_true", help="all of it at toy size on a CPU")
     parser.add_argument("--dry-run", action="store_true", help="say what it would do")
@@ -49,13 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--collect", type=Path, metavar="STATE", help="only fill --out from a folder or .tar.gz"
     )
     parser.add_argument("--no-collect", action="store_true", help="leave --out alone")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    options.state = options.state or Path("runs", "gpu-toy" if options.toy else "gpu")
+    options.out = options.out or (Path("runs", "toy") if options.toy else Path("results", NAME))
     try:
         if options.collect:
             collect(options.collect, options.out)
             return 0
         return _run(options)
-    except (UserError, MachineError, BusyError, CollectError, ValueError) as error:
+    except (UserError, MachineError, BusyError, CollectError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -68,13 +70,15 @@ def _run(options: argparse.Namespace) -> int:
     deadline = Deadline(total - reserve)
     overrides = [word for word in options.words if "=" in word]
     names = [word for word in options.words if "=" not in word]
+    if not options.no_collect:
+        check(options.out)
     scale, state = (TOY if options.toy else GPU), State(options.state.absolute())
     state.make()
     with state.held():
         here = facts()
         if not (options.toy or here["devices"]):
             raise MachineError("no CUDA device here; --toy runs all of it at toy size on a CPU")
-        setting, why = _setting(state, overrides, scale, options.cache, here)
+        setting, why = _setting(state, overrides, options, here)
         groups = selected(plan(state.path, options.cache, setting["overrides"], scale), names)
         _say_cost(groups, state, options, here, why, total)
         if options.dry_run:
@@ -90,10 +94,8 @@ def _run(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         stages = [stage for group in groups for stage in group]
-        open_, failed = (
-            [stage.name for stage in stages if driver.is_open(stage)],
-            [stage.name for stage in stages if state.failed(stage.name).exists()],
-        )
+        open_ = [stage.name for stage in stages if driver.is_open(stage)]
+        failed = [stage.name for stage in stages if state.failed(stage.name).exists()]
         if not options.no_collect:
             print("== collecting; Ctrl-C leaves it out, --collect makes up for it", flush=True)
             collect(state.path, options.out)
@@ -107,19 +109,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _setting(
-    state: State, overrides: Sequence[str], scale: Scale, cache: str, here: dict[str, Any]
+    state: State, overrides: Sequence[str], options: argparse.Namespace, here: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
     """What this state is of: chosen at the first start and kept, lest a sweep mixes texts; and why it is that."""
-    found = read_json(state.path / "setting.json")
-    chosen, why = corpus(scale.experiment, overrides, cache) if found is None else ((), "")
-    setting = found or {
-        "given": list(overrides),
-        "overrides": [*overrides, *chosen],
-        "machines": [],
-        "stages": [],
-    }
-    if list(overrides) != setting["given"] and overrides:
-        given = " ".join(setting["given"]) or "no overrides"
+    setting, why = read_json(state.path / "setting.json"), ""
+    if setting is None:
+        experiment = (TOY if options.toy else GPU).experiment
+        chosen, why = corpus(experiment, overrides, options.cache)
+        setting = {"toy": options.toy, "given": list(overrides), "overrides": [*overrides, *chosen]}
+        setting |= {"machines": [], "stages": []}
+    if options.toy != setting["toy"] or (overrides and list(overrides) != setting["given"]):
+        given = " ".join([*(["--toy"] if setting["toy"] else []), *setting["given"]]) or "no overrides"
         raise UserError(f"{state.path} was begun with {given}: name another folder with --state")
     machine = {**here, "commit": commit()}
     known = [{k: v for k, v in one.items() if k != "since"} for one in setting["machines"]]
@@ -154,7 +154,8 @@ def _say_cost(
         print(f"Over within {total / 60:g} minutes; the same command then goes on.")
     else:
         print("Ctrl-C stops it cleanly, --minutes 30 within that time; the same command goes on.")
-    to = "" if options.no_collect else f", {options.out} (a few MB)"
+    replaced = ", in place of what is there" if options.out.exists() else ""
+    to = "" if options.no_collect else f", {options.out} (a few MB{replaced})"
     print(f"Writes {options.state} (tens of MB), token files in {options.cache} (1 GB at most){to}.")
     if why:
         print(f"Note: {why}.")

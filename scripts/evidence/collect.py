@@ -34,8 +34,7 @@ def collect(source: Path, folder: Path, say: Callable[[str], None] = print) -> N
     Raises:
         CollectError: ``folder`` has something else.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / DOCUMENT).exists():
-        raise CollectError(f"{folder} was not made by collecting: name another folder, or move it away")
+    check(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
         _unpacked(source) as state,
@@ -53,6 +52,16 @@ def collect(source: Path, folder: Path, say: Callable[[str], None] = print) -> N
             shutil.rmtree(folder)
         part.rename(folder)
     say(f"evidence: {folder / DOCUMENT}")
+
+
+def check(folder: Path) -> None:
+    """Refuse a folder that was not made by collecting.
+
+    Raises:
+        CollectError: it has something else.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / DOCUMENT).exists():
+        raise CollectError(f"{folder} was not made by collecting: name another with --out, or move it away")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ LEAST_SECONDS = 15.0  # less is not worth a beginning
 QUIET_SECONDS = 60.0  # between two signs of life of a stage
 TABLES = re.compile(r"^(--|   \||\|)")
 QUIET = {
+    "COLUMNS": "200",  # tables are not wrapped
     "PYTHONUNBUFFERED": "1",
     "HF_HUB_OFFLINE": "1",
     "WANDB_MODE": "offline",

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.config.compose import compose_config
+from harness.errors import UserError
 from scripts.evidence.machine import ROOT
 
 NAME = "one_gpu"  # of the sweep, and of the throughput that is calibrated
@@ -136,7 +137,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
             f"checks-{name}",
             what,
             minutes,
-            lambda: (*PYTEST, "-s", *scale.looks, path),
+            lambda: (*PYTEST, "-q", "-s", *scale.looks, path),
             limit,
             3,
             shows=0,
@@ -152,7 +153,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
                 "tests",
                 "the project's own tests of training, on this device",
                 (2, 4),
-                lambda: (*PYTEST, *workers(), *(str(ROOT / path) for path in scale.tests)),
+                lambda: (*PYTEST, "-v", *workers(), *(str(ROOT / path) for path in scale.tests)),
                 260,
                 shows=25,
                 environment={"ISOFLOP_TEST_DEVICE": scale.device},
@@ -195,6 +196,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
                 bench + 90,
                 MANY,
                 shows=12,
+                environment={"TORCHINDUCTOR_CACHE_DIR": str(state / "inductor")},  # for the next turn
             )
         ],
         [
@@ -223,12 +225,12 @@ def selected(groups: Sequence[Sequence[Stage]], names: Sequence[str]) -> list[li
     """The groups with the stages of these names alone; all where none is named.
 
     Raises:
-        ValueError: there is no such stage.
+        UserError: there is no such stage.
     """
     wanted = {name for given in names for name in ALIASES.get(given, (given,))}
     known = [stage.name for group in groups for stage in group]
     if unknown := sorted(wanted.difference(known)):
-        raise ValueError(f"no stage {unknown[0]}; there are {', '.join([*ALIASES, *known])}")
+        raise UserError(f"no stage {unknown[0]}; there are {', '.join([*ALIASES, *known])}")
     chosen = [[stage for stage in group if not wanted or stage.name in wanted] for group in groups]
     return [group for group in chosen if group]
 
@@ -239,7 +241,7 @@ def rates(state: Path) -> str:
     return f"throughput={NAME}" if calibrated.exists() else "launcher.per_gpu=4"
 
 
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--tb=short")
 
 
 def workers() -> tuple[str, ...]:

@@ -5,4 +5,4 @@ set -euo pipefail
 python=python3
 [ -x .venv/bin/python ] && python=.venv/bin/python
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
-exec "${PYTHON:-$python}" -m scripts.evidence --collect "$1" --out "${2:-results/one_gpu}"
+exec "${PYTHON:-$python}" -m scripts.evidence --collect "${1:?STATE.tar.gz}" --out "${2:-results/one_gpu}"

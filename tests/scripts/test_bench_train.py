@@ -1,6 +1,7 @@
 """The bench of the loop, on a CPU at its smallest size."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.train.config import TrainConfig
+from scripts.bench_train import measure, order
 from scripts.cases import byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept
 from scripts.loops import Pace, Round, contenders
@@ -74,7 +76,7 @@ def test_every_loop_gives_the_same_rows(tmp_path: Path) -> None:
 def test_a_device_is_waited_for_at_few_steps(steps: int) -> None:
     pace = Pace.of(steps)
     assert pace.row >= 4
-    assert 3 <= pace.rows - 1 <= 10
+    assert 3 <= pace.rows - 1 <= 11
     assert pace.steps >= steps
     assert TrainConfig(log_points=pace.rows).row_steps(pace.steps) == pace.row, "a curve row ends every row"
 
@@ -84,6 +86,49 @@ def test_baselines_are_measured_once_whatever_the_modes() -> None:
     assert list(contenders(["off", "on", "graphs"])) == [
         *("ours", "ours compiled", "ours graphs", "Trainer", "bare loop", "bare compiled")
     ]
+
+
+def test_what_the_aims_are_about_comes_first_at_every_size() -> None:
+    names = list(contenders(["off", "on", "graphs"]))
+    made = list(order(["3M", "30M"], names, 2))
+    assert sorted(made) == sorted(
+        (turn, size, name) for turn in (0, 1) for size in ("3M", "30M") for name in names
+    )
+    assert [size for _, size, _ in made[:6]] == ["3M"] * 3 + ["30M"] * 3
+    assert {name for _, _, name in made[:6]} == {"ours compiled", "Trainer", "bare compiled"}
+    assert made[0][2] != made[12][2], "another begins the second round"
+    assert [name for _, _, name in order(["20k"], ["ours", "Trainer", "bare loop"], 2)] == [
+        *("ours", "Trainer", "bare loop", "Trainer", "bare loop", "ours")
+    ]
+
+
+def test_a_loop_that_fails_is_kept_and_not_tried_again(tmp_path: Path) -> None:
+    pace = Pace.of(4)
+    case = make_case(plain_shape(16, 1, 8, 32), 2, 32, pace.steps, byte_corpus(tmp_path / "cache"))
+    called: list[str] = []
+
+    def good(this: Round) -> list[float]:
+        called.append("good")
+        return [0.0, 1.0, 2.0, 9.0]
+
+    def bad(this: Round) -> list[float]:
+        called.append("bad")
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 TiB")
+
+    def broken(this: Round) -> list[float]:
+        called.append("broken")
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    kept = Kept(tmp_path / "kept.json", {})
+    assert measure({"x": (case, pace)}, {"bad": bad, "good": good}, 2, "cpu", kept, math.inf)
+    assert called == ["bad", "good", "good"]
+    speed = kept.find(contender="good", round=1)
+    assert speed is not None
+    assert speed["tokens_per_second"] == pace.row * 64, "by the median row of one second"
+    assert not measure({"x": (case, pace)}, {"broken": broken, "good": good}, 3, "cpu", kept, math.inf)
+    assert called[3:] == ["broken"], "a process whose GPU is unusable measures nothing more"
+    assert measure({"x": (case, pace)}, {"broken": broken, "good": good}, 3, "cpu", kept, math.inf)
+    assert called[3:] == ["broken", "good"], "the next goes on behind it"
 
 
 def test_the_table_has_what_there_is() -> None:

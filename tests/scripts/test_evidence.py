@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import UserError
 from scripts.evidence import __main__ as command
 from scripts.evidence import aims, collect, stages
 from scripts.evidence.driver import BusyError, Deadline, Driver, State
@@ -225,7 +226,7 @@ def test_the_plan_is_in_order_of_value(tmp_path: Path) -> None:
     assert [one.name for group in selected(groups, ["works", "bench"]) for one in group] == [
         *("checks-runs", "checks-parts", "tests", "bench")
     ]
-    with pytest.raises(ValueError, match="no stage nonsense; there are works"):
+    with pytest.raises(UserError, match="no stage nonsense; there are works"):
         selected(groups, ["nonsense"])
     sweep = groups[4][0]
     assert "launcher.per_gpu=4" in sweep.command(), "it is not calibrated"
@@ -272,7 +273,9 @@ def test_it_says_what_it_costs_and_keeps_to_its_text(
     assert ran == [["bench"]]
     assert command.main([*arguments, "--no-collect", "data=linux"]) == 2
     assert "was begun with data=rfc" in capsys.readouterr().err
+    assert command.main([*arguments, "--no-collect", "--toy"]) == 2, "a toy's stages would count as done"
     assert command.main([*arguments, "--no-collect", "nonsense"]) == 2
+    assert "no stage nonsense" in capsys.readouterr().err
     monkeypatch.setattr(command, "facts", lambda: {**HERE, "devices": 0})
     assert command.main(arguments) == 2
     assert "no CUDA device here; --toy" in capsys.readouterr().err
