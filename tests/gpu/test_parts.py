@@ -39,8 +39,11 @@ def test_losses(world: World, say: Say) -> None:
     say(f"cpu fp32: train {reference.train_loss:.6f}, held out {reference.loss:.6f}")
     for precision, near in (("fp32", 1e-3), ("bf16", 5e-2)):
         for turn in range(2):
+            if world.cuda:
+                torch.cuda.reset_peak_memory_stats()
             ran = world.run(case.of(precision=precision))
             record = world.finished(ran)
+            assert not world.cuda or torch.cuda.max_memory_allocated() > 2**20, "it ran on the CPU"
             say(
                 f"{world.device} {precision} #{turn}: held out {record.loss:.6f} (apart "
                 f"{record.loss - reference.loss:+.2e}), {ran.ended - ran.began:.1f} s; {record.notes}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from accelerate.state import AcceleratorState
+
 from harness.runs.curve import curve_rows
 from harness.runs.record import Record
 from harness.train.config import TrackerConfig
@@ -116,6 +118,8 @@ class World:
                 ran.first_row = ran.last_row
             ran.losses.append(row.loss)
 
+        if on:  # Accelerate takes a process to have one device, whatever it is told later
+            AcceleratorState._reset_state(reset_partial_state=True)
         rows = max(1, case.cell.spec.steps // 4)
         options = {"device": on or self.device, "compile": "off", "log_points": rows, **train}
         with tempfile.TemporaryDirectory() as name:
@@ -125,6 +129,8 @@ class World:
             ran.ended = time.perf_counter()
             if ran.record is not None:
                 ran.norms = [row["grad_norm"] for row in curve_rows(job.folder.curve)]
+        if on:
+            AcceleratorState._reset_state(reset_partial_state=True)
         return ran
 
     def wait(self) -> None:
