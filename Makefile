@@ -1,4 +1,4 @@
-# 'make demo' and 'make test' do everything from an empty machine with Python 3.11-3.13.
+# 'make demo' and 'make test' do everything from an empty machine with Python 3.11-3.13; 'make gpu' where there is a GPU.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,13 +6,18 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test fast lint clean
+.PHONY: demo test fast lint gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/isoflop reproduce experiment=demo
 
+# tests/gpu takes a GPU where there is one; the tests that train do so a second time on it.
 test: $(VENV)/.installed-dev lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2
+	if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	    ISOFLOP_TEST_DEVICE=cuda HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 \
+	        $$($(BIN)/python -c 'from scripts.evidence.stages import GPU; print(*GPU.tests)'); \
+	fi
 
 fast: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -m "not slow"
@@ -33,6 +38,10 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
+
+# What one GPU has to say, into results/one_gpu: make gpu MINUTES=30. The same command goes on; ONLY=--dry-run only says what it costs.
+gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.evidence $(if $(MINUTES),--minutes $(MINUTES)) $(ONLY) || [ $$? = 75 ]
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

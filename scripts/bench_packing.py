@@ -1,22 +1,25 @@
 """What finishes a budget's column soonest on one device: one run at a time, side by side, compiled, as CUDA graphs?
 
-Every contender trains the same cells with the sweep's own pool, from nothing to the last record: processes start,
-kernels are compiled into an empty cache, everything is evaluated. The makespan is what counts; losses are compared,
-because a faster way that trains something else is none.
+Every way trains the same cells with the sweep's own pool, from nothing to the last record: processes start, kernels
+are compiled into an empty cache, everything is evaluated. The makespan is what counts; losses are compared, because a
+faster way that trains something else is none.
 
     python scripts/bench_packing.py experiment=one_gpu 'grid.budgets=[1e15]'
     python scripts/bench_packing.py experiment=demo 'grid.budgets=[3e9]' grid.sizes=3 grid.span=2 --rounds 3   # CPU
+    python scripts/bench_packing.py … --keep packing.json --seconds 240        # the same command goes on
 
 Runs stacked into one model (torch.func.vmap over weights) are no contender: in an IsoFLOP column every cell has a
 shape, a batch and a number of steps of its own, so there is nothing to stack but seeds.
 """
 
 import argparse
+import math
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -35,10 +38,12 @@ from harness.sweep.progress import Progress
 from harness.text import count
 from harness.train.config import TrackerConfig
 from harness.train.job import Job
+from scripts.evidence.machine import facts
+from scripts.kept import EXIT_AGAIN, Kept, one_line
 
 
 @dataclass(frozen=True)
-class Contender:
+class Way:
     """One way to train a column: how steps are executed, and how many runs share the device."""
 
     compile: str
@@ -53,25 +58,42 @@ class Contender:
         return f"{steps}, {side}" + ("" if self.mps or self.workers == 1 else ", no MPS")
 
 
+# The most telling first: every number beside every mode takes an hour.
+ON_GPU = (
+    Way("off", 1),
+    Way("off", 4),
+    Way("on", 4),
+    Way("on", 1),
+    Way("off", 4, mps=False),
+    Way("off", 8),
+    Way("graphs", 4),
+    Way("graphs", 1),
+)
+
+
 @dataclass(frozen=True)
 class Result:
-    """Seconds of the whole column, the losses of its cells in order, and what was said of sharing."""
+    """Seconds of the whole column, the losses of its cells (None: it diverged), and what was said of sharing."""
 
     seconds: float
-    losses: tuple[float, ...]
+    losses: tuple[float | None, ...]
     said: tuple[str, ...]
 
 
-def contenders(modes: Sequence[str], side_by_side: Sequence[int], gpu: bool) -> Iterator[Contender]:
+def ways(modes: Sequence[str], side_by_side: Sequence[int], gpu: bool) -> Iterator[Way]:
     """Every mode with every number of runs; on a GPU also without MPS, where runs share it."""
     for mode, workers in product(modes, side_by_side):
-        yield Contender(mode, workers)
+        yield Way(mode, workers)
         if gpu and workers > 1:
-            yield Contender(mode, workers, mps=False)
+            yield Way(mode, workers, mps=False)
 
 
-def train_column(jobs: Sequence[Job], contender: Contender) -> Result:
-    """Train all ``jobs`` as ``contender`` does, in a folder of its own."""
+def train_column(jobs: Sequence[Job], way: Way) -> Result:
+    """Train all ``jobs`` as ``way`` says, in a folder of its own.
+
+    Raises:
+        RuntimeError: a run failed.
+    """
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="isoflop-bench-") as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/inductor"
@@ -79,14 +101,14 @@ def train_column(jobs: Sequence[Job], contender: Contender) -> Result:
             replace(
                 job,
                 sweep=Path(folder),
-                train=replace(job.train, compile=contender.compile),
+                train=replace(job.train, compile=way.compile),
                 tracker=TrackerConfig(name="none"),
             )
             for job in jobs
         ]
-        options = PoolOptions(workers=min(contender.workers, len(mine)), mps=contender.mps)
+        options = PoolOptions(workers=min(way.workers, len(mine)), mps=way.mps)
         options = placed(options, [job.cell for job in mine], mine[0].train)
-        if options.workers < min(contender.workers, len(mine)):
+        if options.workers < min(way.workers, len(mine)):
             said.append(f"memory holds {options.workers} at once")
         with shared_gpus(options, mine[0].train, said.append) as options:
             view = Progress(mine, 0, options.workers, Console(quiet=True))
@@ -94,15 +116,14 @@ def train_column(jobs: Sequence[Job], contender: Contender) -> Result:
             failed = [ended for ended in run_pool(mine, options, view) if ended.status == "failed"]
             seconds = time.perf_counter() - began
         if failed:
-            raise SystemExit(f"{contender.label}: {failed[0].run_id}: {failed[0].reason}")
+            raise RuntimeError(f"{failed[0].run_id}: {failed[0].reason}")
         cells = SweepFolder(Path(folder))
         records = [read_record(cells.cell(job.cell.run_id).record, job.cell.run_id) for job in mine]
-    losses = tuple(record.loss or float("nan") for record in records if record)
-    return Result(seconds, losses, tuple(said))
+    return Result(seconds, tuple(record.loss if record else None for record in records), tuple(said))
 
 
-def main() -> None:
-    """Run the contenders in turns and print a Markdown table."""
+def main() -> int:
+    """Measure what is missing, the ways in turns, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -110,7 +131,14 @@ def main() -> None:
     parser.add_argument("--side-by-side", default=None, help="numbers of runs at once, e.g. 1,2,4,8")
     parser.add_argument("--compile", default=None, help="of off, on, graphs; e.g. off,on")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--keep", type=Path, help="file for the measurements: what is in it is not made again"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="begin nothing that would end later"
+    )
     arguments = parser.parse_args()
+    until = time.monotonic() + arguments.seconds
     try:
         config, _ = compose_config([*arguments.overrides, "tracker=none"])
         corpus = prepare_corpus(config, Console(stderr=True))
@@ -122,17 +150,51 @@ def main() -> None:
     gpus = gpus_of(config.train)
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[0]
-    cores = len(os.sched_getaffinity(0))
-    numbers = [int(n) for n in (arguments.side_by_side or ("1,2,4,8" if gpus else f"1,{cores}")).split(",")]
-    modes = (arguments.compile or ("off,on,graphs" if gpus else "off")).split(",")
+    chosen = list(ON_GPU)
+    if not gpus or arguments.side_by_side or arguments.compile:
+        cores = len(os.sched_getaffinity(0))
+        numbers = [
+            int(n) for n in (arguments.side_by_side or ("1,2,4,8" if gpus else f"1,{cores}")).split(",")
+        ]
+        modes = (arguments.compile or ("off,on,graphs" if gpus else "off")).split(",")
+        chosen = list(dict.fromkeys(ways(modes, numbers, bool(gpus))))
     jobs = make_jobs(config, plan, corpus, SweepFolder(Path(config.runs_dir)))
+    known = facts()
+    setting = {
+        **{name: known[name] for name in ("device", "torch", "transformers", "accelerate")},
+        "cells": [job.cell.run_id for job in jobs],
+    }
+    kept = Kept(arguments.keep, setting)
+    print(f"{column(plan.cells)}; {known['device']}", flush=True)
+    try:
+        whole = measure(jobs, chosen, arguments.rounds, kept, until)
+    except KeyboardInterrupt:  # the pool's word for SIGTERM
+        whole = False
+    print(f"\n{table(kept, [way.label for way in chosen])}")
+    return 0 if whole else EXIT_AGAIN
 
-    ways = list(dict.fromkeys(contenders(modes, numbers, bool(gpus))))
-    results: dict[Contender, list[Result]] = {way: [] for way in ways}
-    for turn in range(arguments.rounds):
-        for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-            results[way].append(train_column(jobs, way))
-    show(ways, results, plan.cells)
+
+def measure(jobs: Sequence[Job], chosen: Sequence[Way], rounds: int, kept: Kept, until: float) -> bool:
+    """Make the measurements that are missing; False where some are left because the time is over.
+
+    What was not measured yet is taken to last half as long as the longest so far.
+    """
+    for turn in range(rounds):
+        for way in [*chosen[turn % len(chosen) :], *chosen[: turn % len(chosen)]]:
+            if kept.find(way=way.label, round=turn):
+                continue
+            longest = max((one["seconds"] for one in kept.measured if "seconds" in one), default=0.0)
+            if time.monotonic() + longest / 2 > until:
+                return False
+            try:
+                result = train_column(jobs, way)
+            except (RuntimeError, UserError) as error:
+                kept.add(way=way.label, round=turn, error=one_line(error))
+                print(f"   {way.label}: {one_line(error)}", flush=True)
+                continue
+            kept.add(way=way.label, workers=way.workers, round=turn, **vars(result))
+            print(f"   {way.label}: {result.seconds:.1f} s", flush=True)
+    return True
 
 
 def column(cells: Sequence[Cell]) -> str:
@@ -144,22 +206,50 @@ def column(cells: Sequence[Cell]) -> str:
     return f"a column of {len(cells)} cells at {cells[0].budget:.3g} FLOPs, N from {ends}"
 
 
-def show(ways: Sequence[Contender], results: dict[Contender, list[Result]], cells: Sequence[Cell]) -> None:
-    """The table: medians over rounds, ratios within a round."""
-    first = results[ways[0]]
-    print(f"{column(cells)}, {len(first)} rounds\n")
-    print("| way | makespan | times as fast as the first (least, most) | largest difference in loss | |")
-    print("|---|---|---|---|---|")
-    for way in ways:
-        mine = results[way]
-        ratios = sorted(a.seconds / b.seconds for a, b in zip(first, mine, strict=True))
-        apart = max(abs(a - b) for a, b in zip(first[0].losses, mine[0].losses, strict=True))
-        print(
-            f"| {way.label} | {statistics.median(r.seconds for r in mine):.1f} s "
-            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f}, {ratios[-1]:.2f}) | {apart:.4f} "
-            f"| {'; '.join(dict.fromkeys(mine[0].said))} |"
+def table(kept: Kept, labels: Sequence[str]) -> str:
+    """Markdown: medians over rounds; times as fast as the first way, and apart from it in loss, within a round."""
+    found = {label: by_round(kept, label) for label in labels}
+    first = found[labels[0]]
+    lines = ["| way | makespan | times as fast as the first (least, most) | largest difference in loss | |"]
+    lines.append("|---|---|---|---|---|")
+    for label, mine in found.items():
+        problem = next(
+            (one["error"] for one in kept.measured if one.get("way") == label and "error" in one), ""
         )
+        if not mine:
+            lines.append(f"| {label} | – | – | – | {problem or 'not measured yet'} |")
+            continue
+        both = sorted(first.keys() & mine.keys())
+        ratios = sorted(first[turn]["seconds"] / mine[turn]["seconds"] for turn in both)
+        apart = [
+            difference(a, b)
+            for turn in both
+            for a, b in zip(first[turn]["losses"], mine[turn]["losses"], strict=True)
+        ]
+        said = "; ".join(dict.fromkeys(text for one in mine.values() for text in one["said"]))
+        lines.append(
+            f"| {label} | {statistics.median(one['seconds'] for one in mine.values()):.1f} s ({len(mine)}) "
+            + (
+                f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f}, {ratios[-1]:.2f}) | {max(apart):.4f} "
+                if both
+                else "| – | – "
+            )
+            + f"| {said or problem} |"
+        )
+    return "\n".join(lines)
+
+
+def difference(a: float | None, b: float | None) -> float:
+    """Between two losses; a run that diverged in one way only is infinitely far."""
+    if a is None or b is None:
+        return 0.0 if a == b else math.inf
+    return abs(a - b)
+
+
+def by_round(kept: Kept, label: str) -> Mapping[int, dict]:
+    """What was measured of a way."""
+    return {one["round"]: one for one in kept.measured if one.get("way") == label and "seconds" in one}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

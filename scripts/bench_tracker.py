@@ -23,13 +23,13 @@ from unittest.mock import patch
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
 
-from harness.data import DataConfig, TokenizerConfig, prepare
 from harness.train.background import Background
-from harness.train.config import TrackerConfig, TrainConfig
+from harness.train.config import TrackerConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
 from harness.train.tracker import Tracker
-from scripts.bench_train import CPU, make_case
+from scripts.bench_train import CPU
+from scripts.cases import byte_corpus, make_case, plain_shape
 
 CALLS = ("__init__", "log", "summary", "finish")
 
@@ -91,14 +91,13 @@ def main() -> None:
 
             stub = stack.enter_context(serving())
             os.environ.update(WANDB_BASE_URL=stub.url, WANDB_API_KEY=KEY, WANDB_MODE="online")
-        corpus = prepare(DataConfig(), TokenizerConfig(), folder / "cache")
-        case = make_case("20k", CPU, options.steps, corpus, folder, "cpu", compile="off")
+        corpus = byte_corpus(folder / "cache")
+        shape = plain_shape(*CPU.shapes["20k"], CPU.seq_len)
+        case = make_case(shape, CPU.batch, CPU.seq_len, options.steps, corpus)
         for turn in range(options.rounds):
             for name in ("none", "wandb"):
                 sweep = folder / f"{name}{turn}"
-                job = Job(
-                    case.cell, corpus.folder, sweep, "bench", TrainConfig(device="cpu"), TrackerConfig(name)
-                )
+                job = case.job(sweep, TrackerConfig(name), device="cpu")
                 cost = measure(job)
                 print(
                     f"{name:6} run {cost.run:6.2f} s, waited {cost.waited:6.3f} s ({cost.waited / cost.run:.2%}), "

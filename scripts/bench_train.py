@@ -1,25 +1,32 @@
 """Tokens per second of our loop, transformers' Trainer and the barest loop, on the same model, data and batch.
 
-Every contender trains the same number of steps in short rounds, interleaved, so that a busy machine is busy for all
-of them; medians over rounds, and ratios within a round, are what is printed. MFU is against the matrix-product rate
-measured on the same device in the same run.
+Every contender trains the same steps in short rounds and waits and logs as often as the others; the order turns from
+round to round, so that a busy machine is busy for all of them. A round's speed is the median of its rows, without the
+first; printed are medians over rounds, and ratios within a round. MFU is against the matrix-product rate measured in
+the same run, and against the maker's peak where that is known. What does not fit the device is a dash, and the others
+go on.
 
     python scripts/bench_train.py                        # CPU: 20k to 10M parameters, one thread; GPU: 1M to 100M
     python scripts/bench_train.py --rounds 9 --steps 40
-    python scripts/bench_train.py --compile on           # ours compiled, and the barest loop compiled beside it
-    python scripts/bench_train.py --compile graphs --sizes 3M,10M --rounds 3
+    python scripts/bench_train.py --compile off,graphs --sizes 3M,10M --rounds 3
+    python scripts/bench_train.py --keep speed.json --seconds 200     # the same command goes on where it stopped
 """
 
 import argparse
+import gc
 import logging
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -27,26 +34,14 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 
 import torch
-from torch.nn import functional
-from torch.utils.data import Dataset
+import wandb
 
-from harness.data import Corpus, DataConfig, TokenizerConfig, prepare
-from harness.plan.cell import Cell
-from harness.plan.duration import Timing
-from harness.plan.flops import flops_per_token
-from harness.plan.grid import GridConfig
-from harness.plan.plan import Rules, plan_cell
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
-from harness.plan.schedule import ScheduleConfig
-from harness.plan.shape import Shape
-from harness.plan.throughput import ThroughputConfig
-from harness.train.config import TrackerConfig, TrainConfig
+from harness.sweep.pool import signals_as_interrupt
 from harness.train.device import choose_device
-from harness.train.job import Job, StepReport, Watch
-from harness.train.model import build_model
-from harness.train.optimizer import build_optimizer
-from harness.train.run import train_cell
+from scripts.cases import Case, byte_corpus, make_case, plain_shape
+from scripts.kept import EXIT_AGAIN, Kept, is_unusable, one_line
+from scripts.loops import Pace, Round, contenders, wait
+from scripts.speeds import HOW, table
 
 
 @dataclass(frozen=True)
@@ -64,146 +59,29 @@ class Setup:
     seq_len: int
     steps: int
 
+    def windows(self, memory: float) -> int:
+        """``batch``, or less on a device of less than 70 GiB, by powers of two: the loops beside ours cut no batch."""
+        windows = self.batch
+        while windows > 1 and windows * 70 * 2**30 > self.batch * memory:
+            windows //= 2
+        return windows
+
 
 CPU = Setup({"20k": (24, 2, 8), "200k": (80, 2, 16), "1M": (176, 3, 16), "10M": (384, 6, 32)}, 8, 128, 60)
 # shapes of the ladder of one_gpu, and batches that fill the device
 GPU = Setup(
-    {"1M": (160, 3, 32), "3M": (256, 4, 32), "10M": (384, 6, 32), "30M": (576, 9, 64), "100M": (832, 13, 64)},
+    {
+        "1M": (160, 3, 32),
+        "3M": (256, 4, 32),
+        "10M": (384, 6, 32),
+        "30M": (576, 9, 64),
+        "50M": (640, 10, 64),
+        "100M": (832, 13, 64),
+    },
     64,
     1024,
     400,
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """One model and what it trains on."""
-
-    cell: Cell
-    corpus: Corpus
-    folder: Path
-    device: str
-    compile: str = "off"
-
-    def batch(self, step: int) -> torch.Tensor:
-        """Windows of token ids on the device, (batch, seq_len + 1)."""
-        spec = self.cell.spec
-        array = self.corpus.batch(spec.seed, step, spec.batch_windows, spec.seq_len)
-        windows = torch.from_numpy(array)
-        # pinned, as ours: else the bare loop would wait for every copy
-        return windows.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else windows
-
-
-def shape(width: int, layers: int, head_dim: int, seq_len: int) -> Shape:
-    """A Llama-style shape on bytes."""
-    heads = width // head_dim
-    return Shape("llama", 256, width, layers, heads, head_dim, round(width / 3) * 8, heads, False, seq_len)
-
-
-def ours(case: Case, steps: int) -> float:
-    """Seconds of ``steps`` steps of our loop, W&B logging on; the first curve row starts the clock."""
-    stamps: list[tuple[int, float]] = []
-
-    def report(step: StepReport) -> None:
-        stamps.append((step.step, time.perf_counter()))
-
-    with tempfile.TemporaryDirectory(dir=case.folder) as folder:
-        train = TrainConfig(device=case.device, compile=case.compile, log_points=10)
-        job = Job(case.cell, case.corpus.folder, Path(folder), "bench", train, TrackerConfig(mode="offline"))
-        train_cell(job, Watch(report=report))
-    (first, began), (last, ended) = stamps[0], stamps[-1]
-    return (ended - began) / (last - first) * steps
-
-
-def bare(case: Case, steps: int, compiled: bool = False) -> float:
-    """Seconds of ``steps`` steps of forward, backward, clip, step."""
-    spec = case.cell.spec
-    model = build_model(spec.shape, spec.init_std, spec.seed).to(case.device)
-    if compiled:
-        torch.compiler.reset()
-        model = torch.compile(model, dynamic=False)
-    optimizer = build_optimizer(model, spec.optimizer)
-    cast = torch.autocast(case.device, torch.bfloat16, enabled=case.device == "cuda")
-    warm = max(1, steps // 10)
-    for step in range(steps + warm):
-        if step == warm:
-            _wait(case.device)
-            began = time.perf_counter()
-        batch = case.batch(step)
-        with cast:
-            logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-            loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    _wait(case.device)
-    return time.perf_counter() - began
-
-
-def bare_compiled(case: Case, steps: int) -> float:
-    """The same, compiled; compiling is in the warm-up."""
-    return bare(case, steps, compiled=True)
-
-
-class Windows(Dataset):
-    """The corpus as Trainer wants it."""
-
-    def __init__(self, corpus: Corpus, count: int, seq_len: int) -> None:
-        self.tokens = torch.from_numpy(corpus.batch(0, 0, count, seq_len - 1))
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return {"input_ids": self.tokens[index], "labels": self.tokens[index]}
-
-
-def trainer(case: Case, steps: int) -> float:
-    """Seconds of ``steps`` steps of transformers' Trainer, W&B logging on."""
-    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-
-    stamps: dict[int, float] = {}
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
-            stamps[state.global_step] = time.perf_counter()
-
-    spec = case.cell.spec
-    warm = max(1, steps // 10)
-    with tempfile.TemporaryDirectory(dir=case.folder) as folder:
-        os.environ["WANDB_DIR"] = folder
-        arguments = TrainingArguments(
-            output_dir=folder,
-            max_steps=steps + warm,
-            per_device_train_batch_size=spec.batch_windows,
-            learning_rate=spec.optimizer.lr,
-            lr_scheduler_type="cosine",
-            logging_steps=max(1, (steps + warm) // 10),
-            save_strategy="no",
-            report_to=["wandb"],
-            disable_tqdm=True,
-            use_cpu=case.device == "cpu",
-            bf16=case.device == "cuda",
-            optim="adamw_torch_fused",
-        )
-        data = Windows(case.corpus, spec.batch_windows * (steps + warm), spec.seq_len)
-        run = Trainer(
-            build_model(spec.shape, spec.init_std, spec.seed),
-            arguments,
-            train_dataset=data,
-            callbacks=[Clock()],
-        )
-        run.remove_callback(PrinterCallback)
-        run.train()
-        import wandb
-
-        wandb.finish()
-    return stamps[steps + warm] - stamps[warm]
-
-
-HOW = {"off": "eager", "on": "compiled", "graphs": "compiled with CUDA graphs"}
-CONTENDERS: dict[str, Callable[[Case, int], float]] = {"ours": ours, "Trainer": trainer, "bare loop": bare}
 
 
 def matmul_rate(device: str) -> float:
@@ -212,40 +90,77 @@ def matmul_rate(device: str) -> float:
     a = torch.randn(n, n, device=device, dtype=dtype)
     best = 0.0
     for _ in range(7):
-        _wait(device)
+        wait(device)
         began = time.perf_counter()
         a @ a
-        _wait(device)
+        wait(device)
         best = max(best, 2 * n**3 / (time.perf_counter() - began))
     return best
 
 
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+def _release() -> None:
+    """Nothing of one measurement is there in the next: no traces, no memory."""
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
-def make_case(
-    name: str, setup: Setup, steps: int, corpus: Corpus, folder: Path, device: str, compile: str
-) -> Case:
-    """A cell of exactly ``steps`` steps of the setup's batch."""
-    seq_len, batch_tokens = setup.seq_len, setup.batch * setup.seq_len
-    made = shape(*setup.shapes[name], seq_len)
-    rules = Rules(
-        GridConfig(budgets=[1.0]),
-        RecipeConfig(lr=Rule(value=1e-3), batch_tokens=Rule(value=batch_tokens), min_steps=1),
-        ScheduleConfig(),
-        Timing(ThroughputConfig()),
-        seq_len,
-        seq_len,
-        "auto",
-    )
-    budget = flops_per_token(made, seq_len) * batch_tokens * steps
-    return Case(plan_cell(made, budget, 0, rules, corpus), corpus, folder, device, compile)
+# What the aims are about is measured at every size before the rest; on a CPU, which others keep busy, all at once.
+FIRST = ("Trainer", "ours compiled", "bare compiled")
 
 
-def main() -> None:
-    """Run the rounds and print a Markdown table."""
+def order(sizes: Sequence[str], names: Sequence[str], rounds: int) -> Iterator[tuple[int, str, str]]:
+    """Round, size and contender of every measurement; the contenders' order turns from round to round."""
+    first = [name for name in names if name in FIRST] if "ours compiled" in names else list(names)
+    rest = [name for name in names if name not in first]
+    for turn in range(rounds):
+        for group in (first, rest):
+            for size in sizes:
+                for i in range(len(group)):
+                    yield turn, size, group[(turn + i) % len(group)]
+
+
+def measure(
+    cases: Mapping[str, tuple[Case, Pace]],
+    chosen: Mapping[str, Callable[[Round], list[float]]],
+    rounds: int,
+    device: str,
+    kept: Kept,
+    until: float,
+) -> bool:
+    """Make the measurements that are missing; False where the time is over, or this process can make no more."""
+    for turn, size, name in order(list(cases), list(chosen), rounds):
+        key = {"size": size, "contender": name}
+        if kept.find(**key, round=turn) or any(
+            "error" in one for one in kept.measured if key.items() <= one.items()
+        ):
+            continue
+        if time.monotonic() > until:
+            return False
+        case, pace = cases[size]
+        began, problem, rate = time.monotonic(), "", 0.0
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                stamps = chosen[name](Round(case, pace, device, Path(folder)))
+            seconds = statistics.median(b - a for a, b in pairwise(stamps))
+            rate = pace.row * case.cell.spec.batch_tokens / seconds
+        except Exception as error:
+            problem = one_line(error)
+        found: dict[str, Any] = {"error": problem} if problem else {"tokens_per_second": rate}
+        took = time.monotonic() - began
+        kept.add(**key, round=turn, **found, seconds=round(took, 1))
+        print(
+            f"   {size} {name}, round {turn}: {problem or f'{rate:,.0f} tokens/s'} ({took:.1f} s)", flush=True
+        )
+        if is_unusable(problem):
+            return False
+        _release()
+    return True
+
+
+def main() -> int:
+    """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -253,72 +168,68 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="steps a round of the smallest model; fewer for larger")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
-        "--sizes", help=f"comma-separated, of {', '.join(CPU.shapes)}; on a GPU {', '.join(GPU.shapes)}"
+        "--sizes",
+        help=f"in the order wanted, of {', '.join(CPU.shapes)}; on a GPU {', '.join(GPU.shapes)}",
     )
+    parser.add_argument("--compile", help="how ours is run: of off, on, graphs (default: off; on a GPU all)")
     parser.add_argument(
-        "--compile",
-        choices=["off", "on", "graphs"],
-        default="off",
-        help="of ours; adds the bare loop compiled",
+        "--keep", type=Path, help="file for the measurements: what is in it is not made again"
     )
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing after that many")
     options = parser.parse_args()
-    contenders = {**CONTENDERS, **({"bare, compiled": bare_compiled} if options.compile != "off" else {})}
+    until = time.monotonic() + options.seconds
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     device = choose_device(options.device, "auto")
-    setup = GPU if device.kind == "cuda" else CPU
+    cuda = device.kind == "cuda"
+    setup = GPU if cuda else CPU
     sizes = options.sizes.split(",") if options.sizes else list(setup.shapes)
     if unknown := [size for size in sizes if size not in setup.shapes]:
         parser.error(f"--sizes: on this device of {', '.join(setup.shapes)}, got {unknown[0]}")
+    modes = (options.compile or ("off,on,graphs" if cuda else "off")).split(",")
+    if unknown := [mode for mode in modes if mode not in HOW]:
+        parser.error(f"--compile: of off, on, graphs, got {unknown[0]}")
+    memory = torch.cuda.get_device_properties(0).total_memory if cuda else 2**40
+    windows, steps = setup.windows(memory), options.steps or setup.steps
+    setting = {
+        "device": device.name,
+        "precision": device.precision,
+        "peak": device.peak,
+        "windows": windows,
+        "seq_len": setup.seq_len,
+        "steps": steps,
+        **{package: version(package) for package in ("torch", "transformers", "accelerate")},
+    }
+    kept, chosen = Kept(options.keep, setting), contenders(modes)
     with tempfile.TemporaryDirectory() as name:
-        corpus = prepare(DataConfig(), TokenizerConfig(), Path(name) / "cache")
-        rate = matmul_rate(device.kind)
-        print(
-            f"{device.name}, {device.precision}; matrix product {rate / 1e9:.0f} GFLOP/s; "
-            f"batches of {setup.batch} x {setup.seq_len} tokens; {options.rounds} rounds; "
-            f"ours {HOW[options.compile]}\n"
-        )
-        print(
-            "| parameters | "
-            + " | ".join(f"{c} tokens/s" for c in contenders)
-            + " | "
-            + " | ".join(f"ours / {c}" for c in contenders if c != "ours")
-            + " | MFU |"
-        )
-        print("|---|" + "---|" * (2 * len(contenders)))
+        os.environ["WANDB_DIR"] = name
+        wandb.setup()  # its process is there before the first clock starts, whoever is the first to log
+        corpus, cases = byte_corpus(Path(name)), {}
         for size in sizes:
-            steps = max(12, (options.steps or setup.steps) // (1 + 2 * list(setup.shapes).index(size)))
-            case = make_case(
-                size, setup, steps + steps // 10, corpus, Path(name), device.kind, options.compile
-            )
-            print(row(case, steps, options.rounds, contenders, rate), flush=True)
-
-
-def row(
-    case: Case, steps: int, rounds: int, contenders: dict[str, Callable[[Case, int], float]], rate: float
-) -> str:
-    """Measure one size; the order of the contenders turns from round to round."""
-    seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
-    names = list(contenders)
-    for turn in range(rounds):
-        for contender in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds[contender].append(contenders[contender](case, steps))
-    tokens = steps * case.cell.spec.batch_tokens
-    speed = {c: tokens / statistics.median(s) for c, s in seconds.items()}
-
-    def ratio(other: str) -> str:
-        values = sorted(theirs / mine for mine, theirs in zip(seconds["ours"], seconds[other], strict=True))
-        return f"{statistics.median(values):.2f} ({values[0]:.2f}–{values[-1]:.2f})"
-
-    mfu = case.cell.flops_by_count["matrix_products"] / case.cell.tokens * speed["ours"] / rate
-    cells = [
-        f"{case.cell.params.total:,}",
-        *(f"{speed[c]:,.0f}" for c in names),
-        *(ratio(c) for c in names if c != "ours"),
-    ]
-    return "| " + " | ".join([*cells, f"{100 * mfu:.0f}%"]) + " |"
+            pace = Pace.of(max(12, steps // (1 + 2 * list(setup.shapes).index(size))))
+            made = plain_shape(*setup.shapes[size], setup.seq_len)
+            case = make_case(made, windows, setup.seq_len, pace.steps, corpus)
+            cases[size] = (case, pace)
+            if not kept.find(what="size", size=size):
+                products = case.cell.flops_by_count["matrix_products"] / case.cell.tokens
+                kept.add(what="size", size=size, params=case.cell.params.total, flops_per_token=products)
+        if not kept.find(what="matrix product"):
+            kept.add(what="matrix product", flops_per_second=matmul_rate(device.kind))
+        product = kept.find(what="matrix product") or {}
+        print(
+            f"{device.name}, {device.precision}; matrix product {product['flops_per_second'] / 1e9:.0f} GFLOP/s; "
+            f"batches of {windows} x {setup.seq_len} tokens; in brackets rounds, and the range of ratios",
+            flush=True,
+        )
+        with signals_as_interrupt():
+            try:
+                whole = measure(cases, chosen, options.rounds, device.kind, kept, until)
+            except KeyboardInterrupt:
+                whole = False
+    print(f"\n{table(kept, sizes, list(chosen))}")
+    return 0 if whole else EXIT_AGAIN
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

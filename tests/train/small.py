@@ -1,5 +1,6 @@
 """A tiny experiment, composed as a user would, and its jobs."""
 
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,9 @@ from harness.commands.experiment import freeze, make_jobs, plan_experiment, prep
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.train.job import Job
+
+# Another device, in fp32 as the CPU: 'make test' sets it where there is a GPU, for the tests that train.
+DEVICE = os.environ.get("ISOFLOP_TEST_DEVICE", "cpu")
 
 OVERRIDES = (
     "experiment=demo",
@@ -25,7 +29,8 @@ OVERRIDES = (
     "recipe.min_steps=20",
     "data.eval_tokens=2048",
     "data.max_epochs=10",
-    "train.device=cpu",
+    f"train.device={DEVICE}",
+    *(() if DEVICE == "cpu" else ("precision=fp32",)),
 )
 
 

@@ -39,7 +39,7 @@ def test_pieces_are_the_rows_in_order_and_of_one_length(first: int, rows: int, a
 
 
 def test_a_gpu_is_filled_and_no_more(job: Job) -> None:
-    auto, spec = TrainConfig(), replace(job.cell.spec, seq_len=1024)
+    auto, spec = TrainConfig(), replace(job.cell.spec, seq_len=1024, precision="auto")
     assert windows_at_once(auto, spec, 154, cuda=True) == 32
     assert windows_at_once(auto, spec, 8, cuda=True) == 8
     assert windows_at_once(auto, replace(spec, seq_len=100_000), 8, cuda=True) == 1
