@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
     state.make()
     with state.held():
         here = facts()
-        if not (options.toy or here["devices"]):
+        if not (options.toy or options.dry_run or here["devices"]):
             raise MachineError("no CUDA device here; --toy runs all of it at toy size on a CPU")
         setting, why = _setting(state, overrides, options, here)
         groups = selected(plan(state.path, options.cache, setting["overrides"], scale), names)
