@@ -2,6 +2,7 @@
 
 import platform
 import re
+from collections import deque
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,9 @@ PEAKS = {
     "rtx 4090": 1.652e14,
     "rtx 3090": 7.1e13,
 }
+# A GPU that is given so many steps at once has no gap where the CPU is held up for a moment. Of CUDA graphs the driver
+# would take a thousand, and stops, reports and pinned batches would wait for all of them.
+STEPS_AHEAD = 8
 # What a name has besides the product's: the maker, the size and kind of memory, the socket.
 NAME_NOISE = re.compile(r"nvidia|geforce|tesla|generation|\d+gb?|hbm\w*|sxm\d*")
 
@@ -80,6 +84,23 @@ def choose_device(kind: str, precision: str) -> Device:
     name = torch.cuda.get_device_name()
     chosen = "bf16" if precision == "auto" else precision
     return Device("cuda", name, chosen, peak_of(name) if chosen == "bf16" else None)
+
+
+class Backlog:
+    """Keeps the CPU at most :data:`STEPS_AHEAD` steps ahead of a GPU, which is never made to run dry for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._ends: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
+
+    def add_step(self) -> None:
+        """All of one more step has been given to the device."""
+        if self._ends is None:
+            return
+        end = torch.cuda.Event(blocking=True)  # a CPU that waits sleeps: other runs may need its core
+        end.record()
+        self._ends.append(end)
+        if len(self._ends) > STEPS_AHEAD:
+            self._ends.popleft().synchronize()
 
 
 def peak_of(name: str) -> float | None:

@@ -27,6 +27,7 @@ from harness.train.loss import next_token_loss
 from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
+from harness.train.saver import Saver
 from harness.train.stepper import Stepper
 from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
 
@@ -77,7 +78,8 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         accelerator, model, optimizer, spec, corpus, job.train, notes.append, progress.micro_batch
     )
     branches = _branches(job, accelerator, progress)
-    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
+    saver = Saver(job.folder.checkpoint, raw, optimizer)
+    loop = Loop(accelerator, stepper, saver, progress, notes, branches)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     try:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from harness.runs.wandb_files import read_files
-from harness.train.checkpoint import Progress, save_checkpoint
+from harness.train.checkpoint import Progress, write_checkpoint
 from harness.train.config import TrackerConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
+from harness.train.saver import Saver
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import curve, elsewhere, essence
 
@@ -87,7 +88,7 @@ def test_two_processes_train_the_same_run(tmp_path: Path, text_folder: Path) -> 
 def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.001")
+    _, jobs = small_jobs(tmp_path, text_folder)
     job = jobs[0]
     saved = 0
 
@@ -96,12 +97,14 @@ def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
         saved += 1
         if saved > 2:
             raise OSError(28, "No space left on device")
-        save_checkpoint(*arguments)
+        write_checkpoint(*arguments)
 
-    monkeypatch.setattr("harness.train.loop.save_checkpoint", full)
-    monkeypatch.setattr(
-        "harness.train.loop.SAVES_SHARE", float("inf")
-    )  # at every step, however long it takes
+    def at_every_step(self: Saver, seconds: float) -> bool:
+        self.wait()
+        return True
+
+    monkeypatch.setattr("harness.train.saver.write_checkpoint", full)
+    monkeypatch.setattr(Saver, "is_due", at_every_step)
     with pytest.raises(OSError, match="No space left"):
         train_cell(job)
     kept = [path.name for path in job.folder.checkpoint.glob("[0-9]*")]
@@ -162,11 +165,11 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
     _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.000001")
     saves: list[int] = []
 
-    def slow(folder: Path, model: object, optimizer: object, progress: Progress) -> None:
+    def slow(folder: Path, blob: object, progress: Progress) -> None:
         saves.append(progress.step)
         time.sleep(0.2)
 
-    monkeypatch.setattr("harness.train.loop.save_checkpoint", slow)
+    monkeypatch.setattr("harness.train.saver.write_checkpoint", slow)
     began = time.monotonic()
     train_cell(jobs[0])
     assert saves

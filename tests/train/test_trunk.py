@@ -9,7 +9,7 @@ import pytest
 from harness.plan.trunk import shared_steps
 from harness.runs.claim import take
 from harness.sweep.trunk import share_trunks
-from harness.train import branch as branches
+from harness.train import saver as savers
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from tests.train.small import small_jobs
@@ -108,7 +108,7 @@ def test_killed_between_the_curve_and_the_checkpoint_of_a_fork(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as once:
-        once.setattr(branches, "save_checkpoint", killed)
+        once.setattr(savers, "write_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train_cell(jobs[0])
     assert jobs[2].folder.curve.exists()
