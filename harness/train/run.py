@@ -17,7 +17,7 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
-from harness.train.compile import compiled, wants_compile
+from harness.train.compile import compiled, keep_traces, wants_compile
 from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, choose_device
 from harness.train.evaluate import Evaluation, evaluate
@@ -41,6 +41,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     """
     try:
         return _train_cell(job, watch or Watch())
+    except Exception:
+        keep_traces(None)  # it may have failed in the middle of one
+        raise
     finally:
         _release()
 
@@ -48,10 +51,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
 def _release() -> None:
     """Give back what the run held: the next one needs it, or one beside it on the same GPU.
 
-    torch keeps traces and graphs of compiled models, and gives up on code that it has traced for many: the layers of
-    all models share theirs. Accelerate's autocast makes a cycle of the model, which only the collector frees.
+    Accelerate's autocast makes a cycle of the model, which only the collector frees.
     """
-    torch.compiler.reset()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -72,11 +73,13 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
     progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    model, how = _prepared(raw, job, device, accelerator)
+    model, how, compile_it = _prepared(raw, job, device, accelerator)
     notes = list(dict.fromkeys((*progress.notes, *how)))
     stepper = Stepper(
         accelerator, model, optimizer, spec, corpus, job.train, notes.append, progress.micro_batch
     )
+    traced = spec.shape, spec.seq_len, stepper.windows, device.precision, job.train.compile, job.train.logits
+    keep_traces(traced if compile_it else None)
     branches = _branches(job, accelerator, progress)
     saver = Saver(job.folder.checkpoint, raw, optimizer)
     loop = Loop(accelerator, stepper, saver, progress, notes, branches)
@@ -121,8 +124,8 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
 
 def _prepared(
     raw: PreTrainedModel, job: Job, device: Device, accelerator: Accelerator
-) -> tuple[torch.nn.Module, list[str]]:
-    """The model as it is called in training, and what the record should say of it."""
+) -> tuple[torch.nn.Module, list[str], bool]:
+    """The model as it is called in training, what the record should say of it, and whether it is compiled."""
     notes: list[str] = []
     if device.kind == "cuda":
         # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
@@ -134,7 +137,11 @@ def _prepared(
     def made(part: torch.nn.Module) -> torch.nn.Module:
         return compiled(part, job.train, job.corpus.parent / "inductor") if compile_it else part
 
-    return accelerator.prepare(next_token_loss(raw, job.train, device.kind == "cuda", made)), notes
+    return (
+        accelerator.prepare(next_token_loss(raw, job.train, device.kind == "cuda", made)),
+        notes,
+        compile_it,
+    )
 
 
 def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:

@@ -62,6 +62,11 @@ class Stepper:
         self._graphs = train.compile == "graphs"
         self.reduced = reduced
 
+    @property
+    def windows(self) -> int:
+        """Windows in a micro-batch: the model meets no other number, unless the device runs out of memory."""
+        return len(self._pieces[0])
+
     def rate(self, step: int) -> float:
         """Learning rate of ``step`` (1-based)."""
         return self._spec.optimizer.lr * self._spec.schedule.factor(step)
@@ -87,10 +92,10 @@ class Stepper:
             try:
                 return self._accumulate(step)
             except Exception as error:
-                if len(self._pieces[0]) == 1 or not _out_of_memory(error):
+                if self.windows == 1 or not _out_of_memory(error):
                     raise
             # outside the handler, which would keep the failed step's tensors alive
-            self.reduced = (len(self._pieces[0]) + 1) // 2
+            self.reduced = (self.windows + 1) // 2
             self._pieces = pieces(self._rows, self.reduced)
             self._optimizer.zero_grad()
             if torch.cuda.is_available():
@@ -121,7 +126,7 @@ class Stepper:
         """
         spec, rows = self._spec, slice(piece.start, piece.stop)
         array = self._corpus.batch(spec.seed, step - 1, spec.batch_windows, spec.seq_len, rows)
-        lacking = len(self._pieces[0]) - len(piece)
+        lacking = self.windows - len(piece)
         return nn.functional.pad(torch.from_numpy(array), (0, 0, 0, lacking), value=NO_TARGET)
 
     def _forget_gradients(self) -> None:

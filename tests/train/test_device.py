@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from harness.errors import UserError
+from harness.train import compile as compiling
 from harness.train.compile import WORTH_SECONDS, lacking_for_triton, wants_compile
 from harness.train.config import TrainConfig
 from harness.train.device import Device
@@ -117,6 +119,52 @@ def test_compiled_runs_train_the_same_and_share_their_kernels(
     cache = jobs[0].corpus.parent / "inductor"
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache)
     assert list(cache.rglob("*.so")), "kernels are kept where all sweeps find them"
+
+
+@pytest.mark.slow
+def test_a_shape_is_traced_once_in_a_process_and_its_models_are_freed(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    models: list[weakref.ref[torch.nn.Module]] = []
+
+    def build(*args: Any, **options: Any) -> torch.nn.Module:
+        model = build_model(*args, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("harness.train.run.build_model", build)
+
+    def traces(job: Job, folder: str, **train: Any) -> int:
+        before = counters["stats"]["unique_graphs"]
+        train_cell(elsewhere(job, tmp_path / folder, **train))
+        return counters["stats"]["unique_graphs"] - before
+
+    large, small = jobs[0], jobs[1]
+    assert large.cell.spec.shape != small.cell.spec.shape
+    assert traces(large, "first", compile="on") == 1
+    assert traces(large, "second", compile="on") == 0
+    assert curve(elsewhere(large, tmp_path / "second")) == curve(elsewhere(large, tmp_path / "first"))
+    assert traces(small, "small", compile="on") == 1
+    assert traces(large, "third", compile="on") == 1, "that of another shape was forgotten"
+    assert traces(large, "eager") == 0
+    assert traces(large, "fourth", compile="on") == 1, "an eager run leaves none behind"
+    assert [model() for model in models] == [None] * 6
+
+
+def test_what_a_failed_run_has_traced_is_forgotten(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    resets: list[str] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: resets.append("reset"))
+    monkeypatch.setattr(compiling, "_traced", "a shape")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr("harness.train.run.build_model", broken)
+    with pytest.raises(RuntimeError, match="launch failure"):
+        train_cell(jobs[0])
+    assert resets == ["reset"]
+    assert compiling._traced is None
 
 
 def test_bf16_on_a_cpu_is_near_fp32_and_says_so(jobs: list[Job], tmp_path: Path) -> None:
