@@ -22,7 +22,7 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.runs.files import write_atomic, write_json
 from harness.sweep.cores import compile_threads
-from harness.sweep.memory import fitting, free_bytes
+from harness.sweep.memory import fitting, free_bytes, share
 from harness.sweep.mps import mps
 from harness.sweep.pool import signals_as_interrupt
 from harness.text import count, duration
@@ -77,6 +77,7 @@ def _measure(
             with ExitStack() as stack, console.status(f"{runs} at once …"):
                 environment = dict(compile_threads(runs))
                 if gpus:
+                    environment |= share(free_bytes(gpus), runs)
                     if runs > 1 and config.launcher.mps:
                         environment |= stack.enter_context(
                             mps(lambda text: console.print(text, highlight=False))

@@ -14,7 +14,7 @@ class TrainConfig:
 
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
-        micro_batch: windows a device takes at once; 0 is the whole batch, on a GPU of about 32k tokens at most.
+        micro_batch: windows a device takes at once; 0 is the whole batch, or as much of it as a GPU has memory for.
         compile: ``auto`` (on CUDA, where the run is long enough to pay for it), ``on``, ``graphs`` (on, and replayed
             as CUDA graphs: least work for the CPU, more memory) or ``off``.
         logits: ``whole``, all of a micro-batch in memory; ``chunked``, some at a time, made twice; ``liger``, never

@@ -19,7 +19,7 @@ from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
 from harness.train.compile import compiled, keep_traces, wants_compile
 from harness.train.curve import Curve, curve_row
-from harness.train.device import Device, choose_device
+from harness.train.device import Device, available_bytes, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
@@ -66,6 +66,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         torch.set_num_threads(job.train.threads)
     device = choose_device(job.train.device, job.cell.spec.precision)
     accelerator = _accelerator(job, device)
+    available = available_bytes(device)
     corpus = open_corpus(job.corpus)
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
@@ -76,7 +77,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     model, how, compile_it = _prepared(raw, job, device, accelerator)
     notes = list(dict.fromkeys((*progress.notes, *how)))
     stepper = Stepper(
-        accelerator, model, optimizer, spec, corpus, job.train, notes.append, progress.micro_batch
+        accelerator, model, optimizer, spec, corpus, job.train, notes.append, available, progress.micro_batch
     )
     traced = spec.shape, spec.seq_len, stepper.windows, device.precision, job.train.compile, job.train.logits
     keep_traces(traced if compile_it else None)

@@ -40,12 +40,15 @@ class Stepper:
         corpus: Corpus,
         train: TrainConfig,
         note: Callable[[str], None],
+        available: float | None = None,
         reduced: int = 0,
     ) -> None:
         """``model`` as Accelerate prepared it, from windows to their summed loss in nats.
 
-        ``note`` receives what the record should say; ``reduced`` is the micro-batch, in windows, that an earlier
-        attempt of the run came down to (0: none did).
+        Args:
+            note: receives what the record should say.
+            available: bytes of the GPU that the run may take; None on a CPU.
+            reduced: the micro-batch, in windows, that an earlier attempt of the run came down to (0: none did).
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         if spec.batch_windows < world:
@@ -55,10 +58,10 @@ class Stepper:
         self._accelerator, self._model, self._optimizer = accelerator, model, optimizer
         self._spec, self._corpus, self._note = spec, corpus, note
         self._rows = range(spec.batch_windows * rank // world, spec.batch_windows * (rank + 1) // world)
-        cuda = accelerator.device.type == "cuda"
-        at_once = windows_at_once(train, spec, len(self._rows), cuda)
-        self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._parameters = list(model.parameters())
+        params = sum(parameter.numel() for parameter in self._parameters)
+        at_once = windows_at_once(train, spec, params, len(self._rows), available)
+        self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._graphs = train.compile == "graphs"
         self.reduced = reduced
 
