@@ -56,9 +56,14 @@ def pool_bytes(spec: RunSpec, params: int) -> float:
     own. Warm-up, forward and backward graphs share one pool, weights are used where they are, and the copy of a batch
     is small (torch/_inductor/cudagraph_trees.py).
     """
-    tokens = min(SCORED_TOKENS, LOGITS_BYTES // (4 * spec.shape.vocab_size))
+    tokens = spec.seq_len * scored_windows(spec.seq_len, spec.shape.vocab_size)
     # without a backward pass a model holds what one of its blocks makes
     return 4 * params + tokens * bytes_per_token(replace(spec.shape, layers=1), is_bf16(spec, cuda=True))
+
+
+def scored_windows(length: int, vocab_size: int) -> int:
+    """How many windows of ``length`` tokens are scored together on any device: at least one."""
+    return max(1, min(SCORED_TOKENS, LOGITS_BYTES // (4 * vocab_size)) // length)
 
 
 def windows_at_once(

@@ -92,9 +92,12 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
     if outcome.status == FINISHED:
-        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
+        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator, stepper.scored_windows))
     if outcome.status == FINISHED:
-        scores = {name: _score(job, raw, domain, accelerator) for name, domain in domains.items()}
+        scores = {
+            name: _score(job, raw, domain, accelerator, stepper.scored_windows)
+            for name, domain in domains.items()
+        }
         outcome = replace(outcome, domains=scores)
     outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
@@ -197,13 +200,16 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     return Outcome(status, reason, loop.progress.step, loss, loop.seconds(), loop.tokens_per_second())
 
 
-def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
+def _evaluate(
+    job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator, at_once: int
+) -> Evaluation:
+    spec = job.cell.spec
     with accelerator.autocast():
-        return evaluate(model, corpus, job.cell.spec.seq_len, job.cell.spec.eval_tokens, accelerator.device)
+        return evaluate(model, corpus, spec.seq_len, spec.eval_tokens, accelerator.device, at_once)
 
 
-def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator) -> Score:
-    found = _evaluate(job, model, domain, accelerator)
+def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator, at_once: int) -> Score:
+    found = _evaluate(job, model, domain, accelerator, at_once)
     if not math.isfinite(found.loss):  # on its own corpus it is: the run is a finished one
         return Score(None, None, None, found.tokens)
     return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)

@@ -63,12 +63,22 @@ class Stepper:
         at_once = windows_at_once(train, spec, params, len(self._rows), available)
         self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._graphs = train.compile == "graphs"
+        self._measured = available is not None and not train.micro_batch
         self.reduced = reduced
 
     @property
     def windows(self) -> int:
         """Windows in a micro-batch: the model meets no other number, unless the device runs out of memory."""
         return len(self._pieces[0])
+
+    @property
+    def scored_windows(self) -> int:
+        """Windows that can be scored at once in the memory that training has taken: it keeps far more of each.
+
+        0 where that is not known: on a CPU, where a pool of CUDA graphs has the memory, of which nothing else gets any,
+        and where the user has chosen the micro-batch, perhaps for a loss that never has its logits whole.
+        """
+        return self.windows if self._measured and not self._graphs else 0
 
     def rate(self, step: int) -> float:
         """Learning rate of ``step`` (1-based)."""

@@ -3,12 +3,15 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data import open_corpus
 from harness.plan.spec import RunSpec
 from harness.train.config import TrainConfig
 from harness.train.device import Device, available_bytes
@@ -99,6 +102,23 @@ def test_what_is_available_is_what_is_free_or_the_share(monkeypatch: pytest.Monk
     monkeypatch.setenv(SHARE_VARIABLE, str(70 * GB))
     assert available_bytes(gpu) == 63 * GB, "others may have taken more than was said"
     assert available_bytes(Device("cpu", "a CPU", "fp32", None)) is None
+
+
+def test_as_much_is_scored_at_once_as_training_is_known_to_have_memory_for(job: Job) -> None:
+    def scored(available: float | None, **train: Any) -> int:
+        config = TrainConfig(**{"compile": "off", **train})
+        accelerator, model = Accelerator(cpu=True), torch.nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(model.parameters())
+        corpus = open_corpus(job.corpus)
+        return Stepper(
+            accelerator, model, optimizer, job.cell.spec, corpus, config, print, available
+        ).scored_windows
+
+    assert scored(70 * GB) == job.cell.spec.batch_windows
+    assert scored(70 * GB, compile="on") == job.cell.spec.batch_windows
+    assert scored(70 * GB, compile="graphs") == 0, "the pool has the memory"
+    assert scored(70 * GB, micro_batch=4) == 0
+    assert scored(None) == 0
 
 
 @pytest.mark.parametrize("way", ["whole", "chunked"])
