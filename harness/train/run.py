@@ -114,10 +114,12 @@ def _train_cell(job: Job, watch: Watch) -> Record:
 
 
 def _accelerator(job: Job, device: Device) -> Accelerator:
-    """An Accelerator of this run's precision; a process that trains many cells may have had another before."""
+    """An Accelerator of this run's device and precision; a process may have trained a cell with others before."""
     precision = {"fp32": "no", "bf16": "bf16"}[device.precision]
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    if AcceleratorState._shared_state:
+        before = AcceleratorState()
+        if (before.device.type, before.mixed_precision) != (device.kind, precision):
+            AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
         cpu=device.kind == "cpu",
         mixed_precision=precision,

@@ -49,11 +49,12 @@ def cells(tmp_path: Path, text_folder: Path) -> list[Cell]:
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty PATH to put programs in."""
+    """An empty PATH to put programs in, on a machine without a driver."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    monkeypatch.setattr("harness.train.driver.LIBRARY", "libno-such-driver.so.1")
     return folder
 
 

@@ -8,6 +8,7 @@ from harness.commands.experiment import freeze, make_jobs, plan_experiment, prep
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.train.job import Job
+from tests.device import DEVICE
 
 OVERRIDES = (
     "experiment=demo",
@@ -25,7 +26,8 @@ OVERRIDES = (
     "recipe.min_steps=20",
     "data.eval_tokens=2048",
     "data.max_epochs=10",
-    "train.device=cpu",
+    f"train.device={DEVICE}",
+    "precision=fp32",  # what the same run gives twice can be compared; bfloat16 is asked for where it is tested
 )
 
 

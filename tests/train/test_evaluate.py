@@ -48,6 +48,7 @@ def test_a_large_vocabulary_is_scored_in_smaller_parts() -> None:
         assert rows * 129 * vocab_size * 4 <= LOGITS_BYTES < (rows + 1) * 129 * vocab_size * 4 * 1.01
 
 
+# On the CPU, which gives each part the same bits every time.
 def test_parts_do_not_change_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model(Shape("llama", 61, 32, 2, 4, 8, 48, 2, False, 24), init_std=0.3).eval()
     windows = np.random.default_rng(0).integers(0, 61, (7, 25))

@@ -17,8 +17,9 @@ from harness.train.config import TrackerConfig
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
 from harness.train.saver import Saver
+from tests.device import ON_CPU, about
 from tests.train.small import overrides, small_jobs
-from tests.train.test_run import curve, elsewhere, essence
+from tests.train.test_run import assert_same, curve, elsewhere, essence
 
 LONG = ("recipe.batch_tokens.value=64", "train.checkpoint_seconds=0.1", "train.log_points=50")
 
@@ -60,14 +61,14 @@ def test_sigkill_at_random_moments_changes_no_bit(tmp_path: Path, text_folder: P
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert kills, "the run was killed at least once"
-    assert essence(job) == essence(straight)
-    assert job.folder.curve.read_bytes() == straight.folder.curve.read_bytes()
+    assert_same(job, straight)
 
 
 @pytest.mark.slow
 def test_two_processes_train_the_same_run(tmp_path: Path, text_folder: Path) -> None:
-    arguments = overrides(tmp_path, text_folder)
-    _, jobs = small_jobs(tmp_path, text_folder)
+    # each process has a GPU of its own, so two of them need two GPUs
+    arguments = overrides(tmp_path, text_folder, ON_CPU)
+    _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
     job = jobs[0]
     alone = elsewhere(job, tmp_path / "alone")
     train_cell(alone)
@@ -113,7 +114,7 @@ def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
     straight = elsewhere(job, tmp_path / "straight")
     train_cell(straight)
     train_cell(job)
-    assert essence(job) == essence(straight)
+    assert_same(job, straight)
 
 
 @pytest.mark.parametrize("when", ["at the start", "mid-run", "at the end"])
@@ -138,7 +139,7 @@ def test_a_tracker_that_fails_never_stops_a_run(
         job.cell, job.corpus, tmp_path / "tracked", "small", job.train, TrackerConfig(mode="offline")
     )
     record = train_cell(tracked, Watch(warn=warnings.append))
-    assert record.loss == plain.loss
+    assert record.loss == about(plain.loss)
     assert len(warnings) == 1
     assert "the server is gone" in warnings[0]
 

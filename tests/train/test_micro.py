@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from harness.train.loss import NO_TARGET, next_token_loss
 from harness.train.micro import MOST_TOKENS, enough_windows, pieces, run_bytes, windows_at_once
 from harness.train.run import train_cell
 from harness.train.stepper import Stepper, _out_of_memory
+from tests.device import about
 from tests.train.small import small_jobs
 from tests.train.test_loss import kept, model_of
 from tests.train.test_run import curve, elsewhere, stop_at
@@ -51,7 +52,8 @@ GB = 2**30
 def test_a_gpu_is_filled_and_no_more(job: Job) -> None:
     """A model of 36M parameters with a batch of 154 windows: whole on a card of its own, cut on a share of one."""
     shape = replace(job.cell.spec.shape, width=576, layers=9, heads=9, kv_heads=9, head_dim=64, ffw=2304)
-    auto, spec, params = TrainConfig(), replace(job.cell.spec, seq_len=1024, shape=shape), 36_000_000
+    auto, params = TrainConfig(), 36_000_000
+    spec = replace(job.cell.spec, seq_len=1024, shape=shape, precision="bf16")
 
     def at_once(spec: RunSpec, available: float | None, rows: int = 154, train: TrainConfig = auto) -> int:
         return windows_at_once(train, spec, params, rows, available)
@@ -81,7 +83,7 @@ def test_more_tokens_than_a_gpu_can_use_are_not_taken_at_once(job: Job) -> None:
 
 
 def test_a_run_shares_a_gpu_only_if_it_gets_a_micro_batch_worth_launching(job: Job) -> None:
-    spec = replace(job.cell.spec, seq_len=1024, batch_windows=154)
+    spec = replace(job.cell.spec, seq_len=1024, batch_windows=154, precision="bf16")
     assert enough_windows(TrainConfig(), spec) == 16
     assert enough_windows(TrainConfig(), replace(spec, batch_windows=4)) == 4
     assert enough_windows(TrainConfig(micro_batch=50), spec) == 50
@@ -107,7 +109,8 @@ def test_what_is_available_is_what_is_free_or_the_share(monkeypatch: pytest.Monk
 def test_as_much_is_scored_at_once_as_training_is_known_to_have_memory_for(job: Job) -> None:
     def scored(available: float | None, **train: Any) -> int:
         config = TrainConfig(**{"compile": "off", **train})
-        accelerator, model = Accelerator(cpu=True), torch.nn.Linear(1, 1)
+        accelerator: Any = SimpleNamespace(process_index=0, num_processes=1)
+        model = torch.nn.Linear(1, 1)
         optimizer = torch.optim.SGD(model.parameters())
         corpus = open_corpus(job.corpus)
         return Stepper(
@@ -203,4 +206,4 @@ def test_gradients_under_cuda_graphs_have_memory_of_their_own_where_they_add_up(
     train_cell(graphs)
     several = job.cell.spec.batch_windows > micro_batch
     assert all((place == places[0]) and (None not in place) is several for place in places)
-    assert curve(graphs) == curve(plain)
+    assert curve(graphs) == about(curve(plain))
