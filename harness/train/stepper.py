@@ -122,14 +122,17 @@ class Stepper:
         device = self._accelerator.device
         tokens = self._spec.batch_tokens
         total = torch.zeros((), device=device)
-        for piece in self._pieces:
-            batch = _to_device(self._windows(step, piece), device)
-            last = piece is self._pieces[-1]
-            with nullcontext() if last else self._accelerator.no_sync(self._model):
-                loss = self._model(batch)
-                # processes average their gradients, so each share is scaled up by their number
-                (loss * (self._accelerator.num_processes / tokens)).backward()
-            total += loss.detach() / tokens
+        with self._accelerator.autocast():  # around all pieces: it casts a weight once, for all of them
+            for piece in self._pieces:
+                batch = _to_device(self._windows(step, piece), device)
+                last = piece is self._pieces[-1]
+                with nullcontext() if last else self._accelerator.no_sync(self._model):
+                    loss = self._model(batch)
+                    # processes average their gradients, so each share is scaled up by their number
+                    share = loss * (self._accelerator.num_processes / tokens)
+                    with torch.autocast(device.type, enabled=False):
+                        share.backward()
+                total += loss.detach() / tokens
         return total
 
     def _windows(self, step: int, piece: range) -> torch.Tensor:

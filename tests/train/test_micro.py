@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.data import open_corpus
 from harness.plan.spec import RunSpec
@@ -181,6 +182,44 @@ def test_a_halved_micro_batch_is_remembered_when_the_run_goes_on(
     assert len(refused) == 1, "the second attempt does not run into it again"
     assert record.loss == pytest.approx(whole.loss, rel=2e-4)
     assert sum("micro-batch halved" in note for note in record.notes) == 1
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often each of some tensors is cast."""
+
+    def __init__(self, tensors: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.counts = {tensor.data_ptr(): 0 for tensor in tensors}
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        if function is torch.ops.aten._to_copy.default and args[0].data_ptr() in self.counts:
+            self.counts[args[0].data_ptr()] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_weight_is_cast_once_a_step_whatever_the_micro_batch(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulate, seen = Stepper._accumulate, []
+
+    def counted(self: Stepper, step: int) -> torch.Tensor:
+        with Casts([parameter for parameter in self._parameters if parameter.ndim > 1]) as casts:
+            loss = accumulate(self, step)
+        seen.append((len(self._pieces), set(casts.counts.values())))
+        return loss
+
+    monkeypatch.setattr(Stepper, "_accumulate", counted)
+    half = replace(job, cell=replace(job.cell, spec=replace(job.cell.spec, precision="bf16")))
+    for micro_batch in (1, 4):
+        with pytest.raises(PreemptedError):
+            train_cell(
+                elsewhere(half, tmp_path / str(micro_batch), micro_batch=micro_batch),
+                Watch(should_stop=stop_at(3)),
+            )
+    # the embedding is looked up as it is
+    assert seen == [(4, {0, 1})] * 2 + [(1, {0, 1})] * 2
 
 
 @pytest.mark.parametrize("micro_batch", [3, 4])
