@@ -18,7 +18,7 @@ from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.throughput import ThroughputConfig
 from harness.sweep.cores import compile_threads
-from harness.sweep.memory import fitting, free_bytes
+from harness.sweep.memory import fitting, free_bytes, share
 from harness.sweep.mps import mps
 from harness.train.compile import SETTING, lacking_for_triton
 from harness.train.config import TrainConfig
@@ -125,6 +125,7 @@ class Bench:
         with ExitStack() as stack, self._console.status(f"{said} …"):
             environment = dict(compile_threads(runs))
             if self._gpus:
+                environment |= share(free_bytes(self._gpus), runs)
                 if runs > 1 and self._mps:
                     environment |= stack.enter_context(mps(self._say))
                 environment["CUDA_VISIBLE_DEVICES"] = self._gpus[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.config.schema import Config
 from harness.plan.cell import Cell
-from harness.sweep.memory import fitting, free_bytes
+from harness.sweep.memory import fitting, free_bytes, share
 from harness.sweep.mps import mps
 from harness.sweep.pool import PoolOptions
 from harness.sweep.slurm.request import concurrency, requested_gpus
@@ -73,11 +73,13 @@ def pool_options(config: Config, cells: Sequence[Cell]) -> PoolOptions:
 
 
 def placed(options: PoolOptions, cells: Sequence[Cell], train: TrainConfig) -> PoolOptions:
-    """``options`` on the GPUs of this machine, with no more runs on each than its memory holds."""
+    """``options`` on the GPUs of this machine, with no more runs on each than its memory holds, each with its share."""
     gpus = gpus_of(train)
     if gpus and options.workers * options.processes > len(gpus):
-        fit = fitting(cells, train, free_bytes(gpus))
-        options = replace(options, workers=min(options.workers, len(gpus) * fit))
+        free = free_bytes(gpus)
+        workers = min(options.workers, len(gpus) * fitting(cells, train, free))
+        runs = -(-workers * options.processes // len(gpus))  # rounded up
+        options = replace(options, workers=workers, environment={**options.environment, **share(free, runs)})
     return replace(options, gpus=gpus if len(gpus) > 1 else ())
 
 
@@ -95,7 +97,7 @@ def shared_gpus(
         yield options
         return
     with mps(say) as environment:
-        yield replace(options, environment=environment)
+        yield replace(options, environment={**options.environment, **environment})
 
 
 def gpus_of(train: TrainConfig) -> tuple[str, ...]:

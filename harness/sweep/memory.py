@@ -3,40 +3,49 @@
 import math
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.plan.cell import Cell
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError, ask, is_installed
-from harness.train.micro import bytes_per_token, is_bf16, windows_at_once
+from harness.train.gpus import FREE_SHARE, SHARE_VARIABLE
+from harness.train.micro import enough_windows, run_bytes, windows_at_once
 
-# fp32 weights, gradients, two moments, and what comes and goes: a checkpoint on its way, or autocast's copies of the
-# weights and the optimizer's temporaries
-STATE_BYTES = 4 * (1 + 1 + 2 + 3)
 CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
-FREE_SHARE = 0.9  # of what is free; allocators round up and fragment
 
 
-def training_bytes(cell: Cell, train: TrainConfig, cuda: bool) -> float:
-    """Bytes of weights, optimizer and activations while ``cell`` is trained by one process.
+def training_bytes(cell: Cell, train: TrainConfig) -> float:
+    """Bytes of weights, optimizer and activations while ``cell`` is trained by one process on a CPU.
 
-    An upper bound to share a device by, not a measurement: of eager steps with all logits in memory.
+    An upper bound, not a measurement: of eager steps with all logits in memory.
     """
-    spec = cell.spec
-    tokens = spec.seq_len * windows_at_once(train, spec, spec.batch_windows, cuda)
-    return STATE_BYTES * cell.params.total + tokens * bytes_per_token(spec.shape, is_bf16(spec, cuda))
+    spec, params = cell.spec, cell.params.total
+    windows = windows_at_once(train, spec, params, spec.batch_windows, available=None)
+    return run_bytes(train, spec, params, windows, cuda=False)
+
+
+def needed_bytes(cell: Cell, train: TrainConfig) -> float:
+    """Bytes of a GPU that ``cell`` must be given to share it: with fewer it would waste its launches.
+
+    Given more, it takes larger micro-batches.
+    """
+    return run_bytes(train, cell.spec, cell.params.total, enough_windows(train, cell.spec), cuda=True)
 
 
 def fitting(cells: Sequence[Cell], train: TrainConfig, free_bytes: float) -> int:
-    """How many runs fit ``free_bytes`` of one GPU even when the largest of ``cells`` run together; at least 1."""
-    sizes = sorted((CONTEXT_BYTES + training_bytes(cell, train, cuda=True) for cell in cells), reverse=True)
-    room, count = FREE_SHARE * free_bytes, 0
-    for size in sizes:
-        room -= size
-        if room < 0:
-            break
-        count += 1
-    return max(1, count)
+    """How many runs share ``free_bytes`` of a GPU so that an equal part is enough for any of ``cells``; at least 1."""
+    largest = CONTEXT_BYTES + max(needed_bytes(cell, train) for cell in cells)
+    return max(1, int(min(len(cells), FREE_SHARE * free_bytes / largest)))
+
+
+def share(free_bytes: float, runs: int) -> Mapping[str, str]:
+    """The environment by which each of ``runs`` processes on one GPU takes no more than its share of ``free_bytes``.
+
+    Empty for one, which takes what is free when it starts, and where nobody knows what is free.
+    """
+    if runs <= 1 or math.isinf(free_bytes):
+        return {}
+    return {SHARE_VARIABLE: str(int(FREE_SHARE * free_bytes / runs - CONTEXT_BYTES))}
 
 
 def free_bytes(gpus: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""A pool of workers on this machine: longest cells first, and nothing finished is lost when one dies."""
+"""A pool of workers on this machine: long cells first, and nothing finished is lost when one dies."""
 
 import math
 import multiprocessing
@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from harness.errors import UserError
+from harness.plan.shape import Shape
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Look, Watcher
 from harness.sweep.cores import compile_threads
@@ -88,6 +89,7 @@ class _Worker:
     connection: Connection
     ready: bool = False
     job: Job | None = None
+    shape: Shape | None = None  # of its last job: it has the kernels of that
 
 
 @dataclass
@@ -123,6 +125,7 @@ def run_pool(
 ) -> list[Ended]:
     """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
+    As long as that cannot delay the end, a worker goes on with the shape it has just trained: it need not compile anew.
     A fork waits as long as its trunk is in the pool and has not left it a checkpoint.
 
     Raises:
@@ -211,11 +214,11 @@ def _hire(pool: _Pool) -> None:
 
 
 def _hand_out(pool: _Pool) -> None:
-    """Give every idle worker the longest cell that is free."""
+    """Give every idle worker a cell that is free."""
     for worker in pool.workers:
         if not worker.ready or worker.job is not None:
             continue
-        waiting = next((waiting for waiting in pool.queue if _is_free(waiting)), None)
+        waiting = _next_for(worker, pool)
         if waiting is None:
             return
         run_id = waiting.job.cell.run_id
@@ -225,8 +228,22 @@ def _hand_out(pool: _Pool) -> None:
             continue  # it died idle; listening finds out
         pool.queue.remove(waiting)
         pool.attempts[run_id] = pool.attempts.get(run_id, 0) + 1
-        worker.job = waiting.job
+        worker.job, worker.shape = waiting.job, waiting.job.cell.spec.shape
         pool.view.started(waiting.job)
+
+
+def _next_for(worker: _Worker, pool: _Pool) -> _Waiting | None:
+    """The longest cell that is free; the longest of the worker's shape while that one is shorter than the rest needs.
+
+    All workers together need as long for the free cells as an even share of them; a cell that takes longer is begun
+    at once, or the end would wait for it.
+    """
+    free = [waiting for waiting in pool.queue if _is_free(waiting)]
+    if not free:
+        return None
+    seconds = [waiting.job.cell.estimate_seconds for waiting in free]
+    alike = [waiting for waiting in free if waiting.job.cell.spec.shape == worker.shape]
+    return alike[0] if alike and max(seconds) < sum(seconds) / pool.options.workers else free[0]
 
 
 def _listen(pool: _Pool) -> None:

@@ -1,15 +1,16 @@
 """A run that will fork from the one being trained: its curve is kept, and at the fork it is left a checkpoint."""
 
-import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from harness.plan.cell import Cell
 from harness.runs.claim import take
 from harness.runs.folder import CellFolder
 from harness.runs.record import FAILED, read_record
-from harness.train.checkpoint import BranchRow, BranchState, Progress, save_checkpoint
+from harness.train.checkpoint import BranchState, Progress
 from harness.train.curve import curve_row, write_curve
 from harness.train.job import DivergedError
+from harness.train.saver import Saver
 from harness.train.tally import Tally, check_loss
 
 
@@ -35,19 +36,18 @@ class Branch:
         self._rows = list(state.rows)
         self._tally = Tally(accelerator, state.loss_sum, state.loss_steps)
 
-    def add(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
+    def add(self, step: int, loss: Tensor, grad_norm: Tensor) -> None:
         """What step ``step`` gave."""
         self._tally.add(loss)
         if step % self._row_steps == 0:
-            self._rows.append(BranchRow(step, self._tally.take_mean(), float(grad_norm)))
+            self._tally.end_row(step, grad_norm)
 
     def state(self) -> BranchState:
         """Where the branch's curve stands, for a checkpoint of the trunk."""
+        self._rows += self._tally.read_rows()
         return BranchState(tuple(self._rows), self._tally.sum(), self._tally.steps)
 
-    def leave(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, seconds: float, notes: tuple[str, ...]
-    ) -> None:
+    def leave(self, saver: Saver, seconds: float, notes: tuple[str, ...]) -> None:
         """Put curve and checkpoint into the run's folder, as the run alone would have at this step.
 
         Done under the run's claim: whoever trains it already, or has come further, is left alone. Nothing is left
@@ -68,7 +68,8 @@ class Branch:
             progress = Progress(
                 self.step, state.loss_sum, state.loss_steps, seconds, notes, inherited=self.step
             )
-            save_checkpoint(self._folder.checkpoint, model, optimizer, progress)
+            saver.save(progress, self._folder.checkpoint)
+            saver.wait()  # the claim is held until it is there
 
     def _diverged(self) -> bool:
         try:

@@ -9,29 +9,25 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import nn
 from torch.optim import Optimizer
 
+from harness.train.tally import CurveRow
+
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
-
-
-class BranchRow(NamedTuple):
-    """A row of a branch's curve: ``loss`` is the mean training loss since the row before, nats per token."""
-
-    step: int
-    loss: float
-    grad_norm: float
+ALIGNMENT = 8  # of a safetensors file's data
+CHUNK_BYTES = 2**24  # hashed and written at a time
 
 
 @dataclass(frozen=True)
 class BranchState:
     """The curve of a run that will fork from this one: its rows so far, and what has been summed up for the next."""
 
-    rows: tuple[BranchRow, ...] = ()
+    rows: tuple[CurveRow, ...] = ()
     loss_sum: float = 0.0
     loss_steps: int = 0
 
@@ -62,24 +58,61 @@ class Progress:
     def from_json(cls, data: dict[str, Any]) -> "Progress":
         """Inverse of ``asdict``."""
         branches = {
-            run_id: BranchState(**{**state, "rows": tuple(BranchRow(*row) for row in state["rows"])})
+            run_id: BranchState(**{**state, "rows": tuple(CurveRow(*row) for row in state["rows"])})
             for run_id, state in data.get("branches", {}).items()
         }
         return cls(**{**data, "notes": tuple(data["notes"]), "branches": branches})
 
 
+class Snapshot:
+    """Weights and AdamW moments of one moment, in host memory, as the bytes of a safetensors file.
+
+    The memory is kept and used again: getting it anew from the system takes longer than copying into it.
+    """
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0, dtype=torch.uint8)
+
+    def take(self, model: nn.Module, optimizer: Optimizer) -> memoryview:
+        """The state of this moment; true until the next call. On a GPU it waits for the steps that are queued."""
+        tensors = _tensors(model, optimizer)
+        entries: dict[str, dict[str, Any]] = {}
+        end = 0
+        for name, tensor in tensors.items():
+            begin, end = end, end + tensor.nbytes
+            entries[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+        header = json.dumps(entries).encode()
+        header += b" " * (-len(header) % ALIGNMENT)
+        head = len(header).to_bytes(8, "little") + header
+        if len(self._memory) != len(head) + end:
+            self._memory = torch.empty(len(head) + end, dtype=torch.uint8)
+        blob = self._memory.numpy().data
+        blob[: len(head)] = head
+        numbers = self._memory[len(head) :].view(torch.float32)
+        for name, tensor in tensors.items():
+            begin, end = (offset // tensor.itemsize for offset in entries[name]["data_offsets"])
+            numbers[begin:end].view(tensor.shape).copy_(tensor)
+        return blob
+
+
 def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """Weights and AdamW moments by parameter name. Shared parameters appear once."""
+    """Weights and AdamW moments by parameter name, all float32. Shared parameters appear once."""
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in model.named_parameters():
-        tensors[f"model.{name}"] = parameter.detach().contiguous()
+        tensors[f"model.{name}"] = parameter.detach()
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}.{name}"] = value.detach().contiguous()
+            tensors[f"optimizer.{key}.{name}"] = value.detach()
+    assert all(tensor.dtype == torch.float32 for tensor in tensors.values()), (
+        "weights and moments are float32"
+    )
     return tensors
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+def write_checkpoint(folder: Path, blob: memoryview, progress: Progress) -> None:
     """Write ``folder/<step>/`` whole or not at all, then drop all but the newest :data:`KEEP`.
+
+    Args:
+        blob: what :class:`Snapshot` took after ``progress.step`` steps.
 
     Raises:
         OSError: the disk is full or not writable; earlier checkpoints are untouched.
@@ -87,14 +120,17 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
-        tensors = temporary / "tensors.safetensors"
-        blob = save(_tensors(model, optimizer))
-        tensors.write_bytes(blob)
-        state = {**asdict(progress), "sha256": hashlib.sha256(blob).hexdigest()}
-        (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        for file in (tensors, temporary / "state.json"):
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+        digest = hashlib.sha256()
+        with (temporary / "tensors.safetensors").open("wb") as file:
+            for start in range(0, len(blob), CHUNK_BYTES):
+                chunk = blob[start : start + CHUNK_BYTES]
+                digest.update(chunk)
+                file.write(chunk)
+            _sync(file)
+        state = {**asdict(progress), "sha256": digest.hexdigest()}
+        with (temporary / "state.json").open("w", encoding="utf-8") as file:
+            file.write(json.dumps(state))
+            _sync(file)
         final = folder / f"{progress.step:09d}"
         if final.exists():  # written by an attempt that was killed right after; equal by construction
             shutil.rmtree(final)
@@ -106,6 +142,11 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
         shutil.rmtree(old, ignore_errors=True)
     for stale in folder.glob(".writing-*"):
         shutil.rmtree(stale, ignore_errors=True)
+
+
+def _sync(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _written(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sysconfig
+from collections.abc import Hashable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,3 +69,21 @@ def compiled(model: torch.nn.Module, config: TrainConfig, cache: Path) -> torch.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
     mode = "reduce-overhead" if config.compile == "graphs" else None
     return torch.compile(model, dynamic=False, mode=mode)  # type: ignore[return-value]
+
+
+_traced: Hashable = None  # what the traces of this process are of
+
+
+def keep_traces(what: Hashable) -> None:
+    """Forget what torch has traced in this process, unless it was for the same as is trained next.
+
+    A second model of one shape runs by the trace, the kernels and the pool of CUDA graphs of the first. Others would
+    hold memory of the device, and torch gives up on code that it has traced for many.
+
+    Args:
+        what: all that a trace depends on; None for a run that is not compiled.
+    """
+    global _traced
+    if what != _traced:
+        torch.compiler.reset()
+        _traced = what

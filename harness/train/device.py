@@ -1,13 +1,16 @@
 """The device a run trains on, what it is called, and how fast it could be."""
 
+import math
+import os
 import platform
 import re
+from collections import deque
 from dataclasses import dataclass
 
 import torch
 
 from harness.errors import UserError
-from harness.train.gpus import DeviceError, visible_gpus
+from harness.train.gpus import FREE_SHARE, SHARE_VARIABLE, DeviceError, visible_gpus
 
 # Dense bf16 tensor-core peaks from the makers' data sheets, FLOP/s (with float32 accumulation, where these differ).
 # By the whole of a product's name: an L40 is no L4, a laptop's RTX 4090 no desktop's, a slice of a GPU not all of it.
@@ -37,6 +40,10 @@ PEAKS = {
     "rtx 4090": 1.652e14,
     "rtx 3090": 7.1e13,
 }
+# A GPU that is given so many steps at once has no gap where the CPU is held up for a moment. Of CUDA graphs the driver
+# would take a thousand, and stops, reports and pinned batches would wait for all of them.
+STEPS_AHEAD = 8
+MEMORY_GRAIN = 2**28  # memory that is free differs a little from start to start; micro-batches should not
 # What a name has besides the product's: the maker, the size and kind of memory, the socket.
 NAME_NOISE = re.compile(r"nvidia|geforce|tesla|generation|\d+gb?|hbm\w*|sxm\d*")
 
@@ -80,6 +87,36 @@ def choose_device(kind: str, precision: str) -> Device:
     name = torch.cuda.get_device_name()
     chosen = "bf16" if precision == "auto" else precision
     return Device("cuda", name, chosen, peak_of(name) if chosen == "bf16" else None)
+
+
+def available_bytes(device: Device) -> float | None:
+    """Bytes of its GPU that a run may take for all it holds there; None on a CPU.
+
+    Asked before the run holds any: what is free, or the run's share where whoever started it shares the GPU out.
+    """
+    if device.kind != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info()
+    mine = torch.cuda.memory_reserved()  # CUDA graphs of a run before, which this one uses again
+    share = float(os.environ.get(SHARE_VARIABLE, math.inf))
+    return min(FREE_SHARE * (free + mine), share) // MEMORY_GRAIN * MEMORY_GRAIN
+
+
+class Backlog:
+    """Keeps the CPU at most :data:`STEPS_AHEAD` steps ahead of a GPU, which is never made to run dry for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._ends: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
+
+    def add_step(self) -> None:
+        """All of one more step has been given to the device."""
+        if self._ends is None:
+            return
+        end = torch.cuda.Event(blocking=True)  # a CPU that waits sleeps: other runs may need its core
+        end.record()
+        self._ends.append(end)
+        if len(self._ends) > STEPS_AHEAD:
+            self._ends.popleft().synchronize()
 
 
 def peak_of(name: str) -> float | None:

@@ -8,9 +8,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from harness.data import Corpus
-
-TOKENS_AT_ONCE = 16384  # enough to fill a device …
-LOGITS_BYTES = 2**29  # … unless the vocabulary is large: their float32 logits take no more than this
+from harness.train.micro import scored_windows
 
 
 @dataclass(frozen=True)
@@ -23,29 +21,34 @@ class Evaluation:
 
 
 def evaluate(
-    model: PreTrainedModel, corpus: Corpus, seq_len: int, tokens: int, device: torch.device
+    model: PreTrainedModel, corpus: Corpus, seq_len: int, tokens: int, device: torch.device, at_once: int = 0
 ) -> Evaluation:
-    """Score about ``tokens`` held-out tokens: the same windows for every run that shares the corpus."""
+    """Score about ``tokens`` held-out tokens: the same windows for every run that shares the corpus.
+
+    Args:
+        at_once: windows that the device is known to have memory for, if more than are scored together otherwise.
+    """
     windows, documents = corpus.heldout_windows(seq_len, tokens)
-    return summarise(token_losses(model, windows, device), documents)
+    return summarise(token_losses(model, windows, device, at_once), documents)
 
 
-def windows_at_once(length: int, vocab_size: int) -> int:
-    """How many windows of ``length`` tokens are scored together: at least one."""
-    return max(1, min(TOKENS_AT_ONCE, LOGITS_BYTES // (4 * vocab_size)) // length)
+def token_losses(
+    model: PreTrainedModel, windows: np.ndarray, device: torch.device, at_once: int = 0
+) -> np.ndarray:
+    """Loss of each predicted token, nats: (windows, seq_len) from ``windows`` of shape (windows, seq_len + 1).
 
-
-def token_losses(model: PreTrainedModel, windows: np.ndarray, device: torch.device) -> np.ndarray:
-    """Loss of each predicted token, nats: (windows, seq_len) from ``windows`` of shape (windows, seq_len + 1)."""
-    rows = windows_at_once(windows.shape[1], model.config.get_text_config().vocab_size)
-    losses = []
+    Tokens go to the device and losses come from it in one piece: each copy would make one wait for the other.
+    """
+    rows = max(at_once, scored_windows(windows.shape[1], model.config.get_text_config().vocab_size))
+    losses = torch.empty(len(windows), windows.shape[1] - 1, device=device)
     with torch.inference_mode():
+        tokens = torch.from_numpy(windows).to(device)
         for start in range(0, len(windows), rows):
-            batch = torch.from_numpy(windows[start : start + rows]).to(device)
+            batch = tokens[start : start + rows]
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits.float()
             loss = functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
-            losses.append(loss.view(len(batch), -1).cpu().numpy())
-    return np.concatenate(losses).astype(np.float64)
+            losses[start : start + rows] = loss.view(len(batch), -1)
+    return losses.cpu().numpy().astype(np.float64)
 
 
 def summarise(losses: np.ndarray, documents: np.ndarray) -> Evaluation:

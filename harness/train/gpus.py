@@ -1,10 +1,15 @@
-"""Which GPUs are here, found without importing torch: planning should not wait for it."""
+"""Which GPUs are here and how they are shared, without importing torch: planning should not wait for it."""
 
 import os
 from functools import cache
 
 from harness.errors import UserError
 from harness.train.driver import count_gpus
+
+FREE_SHARE = 0.9  # of free memory that is counted on: allocators round up and fragment
+SHARE_VARIABLE = (
+    "ISOFLOP_GPU_BYTES"  # in the environment of runs that share a GPU: what each of them may take
+)
 
 
 class DeviceError(UserError):

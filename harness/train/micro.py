@@ -1,19 +1,31 @@
-"""How a process's part of a batch is cut into micro-batches, and what a token of one keeps in memory."""
+"""How a process's part of a batch is cut into micro-batches, and what those and a run keep in memory."""
 
+from dataclasses import replace
 from math import ceil
 
 from harness.plan.shape import Shape
 from harness.plan.spec import RunSpec
 from harness.train.config import TrainConfig
 
-# Enough to fill a large GPU from about five million parameters up; twice as many would be no faster, only larger.
-TOKENS_ON_CUDA = 32_768
-# Of a wide model fewer tokens fill it, and this much beside its weights and moments leaves room on 40 GB.
-ACTIVATIONS_ON_CUDA = 24 * 2**30
+# fp32 weights, gradients, two moments, and what comes and goes: a copy for a checkpoint on a CPU, autocast's copies of
+# the weights and an optimizer's temporaries on a GPU
+STATE_BYTES = 4 * (1 + 1 + 2 + 3)
 # What a block keeps of a token for its backward pass, in numbers of the products' precision. Saved tensors of eager
 # steps, counted on a CPU: at most 16 and 5 in float32, 20 and 5 under bf16 autocast (norms stay float32); llama, 12 to
 # 14 and 4. Compiled steps keep a third less.
 KEPT_OF_WIDTH, KEPT_OF_FFW = 20, 5
+# Beyond this many a device executes even a model of a million parameters several times longer than the CPU takes to
+# launch its kernels (some 450, microseconds each), so more tokens at once would gain nothing. By arithmetic; to be
+# measured on a GPU.
+MOST_TOKENS = 2**18
+MOST_NUMBERS = 2**31 - 1  # in one tensor: kernels that count in 32 bits go no further
+# Fewer tokens at once would waste most of a run's launches, so where a run cannot be given these (or this much of a
+# wide model's) it shares no GPU. One alone needs about twice as many to fill a large GPU; beside another, half of it
+# is enough.
+ENOUGH_TOKENS, ENOUGH_BYTES = 2**14, 12 * 2**30
+# Held-out text is scored so many tokens at a time (enough to fill a device), unless the vocabulary is large: their
+# float32 logits take no more than this.
+SCORED_TOKENS, LOGITS_BYTES = 2**14, 2**29
 
 
 def bytes_per_token(shape: Shape, bf16: bool) -> float:
@@ -29,12 +41,54 @@ def is_bf16(spec: RunSpec, cuda: bool) -> bool:
     return spec.precision == "bf16" or (spec.precision == "auto" and cuda)
 
 
-def windows_at_once(config: TrainConfig, spec: RunSpec, rows: int, cuda: bool) -> int:
-    """How many of ``rows`` windows a device takes at once: what ``config`` says, else all, or what fills a GPU."""
-    if config.micro_batch or not cuda:
+def run_bytes(config: TrainConfig, spec: RunSpec, params: int, windows: int, cuda: bool) -> float:
+    """Bytes of a run of ``params`` parameters that takes ``windows`` at once: an upper bound, not a measurement."""
+    activations = windows * spec.seq_len * bytes_per_token(spec.shape, is_bf16(spec, cuda))
+    pool = pool_bytes(spec, params) if cuda and config.compile in ("auto", "graphs") else 0.0
+    return STATE_BYTES * params + activations + pool
+
+
+def pool_bytes(spec: RunSpec, params: int) -> float:
+    """What the private pool of CUDA graphs costs a run beside the activations that lie in it.
+
+    The caching allocator hands no memory of a pool to anything else. A replay leaves the gradients in the pool, and
+    where they are added up or copied they are outside once more; the evaluation, which is eager, needs memory of its
+    own. Warm-up, forward and backward graphs share one pool, weights are used where they are, and the copy of a batch
+    is small (torch/_inductor/cudagraph_trees.py).
+    """
+    tokens = spec.seq_len * scored_windows(spec.seq_len, spec.shape.vocab_size)
+    # without a backward pass a model holds what one of its blocks makes
+    return 4 * params + tokens * bytes_per_token(replace(spec.shape, layers=1), is_bf16(spec, cuda=True))
+
+
+def scored_windows(length: int, vocab_size: int) -> int:
+    """How many windows of ``length`` tokens are scored together on any device: at least one."""
+    return max(1, min(SCORED_TOKENS, LOGITS_BYTES // (4 * vocab_size)) // length)
+
+
+def windows_at_once(
+    config: TrainConfig, spec: RunSpec, params: int, rows: int, available: float | None
+) -> int:
+    """How many of ``rows`` windows a process takes at once: what ``config`` says, else as many as fit its GPU.
+
+    Args:
+        params: parameters of the model.
+        available: bytes of the GPU that the run may take; None on a CPU, which takes all rows.
+    """
+    if config.micro_batch or available is None:
         return min(rows, config.micro_batch or rows)
-    fits = int(ACTIVATIONS_ON_CUDA / bytes_per_token(spec.shape, is_bf16(spec, cuda)))
-    return max(1, min(rows, min(TOKENS_ON_CUDA, fits) // spec.seq_len))
+    room = available - run_bytes(config, spec, params, 0, cuda=True)
+    most = min(MOST_TOKENS, MOST_NUMBERS // max(spec.shape.vocab_size, spec.shape.ffw))
+    tokens = min(most, room / bytes_per_token(spec.shape, is_bf16(spec, cuda=True)))
+    return max(1, min(rows, int(tokens // spec.seq_len)))
+
+
+def enough_windows(config: TrainConfig, spec: RunSpec) -> int:
+    """How many windows a run must be able to take at once on a GPU that it shares."""
+    if config.micro_batch:
+        return min(spec.batch_windows, config.micro_batch)
+    wide = ENOUGH_BYTES / bytes_per_token(spec.shape, is_bf16(spec, cuda=True))
+    return max(1, min(spec.batch_windows, int(min(ENOUGH_TOKENS, wide) // spec.seq_len)))
 
 
 def pieces(rows: range, at_once: int) -> list[range]:

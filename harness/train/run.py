@@ -18,10 +18,10 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.runs.wandb_mirror import config_values, run_name
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, Progress, load_checkpoint
-from harness.train.compile import compiled, settle
+from harness.train.compile import compiled, keep_traces, settle
 from harness.train.config import TrainConfig
 from harness.train.curve import Curve, curve_row
-from harness.train.device import Device, choose_device
+from harness.train.device import Device, available_bytes, choose_device
 from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
@@ -29,6 +29,7 @@ from harness.train.loss import next_token_loss
 from harness.train.model import build_model
 from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Outcome, make_record
+from harness.train.saver import Saver
 from harness.train.stepper import Stepper
 from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
 
@@ -42,6 +43,9 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     """
     try:
         return _train_cell(job, watch or Watch())
+    except Exception:
+        keep_traces(None)  # it may have failed in the middle of one
+        raise
     finally:
         _release()
 
@@ -49,10 +53,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
 def _release() -> None:
     """Give back what the run held: the next one needs it, or one beside it on the same GPU.
 
-    torch keeps traces and graphs of compiled models, and gives up on code that it has traced for many: the layers of
-    all models share theirs. Accelerate's autocast makes a cycle of the model, which only the collector frees.
+    Accelerate's autocast makes a cycle of the model, which only the collector frees.
     """
-    torch.compiler.reset()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -66,6 +68,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         torch.set_num_threads(job.train.threads)
     device = choose_device(job.train.device, job.cell.spec.precision)
     accelerator = _accelerator(job, device)
+    available = available_bytes(device)
     corpus = open_corpus(job.corpus)
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
     spec = job.cell.spec
@@ -77,9 +80,14 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     train = settle(job.train, device, job.cell.estimate.mode, how)
     model = _prepared(raw, train, job.corpus.parent / "inductor", accelerator)
     notes = list(dict.fromkeys((*progress.notes, *how)))
-    stepper = Stepper(accelerator, model, optimizer, spec, corpus, train, notes.append, progress.micro_batch)
+    stepper = Stepper(
+        accelerator, model, optimizer, spec, corpus, train, notes.append, available, progress.micro_batch
+    )
+    traced = spec.shape, spec.seq_len, stepper.windows, device.precision, train.compile, train.logits
+    keep_traces(traced if train.compile != "off" else None)
     branches = _branches(job, accelerator, progress)
-    loop = Loop(accelerator, raw, optimizer, stepper, job.folder.checkpoint, progress, notes, branches)
+    saver = Saver(job.folder.checkpoint, raw, optimizer)
+    loop = Loop(accelerator, stepper, saver, progress, notes, branches)
 
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     try:
@@ -88,9 +96,12 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
     if outcome.status == FINISHED:
-        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator))
+        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator, stepper.scored_windows))
     if outcome.status == FINISHED:
-        scores = {name: _score(job, raw, domain, accelerator) for name, domain in domains.items()}
+        scores = {
+            name: _score(job, raw, domain, accelerator, stepper.scored_windows)
+            for name, domain in domains.items()
+        }
         outcome = replace(outcome, domains=scores)
     outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
@@ -107,10 +118,12 @@ def _train_cell(job: Job, watch: Watch) -> Record:
 
 
 def _accelerator(job: Job, device: Device) -> Accelerator:
-    """An Accelerator of this run's precision; a process that trains many cells may have had another before."""
+    """An Accelerator of this run's device and precision; a process may have trained a cell with others before."""
     precision = {"fp32": "no", "bf16": "bf16"}[device.precision]
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    if AcceleratorState._shared_state:
+        before = AcceleratorState()
+        if (before.device.type, before.mixed_precision) != (device.kind, precision):
+            AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
         cpu=device.kind == "cpu",
         mixed_precision=precision,
@@ -189,13 +202,16 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     return Outcome(status, reason, loop.progress.step, loss, loop.seconds(), loop.tokens_per_second())
 
 
-def _evaluate(job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator) -> Evaluation:
+def _evaluate(
+    job: Job, model: PreTrainedModel, corpus: Corpus, accelerator: Accelerator, at_once: int
+) -> Evaluation:
+    spec = job.cell.spec
     with accelerator.autocast():
-        return evaluate(model, corpus, job.cell.spec.seq_len, job.cell.spec.eval_tokens, accelerator.device)
+        return evaluate(model, corpus, spec.seq_len, spec.eval_tokens, accelerator.device, at_once)
 
 
-def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator) -> Score:
-    found = _evaluate(job, model, domain, accelerator)
+def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accelerator, at_once: int) -> Score:
+    found = _evaluate(job, model, domain, accelerator, at_once)
     if not math.isfinite(found.loss):  # on its own corpus it is: the run is a finished one
         return Score(None, None, None, found.tokens)
     return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)

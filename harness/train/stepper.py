@@ -40,12 +40,15 @@ class Stepper:
         corpus: Corpus,
         train: TrainConfig,
         note: Callable[[str], None],
+        available: float | None = None,
         reduced: int = 0,
     ) -> None:
         """``model`` as Accelerate prepared it, from windows to their summed loss in nats.
 
-        ``note`` receives what the record should say; ``reduced`` is the micro-batch, in windows, that an earlier
-        attempt of the run came down to (0: none did).
+        Args:
+            note: receives what the record should say.
+            available: bytes of the GPU that the run may take; None on a CPU.
+            reduced: the micro-batch, in windows, that an earlier attempt of the run came down to (0: none did).
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         if spec.batch_windows < world:
@@ -55,12 +58,27 @@ class Stepper:
         self._accelerator, self._model, self._optimizer = accelerator, model, optimizer
         self._spec, self._corpus, self._note = spec, corpus, note
         self._rows = range(spec.batch_windows * rank // world, spec.batch_windows * (rank + 1) // world)
-        cuda = accelerator.device.type == "cuda"
-        at_once = windows_at_once(train, spec, len(self._rows), cuda)
-        self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._parameters = list(model.parameters())
+        params = sum(parameter.numel() for parameter in self._parameters)
+        at_once = windows_at_once(train, spec, params, len(self._rows), available)
+        self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._graphs = train.compile == "graphs"
+        self._measured = available is not None and not train.micro_batch
         self.reduced = reduced
+
+    @property
+    def windows(self) -> int:
+        """Windows in a micro-batch: the model meets no other number, unless the device runs out of memory."""
+        return len(self._pieces[0])
+
+    @property
+    def scored_windows(self) -> int:
+        """Windows that can be scored at once in the memory that training has taken: it keeps far more of each.
+
+        0 where that is not known: on a CPU, where a pool of CUDA graphs has the memory, of which nothing else gets any,
+        and where the user has chosen the micro-batch, perhaps for a loss that never has its logits whole.
+        """
+        return self.windows if self._measured and not self._graphs else 0
 
     def rate(self, step: int) -> float:
         """Learning rate of ``step`` (1-based)."""
@@ -87,10 +105,10 @@ class Stepper:
             try:
                 return self._accumulate(step)
             except Exception as error:
-                if len(self._pieces[0]) == 1 or not _out_of_memory(error):
+                if self.windows == 1 or not _out_of_memory(error):
                     raise
             # outside the handler, which would keep the failed step's tensors alive
-            self.reduced = (len(self._pieces[0]) + 1) // 2
+            self.reduced = (self.windows + 1) // 2
             self._pieces = pieces(self._rows, self.reduced)
             self._optimizer.zero_grad()
             if torch.cuda.is_available():
@@ -104,14 +122,17 @@ class Stepper:
         device = self._accelerator.device
         tokens = self._spec.batch_tokens
         total = torch.zeros((), device=device)
-        for piece in self._pieces:
-            batch = _to_device(self._windows(step, piece), device)
-            last = piece is self._pieces[-1]
-            with nullcontext() if last else self._accelerator.no_sync(self._model):
-                loss = self._model(batch)
-                # processes average their gradients, so each share is scaled up by their number
-                (loss * (self._accelerator.num_processes / tokens)).backward()
-            total += loss.detach() / tokens
+        with self._accelerator.autocast():  # around all pieces: it casts a weight once, for all of them
+            for piece in self._pieces:
+                batch = _to_device(self._windows(step, piece), device)
+                last = piece is self._pieces[-1]
+                with nullcontext() if last else self._accelerator.no_sync(self._model):
+                    loss = self._model(batch)
+                    # processes average their gradients, so each share is scaled up by their number
+                    share = loss * (self._accelerator.num_processes / tokens)
+                    with torch.autocast(device.type, enabled=False):
+                        share.backward()
+                total += loss.detach() / tokens
         return total
 
     def _windows(self, step: int, piece: range) -> torch.Tensor:
@@ -121,7 +142,7 @@ class Stepper:
         """
         spec, rows = self._spec, slice(piece.start, piece.stop)
         array = self._corpus.batch(spec.seed, step - 1, spec.batch_windows, spec.seq_len, rows)
-        lacking = len(self._pieces[0]) - len(piece)
+        lacking = self.windows - len(piece)
         return nn.functional.pad(torch.from_numpy(array), (0, 0, 0, lacking), value=NO_TARGET)
 
     def _forget_gradients(self) -> None:

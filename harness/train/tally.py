@@ -1,19 +1,30 @@
-"""The training loss between two rows of a curve."""
+"""The training losses between two rows of a curve, and the rows whose values are still on the device."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from harness.train.job import DivergedError
 
 BLOW_UP = 1.5  # a mean loss this many times that of guessing (ln V) is no training any more
 
 
-class Tally:
-    """Sums losses up. The sum stays on the device and is not synchronised before it is read.
+class CurveRow(NamedTuple):
+    """What is measured of a row: ``loss`` is the mean training loss since the row before, nats per token."""
 
-    Every process tallies its own shares of the losses; reading adds them up, so all must read at the same step.
+    step: int
+    loss: float
+    grad_norm: float
+
+
+class Tally:
+    """Sums losses up, row by row. Sums and norms stay on the device and are not synchronised before they are read.
+
+    Every process tallies its own shares of the losses; a row's end and a read sum add them up, so all processes must
+    come to both at the same steps. The values of a row do not depend on when they are read.
     """
 
     def __init__(self, accelerator: Accelerator, loss_sum: float, loss_steps: int) -> None:
@@ -21,23 +32,45 @@ class Tally:
         mine = loss_sum if accelerator.is_main_process else 0.0
         self._accelerator = accelerator
         self._total = torch.tensor(mine, dtype=torch.float64, device=accelerator.device)
+        self._unread: list[tuple[int, Tensor, int, Tensor]] = []  # step, sum of losses, how many, norm
         self.steps = loss_steps
 
-    def add(self, loss: torch.Tensor) -> None:
+    def add(self, loss: Tensor) -> None:
         """One more step."""
         self._total += loss
         self.steps += 1
 
     def sum(self) -> float:
-        """Sum of the losses since the last mean was taken."""
-        return float(self._accelerator.reduce(self._total.clone(), "sum"))
+        """Sum of the losses since the last row ended."""
+        return float(self._reduced())
 
-    def take_mean(self) -> float:
-        """Their mean; begins anew."""
-        mean = self.sum() / self.steps
+    def end_row(self, step: int, grad_norm: Tensor) -> None:
+        """A row of the losses since the one before ends with ``step``."""
+        self._unread.append((step, self._reduced(), self.steps, grad_norm))
         self._total.zero_()
         self.steps = 0
-        return mean
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether a row has ended that was not read yet."""
+        return bool(self._unread)
+
+    def read_rows(self) -> list[CurveRow]:
+        """The rows that have ended since the last call, by one copy, for which the CPU waits for the device."""
+        unread, self._unread = self._unread, []
+        if not unread:
+            return []
+        values = torch.stack(
+            [value.double() for _, total, _, norm in unread for value in (total, norm)]
+        ).tolist()
+        return [
+            CurveRow(step, total / steps, norm)
+            for (step, _, steps, _), total, norm in zip(unread, values[::2], values[1::2], strict=True)
+        ]
+
+    def _reduced(self) -> Tensor:
+        total: Tensor = self._accelerator.reduce(self._total.clone(), "sum")
+        return total
 
 
 def check_loss(loss: float, step: int, vocab_size: int) -> None:

@@ -10,9 +10,10 @@ from harness.commands import calibrate
 from harness.commands.resources import runs_per_device
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from tests.device import ON_CPU
 from tests.train.small import overrides
 
-QUICK = ("calibrate.seconds=0.2", "calibrate.sizes=2", "calibrate.side_by_side=[1,2]", "write=mine")
+QUICK = ("calibrate.seconds=0.2", "calibrate.sizes=2", "calibrate.side_by_side=[1,2]", "write=mine", ON_CPU)
 
 
 @pytest.mark.slow

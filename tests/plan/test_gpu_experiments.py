@@ -20,6 +20,7 @@ from harness.data import prepare
 from harness.plan.duration import makespan
 from harness.plan.plan import Plan
 from harness.train.run import train_cell
+from tests.device import DEVICE
 
 # Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as
 # scripts/fetch_corpus.py left them (746 MB, 1% held out); of the hub's text data.max_bytes at 4.2 bytes a token.
@@ -110,8 +111,8 @@ def test_large_corpora_compose(name: str) -> None:
     assert config.data.kind in ("text", "hf", "python_installed")
 
 
-def test_the_gpu_experiment_trains_on_a_cpu_at_toy_size(tmp_path: Path, text_folder: Path) -> None:
-    """The same configuration, its device aside: the smallest shape, some steps, bf16, micro-batches."""
+def test_the_gpu_experiment_trains_at_toy_size(tmp_path: Path, text_folder: Path) -> None:
+    """The same configuration: the smallest shape, some steps, bf16, micro-batches."""
     config, _ = compose_config(
         [
             "experiment=one_gpu",
@@ -121,7 +122,7 @@ def test_the_gpu_experiment_trains_on_a_cpu_at_toy_size(tmp_path: Path, text_fol
             f"runs_dir={tmp_path}/runs",
             "tracker=none",
             "precision=bf16",
-            "train.device=cpu",
+            f"train.device={DEVICE}",
             "train.micro_batch=3",
             "seq_len=64",
             "data.eval_tokens=1024",

@@ -11,8 +11,9 @@ from harness.cli import main
 from harness.sweep.slurm.client import queue
 from harness.sweep.slurm.ledger import Ledger, Submission
 from harness.sweep.slurm.queue import TaskId, TaskState
+from tests.device import ON_CPU
 
-SLURM = ("launcher=slurm", "launcher.memory=1000M")
+SLURM = ("launcher=slurm", "launcher.memory=1000M", ON_CPU)  # no GPU is asked for
 
 
 def call(*command: str) -> str:

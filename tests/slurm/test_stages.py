@@ -15,12 +15,13 @@ from harness.runs.controls import read_controls
 from harness.runs.folder import SweepFolder
 from harness.sweep.slurm import client
 from harness.sweep.slurm.ledger import Ledger, Submission
+from tests.device import ON_CPU
 from tests.slurm.pretended import PretendedSlurm, slurm
 from tests.train.small import overrides
 
 __all__ = ["slurm"]
 
-SLURM = ("launcher=slurm", "grid.budgets=[2e8]", "analysis.draws=20")
+SLURM = ("launcher=slurm", "grid.budgets=[2e8]", "analysis.draws=20", ON_CPU)  # no GPU is asked for
 FOLLOWUP = ("followup.seeds=[1]", "followup.rates=[0.5]", "followup.horizons=[2]")
 
 

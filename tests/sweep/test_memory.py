@@ -9,13 +9,15 @@ import torch
 
 from harness.plan.cell import Cell
 from harness.plan.shape import Shape
-from harness.sweep.memory import STATE_BYTES, training_bytes
+from harness.sweep.memory import training_bytes
 from harness.train.config import TrainConfig
 from harness.train.loss import next_token_loss
+from harness.train.micro import STATE_BYTES, bytes_per_token, pool_bytes, run_bytes
 from harness.train.model import build_model
 from tests.train.small import small_jobs
 
 SEQ_LEN, WINDOWS = 64, 8
+EAGER = TrainConfig(compile="off")
 
 
 @pytest.fixture
@@ -58,9 +60,7 @@ def test_the_estimate_is_above_what_is_kept_and_not_far(cell: Cell, family: str,
         context=SEQ_LEN,
     )
     spec = replace(cell.spec, shape=shape, seq_len=SEQ_LEN, batch_windows=WINDOWS, precision=precision)
-    said = (
-        training_bytes(replace(cell, spec=spec), TrainConfig(), cuda=True) - STATE_BYTES * cell.params.total
-    )
+    said = run_bytes(EAGER, spec, 0, WINDOWS, cuda=True)
     kept = kept_bytes(shape, precision == "bf16")
     if precision == "bf16":  # autocast's copies of the matrices belong to the state
         matrices = (4 * (4 * 64 * 64 + (3 if family in ("llama", "qwen3") else 2) * 64 * 256)) + 64 * 64
@@ -71,14 +71,32 @@ def test_the_estimate_is_above_what_is_kept_and_not_far(cell: Cell, family: str,
 def test_bf16_is_what_auto_means_on_a_gpu_only(cell: Cell) -> None:
     def size(precision: str, cuda: bool) -> float:
         spec = replace(cell.spec, precision=precision)
-        return training_bytes(replace(cell, spec=spec), TrainConfig(), cuda)
+        return run_bytes(EAGER, spec, cell.params.total, WINDOWS, cuda)
 
     assert size("auto", True) == size("bf16", True) < size("fp32", True)
     assert size("auto", False) == size("fp32", False)
 
 
-def test_a_long_batch_is_cut_on_a_gpu(cell: Cell) -> None:
-    long = replace(cell, spec=replace(cell.spec, batch_windows=100_000))
-    longer = replace(cell, spec=replace(cell.spec, batch_windows=200_000))
-    assert training_bytes(long, TrainConfig(), True) == training_bytes(longer, TrainConfig(), True)
-    assert training_bytes(long, TrainConfig(), False) < training_bytes(longer, TrainConfig(), False)
+def test_a_cpu_takes_the_whole_batch(cell: Cell) -> None:
+    def size(windows: int) -> float:
+        spec = replace(cell.spec, batch_windows=windows)
+        return training_bytes(replace(cell, spec=spec), TrainConfig()) - STATE_BYTES * cell.params.total
+
+    assert size(200_000) == pytest.approx(2 * size(100_000))
+
+
+def test_graphs_take_gradients_twice_and_memory_to_score_in(cell: Cell) -> None:
+    spec = replace(cell.spec, precision="bf16")
+
+    def size(compile: str, cuda: bool = True) -> float:
+        return run_bytes(TrainConfig(compile=compile), spec, cell.params.total, WINDOWS, cuda)
+
+    assert size("on") == size("off")
+    assert size("auto") == size("graphs"), "which of them it will be is not known when runs are packed"
+    assert size("graphs", cuda=False) == size("off", cuda=False)
+    pool = size("graphs") - size("off")
+    assert pool == pool_bytes(spec, cell.params.total)
+    scored = 16384 * bytes_per_token(replace(spec.shape, layers=1), bf16=True)
+    assert pool == pytest.approx(4 * cell.params.total + scored)
+    large = replace(spec, shape=replace(spec.shape, vocab_size=128_000))
+    assert pool_bytes(large, 0) < 3 * 2**29 * 1.01, "of a large vocabulary fewer tokens are scored at once"

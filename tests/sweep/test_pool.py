@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.plan.shape import Shape
 from harness.runs.claim import take
 from harness.runs.watch import Watcher
 from harness.sweep import pool as pools
 from harness.sweep.cores import VARIABLE
 from harness.sweep.pool import PoolOptions, run_pool
 from harness.sweep.retry import back_off, cause_of_death, heals
+from harness.sweep.trunk import Trunks
 from harness.sweep.worker import HELD, Ended, Ready
 from harness.train.job import Job, StepReport
 from tests.sweep.stand_in import stand_in
@@ -91,6 +93,35 @@ def test_a_killed_worker_and_a_full_memory_are_tried_again_an_error_is_not(jobs:
         "RuntimeError: CUDA out of memory",
     }
     assert not list(jobs[0].folder.path.glob("claim*")), "who finishes clears up after the dead"
+
+
+def test_a_worker_goes_on_with_its_shape_while_that_delays_nobody(jobs: list[Job]) -> None:
+    large, small = (replace(jobs[0].cell.spec.shape, width=width) for width in (64, 32))
+
+    def cell(shape: Shape, seconds: float, seed: int = 0) -> Job:
+        spec = replace(jobs[0].cell.spec, shape=shape, seed=seed)
+        return replace(jobs[0], cell=replace(jobs[0].cell, spec=spec, estimate_seconds=seconds))
+
+    mine = [cell(large, 50), cell(small, 40), cell(large, 30, 1), cell(small, 20, 1), cell(small, 20, 2)]
+    view = Seen()
+    run_pool(mine, PoolOptions(workers=1), view)
+    order = [mine.index(next(job for job in mine if job.cell.run_id == run_id)) for run_id in view.started_]
+    assert order == [0, 2, 1, 3, 4], "the large shape, then the small one"
+
+    def next_of_two_workers(*left: Job) -> Job:
+        pool = pools._Pool(
+            PoolOptions(workers=2), view, [pools._Waiting(job) for job in left], Watcher(), Trunks({})
+        )
+        worker = pools._Worker(0, None, None, shape=small)  # type: ignore[arg-type]
+        waiting = pools._next_for(worker, pool)
+        assert waiting is not None
+        return waiting.job
+
+    assert next_of_two_workers(mine[0], *mine[2:]) is mine[3]
+    assert next_of_two_workers(mine[0], mine[3], mine[4]) is mine[0], (
+        "two halves of 45 s: 50 s are begun at once"
+    )
+    assert next_of_two_workers(mine[0], mine[2]) is mine[0], "none of its shape is left"
 
 
 def test_a_cell_that_cannot_be_claimed_fails_with_its_reason(jobs: list[Job]) -> None:

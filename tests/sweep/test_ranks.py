@@ -1,4 +1,7 @@
-"""One run on two processes by torchrun: stopped, continued, and as on one."""
+"""One run on two processes by torchrun: stopped, continued, and as on one.
+
+On the CPU: a process has a GPU of its own, so two of them would need two.
+"""
 
 import os
 import subprocess
@@ -15,13 +18,14 @@ from harness.sweep.parcel import pack
 from harness.sweep.ranks import RanksError, train_on_ranks
 from harness.train.job import PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
+from tests.device import ON_CPU
 from tests.train.small import small_jobs
 
 pytestmark = pytest.mark.slow
 
 
 def test_two_processes_stop_and_go_on(tmp_path: Path, text_folder: Path) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=1000")
+    _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=1000", ON_CPU)
     job = jobs[3]
     alone = train_cell(replace(job, sweep=tmp_path / "alone"))
     reports: list[StepReport] = []
@@ -34,7 +38,7 @@ def test_two_processes_stop_and_go_on(tmp_path: Path, text_folder: Path) -> None
 
 
 def test_a_rank_that_fails_says_why(tmp_path: Path, text_folder: Path) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder)
+    _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
     jobs[0].folder.curve.mkdir(parents=True)  # a folder where the curve should be
     with pytest.raises(RanksError, match="IsADirectoryError") as caught:
         train_on_ranks(jobs[0], Watch(), 2)
@@ -54,7 +58,7 @@ time.sleep(600)
 def test_processes_that_hang_after_a_stop_are_ended(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder)
+    _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
     (tmp_path / "hangs.py").write_text(HANGS)
     ids = tmp_path / "ids"
     monkeypatch.setattr(ranks, "_command", lambda *_: [sys.executable, f"{tmp_path}/hangs.py", str(ids)])
@@ -70,7 +74,7 @@ def test_processes_that_hang_after_a_stop_are_ended(
 
 
 def test_a_rank_that_hangs_on_its_way_out_says_where_and_ends(tmp_path: Path, text_folder: Path) -> None:
-    _, jobs = small_jobs(tmp_path, text_folder)
+    _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
     write_json(tmp_path / "job.json", {**pack(jobs[0]), "parent": os.getpid()})
     (tmp_path / "stop").touch()
     program = f"""

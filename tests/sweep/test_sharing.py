@@ -30,12 +30,13 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.sweep import mps as daemons
 from harness.sweep.config import LauncherConfig
-from harness.sweep.memory import CONTEXT_BYTES, fitting, free_bytes, training_bytes
+from harness.sweep.memory import CONTEXT_BYTES, fitting, free_bytes, needed_bytes, share
 from harness.sweep.mps import CONTROL, QUIT, mps
 from harness.sweep.pool import PoolOptions
 from harness.sweep.slurm.request import concurrency
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError
+from harness.train.gpus import SHARE_VARIABLE
 from tests.train.small import small_jobs
 
 GPU = TrainConfig(device="auto")
@@ -48,11 +49,12 @@ def cells(tmp_path: Path, text_folder: Path) -> list[Cell]:
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty PATH to put programs in."""
+    """An empty PATH to put programs in, on a machine without a driver."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    monkeypatch.setattr("harness.train.driver.LIBRARY", "libno-such-driver.so.1")
     return folder
 
 
@@ -107,31 +109,48 @@ def test_workers_are_dealt_out_evenly_and_know_the_daemon(
 def test_memory_bounds_how_many_share_a_gpu(
     cells: list[Cell], bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = sorted((CONTEXT_BYTES + training_bytes(cell, GPU, cuda=True) for cell in cells), reverse=True)
-    assert fitting(cells, GPU, (sizes[0] + sizes[1]) / 0.89) == 2
-    assert fitting(cells, GPU, (sizes[0] + sizes[1]) / 0.91) == 1
+    largest = CONTEXT_BYTES + max(needed_bytes(cell, GPU) for cell in cells)
+    assert fitting(cells, GPU, 2 * largest / 0.89) == 2
+    assert fitting(cells, GPU, 2 * largest / 0.91) == 1
     assert fitting(cells, GPU, 1.0) == 1, "one run is always tried; it halves its micro-batch"
     assert fitting(cells, GPU, float("inf")) == len(cells)
     assert free_bytes(["0"]) == float("inf"), "no nvidia-smi"
-    program(bin_folder, "nvidia-smi", "print('81000')\nprint('3000')\nassert '--id=0,1' in sys.argv")
-    assert free_bytes(["0", "1"]) == 3000 * 2**20
+    program(bin_folder, "nvidia-smi", "print('81000')\nprint('3500')\nassert '--id=0,1' in sys.argv")
+    assert free_bytes(["0", "1"]) == 3500 * 2**20
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     options = placed(PoolOptions(workers=6), cells, GPU)
-    assert options.workers == 2 * fitting(cells, GPU, 3000 * 2**20) == 6
+    assert options.workers == 2 * fitting(cells, GPU, 3500 * 2**20) == 6
     program(bin_folder, "nvidia-smi", "print('1800')")
     assert placed(PoolOptions(workers=6), cells, GPU).workers == 2
     program(bin_folder, "nvidia-smi", "print('No devices were found')\nsys.exit(6)")
     assert free_bytes(["0"]) == float("inf")
 
 
+def test_runs_that_share_a_gpu_are_told_their_share(
+    cells: list[Cell], bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    program(bin_folder, "nvidia-smi", "print('81000')\nprint('80000')")
+    options = placed(PoolOptions(workers=3, environment={"A": "b"}), cells, GPU)
+    each = int(0.9 * 80000 * 2**20 / 2 - CONTEXT_BYTES)
+    assert [options.setting(slot).environment[SHARE_VARIABLE] for slot in range(3)] == [str(each)] * 3
+    assert 2 * (each + CONTEXT_BYTES) <= 0.9 * 80000 * 2**20
+    with shared_gpus(options, GPU, lambda text: None) as running:
+        assert {"A": "b", SHARE_VARIABLE: str(each)}.items() <= running.environment.items()
+    for alone in (placed(PoolOptions(workers=2), cells, GPU), placed(PoolOptions(workers=1), cells, GPU)):
+        assert SHARE_VARIABLE not in alone.environment, "it takes what is free"
+    assert share(float("inf"), 4) == {}, "nobody knows how much there is"
+
+
 def test_one_gpus_own_runs_share_a_gpu_of_80_gigabytes() -> None:
     made = config("experiment=one_gpu", "data=declared", "data.vocab_size=256", "data.eval_tokens=1000")
     planned = plan_experiment(made, prepare_corpus(made, Console(quiet=True))).cells
-    assert fitting(planned, made.train, 79 * 2**30) >= 6
+    assert fitting(planned, made.train, 79 * 2**30) >= 8
     whole = replace(made.train, micro_batch=10**6)
     assert fitting(planned, whole, 79 * 2**30) < fitting(planned, made.train, 79 * 2**30)
     in_full = [replace(cell, spec=replace(cell.spec, precision="fp32")) for cell in planned]
     assert fitting(in_full, made.train, 79 * 2**30) < 6
+    assert fitting(planned, made.train, 23 * 2**30) == 2
 
 
 DAEMON = """

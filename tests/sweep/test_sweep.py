@@ -19,6 +19,7 @@ from harness.config.compose import compose_config
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
+from tests.device import about
 from tests.train.small import overrides, small_jobs
 
 
@@ -91,7 +92,7 @@ def test_a_grown_grid_trains_only_what_is_new(
     assert done.returncode == 0
     assert f"{len(first)} finished, {6 - len(first)} to train" in " ".join(done.stdout.split())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in times.items())
-    assert records(tmp_path) == undisturbed
+    assert records(tmp_path) == about(undisturbed)
 
 
 @pytest.mark.slow
@@ -118,7 +119,7 @@ def test_kill_9_loses_at_most_the_cells_in_flight(
     after = isoflop("sweep", *arguments)
     assert after.returncode == 0, after.stderr
     assert before.items() <= records(tmp_path).items()
-    assert records(tmp_path) == undisturbed
+    assert records(tmp_path) == about(undisturbed)
 
 
 @pytest.mark.slow
@@ -141,7 +142,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert status.returncode == 0
     assert "interrupted" in status.stdout or "finished" in status.stdout
     assert isoflop("sweep", *arguments).returncode == 0
-    assert records(tmp_path) == undisturbed
+    assert records(tmp_path) == about(undisturbed)
 
 
 @pytest.mark.slow
@@ -161,7 +162,7 @@ def test_a_cell_that_cannot_train_is_named_and_the_others_are_kept(
     assert "✘ failed" in status.stdout
     blocked.curve.rmdir()
     assert isoflop("sweep", *overrides(tmp_path, text_folder)).returncode == 0
-    assert records(tmp_path) == undisturbed
+    assert records(tmp_path) == about(undisturbed)
 
 
 @pytest.mark.slow
@@ -304,7 +305,7 @@ def test_shared_trunks_killed_on_the_way_give_the_records_of_runs_trained_alone(
     after = isoflop("sweep", *arguments)
     assert after.returncode == 0, after.stderr
     assert "2 trunks and 4 forks" in " ".join(after.stdout.split())
-    assert records(tmp_path) == dict(sorted(alone.items()))
+    assert records(tmp_path) == about(dict(sorted(alone.items())))
     rows = list(csv.DictReader((tmp_path / "runs/small/runs.csv").open()))
     spent = {row["run_id"]: float(row["flops_spent"]) / float(row["flops"]) for row in rows}
     assert {run_id for run_id, share in spent.items() if share < 0.25} == forked

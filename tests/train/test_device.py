@@ -1,4 +1,4 @@
-"""What differs between devices, on the CPU: compiled steps, bf16, and when either is chosen."""
+"""What differs between devices: compiled steps, bf16, and when either is chosen."""
 
 import gc
 import os
@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from torch._dynamo.utils import counters
 
 from harness.errors import UserError
 from harness.plan.duration import Timing
+from harness.train import compile as compiling
 from harness.train.compile import lacking_for_triton, settle
 from harness.train.config import TrainConfig
 from harness.train.device import Device
 from harness.train.job import Job
 from harness.train.model import build_model
 from harness.train.run import train_cell
+from tests.device import DEVICE, about
 from tests.train.small import small_jobs
 from tests.train.test_run import curve, elsewhere
 
@@ -125,13 +129,71 @@ def test_compiled_runs_train_the_same_and_share_their_kernels(
         record = train_cell(quick)
         assert record.loss == pytest.approx(plain.loss, rel=1e-3)
         assert any("compiled" in note for note in record.notes)
-        assert not plain.notes
+        assert not any("compiled" in note for note in plain.notes)
     cache = jobs[0].corpus.parent / "inductor"
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache)
-    assert list(cache.rglob("*.so")), "kernels are kept where all sweeps find them"
+    assert list(cache.rglob("*.so" if DEVICE == "cpu" else "*.cubin")), (
+        "kernels are kept where all sweeps find them"
+    )
 
 
-def test_bf16_on_a_cpu_is_near_fp32_and_says_so(jobs: list[Job], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_shape_is_traced_once_in_a_process_and_its_models_are_freed(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    models: list[weakref.ref[torch.nn.Module]] = []
+
+    def build(*args: Any, **options: Any) -> torch.nn.Module:
+        model = build_model(*args, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("harness.train.run.build_model", build)
+
+    def traces(job: Job, folder: str, **train: Any) -> int:
+        before = counters["stats"]["unique_graphs"]
+        train_cell(elsewhere(job, tmp_path / folder, **train))
+        return counters["stats"]["unique_graphs"] - before
+
+    large, small = jobs[0], jobs[1]
+    assert large.cell.spec.shape != small.cell.spec.shape
+    assert traces(large, "first", compile="on") == 1
+    assert traces(large, "second", compile="on") == 0
+    assert curve(elsewhere(large, tmp_path / "second")) == about(curve(elsewhere(large, tmp_path / "first")))
+    assert traces(small, "small", compile="on") == 1
+    assert traces(large, "third", compile="on") == 1, "that of another shape was forgotten"
+    assert traces(large, "eager") == 0
+    assert traces(large, "fourth", compile="on") == 1, "an eager run leaves none behind"
+    assert [model() for model in models] == [None] * 6
+
+
+def test_what_a_failed_run_has_traced_is_forgotten(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    resets: list[str] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: resets.append("reset"))
+    monkeypatch.setattr(compiling, "_traced", "a shape")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr("harness.train.run.build_model", broken)
+    with pytest.raises(RuntimeError, match="launch failure"):
+        train_cell(jobs[0])
+    assert resets == ["reset"]
+    assert compiling._traced is None
+
+
+def test_a_process_that_has_trained_on_another_device_trains_on_this_one(
+    jobs: list[Job], tmp_path: Path
+) -> None:
+    plain = train_cell(elsewhere(jobs[0], tmp_path / "plain", device="cpu"))
+    for state in (AcceleratorState, PartialState):  # as after a run on a GPU
+        state._shared_state["device"] = torch.device("cuda", 0)
+    record = train_cell(elsewhere(jobs[0], tmp_path / "again", device="cpu"))
+    assert (record.device, record.loss) == (plain.device, plain.loss)
+
+
+def test_bf16_is_near_fp32_and_says_so(jobs: list[Job], tmp_path: Path) -> None:
     job = jobs[0]
     full = train_cell(elsewhere(job, tmp_path / "full"))
     spec = replace(job.cell.spec, precision="bf16")
@@ -142,4 +204,6 @@ def test_bf16_on_a_cpu_is_near_fp32_and_says_so(jobs: list[Job], tmp_path: Path)
     assert record.loss == pytest.approx(full.loss, rel=0.02)
     assert record.loss != full.loss, "autocast was on"
     assert len(curve(half)) == len(curve(elsewhere(job, tmp_path / "full")))
-    assert torch.get_float32_matmul_precision() == "highest"
+    full_again = train_cell(elsewhere(job, tmp_path / "again"))
+    assert full_again.loss == about(full.loss)
+    assert torch.get_float32_matmul_precision() == "highest", "fp32 after bf16 is fp32"

@@ -15,6 +15,7 @@ from harness.runs.record import read_record
 from harness.runs.table import write_table
 from harness.train.run import train_cell
 from tests.data.texts import write_texts
+from tests.device import EXACT, about
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import elsewhere
 
@@ -31,7 +32,7 @@ def test_a_model_is_scored_on_every_domain(tmp_path: Path, text_folder: Path) ->
     record = train_cell(job)
     assert record == read_record(job.folder.record, job.cell.run_id)
     assert set(record.domains) == {"prose", "code"}
-    assert record.loss == train_cell(elsewhere(plain[0], tmp_path / "plain")).loss
+    assert record.loss == about(train_cell(elsewhere(plain[0], tmp_path / "plain")).loss)
 
     model = AutoModelForCausalLM.from_pretrained(job.folder.model)
     corpus = open_corpus(job.domains["prose"])
@@ -41,8 +42,8 @@ def test_a_model_is_scored_on_every_domain(tmp_path: Path, text_folder: Path) ->
         logits = model(input_ids=batch[:, :-1]).logits
     loss = float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()))
     score = record.domains["prose"]
-    assert score.loss == pytest.approx(loss, rel=1e-5)
-    assert score.bits_per_byte == pytest.approx(corpus.bits_per_byte(loss), rel=1e-5)
+    assert score.loss == pytest.approx(loss, rel=1e-5 if EXACT else 1e-4)
+    assert score.bits_per_byte == pytest.approx(corpus.bits_per_byte(loss), rel=1e-5 if EXACT else 1e-4)
     assert score.tokens == batch[:, 1:].numel()
     assert score.loss_se is not None
     assert score.loss > record.loss, "other words than it was trained on"

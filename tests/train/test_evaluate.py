@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from harness.plan.shape import Shape
-from harness.train import evaluate
-from harness.train.evaluate import LOGITS_BYTES, summarise, token_losses, windows_at_once
+from harness.train import micro
+from harness.train.evaluate import summarise, token_losses
+from harness.train.micro import LOGITS_BYTES, scored_windows
 from harness.train.model import build_model
 
 
@@ -40,17 +41,31 @@ def test_equal_documents_have_no_spread() -> None:
 
 
 def test_a_large_vocabulary_is_scored_in_smaller_parts() -> None:
-    assert windows_at_once(129, 256) == 16384 // 129, "small vocabularies are scored as ever"
-    assert windows_at_once(2049, 128_000) == 1
+    assert scored_windows(129, 256) == 16384 // 129, "small vocabularies are scored as ever"
+    assert scored_windows(2049, 128_000) == 1
     for vocab_size in (8192, 32_000, 50_304):
-        rows = windows_at_once(129, vocab_size)
+        rows = scored_windows(129, vocab_size)
         assert rows * 129 * vocab_size * 4 <= LOGITS_BYTES < (rows + 1) * 129 * vocab_size * 4 * 1.01
 
 
+# On the CPU, which gives each part the same bits every time.
 def test_parts_do_not_change_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model(Shape("llama", 61, 32, 2, 4, 8, 48, 2, False, 24), init_std=0.3).eval()
     windows = np.random.default_rng(0).integers(0, 61, (7, 25))
     whole = token_losses(model, windows, torch.device("cpu"))
-    monkeypatch.setattr(evaluate, "LOGITS_BYTES", 4 * 61 * 25 * 2)
-    assert windows_at_once(25, 61) == 2
-    np.testing.assert_allclose(token_losses(model, windows, torch.device("cpu")), whole, rtol=1e-5)
+    monkeypatch.setattr(micro, "LOGITS_BYTES", 4 * 61 * 25 * 2)
+    assert scored_windows(25, 61) == 2
+    parts = token_losses(model, windows, torch.device("cpu"))
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    assert np.array_equal(token_losses(model, windows, torch.device("cpu"), at_once=7), whole)
+
+    expected = []
+    for start in range(0, 7, 2):  # each part copied by itself, as plainly as can be
+        batch = torch.from_numpy(windows[start : start + 2])
+        with torch.no_grad():
+            logits = model(input_ids=batch[:, :-1], use_cache=False).logits
+        flat = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none"
+        )
+        expected.append(flat.view(len(batch), -1).numpy())
+    assert np.array_equal(parts, np.concatenate(expected).astype(np.float64)), "to the last bit"

@@ -9,9 +9,10 @@ import pytest
 from harness.plan.trunk import shared_steps
 from harness.runs.claim import take
 from harness.sweep.trunk import share_trunks
-from harness.train import branch as branches
+from harness.train import saver as savers
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
+from tests.device import about, contents
 from tests.train.small import small_jobs
 from tests.train.test_run import elsewhere, essence, stop_at
 
@@ -35,14 +36,14 @@ def jobs(tmp_path: Path, text_folder: Path) -> list[Job]:
 
 
 @pytest.fixture
-def alone(jobs: list[Job], tmp_path: Path) -> dict[str, tuple[dict[str, Any], bytes]]:
+def alone(jobs: list[Job], tmp_path: Path) -> dict[str, tuple[dict[str, Any], Any]]:
     """Record and curve of each run when it is trained on its own."""
     made = {}
     for job in jobs:
         job = replace(elsewhere(job, tmp_path / "alone"), forks=())
         record = train_cell(job)
         assert record.flops_spent == record.flops
-        made[job.cell.run_id] = without_cost(job), job.folder.curve.read_bytes()
+        made[job.cell.run_id] = outcome(job)
     return made
 
 
@@ -50,8 +51,8 @@ def without_cost(job: Job) -> dict[str, Any]:
     return {key: value for key, value in essence(job).items() if key != "flops_spent"}
 
 
-def outcome(job: Job) -> tuple[dict[str, Any], bytes]:
-    return without_cost(job), job.folder.curve.read_bytes()
+def outcome(job: Job) -> tuple[dict[str, Any], Any]:
+    return without_cost(job), contents(job.folder.curve)
 
 
 def fork_step(jobs: list[Job], number: int) -> int:
@@ -59,11 +60,11 @@ def fork_step(jobs: list[Job], number: int) -> int:
 
 
 def test_forks_are_the_runs_trained_alone_and_cost_less(
-    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:
     for job in jobs:
         record = train_cell(job)
-        assert outcome(job) == alone[job.cell.run_id]
+        assert outcome(job) == about(alone[job.cell.run_id])
         assert not job.folder.checkpoint.exists()
         own = 1.0 if job is jobs[0] else 1 - fork_step(jobs, jobs.index(job)) / job.cell.spec.steps
         assert record.flops_spent == pytest.approx(own * record.flops)
@@ -72,7 +73,7 @@ def test_forks_are_the_runs_trained_alone_and_cost_less(
 
 @pytest.mark.parametrize("offset", [-1, 0, 1, 2])
 def test_a_trunk_stopped_around_a_fork_leaves_the_same(
-    offset: int, jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+    offset: int, jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:
     """Stopped before the first step, between two rows, and then around the last fork."""
     last = fork_step(jobs, 1)
@@ -86,38 +87,38 @@ def test_a_trunk_stopped_around_a_fork_leaves_the_same(
     assert jobs[2].folder.checkpoint_step() == fork_step(jobs, 2)
     for job in jobs:
         train_cell(job)
-        assert outcome(job) == alone[job.cell.run_id]
+        assert outcome(job) == about(alone[job.cell.run_id])
     assert (jobs[1].folder.record).exists()
 
 
 def test_a_fork_that_is_stopped_remembers_what_it_inherited(
-    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:
     train_cell(jobs[0])
     with pytest.raises(PreemptedError):
         train_cell(jobs[1], Watch(should_stop=stop_at(4)))
     record = train_cell(jobs[1])
     assert record.flops_spent < 0.25 * record.flops
-    assert outcome(jobs[1]) == alone[jobs[1].cell.run_id]
+    assert outcome(jobs[1]) == about(alone[jobs[1].cell.run_id])
 
 
 def test_killed_between_the_curve_and_the_checkpoint_of_a_fork(
-    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]], monkeypatch: pytest.MonkeyPatch
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as once:
-        once.setattr(branches, "save_checkpoint", killed)
+        once.setattr(savers, "write_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train_cell(jobs[0])
     assert jobs[2].folder.curve.exists()
     record = train_cell(jobs[2])
     assert record.flops_spent == record.flops
-    assert outcome(jobs[2]) == alone[jobs[2].cell.run_id]
+    assert outcome(jobs[2]) == about(alone[jobs[2].cell.run_id])
     for job in jobs[:2]:
         train_cell(job)
-        assert outcome(job) == alone[job.cell.run_id]
+        assert outcome(job) == about(alone[job.cell.run_id])
 
 
 def test_a_fork_that_another_trains_or_that_is_done_is_left_alone(jobs: list[Job]) -> None:
@@ -132,7 +133,7 @@ def test_a_fork_that_another_trains_or_that_is_done_is_left_alone(jobs: list[Job
 
 
 def test_a_trunk_that_began_without_its_forks_leaves_them_to_themselves(
-    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], bytes]]
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:
     """Its earlier steps are not known in the fork's rows, so no curve of the fork could be whole."""
     with pytest.raises(PreemptedError):
@@ -140,7 +141,7 @@ def test_a_trunk_that_began_without_its_forks_leaves_them_to_themselves(
     train_cell(jobs[0])
     assert jobs[1].folder.checkpoint_step() == 0
     train_cell(jobs[1])
-    assert outcome(jobs[1]) == alone[jobs[1].cell.run_id]
+    assert outcome(jobs[1]) == about(alone[jobs[1].cell.run_id])
 
 
 def test_a_fork_that_diverges_alone_diverges_at_the_same_step(jobs: list[Job], tmp_path: Path) -> None:
@@ -158,4 +159,4 @@ def test_a_fork_that_diverges_alone_diverges_at_the_same_step(jobs: list[Job], t
     assert record.status == "diverged"
     assert record.steps < fork_step(jobs, 2) < train_cell(long).steps
     assert train_cell(short).status == "diverged"
-    assert outcome(short) == outcome(alone)
+    assert outcome(short) == about(outcome(alone))

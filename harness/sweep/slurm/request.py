@@ -15,7 +15,7 @@ STARTUP_SECONDS = 300  # imports from a cold file server, compilation, evaluatio
 SLURM_LEEWAY_SECONDS = 60  # Slurm may signal, and end, this much early or late
 PROCESS_BYTES = 2.0 * 2**30  # Python, torch and its libraries, with the device's context
 HOST_BYTES = 4.0 * 2**30  # the same where the model is on a GPU: CUDA's libraries, pinned pages, compiling
-CHECKPOINT_BYTES = 2 * 12  # a parameter: weights and two moments, held twice while they are written or read
+CHECKPOINT_BYTES = 2 * 12  # a parameter: weights and two moments, held twice while they are read
 MEMORY_MARGIN = 1.3
 # A process on a GPU feeds it from one core; others compile, write checkpoints, and talk to the tracker. Runs that share
 # a GPU are asked fewer for, each: nodes have 8 to 16 a GPU, and a task that asks for more is refused.
@@ -107,7 +107,7 @@ def process_bytes(cell: Cell, train: TrainConfig, gpu: bool) -> float:
     """
     if gpu:
         return HOST_BYTES + CHECKPOINT_BYTES * cell.params.total
-    return PROCESS_BYTES + training_bytes(cell, train, cuda=False)
+    return PROCESS_BYTES + training_bytes(cell, train)
 
 
 def clock(seconds: float) -> str:
