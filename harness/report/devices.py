@@ -16,6 +16,7 @@ from harness.frontier.clock import Clock
 from harness.frontier.source import choose, from_fit
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
+from harness.plan.family import FAMILIES
 from harness.plan.params import PARAM_COUNTS
 from harness.plan.plan import Plan
 from harness.plan.throughput import ThroughputConfig
@@ -90,7 +91,7 @@ def devices_of(
 
     Without a sweep's rules, runs are taken to be made by those that ``predict`` falls back on. Their ladder is of large
     models: where it has not the size that the fit calls optimal, nothing is known of the time of such runs, and
-    there is no device.
+    there is no device. Nor is there one where sizes and FLOPs are only known from a built model: a report builds none.
 
     Args:
         sweep: its folder.
@@ -99,6 +100,8 @@ def devices_of(
     questions = [_question(name) for name in PUBLISHED]
     setting = None if sweep is None else setting_of_sweep(sweep, questions[0].fallback)
     rules = questions[0].fallback if setting is None else setting.rules
+    if rules.model.family not in FAMILIES or rules.model.options:
+        return ()
     count = fit.count.removeprefix("params_")
     count = count if count in PARAM_COUNTS else "total"
     devices = []

@@ -118,6 +118,19 @@ def test_a_table_has_devices_where_the_default_ladder_has_its_sizes(tmp_path: Pa
         assert [device.throughput.name for device in devices_of(fit)] == expected
 
 
+def test_a_sweep_of_models_that_must_be_built_to_be_counted_has_none(
+    reported: Reported, tmp_path: Path
+) -> None:
+    config = OmegaConf.load(reported.folder.config)
+    (tmp_path / "plan.json").write_bytes(reported.folder.plan.read_bytes())
+    for model in ({"family": "MistralConfig"}, {"options": {"rope_theta": 1e6}}):
+        text = OmegaConf.to_yaml(OmegaConf.merge(config, {"model": model}))
+        (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+        assert devices_of(reported.fit, tmp_path, text) == ()
+    (tmp_path / "config.yaml").write_text("throughput: [\n", encoding="utf-8")
+    assert devices_of(reported.fit, tmp_path, "throughput: [\n") == (), "as a table of such sizes"
+
+
 def test_a_price_is_read_from_the_device_of_that_name(
     reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -344,7 +344,7 @@ def test_times_are_left_out_where_nothing_tells_them(material: Material) -> None
     law = replace(material.fit.approach_3, E=None, status="failed")
     lawless = replace(material, fit=replace(material.fit, approach_3=law))
     for build in (fixed_time.draw, fixed_time_table.build):
-        with pytest.raises(MissingError, match="no ladder has their sizes"):
+        with pytest.raises(MissingError, match="the default ladder has not their sizes"):
             build(replace(material, devices=()))
         with pytest.raises(MissingError, match="approach 3 has no fit"):
             build(lawless)

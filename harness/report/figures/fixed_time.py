@@ -100,7 +100,8 @@ def source_and_device(material: Material) -> tuple[Source, Device]:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     if not material.devices:
         raise MissingError(
-            "how long these runs would take is not known: no plan is here, and no ladder has their sizes"
+            "how long such runs take is not known: there are no rules of a sweep, or of models that are counted here, "
+            "and the default ladder has not their sizes"
         )
     return choose(from_fit(material.fit), law.name)[1], material.devices[0]
 

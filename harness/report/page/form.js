@@ -219,7 +219,7 @@
     fillPrice();
     form.elements.device.addEventListener("change", fillPrice);
   } else {
-    for (const one of form.querySelectorAll(".timed")) one.remove();
+    for (const one of document.querySelectorAll("#calculator .timed")) one.remove();
   }
   form.addEventListener("input", show);
   form.addEventListener("change", show);

@@ -42,13 +42,14 @@ def build(material: Material) -> Table:
             "D",
             "C (FLOPs)",
             "loss",
-            "N, compute-optimal",
-            "D, compute-optimal",
-            "loss, compute-optimal",
+            "N*",
+            "D*",
+            "its loss",
             "status",
         ),
         tuple(rows),
         left=("status",),
-        note=f"The compute-optimal model beside it trains as long. By the law of approach 3, with its "
-        f"{source.level:.0%} intervals; the device's times are taken as they are. {device.said}.",
+        note="N* and D* are the compute-optimal model that trains as long. By the law of approach 3, with its "
+        f"{source.level:.0%} intervals; the device's times, of a run that has it to itself, are taken as they are. "
+        f"{device.said}.",
     )
