@@ -178,6 +178,7 @@ def test_hours_in_a_browser_have_two_answers(reported: Reported, material: Mater
     assert "not measured" in shown
 
 
+@pytest.mark.slow
 @needs_browser
 def test_dollars_in_a_browser_need_a_price(reported: Reported, tmp_path: Path) -> None:
     shown = in_browser(reported.written.html, tmp_path, unit="dollars", amount="1")
