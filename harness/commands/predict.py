@@ -18,7 +18,7 @@ from harness.fit.store import encode
 from harness.frontier.announce import Announced
 from harness.frontier.answer import Question
 from harness.frontier.dollars import Trainer, inference_weight
-from harness.frontier.fixed_time import answer_time, frontier_of_time
+from harness.frontier.fixed_time import answer_time, frontier_of_time, within_ladder
 from harness.frontier.published import LawConfig, from_law
 from harness.frontier.repetition import Repetition
 from harness.frontier.repetition_fit import fit_repetition
@@ -224,9 +224,7 @@ def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | 
         return replace(report, figure=str(predict_figure.draw(report, path)))
     if report.timed is not None and cluster is not None and cluster.clock is not None:
         every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
-        curve = [
-            row for row in every if cluster.clock.covers(row.plain_params) and "at_edge" not in row.flags
-        ]
+        curve = within_ladder(every, cluster.clock)
         if len(curve) < 2:
             raise UserError(
                 "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from harness.errors import UserError
 from harness.frontier.fixed_time import TimedOptimum
 from harness.frontier.report import Report
+from harness.report.figures.fixed_time import draw_rows
 from harness.report.style import BLUE, GREY, ORANGE, RED, figure_style
 from harness.text import count
 
@@ -46,37 +46,16 @@ def draw_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -> Path
     bill, asked = report.bill, report.timed
     assert bill is not None, "the report has what a training takes"
     assert asked is not None, "the report has the best model of a time"
-    hours = [row.seconds * bill.gpus / 3600 for row in curve]
+    price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
     with figure_style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
-        left.plot(hours, [row.loss for row in curve], color=BLUE, label="best model of the time")
-        left.plot(hours, [row.plain_loss for row in curve], "--", color=RED, label="compute-optimal, as long")
-        right.plot(hours, [row.params for row in curve], color=BLUE)
-        right.plot(hours, [row.plain_params for row in curve], "--", color=RED)
-        for axes, name in ((left, "loss"), (right, "params")):
-            bounded = [
-                (hour, spread)
-                for hour, row in zip(hours, curve, strict=True)
-                if (spread := getattr(row, f"{name}_interval")) is not None
-                and 0 < spread[0] <= spread[1] < np.inf
-            ]
-            if bounded:
-                low, high = ([spread[end] for _, spread in bounded] for end in (0, 1))
-                axes.fill_between([hour for hour, _ in bounded], low, high, color=BLUE, alpha=0.15, lw=0)
-            axes.axvline(asked.seconds * bill.gpus / 3600, color=GREY, ls=":", lw=1)
-            axes.set(xscale="log", xlabel=f"{bill.unit} on {bill.device}")
-            if bill.dollars is not None and bill.gpu_hours:
-                price = bill.dollars / bill.gpu_hours
-                top = axes.secondary_xaxis(
-                    "top", functions=(lambda x, p=price: x * p, lambda x, p=price: x / p)
-                )
-                top.set_xlabel("dollars")
-        left.set_ylabel("loss (nats per token)")
-        right.set(yscale="log", ylabel="parameters")
-        left.legend()
-        assumed = ", by assumed times" if bill.assumed else ""
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
+        device = bill.device + " (assumed)" * bill.assumed
+        unit = draw_rows((left, right), [row.seconds * bill.gpus for row in curve], curve, device, price)
+        for axes in (left, right):
+            axes.axvline(asked.seconds * bill.gpus / unit, color=GREY, ls=":", lw=1)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
         level = f", {asked.level:.0%} bands of the law" if asked.loss_interval is not None else ""
-        figure.suptitle(f"What a time on {bill.device} is best spent on{assumed}{level}", fontsize=9.5)
+        figure.suptitle(f"What a time on {bill.device} is best spent on{level}", fontsize=9.5)
         return _saved(figure, file)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.predict_schema import PredictConfig
 from harness.frontier.shape import ShapeRules
@@ -36,7 +37,7 @@ def setting(config: PredictConfig, folder: Path | None) -> Setting:
         config: the question.
         folder: where ``fit.json`` lies; a sweep's folder has ``config.yaml`` and ``plan.json`` beside it.
     """
-    found = (folder and _of_sweep(folder, config.fallback)) or Setting(config.fallback)
+    found = (folder and setting_of_sweep(folder, config.fallback)) or Setting(config.fallback)
     own = {
         name: value
         for name in ("ladder", "model", "recipe", "schedule", "vocab_size", "seq_len")
@@ -45,8 +46,12 @@ def setting(config: PredictConfig, folder: Path | None) -> Setting:
     return replace(found, rules=replace(found.rules, **own))
 
 
-def _of_sweep(folder: Path, fallback: ShapeRules) -> Setting | None:
-    """None where the folder is no sweep's, or one that this version cannot read."""
+def setting_of_sweep(folder: Path, fallback: ShapeRules) -> Setting | None:
+    """That of the sweep in ``folder``; None where the folder is no sweep's, or one that this version cannot read.
+
+    Args:
+        fallback: what the sweep's configuration does not say.
+    """
     try:
         stored = OmegaConf.load(folder / "config.yaml")
         if not isinstance(stored, DictConfig):
@@ -56,7 +61,7 @@ def _of_sweep(folder: Path, fallback: ShapeRules) -> Setting | None:
         given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
         rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
         compute = str(stored["grid"]["count"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
         return None
     if not isinstance(rules, ShapeRules):
         return None

@@ -43,12 +43,13 @@ class Clock:
         return bool(self.params[0] <= params <= self.params[-1])
 
     @cached_property
-    def _log_tokens(self) -> Array:
+    def log_tokens(self) -> Array:
+        """(tokens,): log D of the grid, evenly."""
         first, last = DECADES
         return np.log(10.0) * np.linspace(first, last, (last - first) * PER_DECADE + 1)
 
     @cached_property
-    def _log_seconds(self) -> Array:
+    def log_seconds(self) -> Array:
         """(shapes, tokens): log seconds on the grid; more tokens never take less time."""
         rows = [self._seconds_of(shape) for shape in self._shapes]
         return np.maximum.accumulate(np.log(rows), axis=1)
@@ -57,7 +58,7 @@ class Clock:
         """Of one shape at every number of tokens of the grid, as if steps could be parts of one."""
         per_token = flops_per_token(shape, self._rules.seq_len, "6nd")
         found = []
-        for tokens in np.exp(self._log_tokens):
+        for tokens in np.exp(self.log_tokens):
             cell = plan_flops(self._rules, shape, per_token * float(tokens), "6nd", self.timing)
             run = cell.estimate
             found.append(run.start + run.compile + run.steps * float(tokens) / cell.tokens)
@@ -67,7 +68,7 @@ class Clock:
         """Seconds on the clock of training N parameters on D tokens; arrays that broadcast against each other."""
         n, d = np.broadcast_arrays(np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float)))
         # the time of every shape at each D, then between the two shapes around each N
-        at_tokens = np.stack([np.interp(d, self._log_tokens, row) for row in self._log_seconds])
+        at_tokens = np.stack([np.interp(d, self.log_tokens, row) for row in self.log_seconds])
         beyond = np.maximum(0.0, n - np.log(self.params[-1]))
         return np.exp(_between(n, np.log(self.params), at_tokens) + beyond)
 
@@ -78,10 +79,10 @@ class Clock:
         """
         n, wanted = np.log(np.asarray(params, float)), np.log(seconds)
         per_shape = []
-        for row in self._log_seconds:
+        for row in self.log_seconds:
             # where a row is flat, the most tokens of that time
             unique, last = np.unique(row[::-1], return_index=True)
-            tokens = self._log_tokens[::-1][last]
+            tokens = self.log_tokens[::-1][last]
             per_shape.append(np.interp(wanted, unique, tokens) if row[0] < wanted < row[-1] else np.nan)
         at_time = np.array(per_shape)[(...,) + (None,) * n.ndim] + np.zeros(n.shape)
         return np.exp(_between(n, np.log(self.params), at_time))

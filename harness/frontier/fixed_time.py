@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.predict import wide
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
@@ -108,6 +109,8 @@ def answer_time(source: Source, clock: Clock, seconds: float) -> TimedOptimum:
                 "a ladder that goes further may have a better one",
             )
         )
+    else:
+        flags += _spread_flags(spread[0], spread[1])
     return TimedOptimum(
         approach=source.name,
         level=source.level,
@@ -133,6 +136,19 @@ def frontier_of_time(
     """The best models of multiples of ``seconds``; those too short for a run's start are left out."""
     times = [seconds * factor for factor in factors if seconds * factor > clock.start_seconds]
     return tuple(answer_time(source, clock, time) for time in times)
+
+
+def within_ladder(rows: Sequence[TimedOptimum], clock: Clock) -> tuple[TimedOptimum, ...]:
+    """Those of ``rows`` to be drawn: beyond the ladder a time is extrapolated, and an optimum is not known."""
+    return tuple(row for row in rows if clock.covers(row.plain_params) and "at_edge" not in row.flags)
+
+
+def _spread_flags(params: Interval | None, tokens: Interval | None) -> list[Flag]:
+    """The doubt about a best model inside the ladder whose interval is wide, or reaches an end of the ladder."""
+    if params is not None and (params[0] == 0 or params[1] == np.inf):
+        note = "by some draws of the law the best of this time is at an end of the ladder: N and D have no bound there"
+        return [Flag("wide_interval", note)]
+    return wide({"N": params, "D": tokens})
 
 
 def _trainable(clock: Clock, seconds: float) -> tuple[Array, Array]:

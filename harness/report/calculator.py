@@ -1,4 +1,7 @@
-"""What the page's calculator works from: frontiers with thinned draws, for ``page/calculator.js``."""
+"""What the page's calculator works from: frontiers with thinned draws, and devices' times on a grid of N and D.
+
+``page/calculator.js`` predicts, ``page/clock.js`` tells times, ``page/form.js`` asks and shows.
+"""
 
 import base64
 import json
@@ -10,16 +13,13 @@ from harness.fit.predict import least_cost
 from harness.fit.results import Approach, Approach3, CostLaw
 from harness.fit.status import ORDER
 from harness.fit.table import Array
+from harness.report.devices import Device
 from harness.report.material import Material
 from harness.report.text import approach_label
 from harness.report.verdict import decider
-from harness.runs.record import FINISHED
 
-# Enough for percentiles that differ from those of all draws by a small part of the interval's width.
-MAX_DRAWS = 800
-# Dense bf16 peaks from NVIDIA's data sheets.
-DEVICES = (("NVIDIA H100 / H200, bf16", 9.89e14), ("NVIDIA A100, bf16", 3.12e14))
-USUAL_MFU = 0.4
+# As many as a fit makes unless told otherwise; more are thinned.
+MAX_DRAWS = 1000
 
 
 def calculator_data(material: Material) -> dict[str, Any] | None:
@@ -32,7 +32,7 @@ def calculator_data(material: Material) -> dict[str, Any] | None:
         "target": material.target,
         "lead": lead,
         "order": list(ORDER),
-        "speeds": _speeds(material),
+        "devices": [_device(device) for device in material.devices],
         "approaches": [_approach(one) for one in material.fit.approaches if one.theta() is not None],
     }
 
@@ -79,16 +79,27 @@ def _packed(draws: Array | None, law: bool) -> str:
     if law:
         with np.errstate(all="ignore"):
             kept = np.column_stack((kept[:, 0], np.log(kept[:, 1:3]), kept[:, 3:]))
-    return base64.b64encode(kept.astype("<f4").tobytes()).decode()
+    return _floats(kept)
 
 
-def _speeds(material: Material) -> list[dict[str, Any]]:
-    """Devices to turn hours into FLOPs: what these runs reached, and data-sheet peaks."""
-    speeds: list[dict[str, Any]] = []
-    finished = [r for r in material.records.values() if r.status == FINISHED and r.seconds > 0]
-    if finished:
-        # The larger runs keep a device busier, and are what a larger budget will look like.
-        largest = sorted(finished, key=lambda record: record.params_total)[-max(1, len(finished) // 3) :]
-        speed = float(np.median([record.flops / record.seconds for record in largest]))
-        speeds.append({"name": "as these runs, per worker", "peak": speed, "mfu": 1.0})
-    return speeds + [{"name": name, "peak": peak, "mfu": USUAL_MFU} for name, peak in DEVICES]
+def _device(device: Device) -> dict[str, Any]:
+    """A device with the grid that its clock interpolates in, so that the page tells the program's times.
+
+    ``tokens`` are the first and the last log D of as many as ``seconds`` has columns; its rows are the sizes.
+    """
+    clock = device.clock
+    return {
+        "name": device.throughput.name,
+        "label": device.label,
+        "said": device.said,
+        "price": device.price,
+        "start": clock.start_seconds,
+        "params": [int(size) for size in clock.params],
+        "tokens": [float(clock.log_tokens[0]), float(clock.log_tokens[-1])],
+        "seconds": _floats(clock.log_seconds),
+    }
+
+
+def _floats(values: Array) -> str:
+    """Base64 of little-endian 32-bit floats, by rows."""
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()

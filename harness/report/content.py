@@ -9,7 +9,7 @@ from harness.report.material import Material
 from harness.report.missing import MissingError
 from harness.report.style import Picture, figure_style, save
 from harness.report.tables import answer as answer_table
-from harness.report.tables import counting, exponents, flops, forms, frontier, law, runs, sizes
+from harness.report.tables import counting, exponents, fixed_time, flops, forms, frontier, law, runs, sizes
 from harness.report.tables.table import Table
 from harness.report.text import typeset
 from harness.report.verdict import Answer, Finding, answer, findings
@@ -19,6 +19,7 @@ TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
     ("Exponents", exponents.build),
     ("The fitted law", law.build),
     ("Optimal compute and tokens by model size", sizes.build),
+    ("The best model of a fixed time", fixed_time.build),
     ("Functional forms", forms.build),
     ("Counting", counting.build),
     ("FLOPs against 6ND", flops.build),

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.fit import Curve, load_fit, read_points
 from harness.plan.plan import Plan
+from harness.report.devices import devices_of
 from harness.report.material import Material, used_points
 from harness.runs.controls import against_other_seeds, read_controls
 from harness.runs.curve import read_curves
@@ -29,6 +30,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
     found = records(sweep, plan)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
+    config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
     return Material(
         name=plan.name,
         fit=fit,
@@ -37,12 +39,13 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
         curves=curves,
         records=found,
         plan=plan,
-        config=sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else "",
+        config=config,
         source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
         controls=against_other_seeds(read_controls(sweep.controls), found),
         tuning=_tuning(sweep.tuned_in.tuning),
+        devices=devices_of(fit, sweep.path, config, plan, found),
     )
 
 
@@ -61,6 +64,7 @@ def from_points(path: Path, fitted: Path) -> Material:
         table=table,
         source=f"{len(table)} runs read from {path.name}",
         versions=_versions(),
+        devices=devices_of(fit),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
+from harness.report.devices import Device
 from harness.runs.controls import ControlRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
@@ -29,6 +30,7 @@ class Material:
         versions: of the program that writes the report.
         controls: best cells at other rates than the recipe's, or with schedules longer than their run.
         tuning: what the recipe came from, where a tuning is beside the sweep.
+        devices: that times are told for; the first is the sweep's own, where that is known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Material:
     versions: Mapping[str, str] = field(default_factory=dict)
     controls: tuple[ControlRun, ...] = ()
     tuning: TuneFit | None = None
+    devices: tuple[Device, ...] = ()
 
     @property
     def target(self) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from harness.plan.flops import FLOP_COUNTS
 from harness.plan.params import PARAM_COUNTS
+from harness.report.devices import NEAR
 from harness.report.material import Material
 from harness.report.text import power
 from harness.runs.record import Record
@@ -31,12 +32,22 @@ def facts(material: Material) -> tuple[tuple[str, str], ...]:
             ("device", _each(r.device for r in records)),
             ("precision", _each(r.precision for r in records)),
             ("training time", duration(sum(r.seconds for r in records)) + " in all, over all workers"),
+            *_estimated(material),
             ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
             ("trained with", _each(_versions(r) for r in records)),
         ]
     if material.versions:
         pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in material.versions.items())))
     return tuple(pairs)
+
+
+def _estimated(material: Material) -> list[tuple[str, str]]:
+    """How near the time model came to what the runs took: what its other times are worth."""
+    if not material.devices or (pace := material.devices[0].pace) is None:
+        return []
+    name = material.devices[0].throughput.name
+    text = f"{pace.ratio:.2f} times the measured, in the median of {pace.runs} runs; {pace.near:.0%} within a factor of"
+    return [("time estimated", f"{text} {NEAR:g} (time model {name})")]
 
 
 def _meaning(column: str, meanings: dict[str, str], stem: str, default: str) -> str:

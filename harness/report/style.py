@@ -5,9 +5,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
@@ -199,6 +200,15 @@ def log_counts(axes: Axes, which: str) -> None:
     _log(axes, which, tick)
 
 
+def top_scale(axes: Axes, factor: float, name: str) -> None:
+    """A second scale above a logarithmic x axis: ``factor`` times the first, of ordinary numbers."""
+    top = axes.secondary_xaxis(
+        "top", functions=(partial(np.multiply, factor), partial(np.multiply, 1 / factor))
+    )
+    top.set_xlabel(name)
+    _ticks(cast("Axes", top), "x", _plain)
+
+
 def tick(value: float) -> str:
     """``30M`` where :func:`harness.text.count` has ``30.0M``: a tick is exact, so its zeros say nothing."""
     text = count(value)
@@ -209,7 +219,11 @@ def tick(value: float) -> str:
 
 def log_plain(axes: Axes, which: str) -> None:
     """Log axis of ordinary numbers such as ratios: ``0.5``, ``20``, ``1000``."""
-    _log(axes, which, lambda value: f"{value:g}")
+    _log(axes, which, _plain)
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
 
 
 def log_flops(axes: Axes, which: str = "x") -> None:

@@ -63,13 +63,19 @@ def ratio(value: float | None) -> str:
 
 
 def interval(bounds: Interval | None, style: str = "count", digits: int = 3) -> str:
-    """``1.1M to 1.4M``; ``style`` is ``count``, ``ratio`` or ``fixed``; empty where there is none."""
+    """``1.1M to 1.4M``; ``style`` is ``count``, ``ratio`` or ``fixed``; empty where there is none.
+
+    An end beyond all numbers is ``∞``; an interval that is all there, or all at zero, bounds nothing.
+    """
     if bounds is None:
         return ""
+    if bounds[0] == bounds[1] and bounds[0] in (0.0, math.inf):
+        return "not bounded"
     if style == "fixed":
         return f"{fixed(bounds[0], digits)} to {fixed(bounds[1], digits)}"
     one = ratio if style == "ratio" else counted
-    return f"{one(bounds[0])} to {one(bounds[1])}"
+    low, high = ("∞" if bound == math.inf else one(bound) for bound in bounds)
+    return f"{low} to {high}"
 
 
 def with_interval(value: str, bounds: str) -> str:
@@ -81,6 +87,11 @@ def times(value: float) -> str:
     """``2.37`` → ``2.4×``, ``12.3`` → ``12×``, ``5.6e4`` → ``5.6 × 10⁴ times``."""
     text = f"{value:.2g}" if value < 99.5 else power(value)
     return f"{text} times" if value >= 1e4 else f"{text}×"
+
+
+def dollars(value: float) -> str:
+    """``$1,234``, ``$0.41``; less than a cent is no sum."""
+    return f"${value:,.0f}" if value >= 99.5 else f"${value:.2f}" if value >= 0.005 else "under 1 cent"
 
 
 def approach_label(name: str) -> str:

@@ -119,6 +119,17 @@ def test_an_end_of_the_ladder_is_said_and_bounds_nothing() -> None:
     assert small.params_interval[0] == 0.0
 
 
+def test_an_interval_that_reaches_an_end_of_the_ladder_is_wide() -> None:
+    theta = np.tile(LAW.theta, (100, 1))
+    theta[:8, 3] = 0.05  # draws by which size is everything
+    of_few = replace(source(), draws=Law.from_theta(theta, LAW.cost))
+    found = answer_time(of_few, Clock(RULES, Timing(RATE)), 60.0)
+    assert found.params_interval == (pytest.approx(found.params), math.inf)
+    assert found.status == "wide_interval"
+    assert "no bound there" in found.notes[0]
+    assert answer_time(source(200), Clock(RULES, Timing(RATE)), 3600.0).status == "ok"
+
+
 def test_several_devices_share_a_batch_and_not_its_launches() -> None:
     one, eight = (Clock(RULES, Timing(LAUNCHES, devices=devices)) for devices in (1, 8))
     small, large = one.params[0], one.params[-1]

@@ -4,23 +4,23 @@ The losses come from a known law with noise, so a report made from it has an ans
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from omegaconf import OmegaConf
 
+from harness.config.schema import Config
 from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.family import ModelConfig
 from harness.plan.followup import best_cells
 from harness.plan.grid import GridConfig
 from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.plan import Plan, Rules, make_plan
 from harness.plan.recipe import RecipeConfig
 from harness.plan.rule import Rule
-from harness.plan.schedule import ScheduleConfig
-from harness.plan.throughput import ThroughputConfig
+from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.runs.controls import ControlRun, write_controls
 from harness.runs.curve import read_curve
 from harness.runs.files import write_atomic, write_json
@@ -32,6 +32,12 @@ from harness.train.curve import COLUMNS
 BUDGETS = (1e11, 3e11, 1e12, 3e12)
 # A law whose optimum lies inside the grids below: (E, A, B, alpha, beta).
 LAW = (0.9, 30.0, 110.0, 0.34, 0.34)
+
+# A device bound by launches below some hundred thousand parameters; the runs took so many times its estimates.
+THROUGHPUT = ThroughputConfig(
+    name="made_up", source="made up for a test", modes={"eager": StepTime(1e-3, 1e-3, 2e10)}
+)
+SLOWER = 1.05
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
     folder = SweepFolder(path)
     plan = _plan(path.name, budgets)
     rng = np.random.default_rng(7)
-    write_atomic(folder.config, f"name: {path.name}\nseq_len: 128\ngrid:\n  budgets: {list(budgets)}\n")
+    write_atomic(folder.config, OmegaConf.to_yaml(OmegaConf.structured(make_config(path.name, budgets))))
     write_json(folder.plan, plan.to_json())
     for i, cell in enumerate(plan.cells):
         diverged = i == len(plan.cells) - 1
@@ -91,29 +97,44 @@ def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[ControlRun]:
     ]
 
 
-def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
-    grid = GridConfig(
-        budgets=list(budgets), sizes=7, span=10, center_params=4.2e4, center_budget=budgets[len(budgets) // 2]
-    )
-    rules = Rules(
-        grid=replace(grid, center_params=4.2e4 * (grid.center_budget / 1e12) ** 0.5 * 2),
-        recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
-        schedule=ScheduleConfig(),
-        timing=Timing(ThroughputConfig()),
-        seq_len=128,
-        eval_tokens=4096,
-        precision="auto",
-    )
+def make_config(name: str, budgets: tuple[float, ...]) -> Config:
+    """The configuration that the sweep was not trained with."""
+    middle = budgets[len(budgets) // 2]
     bands = [BandConfig(8, 256, 8, 8), BandConfig(288, 1024, 32, 32)]
-    ladder = build_ladder(
-        LadderConfig(bands=bands, depths=[0.7, 1.0, 1.5], aspect=24), ModelConfig(), 256, 128
+    return Config(
+        name=name,
+        seq_len=128,
+        ladder=LadderConfig(bands=bands, aspect=24),
+        recipe=RecipeConfig(batch_tokens=Rule(value=1024)),
+        grid=GridConfig(
+            budgets=list(budgets),
+            sizes=7,
+            span=10,
+            center_params=8.4e4 * (middle / 1e12) ** 0.5,
+            center_budget=middle,
+        ),
+        throughput=THROUGHPUT,
     )
+
+
+def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
+    config = make_config(name, budgets)
+    rules = Rules(
+        grid=config.grid,
+        recipe=config.recipe,
+        schedule=config.schedule,
+        timing=Timing(config.throughput),
+        seq_len=config.seq_len,
+        eval_tokens=4096,
+        precision=config.precision,
+    )
+    ladder = build_ladder(config.ladder, config.model, 256, config.seq_len)
     return make_plan(name, ladder.shapes, rules, Facts())
 
 
 def made_up_record(cell: Cell, loss: float, diverged: bool = False) -> Record:
-    """What a run of ``cell`` might have left."""
-    seconds = cell.flops / 2e10
+    """What a run of ``cell`` might have left; it took a little longer than was estimated."""
+    seconds = SLOWER * cell.estimate.training
     return Record(
         run_id=cell.run_id,
         status=DIVERGED if diverged else FINISHED,

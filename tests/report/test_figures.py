@@ -13,7 +13,9 @@ from matplotlib.text import Text
 from harness.commands.experiment import frozen_plan
 from harness.fit import FitOptions, fit_points, read_points
 from harness.fit.results import Approach3, CostLaw
-from harness.report.figures import approaches, contours, cycle, overtraining, training_curves
+from harness.frontier.fixed_time import answer_time, within_ladder
+from harness.frontier.source import choose, from_fit
+from harness.report.figures import approaches, contours, cycle, fixed_time, overtraining, training_curves
 from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
 from harness.report.line import frontier_line
@@ -31,7 +33,8 @@ from harness.report.published import (
 )
 from harness.report.style import figure_style, log_flops, panels
 from harness.report.tables import exponents, flops, frontier, sizes
-from harness.report.text import power, ratio, significant, times, typeset
+from harness.report.tables import fixed_time as fixed_time_table
+from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
 from harness.report.verdict import findings
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
@@ -310,3 +313,56 @@ def test_sentences_of_the_fit_are_set_in_the_style_of_the_page() -> None:
     )
     typed = "set rematch.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
     assert typeset(typed) == typed
+
+
+@pytest.mark.parametrize("device", [0, 1])
+def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, device: int) -> None:
+    shown = replace(material, devices=material.devices[device:])
+    own = shown.devices[0]
+    with figure_style():
+        figure = fixed_time.draw(shown)
+        figure.draw_without_rendering()
+    left, right = figure.axes
+    source = choose(from_fit(material.fit), "approach_3")[1]
+    unit = 60.0 if left.get_xlabel().startswith("minutes") else 1.0
+    assert left.get_xlabel().endswith(f"of {own.label}")
+    losses, sizes = ([line.get_xydata() for line in axes.lines[:2]] for axes in (left, right))
+    for at in (0, 20, -1):
+        found = answer_time(source, own.clock, unit * losses[0][at][0])
+        assert [line[at][1] for line in losses] == pytest.approx([found.loss, found.plain_loss], rel=1e-6)
+        assert [line[at][1] for line in sizes] == pytest.approx([found.params, found.plain_params], rel=1e-3)
+        assert within_ladder([found], own.clock)
+    top = left.child_axes
+    assert [axes.get_xlabel() for axes in top] == ([] if own.price is None else ["dollars"])
+    if own.price is not None:
+        assert top[0].get_xlim()[0] == pytest.approx(left.get_xlim()[0] * unit / 3600 * own.price)
+    caption = next(entry for entry in FIGURES if entry.name == "fixed_time").about(shown).caption
+    assert own.said in caption
+
+
+def test_times_are_left_out_where_nothing_tells_them(material: Material) -> None:
+    law = replace(material.fit.approach_3, E=None, status="failed")
+    lawless = replace(material, fit=replace(material.fit, approach_3=law))
+    for build in (fixed_time.draw, fixed_time_table.build):
+        with pytest.raises(MissingError, match="the default ladder has not their sizes"):
+            build(replace(material, devices=()))
+        with pytest.raises(MissingError, match="approach 3 has no fit"):
+            build(lawless)
+
+
+def test_the_table_of_times_has_prices_where_there_are_any(material: Material) -> None:
+    own = fixed_time_table.build(material)
+    assert own.headings[:2] == ("time on made_up", "N")
+    assert len(own.rows) >= 3
+    assert all(row[0] for row in own.rows)
+    priced = fixed_time_table.build(replace(material, devices=material.devices[1:2]))
+    assert priced.headings[:3] == ("time on h100 (assumed)", "dollars", "N")
+    assert all(len(row) == len(priced.headings) for row in priced.rows)
+    assert "not measured" in priced.note
+
+
+def test_an_interval_without_an_end_says_so() -> None:
+    assert interval((1e4, math.inf)) == "10.0k to ∞"
+    assert interval((0.0, 2e4)) == "0 to 20.0k"
+    assert interval((math.inf, math.inf)) == interval((0.0, 0.0)) == "not bounded"
+    assert [dollars(x) for x in (0.001, 0.41, 12.0, 1234.5)] == ["under 1 cent", "$0.41", "$12.00", "$1,234"]

@@ -13,6 +13,7 @@ from harness.report.figures import (
     counting,
     curvature,
     cycle,
+    fixed_time,
     isoflop,
     overtraining,
     residuals,
@@ -110,6 +111,17 @@ FIGURES: tuple[Entry, ...] = (
         "the same compute (left, points are runs), and in compute at the same loss (right). Models that "
         "will serve many requests are worth making smaller than the optimum; this is the price. Dotted: 20.",
         overtraining.draw,
+    ),
+    Entry(
+        "fixed_time",
+        "The best model of a fixed time",
+        "Among all that train for so long on one device, the model of the lowest loss by the fitted law (blue, with "
+        "the band of the law's bootstrap draws where it is bounded), and the compute-optimal model that takes as long "
+        "(red): small models are bound by launches and memory traffic, so the best of a time is not the best of its "
+        "FLOPs. "
+        "Where the next size has a layer more, N stands still. Grey: the times of the runs' budgets.",
+        fixed_time.draw,
+        fixed_time.more,
     ),
     Entry(
         "curvature",

@@ -1,0 +1,124 @@
+"""What a fixed time on a device is best spent on: loss and size against hours and dollars."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.errors import UserError
+from harness.frontier.fixed_time import TimedOptimum, answer_time, within_ladder
+from harness.frontier.source import Source, choose, from_fit
+from harness.report.devices import Device
+from harness.report.material import Material
+from harness.report.missing import MissingError
+from harness.report.style import BLUE, GREY, RED, log_counts, log_plain, panels, top_scale
+
+TIMES = 48
+UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
+SEVERAL = 2  # of a unit, in the longest time: else a smaller one is easier to read
+
+
+def draw(material: Material) -> Figure:
+    """From the time of the smallest budget's compute-optimal model to that of the target's."""
+    source, device = source_and_device(material)
+    fit = material.fit
+    first, measured, last = (
+        seconds_of(source, device, flops)
+        for flops in (fit.smallest_flops, fit.largest_flops, material.target)
+    )
+    rows = timed(source, device, np.geomspace(first, max(measured, last), TIMES))
+    if len(rows) < 2:
+        raise MissingError("the best models of such times are not within the ladder's sizes")
+    figure, axes = panels(2, width=4.5, height=3.7)
+    start, end = rows[0].seconds, rows[-1].seconds
+    unit = draw_rows((axes[0], axes[1]), [row.seconds for row in rows], rows, device.label, device.price)
+    for each in axes:
+        each.set_xlim(start / unit, end / unit)
+        if measured > start:
+            covered = max(first, start) / unit, min(measured, end) / unit
+            each.axvspan(*covered, color=GREY, alpha=0.07, linewidth=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def more(material: Material) -> str:
+    """What the caption says besides: whose times these are."""
+    return f" {material.devices[0].said}."
+
+
+def draw_rows(
+    axes: tuple[Axes, Axes],
+    seconds: Sequence[float],
+    rows: Sequence[TimedOptimum],
+    device: str,
+    price: float | None,
+) -> float:
+    """Left the loss, right the size of the best models and of the compute-optimal ones, against their time.
+
+    Args:
+        seconds: of the device, or of all devices together, ascending.
+        device: its label.
+        price: dollars an hour, for a second axis; None draws none.
+
+    Returns:
+        Seconds in one unit of the axis.
+    """
+    name, unit = next((one for one in UNITS if seconds[-1] >= SEVERAL * one[1]), UNITS[-1])
+    times = [value / unit for value in seconds]
+    for each, quantity in zip(axes, ("loss", "params"), strict=True):
+        best, plain = ([getattr(row, stem + quantity) for row in rows] for stem in ("", "plain_"))
+        low, high = _bounds(getattr(row, f"{quantity}_interval") for row in rows)
+        each.fill_between(times, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        each.plot(times, best, color=BLUE, linewidth=1.7, label="best model of the time")
+        each.plot(times, plain, "--", color=RED, linewidth=1.3, label="compute-optimal, takes as long")
+        each.set_xlabel(f"{name} of {device}")
+        log_plain(each, "x")
+        if price is not None:
+            top_scale(each, price * unit / 3600, "dollars")
+    axes[0].set_ylabel("loss (nats per token)")
+    axes[1].set_ylabel("parameters N")
+    log_counts(axes[1], "y")
+    return unit
+
+
+def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float], list[float]]:
+    """Both ends of each, NaN where there is no interval or it is not bounded."""
+    open_ended = (np.nan, np.nan)
+    kept = [one if one is not None and 0 < one[0] <= one[1] < np.inf else open_ended for one in intervals]
+    return [low for low, _ in kept], [high for _, high in kept]
+
+
+def source_and_device(material: Material) -> tuple[Source, Device]:
+    """What is asked, and for which device: the sweep's own, where that is known.
+
+    Raises:
+        MissingError: there is no L(N, D), or no device.
+    """
+    law = material.fit.approach_3
+    if law.theta() is None:
+        raise MissingError(f"approach 3 has no fit ({law.status})")
+    if not material.devices:
+        raise MissingError(
+            "how long such runs take is not known: there are no rules of a sweep, or of models that are counted here, "
+            "and the default ladder has not their sizes"
+        )
+    return choose(from_fit(material.fit), law.name)[1], material.devices[0]
+
+
+def seconds_of(source: Source, device: Device, flops: float) -> float:
+    """How long the compute-optimal model of a budget trains."""
+    assert source.frontier is not None, "it was chosen for having one"
+    best = source.frontier.at_flops(flops)
+    return float(device.clock.seconds(best.params, best.tokens))
+
+
+def timed(source: Source, device: Device, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
+    """The best models of these times; where nothing is trained, or the ladder ends, there is none."""
+    found = []
+    for time in seconds:
+        try:
+            found.append(answer_time(source, device.clock, float(time)))
+        except UserError:
+            continue
+    return within_ladder(found, device.clock)
