@@ -60,12 +60,11 @@ class Tally:
         unread, self._unread = self._unread, []
         if not unread:
             return []
-        values = torch.stack(
-            [value.double() for _, total, _, norm in unread for value in (total, norm)]
-        ).tolist()
+        steps, totals, counts, norms = zip(*unread, strict=True)
+        sums, found = torch.stack([torch.stack(totals), torch.stack(norms).double()]).tolist()
         return [
-            CurveRow(step, total / steps, norm)
-            for (step, _, steps, _), total, norm in zip(unread, values[::2], values[1::2], strict=True)
+            CurveRow(step, total / count, norm)
+            for step, total, count, norm in zip(steps, sums, counts, found, strict=True)
         ]
 
     def _reduced(self) -> Tensor:
