@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.plan.duration import RunTime
 from harness.plan.shape import Shape
 from harness.runs.claim import take
 from harness.runs.watch import Watcher
@@ -100,7 +101,9 @@ def test_a_worker_goes_on_with_its_shape_while_that_delays_nobody(jobs: list[Job
 
     def cell(shape: Shape, seconds: float, seed: int = 0) -> Job:
         spec = replace(jobs[0].cell.spec, shape=shape, seed=seed)
-        return replace(jobs[0], cell=replace(jobs[0].cell, spec=spec, estimate_seconds=seconds))
+        return replace(
+            jobs[0], cell=replace(jobs[0].cell, spec=spec, estimate=RunTime("eager", 0.0, 0.0, seconds, 0.0))
+        )
 
     mine = [cell(large, 50), cell(small, 40), cell(large, 30, 1), cell(small, 20, 1), cell(small, 20, 2)]
     view = Seen()
