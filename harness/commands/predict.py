@@ -155,11 +155,10 @@ def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decid
         note = f"the best model of this time is not told from that of its FLOPs: {why}"
         return replace(report, notes=(*report.notes, note))
     seconds = cluster.seconds(config.gpu_hours, config.dollars)
-    return replace(
-        report,
-        timed=answer_time(decider, cluster.clock, seconds),
-        time_frontier=frontier_of_time(decider, cluster.clock, seconds),
-    )
+    asked = answer_time(decider, cluster.clock, seconds)
+    others = within_ladder(frontier_of_time(decider, cluster.clock, seconds), cluster.clock)
+    rows = sorted({row.seconds: row for row in (*others, asked)}.values(), key=lambda row: row.seconds)
+    return replace(report, timed=asked, time_frontier=tuple(rows))
 
 
 def _share(cluster: Cluster | None, decider: Source, asked: Ask) -> Trainer | None:

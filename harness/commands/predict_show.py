@@ -242,7 +242,10 @@ def _show_time(report: Report, console: Console, line: Callable[[str], None]) ->
             _status(row.status),
         )
     console.print(table)
-    line("  * as asked; intervals are of the law, the device's times are taken as they are")
+    line(
+        "  * as asked; times whose best or compute-optimal model lies beyond the ladder's sizes are not listed; intervals "
+        "are of the law, the device's times are taken as they are"
+    )
 
 
 def _show_run(report: Report, line: Callable[[str], None]) -> None:
