@@ -243,8 +243,8 @@ def _show_time(report: Report, console: Console, line: Callable[[str], None]) ->
         )
     console.print(table)
     line(
-        "  * as asked; times whose best or compute-optimal model lies beyond the ladder's sizes are not listed; intervals "
-        "are of the law, the device's times are taken as they are"
+        "  * as asked; times whose best or compute-optimal model lies beyond the ladder's sizes are not listed; "
+        "intervals are of the law, the device's times are taken as they are"
     )
 
 
