@@ -12,10 +12,11 @@ import torch
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
-from harness.sweep.memory import training_bytes
 from harness.sweep.mps import mps
 from harness.text import count
 from harness.train.config import TrainConfig
+from harness.train.device import available_bytes, choose_device
+from harness.train.micro import run_bytes, windows_at_once
 from tests.gpu.conftest import Say
 from tests.gpu.world import World, gib
 
@@ -138,7 +139,10 @@ def test_memory(world: World, say: Say) -> None:
                 return call == 5
 
             world.run(case, before=look, log_points=1, compile=way)
-            reckoned = training_bytes(case.cell, TrainConfig(device=world.device, compile=way), world.cuda)
+            train, spec, params = TrainConfig(compile=way), case.cell.spec, case.cell.params.total
+            available = available_bytes(choose_device(world.device, spec.precision))
+            windows = windows_at_once(train, spec, params, spec.batch_windows, available)
+            reckoned = run_bytes(train, spec, params, windows, world.cuda)
             say(f"{name} {way}: allocated {gib(peak)}, reckoned {gib(reckoned)}, ratio {peak / reckoned:.2f}")
             assert peak <= reckoned
     if world.cuda:
