@@ -19,7 +19,7 @@ Tokenises the corpus if that was not done before, and writes plan.json.
   isoflop plan experiment=demo
   isoflop plan experiment=demo grid.budgets=[1e11,2e11] grid.sizes=5
   isoflop plan experiment=demo data=text path=books/""",
-    "sweep": """Train the cells of an experiment that are not finished, several at once, longest first.
+    "sweep": """Train the cells of an experiment that are not finished, several at once, long ones first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
 With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
 submits the follow-ups with another such job, or fits and reports. What failed is not submitted again until the
