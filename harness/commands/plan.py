@@ -98,9 +98,11 @@ def _source_of_times(config: Config, plan: Plan) -> list[str]:
     lines = [f"times by throughput={throughput.name}: {throughput.source or 'set by hand'}"]
     if throughput.assumed:
         lines[0] += f"; 'isoflop calibrate experiment={config.name or 'NAME'} write=mine' measures yours"
-    untimed = {cell.estimate.mode for cell in plan.cells}.difference(throughput.modes)
+    untimed = {cell.estimate.mode for cell in plan.cells}.difference(throughput.known)
     if untimed:
-        lines += [f"{throughput.name} has no times of steps executed as {untimed.pop()}: these are of eager ones"]
+        lines += [
+            f"{throughput.name} has no times of steps executed as {untimed.pop()}: these are of eager ones"
+        ]
     if throughput.asynchronous and not gpus and config.launcher.kind == "local":
         lines += ["these are times of a GPU, and none is here: runs on this machine's CPU take far longer"]
     if gpus and not throughput.asynchronous:

@@ -40,7 +40,11 @@ def hours(text: str, unit: str) -> float:
 
 @pytest.mark.parametrize(
     ("more", "cores"),
-    [(("launcher.workers=1",), 1), (("launcher.workers=2",), 1), (("launcher.workers=1", "train.threads=4"), 4)],
+    [
+        (("launcher.workers=1",), 1),
+        (("launcher.workers=2",), 1),
+        (("launcher.workers=1", "train.threads=4"), 4),
+    ],
 )
 def test_every_run_has_cores_of_its_own(
     more: tuple[str, ...], cores: int, tmp_path: Path, alone: None
