@@ -34,6 +34,7 @@ class Calibration:
     Attributes:
         cells: that were timed; the first ``chosen`` of them with the batch of the plan, also beside others.
         spans: seconds that the experiment takes on this device, by number of runs at once.
+        micro_batch: windows at once; 0 is the whole batch.
     """
 
     cells: tuple[Cell, ...]
@@ -41,6 +42,7 @@ class Calibration:
     found: Measurement
     throughput: ThroughputConfig
     spans: dict[int, float]
+    micro_batch: int = 0
 
 
 class Bench:
@@ -74,6 +76,7 @@ class Bench:
         by_shape = {job.cell.spec.shape: job for job in jobs}
         self._jobs = [replace(by_shape[cell.spec.shape], cell=cell) for cell in self._timed]
         self._found = Measurement.read(kept, self._key())
+        self._found.drop_incomplete(len(self._timed), self._chosen)
 
     def measure(self) -> Calibration:
         """Time what was not timed yet, and fit the time model to all of it.
@@ -81,7 +84,7 @@ class Bench:
         Raises:
             UserError: a stretch fails.
         """
-        gpu, found = bool(self._gpus), self._found
+        gpu, found, micro_batch = bool(self._gpus), self._found, self._train.micro_batch
         for mode in self._modes():
             if mode not in found.alone:
                 jobs = self._jobs if mode == "eager" else self._jobs[: self._chosen]
@@ -93,8 +96,8 @@ class Bench:
                     self._say(f"{mode} is left out, and runs will not use it: {error}")
                     continue
                 found.write(self._kept)
-        alone = fit_modes(self._timed, found, self._prior, gpu)
-        modes_of = Timing(alone, compile=self._train.compile).modes_of(c.spec for c in self._cells)
+        alone = fit_modes(self._timed, found, self._prior, gpu, micro_batch)
+        modes_of = self._timing(alone, 1).modes_of(cell.spec for cell in self._cells)
         modes = [modes_of[cell.spec.shape] for cell in self._timed[: self._chosen]]
         spans = {1: self._span(alone, 1)}
         models = {1: alone}
@@ -107,14 +110,15 @@ class Bench:
                     self._say(f"{runs} at once do not fit: {error}")
                     break
                 found.write(self._kept)
-            models[runs] = with_sharing(alone, self._timed[: self._chosen], found.together[runs], modes, runs)
+            timed, speeds = self._timed[: self._chosen], found.together[runs]
+            models[runs] = with_sharing(alone, timed, speeds, modes, runs, micro_batch)
             spans[runs] = self._span(models[runs], runs)
             if gpu and not worth_trying_more(spans):
                 break
         # on a CPU a sweep always trains one run a core
         chosen = best(spans) if gpu else max(models)
         throughput = replace(models[chosen], per_device=chosen)
-        return Calibration(tuple(self._timed), self._chosen, found, throughput, spans)
+        return Calibration(tuple(self._timed), self._chosen, found, throughput, spans, micro_batch)
 
     def _time(self, said: str, jobs: Sequence[Job], modes: Sequence[str], runs: int) -> list[Speed]:
         """Speeds of ``jobs``, each in its mode, with ``runs`` of each at once."""
@@ -166,7 +170,10 @@ class Bench:
         return [runs for runs in numbers if runs > 1]
 
     def _span(self, throughput: ThroughputConfig, runs: int) -> float:
-        return span(self._cells, Timing(throughput, runs, compile=self._train.compile))
+        return span(self._cells, self._timing(throughput, runs))
+
+    def _timing(self, throughput: ThroughputConfig, runs: int) -> Timing:
+        return Timing(throughput, runs, self._train.micro_batch, compile=self._train.compile)
 
     def _key(self) -> str:
         """What a measurement depends on."""

@@ -12,7 +12,8 @@ class CalibrateConfig:
 
     Attributes:
         sizes: shapes of the experiment that are timed, spread from its smallest to its largest.
-        seconds: length of each stretch, after the first curve row (which compiles and warms up).
+        seconds: length of each stretch, after the first read of its curve (which compiles and warms up); longer where
+            steps are.
         side_by_side: numbers of runs tried at once on one device, in this order, until more do not pay or do
             not fit; empty is 1, 2, 4, 8 on a GPU and on a CPU 1 and the number of its cores.
         modes: ways to execute a step that are timed beside ``eager``; empty is, on a GPU where ``train.compile`` is

@@ -44,9 +44,19 @@ class Measurement:
                     alone={mode: [Speed(**speed) for speed in v] for mode, v in data["alone"].items()},
                     together={int(k): [Speed(**speed) for speed in v] for k, v in data["together"].items()},
                 )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         return cls(key)
+
+    def drop_incomplete(self, timed: int, chosen: int) -> None:
+        """Forget a mode or a number of runs without a speed for each of the cells that are to be timed.
+
+        Args:
+            timed: cells that are timed in eager steps; the first ``chosen`` of them otherwise.
+        """
+        numbers = {mode: timed if mode == "eager" else chosen for mode in self.alone}
+        self.alone = {mode: speeds for mode, speeds in self.alone.items() if len(speeds) == numbers[mode]}
+        self.together = {runs: speeds for runs, speeds in self.together.items() if len(speeds) == chosen}
 
     def write(self, path: Path) -> None:
         """Keep it at ``path``."""
@@ -66,11 +76,19 @@ def hashed(facts: Any) -> str:
 
 
 def fit_modes(
-    cells: Sequence[Cell], found: Measurement, prior: ThroughputConfig, asynchronous: bool
+    cells: Sequence[Cell],
+    found: Measurement,
+    prior: ThroughputConfig,
+    asynchronous: bool,
+    micro_batch: int = 0,
 ) -> ThroughputConfig:
-    """The time model of one run alone: a fit for each mode, to the cells that were timed in it."""
+    """The time model of one run alone: a fit for each mode, to the cells that were timed in it.
+
+    Args:
+        micro_batch: windows at once as they were timed; 0 is the whole batch.
+    """
     empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
-    work = Timing(empty).work
+    work = Timing(empty, micro_batch=micro_batch).work
     eager_startup = _startup(found.alone["eager"])
     fitted: dict[str, StepTime] = {}
     for mode, speeds in found.alone.items():
@@ -80,7 +98,7 @@ def fit_modes(
                 cells, speeds, strict=False
             )  # the small batches are timed in eager mode only
         ]
-        begin = prior.modes.get(mode) or fitted.get("eager") or prior.modes["eager"]
+        begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
         times = fit_step_time(timed, begin, asynchronous)
         compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
         fitted[mode] = replace(times, compile_seconds=compile_seconds)
@@ -93,9 +111,10 @@ def with_sharing(
     speeds: Sequence[Speed],
     modes: Sequence[str],
     runs: int,
+    micro_batch: int = 0,
 ) -> ThroughputConfig:
     """``throughput`` with ``runs`` runs on a device, as they were timed beside each other."""
-    work = Timing(throughput).work
+    work = Timing(throughput, micro_batch=micro_batch).work
     timed = [
         (TimedStep(work(cell.spec), speed.step_seconds), throughput.mode(mode))
         for cell, speed, mode in zip(cells, speeds, modes, strict=True)
@@ -105,10 +124,14 @@ def with_sharing(
 
 
 def deviations(
-    throughput: ThroughputConfig, cells: Sequence[Cell], speeds: Sequence[Speed], mode: str
+    throughput: ThroughputConfig,
+    cells: Sequence[Cell],
+    speeds: Sequence[Speed],
+    mode: str,
+    micro_batch: int = 0,
 ) -> list[float]:
     """The model's seconds of a step over the measured, for each cell that was timed alone in ``mode``."""
-    work = Timing(throughput).work
+    work = Timing(throughput, micro_batch=micro_batch).work
     times = throughput.modes[mode]
     return [
         step_seconds(times, work(cell.spec), throughput.asynchronous) / speed.step_seconds

@@ -51,7 +51,7 @@ def describe_fit(timed: Calibration) -> list[str]:
     """For each mode, how near the time model comes to what was measured."""
     throughput, cells, lines = timed.throughput, timed.cells, []
     for mode, speeds in timed.found.alone.items():
-        ratios = deviations(throughput, cells, speeds, mode)
+        ratios = deviations(throughput, cells, speeds, mode, timed.micro_batch)
         worst = max(ratios, key=lambda ratio: max(ratio, 1 / ratio))
         times = throughput.modes[mode]
         compiling = f", {times.compile_seconds:.0f} s to compile" if mode != "eager" else ""

@@ -1,5 +1,6 @@
 """Several processes that train the same shape on one device at the same time."""
 
+import math
 import multiprocessing
 import os
 import tempfile
@@ -27,8 +28,8 @@ class Speed:
     """One job trained by every one of some runs at once.
 
     Attributes:
-        step_seconds: of one run's step, the median over runs and curve rows.
-        low, high: quartiles over runs and curve rows.
+        step_seconds: of one run's step, the median over runs and reads of their curves.
+        low, high: quartiles over these.
         startup_seconds: of one run, the median over runs.
     """
 
@@ -36,6 +37,12 @@ class Speed:
     low: float
     high: float
     startup_seconds: float
+
+    def __post_init__(self) -> None:
+        if not (
+            0 < self.low <= self.step_seconds <= self.high < math.inf and 0 <= self.startup_seconds < math.inf
+        ):
+            raise ValueError(f"these are no seconds: {self}")
 
 
 @dataclass(frozen=True)

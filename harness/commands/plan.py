@@ -75,29 +75,37 @@ def print_cost(
             f"{len(plan.cells) - len(forks)} trunks and {len(forks)} forks: alone they would take {total:.3g} FLOPs, "
             f"sharing saves {1 - spent / total:.0%}{'' if forks else without}"
         ]
-    for line in (*lines, *_source_of_times(config)):
+    for line in (*lines, *_source_of_times(config, plan)):
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def _cost(flops: float, estimates: Sequence[float], workers: int, config: Config) -> str:
     gpu = config.throughput.asynchronous
-    devices = config.launcher.processes if gpu else 1
-    hours = sum(estimates) * devices / max(1, runs_per_device(config)) / 3600
+    # runs share a GPU, while each has cores of its own
+    share = 1 / runs_per_device(config) if gpu else max(1, config.train.threads)
+    hours = sum(estimates) * config.launcher.processes * share / 3600
     unit = "GPU-hours" if gpu else "core-hours"
     return (
         f"{flops:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
         f"with {workers} worker{'s' if workers > 1 else ''}"
-        + (f", {hours:,.{1 if hours < 10 else 0}f} {unit}" if gpu or hours >= 1 else "")
+        + (f", {f'{hours:,.0f}' if hours >= 10 else f'{hours:.2g}'} {unit}" if gpu or hours >= 1 else "")
     )
 
 
-def _source_of_times(config: Config) -> list[str]:
+def _source_of_times(config: Config, plan: Plan) -> list[str]:
     """Where the estimated times come from, and what speaks against them."""
-    throughput = config.throughput
+    throughput, gpus = config.throughput, gpus_of(config.train)
     lines = [f"times by throughput={throughput.name}: {throughput.source or 'set by hand'}"]
     if throughput.assumed:
         lines[0] += f"; 'isoflop calibrate experiment={config.name or 'NAME'} write=mine' measures yours"
-    if gpus_of(config.train) and not throughput.asynchronous:
+    untimed = {cell.estimate.mode for cell in plan.cells}.difference(throughput.known)
+    if untimed:
+        lines += [
+            f"{throughput.name} has no times of steps executed as {untimed.pop()}: these are of eager ones"
+        ]
+    if throughput.asynchronous and not gpus and config.launcher.kind == "local":
+        lines += ["these are times of a GPU, and none is here: runs on this machine's CPU take far longer"]
+    if gpus and not throughput.asynchronous:
         lines += [
             "these are times of a CPU, and a GPU is here: choose throughput=h100, or measure yours with "
             f"'isoflop calibrate experiment={config.name or 'NAME'} write=mine'"

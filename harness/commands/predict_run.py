@@ -1,20 +1,22 @@
 """The decision as a run that can be trained, and as an experiment on disk."""
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from harness.config.predict_rules import Setting, setting
 from harness.config.predict_schema import PredictConfig
 from harness.errors import UserError
+from harness.frontier.clock import Clock
 from harness.frontier.experiment import experiment_path, experiment_text, write_experiment
 from harness.frontier.repetition import repeated_loss
 from harness.frontier.report import Report, decided
-from harness.frontier.shape import Target, plan_target
+from harness.frontier.shape import Target, nearest_shape, plan_target
 from harness.frontier.source import Source
 from harness.frontier.trainer import Cluster
 from harness.plan.cell import Cell
-from harness.plan.params import PARAM_COUNTS
+from harness.plan.params import PARAM_COUNTS, count_params
 
 
 def sweep_setting(config: PredictConfig) -> Setting:
@@ -37,8 +39,11 @@ def with_run(
         return report
     report = replace(report, compute=report.compute or chosen.compute)
     target = _target(report, chosen, (params, tokens, flops), config)
+    clock = cluster.clock if cluster else None
     try:
-        timing = cluster.clock.timing if cluster and cluster.clock else None
+        if clock is not None and report.timed is not None and report.timed.params == params:
+            target = _in_time(target, chosen, clock, report.timed.seconds)
+        timing = clock.timing if clock else None
         cell = plan_target(chosen.rules, target, timing)
     except UserError as error:
         if config.write:
@@ -46,6 +51,12 @@ def with_run(
         # who asks about someone's model has not asked for a shape
         return report if report.standings else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
+    if timing is not None and cell.spec.batch_windows < timing.devices:
+        note = (
+            f"gpus: a batch of {cell.spec.batch_windows} windows cannot be shared by {timing.devices} devices; use "
+            "fewer"
+        )
+        report = replace(report, notes=(*report.notes, note))
     if not config.write:
         return report
     path = experiment_path(config.write)
@@ -70,7 +81,10 @@ def _folder(config: PredictConfig) -> Path | None:
 def _target(
     report: Report, chosen: Setting, decision: tuple[float, float, float], config: PredictConfig
 ) -> Target:
-    """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from."""
+    """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from.
+
+    (Where a time was, see :func:`_in_time`.)
+    """
     params, tokens, flops = decision
     count = report.count.removeprefix("params_")
     keep_tokens = report.serving is not None or (config.tokens is not None and config.params is None)
@@ -81,6 +95,13 @@ def _target(
         flops=None if keep_tokens else flops,
         tokens=tokens if keep_tokens else None,
     )
+
+
+def _in_time(target: Target, chosen: Setting, clock: Clock, seconds: float) -> Target:
+    """``target`` on as many tokens as its shape is trained on in ``seconds``: the time is what was asked for."""
+    params = count_params(nearest_shape(chosen.rules, target)).count(target.count)
+    tokens = float(clock.tokens(params, seconds))
+    return replace(target, flops=None, tokens=tokens) if isfinite(tokens) else target
 
 
 def _describe(

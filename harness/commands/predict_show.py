@@ -209,10 +209,9 @@ def _show_bill(report: Report, line: Callable[[str], None]) -> None:
     dollars = "" if bill.dollars is None else f", {_dollars(bill.dollars)}"
     clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} together" if bill.gpus > 1 else ""
     share = "" if bill.mfu is None else f", {100 * bill.mfu:.2g}% of its peak"
-    assumed = "assumed: " if bill.assumed and bill.times else ""
+    assumed = "assumed: " if bill.assumed else ""
     line(f"\ntraining takes {_hours(bill.gpu_hours)} {bill.unit} on {bill.device}{share}{dollars}{clock}")
-    if bill.times:
-        line(f"  {assumed}times by {bill.times}")
+    line(f"  {assumed}times by {bill.times}")
 
 
 def _show_time(report: Report, console: Console, line: Callable[[str], None]) -> None:
@@ -220,9 +219,11 @@ def _show_time(report: Report, console: Console, line: Callable[[str], None]) ->
     best, bill = report.timed, report.bill
     if best is None or bill is None:
         return
+    asked = f"{_hours(best.seconds * bill.gpus / 3600)} {bill.unit}"
+    fresh = ", every token fresh" if report.scarce is not None else ""
     line(
-        f"\nthe best model of that time on {bill.device} ({report.decides.replace('_', ' ')}), and the compute-optimal "
-        "one whose training takes as long:"
+        f"\nthe best model of {asked} on {bill.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
+        "compute-optimal one whose training takes as long:"
     )
     price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
     money = [] if price is None else ["dollars"]

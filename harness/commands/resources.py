@@ -43,14 +43,20 @@ def runs_per_device(config: Config) -> int:
     Rates measured on a CPU beside others are used for any number up to the cores, one run each.
     """
     launcher, measured = config.launcher, config.throughput.per_device
-    if launcher.kind == "slurm":
-        return runs_per_gpu(config) if requested_gpus([launcher.gres, *launcher.sbatch]) else 1
-    gpus = gpus_of(config.train)
+    gpus = _gpu_count(config)
     if gpus:
-        return max(1, worker_count(config) * launcher.processes // len(gpus))
+        return max(1, worker_count(config) * launcher.processes // gpus)
     if config.throughput.asynchronous:  # a plan for a GPU, on a machine without one
-        return runs_per_gpu(config)
-    return min(worker_count(config), measured)
+        return runs_per_gpu(config) if launcher.kind == "local" else 1
+    return max(1, min(worker_count(config), measured))
+
+
+def _gpu_count(config: Config) -> int:
+    """GPUs that all runs at once have together: of this machine, or of one array task."""
+    launcher, train = config.launcher, config.train
+    if launcher.kind == "local":
+        return len(gpus_of(train))
+    return requested_gpus([launcher.gres, *launcher.sbatch]) if train.device != "cpu" else 0
 
 
 def planned_workers(config: Config) -> int:

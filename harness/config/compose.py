@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.explain import one_line, suggestion
 from harness.config.schema import Config
@@ -64,7 +65,7 @@ def compose_config(
         found = OmegaConf.to_object(composed)
         _refuse_infinite(found)
         return found, OmegaConf.to_yaml(composed)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(one_line(error, schema)) from error
 
 

@@ -58,7 +58,11 @@ def one_line(error: BaseException, schema: Any) -> str:
 TABLE = (
     "; times come from a model of a step now, not from a table: measure with 'isoflop calibrate … write=NAME'"
 )
-REPLACED = {f"throughput.{key}": TABLE for key in ("params", "flops_per_second", "shared_flops_per_second")}
+REPLACED = {
+    f"{where}.{key}": TABLE
+    for where in ("throughput", "device.timing")
+    for key in ("params", "flops_per_second", "shared_flops_per_second")
+}
 """Keys of earlier versions, and what stands in their place."""
 
 

@@ -14,6 +14,7 @@ from harness.frontier.optimum import Frontier, Number, Optimum
 from harness.frontier.source import Source
 
 KINDS = ("flops", "params", "tokens", "loss")
+FAR = 10.0  # times off the frontier's tokens per parameter
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,18 @@ def range_flags(source: Source, flops: float) -> list[Flag]:
     return out_of_range(
         flops, source.smallest_flops, source.largest_flops, source.extrapolation_limit, of=" of the fit"
     )
+
+
+def unusual_ratio(tokens_per_param: float, usual: float) -> list[Flag]:
+    """The warning for a model more than :data:`FAR` times off the ``usual`` D/N, that of the frontier.
+
+    Runs lie about the frontier, so a law says little of models that are this far to either side.
+    """
+    if 1 / FAR <= (stretch := tokens_per_param / usual) <= FAR:
+        return []
+    times = f"{stretch:.3g} x" if stretch > 1 else f"1/{1 / stretch:.3g} of"
+    note = f"{times} the frontier's tokens per parameter: far from where runs are usually made"
+    return [Flag("extrapolation", note)]
 
 
 def finite(value: Number) -> float | None:

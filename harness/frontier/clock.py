@@ -75,7 +75,7 @@ class Clock:
     def tokens(self, params: Array | float, seconds: float) -> Array:
         """Tokens that models of N parameters, sizes of the ladder or between them, are trained on in ``seconds``.
 
-        NaN where the start alone takes longer.
+        NaN where the start alone takes longer, or where there is time for more tokens than are looked at.
         """
         n, wanted = np.log(np.asarray(params, float)), np.log(seconds)
         per_shape = []

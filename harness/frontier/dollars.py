@@ -124,7 +124,8 @@ class Trainer:
 
     def bill(self, flops: float) -> "Bill":
         """What ``flops`` training FLOPs take."""
-        return bill(self.device, self.count, 3600 * flops / self.flops_per_hour / self.count, self.mfu, "")
+        share = f"a constant {100 * self.mfu:.3g}% of its peak"
+        return bill(self.device, self.count, 3600 * flops / self.flops_per_hour / self.count, self.mfu, share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ class Bill:
         wall_hours: hours on the clock with ``gpus`` devices.
         dollars: None without a price.
         mfu: share of the device's peak; None where that is unknown.
-        times: where the estimate comes from; empty where ``mfu`` was given.
+        times: where the estimate comes from.
         assumed: that was not measured.
     """
 

@@ -15,8 +15,8 @@ from harness.fit.predict import wide
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
-from harness.frontier.answer import range_flags
-from harness.frontier.clock import Clock
+from harness.frontier.answer import range_flags, unusual_ratio
+from harness.frontier.clock import DECADES, Clock
 from harness.frontier.interval import interval
 from harness.frontier.law import Law
 from harness.frontier.optimum import Frontier
@@ -65,19 +65,27 @@ def flops_in(frontier: Frontier, clock: Clock, seconds: float) -> float:
     """Training FLOPs of the compute-optimal model whose training takes ``seconds`` on the clock; by bisection.
 
     Raises:
-        UserError: none does: a run's start alone takes longer.
+        UserError: none does: a run's start alone takes longer, or every training looked at takes less.
     """
     low, high = REACH
     if not seconds > clock.start_seconds:
         raise UserError(
-            f"gpu_hours: {seconds:.3g} s on the clock is less than a run's start takes, {clock.start_seconds:.3g} s"
+            f"hours, dollars: {seconds:.3g} s on the clock is less than a run's start takes, "
+            f"{clock.start_seconds:.3g} s; ask for more"
         )
+
+    def is_shorter(log_flops: float) -> bool:
+        found = frontier.at_flops(float(np.exp(log_flops)))
+        return float(clock.seconds(float(found.params), max(1.0, float(found.tokens)))) < seconds
+
     with np.errstate(all="ignore"):
+        if is_shorter(high):
+            raise UserError(
+                f"hours, dollars: {seconds:.3g} s on the clock is more than {np.exp(high):.0e} FLOPs take; ask for less"
+            )
         while high - low > TOLERANCE:
             middle = (low + high) / 2
-            found = frontier.at_flops(float(np.exp(middle)))
-            takes = float(clock.seconds(float(found.params), max(1.0, float(found.tokens))))
-            low, high = (middle, high) if takes < seconds else (low, middle)
+            low, high = (middle, high) if is_shorter(middle) else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
@@ -111,6 +119,7 @@ def answer_time(source: Source, clock: Clock, seconds: float) -> TimedOptimum:
         )
     else:
         flags += _spread_flags(spread[0], spread[1])
+    flags += unusual_ratio(found[1] / found[0], float(frontier.at_flops(flops).tokens_per_param))
     return TimedOptimum(
         approach=source.name,
         level=source.level,
@@ -157,7 +166,10 @@ def _trainable(clock: Clock, seconds: float) -> tuple[Array, Array]:
     tokens = clock.tokens(params, seconds)
     able = np.isfinite(tokens) & (tokens >= 1)
     if not able.any():
-        raise UserError(f"gpu_hours: no model of the ladder is trained within {seconds:.3g} s on the clock")
+        raise UserError(
+            f"hours, dollars: in {seconds:.3g} s on the clock no model of the ladder is trained on 1e{DECADES[0]} to "
+            f"1e{DECADES[1]} tokens"
+        )
     return params[able], tokens[able]
 
 

@@ -9,7 +9,7 @@ from harness.errors import UserError
 from harness.fit.results import Interval
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
-from harness.frontier.answer import finite
+from harness.frontier.answer import finite, unusual_ratio
 from harness.frontier.interval import interval
 from harness.frontier.law import Law
 from harness.frontier.optimum import Optimum
@@ -119,10 +119,7 @@ def answer_serving(source: Source, loss: float, inference_tokens: float, weight:
     flags = list(source.flags)
     if spread["params_interval"] is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    stretch = float(life.tokens_per_param / plain.tokens_per_param)
-    if stretch > 10:
-        note = f"{stretch:.3g} x the frontier's tokens per parameter: far from where runs are usually made"
-        flags.append(Flag("extrapolation", note))
+    flags += unusual_ratio(float(life.tokens_per_param), float(plain.tokens_per_param))
     return Served(
         approach=source.name,
         loss=loss,

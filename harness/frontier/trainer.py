@@ -52,7 +52,9 @@ class Cluster:
         known = self.device.peak_flops.get(self.precision)
         timing = self.clock.timing.throughput
         mfu = flops / (seconds * self.count * known) if known else None
-        return bill(self.device, self.count, seconds, mfu, f"{timing.name}: {timing.source}", timing.assumed)
+        apart = "; what the devices send each other is not counted" if self.count > 1 else ""
+        times = f"{timing.name}: {timing.source}{apart}"
+        return bill(self.device, self.count, seconds, mfu, times, timing.assumed)
 
     def at_share(self, mfu: float | None) -> Trainer | None:
         """The devices at a constant share of their peak, as serving is weighed against training."""

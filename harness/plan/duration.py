@@ -187,7 +187,7 @@ class Timing:
         if fixed:
             return fixed
         specs = list(specs)
-        known = self.throughput.modes
+        known = self.throughput.known
         totals = {
             mode: sum(times.compile_seconds + spec.steps * self.step(spec, mode) for spec in specs)
             for mode, times in known.items()
@@ -197,11 +197,9 @@ class Timing:
     def run(self, spec: RunSpec, mode: str) -> RunTime:
         """Estimated seconds of the run ``spec`` in ``mode``."""
         times = self.throughput.mode(mode)
-        # the forward pass alone, eager, of so many tokens; never compiled: it is done once
-        batches = spec.eval_tokens / spec.batch_tokens
-        forward = device_seconds(self.throughput.modes["eager"], self.work(spec)) / (
-            1 + BACKWARD_OVER_FORWARD
-        )
+        # the forward pass alone, eager, of so many tokens, by each process: never compiled, for it is done once
+        batches = self.devices * spec.eval_tokens / spec.batch_tokens
+        forward = device_seconds(self.throughput.mode("eager"), self.work(spec)) / (1 + BACKWARD_OVER_FORWARD)
         return RunTime(
             mode=mode,
             start=self.throughput.startup_seconds,

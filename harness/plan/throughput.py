@@ -31,13 +31,25 @@ class StepTime:
     bytes_per_second: float = float("inf")
     compile_seconds: float = 0.0
 
+    @property
+    def takes_no_time(self) -> bool:
+        """Whether a step costs neither the host nor the device anything."""
+        rates = (self.flops_per_second, self.scores_per_second, self.bytes_per_second)
+        return not (self.step_seconds or self.layer_seconds or min(rates) < float("inf"))
+
     def __post_init__(self) -> None:
         for name in ("step_seconds", "layer_seconds", "compile_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(f"throughput: {name} must not be negative, got {getattr(self, name):g}")
+                raise UserError(
+                    f"throughput: {name} must be finite and not negative, got {getattr(self, name):g}"
+                )
         for name in ("flops_per_second", "scores_per_second", "bytes_per_second"):
             if not getattr(self, name) > 0:
                 raise UserError(f"throughput: {name} must be positive, got {getattr(self, name):g}")
+
+
+GUESS = StepTime(7e-3, flops_per_second=6e10)
+"""Of eager steps on a CPU core, where nothing at all is known."""
 
 
 @dataclass
@@ -50,7 +62,8 @@ class ThroughputConfig:
         asynchronous: the device works while the host launches what comes next, as a GPU does: a step takes the longer
             of the two. On a CPU the two add up.
         startup_seconds: fixed cost of one run: building the model, opening the data, the tracker.
-        modes: time of a step in each of :data:`MODES` that is known; ``eager`` always is.
+        modes: time of a step in each of :data:`MODES` that is known; ``eager`` always is. Empty stands for
+            :data:`GUESS`. (A default that is not empty would be merged into every file that lacks a mode.)
         peak_flops: the device's dense peak FLOP/s, for MFU; null where unknown.
         per_device: runs side by side on one device that finish a sweep soonest; 0 where that was not measured.
         shared_slowdown: with ``per_device`` runs at once, the time of the device's part of a step over what it would
@@ -62,9 +75,7 @@ class ThroughputConfig:
     assumed: bool = False
     asynchronous: bool = False
     startup_seconds: float = 1.0
-    modes: dict[str, StepTime] = field(
-        default_factory=lambda: {"eager": StepTime(7e-3, flops_per_second=6e10)}
-    )
+    modes: dict[str, StepTime] = field(default_factory=dict)
     peak_flops: float | None = None
     per_device: int = 0
     shared_slowdown: float = 1.0
@@ -72,15 +83,27 @@ class ThroughputConfig:
     def __post_init__(self) -> None:
         if unknown := [mode for mode in self.modes if mode not in MODES]:
             raise UserError(f"throughput.modes: '{unknown[0]}' is none of {', '.join(MODES)}")
-        if "eager" not in self.modes:
+        if self.modes and "eager" not in self.modes:
             raise UserError("throughput.modes: needs at least eager")
+        for name, times in self.modes.items():
+            if times.takes_no_time:
+                raise UserError(f"throughput.modes.{name}: its steps take no time at all")
         if self.per_device < 0:
             raise UserError(f"throughput.per_device: must not be negative, got {self.per_device}")
         if not 0 < self.shared_slowdown < float("inf"):
             raise UserError(f"throughput.shared_slowdown: must be positive, got {self.shared_slowdown:g}")
         if not 0 <= self.startup_seconds < float("inf"):
-            raise UserError(f"throughput.startup_seconds: must not be negative, got {self.startup_seconds:g}")
+            raise UserError(
+                f"throughput.startup_seconds: must be finite and not negative, got {self.startup_seconds:g}"
+            )
+        if self.peak_flops is not None and not 0 < self.peak_flops < float("inf"):
+            raise UserError(f"throughput.peak_flops: must be positive, got {self.peak_flops:g}")
+
+    @property
+    def known(self) -> dict[str, StepTime]:
+        """Times by mode; never empty."""
+        return self.modes or {"eager": GUESS}
 
     def mode(self, name: str) -> StepTime:
         """The mode ``name``, or ``eager`` where it is not known."""
-        return self.modes.get(name, self.modes["eager"])
+        return self.known.get(name, self.known["eager"])

@@ -1,5 +1,6 @@
 """From timed steps to a time model: the truth comes back, and what was not measured stays where it began."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.calibrate.choose import with_small_batches
 from harness.calibrate.fit import TimedStep, fit_slowdown, fit_step_time
 from harness.calibrate.measurement import Measurement, fit_modes, hashed, with_sharing
 from harness.calibrate.side_by_side import Speed, Where
@@ -132,9 +134,34 @@ def test_a_measurement_is_kept_whole_and_under_its_key_only(tmp_path: Path) -> N
     found.write(path)
     assert Measurement.read(path, "key") == found
     assert Measurement.read(path, "other") == Measurement("other")
-    for damaged in ("", "null", "[]", '{"key": "key"}', path.read_text()[:-20]):
+    text = path.read_text()
+    whole = json.loads(text)
+    speed = whole["alone"]["eager"][0]
+    others = [{**whole, "alone": {"eager": [{**speed, "low": value}]}} for value in (0, "0.9", math.nan, 1.2)]
+    others += [{**whole, "alone": [speed]}, {**whole, "alone": {"eager": speed}}, {**whole, "where": None}]
+    for damaged in ("", "null", "[]", '{"key": "key"}', text[:-20], *map(json.dumps, others)):
         path.write_text(damaged)
         assert Measurement.read(path, "key") == Measurement("key")
+
+
+def test_speeds_of_too_few_cells_are_measured_anew() -> None:
+    one = Speed(1.0, 0.9, 1.1, 2.0)
+    found = Measurement("key", Where("a CPU", "fp32", None), {"eager": [one] * 3, "graphs": [one] * 3})
+    found.together = {2: [one] * 2, 4: []}
+    found.drop_incomplete(timed=3, chosen=2)
+    assert (list(found.alone), list(found.together)) == (["eager"], [2])
+
+
+def test_steps_timed_in_micro_batches_are_fitted_as_such(tmp_path: Path, text_folder: Path) -> None:
+    """Else the launches of a planned run's micro-batches would be counted twice."""
+    cells = with_small_batches([job.cell for job in small_jobs(tmp_path, text_folder)[1]])
+    cut = Timing(GPU, micro_batch=1, compile="off")
+    assert any(cut.work(cell.spec).launches > Timing(GPU).work(cell.spec).launches for cell in cells)
+    seconds = [cut.step(cell.spec, "eager") for cell in cells]
+    found = Measurement("key", alone={"eager": [Speed(one, one, one, 1.0) for one in seconds]})
+    fitted = fit_modes(cells, found, compose_config(["throughput=h100"])[0].throughput, True, micro_batch=1)
+    for cell, truth in zip(cells, seconds, strict=True):
+        assert Timing(fitted, micro_batch=1).step(cell.spec, "eager") == pytest.approx(truth, rel=0.02)
 
 
 def test_a_key_names_nothing_of_the_machine() -> None:

@@ -145,6 +145,27 @@ def test_too_short_a_time_is_one_clear_line() -> None:
         answer_time(source(), clock, 2.0000001)
 
 
+def test_a_time_beyond_all_trainings_is_refused_not_cut_off() -> None:
+    clock = Clock(RULES, Timing(LAUNCHES))
+    with pytest.raises(UserError, match=r"more than 1e\+32 FLOPs take"):
+        flops_in(LAW, clock, 1e33)
+    with pytest.raises(UserError, match="on 1e3 to 1e17 tokens"):
+        answer_time(source(), clock, 1e18)
+
+
+def test_a_model_far_off_the_runs_tokens_per_parameter_is_no_ok() -> None:
+    """The law was fitted to runs about the frontier; launches draw the best of a time far from it."""
+    slow = replace(LAUNCHES, modes={"eager": StepTime(0.1, 5e-4, 1e14, bytes_per_second=2e12)})
+    near, far = (
+        answer_time(source(200), Clock(RULES, Timing(device)), seconds)
+        for device, seconds in ((LAUNCHES, 600.0), (slow, 60.0))
+    )
+    assert near.status == "ok"
+    assert far.tokens / far.params < 0.1 * far.plain_tokens / far.plain_params
+    assert far.status == "extrapolation"
+    assert any("of the frontier's tokens per parameter" in note for note in far.notes)
+
+
 def ask(*overrides: str, as_json: bool = False) -> tuple[Report, str]:
     console = Console(file=io.StringIO(), width=200)
     config, _ = compose_config(list(overrides), predict.ROOT, PredictConfig)
@@ -165,15 +186,39 @@ def test_hours_on_a_device_have_two_answers(tmp_path: Path) -> None:
     assert report.answer is not None
     assert report.answer.flops == pytest.approx(report.timed.plain_flops, rel=1e-3)
     assert "assumed: times by h100: assumed from the data sheet" in text
-    assert "the best model of that time on h100" in text
+    assert "the best model of 1,000 GPU-hours on h100" in text
+    assert "what the devices send each other is not counted" in text
     assert report.run is not None
-    assert report.run["params"] == pytest.approx(report.timed.params, rel=0.5), "the run is of that time"
+    assert report.run["params"] == pytest.approx(report.timed.params, rel=0.5)
+    assert report.run["seconds"] == pytest.approx(report.timed.seconds, rel=0.05), "the run is of that time"
     assert figure.stat().st_size > 10_000
     dollars, _ = ask("fit=hoffmann2022", "dollars=2000", "device=h100", "gpus=8")
     assert dollars.timed is not None
     assert dollars.timed.params == report.timed.params, "two dollars an hour"
     _, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", as_json=True)
     assert json.loads(text)["timed"]["flops"] > 1e20
+
+
+def test_beside_serving_and_scarce_data_the_best_of_a_time_is_still_that_of_the_time_asked_for() -> None:
+    report, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", "inference_tokens=1e12")
+    assert report.bill is not None
+    assert report.bill.gpu_hours > 1200, "that of serving takes longer"
+    assert "the best model of 1,000 GPU-hours on h100 (approach 3)" in text
+    report, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", "unique_tokens=1e9")
+    assert "the best model of 1,000 GPU-hours on h100 (approach 3, every token fresh)" in text
+
+
+def test_more_devices_than_windows_are_not_passed_over() -> None:
+    results = Path(__file__).resolve().parents[2] / "results"
+    asked = (f"fit={results}/cpu_hour", "gpu_hours=0.1", "device=h100", "ladder=small")
+    assert "cannot be shared by 8 devices" in ask(*asked, "gpus=8")[1]
+    assert "cannot be shared" not in ask(*asked, "gpus=4")[1]
+
+
+def test_a_constant_share_of_the_peak_is_assumed_and_said() -> None:
+    for more, said in (((), "by h100"), (("mfu=0.3",), "by a constant 30% of its peak")):
+        _, text = ask("fit=hoffmann2022", "budget=1e21", "device=h100", *more)
+        assert f"assumed: times {said}" in text
 
 
 def test_a_step_of_a_small_model_takes_milliseconds_not_microseconds() -> None:
@@ -222,6 +267,10 @@ def test_a_calibrated_device_answers_by_its_name(tmp_path: Path, monkeypatch: py
     assert report.bill.dollars is None
     assert "times by mine: a test" in text
     assert "assumed" not in text
+    (tmp_path / "configs" / "throughput" / "mine.yaml").write_text("name: mine\nparams: [1e6]\n")
+    with pytest.raises(UserError, match=r"device\.timing\.params'; times come from a model of a step"):
+        ask("fit=hoffmann2022", "gpu_hours=50", "device=mine")
+    (tmp_path / "configs" / "throughput" / "mine.yaml").write_text(throughput_yaml(mine))
     with pytest.raises(UserError, match=r"no price; set device\.dollars_per_hour"):
         ask("fit=hoffmann2022", "dollars=50", "device=mine")
     priced, _ = ask("fit=hoffmann2022", "dollars=50", "device=mine", "device.dollars_per_hour=1")

@@ -1,6 +1,7 @@
 """The model of a step: its parts, and how near it comes to runs that were timed."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -137,19 +138,44 @@ def test_a_run_is_the_sum_of_its_parts() -> None:
     assert more.evaluation == pytest.approx(2 * run.evaluation)
     eager = timing.run(spec(steps=50), "eager")
     assert eager.compile == 0.0
+    two = Timing(GPU, devices=2).run(spec(width=1024, windows=64), "eager")
+    one = timing.run(spec(width=1024, windows=64), "eager")
+    assert two.steps < one.steps
+    assert two.evaluation == pytest.approx(one.evaluation, rel=0.1), (
+        "each process scores all of the held-out tokens"
+    )
 
 
 def test_a_time_model_without_a_positive_rate_is_refused() -> None:
     with pytest.raises(UserError, match="flops_per_second must be positive"):
         StepTime(flops_per_second=0.0)
-    with pytest.raises(UserError, match="layer_seconds must not be negative"):
+    with pytest.raises(UserError, match="layer_seconds must be finite and not negative"):
         StepTime(layer_seconds=-1.0)
+    with pytest.raises(UserError, match="compile_seconds must be finite and not negative, got inf"):
+        StepTime(compile_seconds=math.inf)
     with pytest.raises(UserError, match="'fast' is none of eager, compiled, graphs"):
-        ThroughputConfig(modes={"eager": StepTime(), "fast": StepTime()})
-    with pytest.raises(UserError, match="at least eager"):
-        ThroughputConfig(modes={})
+        ThroughputConfig(modes={"eager": StepTime(1e-3), "fast": StepTime(1e-3)})
+    with pytest.raises(UserError, match="its steps take no time"):
+        ThroughputConfig(modes={"eager": StepTime()})
+    with pytest.raises(UserError, match="peak_flops: must be positive"):
+        ThroughputConfig(peak_flops=-1.0)
     with pytest.raises(UserError, match=r"throughput\.flops_per_second'; times come from a model of a step"):
         compose_config(["+throughput.flops_per_second=[1e12]"])
+
+
+def test_a_file_has_the_modes_it_names_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default of the schema would be merged into it, and be taken for its own."""
+    file = tmp_path / "configs" / "throughput" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    file.write_text("name: mine\nmodes:\n  graphs: {step_seconds: 1e-3, flops_per_second: 6e+14}\n")
+    with pytest.raises(UserError, match="at least eager"):
+        compose_config(["throughput=mine"])
+    file.write_text("name: mine\nmodes:\n  eager: {flops_per_second: 6e+14}\n")
+    assert compose_config(["throughput=mine"])[0].throughput.mode("eager") == StepTime(flops_per_second=6e14)
+    file.write_text("name: [mine\n")
+    with pytest.raises(UserError, match=r"mine\.yaml"):
+        compose_config(["throughput=mine"])
 
 
 @pytest.mark.parametrize("name", ["a100", "h100", "h200"])

@@ -6,6 +6,7 @@
   const SIZES = 400; // models between the ladder's smallest and largest that are compared
   const REACH = [Math.log(1e3), Math.log(1e32)]; // FLOPs between which a compute-optimal model of a time is looked for
   const TOLERANCE = 1e-4; // of its time, in the logarithm
+  const FAR = 10; // times off the frontier's tokens per parameter: far from where runs are usually made
 
   // The grid of a device: ln seconds by size (rows) and by ln D.
   function makeClock(device) {
@@ -140,6 +141,9 @@
     const codes = approach.flags.concat(calc.outOfRange(approach, found.flops));
     if (found.edge) codes.push("at_edge");
     else if ([found.params, found.tokens].some((one) => one.interval && open(one.interval))) codes.push("wide_interval");
+    const [logN, logD] = calc.optimum(approach, approach.theta, Math.log(found.flops));
+    const stretch = tokens / params / Math.exp(logD - logN);
+    if (!(1 / FAR <= stretch && stretch <= FAR)) codes.push("extrapolation");
     found.status = calc.worst(codes, order);
     return found;
   }

@@ -142,7 +142,7 @@
     if (!best) {
       say(
         lead.kind === "law"
-          ? "No model of the ladder is trained within " + duration(time) + " on " + device.label + "."
+          ? "In " + duration(time) + " on " + device.label + " no model of the ladder is trained on 1e3 to 1e17 tokens."
           : "The best model of a time needs L(N, D) of approach 3, which has no fit here: below is the best of the FLOPs.",
         "problem",
       );

@@ -1,0 +1,97 @@
+"""What ``plan`` and ``sweep`` say of time: hours of cores and of GPUs, and what speaks against them."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.commands.experiment import plan_experiment, prepare_corpus
+from harness.commands.plan import print_cost
+from harness.commands.resources import runs_per_device
+from harness.config.compose import compose_config
+
+LONG = ("experiment=demo", "ladder=small", "grid.budgets=[1e15]", "grid.params=[1e6,2e6,4e6]")
+DECLARED = ("data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without GPUs."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def cost(folder: Path, workers: int, *more: str) -> tuple[float, str]:
+    """Seconds of all runs by their estimates, and what is said of the cost of training them."""
+    config, _ = compose_config([*LONG, *DECLARED, f"cache_dir={folder}", *more])
+    plan = plan_experiment(config, prepare_corpus(config, Console(quiet=True)))
+    console = Console(file=io.StringIO(), width=200)
+    print_cost(plan, workers, config, console)
+    assert isinstance(console.file, io.StringIO)
+    return sum(cell.estimate_seconds for cell in plan.cells), console.file.getvalue()
+
+
+def hours(text: str, unit: str) -> float:
+    found = re.search(rf"([\d.,]+) {unit}", text)
+    assert found, text
+    return float(found.group(1).replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("more", "cores"),
+    [
+        (("launcher.workers=1",), 1),
+        (("launcher.workers=2",), 1),
+        (("launcher.workers=1", "train.threads=4"), 4),
+    ],
+)
+def test_every_run_has_cores_of_its_own(
+    more: tuple[str, ...], cores: int, tmp_path: Path, alone: None
+) -> None:
+    seconds, text = cost(tmp_path, 2, *more)
+    assert hours(text, "core-hours") == pytest.approx(cores * seconds / 3600, rel=0.05)
+
+
+def test_runs_that_share_a_gpu_share_its_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    gpu = ("throughput=h100", "train.compile=off")
+    one, text = cost(tmp_path, 2, *gpu)
+    assert hours(text, "GPU-hours") == pytest.approx(one / 3600, rel=0.05)
+    four, text = cost(tmp_path, 8, *gpu, "launcher.per_gpu=4")
+    assert four > one
+    assert hours(text, "GPU-hours") == pytest.approx(four / 4 / 3600, rel=0.05)
+    both, text = cost(tmp_path, 1, *gpu, "launcher.processes=2")
+    assert hours(text, "GPU-hours") == pytest.approx(2 * both / 3600, rel=0.05)
+
+
+def test_little_time_is_not_none(tmp_path: Path, alone: None) -> None:
+    _, text = cost(tmp_path, 1, "throughput=h100", "grid.budgets=[1e12]")
+    assert 0 < hours(text, "GPU-hours") < 0.05
+
+
+def test_what_speaks_against_the_times_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "none is here" in cost(tmp_path, 1, "throughput=h100")[1]
+    assert "none is here" not in cost(tmp_path, 1, "throughput=h100", "launcher=slurm")[1]
+    assert "these are of eager ones" in cost(tmp_path, 1, "train.compile=on")[1]
+    assert "eager" not in cost(tmp_path, 1)[1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert "a GPU is here" in cost(tmp_path, 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "runs"),
+    [
+        (("launcher.gres=gpu:1", "throughput=h100"), 1),
+        (("launcher.gres=gpu:1", "throughput=h100", "launcher.per_gpu=3"), 3),
+        (("launcher.gres=gpu:2", "throughput=h100", "launcher.workers=8"), 4),
+        (("launcher.gres=gpu:4", "throughput=h100", "launcher.processes=2"), 1),
+        (("launcher.cpus=8",), 2),  # as many as the time model was measured with
+        (("launcher.cpus=1",), 1),
+        (("launcher.gres=gpu:1", "train.device=cpu", "launcher.cpus=1", "launcher.workers=2"), 2),
+    ],
+)
+def test_a_task_of_slurm_counts_the_runs_that_share_its_devices(more: tuple[str, ...], runs: int) -> None:
+    config, _ = compose_config(["experiment=demo", "launcher=slurm", *more])
+    assert runs_per_device(config) == runs
