@@ -88,14 +88,18 @@ def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> li
     first = grid.cells[0].spec.seed
     columns: dict[float, list[Cell]] = {}
     for cell in grid.cells:
-        if cell.spec.seed == first and cell.budget not in known:
+        if cell.budget not in known:
             columns.setdefault(cell.budget, []).append(cell)
-    middles = [
-        sorted(column, key=lambda cell: cell.params.total)[len(column) // 2] for column in columns.values()
-    ]
-    seeds = set(config.seeds) - {cell.spec.seed for cell in grid.cells}
-    more = [control.cell for control in controls(middles, config)]
-    return [*replicates(middles, sorted(seeds)), *more]
+    found: list[Cell] = []
+    for column in columns.values():
+        sizes = sorted((cell for cell in column if cell.spec.seed == first), key=lambda c: c.params.total)
+        middle = [sizes[len(sizes) // 2]]
+        planned = {
+            cell.spec.seed for cell in column
+        }  # of another budget, whose best cell is known, there may be more
+        found += replicates(middle, [seed for seed in config.seeds if seed not in planned])
+        found += [control.cell for control in controls(middle, config)]
+    return found
 
 
 def _at_rate(cell: Cell, rate: float) -> Control:

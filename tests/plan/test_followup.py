@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UserError
-from harness.plan.followup import FollowupConfig, best_cells, controls, replicates
+from harness.plan.followup import FollowupConfig, best_cells, controls, expected, replicates
 from tests.plan.test_plan import plan
 
 
@@ -40,6 +40,21 @@ def test_a_longer_schedule_differs_in_its_length_alone() -> None:
     assert replace(long.cell.spec, schedule=spec.schedule) == spec
     last, matched = long.cell.spec.schedule.factor(spec.steps), spec.schedule.factor(spec.steps)
     assert last > 0.8 > 0.2 > matched, "the run ends while the rate is still near its peak"
+
+
+def test_expected_followups_are_those_that_each_budget_still_lacks() -> None:
+    made = plan()
+    asked = FollowupConfig(seeds=[1, 2], rates=[0.5])
+    budgets = sorted({cell.budget for cell in made.cells})
+    assert [cell.budget for cell in expected(made, asked, ())] == [b for b in budgets for _ in range(3)]
+    assert [cell.budget for cell in expected(made, asked, budgets[:1])] == budgets[1:] * 3
+    best = best_cells(made, {made.cells[2].run_id: 1.0})
+    grown = replace(made, cells=(*made.cells, *replicates(best, asked.seeds)))
+    more = expected(grown, asked, ())
+    assert [cell.budget for cell in more] == [budgets[0], *(budgets[1:] * 3)], (
+        "one has its seeds, the others not"
+    )
+    assert [cell.spec.seed for cell in more] == [0, *[1, 2, 0] * len(budgets[1:])]
 
 
 def test_budgets_without_a_finished_cell_have_no_followup() -> None:
