@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.errors import UserError
@@ -178,19 +178,32 @@ def gone(pid: int) -> bool:
     return False
 
 
+ASKED = """
+import pathlib, signal, sys, time
+def asked(*_):
+    pathlib.Path(sys.argv[1], "asked").touch()
+    sys.exit()
+signal.signal(signal.SIGTERM, asked)
+pathlib.Path(sys.argv[1], "ready").touch()
+time.sleep(600)
+"""
+
+
 def test_a_stage_that_a_killed_driver_left_is_ended_and_another_process_is_not(
-    state: State, stage: Callable[..., Stage]
+    state: State, stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
-    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    left = subprocess.Popen([sys.executable, "-c", ASKED, str(tmp_path)], start_new_session=True)
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     try:
-        import psutil
-
-        state.pid("left").write_text(f"{left.pid} {psutil.Process(left.pid).create_time()!r}")
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.05)
+        known = psutil.Process(left.pid)
+        state.pid("left").write_text(f"{left.pid} {known.create_time()!r}")
         state.pid("other").write_text(f"{other.pid} 12345.0")
         threading.Thread(target=left.wait, daemon=True).start()  # as the system does with an orphan
         said = drive(state, [stage("left", "print('anew')"), stage("other", "pass")])
-        assert left.wait(10) == -signal.SIGTERM
+        assert (tmp_path / "asked").exists(), "by SIGTERM, to write its checkpoints"
+        assert not known.is_running()
         assert other.poll() is None, "its number is another process's now"
         assert "anew" in said
     finally:
