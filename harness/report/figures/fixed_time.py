@@ -72,7 +72,7 @@ def draw_rows(
         each.fill_between(times, low, high, color=BLUE, alpha=0.18, linewidth=0)
         each.plot(times, best, color=BLUE, linewidth=1.7, label="best model of the time")
         each.plot(times, plain, "--", color=RED, linewidth=1.3, label="compute-optimal, takes as long")
-        each.set_xlabel(f"{name} of {device}")
+        each.set_xlabel(f"{name} on {device}")
         log_plain(each, "x")
         if price is not None:
             top_scale(each, price * unit / 3600, "dollars")
