@@ -325,7 +325,7 @@ def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, dev
     left, right = figure.axes
     source = choose(from_fit(material.fit), "approach_3")[1]
     unit = 60.0 if left.get_xlabel().startswith("minutes") else 1.0
-    assert left.get_xlabel().endswith(f"of {own.label}")
+    assert left.get_xlabel().endswith(f"on {own.label}")
     losses, sizes = ([line.get_xydata() for line in axes.lines[:2]] for axes in (left, right))
     for at in (0, 20, -1):
         found = answer_time(source, own.clock, unit * losses[0][at][0])
