@@ -109,7 +109,9 @@ def _answer(pipe: Connection) -> tuple[Where, list[Stretch]] | Exception:
     try:
         return pipe.recv()
     except EOFError:
-        return UserError("calibrate: a process died without a word; try one of the runs with 'isoflop train'")
+        return UserError(
+            "calibrate: a process ended without an error message; try one of the runs with 'isoflop train'"
+        )
 
 
 def _speed(stretches: list[Stretch]) -> Speed:

@@ -264,7 +264,7 @@ def _show_run(report: Report, line: Callable[[str], None]) -> None:
             f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, rate {run['lr']:.3g} "
             f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
             + (
-                f"; {1e3 * run['step_seconds']:.3g} ms a step ({run['mode']}), {duration(run['seconds'])}"
+                f"; {_step(run['step_seconds'])} a step ({run['mode']}), {duration(run['seconds'])}"
                 if "seconds" in run
                 else ""
             )
@@ -339,6 +339,10 @@ def _ratio(value: float | None, spread: Interval | None) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _step(seconds: float) -> str:
+    return f"{seconds:,.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def _dollars(value: float) -> str:

@@ -45,7 +45,7 @@ class PredictConfig:
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
         device, gpus, precision: what trains, by its time model (after ``isoflop calibrate write=mine``: ``mine``), and
-            how many together; what they say to each other is not counted.
+            how many together; communication between them is not counted.
         mfu: a constant share of the device's peak instead of its time model.
         inference_tokens: tokens served over the model's life; ``serving`` says how.
         smaller: how many times smaller the models in the over-training table are.

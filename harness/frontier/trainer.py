@@ -52,7 +52,7 @@ class Cluster:
         known = self.device.peak_flops.get(self.precision)
         timing = self.clock.timing.throughput
         mfu = flops / (seconds * self.count * known) if known else None
-        apart = "; what the devices send each other is not counted" if self.count > 1 else ""
+        apart = "; communication between the devices is not counted" if self.count > 1 else ""
         times = f"{timing.name}: {timing.source}{apart}"
         return bill(self.device, self.count, seconds, mfu, times, timing.assumed)
 

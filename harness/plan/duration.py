@@ -145,7 +145,7 @@ class Timing:
         throughput: the device's time model.
         runs: runs that share one device.
         micro_batch: windows a device takes at once; 0 is its whole batch.
-        devices: devices that share each run's batch. What they say to each other is not counted.
+        devices: devices that share each run's batch. Communication between them is not counted.
         compile: ``train.compile``: a mode that every run takes, or ``auto``: the one that is soonest done.
     """
 

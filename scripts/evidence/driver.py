@@ -234,7 +234,7 @@ class Driver:
             return "stopped; it goes on with the next start"
         cut = turn.asked is not None or code == EXIT_AGAIN
         if cut and self._turns[stage.name] < stage.turns:
-            return "to be gone on with"
+            return "cut off, its next turn continues"
         problem = f"over its limit of {turn.limit:.0f} s" if turn.asked is not None else f"status {code}"
         self._state.failed(stage.name).write_text(f"{problem}\n")
         return f"failed, {problem}"

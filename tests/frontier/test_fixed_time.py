@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,7 @@ def test_hours_on_a_device_have_two_answers(tmp_path: Path) -> None:
     assert report.timed is not None
     assert report.bill is not None
     assert report.timed.seconds == pytest.approx(1000 * 3600 / 8)
+    assert re.search(r"steps of .*; [\d.]+ s a step", text), "not thousands of milliseconds"
     assert report.bill.gpu_hours == pytest.approx(1000, rel=0.02)
     assert report.bill.wall_hours == pytest.approx(125, rel=0.02)
     assert report.timed.loss <= report.timed.plain_loss + 1e-6
@@ -187,7 +189,7 @@ def test_hours_on_a_device_have_two_answers(tmp_path: Path) -> None:
     assert report.answer.flops == pytest.approx(report.timed.plain_flops, rel=1e-3)
     assert "assumed: times by h100: assumed from the data sheet" in text
     assert "the best model of 1,000 GPU-hours on h100" in text
-    assert "what the devices send each other is not counted" in text
+    assert "communication between the devices is not counted" in text
     assert report.run is not None
     assert report.run["params"] == pytest.approx(report.timed.params, rel=0.5)
     assert report.run["seconds"] == pytest.approx(report.timed.seconds, rel=0.05), "the run is of that time"
