@@ -86,9 +86,9 @@ def train_side_by_side(
             theirs.close()
             pipes.append(ours)
         answers = [_answer(pipe) for pipe in pipes]
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
+    failures = [answer for answer in answers if isinstance(answer, Exception)]
+    if failures:  # one that is at fault says more than those that waited for it in vain
+        raise min(failures, key=lambda failure: not isinstance(failure, UserError))
     where, _ = answers[0]  # type: ignore[misc]
     stretches = [stretches for _, stretches in answers]  # type: ignore[misc]
     return where, [_speed(list(same)) for same in zip(*stretches, strict=True)]
