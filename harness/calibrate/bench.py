@@ -16,11 +16,11 @@ from harness.calibrate.side_by_side import DoesNotFitError, Speed, train_side_by
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.throughput import ThroughputConfig
+from harness.plan.throughput import SETTINGS, ThroughputConfig
 from harness.sweep.cores import compile_threads
 from harness.sweep.memory import fitting, free_bytes, share
 from harness.sweep.mps import mps
-from harness.train.compile import SETTING, lacking_for_triton
+from harness.train.compile import lacking_for_triton
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 
@@ -123,7 +123,7 @@ class Bench:
     def _time(self, said: str, jobs: Sequence[Job], modes: Sequence[str], runs: int) -> list[Speed]:
         """Speeds of ``jobs``, each in its mode, with ``runs`` of each at once."""
         told = [
-            replace(job, train=replace(job.train, compile=SETTING[mode]))
+            replace(job, train=replace(job.train, compile=SETTINGS[mode]))
             for job, mode in zip(jobs, modes, strict=True)
         ]
         with ExitStack() as stack, self._console.status(f"{said} …"):
@@ -155,7 +155,7 @@ class Bench:
                 self._say(f"only eager steps are timed: for compiled ones this machine lacks {lacking}")
             more = ["compiled", "graphs"] if self._gpus and not lacking else []
         else:
-            more = [mode for mode, setting in SETTING.items() if setting == asked]
+            more = [mode for mode, setting in SETTINGS.items() if setting == asked]
         return list(dict.fromkeys(["eager", *more]))
 
     def _numbers_of_runs(self) -> list[int]:

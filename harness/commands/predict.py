@@ -18,7 +18,7 @@ from harness.fit.store import encode
 from harness.frontier.announce import Announced
 from harness.frontier.answer import Question
 from harness.frontier.dollars import Trainer, inference_weight
-from harness.frontier.fixed_time import answer_time, frontier_of_time, within_ladder
+from harness.frontier.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
 from harness.frontier.published import LawConfig, from_law
 from harness.frontier.repetition import Repetition
 from harness.frontier.repetition_fit import fit_repetition
@@ -27,11 +27,10 @@ from harness.frontier.shape import ShapeRules
 from harness.frontier.source import Source, choose, from_fit
 from harness.frontier.trainer import Cluster, make_cluster
 from harness.plan.flops import FLOP_COUNTS
-from harness.plan.params import PARAM_COUNTS
+from harness.plan.params import known_count
 
-CURVE = tuple(
-    2.0 ** (power / 2) for power in range(-10, 11)
-)  # of the figure: multiples of the time asked for
+CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
+"""The figure's times, as multiples of the one asked for."""
 
 ROOT = "predict"
 """The file of ``configs/`` that this command begins from; its schema is ``PredictConfig``."""
@@ -131,15 +130,8 @@ def _cluster(config: PredictConfig, rules: ShapeRules, report: Report) -> Cluste
     """What trains, where a device is named."""
     if config.device is None:
         return None
-    count = report.count.removeprefix("params_")
-    return make_cluster(
-        config.device,
-        config.gpus,
-        config.precision,
-        config.mfu,
-        rules,
-        count if count in PARAM_COUNTS else "total",
-    )
+    count = known_count(report.count)
+    return make_cluster(config.device, config.gpus, config.precision, config.mfu, rules, count)
 
 
 def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decider: Source) -> Report:
@@ -156,8 +148,9 @@ def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decid
         return replace(report, notes=(*report.notes, note))
     seconds = cluster.seconds(config.gpu_hours, config.dollars)
     asked = answer_time(decider, cluster.clock, seconds)
-    others = within_ladder(frontier_of_time(decider, cluster.clock, seconds), cluster.clock)
-    rows = sorted({row.seconds: row for row in (*others, asked)}.values(), key=lambda row: row.seconds)
+    factors = [factor for factor in FACTORS if factor != 1]
+    others = within_ladder(frontier_of_time(decider, cluster.clock, seconds, factors), cluster.clock)
+    rows = sorted((*others, asked), key=lambda row: row.seconds)
     return replace(report, timed=asked, time_frontier=tuple(rows))
 
 

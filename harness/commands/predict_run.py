@@ -16,7 +16,7 @@ from harness.frontier.shape import Target, nearest_shape, plan_target
 from harness.frontier.source import Source
 from harness.frontier.trainer import Cluster
 from harness.plan.cell import Cell
-from harness.plan.params import PARAM_COUNTS, count_params
+from harness.plan.params import count_params, known_count
 
 
 def sweep_setting(config: PredictConfig) -> Setting:
@@ -86,11 +86,10 @@ def _target(
     (Where a time was, see :func:`_in_time`.)
     """
     params, tokens, flops = decision
-    count = report.count.removeprefix("params_")
     keep_tokens = report.serving is not None or (config.tokens is not None and config.params is None)
     return Target(
         params=params,
-        count=count if count in PARAM_COUNTS else "total",
+        count=known_count(report.count),
         compute=report.compute or chosen.compute or "appendix_f",
         flops=None if keep_tokens else flops,
         tokens=tokens if keep_tokens else None,

@@ -19,7 +19,7 @@ from harness.plan.flops import BACKWARD_OVER_FORWARD, forward_flops
 from harness.plan.params import count_params
 from harness.plan.shape import Shape
 from harness.plan.spec import RunSpec
-from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.plan.throughput import SETTINGS, StepTime, ThroughputConfig
 
 OVERLAP = 4.0
 """Order of the norm that joins host and device where they overlap: a soft maximum, 19% above either where both are
@@ -183,9 +183,9 @@ class Timing:
 
         They are executed alike, so that differences of their losses are not those of two ways to round.
         """
-        fixed = {"off": "eager", "on": "compiled", "graphs": "graphs"}.get(self.compile)
-        if fixed:
-            return fixed
+        for mode, setting in SETTINGS.items():
+            if setting == self.compile:
+                return mode
         specs = list(specs)
         known = self.throughput.known
         totals = {

@@ -94,9 +94,8 @@ def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> li
     for column in columns.values():
         sizes = sorted((cell for cell in column if cell.spec.seed == first), key=lambda c: c.params.total)
         middle = [sizes[len(sizes) // 2]]
-        planned = {
-            cell.spec.seed for cell in column
-        }  # of another budget, whose best cell is known, there may be more
+        # another budget, whose best cell is known, may have more of them
+        planned = {cell.spec.seed for cell in column}
         found += replicates(middle, [seed for seed in config.seeds if seed not in planned])
         found += [control.cell for control in controls(middle, config)]
     return found

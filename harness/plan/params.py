@@ -12,6 +12,12 @@ PARAM_COUNTS: dict[str, str] = {
 }
 
 
+def known_count(column: str) -> str:
+    """The count in a table's column of sizes (``params``, ``params_non_embedding``): ``total`` where it is unknown."""
+    name = column.removeprefix("params_")
+    return name if name in PARAM_COUNTS else "total"
+
+
 @dataclass(frozen=True)
 class Params:
     """Parameters by group; the four groups add up to the model's stored total.

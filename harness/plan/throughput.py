@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 
 from harness.errors import UserError
 
-MODES = ("eager", "compiled", "graphs")
+SETTINGS = {"eager": "off", "compiled": "on", "graphs": "graphs"}
+"""For each mode of execution, what ``train.compile`` calls it."""
+
+MODES = tuple(SETTINGS)
 """How a step is executed: by single operations, compiled by torch.compile, or compiled and replayed as CUDA graphs."""
 
 

@@ -17,7 +17,7 @@ from harness.frontier.source import choose, from_fit
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.family import FAMILIES
-from harness.plan.params import PARAM_COUNTS
+from harness.plan.params import known_count
 from harness.plan.plan import Plan
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.record import FINISHED, Record
@@ -102,8 +102,7 @@ def devices_of(
     rules = questions[0].fallback if setting is None else setting.rules
     if rules.model.family not in FAMILIES or rules.model.options:
         return ()
-    count = fit.count.removeprefix("params_")
-    count = count if count in PARAM_COUNTS else "total"
+    count = known_count(fit.count)
     devices = []
     if setting is not None and (own := load_throughput(config)) is not None:
         paced = None if plan is None else pace_of(plan, records or {}, own)

@@ -11,11 +11,9 @@ from pathlib import Path
 import torch
 
 from harness.errors import UserError
+from harness.plan.throughput import SETTINGS
 from harness.train.config import TrainConfig
 from harness.train.device import Device
-
-# ``train.compile`` as the modes of a time model are called
-SETTING = {"eager": "off", "compiled": "on", "graphs": "graphs"}
 
 
 def settle(config: TrainConfig, device: Device, planned: str, notes: list[str]) -> TrainConfig:
@@ -31,7 +29,7 @@ def settle(config: TrainConfig, device: Device, planned: str, notes: list[str]) 
     """
     compile = config.compile
     if compile == "auto":
-        compile = SETTING[planned] if device.kind == "cuda" else "off"
+        compile = SETTINGS[planned] if device.kind == "cuda" else "off"
     if compile == "off":
         return replace(config, compile=compile)
     lacking = lacking_for_triton() if device.kind == "cuda" else ""
