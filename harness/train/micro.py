@@ -26,6 +26,8 @@ ENOUGH_TOKENS, ENOUGH_BYTES = 2**14, 12 * 2**30
 # Held-out text is scored so many tokens at a time (enough to fill a device), unless the vocabulary is large: their
 # float32 logits take no more than this.
 SCORED_TOKENS, LOGITS_BYTES = 2**14, 2**29
+# The workspace of cuBLAS, which the allocator counts too: PyTorch gives it this much on a Hopper, a quarter before
+WORKSPACE_BYTES = 2**25
 
 
 def bytes_per_token(shape: Shape, bf16: bool) -> float:
@@ -45,7 +47,7 @@ def run_bytes(config: TrainConfig, spec: RunSpec, params: int, windows: int, cud
     """Bytes of a run of ``params`` parameters that takes ``windows`` at once: an upper bound, not a measurement."""
     activations = windows * spec.seq_len * bytes_per_token(spec.shape, is_bf16(spec, cuda))
     pool = pool_bytes(spec, params) if cuda and config.compile in ("auto", "graphs") else 0.0
-    return STATE_BYTES * params + activations + pool
+    return STATE_BYTES * params + activations + pool + (WORKSPACE_BYTES if cuda else 0)
 
 
 def pool_bytes(spec: RunSpec, params: int) -> float:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -48,14 +48,16 @@ def cells(tmp_path: Path, text_folder: Path) -> list[Cell]:
 
 
 @pytest.fixture
-def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty PATH to put programs in, on a machine without a driver."""
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty PATH to put programs in, on a machine without a driver and without the daemons of other sweeps."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
     monkeypatch.setattr("harness.train.driver.LIBRARY", "libno-such-driver.so.1")
-    return folder
+    with tempfile.TemporaryDirectory() as temporary:  # tmp_path is too long for a socket
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        yield folder
 
 
 def program(folder: Path, name: str, text: str) -> None:
