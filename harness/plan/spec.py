@@ -2,11 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from harness.plan.schedule import Schedule
 from harness.plan.shape import Shape
+
+HASHED_AT_DEFAULT = frozenset({"precision", "options"})
+"""Fields with a default that the first finished runs were named with. A field that is added later needs a default
+under which a run does what it did before, and is hashed only where it differs from it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class RunSpec:
     @property
     def run_id(self) -> str:
         """Twelve hexadecimal digits of the specification's hash."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
@@ -76,3 +80,16 @@ class RunSpec:
                 "schedule": Schedule(**data["schedule"]),
             }
         )
+
+
+def _hashed(value: Any) -> Any:
+    """``value`` as plain data, without the later fields of dataclasses that are at their defaults."""
+    if not is_dataclass(value):
+        return value
+    plain = {}
+    for field in fields(value):
+        now = getattr(value, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name in HASHED_AT_DEFAULT or default is MISSING or now != default:
+            plain[field.name] = _hashed(now)
+    return plain
