@@ -149,7 +149,9 @@ def _say_cost(
             minutes = f"{low:g}–{high:g}" if stage in left else "done"
             beside = "" if stage is group[0] else " (beside the one above)"
             print(f"{stage.name:<14} {minutes:>7}  {stage.what}{beside}")
-    print(f"\nIn all {least:g} to {most:g} minutes on one H100, by estimate; longer on a slower card.")
+    print(
+        f"\nIn all {least:g} to {most:g} minutes on one H100, in part by estimate; longer on a slower card."
+    )
     if total < float("inf"):
         print(f"Over within {total / 60:g} minutes; the same command then goes on.")
     else:

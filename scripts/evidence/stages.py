@@ -21,7 +21,8 @@ class Stage:
 
     Attributes:
         what: for the list that is shown before anything begins.
-        minutes: least and most on one H100, estimated and not measured.
+        minutes: least and most on one H100: around what one took, which results/one_gpu/evidence.md has; estimated for
+            bench and packing, of which it made a part, and for sweep4.
         command: what follows the interpreter; made when the stage begins, as it may depend on what came before.
         limit: seconds of a turn, after which it is asked to stop.
         turns: how many it gets, where a turn goes on from the one before; 1 is one that begins anew.
@@ -147,25 +148,25 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
     return [
         [Stage("probe", "the machine", (0, 1), lambda: ("-m", "scripts.evidence.machine"), 90, shows=50)],
         [
-            checks("runs", "compiled, resumed and every family: the same losses?", (2, 4)),
-            checks("parts", "losses against the CPU's, out of memory, synchronisations", (2, 4)),
+            checks("runs", "compiled, resumed and every family: the same losses?", (2, 3)),
+            checks("parts", "losses against the CPU's, out of memory, synchronisations", (0.5, 1)),
             Stage(
                 "tests",
                 "the project's own tests of training, on this device",
-                (2, 4),
+                (3, 4.5),
                 lambda: (*PYTEST, "-v", *workers(), *(str(ROOT / path) for path in scale.tests)),
                 260,
                 shows=25,
                 environment={"ISOFLOP_TEST_DEVICE": scale.device},
             ),
-            Stage("corpus", "tokenised, and the grid", (1, 3), harness("plan", scale.all), 600, 3, shows=4),
+            Stage("corpus", "tokenised, and the grid", (0, 3), harness("plan", scale.all), 600, 3, shows=4),
         ],
-        [checks("times", "where a step's time goes, evaluation, memory, MPS", (3, 5), 400)],
+        [checks("times", "where a step's time goes, evaluation, memory, MPS", (3, 4), 400)],
         [
             Stage(
                 "calibrate",
                 "this device's rates, alone and side by side",
-                (2, 5),
+                (5, 6),
                 harness("calibrate", scale.all, *scale.calibrate, f"write={NAME}"),
                 330,
                 MANY,
@@ -177,7 +178,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
             Stage(
                 "sweep3",
                 "a real sweep of three budgets",
-                (7, 12),
+                (7, 9),
                 sweep(scale.first),
                 900,
                 MANY,
@@ -188,7 +189,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
             Stage(
                 "bench",
                 "our loop against Trainer and bare loops",
-                (4, 20),
+                (4, 40),
                 lambda: (
                     *("-m", "scripts.bench_train", *scale.bench),
                     *("--keep", str(state / "train-speed.json"), "--seconds", str(bench)),
@@ -203,7 +204,7 @@ def plan(state: Path, cache: str, overrides: Sequence[str], scale: Scale) -> lis
             Stage(
                 "packing",
                 "a column of 1M to 30M, by how many side by side",
-                (4, 10),
+                (4, 22),
                 lambda: (
                     *("-m", "scripts.bench_packing", *base, *scale.column, *scale.packing),
                     *("--keep", str(state / "packing.json"), "--seconds", str(packing)),
@@ -236,7 +237,7 @@ def selected(groups: Sequence[Sequence[Stage]], names: Sequence[str]) -> list[li
 
 
 def rates(state: Path) -> str:
-    """What was calibrated, else four side by side and assumed rates."""
+    """What was calibrated, else four side by side by the experiment's own rates."""
     calibrated = state / "work" / "configs" / "throughput" / f"{NAME}.yaml"
     return f"throughput={NAME}" if calibrated.exists() else "launcher.per_gpu=4"
 

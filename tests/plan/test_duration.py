@@ -18,6 +18,7 @@ from harness.plan.schedule import Schedule
 from harness.plan.shape import Shape
 from harness.plan.spec import Optimizer, RunSpec
 from harness.plan.throughput import StepTime, ThroughputConfig
+from scripts.cases import plain_shape
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 GPU = ThroughputConfig(
@@ -178,12 +179,42 @@ def test_a_file_has_the_modes_it_names_and_no_other(tmp_path: Path, monkeypatch:
         compose_config(["throughput=mine"])
 
 
-@pytest.mark.parametrize("name", ["a100", "h100", "h200"])
-def test_what_was_not_measured_says_so(name: str) -> None:
-    throughput = compose_config([f"throughput={name}"])[0].throughput
+@pytest.mark.parametrize(
+    ("name", "peak", "memory"), [("a100", 3.12 / 9.89, 2.04 / 3.35), ("h200", 1, 4.8 / 3.35)]
+)
+def test_what_was_not_measured_says_so_and_is_what_was_scaled(name: str, peak: float, memory: float) -> None:
+    """The host's times are the H100's; the rates are scaled by the peaks and the memories of the data sheets."""
+    throughput, measured = (compose_config([f"throughput={one}"])[0].throughput for one in (name, "h100"))
     assert throughput.assumed
     assert throughput.asynchronous
     assert "not measured" in throughput.source
+    assert throughput.peak_flops == pytest.approx(peak * (measured.peak_flops or math.nan))
+    assert throughput.startup_seconds == measured.startup_seconds
+    assert throughput.modes.keys() == measured.modes.keys()
+    for mode, times in measured.modes.items():
+        scaled = replace(
+            times,
+            flops_per_second=peak * times.flops_per_second,
+            scores_per_second=peak * times.scores_per_second,
+            bytes_per_second=memory * times.bytes_per_second,
+        )
+        assert vars(throughput.modes[mode]) == pytest.approx(vars(scaled), rel=1e-3)
+
+
+def test_an_h100_goes_at_most_as_fast_as_its_rates_say_of_what_they_were_not_fitted_to() -> None:
+    """Compiled, 64 windows of 1024 bytes; tokens per second as in results/one_gpu/evidence/train-speed.json."""
+    h100 = compose_config(["throughput=h100"])[0].throughput
+    assert not h100.assumed
+    found = []
+    for width, layers, head_dim, speed in (
+        (256, 4, 32, 4_018_741),
+        (576, 9, 64, 1_220_652),
+        (832, 13, 64, 476_468),
+    ):
+        shape = plain_shape(width, layers, head_dim, 1024)
+        batch = replace(spec(windows=64, seq_len=1024), shape=shape)
+        found.append(speed / (64 * 1024 / Timing(h100).step(batch, "compiled")))
+    assert found == pytest.approx([0.73, 0.97, 0.90], abs=5e-3), "as the comment in its file says"
 
 
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))

@@ -396,7 +396,7 @@ def test_aims_are_judged_by_ratios_within_rounds(tmp_path: Path) -> None:
     assert found["MFU of 25% at 3M"] == ("38.4% of the maker's peak, 20,000,000 tokens/s", aims.REACHED)
     assert found["at least 1 × bare compiled at 30M"][1] == aims.UNKNOWN
     assert "at least 1.5 × Trainer at 30M" not in found, "the aim is below ten million parameters"
-    assert found["MFU of 40% at 30M"][1] == aims.REACHED
+    assert found["MFU of 34% at 30M"][1] == aims.REACHED
     (column,) = (value for aim, value in found.items() if aim.startswith("a column"))
     assert column == ("2.00 (four, against one compiled)", aims.REACHED)
     minima = [value[1] for aim, value in found.items() if aim.startswith("a minimum")]
@@ -406,7 +406,17 @@ def test_aims_are_judged_by_ratios_within_rounds(tmp_path: Path) -> None:
 def test_without_a_known_peak_the_measured_product_is_what_counts(tmp_path: Path) -> None:
     speeds_of(tmp_path / "train-speed.json", None, [("30M", "ours", [2.0e6])])
     found = {one.aim: one.measured for one in aims.verdicts(tmp_path, tmp_path / "none.json")}
-    assert found["MFU of 40% at 30M"] == "54.0% of the matrix product measured here, 2,000,000 tokens/s"
+    assert found["MFU of 34% at 30M"] == "54.0% of the matrix product measured here, 2,000,000 tokens/s"
+
+
+@pytest.mark.parametrize(("speed", "verdict"), [(1.58e6, aims.REACHED), (1.57e6, aims.MISSED)])
+def test_an_aim_for_the_share_of_the_peak_is_missed_just_below_it(
+    speed: float, verdict: str, tmp_path: Path
+) -> None:
+    """Of 2.16e8 FLOPs a token: 34.1% and 33.9% of the peak."""
+    speeds_of(tmp_path / "train-speed.json", 1e15, [("30M", "ours compiled", [speed])])
+    found = {one.aim: one.verdict for one in aims.verdicts(tmp_path, tmp_path / "none.json")}
+    assert found["MFU of 34% at 30M"] == verdict
 
 
 def test_measurements_of_another_device_are_set_aside(tmp_path: Path) -> None:
