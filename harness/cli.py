@@ -102,6 +102,25 @@ With launcher=slurm it submits and returns at once; the jobs behind the arrays d
   isoflop reproduce experiment=chinchilla points=table.csv""",
 }
 
+# Keys that are arguments of some commands, and which of them each command reads; every other key describes the
+# experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
+# are looked for in their own folders.
+READS: dict[str, tuple[str, ...]] = {
+    "plan": (),
+    "sweep": (),
+    "train": ("run",),
+    "tune": ("tune", "write"),
+    "calibrate": ("calibrate", "write"),
+    "status": ("arms",),
+    "cancel": ("arms",),
+    "fit": ("points", "out", "compare", "source", "project", "group"),
+    "report": ("points", "out"),
+    "predict": ("points", "write"),
+    "compare": ("arms", "compare"),
+    "rematch": ("rematch",),
+    "reproduce": ("points", "out", "compare", "source", "project", "group"),
+}
+
 ABOUT = (
     "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
 )
@@ -189,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
+    from harness.config.unread import refuse_unread
 
+    refuse_unread(options.command, options.overrides, READS)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
         from harness.config.predict_schema import PredictConfig

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from harness.cli import READS
 from harness.commands.experiment import sweep_folder
 from harness.commands.submitted import submitted_config
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.config.schema import Config
+from harness.config.unread import refuse_unread
 from harness.errors import UserError
 from harness.runs.folder import SweepFolder
 from harness.sweep.slurm.ledger import Ledger
@@ -50,8 +52,8 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
     """The configuration of every arm: ``overrides`` with the arm's own behind.
 
     Raises:
-        UserError: fewer than two arms, a name that is no folder's, overrides that do not compose, or a text that
-            no arm reads.
+        UserError: fewer than two arms, a name that is no folder's, overrides that do not compose or that no sweep
+            reads, or a text that no arm reads.
     """
     if len(base.arms) < 2:
         raise UserError(
@@ -63,6 +65,7 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
         if not NAME.fullmatch(name):
             raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
         try:
+            refuse_unread("compare", base.arms[name], READS)
             config, yaml = compose_config([*overrides, *base.arms[name], f"name={folder.path.name}"])
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error

@@ -249,14 +249,15 @@ def test_a_tuning_with_holes_gives_no_recipe(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tune = ("tune.params=[7000]", "tune.rates=[0.5,1,2,4]", "tune.batches=[1]", "tune.tokens_per_param=2")
-    told = overrides(tmp_path, text_folder, *SLURM, *tune, "tune.min_steps=5", "write=mine")
+    experiment = overrides(tmp_path, text_folder, *SLURM)
+    told = [*experiment, *tune, "tune.min_steps=5", "write=mine"]
     cells: list[str] = []
     slurm.fails = lambda cell: not cells and not cells.append(cell.run_id)  # type: ignore[func-returns-value]
     main(["tune", *told])
     assert slurm.drain() == [1]
     assert "1 of 4 cells are missing" in capsys.readouterr().out
     assert not (tmp_path / "configs").exists()
-    main(["status", *told, "name=small-tune"])
+    main(["status", *experiment, "name=small-tune"])
     assert "3 ✔ finished" in capsys.readouterr().out
     assert len(ledger(tmp_path, "small-tune")) == 1
 

@@ -36,6 +36,7 @@ class Seen:
     started_: list[str] = field(default_factory=list)
     retried_: list[tuple[str, str]] = field(default_factory=list)
     held_: list[str] = field(default_factory=list)
+    ended_: list[str] = field(default_factory=list)
     on_tick: Callable[[], None] = lambda: None
 
     def started(self, job: Job) -> None:
@@ -45,7 +46,7 @@ class Seen:
         pass
 
     def ended(self, job: Job, ended: Ended) -> None:
-        pass
+        self.ended_.append(job.cell.run_id)
 
     def retried(self, job: Job, reason: str, seconds: float) -> None:
         self.retried_.append((job.cell.run_id, reason))
@@ -138,9 +139,8 @@ def test_a_cell_that_cannot_be_claimed_fails_with_its_reason(jobs: list[Job]) ->
 def test_a_cell_that_another_holds_is_left_and_taken_when_it_is_free(jobs: list[Job]) -> None:
     claim = take(jobs[0].folder.path)
     assert claim is not None
-    began = time.monotonic()
     view = Seen()
-    view.on_tick = lambda: claim.release() if claim.holds() and time.monotonic() - began > 2 else None
+    view.on_tick = lambda: claim.release() if claim.holds() and len(view.ended_) == 2 else None
     ended = run_pool(jobs, PoolOptions(workers=2), view)
     assert set(statuses(ended).values()) == {"finished"}
     assert view.held_ == [jobs[0].cell.run_id]

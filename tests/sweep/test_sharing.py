@@ -248,7 +248,7 @@ def is_alive(pid: int) -> bool:
 
 def are_gone(pids: list[int]) -> bool:
     """Within a moment: a signal is sent at once and heeded a little later."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not any(is_alive(pid) for pid in pids)

@@ -15,6 +15,7 @@ from harness.runs.wandb_mirror import Mirrored
 from harness.runs.wandb_source import read_server
 from tests.tracking.server import ENTITY, KEY, Stub, serving
 
+BRIEF = 2.0  # seconds
 COLUMNS = ("tokens", "flops", "lr", "train_loss", "grad_norm")
 
 
@@ -34,14 +35,40 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 def wait_briefly(patch: pytest.MonkeyPatch) -> None:
     """Tests do not wait for W&B as long as users do."""
-    patch.setattr(wandb_client, "INIT_SECONDS", 2.0)
-    patch.setattr(wandb_client, "FINISH_SECONDS", 2.0)
+    patch.setattr(wandb_client, "INIT_SECONDS", BRIEF)
+    patch.setattr(wandb_client, "FINISH_SECONDS", BRIEF)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the whole of a test."""
     wait_briefly(monkeypatch)
+
+
+class Patience:
+    """What the client was told each time that it began a run: seconds to begin and to end, None for its own."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.told: list[tuple[float, float | None]] = []
+        init = wandb.init
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            settings = options["settings"]
+            self.told.append((settings.init_timeout, settings.finish_timeout))
+            return init(*arguments, **options)
+
+        patch.setattr(wandb, "init", noted)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it began runs, and was told each time to wait as briefly as tests do."""
+        return bool(self.told) and set(self.told) == {(BRIEF, BRIEF)}
+
+
+@pytest.fixture
+def patience(impatient: None, monkeypatch: pytest.MonkeyPatch) -> Patience:
+    """What the client is told in a test that waits briefly: it would itself wait for 90 seconds, and for ever."""
+    return Patience(monkeypatch)
 
 
 @dataclass
