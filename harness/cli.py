@@ -88,13 +88,13 @@ behind it, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
-    "rematch": """Train a predicted optimum against larger and smaller rivals of the same compute.
+    "validate": """Train a predicted optimum against larger and smaller rivals of the same compute.
 The budget is larger than any of the fit. The prediction is written and hashed before anything is trained; then
 measured against predicted loss, and who won. Resumable; a prediction that was altered, or would be another now, is
 refused. With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
 
-  isoflop rematch experiment=rematch
-  isoflop rematch experiment=demo name=rematch rematch.fit=runs/demo rematch.budget=1.5e12""",
+  isoflop validate experiment=rematch
+  isoflop validate experiment=demo name=validate rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 With launcher=slurm it submits and returns at once; the jobs behind the arrays do the later stages.
 
@@ -105,6 +105,9 @@ With launcher=slurm it submits and returns at once; the jobs behind the arrays d
 # Keys that are arguments of some commands, and which of them each command reads; every other key describes the
 # experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
 # are looked for in their own folders.
+RENAMED = {"rematch": "validate"}
+"""Commands of earlier versions by their names now: they work, and say so."""
+
 READS: dict[str, tuple[str, ...]] = {
     "plan": (),
     "sweep": (),
@@ -117,7 +120,7 @@ READS: dict[str, tuple[str, ...]] = {
     "report": ("points", "out"),
     "predict": ("points", "write"),
     "compare": ("arms", "compare"),
-    "rematch": ("rematch",),
+    "validate": ("rematch",),
     "reproduce": ("points", "out", "compare", "source", "project", "group"),
 }
 
@@ -137,7 +140,7 @@ PREDICT_OVERRIDES = """'key=value' sets one of these keys:
 'group=option' picks a file of configs/ for law, device, ladder, model, recipe or schedule.
 --config prints the composed configuration and does nothing else."""
 
-READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "rematch", "reproduce")  # compare: by its arms
+READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reproduce")  # compare: by its arms
 
 # files and folders that are not what a user took them for
 UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -150,7 +153,7 @@ class _Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         if self.prog.endswith(" predict"):
-            from harness.config.predict_schema import PredictConfig
+            from harness.config.predict import PredictConfig
 
             doc = inspect.getdoc(PredictConfig) or ""
             self.epilog = PREDICT_OVERRIDES.format(keys=doc.partition("Attributes:\n")[2].replace("`", ""))
@@ -179,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(_renamed(sys.argv[1:] if arguments is None else list(arguments)))
     # tables need their width; a narrower terminal wraps lines rather than losing digits
     console = Console(width=max(132, Console().width))
     try:
@@ -206,6 +209,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(EXIT_INTERRUPTED)
 
 
+def _renamed(arguments: list[str]) -> list[str]:
+    """``arguments`` with a command of an earlier version by its name now, which is said."""
+    if not arguments or arguments[0] not in RENAMED:
+        return arguments
+    now = RENAMED[arguments[0]]
+    print(f"isoflop: '{arguments[0]}' is called '{now}' now", file=sys.stderr)
+    return [now, *arguments[1:]]
+
+
 def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
     from harness.config.unread import refuse_unread
@@ -213,7 +225,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     refuse_unread(options.command, options.overrides, READS)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
-        from harness.config.predict_schema import PredictConfig
+        from harness.config.predict import PredictConfig
 
         question, yaml = compose_config(options.overrides, predict.ROOT, PredictConfig)
         if not options.config:

@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 from harness.fit import FitOptions, Points, law, read_points
 from harness.fit.approach_3 import bootstrap_law
 from harness.fit.bootstrap import generator, pair_counts
-from harness.fit.cells import cells_of
+from harness.fit.budgets import cells_of
 from harness.fit.fit import prepare
 from harness.fit.huber import huber_sum
 

@@ -26,18 +26,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.experiment import make_jobs, plan_experiment, prepare_corpus
-from harness.commands.resources import gpus_of, placed, shared_gpus
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.launch.pool import PoolOptions, run_pool
+from harness.launch.progress import Progress
 from harness.plan.cell import Cell
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
-from harness.sweep.pool import PoolOptions, run_pool
-from harness.sweep.progress import Progress
 from harness.text import count
-from harness.train.config import TrackerConfig
+from harness.tracking.config import TrackerConfig
 from harness.train.job import Job
+from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
+from harness.workflow.resources import gpus_of, placed, shared_gpus
 from scripts.evidence.machine import facts
 from scripts.kept import EXIT_AGAIN, Kept, one_line
 

@@ -23,11 +23,10 @@ from unittest.mock import patch
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
 
-from harness.train.background import Background
-from harness.train.config import TrackerConfig
+from harness.tracking.config import TrackerConfig
+from harness.tracking.tracker import Background, Tracker
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
-from harness.train.tracker import Tracker
 from scripts.bench_train import CPU
 from scripts.cases import byte_corpus, make_case, plain_shape
 

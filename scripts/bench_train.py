@@ -36,7 +36,7 @@ os.environ.setdefault("WANDB_SILENT", "true")
 import torch
 import wandb
 
-from harness.sweep.pool import signals_as_interrupt
+from harness.launch.pool import signals_as_interrupt
 from harness.train.device import choose_device
 from scripts.cases import Case, byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept, is_unusable, one_line

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from harness.data import Corpus, DataConfig, TokenizerConfig, prepare
+from harness.model.counts import flops_per_token
+from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules, plan_cell
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
-from harness.plan.shape import Shape
 from harness.plan.throughput import ThroughputConfig
-from harness.train.config import TrackerConfig, TrainConfig
+from harness.tracking.config import TrackerConfig
+from harness.train.config import TrainConfig
 from harness.train.job import Job
 
 VOCABULARY = 256  # bytes

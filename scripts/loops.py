@@ -17,11 +17,11 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from harness.data import Corpus
-from harness.train.config import TrackerConfig
+from harness.model.build import build_model
+from harness.tracking.config import TrackerConfig
 from harness.train.job import StepReport, Watch
-from harness.train.model import build_model
-from harness.train.optimizer import build_optimizer
 from harness.train.run import train_cell
+from harness.train.stepper import build_optimizer
 from scripts.cases import Case
 from scripts.speeds import HOW
 

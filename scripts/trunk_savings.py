@@ -13,18 +13,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.experiment import make_jobs, plan_experiment, prepare_corpus
-from harness.commands.resources import pool_options
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.fit import Fit, fit_points, read_points
+from harness.launch.pool import run_pool
+from harness.launch.progress import Progress
 from harness.plan.plan import Plan
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record
 from harness.runs.table import records, write_table
-from harness.sweep.pool import run_pool
-from harness.sweep.progress import Progress
 from harness.train.job import Job
+from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
+from harness.workflow.resources import pool_options
 
 OVERRIDES = (
     "experiment=demo",

@@ -14,12 +14,11 @@ from harness.calibrate.config import CalibrateConfig
 from harness.calibrate.measurement import Measurement, fit_modes, hashed, with_sharing
 from harness.calibrate.side_by_side import DoesNotFitError, Speed, train_side_by_side
 from harness.errors import UserError
+from harness.launch.memory import compile_threads, fitting, free_bytes, share
+from harness.launch.mps import mps
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.throughput import SETTINGS, ThroughputConfig
-from harness.sweep.cores import compile_threads
-from harness.sweep.memory import fitting, free_bytes, share
-from harness.sweep.mps import mps
 from harness.train.compile import lacking_for_triton
 from harness.train.config import TrainConfig
 from harness.train.job import Job

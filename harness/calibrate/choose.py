@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.model.ladder import log_spaced
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, makespan
-from harness.plan.ladder import log_spaced
 
 WORTH = 1.03  # fewer runs at once are simpler, use less memory, and lose less when one dies
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli import EXIT_REQUEUE
-from harness.commands.resources import placed, shared_gpus
 from harness.errors import UserError
+from harness.launch.pool import run_pool
+from harness.launch.progress import Progress
+from harness.launch.slurm import client
+from harness.launch.slurm.ledger import Ledger
+from harness.launch.slurm.submit import read_task
+from harness.launch.worker import HELD
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import STALE_SECONDS
-from harness.sweep.pool import run_pool
-from harness.sweep.progress import Progress
-from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger
-from harness.sweep.slurm.submit import read_task
-from harness.sweep.worker import HELD
 from harness.train.job import Job, StepReport
+from harness.workflow.resources import placed, shared_gpus
 
 # A requeued task may meet the claims of its own past on a lost node; longer than this it waits for nobody.
 PATIENCE_SECONDS = 1.5 * STALE_SECONDS

@@ -7,16 +7,23 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.calibrate.bench import Bench
-from harness.calibrate.show import describe_choice, describe_fit, heading, speed_table
-from harness.calibrate.write import device_yaml, slug, throughput_yaml
-from harness.commands.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
-from harness.commands.resources import gpus_of
+from harness.calibrate.show import (
+    describe_choice,
+    describe_fit,
+    device_yaml,
+    heading,
+    slug,
+    speed_table,
+    throughput_yaml,
+)
 from harness.config.compose import compose_config
 from harness.config.schema import Config
+from harness.launch.pool import signals_as_interrupt
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.files import write_atomic
-from harness.sweep.pool import signals_as_interrupt
 from harness.tune.recipe import check_name
+from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
+from harness.workflow.resources import gpus_of
 
 PRIORS = {True: "h100", False: "cpu"}  # where a fit begins, by whether the device is a GPU
 

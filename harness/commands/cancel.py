@@ -2,11 +2,11 @@
 
 from rich.console import Console
 
-from harness.commands.arms import arm_folders
-from harness.commands.experiment import sweep_folder
 from harness.config.schema import Config
-from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger, queued_jobs
+from harness.launch.slurm import client
+from harness.launch.slurm.ledger import Ledger, queued_jobs
+from harness.workflow.arms import arm_folders
+from harness.workflow.experiment import sweep_folder
 
 
 def run(config: Config, yaml: str, console: Console) -> None:

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness.commands import reproduce
-from harness.commands.arms import ArmConfig, compose_arms, submitted_arms
-from harness.commands.errand import Outcome
-from harness.commands.experiment import frozen_plan, plan_experiment, sweep_folder, training_corpus
 from harness.compare import figure, tables
 from harness.compare.arm import Arm, load_arm
 from harness.compare.compare import compare_arms
 from harness.compare.results import Comparison
 from harness.config.compose import compose_config
 from harness.config.schema import Config
+from harness.launch.slurm import client
+from harness.launch.slurm.ledger import Ledger, queued_jobs
+from harness.launch.slurm.submit import JobBehind, submit_behind
 from harness.report import markdown
-from harness.report.missing import MissingError
+from harness.report.material import MissingError
 from harness.report.style import figure_style, save
-from harness.report.terminal import terminal_table
+from harness.report.table import terminal_table
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
-from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger, queued_jobs
-from harness.sweep.slurm.submit import JobBehind, submit_behind
+from harness.workflow.arms import ArmConfig, compose_arms, submitted_arms
+from harness.workflow.continuation import Outcome
+from harness.workflow.experiment import frozen_plan, plan_experiment, sweep_folder, training_corpus
 
 
 def run(overrides: Sequence[str], console: Console) -> Outcome:

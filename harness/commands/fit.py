@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
@@ -16,7 +15,8 @@ from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED, FINISHED, Record
 from harness.runs.table import records, write_table
-from harness.runs.wandb_source import from_files, from_server
+from harness.tracking.source import from_files, from_server
+from harness.workflow.experiment import frozen_plan, sweep_folder
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,18 +10,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands import compare, rematch, reproduce, tune
-from harness.commands.errand import Outcome
-from harness.commands.submitted import submitted_config
+from harness.commands import compare, reproduce, tune, validate
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.sweep.slurm.ledger import Ledger
+from harness.launch.slurm.ledger import Ledger
+from harness.workflow.continuation import Outcome, submitted_config
 
 # The last argument is the submission that this process is behind.
 COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
     "reproduce": reproduce.run,
     "tune": tune.run,
-    "rematch": rematch.run,
+    "rematch": validate.run,
     "compare": compare.go_on,
 }
 EXIT_INCOMPLETE = 1

@@ -6,8 +6,14 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from harness.commands import followup
-from harness.commands.experiment import (
+from harness.config.schema import Config
+from harness.plan.cell import Cell
+from harness.plan.duration import makespan
+from harness.plan.plan import Plan
+from harness.plan.trunk import find_forks, flops_saved
+from harness.text import count, duration
+from harness.workflow import followup
+from harness.workflow.experiment import (
     freeze,
     plan_experiment,
     prepare_corpus,
@@ -15,13 +21,7 @@ from harness.commands.experiment import (
     say_left_out,
     sweep_folder,
 )
-from harness.commands.resources import gpus_of, planned_workers, runs_per_device
-from harness.config.schema import Config
-from harness.plan.cell import Cell
-from harness.plan.duration import makespan
-from harness.plan.plan import Plan
-from harness.plan.trunk import find_forks, flops_saved
-from harness.text import count, duration
+from harness.workflow.resources import gpus_of, planned_workers, runs_per_device
 
 
 def run(config: Config, yaml: str, console: Console) -> Plan:

@@ -7,27 +7,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.predict_run import sweep_setting, with_run
 from harness.commands.predict_show import show
 from harness.config.compose import compose_config, config_folder
-from harness.config.predict_schema import PredictConfig
+from harness.config.predict import PredictConfig
 from harness.errors import UserError
 from harness.fit import fit_points, load_fit, read_points
 from harness.fit.results import CostLaw, Fit
 from harness.fit.store import encode
-from harness.frontier.announce import Announced
-from harness.frontier.answer import Question
-from harness.frontier.dollars import Trainer, inference_weight
-from harness.frontier.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
-from harness.frontier.published import LawConfig, from_law
-from harness.frontier.repetition import Repetition
-from harness.frontier.repetition_fit import fit_repetition
-from harness.frontier.report import Ask, Report, consult, decided, with_life_cost
-from harness.frontier.shape import ShapeRules
-from harness.frontier.source import Source, choose, from_fit
-from harness.frontier.trainer import Cluster, make_cluster
-from harness.plan.flops import FLOP_COUNTS
-from harness.plan.params import known_count
+from harness.model.counts import FLOP_COUNTS, known_count
+from harness.predict.answer import Question
+from harness.predict.assess import Announced
+from harness.predict.clock import ShapeRules
+from harness.predict.cost import Trainer, inference_weight
+from harness.predict.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
+from harness.predict.repetition import Repetition, fit_repetition
+from harness.predict.report import Ask, Report, consult, decided, with_life_cost
+from harness.predict.source import LawConfig, Source, choose, from_fit, from_law
+from harness.predict.trainer import Cluster, make_cluster
+from harness.workflow.next_experiment import sweep_setting, with_run
 
 CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 """The figure's times, as multiples of the one asked for."""
@@ -209,11 +206,11 @@ def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tup
 
 
 def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | None) -> Report:
-    from harness.commands import predict_figure  # matplotlib: only where a figure is wanted
+    from harness.report.figures import fixed_time
 
     path = Path(file).expanduser()
     if report.overtraining:
-        return replace(report, figure=str(predict_figure.draw(report, path)))
+        return replace(report, figure=str(fixed_time.draw_answer(report, path)))
     if report.timed is not None and cluster is not None and cluster.clock is not None:
         every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
         curve = within_ladder(every, cluster.clock)
@@ -221,7 +218,7 @@ def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | 
             raise UserError(
                 "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"
             )
-        return replace(report, figure=str(predict_figure.draw_time(report, curve, path)))
+        return replace(report, figure=str(fixed_time.draw_fixed_time_answer(report, curve, path)))
     raise UserError(
         "figure: shows over-training (inference_tokens=…), or the loss against hours and dollars (gpu_hours=… or "
         "dollars=…, with a device that has a time model and a fit with L(N, D))"

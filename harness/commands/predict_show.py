@@ -7,13 +7,12 @@ from rich.table import Table
 
 from harness.fit.predict import marked
 from harness.fit.results import Interval
-from harness.frontier.announce import Standing
-from harness.frontier.answer import Answer
-from harness.frontier.fixed_time import TimedOptimum
-from harness.frontier.overtraining import Overtrained
-from harness.frontier.report import Ask, Report
-from harness.frontier.scarce import Scarce
-from harness.frontier.serving import Served
+from harness.predict.answer import Answer
+from harness.predict.assess import Overtrained, Standing
+from harness.predict.data_constrained import Scarce
+from harness.predict.fixed_time import TimedOptimum
+from harness.predict.report import Ask, Report
+from harness.predict.serving import Served
 from harness.text import count, duration
 
 

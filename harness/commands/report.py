@@ -4,11 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands import publish
-from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.schema import Config
-from harness.report.load import from_points, from_sweep
-from harness.report.write import Written, write_report
+from harness.report.files import Written, from_points, from_sweep, write_report
+from harness.workflow import publish
+from harness.workflow.experiment import frozen_plan, sweep_folder
 
 
 def run(config: Config, yaml: str, console: Console) -> Written:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.commands import fit, publish, report, sweep
-from harness.commands.errand import Outcome
-from harness.commands.experiment import sweep_folder
+from harness.commands import fit, report, sweep
 from harness.config.schema import Config
 from harness.fit import load_fit
 from harness.runs.files import up_to_date
+from harness.workflow import publish
+from harness.workflow.continuation import Outcome
+from harness.workflow.experiment import sweep_folder
 
 
 def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:

@@ -9,11 +9,14 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from harness.commands.arms import arm_folders
-from harness.commands.experiment import frozen_plan, sweep_folder
 from harness.config.frozen import load_config
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.launch.slurm import client
+from harness.launch.slurm.client import TaskId, TaskState
+from harness.launch.slurm.ledger import Ledger, Placed, Submission, placed
+from harness.launch.slurm.submit import read_task
+from harness.launch.state import Signs, State, last_failure, last_line, last_step, pace_of, state_of
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.followup import expected
@@ -22,12 +25,9 @@ from harness.runs.claim import Owner, gone, holder
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED, Record, read_record
 from harness.runs.table import records
-from harness.sweep.slurm import client
-from harness.sweep.slurm.ledger import Ledger, Placed, Submission, placed
-from harness.sweep.slurm.queue import TaskId, TaskState
-from harness.sweep.slurm.submit import read_task
-from harness.sweep.state import Signs, State, last_failure, last_line, last_step, pace_of, state_of
 from harness.text import count, duration
+from harness.workflow.arms import arm_folders
+from harness.workflow.experiment import frozen_plan, sweep_folder
 
 Queue = Mapping[TaskId, TaskState]
 

@@ -2,9 +2,10 @@
 
 from rich.console import Console
 
-from harness.commands import followup
-from harness.commands.errand import Errand, Outcome
-from harness.commands.experiment import (
+from harness.config.schema import Config
+from harness.workflow import followup
+from harness.workflow.continuation import Errand, Outcome
+from harness.workflow.experiment import (
     freeze,
     plan_experiment,
     say_dropped,
@@ -12,9 +13,8 @@ from harness.commands.experiment import (
     sweep_folder,
     training_corpus,
 )
-from harness.commands.followup import Grown
-from harness.commands.training import train_missing
-from harness.config.schema import Config
+from harness.workflow.followup import Grown
+from harness.workflow.training import train_missing
 
 
 def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:

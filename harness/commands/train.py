@@ -7,7 +7,6 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
-from harness.commands.experiment import freeze, make_jobs, plan_experiment, sweep_folder, training_corpus
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.runs.claim import Owner
@@ -15,6 +14,7 @@ from harness.runs.record import Record
 from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.workflow.experiment import freeze, make_jobs, plan_experiment, sweep_folder, training_corpus
 
 LINES = 50  # no more are printed of a run, evenly
 

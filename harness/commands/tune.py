@@ -5,22 +5,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.errand import Errand, Outcome
-from harness.commands.experiment import freeze, plan_rules, sweep_folder, training_corpus
-from harness.commands.training import train_missing
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.plan.ladder import build_ladder
+from harness.model.ladder import build_ladder
 from harness.plan.plan import check_corpus
 from harness.report.figures.bowls import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.files import write_json
 from harness.runs.table import records
-from harness.tune.design import make_tune_plan
+from harness.tune.design import make_tune_plan, trials_of
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.show import print_design, print_fit
-from harness.tune.trials import trials_of
+from harness.workflow.continuation import Errand, Outcome
+from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+from harness.workflow.training import train_missing
 
 
 def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:

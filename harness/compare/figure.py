@@ -10,9 +10,8 @@ from harness.compare.arm import Arm
 from harness.fit.results import Approach, Approach2, Approach3
 from harness.fit.surface import exponents
 from harness.fit.table import Array
-from harness.report.figures.frontier import draw_track
-from harness.report.line import frontier_line
-from harness.report.missing import MissingError
+from harness.report.line import draw_track, frontier_line
+from harness.report.material import MissingError
 from harness.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, log_flops, panels
 from harness.report.text import approach_label
 

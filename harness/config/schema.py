@@ -8,17 +8,18 @@ from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
-from harness.plan.family import ModelConfig
+from harness.launch.config import LauncherConfig
+from harness.model.family import ModelConfig
+from harness.model.ladder import LadderConfig
 from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
-from harness.rematch.config import RematchConfig
-from harness.sweep.config import LauncherConfig
-from harness.train.config import PRECISIONS, TrackerConfig, TrainConfig
+from harness.tracking.config import TrackerConfig
+from harness.train.config import PRECISIONS, TrainConfig
 from harness.tune.config import TuneConfig
+from harness.validate.config import RematchConfig
 
 
 @dataclass

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.config import DataConfig
-from harness.data.document import Document, Skip
-from harness.data.files import File, describe, stat_file, walk
+from harness.data.document import Document, File, Skip, describe, stat_file, walk
 from harness.errors import UserError
 
 ROWS = 1000  # rows fetched at once

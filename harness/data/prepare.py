@@ -1,24 +1,24 @@
-"""From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
+"""From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed.
+
+A configuration's corpora where they lie tokenised, for a machine that may not have the text they came from.
+"""
 
 import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.data.cache import building, exclusive, writes_to
+from harness.data.cache import Progress, SplitWriter, building, exclusive, token_dtype, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
-from harness.data.corpora import open_source
 from harness.data.corpus import TOKENIZER_FOLDER, Corpus, find_corpus, open_corpus
-from harness.data.document import Source
-from harness.data.encoder import ByteEncoder, Encoder
+from harness.data.document import Selected, Source, select, share
 from harness.data.meta import FORMAT, META, Meta, short_hash
-from harness.data.progress import Progress
-from harness.data.selection import Selected, select, share
-from harness.data.subword import load_pretrained, local_tokenizer_files, train_bpe
-from harness.data.writer import SplitWriter, token_dtype
+from harness.data.sources import open_source
+from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
 from harness.errors import UserError
 
 BATCH_BYTES = 1 << 20  # text tokenised at once: enough to keep all cores busy, little enough for any memory
@@ -233,3 +233,9 @@ def _write_meta(folder: Path, meta: Meta) -> None:
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def prepared(data: DataConfig, corpus: Path, domains: Mapping[str, Path]) -> DataConfig:
+    """``data`` with its corpus and its domains named by their folders; everything else is kept."""
+    texts = {name: {"kind": "prepared", "path": str(folder)} for name, folder in domains.items()}
+    return replace(data, kind="prepared", path=str(corpus), domains=texts)

@@ -6,12 +6,10 @@ print(fit.summary())
 fit.predict(1e21)["approach_3"].params_interval
 """
 
-from harness.fit.curves import Curve
 from harness.fit.fit import fit_points
 from harness.fit.options import FitOptions
 from harness.fit.predict import Prediction
-from harness.fit.published import read_published
-from harness.fit.reader import read_points
+from harness.fit.reader import read_points, read_published
 from harness.fit.results import (
     Agreement,
     Approach1,
@@ -28,7 +26,7 @@ from harness.fit.results import (
 )
 from harness.fit.store import load_fit, write_fit
 from harness.fit.summary import summary
-from harness.fit.table import Excluded, Points
+from harness.fit.table import Curve, Excluded, Points
 
 __all__ = [
     "Agreement",

@@ -9,10 +9,9 @@ from scipy.special import ndtri, stdtrit
 
 from harness.errors import UserError
 from harness.fit import bootstrap
-from harness.fit.budgets import group_budgets
-from harness.fit.cells import Cells, cells_of, count_cells
-from harness.fit.frontier import fit_frontier, frontier_fields, frontier_flags
+from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets
 from harness.fit.options import FitOptions
+from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.predict import WIDE, percentiles
 from harness.fit.profiles import Axis, fit_polynomials, minima, value
 from harness.fit.results import Approach2, BudgetOptimum, Profile

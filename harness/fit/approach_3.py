@@ -6,8 +6,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap, law
-from harness.fit.budgets import pairs_kind
-from harness.fit.cells import Cells, cells_of, count_cells
+from harness.fit.budgets import Cells, cells_of, count_cells, pairs_kind
 from harness.fit.options import FitOptions
 from harness.fit.predict import percentiles
 from harness.fit.results import Approach3, CostLaw

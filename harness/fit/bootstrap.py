@@ -6,7 +6,7 @@ that the fitted form has not, and drawn one by one they would pass for independe
 
 import numpy as np
 
-from harness.fit.cells import Cells
+from harness.fit.budgets import Cells
 from harness.fit.table import Array
 
 # Residuals of higher leverage than this are not inflated further: 1 - leverage is all rounding there.

@@ -1,4 +1,7 @@
-"""The table of runs that every fit starts from: columns, what was left out of it and why."""
+"""The table of runs that every fit starts from: columns, what was left out of it and why.
+
+A run's training curve, as approach 1 reads it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -198,3 +201,20 @@ def _column(name: str, value: object, n: int) -> Array:
         raise UserError(f"points: column {name!r} has shape {column.shape}, expected ({n},)")
     column.flags.writeable = False
     return column
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One run's training loss along the way; every array has shape (points of the curve,).
+
+    Attributes:
+        step: optimizer steps done.
+        tokens: tokens seen.
+        flops: training FLOPs spent so far.
+        train_loss: training loss at that step, nats per token.
+    """
+
+    step: Array
+    tokens: Array
+    flops: Array
+    train_loss: Array

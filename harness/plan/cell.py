@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.model.counts import Params
 from harness.plan.duration import RunTime
-from harness.plan.params import Params
 from harness.plan.spec import RunSpec
 
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log
 
-from harness.plan.flops import BACKWARD_OVER_FORWARD, forward_flops
-from harness.plan.params import count_params
-from harness.plan.shape import Shape
+from harness.model.counts import BACKWARD_OVER_FORWARD, count_params, forward_flops
+from harness.model.shape import Shape
 from harness.plan.spec import RunSpec
 from harness.plan.throughput import SETTINGS, StepTime, ThroughputConfig
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
-from harness.plan.flops import FLOP_COUNTS
-from harness.plan.ladder import log_spaced
+from harness.model.counts import FLOP_COUNTS
+from harness.model.ladder import log_spaced
 
 
 @dataclass
@@ -18,7 +18,7 @@ class GridConfig:
         center_params: guessed optimal N at ``center_budget``; the guess moves as C^``center_exponent``.
         params: the same sizes for every budget instead (parameters); ``sizes`` and ``span`` are then unused.
         seeds: every cell is trained once per seed.
-        count: what a budget counts (see ``harness.plan.flops``).
+        count: what a budget counts (see ``harness.model.counts``).
         min_tokens_per_param: cells with fewer tokens per parameter are left out of the plan.
     """
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from harness.errors import UserError
+from harness.model.counts import all_flops_per_token, count_params, flops_per_token
+from harness.model.ladder import check_reach, near, spread
+from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.flops import all_flops_per_token, flops_per_token
 from harness.plan.grid import GridConfig, targets
-from harness.plan.ladder import check_reach, near, spread
-from harness.plan.params import count_params
 from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
-from harness.plan.shape import Shape
 from harness.plan.spec import Optimizer, RunSpec
 
 

@@ -1,11 +1,51 @@
-"""The recipe: from a model's size and a token horizon to every hyperparameter of the run."""
+"""Power rules: how a hyperparameter follows the model's size and the run's tokens.
+
+The recipe: from a model's size and a token horizon to every hyperparameter of the run.
+"""
 
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
-from harness.plan.params import PARAM_COUNTS, count_params
-from harness.plan.rule import Rule
-from harness.plan.shape import Shape
+from harness.model.counts import PARAM_COUNTS, count_params
+from harness.model.shape import Shape
+
+
+@dataclass
+class Rule:
+    """``value · (N / params_at)^params · (D / tokens_at)^tokens``, kept inside [minimum, maximum].
+
+    N is the parameter count the recipe names, D the run's training tokens. With both exponents 0 it is a constant.
+    """
+
+    value: float = 0.0
+    params: float = 0.0
+    params_at: float = 1.0
+    tokens: float = 0.0
+    tokens_at: float = 1.0
+    minimum: float = 0.0
+    maximum: float = float("inf")
+
+    def __post_init__(self) -> None:
+        if self.params_at <= 0 or self.tokens_at <= 0:
+            raise UserError("recipe: params_at and tokens_at must be positive")
+        if self.minimum > self.maximum:
+            raise UserError(f"recipe: minimum {self.minimum:g} exceeds maximum {self.maximum:g}")
+
+    def __call__(self, params: float, tokens: float) -> float:
+        """The rule's value at ``params`` parameters and ``tokens`` training tokens.
+
+        Raises:
+            UserError: it is no number there.
+        """
+        try:
+            raw = self.value * (params / self.params_at) ** self.params
+            raw *= (tokens / self.tokens_at) ** self.tokens
+        except OverflowError:
+            raise UserError(
+                f"recipe: a rule leaves all bounds at {params:.3g} parameters and {tokens:.3g} tokens; its exponents "
+                f"are params={self.params:g} and tokens={self.tokens:g}"
+            ) from None
+        return min(max(raw, self.minimum), self.maximum)
 
 
 @dataclass
@@ -13,7 +53,7 @@ class RecipeConfig:
     """Published or measured rules; each committed recipe says in ``source`` where its numbers come from.
 
     Attributes:
-        count: which parameter count N the rules read (one of ``harness.plan.params.PARAM_COUNTS``).
+        count: which parameter count N the rules read (one of ``harness.model.counts.PARAM_COUNTS``).
         lr: peak learning rate.
         batch_tokens: tokens per optimizer step, before rounding to whole windows.
         min_steps: the batch shrinks before a run has fewer optimizer steps than this.

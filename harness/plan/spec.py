@@ -5,8 +5,8 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any
 
+from harness.model.shape import Shape
 from harness.plan.schedule import Schedule
-from harness.plan.shape import Shape
 
 HASHED_AT_DEFAULT = frozenset({"precision", "options"})
 """Fields with a default that the first finished runs were named with. A field that is added later needs a default

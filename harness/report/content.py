@@ -1,28 +1,101 @@
-"""What the page and the Markdown have in common: figures, tables, and what is left out and why."""
+"""What the numbers come from: data, counts, options, devices and versions, as pairs of words.
 
-from collections.abc import Callable
+What the page and the Markdown have in common: figures, tables, and what is left out and why.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
+from harness.report.devices import NEAR
 from harness.report.figures.catalogue import FIGURES, Entry
-from harness.report.material import Material
-from harness.report.missing import MissingError
+from harness.report.material import Material, MissingError
 from harness.report.style import Picture, figure_style, save
-from harness.report.tables import answer as answer_table
-from harness.report.tables import counting, exponents, fixed_time, flops, forms, frontier, law, runs, sizes
-from harness.report.tables.table import Table
-from harness.report.text import typeset
+from harness.report.table import Table
+from harness.report.tables import compute, conventions, fixed_time, frontier, runs
+from harness.report.tables import frontier as answer_rows
+from harness.report.text import power, typeset
 from harness.report.verdict import Answer, Finding, answer, findings
+from harness.runs.record import Record
+from harness.text import count, duration
+
+
+def facts(material: Material) -> tuple[tuple[str, str], ...]:
+    """(what, value), in the order to show; what is not known is left out."""
+    fit = material.fit
+    records = list(material.records.values())
+    pairs = [
+        ("N counts", _meaning(fit.count, PARAM_COUNTS, "params", "total")),
+        ("C counts", _compute(material)),
+        ("runs in the fit", str(fit.n_points)),
+        ("intervals", _bootstrap(material)),
+    ]
+    if records:
+        pairs += [
+            (
+                "corpus",
+                _each(f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records),
+            ),
+            ("tokenizer", _each(r.data.get("tokenizer", "?") for r in records)),
+            ("unique training tokens", _each(count(r.unique_tokens) for r in records)),
+            ("device", _each(r.device for r in records)),
+            ("precision", _each(r.precision for r in records)),
+            ("training time", duration(sum(r.seconds for r in records)) + " in all, over all workers"),
+            *_estimated(material),
+            ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
+            ("trained with", _each(_versions(r) for r in records)),
+        ]
+    if material.versions:
+        pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in material.versions.items())))
+    return tuple(pairs)
+
+
+def _estimated(material: Material) -> list[tuple[str, str]]:
+    """How near the time model came to what the runs took: what its other times are worth."""
+    if not material.devices or (pace := material.devices[0].pace) is None:
+        return []
+    name = material.devices[0].throughput.name
+    text = f"{pace.ratio:.2f} times the measured, in the median of {pace.runs} runs; {pace.near:.0%} within a factor of"
+    return [("time estimated", f"{text} {NEAR:g} (time model {name})")]
+
+
+def _meaning(column: str, meanings: dict[str, str], stem: str, default: str) -> str:
+    key = default if column == stem else column.removeprefix(f"{stem}_")
+    return f"{column}: {meanings[key]}" if key in meanings else column
+
+
+def _compute(material: Material) -> str:
+    column = material.fit.compute
+    counts = {record.budget_count for record in material.records.values()}
+    if column == "flops" and len(counts) == 1:
+        name = counts.pop()
+        return f"flops, as the plan counts ({name}): {FLOP_COUNTS.get(name, name)}"
+    return _meaning(column, FLOP_COUNTS, "flops", "")
+
+
+def _bootstrap(material: Material) -> str:
+    asked = ", ".join(f"{key} {value}" for key, value in material.fit.bootstrap.items())
+    return f"{material.fit.level:.0%}, percentiles of the bootstrap" + (f" ({asked})" if asked else "")
+
+
+def _versions(record: Record) -> str:
+    return ", ".join(f"{package} {version}" for package, version in record.versions.items())
+
+
+def _each(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values))
+
 
 TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
-    ("The measured frontier", frontier.build),
-    ("Exponents", exponents.build),
-    ("The fitted law", law.build),
-    ("Optimal compute and tokens by model size", sizes.build),
-    ("The best model of a fixed time", fixed_time.build),
-    ("Functional forms", forms.build),
-    ("Counting", counting.build),
-    ("FLOPs against 6ND", flops.build),
+    ("The measured frontier", frontier.frontier_table),
+    ("Exponents", frontier.exponents_table),
+    ("The fitted law", frontier.law_table),
+    ("Optimal compute and tokens by model size", compute.sizes_table),
+    ("The best model of a fixed time", fixed_time.fixed_time_table),
+    ("Functional forms", conventions.forms_table),
+    ("Counting", conventions.counting_table),
+    ("FLOPs against 6ND", compute.flops_table),
 )
 
 
@@ -79,9 +152,9 @@ def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] =
         here=answer(material, material.fit.largest_flops),
         target=answer(material, material.target),
         findings=tuple(replace(found, text=typeset(found.text)) for found in findings(material)),
-        answer=answer_table.build(material),
+        answer=answer_rows.answer_table(material),
         figures=tuple(shown),
         tables=tuple(tables),
-        runs=runs.build(material),
+        runs=runs.runs_table(material),
         left_out=tuple(left_out),
     )

@@ -8,18 +8,17 @@ from statistics import median
 
 from harness.config.compose import compose_config, config_folder
 from harness.config.frozen import load_throughput
-from harness.config.predict_rules import setting_of_sweep
-from harness.config.predict_schema import PredictConfig
+from harness.config.predict import PredictConfig, setting_of_sweep
 from harness.errors import UserError
 from harness.fit import Fit
-from harness.frontier.clock import Clock
-from harness.frontier.source import choose, from_fit
+from harness.model.counts import known_count
+from harness.model.family import FAMILIES
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.family import FAMILIES
-from harness.plan.params import known_count
 from harness.plan.plan import Plan
 from harness.plan.throughput import ThroughputConfig
+from harness.predict.clock import Clock
+from harness.predict.source import choose, from_fit
 from harness.runs.record import FINISHED, Record
 
 PUBLISHED = ("h100", "h200", "a100")  # of configs/device

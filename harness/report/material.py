@@ -1,4 +1,7 @@
-"""Everything a report is made from, read once; what no fit needs is empty for a bare table of points."""
+"""How a figure or a table says that it has no ground to stand on.
+
+Everything a report is made from, read once; what no fit needs is empty for a bare table of points.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +14,10 @@ from harness.report.devices import Device
 from harness.runs.controls import ControlRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
+
+
+class MissingError(Exception):
+    """Raised by a figure or a table whose ingredients are not there; its text is the reason."""
 
 
 @dataclass(frozen=True, eq=False)

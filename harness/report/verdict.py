@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.fit.predict import Prediction
 from harness.fit.results import Fit
 from harness.fit.status import VOID
-from harness.frontier.source import choose, from_fit
+from harness.predict.source import choose, from_fit
 from harness.report.material import Material
 from harness.report.text import (
     approach_label,

@@ -1,15 +1,21 @@
-"""Training curves as columns."""
+"""Training curves as columns.
+
+The training curve: a CSV that grows while a run trains and is cut back to its checkpoint on resume.
+"""
 
 import csv
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from harness.plan.cell import Cell
 from harness.plan.plan import Plan
+from harness.runs.files import write_atomic
 from harness.runs.folder import SweepFolder
 
-COLUMNS = ("step", "tokens", "flops", "train_loss")
+READ_COLUMNS = ("step", "tokens", "flops", "train_loss")
 
 
 def read_curve(path: Path) -> dict[str, np.ndarray] | None:
@@ -17,13 +23,13 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
     try:
         with path.open(encoding="utf-8") as file:
             header = file.readline().strip().split(",")
-            columns = [header.index(name) for name in COLUMNS]
+            columns = [header.index(name) for name in READ_COLUMNS]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of a header without rows
                 data = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2)
     except (OSError, ValueError):
         return None
-    return {name: data[:, i] for i, name in enumerate(COLUMNS)} if len(data) else None
+    return {name: data[:, i] for i, name in enumerate(READ_COLUMNS)} if len(data) else None
 
 
 def curve_rows(path: Path) -> list[dict[str, float]]:
@@ -39,3 +45,62 @@ def read_curves(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, np.ndarr
     """The curves of the plan's cells that have one, by run id."""
     found = {cell.run_id: read_curve(folder.cell(cell.run_id).curve) for cell in plan.cells}
     return {run_id: columns for run_id, columns in found.items() if columns is not None}
+
+
+COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
+
+
+def curve_row(cell: Cell, step: int, loss: float, grad_norm: float) -> dict[str, float]:
+    """A row of the curve of ``cell``, a value a column."""
+    spec = cell.spec
+    return {
+        "step": step,
+        "tokens": step * spec.batch_tokens,
+        "flops": cell.flops * step / spec.steps,
+        "lr": spec.optimizer.lr * spec.schedule.factor(step),
+        "train_loss": loss,
+        "grad_norm": grad_norm,
+    }
+
+
+def write_curve(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
+    """Write a whole curve, atomically."""
+    write_atomic(path, "".join([",".join(COLUMNS) + "\n", *map(_line, rows)]))
+
+
+def _line(row: Mapping[str, float]) -> str:
+    return ",".join(repr(row[name]) for name in COLUMNS) + "\n"
+
+
+class CurveWriter:
+    """Appends rows of :data:`COLUMNS`; ``train_loss`` is the mean since the row before, nats per token.
+
+    Attributes:
+        kept: the rows of earlier attempts that are still true.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
+        kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
+        write_atomic(path, "".join(",".join(row) + "\n" for row in [COLUMNS, *kept]))
+        self.kept = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in kept]
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add one row, a value a column; it is on its way to the disk when this returns."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _complete_rows(path: Path) -> Iterator[list[str]]:
+    """Rows of ``path`` but the header; a last line cut by a kill is dropped."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for row in csv.reader(line for line in lines[1:] if line.endswith("\n")):
+        if len(row) == len(COLUMNS):
+            yield row

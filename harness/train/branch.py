@@ -5,13 +5,12 @@ from torch import Tensor
 
 from harness.plan.cell import Cell
 from harness.runs.claim import take
+from harness.runs.curve import curve_row, write_curve
 from harness.runs.folder import CellFolder
 from harness.runs.record import FAILED, read_record
-from harness.train.checkpoint import BranchState, Progress
-from harness.train.curve import curve_row, write_curve
+from harness.train.checkpoint import BranchState, Progress, Saver
 from harness.train.job import DivergedError
-from harness.train.saver import Saver
-from harness.train.tally import Tally, check_loss
+from harness.train.meter import Tally, check_loss
 
 
 class Branch:

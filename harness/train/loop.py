@@ -10,12 +10,11 @@ from accelerate import Accelerator
 
 from harness.plan.spec import RunSpec
 from harness.train.branch import Branch
-from harness.train.checkpoint import Progress
+from harness.train.checkpoint import Progress, Saver
 from harness.train.device import Backlog
 from harness.train.job import PreemptedError, Watch
-from harness.train.saver import Saver
+from harness.train.meter import Tally, check_loss
 from harness.train.stepper import Stepper
-from harness.train.tally import Tally, check_loss
 
 # GPUs ask each other this seldom what to do: the answer makes the CPU wait for the device
 AGREE_STEPS = 8

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import ceil
 
-from harness.plan.shape import Shape
+from harness.model.shape import Shape
 from harness.plan.spec import RunSpec
 from harness.train.config import TrainConfig
 

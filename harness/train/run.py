@@ -12,26 +12,23 @@ from accelerate.state import AcceleratorState
 from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
+from harness.model.build import build_model
 from harness.plan.trunk import shared_steps
+from harness.runs.curve import CurveWriter, curve_row
 from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
-from harness.runs.wandb_mirror import config_values, run_name
+from harness.tracking.files import config_values, run_name
+from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
-from harness.train.checkpoint import BranchState, Progress, load_checkpoint
+from harness.train.checkpoint import BranchState, Progress, Saver, load_checkpoint
 from harness.train.compile import compiled, keep_traces, settle
 from harness.train.config import TrainConfig
-from harness.train.curve import Curve, curve_row
 from harness.train.device import Device, available_bytes, choose_device
-from harness.train.evaluate import Evaluation, evaluate
 from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
 from harness.train.loop import Loop, Pace, Row
 from harness.train.loss import next_token_loss
-from harness.train.model import build_model
-from harness.train.optimizer import build_optimizer
-from harness.train.outcome import Outcome, make_record
-from harness.train.saver import Saver
-from harness.train.stepper import Stepper
-from harness.train.tracker import EXIT_STOPPED, TrackedRun, Tracker
+from harness.train.outcome import Evaluation, Outcome, evaluate, make_record
+from harness.train.stepper import Stepper, build_optimizer
 
 
 def train_cell(job: Job, watch: Watch | None = None) -> Record:
@@ -177,7 +174,7 @@ def _tracked(job: Job) -> TrackedRun:
 def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> Outcome:
     """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
     cell, spec = job.cell, job.cell.spec
-    curve = Curve(job.folder.curve, loop.progress.step) if main else None
+    curve = CurveWriter(job.folder.curve, loop.progress.step) if main else None
     tracker.log(curve.kept if curve else [])
 
     def on_row(row: Row) -> None:

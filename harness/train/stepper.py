@@ -1,4 +1,7 @@
-"""One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled rate."""
+"""AdamW as the run's specification says.
+
+One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled rate.
+"""
 
 import gc
 import math
@@ -11,10 +14,30 @@ from torch import nn
 
 from harness.data import Corpus
 from harness.errors import UserError
-from harness.plan.spec import RunSpec
+from harness.plan.spec import Optimizer, RunSpec
 from harness.train.config import TrainConfig
 from harness.train.loss import NO_TARGET
 from harness.train.micro import pieces, windows_at_once
+
+
+def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
+    """Fused AdamW; matrices decay, vectors (norms, biases) do not.
+
+    torch multiplies its decay by the rate at each step, so ``weight_decay`` is per unit of learning rate.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": spec.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]],
+        lr=spec.lr,
+        betas=(spec.beta1, spec.beta2),
+        eps=spec.eps,
+        fused=True,
+    )
+
 
 # as the allocator, the driver, Triton and cuBLAS put it
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")

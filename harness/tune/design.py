@@ -1,18 +1,20 @@
-"""The runs of a tuning: which sizes, how long, and which rates and batches. Nothing here trains."""
+"""The runs of a tuning: which sizes, how long, and which rates and batches. Nothing here trains.
 
-from collections.abc import Sequence
+The runs of a tuning as the fit sees them: a flat table.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import UserError
+from harness.model.counts import count_params, flops_per_token
+from harness.model.ladder import check_reach, near, spread
+from harness.model.shape import Shape
 from harness.plan.cell import Cell
-from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import check_reach, near, spread
-from harness.plan.params import count_params
 from harness.plan.plan import CorpusFacts, Plan, Rules, Skipped, plan_cell
-from harness.plan.recipe import RecipeConfig, apply_recipe
-from harness.plan.rule import Rule
-from harness.plan.shape import Shape
+from harness.plan.recipe import RecipeConfig, Rule, apply_recipe
+from harness.runs.record import Record
 from harness.tune.config import TuneConfig
 
 
@@ -146,3 +148,32 @@ def _size(shape: Shape, tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max
 def _batches(size: TuneSize, tune: TuneConfig, seq_len: int) -> list[int]:
     windows = {max(1, round(multiple * size.batch_tokens / seq_len)) for multiple in tune.batches}
     return [count * seq_len for count in sorted(windows)]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run: ``loss`` is nats per token, None where it diverged; ``size`` counts from 0."""
+
+    run_id: str
+    size: int
+    rate: float
+    batch_tokens: int
+    seed: int
+    loss: float | None
+
+
+def trials_of(sizes: Sequence[TuneSize], records: Mapping[str, Record]) -> list[Trial]:
+    """The runs that have a record, in the plan's order. A record without a loss diverged."""
+    return [
+        Trial(
+            run_id=run_id,
+            size=i,
+            rate=record.spec["optimizer"]["lr"],
+            batch_tokens=record.spec["batch_windows"] * record.spec["seq_len"],
+            seed=record.spec["seed"],
+            loss=record.loss,
+        )
+        for i, size in enumerate(sizes)
+        for run_id in size.run_ids
+        if (record := records.get(run_id)) is not None
+    ]

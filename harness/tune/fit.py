@@ -6,17 +6,15 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.tune.bowl import Bowls, Sample, design, fit_bowls, near_minimum
 from harness.tune.config import TuneConfig
-from harness.tune.design import TuneSize
+from harness.tune.design import Trial, TuneSize
 from harness.tune.laws import Best, power_rule
 from harness.tune.minimum import Ground, Minimum, find_minimum
 from harness.tune.results import RuleResult, TuneFit
 from harness.tune.sizes import Fitted, size_result
 from harness.tune.surface import BATCH, RATE
-from harness.tune.trials import Trial
 
 LEAST_RUNS = 8  # the window widens until it holds as many
 LEAST_USED = 5  # a size with fewer has no bowl

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.runs.files import write_atomic
 from harness.runs.record import Record
 from harness.text import count

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.rule import Rule
+from harness.plan.recipe import Rule
+from harness.tune.design import Trial
 from harness.tune.surface import BATCH, RATE, Surface
-from harness.tune.trials import Trial
 
 Interval = tuple[float, float]
 

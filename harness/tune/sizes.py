@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 
 from harness.fit.table import Array
-from harness.plan.rule import Rule
+from harness.plan.recipe import Rule
 from harness.tune.config import TuneConfig
 from harness.tune.design import TuneSize
 from harness.tune.laws import quantiles

@@ -80,8 +80,8 @@ GPU = Scale(
     looks=(),
     tests=(
         "tests/train",
-        "tests/sweep/test_sweep.py",
-        "tests/sweep/test_sharing.py",
+        "tests/launch/test_sweep.py",
+        "tests/launch/test_sharing.py",
     ),
     device="cuda",
 )

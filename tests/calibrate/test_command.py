@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from harness.commands import calibrate
-from harness.commands.resources import runs_per_device
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.workflow.resources import runs_per_device
 from tests.device import ON_CPU
 from tests.train.small import overrides
 

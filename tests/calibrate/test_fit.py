@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.calibrate.choose import with_small_batches
-from harness.calibrate.fit import TimedStep, fit_slowdown, fit_step_time
-from harness.calibrate.measurement import Measurement, fit_modes, hashed, with_sharing
+from harness.calibrate.measurement import (
+    Measurement,
+    TimedStep,
+    fit_modes,
+    fit_slowdown,
+    fit_step_time,
+    hashed,
+    with_sharing,
+)
+from harness.calibrate.show import device_yaml, slug, throughput_yaml
 from harness.calibrate.side_by_side import Speed, Where
-from harness.calibrate.write import device_yaml, slug, throughput_yaml
 from harness.config.compose import compose_config
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, step_seconds, step_work

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from harness.cli import COMMANDS, main
-from harness.config.predict_schema import PredictConfig
+from harness.config.predict import PredictConfig
 
 
 @pytest.mark.parametrize("name", COMMANDS)

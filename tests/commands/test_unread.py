@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.cli import COMMANDS, EXIT_USER_ERROR, READS, main
-from harness.commands.arms import compose_arms
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
-from harness.config.predict_schema import PredictConfig
+from harness.config.predict import PredictConfig
 from harness.config.schema import Config
 from harness.config.unread import refuse_unread
 from harness.errors import UserError
 from harness.fit import FitOptions
+from harness.workflow.arms import compose_arms
 
 # Keys of the experiment, which every command takes: also where it has no use for them yet, the folder and the jobs
 # behind it do.

@@ -26,7 +26,7 @@ from harness.data import (
     prepare_domains,
     prepared,
 )
-from harness.data.python_source import PythonSource
+from harness.data.sources import PythonSource
 from harness.errors import UserError
 from tests.data.texts import split_documents, text_config, text_corpus, write_texts
 
@@ -36,7 +36,7 @@ SLOWLY = """
 import sys, time
 from pathlib import Path
 from harness.data import TokenizerConfig, prepare
-from harness.data.encoder import ByteEncoder
+from harness.data.tokenizer import ByteEncoder
 from tests.data.texts import text_config
 
 def slow(self, documents, encode=ByteEncoder.encode):
@@ -170,7 +170,7 @@ def test_the_bytes_are_little_endian_and_small(tmp_path: Path) -> None:
 
 
 def test_progress_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.data.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("harness.data.cache.INTERVAL", 0.0)
     said: list[str] = []
     folder = write_texts(tmp_path / "texts")
     prepare(text_config(folder), TokenizerConfig(kind="bpe", vocab_size=300), tmp_path / "cache", said.append)
@@ -199,7 +199,7 @@ def test_an_interrupted_one_cleans_up(tmp_path: Path, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.data.encoder.ByteEncoder.encode", interrupt)
+    monkeypatch.setattr("harness.data.tokenizer.ByteEncoder.encode", interrupt)
     with pytest.raises(KeyboardInterrupt):
         text_corpus(tmp_path)
     assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()]
@@ -244,7 +244,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.data.writer.SplitWriter.add", full)
+    monkeypatch.setattr("harness.data.cache.SplitWriter.add", full)
     with pytest.raises(UserError, match="the disk is full"):
         text_corpus(tmp_path)
     assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()]

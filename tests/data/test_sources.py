@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.data import DataConfig, TokenizerConfig, prepare
-from harness.data.corpora import documents, open_source
-from harness.data.selection import select
+from harness.data.document import select
+from harness.data.sources import documents, open_source
 from harness.errors import UserError
 from tests.data.texts import text_config, write_texts
 

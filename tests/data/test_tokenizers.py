@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.data import Corpus, TokenizerConfig, prepare
-from harness.data.corpora import open_source
-from harness.data.encoder import byte_letters
-from harness.data.selection import select
+from harness.data.document import select
+from harness.data.sources import open_source
+from harness.data.tokenizer import byte_letters
 from harness.errors import UserError
 from tests.data.texts import split_documents, text_config, text_corpus, write_texts
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.fit import Points, read_published
-from harness.fit.published import VARIABLE
+from harness.fit.reader import VARIABLE
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from harness.fit import Curve, FitOptions
-from harness.fit.approach_1 import fit_approach_1
-from harness.fit.envelope import smooth, tabulate, winners
+from harness.fit.approach_1 import fit_approach_1, smooth, tabulate, winners
 from tests.fit.synthetic import curves, optimum, sweep
 
 

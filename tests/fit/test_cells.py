@@ -10,7 +10,7 @@ from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.bootstrap import inflated
-from harness.fit.cells import cells_of, count_cells, grid_seeds
+from harness.fit.budgets import cells_of, count_cells, grid_seeds
 from tests.fit.synthetic import curves, sweep
 
 

@@ -23,8 +23,7 @@ from harness.fit import (
     read_points,
     write_fit,
 )
-from harness.fit.agreement import compare_approaches
-from harness.fit.fit import prepare
+from harness.fit.fit import compare_approaches, prepare
 from harness.fit.summary import frontier_table, quantity
 from tests.fit.synthetic import curves, sweep
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.sweep.memory import free_bytes
+from harness.launch.memory import free_bytes
 from harness.train.compile import lacking_for_triton
 from harness.train.device import choose_device
 from harness.train.gpus import visible_gpus

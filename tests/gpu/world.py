@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 
 from harness.runs.curve import curve_rows
 from harness.runs.record import Record
-from harness.train.config import TrackerConfig
+from harness.tracking.config import TrackerConfig
 from harness.train.job import PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
 from scripts.cases import Case, byte_corpus, make_case, plain_shape

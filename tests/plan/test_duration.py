@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.model.counts import flops_per_token
+from harness.model.shape import Shape
 from harness.plan.duration import Timing, makespan, step_seconds, step_work
-from harness.plan.flops import flops_per_token
 from harness.plan.schedule import Schedule
-from harness.plan.shape import Shape
 from harness.plan.spec import Optimizer, RunSpec
 from harness.plan.throughput import StepTime, ThroughputConfig
 from scripts.cases import plain_shape

@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands.experiment import (
-    make_jobs,
-    plan_experiment,
-    plan_rules,
-    prepare_corpus,
-    sweep_folder,
-)
-from harness.commands.resources import worker_count
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.data import prepare
 from harness.plan.duration import makespan
 from harness.plan.plan import Plan
 from harness.train.run import train_cell
+from harness.workflow.experiment import (
+    make_jobs,
+    plan_experiment,
+    plan_rules,
+    prepare_corpus,
+    sweep_folder,
+)
+from harness.workflow.resources import worker_count
 from tests.device import DEVICE
 
 # Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as

@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.model.counts import FLOP_COUNTS, flops_per_token
+from harness.model.family import ModelConfig
+from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
-from harness.plan.family import ModelConfig
-from harness.plan.flops import FLOP_COUNTS, flops_per_token
 from harness.plan.grid import GridConfig, targets
-from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.plan.recipe import RecipeConfig, significant
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule, significant
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.spec import RunSpec
 from harness.plan.throughput import ThroughputConfig

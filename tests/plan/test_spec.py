@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.shape import Shape
 from harness.plan.schedule import Schedule
-from harness.plan.shape import Shape
 from harness.plan.spec import HASHED_AT_DEFAULT, Optimizer, RunSpec
 from harness.runs.record import read_record
 

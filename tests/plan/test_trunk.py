@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.schedule import Schedule, ScheduleConfig
 from harness.plan.spec import RunSpec
 from harness.plan.trunk import find_forks, flops_saved, shared_steps

@@ -7,13 +7,12 @@ import pytest
 from rich.console import Console
 
 from harness.commands import report
-from harness.commands.experiment import frozen_plan
 from harness.config.compose import compose_config
 from harness.fit import Fit, FitOptions
 from harness.report.figures.catalogue import FIGURES
-from harness.report.load import from_sweep
-from harness.report.write import Written, write_report
+from harness.report.files import Written, from_sweep, write_report
 from harness.runs.folder import SweepFolder
+from harness.workflow.experiment import frozen_plan
 from tests.report.synthetic import fit_sweep, make_sweep
 
 OPTIONS = FitOptions(draws=120)

@@ -12,22 +12,20 @@ from omegaconf import OmegaConf
 
 from harness.config.schema import Config
 from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
+from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.followup import best_cells
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.plan import Plan, Rules, make_plan
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.runs.controls import ControlRun, write_controls
-from harness.runs.curve import read_curve
+from harness.runs.curve import COLUMNS, read_curve
 from harness.runs.files import write_atomic, write_json
 from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record
 from harness.runs.table import records, write_table
-from harness.train.curve import COLUMNS
 
 BUDGETS = (1e11, 3e11, 1e12, 3e12)
 # A law whose optimum lies inside the grids below: (E, A, B, alpha, beta).

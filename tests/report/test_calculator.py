@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.commands.experiment import frozen_plan
 from harness.fit import CostLaw, Fit
-from harness.frontier.serving import answer_serving
-from harness.frontier.source import from_fit
+from harness.predict.serving import answer_serving
+from harness.predict.source import from_fit
 from harness.report.calculator import MAX_DRAWS, as_script, calculator_data
-from harness.report.load import from_sweep
+from harness.report.files import from_sweep
 from harness.report.material import Material
 from harness.report.text import counted
+from harness.workflow.experiment import frozen_plan
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from harness.commands.experiment import frozen_plan
 from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.schema import Config
 from harness.fit import FitOptions, fit_points, read_points
+from harness.report.content import facts
 from harness.report.devices import NEAR, Device, Pace, devices_of, pace_of
-from harness.report.load import from_sweep
+from harness.report.files import from_sweep
 from harness.report.material import Material
-from harness.report.provenance import facts
+from harness.workflow.experiment import frozen_plan
 from tests.report.conftest import Reported
 from tests.report.synthetic import SLOWER, THROUGHPUT
 
@@ -136,7 +136,7 @@ def test_a_sweep_of_models_that_must_be_built_to_be_counted_has_none(
 def test_a_price_is_read_from_the_device_of_that_name(
     reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.calibrate.write import device_yaml, throughput_yaml
+    from harness.calibrate.show import device_yaml, throughput_yaml
 
     config = reported.folder.config.read_text(encoding="utf-8")
     for group, text in (("throughput", throughput_yaml(THROUGHPUT)), ("device", device_yaml(THROUGHPUT))):

@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from harness.commands.experiment import frozen_plan
 from harness.fit import FitOptions, fit_points, read_points
 from harness.fit.results import Approach3, CostLaw
-from harness.frontier.fixed_time import answer_time, within_ladder
-from harness.frontier.source import choose, from_fit
-from harness.report.figures import approaches, contours, cycle, fixed_time, overtraining, training_curves
+from harness.predict.fixed_time import answer_time, within_ladder
+from harness.predict.source import choose, from_fit
+from harness.report.figures import approaches, contours, fixed_time, training_curves
 from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
+from harness.report.files import from_sweep
 from harness.report.line import frontier_line
-from harness.report.load import from_sweep
-from harness.report.material import Material
-from harness.report.missing import MissingError
+from harness.report.material import Material, MissingError
 from harness.report.published import (
     HOFFMANN,
     KNOWN_MODELS,
@@ -32,10 +30,11 @@ from harness.report.published import (
     kaplan_tokens,
 )
 from harness.report.style import figure_style, log_flops, panels
-from harness.report.tables import exponents, flops, frontier, sizes
+from harness.report.tables import compute, frontier
 from harness.report.tables import fixed_time as fixed_time_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
 from harness.report.verdict import findings
+from harness.workflow.experiment import frozen_plan
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
@@ -75,7 +74,7 @@ def test_line_is_the_prediction_and_its_interval(reported: Reported) -> None:
 
 
 def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_it() -> None:
-    per_param, excess, multiple = overtraining.penalty(PAPER, 1e21)
+    per_param, excess, multiple = contours.penalty(PAPER, 1e21)
     best = PAPER.predict(1e21)
     at = int(np.argmin(excess))
     assert per_param[at] == pytest.approx(best.tokens_per_param, rel=0.05)
@@ -90,18 +89,18 @@ def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_i
 
 def test_optimum_for_a_size_inverts_the_frontier() -> None:
     for params in TABLE_A3:
-        found = sizes.optimum_for(PAPER, params)
+        found = compute.optimum_for(PAPER, params)
         assert found is not None
         prediction = PAPER.predict(found.flops)
         assert prediction.params == pytest.approx(params, rel=1e-9)
         assert found.flops == pytest.approx(6 * params * found.tokens, rel=1e-9)
-    assert sizes.optimum_for(replace(PAPER, a=None), 1e9) is None
+    assert compute.optimum_for(replace(PAPER, a=None), 1e9) is None
 
 
 def test_the_published_law_gives_somewhat_more_tokens_than_the_published_table() -> None:
     """Hoffmann et al. 2022, Table A3: its own unrounded law gives 6 to 19% more tokens than printed."""
     for params, row in TABLE_A3.items():
-        found = sizes.optimum_for(PAPER, params)
+        found = compute.optimum_for(PAPER, params)
         assert found is not None
         assert 1.06 < found.tokens / row["approach_3"].tokens < 1.19
     # A misprint of the paper: its own 12.0T tokens need ten times the printed FLOPs.
@@ -110,7 +109,7 @@ def test_the_published_law_gives_somewhat_more_tokens_than_the_published_table()
 
 def test_table_a4_is_reproduced_to_its_two_decimals() -> None:
     for model in TABLE_A4:
-        assert flops.blocks_over_6nd(model) == pytest.approx(model.ratio, abs=0.005)
+        assert compute.blocks_over_6nd(model) == pytest.approx(model.ratio, abs=0.005)
 
 
 def test_published_numbers_are_consistent() -> None:
@@ -126,14 +125,14 @@ def test_published_numbers_are_consistent() -> None:
 
 
 def test_tables_hold_the_fit_s_numbers(material: Material) -> None:
-    rows = frontier.build(material).rows
+    rows = frontier.frontier_table(material).rows
     assert len(rows) == len(material.fit.approach_2.budgets) == 4
     approach = material.fit.approach_3
-    cells = exponents.build(material).rows[2]
+    cells = frontier.exponents_table(material).rows[2]
     assert str(cells[1]).startswith(f"{approach.a:.3f} (")
     assert cells[5] == f"{(approach.a or 0) - 0.46:+.3f}"
     with pytest.raises(MissingError, match="beyond"):
-        sizes.build(material)
+        compute.sizes_table(material)
 
 
 def test_every_figure_is_drawn(material: Material) -> None:
@@ -158,11 +157,11 @@ def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> Non
             with pytest.raises(MissingError, match=r"\w+"):
                 entry.draw(bare)
     with pytest.raises(MissingError, match="no training curves"):
-        training_curves.draw(replace(material, curves={}))
+        training_curves.draw_training_curves(replace(material, curves={}))
 
 
 def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> None:
-    axes = cycle.draw(material).axes[0]
+    axes = training_curves.draw_schedule_lengths(material).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [1.0, 1.5, 5.0]
     assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
     (said,) = [finding for finding in findings(material) if "schedules longer" in finding.text]
@@ -182,9 +181,13 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> 
 def test_figures_of_special_runs_need_their_runs() -> None:
     with figure_style():
         with pytest.raises(MissingError):
-            cycle.draw_cycles([cycle.CycleRun(1e6, 1.0, 3.0)])
-        longer = [cycle.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2) for n in (1e6, 4e6) for h in (1.0, 1.25, 2.0)]
-        axes = cycle.draw_cycles(longer).axes[0]
+            training_curves.draw_cycles([training_curves.CycleRun(1e6, 1.0, 3.0)])
+        longer = [
+            training_curves.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2)
+            for n in (1e6, 4e6)
+            for h in (1.0, 1.25, 2.0)
+        ]
+        axes = training_curves.draw_cycles(longer).axes[0]
         assert [line.get_label() for line in axes.lines[::2][:2]] == ["N = 1.00M", "N = 4.00M"]
 
 
@@ -224,7 +227,7 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
                     entry.draw(material)
             else:
                 entry.draw(material).savefig(tmp_path / f"{entry.name}.png")
-    rows = sizes.build(material).rows
+    rows = compute.sizes_table(material).rows
     assert len(rows) == 2 * len(TABLE_A3)
 
 
@@ -263,8 +266,8 @@ def test_no_key_stands_on_data(material: Material) -> None:
     with figure_style():
         for figure in (
             draw_tuning(fitted(Truth())),
-            approaches.draw(material),
-            contours.draw(material),
+            approaches.draw_approaches(material),
+            contours.draw_contours(material),
         ):
             figure.draw_without_rendering()
             frames = [axes.get_window_extent() for axes in figure.axes]
@@ -320,7 +323,7 @@ def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, dev
     shown = replace(material, devices=material.devices[device:])
     own = shown.devices[0]
     with figure_style():
-        figure = fixed_time.draw(shown)
+        figure = fixed_time.draw_fixed_time(shown)
         figure.draw_without_rendering()
     left, right = figure.axes
     source = choose(from_fit(material.fit), "approach_3")[1]
@@ -343,7 +346,7 @@ def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, dev
 def test_times_are_left_out_where_nothing_tells_them(material: Material) -> None:
     law = replace(material.fit.approach_3, E=None, status="failed")
     lawless = replace(material, fit=replace(material.fit, approach_3=law))
-    for build in (fixed_time.draw, fixed_time_table.build):
+    for build in (fixed_time.draw_fixed_time, fixed_time_table.fixed_time_table):
         with pytest.raises(MissingError, match="the default ladder has not their sizes"):
             build(replace(material, devices=()))
         with pytest.raises(MissingError, match="approach 3 has no fit"):
@@ -351,11 +354,11 @@ def test_times_are_left_out_where_nothing_tells_them(material: Material) -> None
 
 
 def test_the_table_of_times_has_prices_where_there_are_any(material: Material) -> None:
-    own = fixed_time_table.build(material)
+    own = fixed_time_table.fixed_time_table(material)
     assert own.headings[:2] == ("time on made_up", "N")
     assert len(own.rows) >= 3
     assert all(row[0] for row in own.rows)
-    priced = fixed_time_table.build(replace(material, devices=material.devices[3:]))
+    priced = fixed_time_table.fixed_time_table(replace(material, devices=material.devices[3:]))
     assert priced.headings[:3] == ("time on a100 (assumed)", "dollars", "N")
     assert all(len(row) == len(priced.headings) for row in priced.rows)
     assert "not measured" in priced.note

@@ -16,10 +16,9 @@ from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
+from harness.report.files import from_points, write_report
 from harness.report.html import image
-from harness.report.load import from_points
 from harness.report.text import counted
-from harness.report.write import write_report
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.text import count

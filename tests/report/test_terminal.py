@@ -5,8 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.report.tables.table import Table
-from harness.report.terminal import terminal_table
+from harness.report.table import Table, terminal_table
 
 NUMBERS = ("1.3511 (1.3269 to 1.3697)", "+0.0805 (+0.0765 to +0.0844)", "80.1k (60.2k to 99.9k)")
 TABLE = Table("name", "A title", ("contender", "predicted loss", "gap", "N"), (("1 N*", *NUMBERS),) * 2)

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.commands.experiment import frozen_plan
 from harness.errors import UserError
 from harness.fit.results import Interval
-from harness.frontier.clock import Clock
-from harness.frontier.fixed_time import SIZES, answer_time, flops_in
-from harness.frontier.source import Source, choose, from_fit
+from harness.predict.clock import Clock
+from harness.predict.fixed_time import SIZES, answer_time, flops_in
+from harness.predict.source import Source, choose, from_fit
 from harness.report.calculator import calculator_data
+from harness.report.files import from_sweep
 from harness.report.html import render
-from harness.report.load import from_sweep
 from harness.report.material import Material
 from harness.text import duration
+from harness.workflow.experiment import frozen_plan
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node
 

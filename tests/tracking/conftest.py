@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import wandb
 
-from harness.runs import wandb_client
-from harness.runs.wandb_files import read_files, records, run_id_of
-from harness.runs.wandb_mirror import Mirrored
-from harness.runs.wandb_source import read_server
+from harness.tracking import client
+from harness.tracking.files import Mirrored, read_files, records, run_id_of
+from harness.tracking.source import read_server
 from tests.tracking.server import ENTITY, KEY, Stub, serving
 
 BRIEF = 2.0  # seconds
@@ -35,8 +34,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 def wait_briefly(patch: pytest.MonkeyPatch) -> None:
     """Tests do not wait for W&B as long as users do."""
-    patch.setattr(wandb_client, "INIT_SECONDS", BRIEF)
-    patch.setattr(wandb_client, "FINISH_SECONDS", BRIEF)
+    patch.setattr(client, "INIT_SECONDS", BRIEF)
+    patch.setattr(client, "FINISH_SECONDS", BRIEF)
 
 
 @pytest.fixture

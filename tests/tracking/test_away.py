@@ -10,7 +10,7 @@ import pytest
 
 from harness.runs.curve import curve_rows
 from harness.runs.record import Record
-from harness.runs.wandb_files import read_files
+from harness.tracking.files import read_files
 from harness.train.job import Job, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import about
@@ -111,7 +111,7 @@ def test_no_key_means_offline(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_call_that_never_returns_does_not_hold_up_the_run(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.train.tracker.END_SECONDS", 1.0)
+    monkeypatch.setattr("harness.tracking.tracker.END_SECONDS", 1.0)
     over = threading.Event()
     returned: list[bool] = []
     monkeypatch.setattr("accelerate.Accelerator.log", lambda *_, **__: returned.append(over.wait(600)))

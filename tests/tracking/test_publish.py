@@ -12,15 +12,15 @@ import pytest
 from matplotlib.pyplot import imsave
 from rich.console import Console
 
-from harness.commands import publish
 from harness.commands.report import run as report
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.fit import FitOptions
-from harness.report.write import Written
+from harness.report.files import Written
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
+from harness.workflow import publish
 from tests.report.synthetic import fit_sweep, make_sweep
 from tests.tracking.conftest import Patience, Way, as_rows, wait_briefly
 from tests.tracking.server import Stub
@@ -118,7 +118,7 @@ def test_a_run_whose_mirror_was_cut_off_is_sent(
     sweep = SweepFolder(jobs[0].sweep)
     with monkeypatch.context() as patch:
         # as if killed between writing the record and telling W&B of it
-        patch.setattr("harness.train.tracker.Tracker._summary", lambda *_: None)
+        patch.setattr("harness.tracking.tracker.Tracker._summary", lambda *_: None)
         train_cell(jobs[0])
     train_cell(jobs[1])
     monkeypatch.setattr(publish, "publish_results", lambda *_: "W&B")
@@ -148,7 +148,7 @@ def test_a_report_without_a_key_hears_nothing_from_the_client(tmp_path: Path) ->
     program = """
 import sys
 from pathlib import Path
-from harness.runs.wandb_client import Destination, close_run, init_options, open_run, wandb_mode
+from harness.tracking.client import Destination, close_run, init_options, open_run, wandb_mode
 to = Destination("isoflop", None, wandb_mode("auto"))
 assert to.mode == "offline"
 close_run(open_run(to, init_options(Path(sys.argv[1]), to, "id", "name", "group")))

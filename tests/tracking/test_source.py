@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from harness.commands import fit
-from harness.commands.experiment import freeze, frozen_plan
 from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.runs.folder import SweepFolder
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
+from harness.workflow.experiment import freeze, frozen_plan
 from tests.tracking.conftest import Way
 from tests.tracking.server import Stub
 from tests.train.small import overrides, small_jobs
@@ -107,7 +107,7 @@ def test_errors_of_a_server_are_one_line(
         with pytest.raises(UserError, match=message) as caught:
             fit_of(["source=wandb", here, *arguments])
         assert "\n" not in str(caught.value)
-    monkeypatch.setattr("harness.runs.wandb_source.API_SECONDS", 2)
+    monkeypatch.setattr("harness.tracking.source.API_SECONDS", 2)
     server.mode = "silent"
     with pytest.raises(UserError, match="cannot be read"):
         fit_of(["source=wandb", here, "project=local/isoflop", "group=small"])
@@ -115,7 +115,7 @@ def test_errors_of_a_server_are_one_line(
 
 def test_errors_of_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setattr("harness.runs.wandb_source.has_key", lambda: False)
+    monkeypatch.setattr("harness.tracking.source.has_key", lambda: False)
     (tmp_path / "offline-run-1-x").mkdir()
     (tmp_path / "offline-run-1-x" / "run-x.wandb").write_bytes(b"no such thing at all")
     for arguments, message in (

@@ -41,4 +41,4 @@ def fake_driver(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(command, check=True, timeout=60)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
     monkeypatch.setattr("harness.train.driver.is_installed", lambda: True)
-    monkeypatch.setattr("harness.sweep.memory.is_installed", lambda: True)
+    monkeypatch.setattr("harness.launch.memory.is_installed", lambda: True)

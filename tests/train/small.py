@@ -4,10 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.experiment import freeze, make_jobs, plan_experiment, prepare_corpus, sweep_folder
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.train.job import Job
+from harness.workflow.experiment import freeze, make_jobs, plan_experiment, prepare_corpus, sweep_folder
 from tests.device import DEVICE
 
 OVERRIDES = (

@@ -13,13 +13,13 @@ from accelerate.state import AcceleratorState, PartialState
 from torch._dynamo.utils import counters
 
 from harness.errors import UserError
+from harness.model.build import build_model
 from harness.plan.duration import Timing
 from harness.train import compile as compiling
 from harness.train.compile import lacking_for_triton, settle
 from harness.train.config import TrainConfig
 from harness.train.device import Device
 from harness.train.job import Job
-from harness.train.model import build_model
 from harness.train.run import train_cell
 from tests.device import DEVICE, about
 from tests.train.small import small_jobs

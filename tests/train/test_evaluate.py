@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness.plan.shape import Shape
+from harness.model.build import build_model
+from harness.model.shape import Shape
 from harness.train import micro
-from harness.train.evaluate import summarise, token_losses
 from harness.train.micro import LOGITS_BYTES, scored_windows
-from harness.train.model import build_model
+from harness.train.outcome import summarise, token_losses
 
 
 def test_one_document_has_no_standard_error() -> None:

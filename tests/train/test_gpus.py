@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from harness.sweep.memory import free_bytes
-from harness.sweep.retry import heals
+from harness.launch.memory import free_bytes
+from harness.launch.retry import heals
 from harness.train import gpus
 from harness.train.device import PEAKS, choose_device, peak_of
 from harness.train.driver import DriverError, ask, count_gpus, is_installed

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from harness.runs.wandb_files import read_files
-from harness.train.checkpoint import Progress, write_checkpoint
-from harness.train.config import TrackerConfig
+from harness.tracking.config import TrackerConfig
+from harness.tracking.files import read_files
+from harness.train.checkpoint import Progress, Saver, write_checkpoint
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
-from harness.train.saver import Saver
 from tests.device import ON_CPU, about
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import assert_same, curve, elsewhere, essence
@@ -106,7 +105,7 @@ def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
         self.wait()
         return True
 
-    monkeypatch.setattr("harness.train.saver.write_checkpoint", full)
+    monkeypatch.setattr("harness.train.checkpoint.write_checkpoint", full)
     monkeypatch.setattr(Saver, "is_due", at_every_step)
     with pytest.raises(OSError, match="No space left"):
         train_cell(job)
@@ -168,7 +167,7 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
     """By a clock of which a step and a checkpoint take one second each: of 20 steps, at most one ends in a save."""
     _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.000001")
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr("harness.train.saver.time", clock)
+    monkeypatch.setattr("harness.train.checkpoint.time", clock)
     is_due, saves = Saver.is_due, []
 
     def after_a_step(saver: Saver, seconds: float) -> bool:
@@ -181,7 +180,7 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
         clock.now += 1
 
     monkeypatch.setattr(Saver, "is_due", after_a_step)
-    monkeypatch.setattr("harness.train.saver.write_checkpoint", slow)
+    monkeypatch.setattr("harness.train.checkpoint.write_checkpoint", slow)
     train_cell(jobs[3])
     assert len(saves) > 1
     assert all(later - earlier >= 20 for earlier, later in pairwise(saves))

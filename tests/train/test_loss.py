@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from harness.plan.shape import Shape, canonical_options
+from harness.model.build import build_model
+from harness.model.shape import Shape, canonical_options
 from harness.train import loss as losses
 from harness.train.config import TrainConfig
 from harness.train.loss import chunked_loss, next_token_loss, plain_head
-from harness.train.model import build_model
 from harness.train.run import train_cell
 from tests.train.small import small_jobs
 from tests.train.test_run import curve, elsewhere

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.launch import ranks
+from harness.launch.ranks import train_on_ranks
 from harness.runs.record import DIVERGED
-from harness.sweep import ranks
-from harness.sweep.ranks import train_on_ranks
 from harness.train import device as devices
 from harness.train import loop as loops
 from harness.train.device import STEPS_AHEAD, Backlog
@@ -104,7 +104,7 @@ import os, sys
 from pathlib import Path
 from harness.train import loop
 loop.READ_SECONDS["cpu"] = {"0": 0.05, "1": 1e9}[os.environ["RANK"]]
-from harness.sweep import ranks
+from harness.launch import ranks
 ranks.main(Path(sys.argv[1]))
 """
 

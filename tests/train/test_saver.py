@@ -11,9 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.train import saver as savers
-from harness.train.checkpoint import Progress, Snapshot, load_checkpoint, write_checkpoint
-from harness.train.saver import Saver
+from harness.train import checkpoint as savers
+from harness.train.checkpoint import Progress, Saver, Snapshot, load_checkpoint, write_checkpoint
 
 
 class Model(torch.nn.Module):

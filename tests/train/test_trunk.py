@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from harness.launch.trunk import share_trunks
 from harness.plan.trunk import shared_steps
 from harness.runs.claim import take
-from harness.sweep.trunk import share_trunks
-from harness.train import saver as savers
+from harness.train import checkpoint as savers
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from tests.device import about, contents

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.plan.shape import Shape
-from harness.tune.design import TuneSize
-from harness.tune.trials import Trial
+from harness.model.shape import Shape
+from harness.tune.design import Trial, TuneSize
 
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 BATCHES = (0.5, 1.0, 2.0, 4.0)

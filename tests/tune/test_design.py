@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from harness.errors import UserError
+from harness.model.counts import flops_per_token
+from harness.model.family import ModelConfig
+from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
-from harness.plan.family import ModelConfig
-from harness.plan.flops import flops_per_token
 from harness.plan.grid import GridConfig
-from harness.plan.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.plan import Rules
-from harness.plan.recipe import RecipeConfig, apply_recipe
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule, apply_recipe
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tune.config import TuneConfig

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.plan.recipe import RecipeConfig
-from harness.plan.rule import Rule
+from harness.plan.recipe import RecipeConfig, Rule
 from harness.report.figures.bowls import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.bowl import near_minimum

@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from harness.fit.table import Array
-from harness.report.material import Material
-from harness.report.missing import MissingError
+from harness.report.material import Material, MissingError
 from harness.report.style import (
     BLUE,
     GREY,
@@ -23,9 +22,9 @@ from harness.report.style import (
 )
 from harness.report.text import plain_status
 from harness.text import count
+from harness.tune.design import Trial
 from harness.tune.results import RuleResult, SizeResult, TuneFit
 from harness.tune.surface import BATCH, RATE
-from harness.tune.trials import Trial
 
 RULE = "new rule"
 OUTSIDE = "too high to be fitted"
@@ -33,7 +32,7 @@ KEY = 0.38  # inches from the frame down to the key of colours: the ticks and th
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
 
 
-def draw(material: Material) -> Figure:
+def draw_bowls(material: Material) -> Figure:
     """The bowls of the tuning beside the sweep."""
     if material.tuning is None:
         raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")

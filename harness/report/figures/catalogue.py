@@ -8,16 +8,11 @@ from matplotlib.figure import Figure
 from harness.report.figures import (
     approaches,
     bowls,
-    clouds,
     contours,
-    counting,
-    curvature,
-    cycle,
+    diagnostics,
     fixed_time,
     isoflop,
-    overtraining,
-    residuals,
-    tokens_per_param,
+    sensitivity,
     training_curves,
 )
 from harness.report.material import Material
@@ -54,21 +49,21 @@ FIGURES: tuple[Entry, ...] = (
         "its bootstrap interval. Middle and right: the minima against compute, the power law through them "
         "(dashed where it extrapolates), its bootstrap band, and the target (diamond). After Hoffmann et "
         "al. 2022, Fig. 3.",
-        isoflop.draw,
+        isoflop.draw_isoflop,
     ),
     Entry(
         "tokens_per_param",
         "Tokens per parameter at the optimum",
         "D*/N* against compute by every approach, with bootstrap bands; solid within the runs' compute, "
         "dashed beyond. The rule of thumb of 20 was measured on English web text.",
-        tokens_per_param.draw,
+        approaches.draw_tokens_per_param,
     ),
     Entry(
         "approaches",
         "The three approaches together",
         "Optimal size and tokens against compute by every approach, with bootstrap bands; dashed where they "
         "extrapolate. Grey: the runs and the compute they cover. After Hoffmann et al. 2022, Fig. 1.",
-        approaches.draw,
+        approaches.draw_approaches,
         approaches.more,
     ),
     Entry(
@@ -77,7 +72,7 @@ FIGURES: tuple[Entry, ...] = (
         "Left: training loss against compute so far, one line a run, coloured by size; the thick line is "
         "the lowest smoothed loss at each compute. Middle and right: size and tokens of the run that is "
         "lowest, and the power laws through them. After Hoffmann et al. 2022, Fig. 2.",
-        training_curves.draw,
+        training_curves.draw_training_curves,
     ),
     Entry(
         "contours",
@@ -86,7 +81,7 @@ FIGURES: tuple[Entry, ...] = (
         "frontier, the lowest loss at each compute, dashed where it extrapolates; points are the runs, greener where "
         "the loss is lower. Right: the law cut at each budget, with the runs; dashed, the optimum. After Hoffmann et "
         "al. 2022, Fig. 4.",
-        contours.draw,
+        contours.draw_contours,
     ),
     Entry(
         "residuals",
@@ -94,7 +89,7 @@ FIGURES: tuple[Entry, ...] = (
         "Measured over fitted loss, against size, tokens and compute. The grey line joins means of equally "
         "many runs. A bend in it is structure that the fit has missed, and it carries over into "
         "extrapolation.",
-        residuals.draw,
+        diagnostics.draw_residuals,
     ),
     Entry(
         "clouds",
@@ -102,7 +97,7 @@ FIGURES: tuple[Entry, ...] = (
         "One point a bootstrap draw; large points are the fits themselves, crosses the values of Hoffmann "
         "et al. 2022. Left: the exponents; on the grey line N* D* grows exactly as C. Right: the answer at "
         "the target.",
-        clouds.draw,
+        sensitivity.draw_clouds,
     ),
     Entry(
         "overtraining",
@@ -110,7 +105,7 @@ FIGURES: tuple[Entry, ...] = (
         "By the fitted law, what training at other than the optimal tokens per parameter costs: in loss at "
         "the same compute (left, points are runs), and in compute at the same loss (right). Models that "
         "will serve many requests are worth making smaller than the optimum; this is the price. Dotted: 20.",
-        overtraining.draw,
+        contours.draw_overtraining,
     ),
     Entry(
         "fixed_time",
@@ -120,7 +115,7 @@ FIGURES: tuple[Entry, ...] = (
         "(red): small models are bound by launches and memory traffic, so the best of a time is not the best of its "
         "FLOPs. "
         "Where the next size has a layer more, N stands still. Grey: the times of the runs' budgets.",
-        fixed_time.draw,
+        fixed_time.draw_fixed_time,
         fixed_time.more,
     ),
     Entry(
@@ -129,7 +124,7 @@ FIGURES: tuple[Entry, ...] = (
         "N* over the power law fitted to it; dashed is a parabola through the same points. A frontier that "
         "bends makes extrapolation by a power law wrong in the direction of the bend; intervals do not "
         "cover that.",
-        curvature.draw,
+        diagnostics.draw_curvature,
     ),
     Entry(
         "counting",
@@ -138,14 +133,14 @@ FIGURES: tuple[Entry, ...] = (
         "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
         "shown, nor are profiles whose runs have unequal compute under it. Dotted: an exponent of 0.5, "
         "and 20 tokens per parameter.",
-        counting.draw,
+        sensitivity.draw_counting,
     ),
     Entry(
         "bowls",
         "The bowls behind the recipe",
         "Curves are cuts of the surface fitted to all runs of a size. Right: the minima against size with their "
         "intervals, hollow where the rule leaves them out, and the rules that the recipe takes from them.",
-        bowls.draw,
+        bowls.draw_bowls,
         bowls.more,
     ),
     Entry(
@@ -154,6 +149,6 @@ FIGURES: tuple[Entry, ...] = (
         "Each budget's best cell trained with a cooldown meant for a longer run, and cut where the run ends: final "
         "loss above that of the cooldown which ends with the run. Points at a length of 1 are other seeds of the "
         "cell: differences within their scatter are luck. After Hoffmann et al. 2022, Fig. A1.",
-        cycle.draw,
+        training_curves.draw_schedule_lengths,
     ),
 )

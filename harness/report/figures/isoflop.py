@@ -6,10 +6,8 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
-from harness.report.figures.frontier import draw_track, mark_target
-from harness.report.line import frontier_line
-from harness.report.material import Material
-from harness.report.missing import MissingError
+from harness.report.line import draw_track, frontier_line, mark_target
+from harness.report.material import Material, MissingError
 from harness.report.style import (
     BLUE,
     INK,
@@ -24,7 +22,7 @@ from harness.report.style import (
 from harness.report.text import power
 
 
-def draw(material: Material) -> Figure:
+def draw_isoflop(material: Material) -> Figure:
     """One profile a budget with its minimum; N* and D* against C, extrapolated to the target.
 
     The losses carry no error bars: the standard error in the table is that of the held-out text, which all

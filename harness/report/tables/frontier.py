@@ -1,12 +1,74 @@
-"""The frontier as a table: approach 2's minimum at each budget, beside what the others say there."""
+"""The answer itself: N*, D*, D/N and the loss, by approach, at the largest budget and at the target.
 
-from harness.report.material import Material
-from harness.report.missing import MissingError
-from harness.report.tables.table import Table
-from harness.report.text import counted, fixed, interval, plain_status, power, ratio, with_interval
+The frontier as a table: approach 2's minimum at each budget, beside what the others say there.
+
+Exponents of the frontier beside those of Hoffmann et al. 2022, Table 2.
+
+The parametric law's coefficients beside the published ones.
+"""
+
+from harness.fit.predict import Prediction, marked
+from harness.fit.summary import along_6nd
+from harness.report.material import Material, MissingError
+from harness.report.published import LAWS, TABLE_2
+from harness.report.table import Table
+from harness.report.text import (
+    approach_label,
+    counted,
+    fixed,
+    interval,
+    plain_status,
+    power,
+    ratio,
+    significant,
+    times,
+    with_interval,
+)
+
+HEADINGS = ("C (FLOPs)", "approach", "N* (parameters)", "D* (tokens)", "D*/N*", "loss", "status")
 
 
-def build(material: Material) -> Table:
+def answer_table(material: Material) -> Table:
+    """One row for each approach at each of the two budgets."""
+    fit = material.fit
+    rows = []
+    for flops in dict.fromkeys((fit.largest_flops, material.target)):
+        for name, prediction in fit.predict(flops).items():
+            rows.append((_budget(flops, fit.largest_flops), approach_label(name), *_cells(prediction)))
+    return Table(
+        "answer",
+        "The compute-optimal model, by approach",
+        HEADINGS,
+        tuple(rows),
+        left=("C (FLOPs)", "approach", "status"),
+        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the "
+        "bias of an approach: where approaches differ by more than their intervals, believe the difference. "
+        "Approach 1's loss is the smoothed training loss of its envelope; the others' is held-out.",
+    )
+
+
+def _budget(flops: float, largest: float) -> str:
+    if flops <= largest * 1.0001:
+        return f"{power(flops)} (largest run)"
+    return f"{power(flops)} ({times(flops / largest)} the largest)"
+
+
+def _cells(prediction: Prediction) -> tuple[str, str, str, str, str]:
+    return (
+        with_interval(counted(prediction.params), interval(prediction.params_interval)),
+        with_interval(counted(prediction.tokens), interval(prediction.tokens_interval)),
+        with_interval(
+            ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, "ratio")
+        ),
+        marked(
+            with_interval(fixed(prediction.loss, 3), interval(prediction.loss_interval, "fixed", 3)),
+            prediction.loss_kind,
+        ),
+        plain_status(prediction.status),
+    )
+
+
+def frontier_table(material: Material) -> Table:
     """One row a budget."""
     fit = material.fit
     if not fit.approach_2.budgets:
@@ -39,3 +101,75 @@ def build(material: Material) -> Table:
         note="A budget whose profile has no minimum inside the sizes that were run has no number: its "
         "optimum is not known, only the side on which it lies.",
     )
+
+
+def exponents_table(material: Material) -> Table:
+    """One row an approach; the difference is this fit minus the paper."""
+    rows = []
+    for approach in material.fit.approaches:
+        paper = TABLE_2[approach.name]
+        difference = None if approach.a is None else approach.a - paper.a
+        rows.append(
+            (
+                approach_label(approach.name),
+                with_interval(fixed(approach.a, 3), interval(approach.a_interval, "fixed")),
+                with_interval(fixed(approach.b, 3), interval(approach.b_interval, "fixed")),
+                f"{paper.a:.2f} ({interval(paper.a_interval, 'fixed')})",
+                f"{paper.b:.2f} ({interval(paper.b_interval, 'fixed')})",
+                "–" if difference is None else f"{difference:+.3f}",
+                plain_status(approach.status),
+            )
+        )
+    return Table(
+        "exponents",
+        "Exponents: N* ∝ Cᵃ, D* ∝ Cᵇ",
+        ("approach", "a", "b", "a, Hoffmann et al.", "b, Hoffmann et al.", "difference in a", "status"),
+        tuple(rows),
+        left=("approach", "status"),
+        note=f"{_along_6nd(material)}Here: {material.fit.level:.0%} bootstrap intervals. "
+        "Hoffmann et al. 2022, Table 2: 10th and "
+        "90th percentile over subsamples of 80% of their runs, which is narrower than an interval of the "
+        "estimate. Theirs is English web text at 6 × 10¹⁸ to 3 × 10²¹ FLOPs; other data and other scales "
+        "may rightly differ.",
+    )
+
+
+def _along_6nd(material: Material) -> str:
+    """Measured compute is not 6ND, by which the paper's exponents are: said where it matters."""
+    text = along_6nd(material.fit.approach_3)
+    return f"Approach 3: {text}. " if text else ""
+
+
+def law_table(material: Material) -> Table:
+    """One row a coefficient of L = E + A/N^alpha + B/D^beta."""
+    law = material.fit.approach_3
+    theta = law.theta()
+    if theta is None:
+        raise MissingError(f"approach 3 has no fit ({law.status})")
+    rows = []
+    for i, name in enumerate(law.draw_columns):
+        write = significant if name in ("A", "B") else _exponent
+        bounds = getattr(law, f"{name}_interval")
+        rows.append(
+            (
+                {"alpha": "α", "beta": "β"}.get(name, name),
+                write(float(theta[i])),
+                write(getattr(law, f"{name}_se")),
+                "–" if bounds is None else f"{write(bounds[0])} to {write(bounds[1])}",
+                *(write(published.theta[i]) for published in LAWS),
+            )
+        )
+    return Table(
+        "law",
+        "The fitted law L(N, D) = E + A/N^α + B/D^β",
+        ("", "here", "standard error", f"{law.level:.0%} interval", *(published.short for published in LAWS)),
+        tuple(rows),
+        left=("",),
+        note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "
+        "than A and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
+        "the same law fitted again to 240 points read off the paper's Figure 4.",
+    )
+
+
+def _exponent(value: float | None) -> str:
+    return fixed(value, 4)

@@ -4,7 +4,7 @@ import numpy as np
 
 from harness.fit import Curve
 from harness.report.material import Material
-from harness.report.tables.table import Cell, Sparkline, Table
+from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
 from harness.text import duration
@@ -32,7 +32,7 @@ HEADINGS = (
 RECIPE = ("peak rate", "batch (tokens)", "seed")
 
 
-def build(material: Material) -> Table:
+def runs_table(material: Material) -> Table:
     """From the records where there are any, else from the table of points."""
     return _from_records(material) if material.records else _from_points(material)
 

@@ -1,0 +1,210 @@
+"""The schema of ``isoflop predict``: its own root, because here ``fit`` and ``budget`` are keys.
+
+By which rules an answer becomes a run: the sweep's that the fit came from, unless told otherwise.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from harness.errors import UserError
+from harness.fit import FitOptions
+from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
+from harness.model.counts import FLOP_COUNTS
+from harness.model.family import ModelConfig
+from harness.model.ladder import LadderConfig
+from harness.plan.recipe import RecipeConfig
+from harness.plan.schedule import ScheduleConfig
+from harness.predict.assess import FACTORS
+from harness.predict.clock import ShapeRules
+from harness.predict.cost import DeviceConfig, ServingConfig
+from harness.predict.source import LawConfig
+
+
+@dataclass
+class RepetitionConfig:
+    """What repeated tokens are worth: published constants, or fitted.
+
+    Attributes:
+        r_tokens, r_params: R_D* and R_N* of Muennighoff et al. 2023.
+        points: a table of runs with the column ``unique_tokens``, some of which repeat, to fit them from.
+    """
+
+    r_tokens: float = 15.387756
+    r_params: float = 5.309743
+    points: str | None = None
+
+
+@dataclass
+class PredictConfig:
+    """A question to a frontier.
+
+    Attributes:
+        fit: ``fit.json`` or its folder; or the name of a law.
+        points: anyone's table of runs, fitted now with the options in ``analysis``.
+        law: published constants (``law=hoffmann2022``).
+        approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
+        level: of the intervals; null is the fit's own.
+        budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``: the best model of that time on
+            ``device``, beside the compute-optimal one whose training takes as long.
+        params, tokens: one of them: the best of the other. Both: a model to judge; a budget beside them is
+            the compute it used, which else follows from N and D.
+        target_loss: the cheapest model that reaches it (nats per token).
+        device, gpus, precision: what trains, by its time model (after ``isoflop calibrate write=mine``: ``mine``), and
+            how many together; communication between them is not counted.
+        mfu: a constant share of the device's peak instead of its time model.
+        inference_tokens: tokens served over the model's life; ``serving`` says how.
+        smaller: how many times smaller the models in the over-training table are.
+        unique_tokens: size of the corpus, where it is a limit; ``repetition`` says what repeats are worth.
+        ladder, model, recipe, schedule, vocab_size, seq_len: for the answer's shape and hyperparameters; null
+            takes those of the sweep that the fit came from, and without one those of ``fallback``.
+        write: name of an experiment to write (``configs/experiment/NAME.yaml`` here), or a path.
+        figure: file (.png, .pdf, .svg) for the over-training figure, or that of loss against hours and dollars.
+        analysis: how ``points`` are fitted.
+    """
+
+    fit: str | None = None
+    points: str | None = None
+    law: LawConfig | None = None
+    approach: str = "auto"
+    level: float | None = None
+    budget: float | None = None
+    gpu_hours: float | None = None
+    dollars: float | None = None
+    params: float | None = None
+    tokens: float | None = None
+    target_loss: float | None = None
+    device: DeviceConfig | None = None
+    gpus: int = 1
+    mfu: float | None = None
+    precision: str = "bf16"
+    inference_tokens: float | None = None
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    smaller: list[float] = field(default_factory=lambda: list(FACTORS))
+    unique_tokens: float | None = None
+    repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
+    ladder: LadderConfig | None = None
+    model: ModelConfig | None = None
+    recipe: RecipeConfig | None = None
+    schedule: ScheduleConfig | None = None
+    vocab_size: int | None = None
+    seq_len: int | None = None
+    fallback: ShapeRules = field(default_factory=ShapeRules)
+    write: str | None = None
+    figure: str | None = None
+    analysis: FitOptions = field(default_factory=FitOptions)
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.fit, self.points, self.law)) != 1:
+            raise UserError(
+                "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
+                "(hoffmann2022, besiroglu2024, kaplan2020)"
+            )
+        if self.level is not None and not 0 < self.level < 1:
+            raise UserError(f"level: must lie between 0 and 1, got {self.level:g}")
+        for name in ("budget", "gpu_hours", "dollars", "params", "tokens", "target_loss", "unique_tokens"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"{name}: must be a positive number, got {value:g}")
+        if self.inference_tokens is not None and not 0 <= self.inference_tokens < float("inf"):
+            raise UserError(f"inference_tokens: must not be negative, got {self.inference_tokens:g}")
+        self._check_question()
+
+    def _check_model(self, params: float, tokens: float) -> None:
+        """An announced model in plain numbers, whose compute, where it is given, can be its own."""
+        if params < LEAST_PARAMS or tokens < LEAST_TOKENS:
+            raise UserError(
+                f"params, tokens: {params:g} parameters on {tokens:g} tokens: write plain numbers, e.g. params=70e9 "
+                "tokens=1.4e12"
+            )
+        ratio = 1 if self.budget is None else self.budget / (6 * params * tokens)
+        if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
+            raise UserError(
+                f"budget: {self.budget:g} FLOPs is {ratio:.3g} times 6 x params x tokens; leave it out, or mend it"
+            )
+
+    def _check_question(self) -> None:
+        money = [n for n in ("budget", "gpu_hours", "dollars") if getattr(self, n) is not None]
+        model = [n for n in ("params", "tokens") if getattr(self, n) is not None]
+        loss = ["target_loss"] if self.target_loss is not None else []
+        # a model to judge may say what it used
+        asked = ([] if len(model) == 2 else money) + ([" and ".join(model)] if model else []) + loss
+        if not asked:
+            raise UserError(
+                "predict: ask something: budget=1e21, gpu_hours=…, dollars=…, params=7e9, tokens=2e12, "
+                "params=70e9 tokens=1.4e12, or target_loss=2.0"
+            )
+        if len(asked) > 1 or len(money) > 1:
+            raise UserError(f"predict: one question at a time; got {', '.join(asked)}")
+        if self.params is not None and self.tokens is not None:
+            self._check_model(self.params, self.tokens)
+        if money and money[0] != "budget" and self.device is None:
+            raise UserError(f"{money[0]}: name the device, e.g. device=h100")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The rules, and what else of the sweep an experiment of the same kind repeats.
+
+    Attributes:
+        sweep: the sweep's name; empty where there is none.
+        compute: the FLOP count of its budgets; empty where unknown.
+        corpus: its ``data``, ``tokenizer``, ``path`` and ``precision``.
+    """
+
+    rules: ShapeRules
+    sweep: str = ""
+    compute: str = ""
+    corpus: dict[str, Any] = field(default_factory=dict)
+
+
+def setting(config: PredictConfig, folder: Path | None) -> Setting:
+    """The rules for this question: single keys of ``config`` over the sweep's over ``config.fallback``.
+
+    Args:
+        config: the question.
+        folder: where ``fit.json`` lies; a sweep's folder has ``config.yaml`` and ``plan.json`` beside it.
+    """
+    found = (folder and setting_of_sweep(folder, config.fallback)) or Setting(config.fallback)
+    own = {
+        name: value
+        for name in ("ladder", "model", "recipe", "schedule", "vocab_size", "seq_len")
+        if (value := getattr(config, name)) is not None
+    }
+    return replace(found, rules=replace(found.rules, **own))
+
+
+def setting_of_sweep(folder: Path, fallback: ShapeRules) -> Setting | None:
+    """That of the sweep in ``folder``; None where the folder is no sweep's, or one that this version cannot read.
+
+    Args:
+        fallback: what the sweep's configuration does not say.
+    """
+    try:
+        stored = OmegaConf.load(folder / "config.yaml")
+        if not isinstance(stored, DictConfig):
+            return None
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
+        given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
+        rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
+        compute = str(stored["grid"]["count"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
+        return None
+    if not isinstance(rules, ShapeRules):
+        return None
+    kept = OmegaConf.masked_copy(
+        stored, [n for n in ("data", "tokenizer", "path", "precision") if n in stored]
+    )
+    corpus = OmegaConf.to_container(kept, resolve=True)
+    return Setting(
+        rules=rules,
+        sweep=str(stored.get("name") or folder.name),
+        compute=compute if compute in FLOP_COUNTS else "",
+        corpus={str(key): value for key, value in corpus.items()} if isinstance(corpus, dict) else {},
+    )

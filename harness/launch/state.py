@@ -1,0 +1,149 @@
+"""How a cell stands, from its record, its claim, its log and the queue."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.launch.slurm.ledger import Placed
+from harness.plan.cell import Cell
+from harness.runs.claim import Owner
+from harness.runs.record import Record
+from harness.runs.watch import STALE_SECONDS
+from harness.text import duration
+
+MARKS = {
+    "finished": "✔",
+    "diverged": "⚠",
+    "running": "▶",
+    "requeued": "↻",
+    "pending": "…",
+    "interrupted": "…",
+    "cancelled": "…",
+    "missing": "…",
+    "failed": "✘",
+}
+EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Killed)\b")
+LOG_BYTES = 20_000
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What is known of a cell beside its plan.
+
+    Attributes:
+        owner: who claims it, dead or alive; ``alive`` is None where this machine cannot tell.
+        silent: seconds since the owner's last beat, as far as two clocks agree.
+        step: the last row of its curve.
+        failure: the last exception in its log.
+        place: its array task, and what the queue says of that.
+        task_log: the array task's log, and ``task_line`` its last line.
+    """
+
+    record: Record | None = None
+    owner: Owner | None = None
+    alive: bool | None = None
+    silent: float = 0.0
+    step: int = 0
+    failure: str = ""
+    log: Path = Path()
+    place: Placed | None = None
+    task_log: Path = Path()
+    task_line: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """``kind`` is a key of :data:`MARKS`; ``left`` the estimated seconds of training to go."""
+
+    kind: str
+    detail: str = ""
+    left: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """``✔ finished``."""
+        return f"{MARKS[self.kind]} {self.kind}"
+
+
+def state_of(cell: Cell, signs: Signs, pace: float) -> State:
+    """How ``cell`` stands.
+
+    Args:
+        pace: how much longer finished runs took than their estimates.
+    """
+    if signs.record and signs.record.status != "failed":
+        return State(signs.record.status, signs.record.reason or duration(signs.record.seconds))
+    left = cell.estimate_seconds * pace * (1 - signs.step / cell.spec.steps)
+    step = f"step {signs.step}/{cell.spec.steps}" if signs.step else ""
+    if signs.owner and (signs.alive or (signs.alive is None and signs.silent < 2 * STALE_SECONDS)):
+        return State("running", _join(step, f"ETA {duration(left)}", signs.owner.label), left)
+    queue = signs.place.state if signs.place else None
+    if queue and queue.waiting:
+        again = queue.restarts > 0 or signs.step > 0
+        kind = "requeued" if again else "pending"
+        return State(kind, _join(f"job {queue.id}", queue.reason, step), left)
+    if queue and queue.running:
+        return State("pending", _join(f"job {queue.id} runs on {queue.node}", step), left)
+    return _at_rest(signs, step, left)
+
+
+def _at_rest(signs: Signs, step: str, left: float) -> State:
+    """A cell without a record that nobody trains or will."""
+    if signs.failure:
+        return State("failed", f"{signs.failure} (tail {signs.log})", left)
+    if signs.place and signs.place.submission.cancelled:
+        return State("cancelled", step, left)
+    queue = signs.place.state if signs.place else None
+    if queue and queue.state.startswith("CANCELLED"):
+        return State("cancelled", _join(f"job {queue.id}", step), left)
+    if queue:  # the task is over, and this cell is not
+        said = f"job {queue.id} {queue.state.lower()}"
+        return State("failed", _join(said, signs.task_line, step) + f" (tail {signs.task_log})", left)
+    if signs.owner:
+        return State("interrupted", _join(step, f"{signs.owner.label} is gone"), left)
+    return State("interrupted", step, left) if step else State("missing", "", left)
+
+
+def _join(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def pace_of(cells: Sequence[Cell], records: dict[str, Record]) -> float:
+    """Training time of finished runs over what was estimated of it; 1 where none is finished."""
+    estimates = {cell.run_id: cell.estimate.training for cell in cells if cell.run_id in records}
+    taken = sum(records[run_id].seconds for run_id in estimates)
+    expected = sum(estimates.values())
+    return taken / expected if expected and taken else 1.0
+
+
+def last_step(curve: Path) -> int:
+    """The step of a curve's last row; 0 without one."""
+    try:
+        with curve.open(encoding="utf-8") as file:
+            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def last_failure(log: Path) -> str:
+    """The exception that a log ends with; empty where the last attempt left none."""
+    for line in reversed(_tail(log)[-12:]):
+        if EXCEPTION.match(line):
+            return line
+    return ""
+
+
+def last_line(log: Path) -> str:
+    """The last line that says something."""
+    return next((line.strip() for line in reversed(_tail(log)) if line.strip()), "")
+
+
+def _tail(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            return file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,171 @@
+"""A process that trains one cell after another: libraries are imported once, not once a cell."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from harness.launch.ranks import RanksError, train_on_ranks
+from harness.launch.retry import heals
+from harness.runs.claim import Claim, holder, take
+from harness.runs.record import Record
+from harness.train.job import Job, PreemptedError, StepReport, Watch
+
+HELD, STOPPED = "held", "stopped"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to train, with the tokens of dead claims that may be followed."""
+
+    job: Job
+    dead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A worker's last word on a cell.
+
+    Attributes:
+        status: the record's, or ``failed``, ``stopped``, or ``held`` where another trains it.
+        heals: another attempt may well succeed.
+    """
+
+    run_id: str
+    status: str
+    loss: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    heals: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has its libraries and waits for a task."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker is told once: processes a run, and variables of its environment (which GPUs are its, say)."""
+
+    processes: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def work(connection: Connection, setting: Setting) -> None:
+    """Take tasks from ``connection`` until it closes; send a :class:`StepReport` at every curve row."""
+    stop = _StopFlag()
+    os.environ.update(setting.environment)
+    train = _trainer(setting.processes)
+    try:
+        connection.send(Ready())
+        while True:
+            ended = _train(connection.recv(), connection, stop, train)
+            connection.send(ended)
+            # after a failure of the device or its memory a fresh process is the safer one
+            if ended.status == STOPPED or ended.heals:
+                return
+    except (EOFError, OSError):
+        return
+
+
+def _trainer(processes: int) -> Callable[[Job, Watch], Record]:
+    if processes > 1:
+        return lambda job, watch: train_on_ranks(job, watch, processes)
+    from harness.train.run import train_cell  # torch and transformers: seconds, once
+
+    return train_cell
+
+
+def _train(
+    task: Task, connection: Connection, stop: "_StopFlag", train: Callable[[Job, Watch], Record]
+) -> Ended:
+    job = task.job
+    try:
+        claim = take(job.folder.path, task.dead)
+        if claim is None:
+            owner = holder(job.folder.path)
+            return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
+        with claim, _output_to(job.folder.log):
+            return _train_claimed(job, claim, connection, stop, train)
+    except OSError as error:  # no claim or no log can be made there; the connection's end is not among these
+        return _failed(job.cell.run_id, error)
+
+
+def _train_claimed(
+    job: Job,
+    claim: Claim,
+    connection: Connection,
+    stop: "_StopFlag",
+    train: Callable[[Job, Watch], Record],
+) -> Ended:
+    run_id, started = job.cell.run_id, time.monotonic()
+
+    def report(step: StepReport) -> None:
+        try:
+            connection.send(step)
+        except OSError:
+            stop.set()  # the sweep is gone; keep what there is and leave
+
+    def warn(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    try:
+        record = train(job, Watch(report, lambda: stop() or claim.lost, warn))
+    except PreemptedError as error:
+        print(error, file=sys.stderr)
+        return Ended(run_id, HELD if claim.lost and not stop() else STOPPED, reason=str(error))
+    except Exception as error:  # one bad cell must not take the worker, or the sweep, with it
+        traceback.print_exc()
+        return _failed(run_id, error)
+    return Ended(run_id, record.status, record.loss, time.monotonic() - started, record.reason)
+
+
+def _failed(run_id: str, error: Exception) -> Ended:
+    if isinstance(error, RanksError):
+        return Ended(run_id, "failed", reason=str(error), heals=error.heals)
+    return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}", heals=heals(error))
+
+
+class _StopFlag:
+    """True once the process got SIGTERM or SIGUSR1, or lost its parent. Ctrl-C is the parent's to handle."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._parent = os.getppid()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, lambda *_: self.set())
+
+    def set(self) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked or os.getppid() != self._parent
+
+
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Append all this process prints, libraries included, to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for handle in (*kept, log):
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Models: their shapes and families, how their parameters and FLOPs are counted, how they are built and measured."""

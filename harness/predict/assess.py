@@ -1,0 +1,231 @@
+"""Where a model that someone announces stands: against the optimum of its compute, and of its loss.
+
+Over-training as a choice with a price: smaller models of the same loss, and when they pay.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.predict import below_6nd
+from harness.fit.results import Interval
+from harness.fit.status import judge
+from harness.predict.answer import extrapolation, finite, range_flags
+from harness.predict.laws import Law, interval
+from harness.predict.source import Source
+
+NEAR = 1.1
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A model: N, D, and the training FLOPs it is said to have used (None: by the cost law)."""
+
+    params: float
+    tokens: float
+    flops: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise UserError(f"{name}: must be a positive number, got {value:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """N parameters on D tokens, judged by one source; intervals at ``level``, None where it cannot say.
+
+    Attributes:
+        params, tokens, flops: the model and the compute it used, as announced or by the source's cost law.
+        loss: expected from L(N, D); None for approaches 1 and 2, which know only the best models.
+        best_params, best_tokens, best_loss: the compute-optimal model of the same compute; ``loss_kind`` says whether
+            its loss is ``held-out`` or, by approach 1, ``training``.
+        params_ratio: N over ``best_params``: 4 is four times too many parameters for its compute.
+        same_loss_flops: the cheapest training that reaches ``loss``.
+        overspent: flops over ``same_loss_flops``.
+        verdict: one sentence.
+    """
+
+    approach: str
+    level: float
+    params: float
+    tokens: float
+    flops: float
+    loss: float | None = None
+    best_params: float | None = None
+    best_tokens: float | None = None
+    best_loss: float | None = None
+    loss_kind: str = "held-out"
+    params_ratio: float | None = None
+    same_loss_flops: float | None = None
+    overspent: float | None = None
+    loss_interval: Interval | None = None
+    best_params_interval: Interval | None = None
+    params_ratio_interval: Interval | None = None
+    overspent_interval: Interval | None = None
+    extrapolation: float | None = None
+    verdict: str = ""
+    status: str = "ok"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def announce(source: Source, model: Announced) -> Standing:
+    """Judges a model against the optimum of its compute and of its loss."""
+    law, draws = source.law, source.draws
+    cost = law.cost if law is not None else source.cost
+    params, tokens = model.params, model.tokens
+    flops = model.flops or cost.kappa * params**cost.power * tokens
+    flags = list(source.flags)
+    if source.frontier is None:
+        verdict = "this approach has no number"
+        return Standing(
+            approach=source.name,
+            level=source.level,
+            params=params,
+            tokens=tokens,
+            flops=flops,
+            verdict=verdict,
+            **judge(flags),
+        )
+    best = source.frontier.at_flops(flops)
+    ratio = params / float(best.params)
+    with np.errstate(all="ignore"):
+        ratio_draws = None if draws is None else params / draws.at_flops(flops).params
+        ratio_interval = interval(ratio_draws, source.level)
+        best_interval = interval(None if draws is None else draws.at_flops(flops).params, source.level)
+        loss = same = overspent_interval = loss_interval = None
+        if law is not None:
+            loss = float(law.loss(params, tokens))
+            same = float(law.at_loss(loss).flops)
+        if (laws := source.law_draws) is not None:
+            losses = laws.loss(params, tokens)
+            loss_interval = interval(losses, source.level)
+            overspent_interval = interval(flops / laws.at_loss(losses).flops, source.level)
+    return Standing(
+        approach=source.name,
+        level=source.level,
+        params=params,
+        tokens=tokens,
+        flops=flops,
+        loss=loss,
+        best_params=finite(best.params),
+        best_tokens=finite(best.tokens),
+        best_loss=finite(best.loss),
+        loss_kind=source.loss_kind,
+        params_ratio=ratio,
+        same_loss_flops=same,
+        overspent=None if same is None else flops / same,
+        loss_interval=loss_interval,
+        best_params_interval=best_interval,
+        params_ratio_interval=ratio_interval,
+        overspent_interval=overspent_interval,
+        extrapolation=extrapolation(source, flops),
+        verdict=_verdict(ratio, ratio_interval),
+        **judge(
+            flags
+            + range_flags(source, flops)
+            + ([] if law is None else below_6nd(law.cost, float(best.params)))
+        ),
+    )
+
+
+def _verdict(ratio: float, spread: Interval | None) -> str:
+    if spread is not None and spread[0] <= 1 <= spread[1] and not 1 / NEAR <= ratio <= NEAR:
+        return "not told apart from compute-optimal: the interval includes it"
+    if 1 / NEAR <= ratio <= NEAR:
+        return "compute-optimal, within 10% in parameters"
+    if ratio > 1:
+        return f"trained with {ratio:.3g}x too many parameters for its compute"
+    return f"trained with {1 / ratio:.3g}x fewer parameters than the optimum of its compute: cheaper to serve"
+
+
+FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overtrained:
+    """A model ``smaller`` times below the compute-optimal one of the same loss; None where none reaches it.
+
+    Attributes:
+        params, tokens, tokens_per_param: the model and the tokens it needs.
+        training_flops: what its training costs.
+        extra_training: that over the optimum's, less 1: 0.2 is 20% more.
+        inference_saved: share of the FLOPs of every served token.
+        break_even_tokens: served tokens from which it is the cheaper of the two; 0 for the optimum itself.
+    """
+
+    smaller: float
+    params: float
+    tokens: float | None = None
+    tokens_per_param: float | None = None
+    training_flops: float | None = None
+    extra_training: float | None = None
+    inference_saved: float | None = None
+    break_even_tokens: float | None = None
+
+
+def tokens_for(law: Law, loss: float, params: float) -> float:
+    """Tokens on which ``params`` parameters reach ``loss``; ``inf`` where they never do."""
+    left = loss - float(law.E + law.A * params ** (-law.alpha))
+    return float((law.B / left) ** (1 / law.beta)) if left > 0 else float("inf")
+
+
+def params_for(law: Law, loss: float, tokens: float) -> float:
+    """Parameters that reach ``loss`` on ``tokens`` tokens; ``inf`` where none do."""
+    left = loss - float(law.E + law.B * tokens ** (-law.beta))
+    return float((law.A / left) ** (1 / law.alpha)) if left > 0 else float("inf")
+
+
+def most_smaller(law: Law) -> float:
+    """How many times below the optimum a model of the same loss can be at all, on endless data.
+
+    The whole of loss - E is then A/N^alpha, of which the optimum's is a fixed share: the same at every loss.
+    """
+    return float((1 + 1 / law.size_over_data) ** (1 / law.alpha))
+
+
+def overtrain(
+    law: Law, loss: float, factors: Sequence[float] = FACTORS, weight: float = 1.0
+) -> tuple[Overtrained, ...]:
+    """The price list of smaller models at one loss.
+
+    Args:
+        law: a single law, not draws.
+        loss: what all of them reach (nats per token).
+        factors: how many times smaller than the compute-optimal model.
+        weight: price of an inference FLOP over that of a training FLOP.
+
+    Raises:
+        UserError: ``loss`` is not above E, or a factor is not positive.
+    """
+    if not loss > float(law.E):
+        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {float(law.E):.4g}")
+    if any(not (np.isfinite(k) and k > 0) for k in factors):
+        raise UserError(f"smaller: every factor must be positive, got {list(factors)}")
+    optimum = law.at_loss(loss)
+    return tuple(_row(law, loss, float(optimum.params), float(optimum.flops), k, weight) for k in factors)
+
+
+def _row(law: Law, loss: float, params: float, flops: float, factor: float, weight: float) -> Overtrained:
+    small = params / factor
+    tokens = tokens_for(law, loss, small)
+    if not np.isfinite(tokens):
+        return Overtrained(smaller=factor, params=small)
+    training = float(law.flops(small, tokens))
+    saved = float(law.inference_flops(params) - law.inference_flops(small)) * weight
+    # At factor 1 both differences are rounding; below 1 the larger model saves nothing and never pays.
+    extra = max(0.0, training - flops)
+    pays = extra / saved if saved > 0 else (0.0 if factor == 1 else None)
+    return Overtrained(
+        smaller=factor,
+        params=small,
+        tokens=tokens,
+        tokens_per_param=tokens / small,
+        training_flops=training,
+        extra_training=0.0 if factor == 1 else training / flops - 1,
+        inference_saved=1 - factor ** (-law.cost.power),
+        break_even_tokens=pays,
+    )

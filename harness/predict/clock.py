@@ -1,0 +1,201 @@
+"""From a number of parameters to a model that can be trained: shape, batch, rate and steps.
+
+How long a training takes, for any model of a ladder: the time model of a device as a function of N and D.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.table import Array
+from harness.model.counts import count_params, flops_per_token
+from harness.model.family import ModelConfig
+from harness.model.ladder import LadderConfig, build_ladder, near
+from harness.model.shape import Shape
+from harness.plan.cell import Cell
+from harness.plan.duration import Timing
+from harness.plan.grid import GridConfig
+from harness.plan.plan import Rules, plan_cell
+from harness.plan.recipe import RecipeConfig
+from harness.plan.schedule import ScheduleConfig
+from harness.plan.throughput import ThroughputConfig
+
+
+@dataclass
+class ShapeRules:
+    """What turns N and D into a run: the sizes to choose from and the recipe for the rest.
+
+    Attributes:
+        vocab_size: V of the tokenizer; the embedding and the head count in N.
+        seq_len: tokens a window.
+    """
+
+    ladder: LadderConfig = field(default_factory=LadderConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    vocab_size: int = 32000
+    seq_len: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 2 or self.seq_len < 2:
+            raise UserError("vocab_size and seq_len: must be at least 2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The model to build.
+
+    Attributes:
+        params: N wanted, by the parameter count ``count``.
+        flops: training FLOPs to spend, by the FLOP count ``compute``; or
+        tokens: training tokens, where those are what must not change.
+    """
+
+    params: float
+    count: str = "total"
+    compute: str = "6nd"
+    flops: float | None = None
+    tokens: float | None = None
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """A corpus that a cell can be planned for before anyone has chosen one."""
+
+    fingerprint: str = ""
+    train_tokens: int = 1
+
+
+def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
+    """The ladder's shape nearest to the target.
+
+    Raises:
+        UserError: the nearest is further than a factor of 1.5.
+    """
+    shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
+    return near(shapes, target.params, target.count)
+
+
+def plan_flops(
+    rules: ShapeRules, shape: Shape, flops: float, compute: str, timing: Timing | None = None
+) -> Cell:
+    """The run of ``shape`` whose whole steps come nearest to ``flops`` training FLOPs, as ``compute`` counts them."""
+    plan_rules = Rules(
+        grid=GridConfig(budgets=[flops], count=compute),
+        recipe=rules.recipe,
+        schedule=rules.schedule,
+        timing=timing or Timing(ThroughputConfig()),
+        seq_len=rules.seq_len,
+        eval_tokens=1,
+        precision="auto",
+    )
+    return plan_cell(shape, flops, 0, plan_rules, _Elsewhere())
+
+
+def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:
+    """The run that the target becomes: whole steps nearest to its compute, or to its tokens.
+
+    Args:
+        timing: of the device that trains it, for the cell's estimate.
+
+    Raises:
+        UserError: no shape of the ladder is near.
+    """
+    shape = nearest_shape(rules, target)
+    budget = target.flops
+    if budget is None:
+        if target.tokens is None:
+            raise UserError("shape: needs training FLOPs or tokens")
+        budget = target.tokens * flops_per_token(shape, rules.seq_len, target.compute)
+    return plan_flops(rules, shape, budget, target.compute, timing)
+
+
+DECADES, PER_DECADE = (3, 17), 4  # tokens that are looked at: 1e3 to 1e17
+
+
+class Clock:
+    """Seconds of a training on a device, by shape and recipe: interpolated in the logarithms of N, D and time.
+
+    Between two sizes of the ladder a model takes what lies between them; above the largest, time grows as N (it is
+    bound by its FLOPs), below the smallest it does not fall (it is bound by launches).
+    """
+
+    def __init__(self, rules: ShapeRules, timing: Timing, count: str = "total") -> None:
+        """Of the runs that ``rules`` make of N (counted as ``count``) and D, on the device of ``timing``."""
+        self.timing = timing
+        self._rules = rules
+        shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
+        sizes = [count_params(shape).count(count) for shape in shapes]
+        order = np.argsort(sizes, kind="stable")
+        self._shapes: Sequence[Shape] = [shapes[i] for i in order]
+        self.params: Array = np.array(sizes, dtype=float)[order]
+
+    @property
+    def start_seconds(self) -> float:
+        """What every run takes before its first step."""
+        return self.timing.throughput.startup_seconds
+
+    def covers(self, params: float) -> bool:
+        """Whether N lies within the ladder's sizes."""
+        return bool(self.params[0] <= params <= self.params[-1])
+
+    @cached_property
+    def log_tokens(self) -> Array:
+        """(tokens,): log D of the grid, evenly."""
+        first, last = DECADES
+        return np.log(10.0) * np.linspace(first, last, (last - first) * PER_DECADE + 1)
+
+    @cached_property
+    def log_seconds(self) -> Array:
+        """(shapes, tokens): log seconds on the grid; more tokens never take less time."""
+        rows = [self._seconds_of(shape) for shape in self._shapes]
+        return np.maximum.accumulate(np.log(rows), axis=1)
+
+    def _seconds_of(self, shape: Shape) -> list[float]:
+        """Of one shape at every number of tokens of the grid, as if steps could be parts of one."""
+        per_token = flops_per_token(shape, self._rules.seq_len, "6nd")
+        found = []
+        for tokens in np.exp(self.log_tokens):
+            cell = plan_flops(self._rules, shape, per_token * float(tokens), "6nd", self.timing)
+            run = cell.estimate
+            found.append(run.start + run.compile + run.steps * float(tokens) / cell.tokens)
+        return found
+
+    def seconds(self, params: Array | float, tokens: Array | float) -> Array:
+        """Seconds on the clock of training N parameters on D tokens; arrays that broadcast against each other."""
+        n, d = np.broadcast_arrays(np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float)))
+        # the time of every shape at each D, then between the two shapes around each N
+        at_tokens = np.stack([np.interp(d, self.log_tokens, row) for row in self.log_seconds])
+        beyond = np.maximum(0.0, n - np.log(self.params[-1]))
+        return np.exp(_between(n, np.log(self.params), at_tokens) + beyond)
+
+    def tokens(self, params: Array | float, seconds: float) -> Array:
+        """Tokens that models of N parameters, sizes of the ladder or between them, are trained on in ``seconds``.
+
+        NaN where the start alone takes longer, or where there is time for more tokens than are looked at.
+        """
+        n, wanted = np.log(np.asarray(params, float)), np.log(seconds)
+        per_shape = []
+        for row in self.log_seconds:
+            # where a row is flat, the most tokens of that time
+            unique, last = np.unique(row[::-1], return_index=True)
+            tokens = self.log_tokens[::-1][last]
+            per_shape.append(np.interp(wanted, unique, tokens) if row[0] < wanted < row[-1] else np.nan)
+        at_time = np.array(per_shape)[(...,) + (None,) * n.ndim] + np.zeros(n.shape)
+        return np.exp(_between(n, np.log(self.params), at_time))
+
+
+def _between(n: Array, sizes: Array, values: Array) -> Array:
+    """``values`` (sizes, ...) interpolated linearly at ``n`` (...) along the ascending ``sizes``; held at the ends."""
+    if len(sizes) == 1:
+        return values[0]
+    upper = np.clip(np.searchsorted(sizes, n), 1, len(sizes) - 1)
+    low, high = sizes[upper - 1], sizes[upper]
+    share = np.clip((n - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    below = np.take_along_axis(values, (upper - 1)[None], axis=0)[0]
+    above = np.take_along_axis(values, upper[None], axis=0)[0]
+    return (1 - share) * below + share * above

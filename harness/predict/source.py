@@ -1,0 +1,215 @@
+"""Where a frontier comes from, with its uncertainty and its range: one interface to fits and to constants.
+
+Published constants by name, and the sources made of them.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.results import Approach, Approach1, Approach3, CostLaw, Fit
+from harness.fit.status import Flag
+from harness.fit.table import Array
+from harness.predict.laws import Law, PowerLaws
+
+TITLES = {
+    "approach_1": "training-curve envelope",
+    "approach_2": "IsoFLOP profiles",
+    "approach_3": "parametric L(N, D)",
+    "frontier": "power laws of compute",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One frontier with its uncertainty and its range.
+
+    Attributes:
+        name: ``approach_1`` … ``approach_3``, or ``frontier``.
+        frontier: the point estimate; None where the fit has no number.
+        draws: one frontier a bootstrap draw, as arrays; None for published constants.
+        flags: what the fit says against it.
+        cost: training compute of N parameters on D tokens, as the runs' compute was counted; 6ND for published laws.
+    """
+
+    name: str
+    frontier: Law | PowerLaws | None
+    draws: Law | PowerLaws | None = None
+    level: float = 0.9
+    flags: tuple[Flag, ...] = ()
+    smallest_flops: float | None = None
+    largest_flops: float | None = None
+    extrapolation_limit: float = 100.0
+    cost: CostLaw = field(default_factory=CostLaw)
+
+    @property
+    def title(self) -> str:
+        """For people: ``approach 3, parametric L(N, D)``."""
+        return self.name.replace("_", " ") + ", " + TITLES[self.name]
+
+    @property
+    def loss_kind(self) -> str:
+        """``training`` for approach 1, whose losses are smoothed training losses; else ``held-out``."""
+        return Approach1.loss_kind if self.name == "approach_1" else Approach.loss_kind
+
+    @property
+    def law(self) -> Law | None:
+        """L(N, D), where this source has one."""
+        return self.frontier if isinstance(self.frontier, Law) else None
+
+    @property
+    def law_draws(self) -> Law | None:
+        """L(N, D) of every draw."""
+        return self.draws if isinstance(self.draws, Law) else None
+
+
+def from_fit(fit: Fit) -> tuple[Source, ...]:
+    """The three approaches of a fit, in the paper's order; those without a number have no frontier.
+
+    All three count compute as the table does, so the cost law that approach 3 found in it serves all three.
+    """
+    return tuple(_from_approach(approach, fit.approach_3.cost) for approach in fit.approaches)
+
+
+def choose(sources: tuple[Source, ...], approach: str) -> tuple[tuple[Source, ...], Source]:
+    """The sources to list, and the one that decides: shapes, serving and experiments need a single answer.
+
+    ``auto`` lists all and lets the one with L(N, D) decide, else approach 2 (Hoffmann et al. weight all three
+    alike), else whichever has a number.
+
+    Raises:
+        UserError: no such approach, or none with a number.
+    """
+    names = [source.name for source in sources]
+    if approach != "auto":
+        if approach not in names:
+            raise UserError(f"approach: '{approach}' is not here; there is auto, {', '.join(names)}")
+        sources = tuple(source for source in sources if source.name == approach)
+    for name in ("approach_3", "approach_2", "approach_1", "frontier"):
+        for source in sources:
+            if source.name == name and source.frontier is not None:
+                return sources, source
+    reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
+    raise UserError(f"the fit has no frontier to predict from ({reasons})")
+
+
+def _from_approach(approach: Approach, cost: CostLaw) -> Source:
+    theta, draws = approach.theta(), approach.draws
+    if draws is not None and not len(draws):
+        draws = None
+
+    def frontier(rows: Array | None) -> Law | PowerLaws | None:
+        if rows is None:
+            return None
+        return Law.from_theta(rows, cost) if isinstance(approach, Approach3) else PowerLaws.from_theta(rows)
+
+    return Source(
+        name=approach.name,
+        frontier=frontier(theta),
+        draws=frontier(draws),
+        level=approach.level,
+        flags=tuple(Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)),
+        smallest_flops=approach.smallest_flops,
+        largest_flops=approach.largest_flops,
+        extrapolation_limit=approach.extrapolation_limit,
+        cost=cost,
+    )
+
+
+@dataclass
+class SurfaceConfig:
+    """Published constants of L = E + A/N^alpha + B/D^beta, with compute 6ND."""
+
+    E: float = 0.0
+    A: float = 0.0
+    B: float = 0.0
+    alpha: float = 0.0
+    beta: float = 0.0
+
+
+@dataclass
+class PowerConfig:
+    """Published power laws of C in FLOPs: N* = params_scale C^a, D* = tokens_scale C^b.
+
+    With ``loss_scale`` and ``loss_exponent`` also L* = loss_floor + loss_scale C^-loss_exponent.
+    """
+
+    params_scale: float = 0.0
+    a: float = 0.0
+    tokens_scale: float = 0.0
+    b: float = 0.0
+    loss_floor: float = 0.0
+    loss_scale: float | None = None
+    loss_exponent: float | None = None
+
+
+@dataclass
+class LawConfig:
+    """Published constants by name: the schema of ``configs/law``.
+
+    Attributes:
+        name, source: what it is called, and the paper, section and table it was read from.
+        note: what a reader must know before comparing (another tokenizer, another count).
+        count: the parameter count N means (see ``harness.model.counts.PARAM_COUNTS``).
+        compute: the FLOP count C means (see ``harness.model.counts.FLOP_COUNTS``).
+        surface: L(N, D), listed as approach 3; null where the paper gives none.
+        frontiers: power laws by approach: ``approach_1``, ``approach_2`` or ``frontier``.
+        smallest_flops, largest_flops: the runs it was fitted to.
+        extrapolation_limit: predictions beyond this multiple of ``largest_flops`` are marked.
+    """
+
+    name: str = ""
+    source: str = ""
+    note: str = ""
+    count: str = "total"
+    compute: str = "6nd"
+    surface: SurfaceConfig | None = None
+    frontiers: dict[str, PowerConfig] = field(default_factory=dict)
+    smallest_flops: float | None = None
+    largest_flops: float | None = None
+    extrapolation_limit: float = 100.0
+
+    def __post_init__(self) -> None:
+        if self.surface is None and not self.frontiers:
+            raise UserError(f"law {self.name}: needs a surface (E, A, B, alpha, beta) or frontiers")
+        for name in self.frontiers:
+            if name not in TITLES or name == "approach_3":
+                raise UserError(
+                    f"law {self.name}: frontiers are called approach_1, approach_2 or frontier, not {name}"
+                )
+        constants = [] if self.surface is None else list(vars(self.surface).values())[1:]
+        for law in self.frontiers.values():
+            constants += [law.params_scale, law.a, law.tokens_scale, law.b]
+        if any(value <= 0 for value in constants):
+            raise UserError(f"law {self.name}: every coefficient and exponent must be positive")
+
+
+def from_law(config: LawConfig) -> tuple[Source, ...]:
+    """Published constants; they carry no draws, so no intervals."""
+    found: dict[str, Law | PowerLaws] = {n: _powers(law) for n, law in sorted(config.frontiers.items())}
+    if config.surface is not None:
+        found["approach_3"] = Law(**vars(config.surface))
+    return tuple(
+        Source(
+            name=name,
+            frontier=frontier,
+            smallest_flops=config.smallest_flops,
+            largest_flops=config.largest_flops,
+            extrapolation_limit=config.extrapolation_limit,
+        )
+        for name, frontier in found.items()
+    )
+
+
+def _powers(config: PowerConfig) -> PowerLaws:
+    known = config.loss_scale is not None and config.loss_exponent is not None
+    return PowerLaws(
+        log_params_scale=float(np.log(config.params_scale)),
+        a=config.a,
+        log_tokens_scale=float(np.log(config.tokens_scale)),
+        b=config.b,
+        loss_floor=config.loss_floor if known else float("nan"),
+        log_loss_scale=float(np.log(config.loss_scale)) if config.loss_scale else float("nan"),
+        loss_exponent=config.loss_exponent if config.loss_exponent else float("nan"),
+    )

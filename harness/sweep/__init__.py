@@ -1,1 +1,0 @@
-"""Which runs are missing, where they execute, and how they are doing."""

@@ -1,0 +1,47 @@
+"""Where a run's curves are mirrored while it trains."""
+
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+
+@dataclass
+class TrackerConfig:
+    """Where curves are mirrored. The record and the curve file stay the truth.
+
+    Attributes:
+        name: ``wandb``, any other tracker Accelerate knows by name, or ``none``.
+        mode: wandb's mode; ``auto`` is online where there is a key and offline where there is none.
+    """
+
+    name: str = "wandb"
+    project: str = "isoflop"
+    entity: str | None = None
+    mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "online", "offline", "disabled"):
+            raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")
+        if self.name not in ("wandb", "none"):
+            from accelerate.tracking import (
+                LOGGER_TYPE_TO_CLASS,  # it imports torch: only for a name to look up
+            )
+
+            if self.name not in LOGGER_TYPE_TO_CLASS:
+                known = ", ".join(["none", *sorted(LOGGER_TYPE_TO_CLASS)])
+                raise UserError(f"tracker.name: '{self.name}' is none of {known}")
+
+    def check_installed(self) -> None:
+        """Refuse a tracker whose package is not here: it would be missed only in the log of each run.
+
+        Raises:
+            UserError: it is not installed.
+        """
+        if self.name in ("wandb", "none"):  # wandb is among our own requirements
+            return
+        from accelerate.tracking import LoggerType, get_available_trackers
+
+        if LoggerType(self.name) not in get_available_trackers():
+            raise UserError(
+                f"tracker.name: the package of '{self.name}' is not installed here; install it, or set tracker=none"
+            )

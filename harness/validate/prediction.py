@@ -1,0 +1,217 @@
+"""How far single runs scatter about the fitted law: what a prediction of one run adds to the law's uncertainty.
+
+What a fit predicts for every contender, before any of them is trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit import Points
+from harness.fit.results import Interval
+from harness.plan.cell import Cell
+from harness.predict.laws import Law, interval
+from harness.predict.source import Source
+
+PARAMETERS = 5  # E, A, B, alpha, beta
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Standard deviation of ln(measured / fitted) over the fit's runs, and its degrees of freedom."""
+
+    scale: float
+    freedom: int
+
+
+def scatter(points: Points, law: Law) -> Scatter | None:
+    """The scatter of ``points`` (n runs) about ``law``; None with too few runs to tell.
+
+    It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them.
+    """
+    freedom = len(points) - PARAMETERS
+    if freedom < 1:
+        return None
+    residual = np.log(points.loss) - np.log(law.loss(points.params, points.tokens))
+    return Scatter(float(np.sqrt(np.sum(residual**2) / freedom)), freedom)
+
+
+COVERS = "the uncertainty of the fitted law, from its bootstrap draws"
+COVERS_RUN = (
+    "one run: the law's uncertainty and, as Student's t, the scatter of the fit's own runs about it (another seed, and "
+    "the law's lack of fit there); not a law that fails beyond the runs it was fitted to"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFacts:
+    """Which fit predicts: its hashes say that it is this one and no later one."""
+
+    n_points: int
+    largest_flops: float
+    count: str
+    sha256: str
+    draws_sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One size at the budget.
+
+    Attributes:
+        factor: wanted N over the predicted N*; shapes are whole, so ``params`` is near ``factor`` N*.
+        params, tokens, flops: of the run that will be trained; N as the fit counts it.
+        loss: predicted, nats per token; None where the fit has no L(N, D).
+        loss_interval: covers ``COVERS``. run_interval: covers ``COVERS_RUN``.
+        margin, margin_interval: predicted loss above that of the predicted winner; from the law's draws.
+        run_ids: the planned runs, by seed.
+    """
+
+    factor: float
+    shape: str
+    params: float
+    tokens: float
+    flops: float
+    loss: float | None
+    loss_interval: Interval | None
+    run_interval: Interval | None
+    margin: float | None
+    margin_interval: Interval | None
+    run_ids: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The content of ``prediction.json``.
+
+    Attributes:
+        written: when, UTC.
+        sizes_by, losses_by: the approaches that give N* and L(N, D); ``losses_by`` is None where none does.
+        params_opt, tokens_opt: N* and D* at the budget, with intervals.
+        scatter: standard deviation of ln loss of the fit's runs about the law; None where their table is not there.
+        winner: factor of the contender with the lowest predicted loss.
+        covers, run_covers: what the two intervals of a loss mean.
+    """
+
+    name: str
+    written: str
+    budget: float
+    budget_count: str
+    fit: FitFacts
+    level: float
+    sizes_by: str
+    losses_by: str | None
+    params_opt: float
+    tokens_opt: float
+    params_interval: Interval | None
+    tokens_interval: Interval | None
+    scatter: float | None
+    winner: float
+    contenders: tuple[Contender, ...]
+    covers: str = COVERS
+    run_covers: str = COVERS_RUN
+
+    def contender(self, factor: float) -> Contender:
+        """The contender of that factor."""
+        return next(one for one in self.contenders if one.factor == factor)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What the prediction stands on.
+
+    Attributes:
+        decider: the source that says N*. losses: the source whose L(N, D) says the losses, if there is one.
+        scatter: of runs about the law.
+    """
+
+    decider: Source
+    losses: Source | None
+    scatter: Scatter | None
+    facts: FitFacts
+
+
+def predict(
+    name: str,
+    written: str,
+    ground: Ground,
+    budget: float,
+    entries: Mapping[float, tuple[float, Sequence[Cell]]],
+) -> Prediction:
+    """The prediction for ``entries``: factor to N, as the fit counts it, and the cells, one a seed.
+
+    Raises:
+        UserError: the source has no optimum at the budget.
+    """
+    decider, source = ground.decider, ground.losses
+    if decider.frontier is None:
+        raise UserError(f"rematch: {decider.title} has no frontier")
+    optimum = decider.frontier.at_flops(budget)
+    if not np.isfinite(optimum.params):
+        raise UserError(f"rematch: {decider.title} has no optimum at C = {budget:.3g}")
+    drawn = None
+    if decider.draws is not None:
+        with np.errstate(all="ignore"):
+            drawn = decider.draws.at_flops(budget)
+    at = {factor: (n, float(cells[0].tokens)) for factor, (n, cells) in entries.items()}
+    losses = (
+        {factor: float(source.law.loss(n, d)) for factor, (n, d) in at.items()}
+        if source and source.law
+        else {}
+    )
+    draws = _draws(source.law_draws, at) if source else {}
+    winner = min(losses, key=lambda factor: losses[factor]) if losses else 1.0
+
+    def contender(factor: float) -> Contender:
+        n, cells = entries[factor]
+        mine = draws.get(factor)
+        rival = mine is not None and factor != winner
+        return Contender(
+            factor=factor,
+            shape=cells[0].spec.shape.label,
+            params=n,
+            tokens=float(cells[0].tokens),
+            flops=cells[0].flops,
+            loss=losses.get(factor),
+            loss_interval=interval(mine, decider.level),
+            run_interval=_run_interval(mine, ground.scatter, decider.level),
+            margin=losses[factor] - losses[winner] if losses and factor != winner else None,
+            margin_interval=interval(mine - draws[winner], decider.level) if rival else None,
+            run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
+        )
+
+    return Prediction(
+        name=name,
+        written=written,
+        budget=budget,
+        budget_count=next(iter(entries.values()))[1][0].count,
+        fit=ground.facts,
+        level=decider.level,
+        sizes_by=decider.name,
+        losses_by=source.name if losses and source else None,
+        params_opt=float(optimum.params),
+        tokens_opt=float(optimum.tokens),
+        params_interval=None if drawn is None else interval(drawn.params, decider.level),
+        tokens_interval=None if drawn is None else interval(drawn.tokens, decider.level),
+        scatter=ground.scatter.scale if ground.scatter else None,
+        winner=winner,
+        contenders=tuple(contender(factor) for factor in sorted(entries)),
+    )
+
+
+def _draws(law: Law | None, at: Mapping[float, tuple[float, float]]) -> dict[float, np.ndarray]:
+    """L(N, D) of every draw (draws,), by factor."""
+    if law is None:
+        return {}
+    with np.errstate(all="ignore"):
+        return {factor: np.asarray(law.loss(n, d)) for factor, (n, d) in at.items()}
+
+
+def _run_interval(draws: np.ndarray | None, scatter: Scatter | None, level: float) -> Interval | None:
+    """The interval of one run: every draw of the law, moved by the scatter of single runs about it."""
+    if draws is None or scatter is None:
+        return None
+    moved = np.random.default_rng(0).standard_t(scatter.freedom, size=(20, len(draws)))
+    return interval((draws * np.exp(scatter.scale * moved)).ravel(), level)

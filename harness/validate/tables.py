@@ -1,0 +1,106 @@
+"""A rematch as a table: predicted and measured loss of every contender, and the gaps to the predicted winner."""
+
+from harness.fit.results import Interval
+from harness.report.table import Table
+from harness.report.text import approach_label, counted, fixed, interval, power, ratio, with_interval
+from harness.validate.prediction import Prediction
+from harness.validate.result import Duel, Measured, Rematch
+
+HEADINGS = (
+    "contender",
+    "shape",
+    "N",
+    "D",
+    "N/N*",
+    "D/N",
+    "predicted loss",
+    "of one run",
+    "measured loss",
+    "inside",
+    "gap",
+    "predicted gap",
+    "predicted winner",
+)
+
+
+def build(prediction: Prediction, result: Rematch) -> Table:
+    """One row a contender, smallest first; the predicted winner is emphasised."""
+    duels = {duel.factor: duel for duel in result.duels}
+    rows = []
+    for one, measured in zip(prediction.contenders, result.contenders, strict=True):
+        rows.append(
+            (
+                f"{one.factor:g} N*",
+                one.shape,
+                counted(one.params),
+                counted(one.tokens),
+                f"{one.params / prediction.params_opt:.2f}",
+                ratio(one.tokens / one.params),
+                with_interval(fixed(one.loss, 4), interval(one.loss_interval, "fixed", 4)),
+                interval(one.run_interval, "fixed", 4) or "–",
+                _measured(measured),
+                _inside(measured),
+                *_gap(duels.get(one.factor)),
+            )
+        )
+    return Table(
+        "rematch",
+        f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
+        HEADINGS,
+        tuple(rows),
+        left=("contender", "shape", "inside", "predicted winner"),
+        note=_note(prediction, result),
+        strong=tuple(i for i, one in enumerate(prediction.contenders) if one.factor == prediction.winner),
+    )
+
+
+def _times(prediction: Prediction) -> str:
+    return f"{prediction.budget / prediction.fit.largest_flops:.2g} times"
+
+
+def _note(prediction: Prediction, result: Rematch) -> str:
+    by = approach_label(prediction.sizes_by).lower()
+    losses = (
+        f"losses by L(N, D), {approach_label(prediction.losses_by).lower()}" if prediction.losses_by else ""
+    )
+    parts = [
+        f"Registered {prediction.written}, SHA-256 {result.prediction_sha256[:16]}…. N* = "
+        + with_interval(counted(prediction.params_opt), interval(prediction.params_interval))
+        + f" by {by}{', ' + losses if losses else '; no L(N, D), so no losses are predicted'}.",
+        f"Intervals are {prediction.level:.0%}. That of a predicted loss covers {prediction.covers}.",
+    ]
+    if prediction.scatter is not None:
+        parts.append(
+            f"'of one run' covers {prediction.run_covers}; that scatter is {prediction.scatter:.2%} of the loss."
+        )
+    seeds = max(len(one.losses) for one in result.contenders)
+    parts.append(
+        f"Measured: mean of {seeds} seeds with Student's t interval; gaps to the predicted winner with Welch's, which "
+        "cover the luck of the seed and nothing else."
+    )
+    return " ".join(parts)
+
+
+def _measured(one: Measured) -> str:
+    text = with_interval(fixed(one.mean, 4), interval(one.interval, "fixed", 4))
+    lost = sum(loss is None for loss in one.losses.values())
+    return text + (f", {lost} diverged" if lost else "")
+
+
+def _inside(one: Measured) -> str:
+    """How many runs lie in the predicted interval of one: ``2 of 3``."""
+    ended = sum(loss is not None for loss in one.losses.values())
+    return "–" if one.inside is None else f"{one.inside} of {ended}"
+
+
+def _gap(duel: Duel | None) -> tuple[str, str, str]:
+    if duel is None:
+        return "", "", ""
+    return signed(duel.gap, duel.interval), signed(duel.predicted_gap, duel.predicted_interval), duel.verdict
+
+
+def signed(value: float | None, bounds: Interval | None) -> str:
+    """``+0.0712 (+0.0204 to +0.1220)``."""
+    if value is None:
+        return "–"
+    return with_interval(f"{value:+.4f}", "" if bounds is None else f"{bounds[0]:+.4f} to {bounds[1]:+.4f}")

@@ -1,0 +1,94 @@
+"""The arms of a comparison: the configurations of sweeps that differ in a few overrides, and their folders."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harness.cli import READS
+from harness.config.compose import compose_config
+from harness.config.frozen import load_config
+from harness.config.schema import Config
+from harness.config.unread import refuse_unread
+from harness.errors import UserError
+from harness.launch.slurm.ledger import Ledger
+from harness.runs.folder import SweepFolder
+from harness.workflow.continuation import submitted_config
+from harness.workflow.experiment import sweep_folder
+
+NONE = "0000"  # comes before every submission
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class ArmConfig:
+    """An arm's name, its configuration and the YAML of it.
+
+    Attributes:
+        behind: its last submission, for a job that waited for that; empty by hand.
+    """
+
+    name: str
+    config: Config
+    yaml: str
+    behind: str = ""
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors inside name the arm they come from."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"arm {self.name}: {error}") from error
+
+
+def arm_folders(base: Config) -> dict[str, SweepFolder]:
+    """By arm, its folder ``<name>-<arm>`` beside that of the experiment, planned or not."""
+    own = sweep_folder(base).path
+    return {name: SweepFolder(own.parent / f"{base.name}-{name}") for name in base.arms}
+
+
+def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
+    """The configuration of every arm: ``overrides`` with the arm's own behind.
+
+    Raises:
+        UserError: fewer than two arms, a name that is no folder's, overrides that do not compose or that no sweep
+            reads, or a text that no arm reads.
+    """
+    if len(base.arms) < 2:
+        raise UserError(
+            "arms: name at least two, each with its overrides, in the experiment's file: "
+            "arms: {one: ['schedule.floor=0'], two: ['schedule.floor=0.1']}; see configs/experiment/kaplan.yaml"
+        )
+    made = []
+    for name, folder in arm_folders(base).items():
+        if not NAME.fullmatch(name):
+            raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
+        try:
+            refuse_unread("compare", base.arms[name], READS)
+            config, yaml = compose_config([*overrides, *base.arms[name], f"name={folder.path.name}"])
+        except UserError as error:
+            raise UserError(f"arm {name}: {error}") from error
+        made.append(ArmConfig(name, config, yaml))
+    if not any(arm.config.reads_path() for arm in made):
+        raise UserError(
+            f"path: {base.path} would not be read, for no arm has data=text; name the text in an arm: "
+            f"\"arms.NAME=['data=text','path={base.path}']\""
+        )
+    return made
+
+
+def submitted_arms(base: Config) -> list[ArmConfig]:
+    """The arms as they were last submitted, or, where none of an arm's cells were, as they were frozen."""
+    made = []
+    for name, folder in arm_folders(base).items():
+        ledger = Ledger(folder.path / "slurm")
+        submissions = ledger.read()
+        behind = submissions[-1].folder if submissions else NONE
+        if submissions:
+            config, yaml = submitted_config(ledger.path / behind)
+        else:
+            yaml = folder.config.read_text(encoding="utf-8")
+            config = load_config(yaml)
+        made.append(ArmConfig(name, config, yaml, behind))
+    return made

@@ -1,0 +1,188 @@
+"""From a configuration to a corpus and a plan: what several commands begin with."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.config.schema import Config
+from harness.data import Corpus, prepare, prepare_domains
+from harness.errors import UserError
+from harness.launch.trunk import share_trunks
+from harness.model.ladder import build_ladder
+from harness.plan.duration import Timing
+from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.runs.files import json_text, write_changed
+from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED
+from harness.runs.table import records
+from harness.text import count
+from harness.train.job import Job
+from harness.workflow.resources import runs_per_device
+
+
+def sweep_folder(config: Config) -> SweepFolder:
+    """The folder of this experiment.
+
+    Raises:
+        UserError: no experiment was chosen.
+    """
+    if not config.name:
+        raise UserError(
+            "experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME"
+        )
+    return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
+
+
+def prepare_corpus(config: Config, console: Console) -> Corpus:
+    """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress."""
+    cache = Path(config.cache_dir).expanduser()
+    with console.status("corpus …") as status:
+        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update)
+        _domains(config, corpus)
+        return corpus
+
+
+def training_corpus(config: Config, console: Console) -> Corpus:
+    """:func:`prepare_corpus` for a command that trains.
+
+    Raises:
+        UserError: the corpus is only declared, or the tracker is not installed where it will be used.
+    """
+    if config.launcher.kind == "local":  # a job of Slurm may run in a container with other packages
+        config.tracker.check_installed()
+    if config.data.kind == "declared":
+        raise UserError(
+            "data: this experiment's corpus is only declared, which is enough to plan; to train, choose one that is "
+            "here with data=NAME (data=text path=FOLDER, data=python_stdlib …)"
+        )
+    return prepare_corpus(config, console)
+
+
+def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
+    """The folders of the experiment's domains."""
+    cache = Path(config.cache_dir).expanduser()
+    made = prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache)
+    return {name: domain.folder for name, domain in made.items()}
+
+
+def timing_of(config: Config) -> Timing:
+    """The time model of this experiment's runs on the workers it will have."""
+    return Timing(
+        config.throughput,
+        runs=runs_per_device(config),
+        micro_batch=config.train.micro_batch,
+        devices=config.launcher.processes,
+        compile=config.train.compile,
+    )
+
+
+def plan_rules(config: Config) -> Rules:
+    """All that turns a shape and a budget of this experiment into a run."""
+    return Rules(
+        grid=config.grid,
+        recipe=config.recipe,
+        schedule=config.schedule,
+        timing=timing_of(config),
+        seq_len=config.seq_len,
+        eval_tokens=config.data.eval_tokens,
+        precision=config.precision,
+    )
+
+
+def plan_experiment(config: Config, corpus: Corpus) -> Plan:
+    """The grid of this experiment.
+
+    Raises:
+        UserError: the corpus is too small, or the grid cannot be, or nothing is left of it.
+    """
+    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
+    plan = make_plan(config.name, ladder.shapes, plan_rules(config), corpus)
+    if not plan.cells:
+        first = plan.skipped[0]
+        raise UserError(
+            f"grid: every cell is left out; the first, N={count(first.params)} at {first.budget:.3g} FLOPs: "
+            f"{first.reason}; use larger budgets or smaller models"
+        )
+    check_corpus(plan, corpus.name, config.data.max_epochs)
+    return plan
+
+
+def say_left_out(plan: Plan, console: Console) -> None:
+    """One line for each cell that the grid asks for and the plan does not have."""
+    for skipped in plan.skipped:
+        console.print(
+            f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}", highlight=False
+        )
+
+
+def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
+    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it."""
+    try:
+        before = frozen_plan(folder)
+    except UserError:
+        return
+    now = {cell.run_id for cell in plan.cells}
+    gone = [run_id for run_id in records(folder, before) if run_id not in now]
+    if gone:
+        console.print(
+            f"{len(gone)} finished runs of {folder.path} are no longer in the plan, so neither table nor fit will have "
+            "them; they are kept, and the grid they belong to finds them again",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
+    """Write the plan and the configuration it came from into the sweep's folder."""
+    write_changed(folder.config, yaml)
+    write_changed(folder.plan, json_text(plan.to_json()))
+
+
+def frozen_plan(folder: SweepFolder) -> Plan:
+    """The plan as it was frozen.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        return Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
+
+
+def make_jobs(
+    config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, only: Collection[str] | None = None
+) -> list[Job]:
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs that fork from it.
+
+    Args:
+        only: the run ids wanted; a job is the same whether or not others of its shape are.
+    """
+    domains = _domains(config, corpus)
+    jobs = [
+        Job(
+            cell=cell,
+            corpus=corpus.folder,
+            sweep=folder.path.resolve(),
+            sweep_name=config.name,
+            train=config.train,
+            tracker=config.tracker,
+            domains=domains,
+        )
+        for cell in plan.cells
+        if only is None or cell.run_id in only
+    ]
+    return share_trunks(jobs) if config.schedule.share_trunk else jobs
+
+
+def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
+    """One job for every cell without a finished or diverged record."""
+    done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
+    missing = {cell.run_id for cell in plan.cells} - done
+    return make_jobs(config, plan, corpus, folder, missing)

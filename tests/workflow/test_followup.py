@@ -1,0 +1,74 @@
+"""Replicates join the fit, controls never do, and neither is trained twice."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.cli import main
+from harness.commands import sweep
+from harness.config.compose import compose_config
+from harness.runs.controls import read_controls
+from harness.runs.folder import SweepFolder
+from harness.workflow.continuation import Outcome
+from harness.workflow.experiment import frozen_plan
+from tests.train.small import overrides
+
+
+@pytest.mark.slow
+def test_best_cells_are_followed_up_once(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = overrides(
+        tmp_path,
+        text_folder,
+        "grid.budgets=[2e8]",
+        "followup.seeds=[1]",
+        "followup.rates=[0.5,2]",
+        "followup.horizons=[5]",
+        "launcher.workers=2",
+    )
+    config, yaml = compose_config(arguments)
+    console = Console(width=132)
+    assert sweep.run(config, yaml, console) is Outcome.DONE
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    with folder.table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4, "three sizes and one replicate"
+    best = min((row for row in rows if row["seed"] == "0"), key=lambda row: float(row["loss"]))
+    assert [row["params"] for row in rows if row["seed"] == "1"] == [best["params"]]
+    controls = read_controls(folder.controls)
+    assert [(control.of, control.rate, control.horizon) for control in controls] == [
+        (best["run_id"], 0.5, 1.0),
+        (best["run_id"], 2.0, 1.0),
+        (best["run_id"], 1.0, 5.0),
+    ]
+    assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
+    (other,) = (float(row["loss"]) for row in rows if row["seed"] == "1")
+    assert {(control.loss_of, control.seeds_of) for control in controls} == {(other, 1)}, (
+        "not the one it was chosen by"
+    )
+    assert len(frozen_plan(folder).cells) == 4
+    stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
+    assert len(stamps) == 7
+    capsys.readouterr()
+    sweep.run(config, yaml, console)
+    assert "workers" not in capsys.readouterr().out, "nothing is trained again"
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = overrides(tmp_path, text_folder, "grid.budgets=[2e8]", "grid.sizes=2", "followup.seeds=[1]")
+    main(["sweep", *toy])
+    folder = SweepFolder(tmp_path / "runs" / "small")
+    trained = {cell.run_id for cell in frozen_plan(folder).cells}
+    assert len(trained) == 3
+    capsys.readouterr()
+    main(["plan", *toy])
+    assert {cell.run_id for cell in frozen_plan(folder).cells} == trained
+    assert "no longer in the plan" not in capsys.readouterr().out
+    main(["plan", *toy, "grid.budgets=[5e8]"])
+    assert "3 finished runs of" in capsys.readouterr().out
