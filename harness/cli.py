@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from harness.errors import UserError
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.train.job import PreemptedError
 
 COMMANDS = {
@@ -21,9 +21,9 @@ Tokenises the corpus if that was not done before, and writes plan.json.
   isoflop plan experiment=demo data=text path=books/""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, long ones first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
-With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
-submits the follow-ups with another such job, or fits and reports. What failed is not submitted again until the
-same command is given by hand.
+With launcher=slurm it submits one job array and returns at once. A dependent job continues as 'reproduce' when the
+array has ended: it submits the follow-ups with another such job, or fits and reports. What failed is not submitted
+again until the same command is given by hand.
 
   isoflop sweep experiment=demo
   isoflop sweep experiment=demo launcher.workers=1 tracker=none
@@ -36,7 +36,7 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
     "tune": """Tune the recipe on a small grid of peak rate × batch at a few sizes.
 Trains it into runs/NAME-tune, fits the bowls, their minima and the rules through them, draws them, and writes the
 tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
-repeated. With launcher=slurm it returns at once, and the job behind the array writes the recipe; see
+repeated. With launcher=slurm it returns at once, and the dependent job writes the recipe; see
 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
@@ -47,14 +47,14 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
 
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
-    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or missing.
-Also the controls of the last submission, and the Slurm jobs that go on behind others. An experiment with arms
-shows every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
+    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or pending.
+Also the ablations of the latest submission, and the jobs that depend on others. An experiment with arms shows
+every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
   isoflop status experiment=kaplan
   isoflop status name=demo-tune""",
-    "cancel": """Take back the Slurm jobs that this sweep submitted, and no other; finished cells are kept.
+    "cancel": """Cancel the jobs that this sweep submitted, and no other; finished cells are kept.
 Of an experiment with arms, those of every arm; of a tuning, by its name.
 
   isoflop cancel experiment=demo
@@ -83,20 +83,20 @@ That is serving, money, data that runs out, a model somebody announced. --json p
     "compare": """Train and fit one experiment in several arms, and say whether their frontiers differ.
 Arms differ in a few overrides; each is a sweep, runs/NAME-ARM. Their frontiers are set side by side, and it is said
 whether they differ beyond their intervals.
-Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, with its follow-ups
-behind it, and one more job compares when all of them have ended.
+Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, followed by its
+follow-ups, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
     "validate": """Train a predicted optimum against larger and smaller rivals of the same compute.
 The budget is larger than any of the fit. The prediction is written and hashed before anything is trained; then
 measured against predicted loss, and who won. Resumable; a prediction that was altered, or would be another now, is
-refused. With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
+refused. With launcher=slurm it is registered before it is submitted, and the dependent job judges.
 
   isoflop validate experiment=rematch
   isoflop validate experiment=demo name=validate rematch.fit=runs/demo rematch.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
-With launcher=slurm it submits and returns at once; the jobs behind the arrays do the later stages.
+With launcher=slurm it submits and returns at once; the dependent jobs do the later stages.
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=chinchilla points=table.csv""",
@@ -144,8 +144,6 @@ READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reprodu
 
 # files and folders that are not what a user took them for
 UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
-
-EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,18 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli import EXIT_REQUEUE
-from harness.errors import UserError
+from harness.errors import EXIT_REQUEUE, UserError
+from harness.launch.ledger import Ledger, read_task
 from harness.launch.pool import run_pool
 from harness.launch.progress import Progress
+from harness.launch.sharing import placed, shared_gpus
 from harness.launch.slurm import client
-from harness.launch.slurm.ledger import Ledger
-from harness.launch.slurm.submit import read_task
 from harness.launch.worker import HELD
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import STALE_SECONDS
 from harness.train.job import Job, StepReport
-from harness.workflow.resources import placed, shared_gpus
 
 # A requeued task may meet the claims of its own past on a lost node; longer than this it waits for nobody.
 PATIENCE_SECONDS = 1.5 * STALE_SECONDS

@@ -11,9 +11,8 @@ from harness.compare.compare import compare_arms
 from harness.compare.results import Comparison
 from harness.config.compose import compose_config
 from harness.config.schema import Config
-from harness.launch.slurm import client
-from harness.launch.slurm.ledger import Ledger, queued_jobs
-from harness.launch.slurm.submit import JobBehind, submit_behind
+from harness.launch.launcher import Continuation, Outcome
+from harness.launch.registry import make_launcher, submitter_of
 from harness.report import markdown
 from harness.report.material import MissingError
 from harness.report.style import figure_style, save
@@ -21,16 +20,15 @@ from harness.report.table import terminal_table
 from harness.runs.files import json_text, write_changed
 from harness.runs.folder import SweepFolder
 from harness.workflow.arms import ArmConfig, compose_arms, submitted_arms
-from harness.workflow.continuation import Outcome
 from harness.workflow.experiment import frozen_plan, plan_experiment, sweep_folder, training_corpus
 
 
 def run(overrides: Sequence[str], console: Console) -> Outcome:
     """Train and fit what is missing of every arm, compare, write ``compare.json``, ``compare.md`` and the figure.
 
-    Every arm is the whole configuration ``overrides`` with the arm's own overrides behind, in the folder
-    ``<name>-<arm>``; all of them are planned before the first is trained. On Slurm each arm is an array with the job
-    behind it, and one more job, in the ledger of ``<name>``, compares behind all of these.
+    Every arm is the whole configuration ``overrides`` with the arm's own overrides after them, in the folder
+    ``<name>-<arm>``; all of them are planned before the first is trained. Where cells are submitted, each arm is
+    an array with its dependent job, and one more job depends on all of these and compares.
 
     Raises:
         UserError: there are no arms, one of them cannot be planned, or cells failed.
@@ -40,31 +38,33 @@ def run(overrides: Sequence[str], console: Console) -> Outcome:
     for arm in arms:
         with arm.named():
             plan_experiment(arm.config, training_corpus(arm.config, console))
-    return _compare(base, yaml, arms, console, behind="")
+    return _compare(base, yaml, arms, console, submission="")
 
 
-def go_on(base: Config, yaml: str, console: Console, behind: str) -> Outcome:
-    """What the job behind the arms does: wait on where one of them goes on, else finish and compare them.
+def go_on(base: Config, yaml: str, console: Console, submission: str) -> Outcome:
+    """What the job that depends on the arms does: wait on where one of them continues, else finish and compare them.
 
     Raises:
-        UserError: an arm cannot be fitted, or Slurm refuses.
+        UserError: an arm cannot be fitted, or nothing can be submitted.
     """
     arms = submitted_arms(base)
-    live = _queued(arms) if client.available() else ()
+    live = _live(arms) if make_launcher(base.launcher).available() else ()
     if live:  # follow-ups, or cells that were submitted again by hand
-        return _wait(base, yaml, live, console, behind)
-    return _compare(base, yaml, arms, console, behind)
+        return _wait(base, yaml, live, console, submission)
+    return _compare(base, yaml, arms, console, submission)
 
 
-def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Console, behind: str) -> Outcome:
+def _compare(
+    base: Config, yaml: str, arms: Sequence[ArmConfig], console: Console, submission: str
+) -> Outcome:
     outcomes = {}
     for arm in arms:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
         with arm.named():
-            outcomes[arm.name] = reproduce.run(arm.config, arm.yaml, console, arm.behind)
+            outcomes[arm.name] = reproduce.run(arm.config, arm.yaml, console, arm.submission)
     console.print()
     if Outcome.QUEUED in outcomes.values():
-        return _wait(base, yaml, _queued(arms), console, behind)
+        return _wait(base, yaml, _live(arms), console, submission)
     incomplete = [name for name, outcome in outcomes.items() if outcome is Outcome.INCOMPLETE]
     if incomplete:
         _say(f"not compared, for cells are missing of: {', '.join(incomplete)}", console)
@@ -74,30 +74,22 @@ def _compare(base: Config, yaml: str, arms: Sequence[ArmConfig], console: Consol
     return Outcome.DONE
 
 
-def _wait(base: Config, yaml: str, live: Sequence[str], console: Console, behind: str) -> Outcome:
-    """Put a job behind the jobs ``live``, unless one is queued; the job that asks for it is no such one."""
-    ledger = Ledger(sweep_folder(base).path / "slurm")
-    if base.launcher.kind != "slurm" or not base.launcher.report:
+def _wait(base: Config, yaml: str, live: Sequence[str], console: Console, submission: str) -> Outcome:
+    """Have a job depend on the jobs ``live``, unless one is queued."""
+    folder = sweep_folder(base)
+    launcher = make_launcher(base.launcher)
+    job = launcher.depend(base.name, folder, Continuation("compare", yaml, submission), live)
+    if job:
+        _say(f"dependent job {job} compares when the arms have ended; files and logs: {folder.path}", console)
+    else:
         _say("run the same command again when the arms have ended", console)
-        return Outcome.QUEUED
-    with ledger.locked():
-        waiting = [] if behind else _live(ledger)
-        job = waiting[-1] if waiting else ""
-        if not job:
-            asked = JobBehind("compare", yaml, tuple(live))
-            job = submit_behind(base.name, base.launcher, ledger, asked).report_job
-    _say(f"job {job} compares when the arms have ended; files and logs: {ledger.path}", console)
     return Outcome.QUEUED
 
 
-def _queued(arms: Sequence[ArmConfig]) -> list[str]:
+def _live(arms: Sequence[ArmConfig]) -> list[str]:
     """The arms' jobs that run or will."""
-    return [job for arm in arms for job in _live(Ledger(sweep_folder(arm.config).path / "slurm"))]
-
-
-def _live(ledger: Ledger) -> list[str]:
-    submissions = ledger.read()
-    return queued_jobs(submissions, client.queue([job for one in submissions for job in one.jobs]))
+    folders = [sweep_folder(arm.config) for arm in arms]
+    return [job for folder in folders for job in submitter_of(folder).live(folder)]
 
 
 def _say(text: str, console: Console) -> None:

@@ -13,6 +13,7 @@ from harness.data import Corpus
 from harness.errors import UserError
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.store import encode
+from harness.launch.launcher import Continuation, Outcome
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
 from harness.plan.cell import Cell
@@ -31,18 +32,17 @@ from harness.validate.prediction import FitFacts, Ground, Prediction, Scatter, p
 from harness.validate.register import FILE, register, sha256
 from harness.validate.result import Rematch, judge
 from harness.validate.tables import build
-from harness.workflow.continuation import Errand, Outcome
 from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
 Entries = dict[float, tuple[float, list[Cell]]]
 
 
-def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
     """Predict and register, train what is missing, set measured against predicted once every run has ended.
 
     Args:
-        behind: the submission that this process is the job behind of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not
@@ -79,8 +79,8 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
     freeze(folder, plan, yaml)
     if not config.rematch.train:
         return Outcome.DONE
-    errand = Errand("rematch", yaml, behind)
-    outcome = train_missing(errand, config, plan, corpus, folder, console)
+    continuation = Continuation("validate", yaml, submission)
+    outcome = train_missing(continuation, config, plan, corpus, folder, console)
     if outcome is not Outcome.DONE:
         return outcome
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items()}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.launch.retry import heals
+from harness.launch.retry import is_retryable
 from harness.runs.files import write_json
 from harness.runs.record import FAILED, Record, read_record
 from harness.train.job import Job, PreemptedError, StepReport, Watch, pack, unpack
@@ -32,11 +32,11 @@ END_SECONDS = 45.0  # and torchrun beyond that; told to end, it kills ranks that
 
 
 class RanksError(Exception):
-    """A rank failed; ``heals`` where another attempt may well succeed."""
+    """A rank failed; ``retryable`` where another attempt may well succeed."""
 
-    def __init__(self, text: str, heals: bool) -> None:
+    def __init__(self, text: str, retryable: bool) -> None:
         super().__init__(text)
-        self.heals = heals
+        self.retryable = retryable
 
 
 def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
@@ -127,8 +127,8 @@ def _outcome(job: Job, folder: Path, code: int, asked: bool) -> Record:
     except (OSError, ValueError):
         if asked:
             raise PreemptedError("stopped; its processes hung and were ended by force") from None
-        raise RanksError(f"torchrun ended with exit status {code}", heals=True) from None
-    raise RanksError(failure["text"], failure["heals"])
+        raise RanksError(f"torchrun ended with exit status {code}", retryable=True) from None
+    raise RanksError(failure["text"], failure["retryable"])
 
 
 def main(folder: Path) -> None:
@@ -171,7 +171,9 @@ def main(folder: Path) -> None:
         traceback.print_exc()
         with suppress(FileExistsError), (folder / "failure.json").open("x", encoding="utf-8") as file:
             # the first to fail says why; the others fail because of it
-            file.write(json.dumps({"text": f"{type(error).__name__}: {error}", "heals": heals(error)}))
+            file.write(
+                json.dumps({"text": f"{type(error).__name__}: {error}", "retryable": is_retryable(error)})
+            )
         sys.exit(1)
 
 

@@ -50,7 +50,7 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     Raises:
         UserError: the corpus is only declared, or the tracker is not installed where it will be used.
     """
-    if config.launcher.kind == "local":  # a job of Slurm may run in a container with other packages
+    if config.launcher.here:  # a job of a cluster may run in a container with other packages
         config.tracker.check_installed()
     if config.data.kind == "declared":
         raise UserError(

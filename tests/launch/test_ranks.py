@@ -41,7 +41,7 @@ def test_a_rank_that_fails_says_why(tmp_path: Path, text_folder: Path) -> None:
     jobs[0].folder.curve.mkdir(parents=True)  # a folder where the curve should be
     with pytest.raises(RanksError, match="IsADirectoryError") as caught:
         train_on_ranks(jobs[0], Watch(), 2)
-    assert not caught.value.heals
+    assert not caught.value.retryable
 
 
 HANGS = """

@@ -25,7 +25,7 @@ def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Three horizons of one model, the longest first."""
     monkeypatch.setattr(pools, "work", stand_in)
     monkeypatch.setattr(pools, "back_off", lambda attempt: 0.01 * attempt)
-    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.2)
     _, jobs = small_jobs(tmp_path, text_folder, *GRID, "grid.params=[7000]")
     return sorted(jobs, key=lambda job: -job.cell.spec.steps)
 
