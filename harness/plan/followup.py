@@ -81,7 +81,7 @@ def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
 
 
 def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> list[Cell]:
-    """Placeholders for the follow-ups of the budgets that are not among ``known``: their best cell is still to be found.
+    """Placeholders for the follow-ups of the budgets that are not among ``known``: their best cell is not found yet.
 
     As many as there will be, of the same FLOPs, at the middle size of each budget, where the grid was centred.
     """

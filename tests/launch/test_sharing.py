@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands import array_task
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -25,6 +24,7 @@ from harness.launch.memory import CONTEXT_BYTES, fitting, free_bytes, needed_byt
 from harness.launch.mps import CONTROL, QUIT, mps
 from harness.launch.pool import PoolOptions
 from harness.launch.sharing import placed, shared_gpus
+from harness.launch.slurm import task as array_task
 from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.request import concurrency
 from harness.plan.cell import Cell
@@ -359,7 +359,7 @@ def test_an_array_task_packs_its_gpus(
     monkeypatch.setattr(array_task, "read_task", lambda *_: (jobs, PoolOptions(workers=6)))
     seen: list[PoolOptions] = []
     monkeypatch.setattr(array_task, "run_pool", lambda jobs, options, view: seen.append(options) or [])
-    assert array_task.main(tmp_path, 0) == 0
+    assert array_task.run_task(tmp_path, 0) == 0
     assert (seen[0].workers, seen[0].gpus) == (4, ("0", "3"))
     assert CONTROL in capsys.readouterr().out, "how they share is in the task's log"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,3"
