@@ -102,27 +102,8 @@ With launcher=slurm it submits and returns at once; the dependent jobs do the la
   isoflop reproduce experiment=chinchilla points=table.csv""",
 }
 
-# Keys that are arguments of some commands, and which of them each command reads; every other key describes the
-# experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
-# are looked for in their own folders.
 RENAMED = {"rematch": "validate"}
 """Commands of earlier versions by their names now: they work, and say so."""
-
-READS: dict[str, tuple[str, ...]] = {
-    "plan": (),
-    "sweep": (),
-    "train": ("run",),
-    "tune": ("tune", "write"),
-    "calibrate": ("calibrate", "write"),
-    "status": ("arms",),
-    "cancel": ("arms",),
-    "fit": ("points", "out", "compare", "source", "project", "group"),
-    "report": ("points", "out"),
-    "predict": ("points", "write"),
-    "compare": ("arms", "compare"),
-    "validate": ("rematch",),
-    "reproduce": ("points", "out", "compare", "source", "project", "group"),
-}
 
 ABOUT = (
     "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
@@ -220,7 +201,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
     from harness.config.unread import refuse_unread
 
-    refuse_unread(options.command, options.overrides, READS)
+    refuse_unread(options.command, options.overrides)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
         from harness.config.predict import PredictConfig

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness.cli import READS
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.config.schema import Config
@@ -65,7 +64,7 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
         if not NAME.fullmatch(name):
             raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
         try:
-            refuse_unread("compare", base.arms[name], READS)
+            refuse_unread("compare", base.arms[name])
             config, yaml = compose_config([*overrides, *base.arms[name], f"name={folder.path.name}"])
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error
