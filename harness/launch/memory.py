@@ -1,7 +1,4 @@
-"""This machine's CPU cores, dealt out to processes that compile.
-
-How much memory a run takes, and how many fit a GPU at once.
-"""
+"""What runs that execute at once share: how many fit the memory of a GPU, and the cores that compile for them."""
 
 import math
 import os
@@ -14,6 +11,7 @@ from harness.train.driver import DriverError, ask, is_installed
 from harness.train.gpus import FREE_SHARE, SHARE_VARIABLE
 from harness.train.micro import enough_windows, run_bytes, windows_at_once
 
+CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
 VARIABLE = "TORCHINDUCTOR_COMPILE_THREADS"
 
 
@@ -25,9 +23,6 @@ def compile_threads(processes: int) -> Mapping[str, str]:
     if VARIABLE in os.environ:
         return {}
     return {VARIABLE: str(max(1, len(os.sched_getaffinity(0)) // max(1, processes)))}
-
-
-CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
 
 
 def training_bytes(cell: Cell, train: TrainConfig) -> float:

@@ -1,7 +1,4 @@
-"""Sharing the cells of a sweep out over array tasks.
-
-What one array task is asked for: time, memory, cores; estimated from its cells where the user says nothing.
-"""
+"""Which cells share an array task, and what a task asks for: time, memory, cores, estimated where nothing is said."""
 
 import math
 from collections.abc import Iterable, Sequence
