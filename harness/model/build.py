@@ -22,7 +22,7 @@ _UNMASKED = "sdpa_unmasked"
 """SDPA told that it is causal, never handed a mask.
 
 For its own name "sdpa" transformers looks at every batch for packed sequences: one device synchronisation per
-step, and a dense mask when compiled, which shuts out the flash kernels. Our windows are never packed or
+step, and a dense mask when compiled, which shuts out the flash kernels. Our sequences are never packed or
 padded. A name that has no mask function skips all of it; the kernel and the values are the same.
 """
 AttentionInterface.register(_UNMASKED, sdpa_attention_forward)

@@ -102,13 +102,13 @@ def plan_cell(
     per_token = all_flops_per_token(shape, rules.seq_len)
     wanted = budget / per_token[rules.grid.count]
     hyper = apply_recipe(rules.recipe, shape, recipe_tokens or wanted, rules.seq_len)
-    batch_tokens = hyper.batch_windows * rules.seq_len
+    batch_tokens = hyper.batch_sequences * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens
     spec = RunSpec(
         shape=shape,
         seq_len=rules.seq_len,
-        batch_windows=hyper.batch_windows,
+        batch_sequences=hyper.batch_sequences,
         steps=steps,
         optimizer=Optimizer(
             hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay, hyper.grad_clip

@@ -55,7 +55,7 @@ class RecipeConfig:
     Attributes:
         count: which parameter count N the rules read (one of ``harness.model.counts.PARAM_COUNTS``).
         lr: peak learning rate.
-        batch_tokens: tokens per optimizer step, before rounding to whole windows.
+        batch_tokens: tokens per optimizer step, before rounding to whole sequences.
         min_steps: the batch shrinks before a run has fewer optimizer steps than this.
         beta2: AdamW's second-moment decay.
         warmup_share: warm-up never exceeds this share of the horizon.
@@ -106,7 +106,7 @@ class Hyperparameters:
     """What a recipe says for one (N, D)."""
 
     lr: float
-    batch_windows: int
+    batch_sequences: int
     beta1: float
     beta2: float
     eps: float
@@ -125,12 +125,12 @@ def significant(value: float, digits: int = 4) -> float:
 
 
 def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int) -> Hyperparameters:
-    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in windows of ``seq_len``."""
+    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in sequences of ``seq_len``."""
     n = float(count_params(shape).count(recipe.count))
     batch_tokens = min(recipe.batch_tokens(n, tokens), tokens / recipe.min_steps)
     return Hyperparameters(
         lr=significant(recipe.lr(n, tokens)),
-        batch_windows=max(1, round(batch_tokens / seq_len)),
+        batch_sequences=max(1, round(batch_tokens / seq_len)),
         beta1=recipe.beta1,
         beta2=significant(min(recipe.beta2(n, tokens), 0.99999), 5),
         eps=recipe.eps,

@@ -46,7 +46,7 @@ class Progress:
         seconds: training time so far, over all attempts; of a fork with that of its trunk up to there.
         notes: what the record will say about this run (a halved micro-batch, a damaged checkpoint).
         inherited: steps that another run, the trunk, has trained for this one.
-        micro_batch: windows that a device came down to when its memory ran out; 0 where it never did.
+        micro_batch: sequences that a device came down to when its memory ran out; 0 where it never did.
         branches: for each run that will fork from this one, by run id, its curve so far.
     """
 

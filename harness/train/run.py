@@ -80,7 +80,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     stepper = Stepper(
         accelerator, model, optimizer, spec, corpus, train, notes.append, available, progress.micro_batch
     )
-    traced = spec.shape, spec.seq_len, stepper.windows, device.precision, train.compile, train.logits
+    traced = spec.shape, spec.seq_len, stepper.sequences, device.precision, train.compile, train.logits
     keep_traces(traced if train.compile != "off" else None)
     branches = _branches(job, accelerator, progress)
     saver = Saver(job.folder.checkpoint, raw, optimizer)
@@ -93,10 +93,10 @@ def _train_cell(job: Job, watch: Watch) -> Record:
         accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
     if outcome.status == FINISHED:
-        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator, stepper.scored_windows))
+        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator, stepper.scored_sequences))
     if outcome.status == FINISHED:
         scores = {
-            name: _score(job, raw, domain, accelerator, stepper.scored_windows)
+            name: _score(job, raw, domain, accelerator, stepper.scored_sequences)
             for name, domain in domains.items()
         }
         outcome = replace(outcome, domains=scores)
@@ -142,7 +142,7 @@ def _precise(device: Device) -> list[str]:
 def _prepared(
     raw: PreTrainedModel, train: TrainConfig, cache: Path, accelerator: Accelerator
 ) -> torch.nn.Module:
-    """The model as it is called in training: from windows to their summed loss, compiled where ``train`` says so."""
+    """The model as it is called in training: from sequences to their summed loss, compiled where ``train`` says so."""
     cuda = accelerator.device.type == "cuda"
     return accelerator.prepare(next_token_loss(raw, train, cuda, lambda part: compiled(part, train, cache)))
 

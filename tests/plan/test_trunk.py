@@ -66,7 +66,7 @@ def test_wsd_shares_all_but_the_decay_of_the_shorter() -> None:
     [
         lambda s: replace(s, seed=1),
         lambda s: replace(s, data="beef"),
-        lambda s: replace(s, batch_windows=s.batch_windows + 1),
+        lambda s: replace(s, batch_sequences=s.batch_sequences + 1),
         lambda s: replace(s, optimizer=replace(s.optimizer, lr=2 * s.optimizer.lr)),
         lambda s: replace(s, shape=replace(s.shape, layers=s.shape.layers + 1)),
         lambda s: replace(s, schedule=replace(s.schedule, warmup_steps=11)),
