@@ -20,7 +20,7 @@ class ScheduleConfig:
             off. At least the longest run's; it exists to show the distortion (Kaplan et al. 2020 trained so).
         decay_share: share of the horizon that warm-up–stable–decay spends cooling down.
         share_trunk: runs of one shape and seed differ in nothing but their horizon, and what they have in common is
-            trained once (see ``harness.plan.trunk``); for schedules whose beginning does not depend on their end.
+            trained once (see ``harness.plan.branching``); for schedules whose beginning does not depend on their end.
     """
 
     kind: str = "cosine"

@@ -1,7 +1,4 @@
-"""Held-out loss with a standard error over documents.
-
-How a run ended, and the record made of it.
-"""
+"""How a run ended: its held-out loss with a standard error over documents, and the record made of it all."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -18,6 +15,8 @@ from harness.plan.cell import Cell
 from harness.runs.record import DIVERGED, FINISHED, Record, Score
 from harness.train.device import Device
 from harness.train.micro import scored_sequences
+
+PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")  # whose versions a record has
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,13 @@ def summarise(losses: np.ndarray, documents: np.ndarray) -> Evaluation:
     return Evaluation(mean, variance**0.5, int(counts.sum()))
 
 
-PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")
-
-
 @dataclass(frozen=True)
-class Outcome:
-    """What the loop and the evaluation leave.
+class RunOutcome:
+    """What training and evaluation gave.
 
     Attributes:
+        status, reason: as in :class:`harness.runs.record.Record`.
+        steps: optimizer steps done, over all attempts, and ``seconds`` the training time.
         train_loss: the last curve row's, nats per token.
         tokens_per_second: of the steps of this attempt; None where it did none.
         domains: scores on further texts, by name.
@@ -104,7 +102,7 @@ class Outcome:
     evaluation: Evaluation | None = None
     domains: Mapping[str, Score] = field(default_factory=dict)
 
-    def evaluated(self, evaluation: Evaluation) -> "Outcome":
+    def evaluated(self, evaluation: Evaluation) -> "RunOutcome":
         """With the held-out loss; one that is not finite means the run diverged."""
         if not math.isfinite(evaluation.loss):
             reason = f"the held-out loss is {evaluation.loss}"
@@ -112,7 +110,7 @@ class Outcome:
         return replace(self, evaluation=evaluation)
 
 
-def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outcome: Outcome) -> Record:
+def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outcome: RunOutcome) -> Record:
     """The record of ``cell`` trained as ``outcome`` says; a run that stopped early records what it really did."""
     spec = cell.spec
     share = outcome.steps / spec.steps

@@ -1,7 +1,4 @@
-"""AdamW as the run's specification says.
-
-One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled rate.
-"""
+"""One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled learning rate, AdamW."""
 
 import gc
 import math
@@ -19,11 +16,14 @@ from harness.train.config import TrainConfig
 from harness.train.loss import NO_TARGET
 from harness.train.micro import pieces, sequences_at_once
 
+# in the messages of the allocator, the driver, Triton and cuBLAS
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
 
 def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
     """Fused AdamW; matrices decay, vectors (norms, biases) do not.
 
-    torch multiplies its decay by the rate at each step, so ``weight_decay`` is per unit of learning rate.
+    torch multiplies the decay by the learning rate at each step, so ``weight_decay`` is per unit of learning rate.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -37,10 +37,6 @@ def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
         eps=spec.eps,
         fused=True,
     )
-
-
-# as the allocator, the driver, Triton and cuBLAS put it
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Stepper:
@@ -71,7 +67,10 @@ class Stepper:
         Args:
             note: receives what the record should say.
             available: bytes of the GPU that the run may take; None on a CPU.
-            reduced: the micro-batch, in sequences, that an earlier attempt of the run came down to (0: none did).
+            reduced: the micro-batch, in sequences, to which an earlier attempt was reduced (0: none was).
+
+        Raises:
+            UserError: more processes than the batch has sequences.
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         if spec.batch_sequences < world:
@@ -103,10 +102,6 @@ class Stepper:
         """
         return self.sequences if self._measured and not self._graphs else 0
 
-    def rate(self, step: int) -> float:
-        """Learning rate of ``step`` (1-based)."""
-        return self._spec.optimizer.lr * self._spec.schedule.factor(step)
-
     def step(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Do step ``step`` (1-based).
 
@@ -114,9 +109,9 @@ class Stepper:
             This process's share of the mean loss over the batch (shares add up), and the gradient norm before
             clipping; both on the device, not synchronised.
         """
-        rate = self.rate(step)
+        lr = self._spec.optimizer.lr * self._spec.schedule.factor(step)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         loss = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._spec.optimizer.grad_clip or math.inf)
         self._optimizer.step()
@@ -188,7 +183,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy that the device waits for and the CPU does not: only pinned memory is copied behind its back."""
+    """A copy that the device waits for and the CPU does not: only pinned memory is copied asynchronously."""
     if device.type != "cuda":
         return batch.to(device)
     return batch.pin_memory().to(device, non_blocking=True)

@@ -16,7 +16,7 @@ from harness.launch.slurm.ledger import Ledger, Submission
 from harness.launch.slurm.request import Request, chunks, concurrency, make_request
 from harness.launch.slurm.script import Script, option_lines, program, read_template, render, setup_lines
 from harness.runs.files import write_atomic, write_json
-from harness.train.job import Job, pack, unpack
+from harness.train.job import Job
 
 TASK_MODULE, NEXT_MODULE = "harness.commands.array_task", "harness.commands.next_stage"
 REPORT_TIME, REPORT_MEMORY = "01:00:00", "4G"
@@ -69,7 +69,9 @@ def submit(
         "mps": launcher.mps,
     }
     for index, task in enumerate(tasks):
-        write_json(folder / "tasks" / f"{index}.json", {"pool": options, "jobs": [pack(job) for job in task]})
+        write_json(
+            folder / "tasks" / f"{index}.json", {"pool": options, "jobs": [job.to_json() for job in task]}
+        )
     write_atomic(folder / "config.yaml", behind.yaml)
     array = array_script(jobs[0].sweep_name, folder, len(tasks), launcher, request, max(1, train.threads))
     write_atomic(folder / "array.sbatch", render(read_template(launcher.template, "array.sbatch"), array))
@@ -171,7 +173,7 @@ def behind_script(name: str, folder: Path, launcher: LauncherConfig, behind: Job
 def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
     """What array task ``index`` of the submission in ``folder`` trains, and how."""
     data = json.loads((folder / "tasks" / f"{index}.json").read_text(encoding="utf-8"))
-    return [unpack(job) for job in data["jobs"]], PoolOptions(**data["pool"])
+    return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])
 
 
 def _new_folder(ledger: Ledger) -> Path:
