@@ -34,11 +34,6 @@ def open_source(config: DataConfig) -> DocumentSource:
     raise UserError(f"data: corpus '{config.name}' is declared, it has sizes but no text")
 
 
-def documents(config: DataConfig) -> Iterator[Document]:
-    """All documents of ``config`` as they are found, before any is left out."""
-    return open_source(config).documents(lambda reason: None)
-
-
 @dataclass(frozen=True)
 class PythonSource:
     """Python files, one document each."""

@@ -186,10 +186,10 @@ def _trunk_tokens(
 ) -> dict[Shape, float]:
     """For each shape the shortest of its horizons that makes a run, in tokens: what the recipe of its trunk reads.
 
-    Runs that share a trunk share warm-up, batch and rate, so rules that depend on D need one D. The recipe's limits
-    (a warm-up of at most a share of the horizon, at least so many steps) hold for every branch when they hold for the
-    shortest; and a sweep that grows to larger budgets keeps its runs, as it would not with the longest. Where a
-    rule has an exponent in tokens, the longer runs get the shortest one's value: that is the price of sharing.
+    Runs that share a trunk share warm-up, batch and learning rate, so rules that depend on D need one D. The limits
+    of the recipe (a warm-up of at most a share of the horizon, at least so many steps) hold for every branch when they
+    hold for the shortest; and a sweep that grows to larger budgets keeps its runs, as it would not with the longest.
+    Where a rule has an exponent in tokens, the longer runs get the shortest one's value: that is what sharing costs.
     """
     horizons: dict[Shape, float] = {}
     for budget, sizes in sorted(chosen.items(), reverse=True):

@@ -1,7 +1,4 @@
-"""Power rules: how a hyperparameter follows the model's size and the run's tokens.
-
-The recipe: from a model's size and a token horizon to every hyperparameter of the run.
-"""
+"""The recipe: from a model's size and a token horizon to every hyperparameter of the run, by power rules."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +32,7 @@ class Rule:
         """The rule's value at ``params`` parameters and ``tokens`` training tokens.
 
         Raises:
-            UserError: it is no number there.
+            UserError: it overflows there.
         """
         try:
             raw = self.value * (params / self.params_at) ** self.params
@@ -62,7 +59,8 @@ class RecipeConfig:
         warmup_tokens_per_param: nor this many tokens per parameter (Porian et al. 2024, section 3.2).
         grad_clip: global gradient norm; 0 turns clipping off.
         init_scale: initial matrices have the standard deviation ``init_scale / sqrt(width)``. The usual constant
-            0.02 is this at a width of 400; it leaves narrow models on a plateau whose end is luck.
+            0.02 is this at a width of 400; with it narrow models first stay on a plateau, and when they leave it
+            depends on the seed.
     """
 
     name: str = "custom"
@@ -116,16 +114,12 @@ class Hyperparameters:
     init_std: float
 
 
-def significant(value: float, digits: int = 4) -> float:
-    """``value`` rounded to significant digits.
-
-    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
-    """
-    return float(f"{value:.{digits - 1}e}")
-
-
 def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int) -> Hyperparameters:
-    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in sequences of ``seq_len``."""
+    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in sequences of ``seq_len``.
+
+    Raises:
+        UserError: a rule overflows there.
+    """
     n = float(count_params(shape).count(recipe.count))
     batch_tokens = min(recipe.batch_tokens(n, tokens), tokens / recipe.min_steps)
     return Hyperparameters(
@@ -139,3 +133,11 @@ def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int
         grad_clip=recipe.grad_clip,
         init_std=significant(recipe.init_scale / shape.width**0.5),
     )
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """``value`` rounded to significant digits.
+
+    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
+    """
+    return float(f"{value:.{digits - 1}e}")
