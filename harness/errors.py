@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: printed as one line (what, where, how to mend), exit status 2."""
+    """Something the user can correct: printed as one line (what, where, how to correct it), exit status 2."""
