@@ -5,4 +5,4 @@ EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
 class UserError(Exception):
-    """Something the user can mend: printed as one line (what, where, how to mend), exit status 2."""
+    """Something the user can correct: printed as one line (what, where, how to correct it), exit status 2."""

@@ -66,7 +66,7 @@ def main(folder: Path, overrides: list[str]) -> None:
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
     shared = make_jobs(config, plan, corpus, SweepFolder(folder))
-    alone = [replace(job, forks=()) for job in shared]
+    alone = [replace(job, branches=()) for job in shared]
     found = {}
     for name, jobs in {"alone": alone, "shared": shared}.items():
         where = SweepFolder(folder / name)

@@ -62,7 +62,7 @@ def plan_table(plan: Plan, assumed: bool = False) -> Table:
         "steps",
         "FLOPs",
         "epochs",
-        "rate",
+        "lr",
         "assumed time" if assumed else "time",
         *(["mode"] if modes else []),
     ):

@@ -1,4 +1,4 @@
-"""``isoflop tune``: a small grid of rate × batch, the rule through its minima, and a recipe."""
+"""``isoflop tune``: a small grid of learning rate × batch, the rules through its minima, and a recipe."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -34,7 +34,7 @@ class Config:
 
     Attributes:
         name: the sweep's name; its folder is ``runs_dir``/``name``. An experiment sets it.
-        seq_len: tokens a window; the model's context.
+        seq_len: tokens of a training sequence; the model's context.
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from harness.launch.pool import PoolOptions
 from harness.runs.files import write_json
-from harness.train.job import Job, pack, unpack
+from harness.train.job import Job
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,11 @@ def placed(ledger: Ledger, states: Mapping[TaskId, TaskState]) -> dict[str, Plac
 def write_task(folder: Path, index: int, jobs: Iterable[Job], options: Mapping[str, object]) -> None:
     """Leave what array task ``index`` of the submission in ``folder`` trains, and ``options`` of its pool."""
     write_json(
-        folder / "tasks" / f"{index}.json", {"pool": dict(options), "jobs": [pack(job) for job in jobs]}
+        folder / "tasks" / f"{index}.json", {"pool": dict(options), "jobs": [job.to_json() for job in jobs]}
     )
 
 
 def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
     """What array task ``index`` of the submission in ``folder`` trains, and how."""
     data = json.loads((folder / "tasks" / f"{index}.json").read_text(encoding="utf-8"))
-    return [unpack(job) for job in data["jobs"]], PoolOptions(**data["pool"])
+    return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])

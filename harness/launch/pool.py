@@ -12,9 +12,9 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from harness.errors import UserError
+from harness.launch.branching import Trunks
 from harness.launch.memory import compile_threads
 from harness.launch.retry import back_off, cause_of_death
-from harness.launch.trunk import Trunks
 from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.model.shape import Shape
 from harness.runs.record import FAILED, read_record
@@ -126,7 +126,7 @@ def run_pool(
     """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
     As long as that cannot delay the end, a worker goes on with the shape it has just trained: it need not compile anew.
-    A fork waits as long as its trunk is in the pool and has not left it a checkpoint.
+    A branch waits as long as its trunk is in the pool and has not left it a checkpoint.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1; every running cell wrote a checkpoint first.

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from harness.launch.trunk import own_seconds
+from harness.launch.branching import own_seconds
 from harness.launch.worker import HELD, STOPPED, Ended
 from harness.plan.duration import makespan
 from harness.text import count, duration

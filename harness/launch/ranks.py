@@ -24,7 +24,7 @@ import psutil
 from harness.launch.retry import is_retryable
 from harness.runs.files import write_json
 from harness.runs.record import FAILED, Record, read_record
-from harness.train.job import Job, PreemptedError, StepReport, Watch, pack, unpack
+from harness.train.job import Job, PreemptedError, StepReport, Watch
 
 POLL_SECONDS = 0.3
 LEAVE_SECONDS = 120.0  # what a rank gets, once asked to stop, to write its checkpoint and to end
@@ -48,7 +48,7 @@ def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
     """
     with tempfile.TemporaryDirectory(prefix="isoflop-ranks-") as name:
         folder = Path(name)
-        write_json(folder / "job.json", {**pack(job), "parent": os.getpid()})
+        write_json(folder / "job.json", {**job.to_json(), "parent": os.getpid()})
         command = _command(folder, processes)
         ending: float | None = None
         with (folder / "reports.jsonl").open("w+", encoding="utf-8") as reports, _running(command) as process:
@@ -164,7 +164,7 @@ def main(folder: Path) -> None:
     from harness.train.run import train_cell  # torch and transformers: seconds
 
     try:
-        train_cell(unpack(data), Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
+        train_cell(Job.from_json(data), Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
     except PreemptedError as stopped:
         print(stopped, file=sys.stderr)
     except Exception as error:

@@ -174,12 +174,12 @@ def _runs(material: Material) -> list[Finding]:
 
 
 def _rates(material: Material) -> list[Finding]:
-    """What the recipe's rate leaves on the table, as far as the luck of seeds lets it be seen."""
+    """What the recipe's learning rate leaves on the table, as far as the luck of seeds lets it be seen."""
     controls = [control for control in material.controls if control.rate != 1]
     if not controls:
         return []
     rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
-    tried = f"At each budget's best cell the peak rate was tried at {rates} times the recipe's"
+    tried = f"At each budget's best cell the peak learning rate was tried at {rates} times the recipe's"
     groups = {
         f"{rate:g} times": [c for c in controls if c.rate == rate] for rate in _values(controls, "rate")
     }

@@ -6,10 +6,10 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.launch.sharing import gpus_of
+from harness.plan.branching import find_branches, flops_saved
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.plan import Plan
-from harness.plan.trunk import find_forks, flops_saved
 from harness.text import duration
 from harness.workflow.resources import is_for_a_gpu_elsewhere, runs_per_device
 
@@ -22,11 +22,11 @@ def print_cost(
     Args:
         later: placeholders of the follow-ups, whose best cells are not known yet.
     """
-    forks = find_forks(plan.cells) if config.schedule.share_trunk else {}
+    branches = find_branches(plan.cells) if config.schedule.share_trunk else {}
     total = sum(cell.flops for cell in plan.cells)
-    spent = total - flops_saved(plan.cells, forks)
+    spent = total - flops_saved(plan.cells, branches)
     estimates = [
-        cell.estimate_seconds * (1 - forks[cell.run_id].share if cell.run_id in forks else 1)
+        cell.estimate_seconds * (1 - branches[cell.run_id].share if cell.run_id in branches else 1)
         for cell in plan.cells
     ]
     lines = [f"{len(plan.cells)} cells, {_cost(spent, estimates, workers, config)}"]
@@ -40,8 +40,8 @@ def print_cost(
     if config.schedule.share_trunk:
         without = "; the sizes of different budgets must coincide, so name them with grid.params"
         lines += [
-            f"{len(plan.cells) - len(forks)} trunks and {len(forks)} forks: alone they would take {total:.3g} FLOPs, "
-            f"sharing saves {1 - spent / total:.0%}{'' if forks else without}"
+            f"{len(plan.cells) - len(branches)} trunks and {len(branches)} branches: alone they would take "
+            f"{total:.3g} FLOPs, sharing saves {1 - spent / total:.0%}{'' if branches else without}"
         ]
     for line in (*lines, *_source_of_times(config, plan)):
         console.print(line, highlight=False, soft_wrap=True)

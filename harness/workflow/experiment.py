@@ -9,7 +9,7 @@ from rich.console import Console
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
-from harness.launch.trunk import share_trunks
+from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
@@ -159,7 +159,7 @@ def frozen_plan(folder: SweepFolder) -> Plan:
 def make_jobs(
     config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, only: Collection[str] | None = None
 ) -> list[Job]:
-    """One job a cell; with ``schedule.share_trunk`` each knows the runs that fork from it.
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs that branch from it.
 
     Args:
         only: the run ids wanted; a job is the same whether or not others of its shape are.

@@ -1,4 +1,4 @@
-"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other rates, longer schedules."""
+"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other learning rates or schedules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -15,10 +15,10 @@ import pytest
 
 from harness.errors import UserError
 from harness.launch import pool as pools
+from harness.launch.branching import Trunks
 from harness.launch.memory import VARIABLE
 from harness.launch.pool import PoolOptions, run_pool
 from harness.launch.retry import back_off, cause_of_death, is_retryable
-from harness.launch.trunk import Trunks
 from harness.launch.worker import HELD, Ended, Ready
 from harness.model.shape import Shape
 from harness.plan.duration import RunTime

@@ -18,7 +18,7 @@ from harness.model.counts import (
     flops_per_token,
     forward_flops,
 )
-from harness.model.measure import count_products, forward_flops_of
+from harness.model.measure import count_products, measure_forward_flops
 from harness.model.shape import Shape
 from tests.model.shape_strategy import FAMILY_NAMES, shapes
 
@@ -67,7 +67,7 @@ def test_backward_is_twice_forward_in_torch_too(family: str, data: st.DataObject
 def test_measuring_a_known_family_agrees(family: str, data: st.DataObject) -> None:
     shape = data.draw(shapes(family))
     seq_len = data.draw(st.integers(2, shape.context))
-    formula, measured = forward_flops(shape, seq_len), forward_flops_of(shape, seq_len)
+    formula, measured = forward_flops(shape, seq_len), measure_forward_flops(shape, seq_len)
     assert measured.total == formula.total
     assert measured.causal().total == formula.causal().total
     assert measured.other == formula.qkv + formula.output + formula.ffw
@@ -83,7 +83,7 @@ def test_counts_stand_in_the_right_order(family: str, data: st.DataObject) -> No
     assert counts["appendix_f_causal"] < counts["appendix_f"]
     assert counts["6nd_non_embedding"] < counts["6nd"]
     forward, params = forward_flops(shape, shape.context), count_params(shape)
-    # A weight costs two FLOPs a token: 6 N over the matrices is the count without attention and look-up.
+    # A weight costs two FLOPs a token: 6 N over the matrices is the count without attention and embedding.
     weighted = forward.qkv + forward.output + forward.ffw + forward.logits
     assert 3 * weighted / shape.context == pytest.approx(counts["6nd_matrices_and_head"])
     attention = forward.scores + forward.reduction
@@ -116,7 +116,7 @@ def test_ratio_to_6nd_of_table_a4(
 ) -> None:
     """The six printed ratios, to their two decimals.
 
-    The ratios follow from the blocks alone: with the one-hot look-up and the logits, which the appendix
+    The ratios follow from the blocks alone: with the one-hot embedding and the logits, which the appendix
     lists, they would be 1.58 to 1.03 instead. N is the paper's: its blocks have a fifth attention matrix
     (projecting relative positions, Dai et al. 2019; see the test of Table A9), whose FLOPs it leaves
     out. The table prints two decimals, so .005 is all the tolerance there is to give.

@@ -172,7 +172,7 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> 
     assert (said.level, "chosen for being the lowest" in said.text) == ("caution", True), (
         "no replicates, no luck known"
     )
-    assert not any("peak rate was tried" in finding.text for finding in findings(material))
+    assert not any("peak learning rate was tried" in finding.text for finding in findings(material))
     better = tuple(replace(control, loss=control.loss_of - 0.05) for control in material.controls)
     (warned,) = [f for f in findings(replace(material, controls=better)) if "schedules longer" in f.text]
     assert warned.level == "caution"

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.launch.branching import groups, own_seconds
 from harness.launch.memory import training_bytes
 from harness.launch.slurm.config import SlurmConfig
-from harness.launch.trunk import groups, own_seconds
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.train.config import TrainConfig
@@ -16,7 +16,7 @@ from harness.train.job import Job
 def chunks(jobs: Sequence[Job], seconds: float, workers: int, most: int) -> list[list[Job]]:
     """Array tasks of about ``seconds`` each, of nearly equal estimated length, the longest first.
 
-    A trunk and its forks stay together: within a task the forks wait for it, and tasks may not run at once.
+    A trunk and its branches stay together: within a task the branches wait for it, and tasks may not run at once.
 
     Args:
         jobs: what is to be trained.

@@ -29,7 +29,7 @@ from harness.launch.slurm.request import (
 from harness.launch.slurm.script import render_fields
 from harness.plan.duration import RunTime
 from harness.train.config import TrainConfig
-from harness.train.job import Job, pack, unpack
+from harness.train.job import Job
 from tests.train.small import small_jobs
 
 
@@ -195,5 +195,5 @@ def test_the_ledger_finds_a_cell_where_it_is_queued(tmp_path: Path) -> None:
 
 
 def test_a_job_survives_being_written_down(jobs: list[Job]) -> None:
-    again = unpack(pack(jobs[0]))
+    again = Job.from_json(jobs[0].to_json())
     assert again == replace(jobs[0], corpus=jobs[0].corpus.resolve())
