@@ -15,7 +15,7 @@ from harness.launch.slurm import client
 from harness.launch.slurm.ledger import Ledger, queued_jobs
 from harness.launch.slurm.submit import JobBehind, submit_behind
 from harness.report import markdown
-from harness.report.material import MissingError
+from harness.report.data import MissingError
 from harness.report.style import figure_style, save
 from harness.report.table import terminal_table
 from harness.runs.files import json_text, write_changed

@@ -19,12 +19,12 @@ def run(config: Config, yaml: str, console: Console) -> Written:
     with console.status("report …"):
         if config.points:
             folder = Path(config.out or ".")
-            material = from_points(Path(config.points), folder)
+            data = from_points(Path(config.points), folder)
         else:
             sweep = sweep_folder(config)
             folder = Path(config.out) if config.out else sweep.path
-            material = from_sweep(sweep, frozen_plan(sweep), folder)
-        written = write_report(material, folder)
+            data = from_sweep(sweep, frozen_plan(sweep), folder)
+        written = write_report(data, folder)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
     console.print(
         f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True

@@ -20,7 +20,7 @@ from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.predict.laws import Law
 from harness.predict.source import choose, from_fit
 from harness.report import markdown
-from harness.report.material import used_points
+from harness.report.data import used_points
 from harness.report.style import figure_style, save
 from harness.report.table import terminal_table
 from harness.runs.files import json_text, write_changed

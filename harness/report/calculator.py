@@ -13,8 +13,8 @@ from harness.fit.predict import least_cost
 from harness.fit.results import Approach, Approach3, CostLaw
 from harness.fit.status import ORDER
 from harness.fit.table import Array
+from harness.report.data import ReportData
 from harness.report.devices import Device
-from harness.report.material import Material
 from harness.report.text import approach_label
 from harness.report.verdict import decider
 
@@ -22,18 +22,18 @@ from harness.report.verdict import decider
 MAX_DRAWS = 1000
 
 
-def calculator_data(material: Material) -> dict[str, Any] | None:
+def calculator_data(data: ReportData) -> dict[str, Any] | None:
     """Plain data for the page; None where no approach has a frontier."""
-    lead = decider(material.fit)
+    lead = decider(data.fit)
     if lead is None:
         return None
     return {
-        "level": material.fit.level,
-        "target": material.target,
+        "level": data.fit.level,
+        "target": data.target,
         "lead": lead,
         "order": list(ORDER),
-        "devices": [_device(device) for device in material.devices],
-        "approaches": [_approach(one) for one in material.fit.approaches if one.theta() is not None],
+        "devices": [_device(device) for device in data.devices],
+        "approaches": [_approach(one) for one in data.fit.approaches if one.theta() is not None],
     }
 
 

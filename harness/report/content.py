@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
+from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.figures.catalogue import FIGURES, Entry
-from harness.report.material import Material, MissingError
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
 from harness.report.tables import compute, conventions, fixed_time, frontier, runs
@@ -21,15 +21,15 @@ from harness.runs.record import Record
 from harness.text import count, duration
 
 
-def facts(material: Material) -> tuple[tuple[str, str], ...]:
+def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     """(what, value), in the order to show; what is not known is left out."""
-    fit = material.fit
-    records = list(material.records.values())
+    fit = data.fit
+    records = list(data.records.values())
     pairs = [
         ("N counts", _meaning(fit.count, PARAM_COUNTS, "params", "total")),
-        ("C counts", _compute(material)),
+        ("C counts", _compute(data)),
         ("runs in the fit", str(fit.n_points)),
-        ("intervals", _bootstrap(material)),
+        ("intervals", _bootstrap(data)),
     ]
     if records:
         pairs += [
@@ -42,20 +42,20 @@ def facts(material: Material) -> tuple[tuple[str, str], ...]:
             ("device", _each(r.device for r in records)),
             ("precision", _each(r.precision for r in records)),
             ("training time", duration(sum(r.seconds for r in records)) + " in all, over all workers"),
-            *_estimated(material),
+            *_estimated(data),
             ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
             ("trained with", _each(_versions(r) for r in records)),
         ]
-    if material.versions:
-        pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in material.versions.items())))
+    if data.versions:
+        pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in data.versions.items())))
     return tuple(pairs)
 
 
-def _estimated(material: Material) -> list[tuple[str, str]]:
+def _estimated(data: ReportData) -> list[tuple[str, str]]:
     """How near the time model came to what the runs took: what its other times are worth."""
-    if not material.devices or (pace := material.devices[0].pace) is None:
+    if not data.devices or (pace := data.devices[0].pace) is None:
         return []
-    name = material.devices[0].throughput.name
+    name = data.devices[0].throughput.name
     text = f"{pace.ratio:.2f} times the measured, in the median of {pace.runs} runs; {pace.near:.0%} within a factor of"
     return [("time estimated", f"{text} {NEAR:g} (time model {name})")]
 
@@ -65,18 +65,18 @@ def _meaning(column: str, meanings: dict[str, str], stem: str, default: str) -> 
     return f"{column}: {meanings[key]}" if key in meanings else column
 
 
-def _compute(material: Material) -> str:
-    column = material.fit.compute
-    counts = {record.budget_count for record in material.records.values()}
+def _compute(data: ReportData) -> str:
+    column = data.fit.compute
+    counts = {record.budget_count for record in data.records.values()}
     if column == "flops" and len(counts) == 1:
         name = counts.pop()
         return f"flops, as the plan counts ({name}): {FLOP_COUNTS.get(name, name)}"
     return _meaning(column, FLOP_COUNTS, "flops", "")
 
 
-def _bootstrap(material: Material) -> str:
-    asked = ", ".join(f"{key} {value}" for key, value in material.fit.bootstrap.items())
-    return f"{material.fit.level:.0%}, percentiles of the bootstrap" + (f" ({asked})" if asked else "")
+def _bootstrap(data: ReportData) -> str:
+    asked = ", ".join(f"{key} {value}" for key, value in data.fit.bootstrap.items())
+    return f"{data.fit.level:.0%}, percentiles of the bootstrap" + (f" ({asked})" if asked else "")
 
 
 def _versions(record: Record) -> str:
@@ -87,7 +87,7 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
+TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The measured frontier", frontier.frontier_table),
     ("Exponents", frontier.exponents_table),
     ("The fitted law", frontier.law_table),
@@ -119,7 +119,7 @@ class LeftOut:
 class Content:
     """The report before it is HTML or Markdown."""
 
-    material: Material
+    data: ReportData
     here: Answer
     target: Answer
     findings: tuple[Finding, ...]
@@ -130,31 +130,31 @@ class Content:
     left_out: tuple[LeftOut, ...]
 
 
-def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
+def make_content(data: ReportData, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
     """Draw ``entries`` into the folder ``figures`` and build every table."""
     shown, left_out, tables = [], [], []
     with figure_style():
         for entry in entries:
             try:
-                picture = save(entry.draw(material), figures, entry.name)
-                shown.append(Shown(entry.about(material), picture))
+                picture = save(entry.draw(data), figures, entry.name)
+                shown.append(Shown(entry.about(data), picture))
             except MissingError as missing:
                 left_out.append(LeftOut(entry.title, str(missing)))
                 for ending in ("png", "pdf"):
                     (figures / f"{entry.name}.{ending}").unlink(missing_ok=True)
     for title, build in TABLES:
         try:
-            tables.append(build(material))
+            tables.append(build(data))
         except MissingError as missing:
             left_out.append(LeftOut(title, str(missing)))
     return Content(
-        material=material,
-        here=answer(material, material.fit.largest_flops),
-        target=answer(material, material.target),
-        findings=tuple(replace(found, text=typeset(found.text)) for found in findings(material)),
-        answer=answer_rows.answer_table(material),
+        data=data,
+        here=answer(data, data.fit.largest_flops),
+        target=answer(data, data.target),
+        findings=tuple(replace(found, text=typeset(found.text)) for found in findings(data)),
+        answer=answer_rows.answer_table(data),
         figures=tuple(shown),
         tables=tuple(tables),
-        runs=runs.runs_table(material),
+        runs=runs.runs_table(data),
         left_out=tuple(left_out),
     )

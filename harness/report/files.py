@@ -13,9 +13,9 @@ from harness.fit import Curve, load_fit, read_points
 from harness.plan.plan import Plan
 from harness.report import html, markdown
 from harness.report.content import make_content
+from harness.report.data import ReportData, used_points
 from harness.report.devices import devices_of
 from harness.report.figures.catalogue import FIGURES, Entry
-from harness.report.material import Material, used_points
 from harness.runs.controls import against_other_seeds, read_controls
 from harness.runs.curve import read_curves
 from harness.runs.files import write_atomic
@@ -26,7 +26,7 @@ from harness.tune.results import TuneFit
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 
 
-def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
+def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     """From a sweep's records, curves and table, and the fit in the folder ``fitted``; checkpoints are not needed.
 
     Raises:
@@ -39,7 +39,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
     config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
-    return Material(
+    return ReportData(
         name=plan.name,
         fit=fit,
         points=used_points(table, fit),
@@ -57,7 +57,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
     )
 
 
-def from_points(path: Path, fitted: Path) -> Material:
+def from_points(path: Path, fitted: Path) -> ReportData:
     """From a table of runs and the fit in the folder ``fitted``.
 
     Raises:
@@ -65,7 +65,7 @@ def from_points(path: Path, fitted: Path) -> Material:
     """
     table = read_points(path)
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
-    return Material(
+    return ReportData(
         name=path.stem,
         fit=fit,
         points=used_points(table, fit),
@@ -109,10 +109,10 @@ class Written:
     figures: Path
 
 
-def write_report(material: Material, folder: Path, entries: tuple[Entry, ...] = FIGURES) -> Written:
-    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same material, same bytes."""
+def write_report(data: ReportData, folder: Path, entries: tuple[Entry, ...] = FIGURES) -> Written:
+    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same data, same bytes."""
     figures = folder / "figures"
-    content = make_content(material, figures, entries)
+    content = make_content(data, figures, entries)
     written = Written(folder / "report.html", folder / "report.md", figures)
     write_atomic(written.html, html.render(content))
     write_atomic(written.markdown, markdown.render(content))

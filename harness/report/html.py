@@ -24,16 +24,16 @@ URL_SAFE = " =/:;,()?!'*+@$[]{}|^`"
 
 def render(content: Content) -> str:
     """The whole page."""
-    material = content.material
-    data = calculator_data(material)
+    data = content.data
+    calculator = calculator_data(data)
     return Template(_asset("page.html")).substitute(
-        title=escape(material.name),
-        source=escape(material.source),
+        title=escape(data.name),
+        source=escape(data.source),
         css=_asset("page.css"),
         headline=headline(content),
         answer=table(content.answer),
-        calculator="" if data is None else _asset("calculator.html"),
-        script="" if data is None else _script(data),
+        calculator="" if calculator is None else _asset("calculator.html"),
+        script="" if calculator is None else _script(calculator),
         findings=_findings(content.findings),
         figures="\n".join(figure(shown) for shown in content.figures),
         tables="\n".join(table(one) for one in content.tables),
@@ -45,12 +45,12 @@ def render(content: Content) -> str:
 
 def headline(content: Content) -> str:
     """The answer at the largest budget and at the target, as two cards."""
-    fit = content.material.fit
+    fit = content.data.fit
     cards = [_card(content.here, fit.largest_flops, "the largest that was run")]
-    if content.material.target > fit.largest_flops * 1.001:
-        factor = content.material.target / fit.largest_flops
+    if content.data.target > fit.largest_flops * 1.001:
+        factor = content.data.target / fit.largest_flops
         cards.append(
-            _card(content.target, content.material.target, f"{times(factor)} the largest run: extrapolated")
+            _card(content.target, content.data.target, f"{times(factor)} the largest run: extrapolated")
         )
     return f'<div class="cards">{"".join(cards)}</div>'
 
@@ -163,14 +163,14 @@ def _left_out(left_out: tuple[LeftOut, ...]) -> str:
 
 
 def _provenance(content: Content) -> str:
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.material))
-    config = content.material.config
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.data))
+    config = content.data.config
     block = f"<h3>Configuration</h3><pre>{escape(config)}</pre>" if config else ""
     return f'<dl class="numbers">{rows}</dl>{block}'
 
 
-def _script(data: dict[str, Any]) -> str:
-    embedded = f'<script type="application/json" id="calculator-data">{as_script(data)}</script>'
+def _script(calculator: dict[str, Any]) -> str:
+    embedded = f'<script type="application/json" id="calculator-data">{as_script(calculator)}</script>'
     code = "\n".join(_asset(f"{name}.js") for name in ("calculator", "clock", "form"))
     return f"{embedded}\n<script>\n{code}\n</script>"
 

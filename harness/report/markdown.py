@@ -8,10 +8,10 @@ MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}
 
 def render(content: Content, figures: str = "figures") -> str:
     """The whole report; ``figures`` is the folder of the pictures, relative to the report."""
-    material = content.material
+    data = content.data
     parts = [
-        f"# {_escape(material.name)}",
-        _escape(material.source),
+        f"# {_escape(data.name)}",
+        _escape(data.source),
         "\n".join(
             f"- **{_escape(answer.text)}**" for answer in dict.fromkeys((content.here, content.target))
         ),
@@ -35,13 +35,13 @@ def render(content: Content, figures: str = "figures") -> str:
         "## Every run",
         table(content.runs),
         "## How it was made",
-        "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(material)),
+        "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(data)),
     ]
-    if material.config:
+    if data.config:
         fence = "```"
-        while fence in material.config:
+        while fence in data.config:
             fence += "`"
-        parts.append(f"{fence}yaml\n{material.config.rstrip()}\n{fence}")
+        parts.append(f"{fence}yaml\n{data.config.rstrip()}\n{fence}")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

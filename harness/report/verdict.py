@@ -11,7 +11,7 @@ from harness.fit.predict import Prediction
 from harness.fit.results import Fit
 from harness.fit.status import VOID
 from harness.predict.source import choose, from_fit
-from harness.report.material import Material
+from harness.report.data import ReportData
 from harness.report.text import (
     approach_label,
     counted,
@@ -52,62 +52,62 @@ def decider(fit: Fit) -> str | None:
         return None
 
 
-def answer(material: Material, flops: float) -> Answer:
+def answer(data: ReportData, flops: float) -> Answer:
     """The headline at C = ``flops``."""
-    name = decider(material.fit)
+    name = decider(data.fit)
     if name is None:
         return Answer(f"At C = {power(flops)} FLOPs: these runs do not determine an optimum.", None)
-    prediction = material.fit.predict(flops)[name]
+    prediction = data.fit.predict(flops)[name]
     size = with_interval(counted(prediction.params), interval(prediction.params_interval))
-    data = with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))
+    tokens = with_interval(counted(prediction.tokens), interval(prediction.tokens_interval))
     share = with_interval(
         ratio(prediction.tokens_per_param), interval(prediction.tokens_per_param_interval, "ratio")
     )
     return Answer(
-        f"At C = {power(flops)} FLOPs: N* = {size} parameters on D* = {data} tokens, {share} tokens per "
+        f"At C = {power(flops)} FLOPs: N* = {size} parameters on D* = {tokens} tokens, {share} tokens per "
         f"parameter ({approach_label(prediction.approach).lower()}).",
         prediction,
     )
 
 
-def findings(material: Material) -> tuple[Finding, ...]:
+def findings(data: ReportData) -> tuple[Finding, ...]:
     """How far to trust the answer, the gravest first."""
     found = [
-        *_agreement(material),
-        *_reach(material),
-        *_at_target(material),
-        *_approaches(material),
-        *_minima(material),
-        *_runs(material),
-        *_rates(material),
-        *_horizons(material),
-        *(Finding(CAUTION, note) for note in material.fit.notes),
+        *_agreement(data),
+        *_reach(data),
+        *_at_target(data),
+        *_approaches(data),
+        *_minima(data),
+        *_runs(data),
+        *_rates(data),
+        *_horizons(data),
+        *(Finding(CAUTION, note) for note in data.fit.notes),
     ]
     rank = {BAD: 0, CAUTION: 1, GOOD: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.level]))
 
 
-def _agreement(material: Material) -> list[Finding]:
-    agreement = material.fit.agreement
+def _agreement(data: ReportData) -> list[Finding]:
+    agreement = data.fit.agreement
     level = {"agree": GOOD, "disagree": BAD}.get(agreement.status, CAUTION)
     message = agreement.message
     return [Finding(level, message[0].upper() + message[1:] + "." * (message[-1] != "."))] if message else []
 
 
-def _reach(material: Material) -> list[Finding]:
-    fit = material.fit
-    reach = material.target / fit.largest_flops
+def _reach(data: ReportData) -> list[Finding]:
+    fit = data.fit
+    reach = data.target / fit.largest_flops
     text = f"The runs span C = {power(fit.smallest_flops)} to {power(fit.largest_flops)}"
     if reach <= 1.01:
         return [Finding(GOOD, f"{text}; the target lies within.")]
     limit = max(approach.extrapolation_limit for approach in fit.approaches)
     level = BAD if reach > limit else CAUTION
-    return [Finding(level, f"{text}; the target, {power(material.target)}, is {times(reach)} the largest.")]
+    return [Finding(level, f"{text}; the target, {power(data.target)}, is {times(reach)} the largest.")]
 
 
-def _approaches(material: Material) -> list[Finding]:
+def _approaches(data: ReportData) -> list[Finding]:
     found = []
-    for approach in material.fit.approaches:
+    for approach in data.fit.approaches:
         label = approach_label(approach.name)
         for code, note in zip(approach.flags, approach.notes, strict=True):
             # Without curves there is no envelope to look at; that is no fault of the runs.
@@ -118,11 +118,11 @@ def _approaches(material: Material) -> list[Finding]:
     return found
 
 
-def _at_target(material: Material) -> list[Finding]:
+def _at_target(data: ReportData) -> list[Finding]:
     """The doubts about each approach that only the target's distance from the runs brings out."""
     found = []
-    predictions = material.fit.predict(material.target)
-    for approach in material.fit.approaches:
+    predictions = data.fit.predict(data.target)
+    for approach in data.fit.approaches:
         prediction = predictions[approach.name]
         for code, note in zip(prediction.flags, prediction.notes, strict=True):
             if note not in approach.notes and code not in ("extrapolation", "no_interval"):
@@ -131,8 +131,8 @@ def _at_target(material: Material) -> list[Finding]:
     return found
 
 
-def _minima(material: Material) -> list[Finding]:
-    budgets = material.fit.approach_2.budgets
+def _minima(data: ReportData) -> list[Finding]:
+    budgets = data.fit.approach_2.budgets
     if not budgets:
         return []
     inside = [budget for budget in budgets if budget.params_opt is not None]
@@ -144,24 +144,24 @@ def _minima(material: Material) -> list[Finding]:
     return found
 
 
-def _runs(material: Material) -> list[Finding]:
+def _runs(data: ReportData) -> list[Finding]:
     found = []
-    fit = material.fit
-    if material.plan is not None:
-        planned = len(material.plan.cells)
-        finished = sum(record.status == FINISHED for record in material.records.values())
+    fit = data.fit
+    if data.plan is not None:
+        planned = len(data.plan.cells)
+        finished = sum(record.status == FINISHED for record in data.records.values())
         level = GOOD if finished == planned else CAUTION
         found.append(Finding(level, f"{finished} of {planned} planned runs are finished."))
-        repeated = [cell for cell in material.plan.cells if cell.epochs > 1.001]
+        repeated = [cell for cell in data.plan.cells if cell.epochs > 1.001]
         if repeated:
             most = max(cell.epochs for cell in repeated)
             text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
             found.append(Finding(CAUTION, text + " Repeated tokens are worth less than new ones."))
-    if len(material.points) != fit.n_points:
+    if len(data.points) != fit.n_points:
         found.append(
             Finding(
                 BAD,
-                f"The table has {len(material.points)} usable runs, the fit used {fit.n_points}: it is not the fit "
+                f"The table has {len(data.points)} usable runs, the fit used {fit.n_points}: it is not the fit "
                 "of these runs. Run 'isoflop fit' again.",
             )
         )
@@ -173,9 +173,9 @@ def _runs(material: Material) -> list[Finding]:
     return found
 
 
-def _rates(material: Material) -> list[Finding]:
+def _rates(data: ReportData) -> list[Finding]:
     """What the recipe's rate leaves on the table, as far as the luck of seeds lets it be seen."""
-    controls = [control for control in material.controls if control.rate != 1]
+    controls = [control for control in data.controls if control.rate != 1]
     if not controls:
         return []
     rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
@@ -183,12 +183,12 @@ def _rates(material: Material) -> list[Finding]:
     groups = {
         f"{rate:g} times": [c for c in controls if c.rate == rate] for rate in _values(controls, "rate")
     }
-    return [_set_against(f"{tried}, ending higher by", groups, material)]
+    return [_set_against(f"{tried}, ending higher by", groups, data)]
 
 
-def _horizons(material: Material) -> list[Finding]:
+def _horizons(data: ReportData) -> list[Finding]:
     """What a schedule longer than its run costs, which is why every run here has its own."""
-    ended = [control for control in material.controls if control.horizon > 1]
+    ended = [control for control in data.controls if control.horizon > 1]
     if not ended:
         return []
     groups = {
@@ -196,17 +196,17 @@ def _horizons(material: Material) -> list[Finding]:
         for horizon in _values(ended, "horizon")
     }
     start = "The best cells under schedules longer than the run, in multiples of its length, ended higher by"
-    return [_set_against(start, groups, material)]
+    return [_set_against(start, groups, data)]
 
 
-def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], material: Material) -> Finding:
+def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], data: ReportData) -> Finding:
     """How much higher each group of controls ended, and for which of them that is more than luck.
 
     Two comparisons bracket the truth: with the run that won at the cell, which was chosen for being low and whose
     luck a control of the same seed may share or not, and with the cell's other seeds. Worse is what is so against the
     others, beyond Student's t of the seeds' own scatter; better is what is so against the others and the winner too.
     """
-    noise = seed_noise(material.controls, material.records)
+    noise = seed_noise(data.controls, data.records)
     told: list[str] = []
     judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
@@ -218,7 +218,7 @@ def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], materia
         hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("left_by_chosen", "left"))
         text = f"{-hard:+.4f}"
         if noise is not None:
-            margin = _luck(ended, noise, material.fit.level)
+            margin = _luck(ended, noise, data.fit.level)
             judged.append((name, kind, hard, margin))
             text += f" and {-kind:+.4f} ± {margin:.4f}"
         told.append(f"{text} at {name}{lost}")

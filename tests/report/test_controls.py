@@ -57,10 +57,10 @@ def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
 )
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
     """Set against the run that won by luck every equal recipe loses; set against other seeds it is a draw."""
-    material = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
-    chosen = list(dict.fromkeys(control.of for control in material.controls))
+    report_data = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
+    chosen = list(dict.fromkeys(control.of for control in report_data.controls))
     rng = np.random.default_rng(5)
-    records = replicated(dict(material.records), chosen, 2, rng)
+    records = replicated(dict(report_data.records), chosen, 2, rng)
     tried = [
         ControlRun(
             records[of].budget,
@@ -81,11 +81,11 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     assert noise.sd == pytest.approx(SD, rel=0.6)
     assert np.mean([control.left for control in controls]) == pytest.approx(gain, abs=0.02)
     (found,) = [
-        f for f in findings(replace(material, controls=controls, records=records)) if "peak rate" in f.text
+        f for f in findings(replace(report_data, controls=controls, records=records)) if "peak rate" in f.text
     ]
     assert found.level == level
     assert word in found.text
     assert "other seeds" in found.text
     assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
-    (alone,) = [f for f in findings(replace(material, controls=tuple(tried))) if "peak rate" in f.text]
+    (alone,) = [f for f in findings(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
     assert "cannot be told" in alone.text

@@ -12,9 +12,9 @@ from harness.config.frozen import load_throughput
 from harness.config.schema import Config
 from harness.fit import FitOptions, fit_points, read_points
 from harness.report.content import facts
+from harness.report.data import ReportData
 from harness.report.devices import NEAR, Device, Pace, devices_of, pace_of
 from harness.report.files import from_sweep
-from harness.report.material import Material
 from harness.workflow.experiment import frozen_plan
 from tests.report.conftest import Reported
 from tests.report.synthetic import SLOWER, THROUGHPUT
@@ -26,36 +26,36 @@ throughput: {name: NAME, params: [1e4, 1e6], flops_per_second: [1e9, 1e10], star
 
 
 @pytest.fixture(scope="module")
-def material(reported: Reported) -> Material:
+def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
 def test_the_sweeps_own_device_comes_first_and_of_the_published_those_not_measured_are_assumed(
-    material: Material,
+    report_data: ReportData,
 ) -> None:
-    own, *others = material.devices
+    own, *others = report_data.devices
     assert (own.throughput, own.label, own.price) == (THROUGHPUT, "made_up", None)
     assert [(one.label, one.price) for one in others] == [
         ("h100", 2.0),
         ("h200 (assumed)", None),
         ("a100 (assumed)", 1.5),
     ]
-    assert {len(one.clock.params) for one in material.devices} == {len(own.clock.params)}, "one ladder"
+    assert {len(one.clock.params) for one in report_data.devices} == {len(own.clock.params)}, "one ladder"
 
 
-def test_how_near_the_estimates_were_is_told(material: Material, reported: Reported) -> None:
-    assert material.plan is not None
-    pace = pace_of(material.plan, material.records, THROUGHPUT)
+def test_how_near_the_estimates_were_is_told(report_data: ReportData, reported: Reported) -> None:
+    assert report_data.plan is not None
+    pace = pace_of(report_data.plan, report_data.records, THROUGHPUT)
     assert pace is not None
     assert pace.ratio == pytest.approx(1 / SLOWER)
     assert (pace.near, pace.runs) == (1.0, 27), "the diverged run is left out"
-    said = dict(facts(material))["time estimated"]
+    said = dict(facts(report_data))["time estimated"]
     assert (
         said
         == "0.95 times the measured, in the median of 27 runs; 100% within a factor of 1.25 (time model made_up)"
     )
     assert said in reported.html
-    assert pace_of(material.plan, {}, THROUGHPUT) is None
+    assert pace_of(report_data.plan, {}, THROUGHPUT) is None
 
 
 def test_a_plan_from_before_has_its_times_estimated_now() -> None:
@@ -70,11 +70,13 @@ def test_a_plan_from_before_has_its_times_estimated_now() -> None:
     assert own.pace.near > 0.9
 
 
-def test_a_device_that_was_not_what_trained_is_called_assumed(material: Material) -> None:
-    records = {run: replace(record, seconds=3 * record.seconds) for run, record in material.records.items()}
-    assert material.plan is not None
-    pace = pace_of(material.plan, records, THROUGHPUT)
-    own = Device(material.devices[0].clock, pace=pace)
+def test_a_device_that_was_not_what_trained_is_called_assumed(report_data: ReportData) -> None:
+    records = {
+        run: replace(record, seconds=3 * record.seconds) for run, record in report_data.records.items()
+    }
+    assert report_data.plan is not None
+    pace = pace_of(report_data.plan, records, THROUGHPUT)
+    own = Device(report_data.devices[0].clock, pace=pace)
     assert own.assumed
     assert own.label == "made_up (assumed)"
     assert "0.32 times what the runs took" in own.said

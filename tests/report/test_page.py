@@ -110,7 +110,7 @@ def test_figures_are_there_in_both_formats(reported: Reported) -> None:
         assert (reported.written.figures / f"{entry.name}.pdf").read_bytes()[:5] == b"%PDF-"
 
 
-def test_same_material_same_bytes(reported: Reported, tmp_path: Path) -> None:
+def test_same_data_same_bytes(reported: Reported, tmp_path: Path) -> None:
     copy = bare_copy(reported, tmp_path)
     first = report_few(copy)
     before = {path.name: path.read_bytes() for path in (*first.figures.iterdir(), first.html, first.markdown)}

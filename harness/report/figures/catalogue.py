@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
+from harness.report.data import ReportData
 from harness.report.figures import (
     approaches,
     bowls,
@@ -15,30 +16,25 @@ from harness.report.figures import (
     sensitivity,
     training_curves,
 )
-from harness.report.material import Material
 
 
 @dataclass(frozen=True)
 class Entry:
     """A figure: its file name, what it is called, how to read it, and the function that draws it.
 
-    ``draw`` raises MissingError where the material has no ground for it. ``more`` says what only some material puts
+    ``draw`` raises MissingError where the data has no ground for it. ``more`` says what only some data puts
     into the picture: a caption explains nothing that is not there.
     """
 
     name: str
     title: str
     caption: str
-    draw: Callable[[Material], Figure]
-    more: Callable[[Material], str] | None = None
+    draw: Callable[[ReportData], Figure]
+    more: Callable[[ReportData], str] | None = None
 
-    def about(self, material: Material) -> "Entry":
-        """The same with the whole caption for this material."""
-        return (
-            self
-            if self.more is None
-            else replace(self, caption=self.caption + self.more(material), more=None)
-        )
+    def about(self, data: ReportData) -> "Entry":
+        """The same with the whole caption for this data."""
+        return self if self.more is None else replace(self, caption=self.caption + self.more(data), more=None)
 
 
 FIGURES: tuple[Entry, ...] = (

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import Approach3
 from harness.fit.table import Array
+from harness.report.data import MissingError, ReportData
 from harness.report.line import frontier_line
-from harness.report.material import Material, MissingError
 from harness.report.style import (
     BLUE,
     COLOURS,
@@ -36,24 +36,24 @@ LEVELS = 12
 TITLE_PAD = 24  # points: room for the losses of contours that leave at the top
 
 
-def draw_contours(material: Material) -> Figure:
+def draw_contours(data: ReportData) -> Figure:
     """Left: L over compute and size. Right: L against size at each budget, the law beside the runs."""
-    law = material.fit.approach_3
+    law = data.fit.approach_3
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=5.0, height=4.0)
-    crowned = _surface(left, material, law)
-    _slices(right, material, law)
+    crowned = _surface(left, data, law)
+    _slices(right, data, law)
     pad = TITLE_PAD if crowned else None
     left.set_title("IsoLoss contours of the fitted law (nats per token)", pad=pad)
     right.set_title("IsoFLOP slices: the law, the runs, the optimum (dashed)", pad=pad)
     return figure
 
 
-def _surface(axes: Axes, material: Material, law: Approach3) -> bool:
+def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
     """The contours with the runs and the frontier; whether there are labels above the frame."""
-    points = material.points
-    low, high = material.range
+    points = data.points
+    low, high = data.range
     line = frontier_line(law, low, high)
     assert line is not None
     sizes = np.concatenate((points.params, line.params.value))
@@ -88,7 +88,7 @@ def _surface(axes: Axes, material: Material, law: Approach3) -> bool:
         zorder=4,
         label="runs",
     )
-    axes.axvline(material.target, color=RED, linestyle=":", linewidth=1, label="target")
+    axes.axvline(data.target, color=RED, linestyle=":", linewidth=1, label="target")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     axes.set(xlim=(low, high), ylim=(n[0], n[-1]))
     axes.set(xlabel="training compute C (FLOPs)")
@@ -122,9 +122,9 @@ def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) ->
     return crowned
 
 
-def _slices(axes: Axes, material: Material, law: Approach3) -> None:
-    points = material.points
-    budgets = material.fit.approach_2.budgets
+def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:
+    points = data.points
+    budgets = data.fit.approach_2.budgets
     groups = [
         (b.budget, [i for i, run in enumerate(points.run_id) if run in set(b.run_ids)]) for b in budgets
     ]
@@ -165,23 +165,21 @@ def tokens_at(law: Approach3, flops: float | Array, params: Array) -> Array:
 SPAN = 7.0
 
 
-def draw_overtraining(material: Material) -> Figure:
+def draw_overtraining(data: ReportData) -> Figure:
     """Left: loss above the optimum's against D/N at each budget. Right: the compute that makes up for it."""
-    law = material.fit.approach_3
+    law = data.fit.approach_3
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=4.5, height=3.6)
-    points = material.points
-    measured = {b.budget: set(b.run_ids) for b in material.fit.approach_2.budgets}
-    budgets = sorted(
-        {*(measured or (material.fit.smallest_flops, material.fit.largest_flops)), material.target}
-    )
+    points = data.points
+    measured = {b.budget: set(b.run_ids) for b in data.fit.approach_2.budgets}
+    budgets = sorted({*(measured or (data.fit.smallest_flops, data.fit.largest_flops)), data.target})
     highest = 0.0
     for i, (budget, colour) in enumerate(zip(budgets, log_colours(budgets), strict=True)):
         ratio, excess, multiple = penalty(law, budget)
         highest = max(highest, float(excess.max()))
-        style = "--" if budget > material.fit.largest_flops * 1.001 else "-"
-        label = power(budget) + (" (target)" if budget == material.target else "")
+        style = "--" if budget > data.fit.largest_flops * 1.001 else "-"
+        label = power(budget) + (" (target)" if budget == data.target else "")
         left.plot(ratio, excess, style, color=colour, label=label)
         right.plot(ratio, multiple, style, color=colour)
         members = [j for j, run in enumerate(points.run_id) if run in measured.get(budget, set())]

@@ -15,8 +15,8 @@ from harness.errors import UserError
 from harness.predict.fixed_time import TimedOptimum, answer_time, within_ladder
 from harness.predict.report import Report
 from harness.predict.source import Source, choose, from_fit
+from harness.report.data import MissingError, ReportData
 from harness.report.devices import Device
-from harness.report.material import Material, MissingError
 from harness.report.style import (
     BLUE,
     GREY,
@@ -35,13 +35,12 @@ UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 SEVERAL = 2  # of a unit, in the longest time: else a smaller one is easier to read
 
 
-def draw_fixed_time(material: Material) -> Figure:
+def draw_fixed_time(data: ReportData) -> Figure:
     """From the time of the smallest budget's compute-optimal model to that of the target's."""
-    source, device = source_and_device(material)
-    fit = material.fit
+    source, device = source_and_device(data)
+    fit = data.fit
     first, measured, last = (
-        seconds_of(source, device, flops)
-        for flops in (fit.smallest_flops, fit.largest_flops, material.target)
+        seconds_of(source, device, flops) for flops in (fit.smallest_flops, fit.largest_flops, data.target)
     )
     rows = timed(source, device, np.geomspace(first, max(measured, last), TIMES))
     if len(rows) < 2:
@@ -58,9 +57,9 @@ def draw_fixed_time(material: Material) -> Figure:
     return figure
 
 
-def more(material: Material) -> str:
+def more(data: ReportData) -> str:
     """What the caption says besides: whose times these are."""
-    return f" {material.devices[0].said}."
+    return f" {data.devices[0].said}."
 
 
 def draw_rows(
@@ -105,21 +104,21 @@ def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float
     return [low for low, _ in kept], [high for _, high in kept]
 
 
-def source_and_device(material: Material) -> tuple[Source, Device]:
+def source_and_device(data: ReportData) -> tuple[Source, Device]:
     """What is asked, and for which device: the sweep's own, where that is known.
 
     Raises:
         MissingError: there is no L(N, D), or no device.
     """
-    law = material.fit.approach_3
+    law = data.fit.approach_3
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
-    if not material.devices:
+    if not data.devices:
         raise MissingError(
             "how long such runs take is not known: there are no rules of a sweep, or of models that are counted here, "
             "and the default ladder has not their sizes"
         )
-    return choose(from_fit(material.fit), law.name)[1], material.devices[0]
+    return choose(from_fit(data.fit), law.name)[1], data.devices[0]
 
 
 def seconds_of(source: Source, device: Device, flops: float) -> float:

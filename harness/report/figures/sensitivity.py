@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.fit.results import Approach, Approach3
 from harness.fit.surface import exponents
 from harness.fit.table import Array
-from harness.report.material import Material, MissingError
+from harness.report.data import MissingError, ReportData
 from harness.report.published import TABLE_2
 from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, log_counts, log_plain, panels
 from harness.report.text import power
@@ -18,9 +18,9 @@ from harness.report.text import power
 SHOWN = 500
 
 
-def draw_clouds(material: Material) -> Figure:
+def draw_clouds(data: ReportData) -> Figure:
     """Left: (a, b) of every draw, the line a + b = 1, the paper's values. Right: (N*, D*) at the target."""
-    drawn = [a for a in material.fit.approaches if a.draws is not None and len(a.draws) and a.a is not None]
+    drawn = [a for a in data.fit.approaches if a.draws is not None and len(a.draws) and a.a is not None]
     if not drawn:
         raise MissingError("no approach has bootstrap draws")
     figure, (left, right) = panels(2, width=4.4, height=3.7)
@@ -38,10 +38,10 @@ def draw_clouds(material: Material) -> Figure:
         left.plot([paper.a], [paper.b], "+", color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
         shown.append((a, b))
         with np.errstate(all="ignore"):
-            log_n, log_d, _ = approach.optimum(draws, material.target)
+            log_n, log_d, _ = approach.optimum(draws, data.target)
         theta = approach.theta()
         assert theta is not None
-        best_n, best_d, _ = approach.optimum(theta, material.target)
+        best_n, best_d, _ = approach.optimum(theta, data.target)
         right.plot(
             np.exp(log_n), np.exp(log_d), ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0
         )
@@ -65,7 +65,7 @@ def draw_clouds(material: Material) -> Figure:
         xlim=(low, high), ylim=_window(b), xlabel="a  (N* ∝ Cᵃ)", ylabel="b  (D* ∝ Cᵇ)", title="Exponents"
     )
     left.legend(loc="upper right")
-    right.set(xlabel="N* (parameters)", title=f"The optimum at C = {power(material.target)} FLOPs")
+    right.set(xlabel="N* (parameters)", title=f"The optimum at C = {power(data.target)} FLOPs")
     _frame(right)
     right.legend(loc="upper right")
     log_counts(right, "x")
@@ -99,9 +99,9 @@ def _frame(axes: Axes) -> None:
         setter(float(np.exp(low - margin)), float(np.exp(high + margin)))
 
 
-def draw_counting(material: Material) -> Figure:
+def draw_counting(data: ReportData) -> Figure:
     """One line a convention; the one the report uses is at the top where it is among them."""
-    rows = [row for row in material.fit.counting if row.a is not None]
+    rows = [row for row in data.fit.counting if row.a is not None]
     conventions = list(dict.fromkeys((row.count, row.compute) for row in rows))
     if len(conventions) < 2:
         raise MissingError("the table counts parameters and compute in one way only")

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from harness.fit.results import Approach
 from harness.model.counts import BACKWARD_OVER_FORWARD, all_flops_per_token, count_params, forward_flops
 from harness.model.shape import Shape
-from harness.report.material import Material, MissingError
+from harness.report.data import MissingError, ReportData
 from harness.report.published import TABLE_A3, TABLE_A4, CountedModel, Optimum
 from harness.report.table import Table
 from harness.report.text import NOTHING, approach_label, counted, fixed, power, times
@@ -19,7 +19,7 @@ VOCABULARY = 32000
 CONTEXT = 2048
 
 
-def flops_table(material: Material) -> Table:
+def flops_table(data: ReportData) -> Table:
     """The paper's six models, then the smallest and the largest shape of this sweep."""
     rows = [
         (
@@ -31,8 +31,8 @@ def flops_table(material: Material) -> Table:
         )
         for model in TABLE_A4
     ]
-    if material.plan is not None:
-        cells = sorted(material.plan.cells, key=lambda cell: cell.params.total)
+    if data.plan is not None:
+        cells = sorted(data.plan.cells, key=lambda cell: cell.params.total)
         for cell in (cells[:1] + cells[-1:]) if len(cells) > 1 else cells:
             spec = cell.spec
             rows.append(
@@ -91,12 +91,12 @@ def _shape(model: CountedModel) -> Shape:
 REACH = 1e6
 
 
-def sizes_table(material: Material) -> Table:
+def sizes_table(data: ReportData) -> Table:
     """One row a size and approach; differences are of this fit from the paper."""
-    largest = material.fit.largest_flops
+    largest = data.fit.largest_flops
     rows = []
     for params, published in TABLE_A3.items():
-        for approach in material.fit.approaches:
+        for approach in data.fit.approaches:
             found = optimum_for(approach, params)
             if found is None or found.flops > REACH * largest:
                 continue

@@ -3,15 +3,15 @@
 Functional forms ranked by how well they predict budgets they were not fitted on.
 """
 
+from harness.report.data import MissingError, ReportData
 from harness.report.figures.sensitivity import convention_label
-from harness.report.material import Material, MissingError
 from harness.report.table import Table
 from harness.report.text import NOTHING, approach_label, counted, fixed, plain_status, power, ratio
 
 
-def counting_table(material: Material) -> Table:
+def counting_table(data: ReportData) -> Table:
     """One row a convention and approach."""
-    rows = material.fit.counting
+    rows = data.fit.counting
     if len({(row.count, row.compute) for row in rows}) < 2:
         raise MissingError("the table counts parameters and compute in one way only")
     return Table(
@@ -36,9 +36,9 @@ def counting_table(material: Material) -> Table:
     )
 
 
-def forms_table(material: Material) -> Table:
+def forms_table(data: ReportData) -> Table:
     """One row a form, in the order of the comparison."""
-    comparison = material.fit.comparison
+    comparison = data.fit.comparison
     if comparison is None:
         raise MissingError("the fit compared no functional forms; 'isoflop fit … analysis.compare=true' does")
     rows = tuple(

@@ -21,7 +21,7 @@ class MissingError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportData:
     """A sweep, or a table of points, with its fit.
 
     Attributes:
