@@ -24,7 +24,7 @@ from harness.predict.repetition import Repetition, fit_repetition
 from harness.predict.report import Ask, Report, consult, decided, with_life_cost
 from harness.predict.source import LawConfig, Source, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
-from harness.workflow.next_experiment import sweep_setting, with_run
+from harness.workflow.next_experiment import setup_for, with_run
 
 CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 """The figure's times, as multiples of the one asked for."""
@@ -44,8 +44,8 @@ def run(config: PredictConfig, console: Console, as_json: bool = False) -> Repor
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach)
-    setting = sweep_setting(config)
-    cluster = _cluster(config, setting.rules, report)
+    setup = setup_for(config)
+    cluster = _cluster(config, setup.rules, report)
     asked, notes = _asked(config, cluster, decider)
     report = replace(report, decides=decider.name, notes=report.notes + notes)
     report = consult(report, sources, decider, asked)
@@ -55,7 +55,7 @@ def run(config: PredictConfig, console: Console, as_json: bool = False) -> Repor
         report = replace(report, bill=cluster.bill(params, tokens, flops))
         if config.serving.unit == "dollars":
             report = with_life_cost(report, _share(cluster, decider, asked))
-    report = with_run(report, config, setting, decider, cluster)
+    report = with_run(report, config, setup, decider, cluster)
     if config.figure:
         report = _with_figure(report, config.figure, decider, cluster)
     if as_json:

@@ -5,9 +5,10 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.schema import Config
-from harness.report.files import Written, from_points, from_sweep, write_report
+from harness.report.files import Written, write_report
 from harness.workflow import publish
 from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.report import from_points, from_sweep
 
 
 def run(config: Config, yaml: str, console: Console) -> Written:

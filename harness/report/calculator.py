@@ -14,7 +14,7 @@ from harness.fit.results import Approach, Approach3, CostLaw
 from harness.fit.status import ORDER
 from harness.fit.table import Array
 from harness.report.data import ReportData
-from harness.report.devices import Device
+from harness.report.devices import TimedDevice
 from harness.report.text import approach_label
 from harness.report.verdict import decider
 
@@ -82,7 +82,7 @@ def _packed(draws: Array | None, law: bool) -> str:
     return _floats(kept)
 
 
-def _device(device: Device) -> dict[str, Any]:
+def _device(device: TimedDevice) -> dict[str, Any]:
     """A device with the grid that its clock interpolates in, so that the page tells the program's times.
 
     ``tokens`` are the first and the last log D of as many as ``seconds`` has columns; its rows are the sizes.

@@ -53,10 +53,10 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
 
 def _estimated(data: ReportData) -> list[tuple[str, str]]:
     """How near the time model came to what the runs took: what its other times are worth."""
-    if not data.devices or (pace := data.devices[0].pace) is None:
+    if not data.devices or (check := data.devices[0].check) is None:
         return []
     name = data.devices[0].throughput.name
-    text = f"{pace.ratio:.2f} times the measured, in the median of {pace.runs} runs; {pace.near:.0%} within a factor of"
+    text = f"{check.ratio:.2f} times the measured, in the median of {check.runs} runs; {check.near:.0%} within a factor of"
     return [("time estimated", f"{text} {NEAR:g} (time model {name})")]
 
 

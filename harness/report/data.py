@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
-from harness.report.devices import Device
+from harness.report.devices import TimedDevice
 from harness.runs.controls import ControlRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
@@ -52,7 +52,7 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     controls: tuple[ControlRun, ...] = ()
     tuning: TuneFit | None = None
-    devices: tuple[Device, ...] = ()
+    devices: tuple[TimedDevice, ...] = ()
 
     @property
     def target(self) -> float:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.report.files import from_sweep
 from harness.report.verdict import findings
 from harness.runs.controls import (
     ControlRun,
@@ -18,6 +17,7 @@ from harness.runs.controls import (
 )
 from harness.runs.record import Record
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 
 SD = 0.02

@@ -18,7 +18,6 @@ from harness.report.data import MissingError, ReportData
 from harness.report.figures import approaches, contours, fixed_time, training_curves
 from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
-from harness.report.files import from_sweep
 from harness.report.line import frontier_line
 from harness.report.published import (
     HOFFMANN,
@@ -35,6 +34,7 @@ from harness.report.tables import fixed_time as fixed_time_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
 from harness.report.verdict import findings
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted

@@ -16,12 +16,13 @@ from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
-from harness.report.files import from_points, write_report
+from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.text import count
+from harness.workflow.report import from_points
 from tests.report.conftest import FEW, Reported, report_few, report_on
 from tests.report.synthetic import make_sweep
 from tests.tune.synthetic import Truth

@@ -15,10 +15,10 @@ from harness.predict.fixed_time import SIZES, answer_time, flops_in
 from harness.predict.source import Source, choose, from_fit
 from harness.report.calculator import calculator_data
 from harness.report.data import ReportData
-from harness.report.files import from_sweep
 from harness.report.html import render
 from harness.text import duration
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node
 

@@ -16,7 +16,7 @@ from harness.predict.fixed_time import TimedOptimum, answer_time, within_ladder
 from harness.predict.report import Report
 from harness.predict.source import Source, choose, from_fit
 from harness.report.data import MissingError, ReportData
-from harness.report.devices import Device
+from harness.report.devices import TimedDevice
 from harness.report.style import (
     BLUE,
     GREY,
@@ -104,7 +104,7 @@ def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float
     return [low for low, _ in kept], [high for _, high in kept]
 
 
-def source_and_device(data: ReportData) -> tuple[Source, Device]:
+def source_and_device(data: ReportData) -> tuple[Source, TimedDevice]:
     """What is asked, and for which device: the sweep's own, where that is known.
 
     Raises:
@@ -121,14 +121,14 @@ def source_and_device(data: ReportData) -> tuple[Source, Device]:
     return choose(from_fit(data.fit), law.name)[1], data.devices[0]
 
 
-def seconds_of(source: Source, device: Device, flops: float) -> float:
+def seconds_of(source: Source, device: TimedDevice, flops: float) -> float:
     """How long the compute-optimal model of a budget trains."""
     assert source.frontier is not None, "it was chosen for having one"
     best = source.frontier.at_flops(flops)
     return float(device.clock.seconds(best.params, best.tokens))
 
 
-def timed(source: Source, device: Device, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
+def timed(source: Source, device: TimedDevice, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
     """The best models of these times; where nothing is trained, or the ladder ends, there is none."""
     found = []
     for time in seconds:
