@@ -206,11 +206,11 @@ def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tup
 
 
 def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | None) -> Report:
-    from harness.report.figures import fixed_time
+    from harness.report.figures import predict as figures
 
     path = Path(file).expanduser()
     if report.overtraining:
-        return replace(report, figure=str(fixed_time.draw_answer(report, path)))
+        return replace(report, figure=str(figures.draw_overtraining(report, path)))
     if report.timed is not None and cluster is not None and cluster.clock is not None:
         every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
         curve = within_ladder(every, cluster.clock)
@@ -218,7 +218,7 @@ def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | 
             raise UserError(
                 "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"
             )
-        return replace(report, figure=str(fixed_time.draw_fixed_time_answer(report, curve, path)))
+        return replace(report, figure=str(figures.draw_fixed_time(report, curve, path)))
     raise UserError(
         "figure: shows over-training (inference_tokens=…), or the loss against hours and dollars (gpu_hours=… or "
         "dollars=…, with a device that has a time model and a fit with L(N, D))"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.compare.arm import Arm
+from harness.compare.difference import Estimate, difference
 from harness.compare.results import (
     QUANTITIES,
     ApproachComparison,
@@ -13,10 +14,8 @@ from harness.compare.results import (
     ArmEstimates,
     ArmFacts,
     Comparison,
-    Estimate,
-    difference,
 )
-from harness.compare.tables import verdict
+from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.results import Approach, Approach3, Interval
 from harness.fit.surface import exponents

@@ -10,9 +10,10 @@ from harness.compare.arm import Arm
 from harness.fit.results import Approach, Approach2, Approach3
 from harness.fit.surface import exponents
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops
 from harness.report.data import MissingError
 from harness.report.line import draw_track, frontier_line
-from harness.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, log_flops, panels
+from harness.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, panels
 from harness.report.text import approach_label
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE)

@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from harness.fit.predict import marked
 from harness.report.calculator import as_script, calculator_data
-from harness.report.content import Content, LeftOut, Shown, facts
+from harness.report.content import Content, LeftOut, Shown
+from harness.report.provenance import facts
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
-from harness.report.verdict import Answer, Finding
+from harness.report.verdict import Diagnostic, Headline
 
 MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
 WIDE = 44
@@ -55,7 +56,7 @@ def headline(content: Content) -> str:
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(answer: Answer, flops: float, where: str) -> str:
+def _card(answer: Headline, flops: float, where: str) -> str:
     title = f"<h2>At C = {escape(power(flops))} FLOPs <span class='soft'>({escape(where)})</span></h2>"
     prediction = answer.prediction
     if prediction is None:
@@ -146,7 +147,7 @@ def _side(left: bool, wide: bool = False) -> str:
     return f' class="{classes}"' if classes else ""
 
 
-def _findings(found: tuple[Finding, ...]) -> str:
+def _findings(found: tuple[Diagnostic, ...]) -> str:
     items = "\n".join(
         f'<li class="{finding.level}"><span class="mark">{MARKS[finding.level]}</span>'
         f"{escape(finding.text)}</li>"

@@ -1,6 +1,7 @@
 """The report as Markdown, for pull requests: the same words, figures by their files."""
 
-from harness.report.content import Content, facts
+from harness.report.content import Content
+from harness.report.provenance import facts
 from harness.report.table import Cell, Table
 
 MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}

@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from harness.fit.predict import percentiles
 from harness.predict.laws import Law
 from harness.predict.source import Source
-from harness.report.style import BLUE, INK, RED, log_counts, panels
+from harness.report.axes import log_counts
+from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
 from harness.validate.prediction import Prediction
 from harness.validate.result import Rematch

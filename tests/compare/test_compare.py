@@ -10,8 +10,8 @@ import pytest
 
 from harness.compare.arm import Arm, score_of
 from harness.compare.compare import compare_arms
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
 from harness.compare.figure import draw
-from harness.compare.results import ALIKE, DIFFER, UNKNOWN
 from harness.compare.tables import build
 from harness.errors import UserError
 from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.report.verdict import findings
+from harness.report.diagnostics import diagnostics
 from harness.runs.controls import (
     ControlRun,
     SeedNoise,
@@ -81,11 +81,13 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     assert noise.sd == pytest.approx(SD, rel=0.6)
     assert np.mean([control.left for control in controls]) == pytest.approx(gain, abs=0.02)
     (found,) = [
-        f for f in findings(replace(report_data, controls=controls, records=records)) if "peak rate" in f.text
+        f
+        for f in diagnostics(replace(report_data, controls=controls, records=records))
+        if "peak rate" in f.text
     ]
     assert found.level == level
     assert word in found.text
     assert "other seeds" in found.text
     assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
-    (alone,) = [f for f in findings(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
+    (alone,) = [f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
     assert "cannot be told" in alone.text

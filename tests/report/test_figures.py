@@ -14,8 +14,10 @@ from harness.fit import FitOptions, fit_points, read_points
 from harness.fit.results import Approach3, CostLaw
 from harness.predict.fixed_time import answer_time, within_ladder
 from harness.predict.source import choose, from_fit
+from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
-from harness.report.figures import approaches, contours, fixed_time, training_curves
+from harness.report.diagnostics import diagnostics
+from harness.report.figures import approaches, contours, fixed_time, overtraining, training_curves
 from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
 from harness.report.line import frontier_line
@@ -28,11 +30,10 @@ from harness.report.published import (
     kaplan_params,
     kaplan_tokens,
 )
-from harness.report.style import figure_style, log_flops, panels
+from harness.report.style import figure_style, panels
 from harness.report.tables import compute, frontier
 from harness.report.tables import fixed_time as fixed_time_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
-from harness.report.verdict import findings
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
@@ -74,7 +75,7 @@ def test_line_is_the_prediction_and_its_interval(reported: Reported) -> None:
 
 
 def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_it() -> None:
-    per_param, excess, multiple = contours.penalty(PAPER, 1e21)
+    per_param, excess, multiple = overtraining.penalty(PAPER, 1e21)
     best = PAPER.predict(1e21)
     at = int(np.argmin(excess))
     assert per_param[at] == pytest.approx(best.tokens_per_param, rel=0.05)
@@ -164,7 +165,7 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData
     axes = training_curves.draw_schedule_lengths(report_data).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [1.0, 1.5, 5.0]
     assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
-    (said,) = [finding for finding in findings(report_data) if "schedules longer" in finding.text]
+    (said,) = [finding for finding in diagnostics(report_data) if "schedules longer" in finding.text]
     assert (
         "ended higher by +0.0100 at 1.5 times; +0.0800 at 5 times (nats per token, mean over budgets)"
         in said.text
@@ -172,9 +173,11 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData
     assert (said.level, "chosen for being the lowest" in said.text) == ("caution", True), (
         "no replicates, no luck known"
     )
-    assert not any("peak rate was tried" in finding.text for finding in findings(report_data))
+    assert not any("peak rate was tried" in finding.text for finding in diagnostics(report_data))
     better = tuple(replace(control, loss=control.loss_of - 0.05) for control in report_data.controls)
-    (warned,) = [f for f in findings(replace(report_data, controls=better)) if "schedules longer" in f.text]
+    (warned,) = [
+        f for f in diagnostics(replace(report_data, controls=better)) if "schedules longer" in f.text
+    ]
     assert warned.level == "caution"
 
 

@@ -9,20 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line
 from harness.report.published import KNOWN_MODELS, kaplan_params, kaplan_tokens
-from harness.report.style import (
-    APPROACH_COLOURS,
-    APPROACH_NAMES,
-    BLUE,
-    GREY,
-    INK,
-    log_counts,
-    log_flops,
-    log_plain,
-    panels,
-)
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, INK, panels
 
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
 KNOWN_FROM = 1e17

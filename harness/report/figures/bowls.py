@@ -9,17 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
-from harness.report.style import (
-    BLUE,
-    GREY,
-    INK,
-    RED,
-    log_counts,
-    log_plain,
-    ordered_colours,
-    panels,
-)
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial

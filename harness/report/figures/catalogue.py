@@ -13,6 +13,7 @@ from harness.report.figures import (
     diagnostics,
     fixed_time,
     isoflop,
+    overtraining,
     sensitivity,
     training_curves,
 )
@@ -101,7 +102,7 @@ FIGURES: tuple[Entry, ...] = (
         "By the fitted law, what training at other than the optimal tokens per parameter costs: in loss at "
         "the same compute (left, points are runs), and in compute at the same loss (right). Models that "
         "will serve many requests are worth making smaller than the optimum; this is the price. Dotted: 20.",
-        contours.draw_overtraining,
+        overtraining.draw_overtraining,
     ),
     Entry(
         "fixed_time",

@@ -8,18 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
-from harness.report.style import (
-    APPROACH_COLOURS,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    log_counts,
-    log_flops,
-    log_plain,
-    panels,
-)
+from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
 from harness.report.text import significant
 
 COLUMNS = (("params", "parameters N"), ("tokens", "tokens D"), ("flops", "compute C (FLOPs)"))

@@ -6,19 +6,10 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
+from harness.report.axes import log_counts, log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.style import (
-    BLUE,
-    INK,
-    MARKERS,
-    MAX_LEGEND,
-    budget_key,
-    log_colours,
-    log_counts,
-    log_flops,
-    panels,
-)
+from harness.report.style import BLUE, INK, MARKERS, MAX_LEGEND, budget_key, log_colours, panels
 from harness.report.text import power
 
 

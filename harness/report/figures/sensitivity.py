@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from harness.fit.results import Approach, Approach3
 from harness.fit.surface import exponents
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.published import TABLE_2
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, log_counts, log_plain, panels
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, panels
 from harness.report.text import power
 
 SHOWN = 500

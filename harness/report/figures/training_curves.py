@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from harness.fit import Curve
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.style import GREEN, INK, MARKERS, colour_bar, log_colours, log_counts, log_flops, panels
+from harness.report.style import GREEN, INK, MARKERS, colour_bar, log_colours, panels
 from harness.report.text import counted, plain_status
 
 POINTS = 150
