@@ -13,7 +13,7 @@ from harness.compare.results import (
     ArmDifferences,
     ArmEstimates,
     ArmFacts,
-    Comparison,
+    FrontierComparison,
 )
 from harness.compare.verdict import verdict
 from harness.errors import UserError
@@ -36,7 +36,7 @@ UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "
 PREFERENCE = ("approach_3", "approach_2", "approach_1")
 
 
-def compare_arms(name: str, arms: Sequence[Arm]) -> Comparison:
+def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
     """Every arm against the first, by all three approaches.
 
     Raises:
@@ -54,7 +54,7 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> Comparison:
     decides = next(
         (n for n in PREFERENCE for found in approaches if found.approach == n and _decided(found)), None
     )
-    made = Comparison(
+    made = FrontierComparison(
         name=name,
         level=level,
         flops=flops,

@@ -68,7 +68,7 @@ class ArmFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class FrontierComparison:
     """Everything ``compare.json`` holds.
 
     Attributes:

@@ -3,7 +3,7 @@
 import math
 
 from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
-from harness.compare.results import ArmDifferences, ArmEstimates, Comparison
+from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
 from harness.compare.verdict import signed
 from harness.report.table import Table
 from harness.report.text import (
@@ -21,12 +21,12 @@ from harness.report.text import (
 BEYOND = {DIFFER: "yes", ALIKE: "no", UNKNOWN: "unclear"}
 
 
-def build(found: Comparison) -> tuple[Table, Table]:
+def build(found: FrontierComparison) -> tuple[Table, Table]:
     """Both tables."""
     return _exponents(found), _optimum(found)
 
 
-def _exponents(found: Comparison) -> Table:
+def _exponents(found: FrontierComparison) -> Table:
     rows = [
         (
             approach_label(approach.approach),
@@ -61,7 +61,7 @@ def _exponents(found: Comparison) -> Table:
     )
 
 
-def _optimum(found: Comparison) -> Table:
+def _optimum(found: FrontierComparison) -> Table:
     rows = [
         (
             approach_label(approach.approach),

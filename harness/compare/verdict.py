@@ -1,13 +1,13 @@
 """The verdict of a comparison in sentences: whether the exponents differ beyond their intervals."""
 
 from harness.compare.difference import ALIKE, DIFFER, Difference
-from harness.compare.results import ApproachComparison, ArmDifferences, Comparison
+from harness.compare.results import ApproachComparison, ArmDifferences, FrontierComparison
 from harness.report.text import approach_label
 
 LAWS = {"a": "N* ∝ C^a", "b": "D* ∝ C^b"}
 
 
-def verdict(found: Comparison) -> tuple[str, ...]:
+def verdict(found: FrontierComparison) -> tuple[str, ...]:
     """One text for every arm but the first: a and b against the first arm's, and what the other approaches say."""
     deciding = found.deciding
     if deciding is None:
@@ -15,7 +15,7 @@ def verdict(found: Comparison) -> tuple[str, ...]:
     return tuple(_arm(found, deciding, differences) for differences in deciding.differences)
 
 
-def _arm(found: Comparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
+def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
     told = [_exponent(deciding, differences, name) for name in LAWS]
     others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
     return " ".join([f"{approach_label(deciding.approach)}:", *told, *(text for text in others if text)])
