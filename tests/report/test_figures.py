@@ -317,7 +317,7 @@ def test_sentences_of_the_fit_are_set_in_the_style_of_the_page() -> None:
         "At C = 6 × 10¹² the largest N* is 1.20× the smallest; approach 1 and approach 3 on N* "
         "(9.1 × 10⁴ against 12)."
     )
-    typed = "set rematch.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
+    typed = "set validate.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
     assert typeset(typed) == typed
 
 
