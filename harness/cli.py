@@ -226,9 +226,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     refuse_unread(options.command, options.overrides, READS)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
-        from harness.config.predict import PredictConfig
+        from harness.config.predict import ROOT, PredictConfig
 
-        question, yaml = compose_config(options.overrides, predict.ROOT, PredictConfig)
+        question, yaml = compose_config(options.overrides, ROOT, PredictConfig)
         if not options.config:
             predict.run(question, console, options.json)
             return

@@ -14,6 +14,9 @@ from harness.predict.clock import ShapeRules
 from harness.predict.cost import DeviceConfig, ServingConfig
 from harness.predict.source import LawConfig
 
+ROOT = "predict"
+"""The file of ``configs/`` that a question is composed from; its schema is :class:`PredictConfig`."""
+
 
 @dataclass
 class RepetitionConfig:
@@ -114,7 +117,7 @@ class PredictConfig:
         ratio = 1 if self.budget is None else self.budget / (6 * params * tokens)
         if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
             raise UserError(
-                f"budget: {self.budget:g} FLOPs is {ratio:.3g} times 6 x params x tokens; leave it out, or mend it"
+                f"budget: {self.budget:g} FLOPs is {ratio:.3g} times 6 x params x tokens; leave it out, or correct it"
             )
 
     def _check_question(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.config.compose import compose_config, config_folder
 from harness.config.frozen import load_throughput
-from harness.config.predict import PredictConfig
+from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
 from harness.errors import UserError
 from harness.fit import Curve, Fit, load_fit, read_points
@@ -154,7 +154,7 @@ def _covered(fit: Fit, clock: Clock) -> bool:
 @cache
 def _question(device: str) -> PredictConfig:
     """The configuration of ``isoflop predict device=NAME``; its source and its budget are placeholders."""
-    return compose_config(["fit=.", "budget=1", f"device={device}"], "predict", PredictConfig)[0]
+    return compose_config(["fit=.", "budget=1", f"device={device}"], ROOT, PredictConfig)[0]
 
 
 def _price(name: str) -> float | None:
@@ -163,7 +163,7 @@ def _price(name: str) -> float | None:
     if not any((folder / "device" / f"{name}.yaml").is_file() for folder in folders):
         return None
     try:
-        device = compose_config(["fit=.", "budget=1", f"device={name}"], "predict", PredictConfig)[0].device
+        device = compose_config(["fit=.", "budget=1", f"device={name}"], ROOT, PredictConfig)[0].device
     except UserError:  # in a user's own file, which this command was not asked to read
         return None
     return None if device is None else device.dollars_per_hour
