@@ -1,4 +1,4 @@
-"""From fitted arms to a comparison."""
+"""Compares fitted arms: the exponents and the optimum of every arm against the first, by all three approaches."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -108,14 +108,14 @@ def _document_noise(first: Arm, second: Arm) -> float:
 
 def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
     """The quantities of one approach in one arm, values and draws."""
-    doubt = "; ".join(
+    warning = "; ".join(
         f"{arm.name}: {note}"
         for code, note in zip(approach.flags, approach.notes, strict=True)
         if code in UNTRUSTED or approach.a is None
     )
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:
-        return dict.fromkeys(QUANTITIES, Estimate(None, None, doubt))
+        return dict.fromkeys(QUANTITIES, Estimate(None, None, warning))
     ratio = _bits_per_nat(approach, arm)
     values = _columns(approach, theta, flops, ratio)
     drawn = None
@@ -126,12 +126,12 @@ def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate
         quantity: Estimate(
             float(values[quantity]) if np.isfinite(values[quantity]) else None,
             None if drawn is None else drawn[quantity],
-            doubt,
+            warning,
         )
         for quantity in QUANTITIES
     }
     if ratio is None:
-        found["bits_per_byte"] = Estimate(None, None, doubt or _no_bits(approach))
+        found["bits_per_byte"] = Estimate(None, None, warning or _no_bits(approach))
     return found
 
 
@@ -143,7 +143,7 @@ def _bits_per_nat(approach: Approach, arm: Arm) -> float | None:
 def _no_bits(approach: Approach) -> str:
     if approach.loss_kind == "held-out":
         return "an arm has no bits per byte"
-    return f"{approach.name.replace('_', ' ')} knows {approach.loss_kind} losses only"
+    return f"{approach.name.replace('_', ' ')} has {approach.loss_kind} losses only"
 
 
 def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float | None) -> dict[str, Array]:

@@ -14,11 +14,11 @@ PAIRINGS = 16
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A quantity of one arm: the fit's value, its draws (n,) where there are any, and why not to believe it."""
+    """A quantity of one arm: the fit's value, its draws (n,) where there are any, and why it is not reliable."""
 
     value: float | None
     draws: Array | None = None
-    doubt: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def difference(
         noise: standard error of the difference from what the draws do not hold (the sampling of held-out documents).
         level: nominal coverage of the interval.
         resolution: a difference that matters. An interval that holds zero and reaches further than this to one
-            side tells nothing: runs that could not have shown such a difference are no evidence against it.
+            side shows nothing: runs that could not have shown such a difference are no evidence against it.
     """
     if first.value is None or second.value is None:
-        reason = first.doubt or second.doubt or "an arm has no number"
+        reason = first.warning or second.warning or "an arm has no number"
         return Difference(None, None, UNKNOWN, reason)
     value = second.value - first.value
     if first.draws is None or second.draws is None:
@@ -61,8 +61,8 @@ def difference(
     interval = percentiles(draws, level)
     if interval is None:
         return Difference(value, None, UNKNOWN, "too few of the bootstrap draws have a number")
-    if doubt := first.doubt or second.doubt:
-        return Difference(value, interval, UNKNOWN, doubt)
+    if warning := first.warning or second.warning:
+        return Difference(value, interval, UNKNOWN, warning)
     if interval[0] > 0 or interval[1] < 0:
         return Difference(value, interval, DIFFER)
     if max(-interval[0], interval[1]) > resolution:
@@ -75,8 +75,8 @@ def difference(
 def independent(first: Array, second: Array) -> Array:
     """Differences ``second - first`` of draws (n,) and (m,), paired at random, several pairings one after another.
 
-    Arms are resampled with the same seed, so draw i of one and draw i of the other turn the same way: paired as
-    they stand they would pass for dependent.
+    Arms are resampled with the same seed, so draw i of one and draw i of the other deviate in the same direction:
+    paired by index they would look dependent.
     """
     rng = np.random.default_rng(0)
     n = min(len(first), len(second))

@@ -93,7 +93,7 @@ def _exponents(approach: Approach, draws: Array) -> tuple[Array, Array]:
 
 
 def _finish_cloud(axes: Axes) -> None:
-    """Framed to where nearly all draws are: a few wild ones must not shrink the picture."""
+    """Limits the axes to nearly all draws: a few extreme ones must not shrink the figure."""
     axes.set(xlabel="a  (N* ∝ Cᵃ)", ylabel="b  (D* ∝ Cᵇ)", title="Exponents, a point a bootstrap draw")
     for name, setter in (("get_xdata", axes.set_xlim), ("get_ydata", axes.set_ylim)):
         values = np.concatenate([np.asarray(getattr(line, name)(), dtype=float) for line in axes.lines])

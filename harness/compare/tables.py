@@ -56,7 +56,7 @@ def _exponents(found: FrontierComparison) -> Table:
         tuple(rows),
         left=("approach", "arm", "beyond interval", "status"),
         note=f"{found.level:.0%} bootstrap intervals. A difference is from the first arm; its interval is that of two "
-        "independent bootstraps. Arms that share corpus and seeds share some of their luck, so for them it is too "
+        "independent bootstraps. Arms that share corpus and seeds share some of their noise, so for them it is too "
         "long rather than too short. It covers the runs' scatter, not what a wrong form or recipe does to both.",
     )
 

@@ -16,9 +16,9 @@ def verdict(found: FrontierComparison) -> tuple[str, ...]:
 
 
 def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
-    told = [_exponent(deciding, differences, name) for name in LAWS]
+    exponents = [_exponent(deciding, differences, name) for name in LAWS]
     others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
-    return " ".join([f"{approach_label(deciding.approach)}:", *told, *(text for text in others if text)])
+    return " ".join([f"{approach_label(deciding.approach)}:", *exponents, *(text for text in others if text)])
 
 
 def _exponent(deciding: ApproachComparison, differences: ArmDifferences, name: str) -> str:

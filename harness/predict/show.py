@@ -28,7 +28,7 @@ from harness.text import count
 
 
 def show(report: Report, asked: Ask, console: Console) -> None:
-    """Prints a report: the answers, then what the deciding source can say beyond them, then the notes."""
+    """Prints a report: the answers, then what only the deciding source gives, then the notes."""
 
     def line(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -170,7 +170,7 @@ def _show_serving(report: Report, console: Console, line: Callable[[str], None])
 
 
 def _overtraining(rows: Sequence[Overtrained]) -> Table:
-    table = plain_table("smaller", "N", "D", "D/N", "training", "extra", "inference", "pays from")
+    table = plain_table("smaller", "N", "D", "D/N", "training", "extra", "inference", "break-even")
     for row in rows:
         reached = row.tokens is not None
         add_row(
@@ -190,8 +190,8 @@ def _overtraining(rows: Sequence[Overtrained]) -> Table:
 
 
 def _notes(report: Report) -> list[str]:
-    """Every distinct objection, worst first, after those of the source itself."""
-    said: dict[str, list[str]] = {}
+    """Every distinct warning, after the notes of the source itself."""
+    by_note: dict[str, list[str]] = {}
     parts: list[Answer | Standing | Served | Scarce | TimedOptimum | None] = [
         *report.answers,
         *report.standings,
@@ -200,11 +200,11 @@ def _notes(report: Report) -> list[str]:
     for part in parts:
         if part is not None:
             for note in part.notes:
-                if part.approach not in said.setdefault(note, []):
-                    said[note].append(part.approach)
+                if part.approach not in by_note.setdefault(note, []):
+                    by_note[note].append(part.approach)
     listed = [a.approach for a in report.answers] + [s.approach for s in report.standings]
     found = list(report.notes)
-    for note, approaches in said.items():
+    for note, approaches in by_note.items():
         if "no bootstrap" in note:
             continue
         everyone = len(approaches) == len(listed) > 1

@@ -33,11 +33,11 @@ def show_scarce(report: Report, line: Callable[[str], None]) -> None:
         f"tokens; loss {number(s.loss, s.loss_interval, '.4f')}, {s.flops:.3g} FLOPs"
     )
     line(
-        f"  with fresh tokens enough: N {count(s.plain_params)} on D {count(s.plain_tokens)}, "
+        f"  with enough fresh tokens: N {count(s.plain_params)} on D {count(s.plain_tokens)}, "
         f"loss {s.plain_loss:.4f}, {s.plain_flops:.3g} FLOPs"
     )
     line(
-        f"  the last token teaches {s.last_token_worth:.0%} of a fresh one; half from epoch "
+        f"  the last token is worth {s.last_token_worth:.0%} of a fresh one; half from epoch "
         f"{s.half_worth_epochs:.3g} on; repetition begins at {s.first_repeat_flops:.3g} FLOPs"
     )
 
@@ -55,7 +55,7 @@ def show_bill(report: Report, line: Callable[[str], None]) -> None:
 
 
 def show_time(report: Report, console: Console, line: Callable[[str], None]) -> None:
-    """The best models of a time, beside the compute-optimal ones that take as long."""
+    """The best models of a time, and the compute-optimal ones that take as long."""
     best, bill = report.timed, report.bill
     if best is None or bill is None:
         return
@@ -87,7 +87,7 @@ def show_time(report: Report, console: Console, line: Callable[[str], None]) -> 
     console.print(table)
     line(
         "  * as asked; times whose best or compute-optimal model lies beyond the ladder's sizes are not listed; "
-        "intervals are of the law, the device's times are taken as they are"
+        "intervals cover the law, not the device's times"
     )
 
 

@@ -11,7 +11,7 @@ from harness.runs.controls import ControlRun, SeedNoise, seed_noise
 
 
 def learning_rates(data: ReportData) -> list[Diagnostic]:
-    """What the recipe's rate leaves on the table, as far as the luck of seeds lets it be seen."""
+    """How much loss another learning rate than the recipe's would save, as far as seed noise allows to say."""
     controls = [control for control in data.controls if control.rate != 1]
     if not controls:
         return []
@@ -24,7 +24,7 @@ def learning_rates(data: ReportData) -> list[Diagnostic]:
 
 
 def schedule_lengths(data: ReportData) -> list[Diagnostic]:
-    """What a schedule longer than its run costs, which is why every run here has its own."""
+    """What a schedule longer than its run costs in loss: the reason why every run has its own schedule."""
     ended = [control for control in data.controls if control.horizon > 1]
     if not ended:
         return []
@@ -37,52 +37,53 @@ def schedule_lengths(data: ReportData) -> list[Diagnostic]:
 
 
 def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], data: ReportData) -> Diagnostic:
-    """How much higher each group of controls ended, and for which of them that is more than luck.
+    """How much higher each group of controls ended, and for which groups that exceeds seed noise.
 
-    Two comparisons bracket the truth: with the run that won at the cell, which was chosen for being low and whose
-    luck a control of the same seed may share or not, and with the cell's other seeds. Worse is what is so against the
-    others, beyond Student's t of the seeds' own scatter; better is what is so against the others and the winner too.
+    Each control is compared twice, and the truth lies between: with the cell's best run, which was selected for its
+    low loss and whose noise a control of the same seed may or may not share, and with the cell's other seeds. A group
+    is worse where it is worse than the other seeds by more than Student's t of the seeds' scatter; it is better where
+    it is better than the other seeds and also than the best run.
     """
     noise = seed_noise(data.controls, data.records)
-    told: list[str] = []
+    parts: list[str] = []
     judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
         ended = [control for control in group if control.loss is not None]
         if not ended:
-            told.append(f"all diverged at {name}")
+            parts.append(f"all diverged at {name}")
             continue
         lost = f" ({len(group) - len(ended)} of {len(group)} diverged)" if len(ended) < len(group) else ""
         hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("left_by_chosen", "left"))
         text = f"{-hard:+.4f}"
         if noise is not None:
-            margin = _luck(ended, noise, data.fit.level)
+            margin = _noise_margin(ended, noise, data.fit.level)
             judged.append((name, kind, hard, margin))
             text += f" and {-kind:+.4f} ± {margin:.4f}"
-        told.append(f"{text} at {name}{lost}")
-    text = f"{start} {'; '.join(told)} (nats per token, mean over budgets)"
+        parts.append(f"{text} at {name}{lost}")
+    text = f"{start} {'; '.join(parts)} (nats per token, mean over budgets)"
     if noise is None:
         text += " than the run of the same seed that was chosen for being the lowest"
         return Diagnostic(
-            CAUTION, f"{text}: how much of it is luck cannot be told (followup.seeds=[1,2] tells)."
+            CAUTION, f"{text}: how much of it is seed noise is unknown (followup.seeds=[1,2] measures it)."
         )
     text += (
         ", first than the run of the same seed that was chosen for being the lowest, then than the mean of its cell's "
-        f"other seeds; ± is the luck of seeds, of standard deviation {noise.sd:.4f}."
+        f"other seeds; ± is seed noise, of standard deviation {noise.sd:.4f}."
     )
     better = [name for name, kind, hard, margin in judged if kind > margin and hard > 0]
     worse = [name for name, kind, _, margin in judged if kind < -margin]
     unclear = [name for name, *_ in judged if name not in (*better, *worse)]
     for names, words in (
-        (better, "better beyond luck"),
-        (worse, "worse beyond luck"),
-        (unclear, "neither, as far as these seeds tell"),
+        (better, "better beyond seed noise"),
+        (worse, "worse beyond seed noise"),
+        (unclear, "no difference beyond seed noise"),
     ):
         text += f" {', '.join(names).capitalize()}: {words}." if names else ""
     return Diagnostic(GOOD if worse and not better else CAUTION, text)
 
 
-def _luck(ended: Sequence[ControlRun], noise: SeedNoise, level: float) -> float:
-    """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but luck."""
+def _noise_margin(ended: Sequence[ControlRun], noise: SeedNoise, level: float) -> float:
+    """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but seed noise."""
     variance = sum(1 + 1 / max(control.seeds_of, 1) for control in ended) / len(ended) ** 2
     return float(stdtrit(noise.freedom, (1 + level) / 2)) * noise.sd * variance**0.5
 

@@ -23,7 +23,7 @@ LABEL_WIDTH, LABEL_HEIGHT, LABEL_SPACE = 0.058, 0.11, 0.09
 class LogTicks(LogLocator):
     """Ticks of a log axis: as many labels as have room, eight at most, and three at least on the shortest axis.
 
-    The choice is made when the axis is drawn, for only then are its range and its length known.
+    The choice is made when the axis is drawn: only then are its range and its length known.
 
     Args:
         axes: whose axis ``which``, ``x`` or ``y``, this is.
@@ -35,7 +35,7 @@ class LogTicks(LogLocator):
         self.axes, self.which, self.write = axes, which, write
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
-        """The densest multiples of powers of ten whose labels stand apart."""
+        """The densest multiples of powers of ten whose labels do not touch."""
         low, high = sorted((vmin, vmax))
         if not (0 < low < high and math.isfinite(high)):
             return np.empty(0)
@@ -88,7 +88,7 @@ def top_scale(axes: Axes, factor: float, name: str) -> None:
 
 
 def tick(value: float) -> str:
-    """``30M`` where :func:`harness.text.count` has ``30.0M``: a tick is exact, so its zeros say nothing."""
+    """``30M`` where :func:`harness.text.count` has ``30.0M``: a tick is exact, so trailing zeros are dropped."""
     text = count(value)
     number = text.rstrip("kMBT")
     plain = number.rstrip("0").rstrip(".") if "." in number else number

@@ -1,6 +1,6 @@
 """What the page's calculator works from: frontiers with thinned draws, and devices' times on a grid of N and D.
 
-``page/calculator.js`` predicts, ``page/clock.js`` tells times, ``page/form.js`` asks and shows.
+``page/calculator.js`` predicts, ``page/clock.js`` computes times, ``page/form.js`` reads the form and shows answers.
 """
 
 import base64
@@ -18,7 +18,7 @@ from harness.report.devices import TimedDevice
 from harness.report.text import approach_label
 from harness.report.verdict import decider
 
-# As many as a fit makes unless told otherwise; more are thinned.
+# The default number of a fit; more are thinned.
 MAX_DRAWS = 1000
 
 
@@ -38,7 +38,7 @@ def calculator_data(data: ReportData) -> dict[str, Any] | None:
 
 
 def as_script(data: dict[str, Any]) -> str:
-    """JSON that can stand inside a script element: nothing in it can end the element."""
+    """JSON for inside a script element: nothing in it can end the element."""
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
 
 
@@ -83,7 +83,7 @@ def _packed(draws: Array | None, law: bool) -> str:
 
 
 def _device(device: TimedDevice) -> dict[str, Any]:
-    """A device with the grid that its clock interpolates in, so that the page tells the program's times.
+    """A device with the grid that its clock interpolates in, so that the page computes the same times as the program.
 
     ``tokens`` are the first and the last log D of as many as ``seconds`` has columns; its rows are the sizes.
     """

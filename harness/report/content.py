@@ -1,4 +1,4 @@
-"""What the page and the Markdown have in common: figures, tables, and what is left out and why."""
+"""What the page and the Markdown have in common: figures, tables, and what is not shown and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("Optimal compute and tokens by model size", compute.sizes_table),
     ("The best model of a fixed time", fixed_time.fixed_time_table),
     ("Functional forms", conventions.forms_table),
-    ("Counting", conventions.counting_table),
+    ("Sensitivity to the N and C conventions", conventions.counting_table),
     ("FLOPs against 6ND", compute.flops_table),
 )
 
@@ -36,7 +36,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something the report would show had it the ingredients."""
+    """A figure or table that the report cannot show, and why."""
 
     title: str
     reason: str

@@ -9,7 +9,7 @@ from harness.runs.record import FINISHED
 
 
 def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
-    """How far to trust the answer, the gravest first."""
+    """What supports the answer and what counts against it, the most serious first."""
     found = [
         *_agreement(data),
         *_reach(data),
@@ -50,16 +50,16 @@ def _approaches(data: ReportData) -> list[Diagnostic]:
     for approach in data.fit.approaches:
         label = approach_label(approach.name)
         for code, note in zip(approach.flags, approach.notes, strict=True):
-            # Without curves there is no envelope to look at; that is no fault of the runs.
+            # Without training curves there is no envelope; that is no fault of the runs.
             level = BAD if code in VOID and code != "no_curves" else CAUTION
             found.append(Diagnostic(level, f"{label}: {note} ({plain_status(code)})."))
         if not approach.flags:
-            found.append(Diagnostic(GOOD, f"{label}: no doubts from its own diagnostics."))
+            found.append(Diagnostic(GOOD, f"{label}: no warnings from its own diagnostics."))
     return found
 
 
 def _at_target(data: ReportData) -> list[Diagnostic]:
-    """The doubts about each approach that only the target's distance from the runs brings out."""
+    """Warnings about each approach that come only from the target's distance from the runs."""
     found = []
     predictions = data.fit.predict(data.target)
     for approach in data.fit.approaches:

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything inside it. All text that comes from anywhere is escaped."""
+"""The page: one HTML file with everything inside it. All text from outside the program is escaped."""
 
 from html import escape
 from importlib import resources
@@ -14,12 +14,12 @@ from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
 from harness.report.verdict import Diagnostic, Headline
 
-MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
+MARKS = {"good": "✔ ok", "caution": "⚠ caution", "bad": "✘ problem"}
 WIDE = 44
 PIXELS_PER_INCH = 106
-# A picture is shrunk to fit the screen down to this share of its size, where its letters have nine pixels.
+# A figure shrinks with the screen down to this share of its size, at which its letters have nine pixels.
 READABLE = 0.75
-# Beside letters, digits and "_.-~", what may stand in a data address within double quotes.
+# Besides letters, digits and "_.-~": what a data address within double quotes may contain.
 URL_SAFE = " =/:;,()?!'*+@$[]{}|^`"
 
 
@@ -84,10 +84,10 @@ def _card(answer: Headline, flops: float, where: str) -> str:
         + "</dd>"
         for name, value, bounds, unit in lines
     )
-    doubt = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
+    warning = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
     return (
         f'<div class="card">{title}<dl class="numbers">{numbers}</dl>'
-        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + doubt)}</p></div>"
+        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + warning)}</p></div>"
     )
 
 

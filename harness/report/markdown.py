@@ -1,4 +1,4 @@
-"""The report as Markdown, for pull requests: the same words, figures by their files."""
+"""The report as Markdown, for pull requests: the same text, with links to the figures' files."""
 
 from harness.report.content import Content
 from harness.report.provenance import facts
@@ -17,7 +17,7 @@ def render(content: Content, figures: str = "figures") -> str:
             f"- **{_escape(answer.text)}**" for answer in dict.fromkeys((content.here, content.target))
         ),
         table(content.answer),
-        "## How far to trust it",
+        "## Diagnostics",
         "\n".join(f"- {MARKS[finding.level]} {_escape(finding.text)}" for finding in content.findings),
         "## Figures",
         *(
@@ -33,9 +33,9 @@ def render(content: Content, figures: str = "figures") -> str:
         listed = "\n".join(f"- {_escape(one.title)}: {_escape(one.reason)}" for one in content.left_out)
         parts += ["## Left out", listed]
     parts += [
-        "## Every run",
+        "## Runs",
         table(content.runs),
-        "## How it was made",
+        "## Provenance",
         "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(data)),
     ]
     if data.config:

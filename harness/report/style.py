@@ -77,7 +77,7 @@ class Picture:
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw in the common style, whatever the user's own settings say."""
+    """Draw in the common style, independent of the user's own settings."""
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC}):
         yield
 
@@ -102,7 +102,7 @@ def log_colours(values: Sequence[float]) -> list[str]:
 
 
 def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = False) -> None:
-    """A bar beside ``axes`` that says which colour of ``log_colours`` is which value."""
+    """A colour bar beside ``axes`` for the colours of ``log_colours``."""
     bar = axes.figure.colorbar(ScalarMappable(_log_norm(values), COLOURS), ax=axes, aspect=30, pad=0.02)
     bar.ax.set_title(title, fontsize=8.5, loc="center")
     label_ticks(bar.ax, "y", flops_tick if flops else tick)
@@ -110,9 +110,9 @@ def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = Fa
 
 
 def budget_key(axes: Axes, budgets: Sequence[float]) -> None:
-    """What the colours of budgets mean: a legend for a few, a bar where a legend would fill the panel.
+    """The key to the colours of budgets: a legend for a few, a colour bar for many.
 
-    The legend goes to the top right, where larger budgets with their lower losses leave room.
+    The legend is at the top right, which is empty because larger budgets have lower losses.
     """
     handles, labels = axes.get_legend_handles_labels()
     if len(budgets) > MAX_LEGEND:
@@ -135,7 +135,7 @@ def _log_norm(values: Sequence[float]) -> LogNorm:
 def save(figure: Figure, folder: Path, name: str) -> Picture:
     """Write ``name.png`` and ``name.pdf``, without dates, so that the same numbers make the same bytes.
 
-    The files have a white ground; the SVG that is returned has none, so that the page's shows through.
+    The files have a white background; the SVG that is returned has none, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Laying out is most of the work of saving; once is enough for three formats.

@@ -147,10 +147,10 @@ def _verdict(
 ) -> str:
     """Which candidate won, by how much, and how many losses lie in their predicted intervals."""
     if best is None:
-        return "Every run diverged: nothing can be told."
+        return "Every run diverged: nothing can be said."
     parts = [_outcome(prediction, gaps, best)]
-    told = [f"{gap.factor:g} N*: {_gap_text(gap)}" for gap in gaps]
-    parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(told)}.")
+    gap_texts = [f"{gap.factor:g} N*: {_gap_text(gap)}" for gap in gaps]
+    parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(gap_texts)}.")
     judged = [one for one in by_factor.values() if one.inside is not None]
     if judged:
         inside, runs = sum(one.inside or 0 for one in judged), sum(len(_values(one.losses)) for one in judged)

@@ -120,7 +120,7 @@ def _cluster(config: PredictConfig, rules: ShapeRules, report: Report) -> Cluste
 
 
 def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decider: Source) -> Report:
-    """The report with the best models of the time or money asked for, where these can be told from the best of C."""
+    """The report with the best models of the time or money asked for, where the law and the times are known."""
     if cluster is None or (config.gpu_hours is None and config.dollars is None):
         return report
     if cluster.clock is None or decider.law is None:
@@ -129,7 +129,7 @@ def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decid
             if decider.law is None
             else "times are a constant share of the peak"
         )
-        note = f"the best model of this time is not told from that of its FLOPs: {why}"
+        note = f"the best model of this time is not distinguished from that of its FLOPs: {why}"
         return replace(report, notes=(*report.notes, note))
     seconds = cluster.seconds(config.gpu_hours, config.dollars)
     asked = answer_time(decider, cluster.clock, seconds)

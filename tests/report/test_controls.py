@@ -50,9 +50,9 @@ def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gain", "level", "word"),
     [
-        (0.0, "caution", "0.5 times, 2 times: neither"),
-        (-0.2, "good", "2 times: worse beyond luck"),
-        (0.2, "caution", "2 times: better beyond luck"),
+        (0.0, "caution", "0.5 times, 2 times: no difference beyond seed noise"),
+        (-0.2, "good", "2 times: worse beyond seed noise"),
+        (0.2, "caution", "2 times: better beyond seed noise"),
     ],
 )
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
@@ -90,4 +90,4 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     assert "other seeds" in found.text
     assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
     (alone,) = [f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
-    assert "cannot be told" in alone.text
+    assert "is unknown" in alone.text

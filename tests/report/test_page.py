@@ -82,7 +82,7 @@ def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
     assert prediction.params is not None
     assert prediction.tokens is not None
     for text in (reported.html, reported.markdown):
-        answer = text.split("How far to trust it")[0]
+        answer = text.split("Diagnostics")[0]
         for value in (prediction.params, prediction.tokens, *(prediction.params_interval or ())):
             assert count(value) in answer
 

@@ -1,7 +1,4 @@
-"""The frontiers of the three approaches in one picture (Hoffmann et al. 2022, Fig. 1).
-
-Tokens per parameter at the optimum against compute, with the rule of thumb.
-"""
+"""The three approaches in one figure: N* and D* (Hoffmann et al. 2022, Fig. 1), and tokens per parameter."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -81,9 +78,9 @@ def draw_approaches(data: ReportData) -> Figure:
 
 
 def more(data: ReportData) -> str:
-    """What the caption says besides, of what is in the picture."""
+    """The end of the caption, which depends on what is in the figure."""
     crosses = " Crosses: released models." if _far(data) else ""
-    return f"{crosses} The line of Kaplan et al. 2020 counts N without embeddings; it may leave the picture."
+    return f"{crosses} The line of Kaplan et al. 2020 counts N without embeddings; it may leave the figure."
 
 
 def _far(data: ReportData) -> bool:
@@ -92,7 +89,7 @@ def _far(data: ReportData) -> bool:
 
 
 def shade_runs(axes: Axes, data: ReportData, name: str) -> None:
-    """The region in which there are runs: beyond it a line is a guess."""
+    """The region in which there are runs: beyond it a line is an extrapolation."""
     points = data.points
     values = points.params if name == "params" else points.tokens
     axes.plot(

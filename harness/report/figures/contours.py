@@ -27,7 +27,7 @@ from harness.report.style import (
 from harness.report.text import power
 
 LEVELS = 12
-TITLE_PAD = 24  # points: room for the losses of contours that leave at the top
+TITLE_PAD = 24  # points: room for the labels of contours that leave the frame at the top
 
 
 def draw_contours(data: ReportData) -> Figure:
@@ -36,9 +36,9 @@ def draw_contours(data: ReportData) -> Figure:
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=5.0, height=4.0)
-    crowned = _surface(left, data, law)
+    labels_on_top = _surface(left, data, law)
     _slices(right, data, law)
-    pad = TITLE_PAD if crowned else None
+    pad = TITLE_PAD if labels_on_top else None
     left.set_title("IsoLoss contours of the fitted law (nats per token)", pad=pad)
     right.set_title("IsoFLOP slices: the law, the runs, the optimum (dashed)", pad=pad)
     return figure
@@ -60,7 +60,7 @@ def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
     levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
     colours = ordered_colours(LEVELS)[::-1]
     axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
-    crowned = _label_levels(axes, c, n, loss, levels)
+    labels_on_top = _label_levels(axes, c, n, loss, levels)
     axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
     measured = line.measured
     axes.plot(
@@ -90,18 +90,18 @@ def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
     log_flops(axes)
     log_counts(axes, "y")
     axes.set_ylabel("parameters N")
-    return crowned
+    return labels_on_top
 
 
 def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) -> bool:
-    """Each contour's loss outside the frame, where it leaves: to the right, or at the top where it does not get there.
+    """Each contour's loss outside the frame, where the contour leaves it: at the right, else at the top.
 
     Inside, labels would lie on runs and lines, and the gaps for them would break the contours. Returns whether there
     are any at the top.
     """
     right = loss[: int(loss[:, -1].argmin()) + 1, -1]  # falls with n, up to the optimum
     top = loss[-1]  # falls with c
-    crowned = False
+    labels_on_top = False
     for level in levels:
         label = f"{level:.2f}"
         style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6.5, "annotation_clip": False}
@@ -112,8 +112,8 @@ def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) ->
             at = float(np.exp(np.interp(-level, -top, np.log(c))))
             # Upright: contours are close together there.
             axes.annotate(label, (at, n[-1]), (0, 3), ha="center", rotation=90, **style)
-            crowned = True
-    return crowned
+            labels_on_top = True
+    return labels_on_top
 
 
 def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:

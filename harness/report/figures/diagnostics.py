@@ -1,7 +1,4 @@
-"""What the fits leave over: residuals of the law and of the profiles against N, D and C.
-
-Whether the frontier bends: extrapolating by a power law rests on its being straight in log-log.
-"""
+"""Diagnostics of the fits: residuals against N, D and C, and the curvature of the frontier in log-log."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,7 +66,7 @@ def profile_residuals(data: ReportData) -> Array | None:
 
 
 def _trend(axes: Axes, x: Array, y: Array) -> None:
-    """Means of a few groups of equal size: the eye is bad at averaging."""
+    """Means of a few groups of equal size: a trend is hard to see in single points."""
     seen = np.flatnonzero(np.isfinite(y))
     if len(seen) < 12:
         return

@@ -42,7 +42,7 @@ def draw_fixed_time(data: ReportData) -> Figure:
 
 
 def more(data: ReportData) -> str:
-    """What the caption says besides: whose times these are."""
+    """The end of the caption: where the times come from."""
     return f" {data.devices[0].said}."
 
 
@@ -89,7 +89,7 @@ def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float
 
 
 def source_and_device(data: ReportData) -> tuple[Source, TimedDevice]:
-    """What is asked, and for which device: the sweep's own, where that is known.
+    """The source that answers, and the device: the sweep's own, where that is known.
 
     Raises:
         MissingError: there is no L(N, D), or no device.
@@ -99,21 +99,21 @@ def source_and_device(data: ReportData) -> tuple[Source, TimedDevice]:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     if not data.devices:
         raise MissingError(
-            "how long such runs take is not known: there are no rules of a sweep, or of models that are counted here, "
-            "and the default ladder has not their sizes"
+            "how long such runs take is unknown: there are no rules of a sweep, or of models that are counted here, "
+            "and the default ladder lacks their sizes"
         )
     return choose(from_fit(data.fit), law.name)[1], data.devices[0]
 
 
 def seconds_of(source: Source, device: TimedDevice, flops: float) -> float:
     """How long the compute-optimal model of a budget trains."""
-    assert source.frontier is not None, "it was chosen for having one"
+    assert source.frontier is not None, "the source was chosen because it has one"
     best = source.frontier.at_flops(flops)
     return float(device.clock.seconds(best.params, best.tokens))
 
 
 def timed(source: Source, device: TimedDevice, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
-    """The best models of these times; where nothing is trained, or the ladder ends, there is none."""
+    """The best models of these times, without the times in which no model of the ladder is trained."""
     found = []
     for time in seconds:
         try:

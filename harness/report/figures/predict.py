@@ -26,7 +26,7 @@ def draw_overtraining(report: Report, file: Path) -> Path:
     _check(file)
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
-        _price(left, report)
+        _cost(left, report)
         _volume(right, report)
         served = report.serving
         if served is not None:
@@ -44,7 +44,7 @@ def draw_fixed_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -
     """
     _check(file)
     bill, asked = report.bill, report.timed
-    assert bill is not None, "the report has what a training takes"
+    assert bill is not None, "the report has the cost of a training"
     assert asked is not None, "the report has the best model of a time"
     price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
     with figure_style():
@@ -55,7 +55,7 @@ def draw_fixed_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -
             axes.axvline(asked.seconds * bill.gpus / unit, color=GREY, ls=":", lw=1)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
         level = f", {asked.level:.0%} bands of the law" if asked.loss_interval is not None else ""
-        figure.suptitle(f"What a time on {bill.device} is best spent on{level}", fontsize=9.5)
+        figure.suptitle(f"The best model of a fixed time on {bill.device}{level}", fontsize=9.5)
         return _saved(figure, file)
 
 
@@ -75,8 +75,8 @@ def _saved(figure: Figure, file: Path) -> Path:
     return file
 
 
-def _price(axes: Axes, report: Report) -> None:
-    """What it costs to make and what it costs to serve, each over the compute-optimal model's."""
+def _cost(axes: Axes, report: Report) -> None:
+    """Training FLOPs and FLOPs of a served token, both relative to the compute-optimal model's."""
     rows = [row for row in report.overtraining if row.extra_training is not None]
     smaller = [row.smaller for row in rows]
     training = [1 + (row.extra_training or 0.0) for row in rows]
@@ -91,24 +91,24 @@ def _price(axes: Axes, report: Report) -> None:
                 label, (row.smaller, height), (0, 5), textcoords="offset points", ha="center", fontsize=6.5
             )
     if report.most_smaller is not None:
-        axes.axvline(report.most_smaller, color=GREY, ls=":", lw=1, label="out of reach beyond")
+        axes.axvline(report.most_smaller, color=GREY, ls=":", lw=1, label="loss unreachable beyond")
     axes.set(yscale="log", ylabel="FLOPs, compute-optimal = 1")
-    axes.set_title("price (numbers: tokens per parameter)")
+    axes.set_title("cost (numbers: tokens per parameter)")
     _smaller(axes, smaller)
     axes.legend()
 
 
 def _volume(axes: Axes, report: Report) -> None:
-    """From which volume each pays."""
+    """The number of served tokens from which each model is cheaper in all."""
     rows = [row for row in report.overtraining if row.break_even_tokens]
     smaller = [row.smaller for row in rows]
     volume = [row.break_even_tokens or 0.0 for row in rows]
     axes.plot(smaller, volume, "o-", color=ORANGE, label="break-even")
     if report.serving is not None and report.serving.inference_tokens > 0:
         tokens = report.serving.inference_tokens
-        axes.axhline(tokens, color=GREY, ls="--", lw=1, label=f"asked: {count(tokens)} tokens")
+        axes.axhline(tokens, color=GREY, ls="--", lw=1, label=f"requested: {count(tokens)} tokens")
     axes.set(yscale="log", ylabel="tokens served")
-    axes.set_title("volume from which it pays")
+    axes.set_title("break-even volume")
     _smaller(axes, smaller)
     axes.legend()
 

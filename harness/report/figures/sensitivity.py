@@ -1,12 +1,10 @@
-"""Bootstrap clouds: the exponents, and the answer at the target.
-
-How counting moves the answer: exponent and tokens per parameter under every convention.
-"""
+"""Sensitivity of the answer: to resampling of the runs, and to the conventions by which N and C are counted."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.fit.counting import count_label
 from harness.fit.results import Approach, Approach3
 from harness.fit.surface import exponents
 from harness.fit.table import Array
@@ -82,7 +80,7 @@ def _exponents(approach: Approach, draws: Array) -> tuple[Array, Array]:
 
 
 def _window(values: Array) -> tuple[float, float]:
-    """Nearly all the draws, and the paper's .44 to .56; a few wild draws must not shrink the picture."""
+    """Nearly all the draws, and the paper's .44 to .56; a few extreme draws must not shrink the picture."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (0.01, 0.99))
     low, high = min(float(low), 0.44), max(float(high), 0.56)
@@ -136,7 +134,7 @@ def draw_counting(data: ReportData) -> Figure:
 
 def convention_label(count: str, compute: str) -> str:
     """``params_non_embedding``, ``flops_6nd`` → ``N non-embedding · C 6ND``."""
-    size = _words(count.removeprefix("params")) or "total"
+    size = _words(count_label(count).removeprefix("params")) or "total"
     cost = _words(compute.removeprefix("flops")) or "as planned"
     return f"N {size} · C {cost}"
 

@@ -1,7 +1,4 @@
-"""Training curves and their envelope (Hoffmann et al. 2022, Fig. 2).
-
-Cosine cycle length against final loss (Hoffmann et al. 2022, Fig. A1): what a wrong horizon costs.
-"""
+"""Training curves and their envelope, and schedules longer than the run (Hoffmann et al. 2022, Figs. 2 and A1)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -131,7 +128,7 @@ def draw_cycles(runs: Sequence[CycleRun]) -> Figure:
     """Loss above that of the matched schedule against the schedule's length, one line a cell, seeds as points.
 
     A line compares like with like: the seeds that were run at every length. Other seeds are points alone; at a
-    length of 1 they show how far luck alone moves a loss.
+    length of 1 they show the seed noise of a loss.
     """
     cells = sorted({(run.params, run.tokens) for run in runs if run.horizon == MATCHED})
     if not cells or len({run.horizon for run in runs}) < 2:

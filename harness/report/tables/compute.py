@@ -1,7 +1,4 @@
-"""FLOPs of Appendix F over 6ND: Hoffmann et al. 2022, Table A4, counted here, and the runs of this sweep.
-
-For which budget and tokens a size is optimal, beside Hoffmann et al. 2022, Tables 3 and A3.
-"""
+"""Compute beside Hoffmann et al. 2022: FLOPs over 6ND (Table A4), and optimal compute by model size (Tables 3, A3)."""
 
 import math
 
@@ -47,11 +44,11 @@ def flops_table(data: ReportData) -> Table:
     return Table(
         "flops",
         "Training FLOPs by Appendix F over 6ND, beside Hoffmann et al. 2022, Table A4",
-        ("model", "paper", "blocks only", "difference", "with look-up and logits"),
+        ("model", "paper", "blocks only", "difference", "with embedding and logits"),
         tuple(rows),
         left=("model",),
         note="The printed ratios follow from the blocks alone, over 6ND with an N that holds a fifth "
-        "attention matrix (relative positions), whose FLOPs are left out. With the look-up and the logits "
+        "attention matrix (relative positions), whose FLOPs are left out. With the embedding and the logits "
         "that the appendix lists, small models cost visibly more than 6ND; that is what a budget of "
         "appendix_f counts here.",
     )
@@ -87,7 +84,7 @@ def _shape(model: CountedModel) -> Shape:
     )
 
 
-# Beyond this multiple of the largest budget a row says nothing about the paper, and nothing about the runs.
+# Beyond this multiple of the largest budget a row is no comparison with the paper any more.
 REACH = 1e6
 
 

@@ -1,7 +1,4 @@
-"""The frontier under every way to count parameters and compute.
-
-Functional forms ranked by how well they predict budgets they were not fitted on.
-"""
+"""Sensitivity tables: the frontier by N and C conventions, and functional forms ranked by held-out error."""
 
 from harness.report.data import MissingError, ReportData
 from harness.report.figures.sensitivity import convention_label
@@ -16,7 +13,7 @@ def counting_table(data: ReportData) -> Table:
         raise MissingError("the table counts parameters and compute in one way only")
     return Table(
         "counting",
-        "How counting moves the answer",
+        "Sensitivity to the N and C conventions",
         ("convention", "approach", "a", "b", "D*/N*", "at C", "status"),
         tuple(
             (
@@ -83,7 +80,7 @@ def forms_table(data: ReportData) -> Table:
         rows,
         left=("form", "L =", "status"),
         note=f"{split}Errors are root mean squares of ln(predicted / measured). N*, D* and loss at "
-        f"C = {power(comparison.target)}. A lower error on the runs is no reason to believe a form beyond "
+        f"C = {power(comparison.target)}. A lower error on the runs does not show that a form holds beyond "
         "them.",
     )
 

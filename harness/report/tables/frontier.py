@@ -1,11 +1,4 @@
-"""The answer itself: N*, D*, D/N and the loss, by approach, at the largest budget and at the target.
-
-The frontier as a table: approach 2's minimum at each budget, beside what the others say there.
-
-Exponents of the frontier beside those of Hoffmann et al. 2022, Table 2.
-
-The parametric law's coefficients beside the published ones.
-"""
+"""Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
 from harness.fit.predict import Prediction, marked
 from harness.fit.summary import along_6nd
@@ -41,8 +34,8 @@ def answer_table(data: ReportData) -> Table:
         HEADINGS,
         tuple(rows),
         left=("C (FLOPs)", "approach", "status"),
-        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the "
-        "bias of an approach: where approaches differ by more than their intervals, believe the difference. "
+        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They cover the noise of the runs, not the "
+        "bias of an approach: where approaches differ by more than their intervals, bias is the likely reason. "
         "Approach 1's loss is the smoothed training loss of its envelope; the others' is held-out.",
     )
 
@@ -135,7 +128,7 @@ def exponents_table(data: ReportData) -> Table:
 
 
 def _along_6nd(data: ReportData) -> str:
-    """Measured compute is not 6ND, by which the paper's exponents are: said where it matters."""
+    """A note where measured compute is far from 6ND, by which the paper's exponents are defined."""
     text = along_6nd(data.fit.approach_3)
     return f"Approach 3: {text}. " if text else ""
 
