@@ -100,8 +100,8 @@ FIGURES: tuple[Entry, ...] = (
         "overtraining",
         "The cost of over- or under-training",
         "By the fitted law, the cost of training at other than the optimal tokens per parameter: in loss at the same "
-        "compute (left, points are runs), and in compute at the same loss (right). A model that will serve many "
-        "requests can repay being smaller than the optimum; this is what it costs to train. Dotted: 20.",
+        "compute (left, points are runs), and in compute at the same loss (right). For a model that will serve many "
+        "requests, a size below the optimum can pay off; this is what it costs to train. Dotted: 20.",
         overtraining.draw_overtraining,
     ),
     Entry(

@@ -49,6 +49,6 @@ def fixed_time_table(data: ReportData) -> Table:
         tuple(rows),
         left=("status",),
         note="N* and D* are the compute-optimal model that trains as long. By the law of approach 3, with its "
-        f"{source.level:.0%} intervals; the device's times, for a run that has it to itself, carry no interval. "
+        f"{source.level:.0%} intervals; the device's times, for a run that has it to itself, have no interval. "
         f"{device.said}.",
     )
