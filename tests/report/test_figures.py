@@ -350,7 +350,7 @@ def test_times_are_left_out_where_nothing_tells_them(report_data: ReportData) ->
     law = replace(report_data.fit.approach_3, E=None, status="failed")
     lawless = replace(report_data, fit=replace(report_data.fit, approach_3=law))
     for build in (fixed_time.draw_fixed_time, fixed_time_table.fixed_time_table):
-        with pytest.raises(MissingError, match="the default ladder has not their sizes"):
+        with pytest.raises(MissingError, match="the default ladder lacks their sizes"):
             build(replace(report_data, devices=()))
         with pytest.raises(MissingError, match="approach 3 has no fit"):
             build(lawless)
