@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from harness.config.renamed import current_section
 from harness.errors import UserError
 
 # Keys that are arguments of some commands, and which of them each command reads; every other key describes the
@@ -20,7 +21,7 @@ READS: dict[str, tuple[str, ...]] = {
     "report": ("points", "out"),
     "predict": ("points", "write"),
     "compare": ("arms", "compare"),
-    "validate": ("rematch",),
+    "validate": ("validate",),
     "reproduce": ("points", "out", "compare", "source", "project", "group"),
 }
 
@@ -41,7 +42,7 @@ def refuse_unread(command: str, overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         found = HEAD.match(override)
-        key = found[1] if found else ""
+        key = current_section(found[1]) if found else ""
         readers = [f"'isoflop {name}'" for name, keys in READS.items() if key in keys]
         if readers and key not in READS[command]:
             *others, last = readers

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.fit.counting import count_label
 from harness.fit.predict import Prediction, marked
 from harness.fit.results import Approach2, Approach3, Fit
 
@@ -130,7 +131,7 @@ def _counting(fit: Fit) -> str:
         return ""
     rows = [
         (
-            r.count,
+            count_label(r.count),
             r.compute,
             r.approach,
             _number(r.a),

@@ -5,7 +5,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from harness.config.predict import PredictConfig, Setting, setting
+from harness.config.predict import PredictConfig
+from harness.config.run_setup import RunSetup, run_setup
 from harness.errors import UserError
 from harness.model.counts import count_params, known_count
 from harness.plan.cell import Cell
@@ -17,13 +18,13 @@ from harness.predict.source import Source
 from harness.predict.trainer import Cluster
 
 
-def sweep_setting(config: PredictConfig) -> Setting:
+def setup_for(config: PredictConfig) -> RunSetup:
     """By which rules an answer to ``config`` becomes a run."""
-    return setting(config, _folder(config))
+    return run_setup(config, _folder(config))
 
 
 def with_run(
-    report: Report, config: PredictConfig, chosen: Setting, decider: Source, cluster: Cluster | None
+    report: Report, config: PredictConfig, chosen: RunSetup, decider: Source, cluster: Cluster | None
 ) -> Report:
     """The report with the trainable run nearest to the decision; written as an experiment where asked.
 
@@ -77,7 +78,7 @@ def _folder(config: PredictConfig) -> Path | None:
 
 
 def _target(
-    report: Report, chosen: Setting, decision: tuple[float, float, float], config: PredictConfig
+    report: Report, chosen: RunSetup, decision: tuple[float, float, float], config: PredictConfig
 ) -> Target:
     """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from.
 
@@ -94,7 +95,7 @@ def _target(
     )
 
 
-def _in_time(target: Target, chosen: Setting, clock: Clock, seconds: float) -> Target:
+def _in_time(target: Target, chosen: RunSetup, clock: Clock, seconds: float) -> Target:
     """``target`` on as many tokens as its shape is trained on in ``seconds``: the time is what was asked for."""
     params = count_params(nearest_shape(chosen.rules, target)).count(target.count)
     tokens = float(clock.tokens(params, seconds))
@@ -102,7 +103,7 @@ def _in_time(target: Target, chosen: Setting, clock: Clock, seconds: float) -> T
 
 
 def _describe(
-    report: Report, cell: Cell, target: Target, chosen: Setting, decider: Source, timed: bool
+    report: Report, cell: Cell, target: Target, chosen: RunSetup, decider: Source, timed: bool
 ) -> dict[str, Any]:
     """The run in the names of ``plan.json``, with what rounding to a shape did."""
     shape, spec = cell.spec.shape, cell.spec
