@@ -34,12 +34,21 @@ class TimedStep:
     seconds: float
 
 
-def fit_step_time(timed: Sequence[TimedStep], prior: StepTime, asynchronous: bool) -> StepTime:
+def fit_step_time(
+    timed: Sequence[TimedStep],
+    prior: StepTime,
+    asynchronous: bool,
+    peak_flops: float | None = None,
+) -> StepTime:
     """The coefficients that explain ``timed``; one that these steps say nothing of stays near ``prior``.
 
     Least squares in logarithms, so that a small model counts like a large one: every measured step pulls with
     1/:data:`NOISE`, every coefficient towards the prior's with 1/:data:`PRIOR`, and one measurement in many that was
     disturbed is bounded (soft L1). Coefficients of the prior that are zero or infinite are left out of the model.
+
+    Args:
+        peak_flops: the device's peak FLOP/s, which its matrix products are never fitted to exceed: the three rates of a
+            few timed steps trade against each other, and without a bound one of them may become impossible.
     """
     names = [name for name in COEFFICIENTS if 0 < getattr(prior, name) < float("inf")]
     begin = np.log([getattr(prior, name) for name in names])
@@ -54,8 +63,12 @@ def fit_step_time(timed: Sequence[TimedStep], prior: StepTime, asynchronous: boo
         modelled = np.log([step_seconds(times, one.work, asynchronous) for one in timed])
         return np.concatenate([(modelled - measured) / NOISE, moves / PRIOR])
 
-    bounds = (-FURTHEST, FURTHEST)
-    found = least_squares(residuals, np.zeros(len(names)), bounds=bounds, loss="soft_l1")
+    highest = np.full(len(names), FURTHEST)
+    if peak_flops and "flops_per_second" in names:
+        highest[names.index("flops_per_second")] = np.log(peak_flops / prior.flops_per_second)
+    found = least_squares(
+        residuals, np.minimum(0.0, highest), bounds=(np.full(len(names), -FURTHEST), highest), loss="soft_l1"
+    )
     return made(found.x)
 
 
@@ -161,7 +174,7 @@ def fit_modes(
             )  # the small batches are timed in eager mode only
         ]
         begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
-        times = fit_step_time(timed, begin, asynchronous)
+        times = fit_step_time(timed, begin, asynchronous, found.where.peak if found.where else None)
         compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
         fitted[mode] = replace(times, compile_seconds=compile_seconds)
     return replace(empty, startup_seconds=eager_startup, modes=fitted)

@@ -99,7 +99,7 @@ def throughput_yaml(config: ThroughputConfig) -> str:
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name == "modes":
-            lines += ["modes:", *(f"  {mode}: {_step_time(times)}" for mode, times in value.items())]
+            lines += ["modes:", *(f"  {mode}: {step_time_yaml(times)}" for mode, times in value.items())]
         elif isinstance(value, str) and field.name != "name":
             lines.append(f'{field.name}: "{value}"')
         else:
@@ -120,7 +120,8 @@ def device_yaml(config: ThroughputConfig) -> str:
     )
 
 
-def _step_time(times: StepTime) -> str:
+def step_time_yaml(times: StepTime) -> str:
+    """One mode's coefficients as a YAML mapping on one line."""
     return "{" + ", ".join(f"{name}: {_plain(value)}" for name, value in asdict(times).items()) + "}"
 
 

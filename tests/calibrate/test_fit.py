@@ -77,6 +77,16 @@ def test_what_the_steps_do_not_tell_stays_where_it_began() -> None:
     assert fit_step_time(timed, without, True).scores_per_second == math.inf, "a part left out stays out"
 
 
+def test_no_rate_of_matrix_products_is_above_the_peak() -> None:
+    """Whether the fit begins below the peak or above it."""
+    truth, peak = replace(GPU.modes["eager"], flops_per_second=3e15), 9.89e14
+    large = [step_work(spec(width, 32, 64), half=True) for width in (2048, 4096, 8192)]
+    timed = [TimedStep(work, step_seconds(truth, work, True)) for work in large]
+    assert fit_step_time(timed, truth, True).flops_per_second > 2.9e15
+    for prior in (truth, GPU.modes["eager"]):
+        assert fit_step_time(timed, prior, True, peak).flops_per_second <= peak * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(("asynchronous", "runs"), [(True, 4), (False, 2)])
 @pytest.mark.parametrize("slowdown", [0.9, 1.0, 1.6])
 def test_the_slowdown_beside_others_comes_back(asynchronous: bool, runs: int, slowdown: float) -> None:
