@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from harness.calibrate.measurement import TimedStep, fit_step_time
-from harness.calibrate.show import step_time_yaml
+from harness.calibrate.output import step_time_yaml
 from harness.model.shape import Shape
 from harness.plan.duration import step_seconds, step_work
 from harness.plan.spec import RunSpec

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.calibrate.choose import best, span, spread_cells, with_small_batches, worth_trying_more
 from harness.calibrate.config import CalibrateConfig
 from harness.calibrate.measurement import Measurement, fit_modes, hashed, with_sharing
-from harness.calibrate.side_by_side import DoesNotFitError, Speed, train_side_by_side
+from harness.calibrate.selection import best, span, spread_cells, with_small_batches, worth_trying_more
+from harness.calibrate.stretch import DoesNotFitError, Speed, train_side_by_side
 from harness.errors import UserError
 from harness.launch.memory import compile_threads, fitting, free_bytes, share
 from harness.launch.mps import mps

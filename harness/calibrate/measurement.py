@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
-from harness.calibrate.side_by_side import Speed, Where
+from harness.calibrate.stretch import Speed, Where
 from harness.plan.cell import Cell
 from harness.plan.duration import StepWork, Timing, step_seconds
 from harness.plan.throughput import StepTime, ThroughputConfig

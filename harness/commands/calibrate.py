@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.calibrate.bench import Bench
-from harness.calibrate.show import (
+from harness.calibrate.output import (
     describe_choice,
     describe_fit,
     device_yaml,

@@ -58,20 +58,20 @@ def show(folder: SweepFolder, console: Console) -> None:
     submissions = ledger.read()
     queue, problem = _ask(submissions)
     places = placed(submissions, queue)
-    controls = _controls(plan, ledger, submissions)
+    ablations = _ablations(plan, ledger, submissions)
     finished = records(folder, plan)
     pace = pace_of(plan.cells, finished)
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("run", "budget", "shape", "N", "D", "state", "loss", ""):
         table.add_column(heading, justify="left" if heading in ("run", "shape", "state", "") else "right")
     states: list[State] = []
-    for cell in (*plan.cells, *controls):
+    for cell in (*plan.cells, *ablations):
         signs = _signs(cell, folder, ledger, places.get(cell.run_id), queue)
         state = state_of(cell, signs, pace)
         states.append(state)
         loss = f"{signs.record.loss:.4f}" if signs.record and signs.record.loss is not None else ""
         table.add_row(
-            cell.run_id if cell not in controls else f"{cell.run_id} (control)",
+            cell.run_id if cell not in ablations else f"{cell.run_id} (ablation)",
             f"{cell.budget:.3g}",
             cell.spec.shape.label,
             count(cell.params.total),
@@ -101,7 +101,7 @@ def _later(plan: Plan, folder: SweepFolder, finished: Mapping[str, Record]) -> l
     return expected(plan, asked, {cell.budget for cell in plan.cells} - waiting)
 
 
-def _controls(plan: Plan, ledger: Ledger, submissions: Sequence[Submission]) -> list[Cell]:
+def _ablations(plan: Plan, ledger: Ledger, submissions: Sequence[Submission]) -> list[Cell]:
     """What was last submitted beside the plan."""
     planned = {cell.run_id for cell in plan.cells}
     last = submissions[-1:]

@@ -39,7 +39,7 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
         outcome = train_missing(
             errand, config, grown.plan, corpus, folder, console, grown.beside, grown.later
         )
-        followup.list_controls(config, grown, folder)
+        followup.list_ablations(config, grown, folder)
         return outcome
 
     say_left_out(grid, console)

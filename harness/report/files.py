@@ -16,7 +16,7 @@ from harness.report.content import make_content
 from harness.report.devices import devices_of
 from harness.report.figures.catalogue import FIGURES, Entry
 from harness.report.material import Material, used_points
-from harness.runs.controls import against_other_seeds, read_controls
+from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
 from harness.runs.files import write_atomic
 from harness.runs.folder import SweepFolder
@@ -51,7 +51,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> Material:
         source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
-        controls=against_other_seeds(read_controls(sweep.controls), found),
+        ablations=against_other_seeds(read_ablations(sweep.ablations), found),
         tuning=_tuning(sweep.tuned_in.tuning),
         devices=devices_of(fit, sweep.path, config, plan, found),
     )

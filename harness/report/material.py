@@ -11,7 +11,7 @@ import numpy as np
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
 from harness.report.devices import Device
-from harness.runs.controls import ControlRun
+from harness.runs.ablations import AblationRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
 
@@ -35,7 +35,7 @@ class Material:
         config: the composed configuration, YAML.
         source: where the runs come from, in words.
         versions: of the program that writes the report.
-        controls: best cells at other rates than the recipe's, or with schedules longer than their run.
+        ablations: best cells at other rates than the recipe's, or with schedules longer than their run.
         tuning: what the recipe came from, where a tuning is beside the sweep.
         devices: that times are told for; the first is the sweep's own, where that is known.
     """
@@ -50,7 +50,7 @@ class Material:
     config: str = ""
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    controls: tuple[ControlRun, ...] = ()
+    ablations: tuple[AblationRun, ...] = ()
     tuning: TuneFit | None = None
     devices: tuple[Device, ...] = ()
 

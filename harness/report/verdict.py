@@ -22,7 +22,7 @@ from harness.report.text import (
     times,
     with_interval,
 )
-from harness.runs.controls import ControlRun, SeedNoise, seed_noise
+from harness.runs.ablations import AblationRun, SeedNoise, seed_noise
 from harness.runs.record import FINISHED
 
 GOOD, CAUTION, BAD = "good", "caution", "bad"
@@ -174,21 +174,21 @@ def _runs(material: Material) -> list[Finding]:
 
 
 def _rates(material: Material) -> list[Finding]:
-    """What the recipe's rate leaves on the table, as far as the luck of seeds lets it be seen."""
-    controls = [control for control in material.controls if control.rate != 1]
-    if not controls:
+    """Excess loss of the recipe's learning rate, as far as the noise of seeds lets it be seen."""
+    ablations = [ablation for ablation in material.ablations if ablation.rate != 1]
+    if not ablations:
         return []
-    rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
+    rates = ", ".join(f"{rate:g}" for rate in sorted({ablation.rate for ablation in ablations}))
     tried = f"At each budget's best cell the peak rate was tried at {rates} times the recipe's"
     groups = {
-        f"{rate:g} times": [c for c in controls if c.rate == rate] for rate in _values(controls, "rate")
+        f"{rate:g} times": [c for c in ablations if c.rate == rate] for rate in _values(ablations, "rate")
     }
     return [_set_against(f"{tried}, ending higher by", groups, material)]
 
 
 def _horizons(material: Material) -> list[Finding]:
     """What a schedule longer than its run costs, which is why every run here has its own."""
-    ended = [control for control in material.controls if control.horizon > 1]
+    ended = [ablation for ablation in material.ablations if ablation.horizon > 1]
     if not ended:
         return []
     groups = {
@@ -199,23 +199,23 @@ def _horizons(material: Material) -> list[Finding]:
     return [_set_against(start, groups, material)]
 
 
-def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], material: Material) -> Finding:
-    """How much higher each group of controls ended, and for which of them that is more than luck.
+def _set_against(start: str, groups: Mapping[str, Sequence[AblationRun]], material: Material) -> Finding:
+    """How much higher each group of ablations ended, and for which of them that is more than luck.
 
     Two comparisons bracket the truth: with the run that won at the cell, which was chosen for being low and whose
-    luck a control of the same seed may share or not, and with the cell's other seeds. Worse is what is so against the
+    luck an ablation of the same seed may share or not, and with the cell's other seeds. Worse is what is so against the
     others, beyond Student's t of the seeds' own scatter; better is what is so against the others and the winner too.
     """
-    noise = seed_noise(material.controls, material.records)
+    noise = seed_noise(material.ablations, material.records)
     told: list[str] = []
     judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
-        ended = [control for control in group if control.loss is not None]
+        ended = [ablation for ablation in group if ablation.loss is not None]
         if not ended:
             told.append(f"all diverged at {name}")
             continue
         lost = f" ({len(group) - len(ended)} of {len(group)} diverged)" if len(ended) < len(group) else ""
-        hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("left_by_chosen", "left"))
+        hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("gain_over_chosen", "gain"))
         text = f"{-hard:+.4f}"
         if noise is not None:
             margin = _luck(ended, noise, material.fit.level)
@@ -244,11 +244,11 @@ def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], materia
     return Finding(GOOD if worse and not better else CAUTION, text)
 
 
-def _luck(ended: Sequence[ControlRun], noise: SeedNoise, level: float) -> float:
+def _luck(ended: Sequence[AblationRun], noise: SeedNoise, level: float) -> float:
     """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but luck."""
-    variance = sum(1 + 1 / max(control.seeds_of, 1) for control in ended) / len(ended) ** 2
+    variance = sum(1 + 1 / max(ablation.seeds_of, 1) for ablation in ended) / len(ended) ** 2
     return float(stdtrit(noise.freedom, (1 + level) / 2)) * noise.sd * variance**0.5
 
 
-def _values(controls: Sequence[ControlRun], name: str) -> list[float]:
-    return sorted({getattr(control, name) for control in controls})
+def _values(ablations: Sequence[AblationRun], name: str) -> list[float]:
+    return sorted({getattr(ablation, name) for ablation in ablations})

@@ -10,7 +10,7 @@ LEAST_ALONE = 4  # and one more where there is no other axis
 
 @dataclass
 class TuneConfig:
-    """A grid of peak rate × batch around what the recipe says, at a few sizes.
+    """A grid of peak learning rate × batch around what the recipe says, at a few sizes.
 
     Attributes:
         params: sizes N to tune at (total parameters); the ladder's nearest shapes are taken. Empty: ``sizes``
@@ -21,8 +21,8 @@ class TuneConfig:
         tokens_per_param: D/N of the runs. 0: the tokens of the budget for which the grid's centre guess makes
             the size optimal. Either is capped by the corpus (data.max_epochs).
         min_steps: points with fewer optimizer steps are left out; takes the place of the recipe's own.
-        window: runs within this many nats of their size's lowest loss are near enough to fit a bowl to.
-        skewed: allow the two sides of a bowl to differ.
+        window: runs within this many nats of their size's lowest loss are near enough for its response surface.
+        skewed: allow the two sides of a minimum to differ.
         draws, level, seed: of the bootstrap intervals.
     """
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.calibrate.choose import best, span, spread_cells, with_small_batches, worth_trying_more
 from harness.calibrate.config import CalibrateConfig
+from harness.calibrate.selection import best, span, spread_cells, with_small_batches, worth_trying_more
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing

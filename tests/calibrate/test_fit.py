@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.calibrate.choose import with_small_batches
 from harness.calibrate.measurement import (
     Measurement,
     TimedStep,
@@ -20,8 +19,9 @@ from harness.calibrate.measurement import (
     hashed,
     with_sharing,
 )
-from harness.calibrate.show import device_yaml, slug, throughput_yaml
-from harness.calibrate.side_by_side import Speed, Where
+from harness.calibrate.output import device_yaml, slug, throughput_yaml
+from harness.calibrate.selection import with_small_batches
+from harness.calibrate.stretch import Speed, Where
 from harness.config.compose import compose_config
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, step_seconds, step_work

@@ -20,7 +20,7 @@ from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules, make_plan
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
-from harness.runs.controls import ControlRun, write_controls
+from harness.runs.ablations import AblationRun, write_ablations
 from harness.runs.curve import COLUMNS, read_curve
 from harness.runs.files import write_atomic, write_json
 from harness.runs.folder import SweepFolder
@@ -65,7 +65,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
         made_up_record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
         write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
     write_table(folder.table, records(folder, plan).values())
-    write_controls(folder.controls, _longer_schedules(plan, folder))
+    write_ablations(folder.ablations, _longer_schedules(plan, folder))
     return folder
 
 
@@ -82,11 +82,11 @@ def fit_sweep(folder: SweepFolder, options: FitOptions) -> Fit:
     return fit
 
 
-def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[ControlRun]:
-    """Controls at each budget's best cell whose loss is higher by a fiftieth nat for each length beyond the run's."""
+def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[AblationRun]:
+    """Ablations at each budget's best cell whose loss is higher by a fiftieth nat for each length beyond the run's."""
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items() if record.loss}
     return [
-        ControlRun(
+        AblationRun(
             cell.budget, cell.run_id, loss, 1.0, f"{i}x{horizon}", loss + 0.02 * (horizon - 1), horizon
         )
         for i, cell in enumerate(best_cells(plan, losses))

@@ -15,8 +15,8 @@ from harness.fit.results import Approach3, CostLaw
 from harness.predict.fixed_time import answer_time, within_ladder
 from harness.predict.source import choose, from_fit
 from harness.report.figures import approaches, contours, fixed_time, training_curves
-from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
+from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.files import from_sweep
 from harness.report.line import frontier_line
 from harness.report.material import Material, MissingError
@@ -151,7 +151,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> Non
         approach_3=Approach3(status="too_few_points", cost=CostLaw()),
         counting=(),
     )
-    bare = replace(material, fit=empty, curves={}, controls=())
+    bare = replace(material, fit=empty, curves={}, ablations=())
     with figure_style():
         for entry in FIGURES:
             with pytest.raises(MissingError, match=r"\w+"):
@@ -173,8 +173,8 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> 
         "no replicates, no luck known"
     )
     assert not any("peak rate was tried" in finding.text for finding in findings(material))
-    better = tuple(replace(control, loss=control.loss_of - 0.05) for control in material.controls)
-    (warned,) = [f for f in findings(replace(material, controls=better)) if "schedules longer" in f.text]
+    better = tuple(replace(ablation, loss=ablation.loss_of - 0.05) for ablation in material.ablations)
+    (warned,) = [f for f in findings(replace(material, ablations=better)) if "schedules longer" in f.text]
     assert warned.level == "caution"
 
 
@@ -262,7 +262,7 @@ def test_a_short_axis_of_compute_has_multiples_of_powers_of_ten() -> None:
 
 
 def test_no_key_stands_on_data(material: Material) -> None:
-    """Those that are placed by hand: of the bowls, of the approaches and of the contours."""
+    """Those that are placed by hand: of the response surfaces, of the approaches and of the contours."""
     with figure_style():
         for figure in (
             draw_tuning(fitted(Truth())),
@@ -277,7 +277,7 @@ def test_no_key_stands_on_data(material: Material) -> None:
             assert not any(box.overlaps(frame) for box in boxes for frame in frames)
 
 
-def test_a_row_of_bowls_is_left_out_where_its_value_was_kept() -> None:
+def test_a_row_of_response_surfaces_is_left_out_where_its_value_was_kept() -> None:
     tuned = fitted(Truth())
     kept = replace(
         tuned, trials=tuple(t for t in tuned.trials if t.batch_tokens == tuned.sizes[t.size].recipe_batch)

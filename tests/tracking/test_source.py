@@ -67,7 +67,7 @@ def test_unfinished_runs_and_those_beside_the_plan_take_no_part(
     with pytest.raises(PreemptedError):
         train_cell(jobs[4], Watch(should_stop=stop_at(5)))
     beside = replace(jobs[0].cell, spec=replace(jobs[0].cell.spec, seed=7))
-    train_cell(replace(jobs[0], cell=beside))  # a control: the same group, not in the plan
+    train_cell(replace(jobs[0], cell=beside))  # an ablation: the same group, not in the plan
     folder, said = fit_of(from_wandb(tmp_path, way, jobs[0].sweep))
     assert f"W&B: 4 runs, 1 unfinished: {jobs[4].cell.run_id}" in said
     assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 4

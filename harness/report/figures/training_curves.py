@@ -101,15 +101,15 @@ class CycleRun:
 
 
 def draw_schedule_lengths(material: Material) -> Figure:
-    """Fig. A1 from a sweep's controls, beside the best cells they are controls of and those cells' other seeds."""
+    """Fig. A1 from a sweep's ablations, beside the best cells they are ablations of and those cells' other seeds."""
     return draw_cycles(cycle_runs(material))
 
 
 def cycle_runs(material: Material) -> list[CycleRun]:
     """The runs of the figure; empty where no schedule was varied."""
-    controls = [c for c in material.controls if c.horizon != MATCHED and c.of in material.records]
+    ablations = [c for c in material.ablations if c.horizon != MATCHED and c.of in material.records]
     found = []
-    for of in dict.fromkeys(control.of for control in controls):
+    for of in dict.fromkeys(ablation.of for ablation in ablations):
         best = material.records[of]
         twins = [
             record
@@ -117,7 +117,7 @@ def cycle_runs(material: Material) -> list[CycleRun]:
             if {**record.spec, "seed": 0} == {**best.spec, "seed": 0}
         ]
         losses = [(MATCHED, record.loss, record.spec["seed"]) for record in twins]
-        losses += [(c.horizon, c.loss, best.spec["seed"]) for c in controls if c.of == of]
+        losses += [(c.horizon, c.loss, best.spec["seed"]) for c in ablations if c.of == of]
         found += [
             CycleRun(best.params_total, horizon, loss, seed, best.tokens)
             for horizon, loss, seed in losses

@@ -11,7 +11,7 @@ from harness.cli import main
 from harness.commands import fit, report, reproduce
 from harness.launch.slurm import client
 from harness.launch.slurm.ledger import Ledger, Submission
-from harness.runs.controls import read_controls
+from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
 from harness.workflow.continuation import Outcome, submitted_config
 from tests.device import ON_CPU
@@ -62,13 +62,13 @@ def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
     assert len(later.run_ids) == 3, "a seed, a rate, a horizon"
     main(["status", *told])
     shown = capsys.readouterr().out
-    assert shown.count("(control)") == 2
+    assert shown.count("(ablation)") == 2
     assert "job 4 goes on behind them: pending" in shown
 
     assert slurm.drain() == [0]
     assert made == ["fit small", "report small"]
     folder = SweepFolder(tmp_path / "runs" / "small")
-    assert {(one.rate, one.horizon) for one in read_controls(folder.controls)} == {(0.5, 1.0), (1.0, 2.0)}
+    assert {(one.rate, one.horizon) for one in read_ablations(folder.ablations)} == {(0.5, 1.0), (1.0, 2.0)}
     with folder.table.open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "0", "0", "1"]
     main(["reproduce", *told])
@@ -90,13 +90,13 @@ def test_a_cell_that_failed_is_left_to_the_user(
     assert made == ["fit small", "report small"], "of what there is"
     assert len(slurm.scripts) == 2
 
-    # by hand: first the cell, then, with a replicate and a control that fail, the follow-ups
+    # by hand: first the cell, then, with a replicate and an ablation that fail, the follow-ups
     slurm.fails = lambda cell: cell.spec.seed == 1 or cell.spec.schedule.steps > cell.spec.steps
     main(["reproduce", *told])
     assert [len(one.run_ids) for one in ledger(tmp_path)] == [3, 1]
     assert slurm.drain() == [0, 1]
     assert [len(one.run_ids) for one in ledger(tmp_path)] == [3, 1, 3]
-    assert len(read_controls(tmp_path / "runs" / "small" / "controls.json")) == 1
+    assert len(read_ablations(tmp_path / "runs" / "small" / "controls.json")) == 1
     slurm.fails = lambda cell: False
     main(["reproduce", *told])
     assert len(ledger(tmp_path)[-1].run_ids) == 2, "both at once"
@@ -119,7 +119,7 @@ def test_a_cluster_that_takes_no_jobs_from_jobs_loses_nothing(
     slurm.refuses = False
     main(["reproduce", *told])
     assert slurm.drain() == [0]
-    assert len(read_controls(tmp_path / "runs" / "small" / "controls.json")) == 2
+    assert len(read_ablations(tmp_path / "runs" / "small" / "controls.json")) == 2
 
 
 def test_the_newest_submission_waits_for_all_and_goes_on_alone(

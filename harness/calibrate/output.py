@@ -10,7 +10,7 @@ from rich.table import Table
 
 from harness.calibrate.bench import Calibration
 from harness.calibrate.measurement import deviations
-from harness.calibrate.side_by_side import Speed
+from harness.calibrate.stretch import Speed
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.text import count, duration
 
