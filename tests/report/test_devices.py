@@ -16,8 +16,9 @@ from harness.report.devices import NEAR, Device, Pace, devices_of, pace_of
 from harness.report.files import from_sweep
 from harness.report.material import Material
 from harness.workflow.experiment import frozen_plan
+from tests.records import SLOWER
 from tests.report.conftest import Reported
-from tests.report.synthetic import SLOWER, THROUGHPUT
+from tests.report.synthetic import THROUGHPUT
 
 OLD = """
 name: old

@@ -16,7 +16,7 @@ from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from harness.workflow.experiment import freeze, frozen_plan
 from tests.tracking.conftest import Way
-from tests.tracking.server import Stub
+from tests.tracking.fake_server import FakeServer
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
 
@@ -95,7 +95,7 @@ def test_nothing_finished(way: Way, tmp_path: Path, text_folder: Path) -> None:
 
 
 def test_errors_of_a_server_are_one_line(
-    server: Stub, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_all(tmp_path, text_folder, "grid.sizes=1")
     here = f"runs_dir={tmp_path}"

@@ -1,4 +1,4 @@
-"""One stage after the other behind arrays, on a pretended Slurm: nothing twice, nothing lost, nothing for ever."""
+"""One stage after the other behind arrays, on a fake Slurm: nothing twice, nothing lost, nothing for ever."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
 from harness.workflow.continuation import Outcome, submitted_config
 from tests.device import ON_CPU
-from tests.launch.slurm.pretended import PretendedSlurm, slurm
+from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
 from tests.train.small import overrides
 
 __all__ = ["slurm"]
@@ -44,7 +44,7 @@ def ledger(folder: Path, name: str = "small") -> list[Submission]:
 
 
 def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -77,7 +77,7 @@ def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
 
 
 def test_a_cell_that_failed_is_left_to_the_user(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -104,7 +104,7 @@ def test_a_cell_that_failed_is_left_to_the_user(
 
 
 def test_a_cluster_that_takes_no_jobs_from_jobs_loses_nothing(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -123,7 +123,7 @@ def test_a_cluster_that_takes_no_jobs_from_jobs_loses_nothing(
 
 
 def test_the_newest_submission_waits_for_all_and_goes_on_alone(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -142,7 +142,7 @@ def test_the_newest_submission_waits_for_all_and_goes_on_alone(
 
 
 def test_who_is_faster_than_the_job_behind_takes_its_place(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -163,7 +163,7 @@ def test_who_is_faster_than_the_job_behind_takes_its_place(
 
 
 def test_without_a_job_behind_the_user_goes_on(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -183,7 +183,7 @@ def test_without_a_job_behind_the_user_goes_on(
 
 
 def test_the_text_may_be_gone_when_the_job_behind_runs(
-    slurm: PretendedSlurm, made: list[str], tmp_path: Path
+    slurm: FakeSlurm, made: list[str], tmp_path: Path
 ) -> None:
     text = tmp_path / "text"
     text.mkdir()
@@ -197,7 +197,7 @@ def test_the_text_may_be_gone_when_the_job_behind_runs(
 
 
 def test_a_comparison_waits_for_its_arms_and_for_what_comes_behind_them(
-    slurm: PretendedSlurm, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+    slurm: FakeSlurm, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arms = ("+arms.cut=['schedule.horizon=4','followup.seeds=[1]']", "+arms.whole=[]")
     told = overrides(tmp_path, text_folder, *SLURM, *arms)
@@ -223,7 +223,7 @@ def test_a_comparison_waits_for_its_arms_and_for_what_comes_behind_them(
 
 
 def test_a_comparison_of_an_incomplete_arm_is_none(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     tmp_path: Path,
     text_folder: Path,
@@ -240,7 +240,7 @@ def test_a_comparison_of_an_incomplete_arm_is_none(
 
 
 def test_a_tuning_with_holes_gives_no_recipe(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     tmp_path: Path,
     text_folder: Path,
     capsys: pytest.CaptureFixture[str],
@@ -262,7 +262,7 @@ def test_a_tuning_with_holes_gives_no_recipe(
 
 
 def test_cancel_takes_the_jobs_behind_first_and_those_of_the_arms(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     tmp_path: Path,
     text_folder: Path,
     capsys: pytest.CaptureFixture[str],
