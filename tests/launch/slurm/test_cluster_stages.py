@@ -9,10 +9,10 @@ import pytest
 from harness.config.compose import compose_config
 from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
+from tests.commands.test_tune import TUNE
+from tests.commands.test_validate import GRID, QUESTION, fitted
 from tests.launch.slurm.sweeps import SLURM, Sweep, wait_for
 from tests.train.small import overrides
-from tests.tune.test_command import TUNE
-from tests.validate.test_command import GRID, QUESTION, fitted
 
 pytestmark = pytest.mark.slow
 
