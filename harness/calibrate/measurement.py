@@ -1,7 +1,4 @@
-"""From timed steps to the coefficients of the time model (:mod:`harness.plan.duration`).
-
-What a calibration has measured: speeds by mode of execution and number of runs, kept on disk as it goes.
-"""
+"""The steps that a calibration timed, kept on disk, and the fit of :mod:`harness.plan.duration` to them."""
 
 import hashlib
 import json
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
-from harness.calibrate.stretch import Speed, Where
+from harness.calibrate.stretch import MeasuredDevice, Speed
 from harness.plan.cell import Cell
 from harness.plan.duration import StepWork, Timing, step_seconds
 from harness.plan.throughput import StepTime, ThroughputConfig
@@ -23,7 +20,134 @@ from harness.runs.files import write_json
 NOISE = 0.05  # spread of a measured step about the model, in its logarithm
 PRIOR = 1.0  # and of a coefficient about where it begins: a factor of three either way is nothing unusual
 COEFFICIENTS = tuple(field.name for field in fields(StepTime) if field.name != "compile_seconds")
-FURTHEST, FURTHEST_SLOWDOWN = 12.0, 2.5  # in logarithms: whatever was timed, the result is a number
+FURTHEST, FURTHEST_SLOWDOWN = 12.0, 2.5  # bounds in logarithms: whatever was timed, the result is finite
+
+
+@dataclass
+class Measurement:
+    """Speeds of some cells on one device.
+
+    Attributes:
+        key: what the speeds depend on, hashed; the file of another key is measured anew.
+        device: that was measured; None before anything was measured.
+        alone: by mode, a speed for each cell that was timed in it, in the order of the cells.
+        together: by number of runs at once, a speed for each cell, each in the mode that suits its shape.
+    """
+
+    key: str
+    device: MeasuredDevice | None = None
+    alone: dict[str, list[Speed]] = field(default_factory=dict)
+    together: dict[int, list[Speed]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, key: str) -> "Measurement":
+        """What is kept at ``path``, as far as it was measured under ``key``."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["key"] == key:
+                return cls(
+                    key=key,
+                    device=MeasuredDevice(**data["where"]),
+                    alone={mode: [Speed(**speed) for speed in v] for mode, v in data["alone"].items()},
+                    together={int(k): [Speed(**speed) for speed in v] for k, v in data["together"].items()},
+                )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass
+        return cls(key)
+
+    def drop_incomplete(self, timed: int, chosen: int) -> None:
+        """Forget a mode or a number of runs without a speed for each of the cells that are to be timed.
+
+        Args:
+            timed: cells that are timed in eager steps; the first ``chosen`` of them otherwise.
+        """
+        numbers = {mode: timed if mode == "eager" else chosen for mode in self.alone}
+        self.alone = {mode: speeds for mode, speeds in self.alone.items() if len(speeds) == numbers[mode]}
+        self.together = {runs: speeds for runs, speeds in self.together.items() if len(speeds) == chosen}
+
+    def write(self, path: Path) -> None:
+        """Keep it at ``path``."""
+        assert self.device is not None
+        plain: dict[str, Any] = {
+            "key": self.key,
+            "where": vars(self.device),
+            "alone": {mode: [vars(speed) for speed in speeds] for mode, speeds in self.alone.items()},
+            "together": {str(k): [vars(speed) for speed in speeds] for k, speeds in self.together.items()},
+        }
+        write_json(path, plain)
+
+
+def hashed(facts: Any) -> str:
+    """A hash of ``facts`` (plain data) as a key: a published file names nothing of the machine."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fit_modes(
+    cells: Sequence[Cell],
+    found: Measurement,
+    prior: ThroughputConfig,
+    asynchronous: bool,
+    micro_batch: int = 0,
+) -> ThroughputConfig:
+    """The time model of one run alone: a fit for each mode, to the cells that were timed in it.
+
+    Args:
+        micro_batch: windows at once as they were timed; 0 is the whole batch.
+    """
+    empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
+    work = Timing(empty, micro_batch=micro_batch).work
+    eager_startup = _startup(found.alone["eager"])
+    fitted: dict[str, StepTime] = {}
+    for mode, speeds in found.alone.items():
+        timed = [
+            TimedStep(work(cell.spec), speed.step_seconds)
+            for cell, speed in zip(
+                cells, speeds, strict=False
+            )  # the small batches are timed in eager mode only
+        ]
+        begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
+        times = fit_step_time(timed, begin, asynchronous, found.device.peak if found.device else None)
+        compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
+        fitted[mode] = replace(times, compile_seconds=compile_seconds)
+    return replace(empty, startup_seconds=eager_startup, modes=fitted)
+
+
+def with_sharing(
+    throughput: ThroughputConfig,
+    cells: Sequence[Cell],
+    speeds: Sequence[Speed],
+    modes: Sequence[str],
+    runs: int,
+    micro_batch: int = 0,
+) -> ThroughputConfig:
+    """``throughput`` with ``runs`` runs on a device, as they were timed beside each other."""
+    work = Timing(throughput, micro_batch=micro_batch).work
+    timed = [
+        (TimedStep(work(cell.spec), speed.step_seconds), throughput.mode(mode))
+        for cell, speed, mode in zip(cells, speeds, modes, strict=True)
+    ]
+    slowdown = fit_slowdown(timed, throughput.asynchronous, runs)
+    return replace(throughput, per_device=runs, shared_slowdown=slowdown)
+
+
+def deviations(
+    throughput: ThroughputConfig,
+    cells: Sequence[Cell],
+    speeds: Sequence[Speed],
+    mode: str,
+    micro_batch: int = 0,
+) -> list[float]:
+    """The model's seconds of a step over the measured, for each cell that was timed alone in ``mode``."""
+    work = Timing(throughput, micro_batch=micro_batch).work
+    times = throughput.modes[mode]
+    return [
+        step_seconds(times, work(cell.spec), throughput.asynchronous) / speed.step_seconds
+        for cell, speed in zip(cells, speeds, strict=False)
+    ]
+
+
+def _startup(speeds: Sequence[Speed]) -> float:
+    return median(speed.startup_seconds for speed in speeds)
 
 
 @dataclass(frozen=True)
@@ -40,7 +164,7 @@ def fit_step_time(
     asynchronous: bool,
     peak_flops: float | None = None,
 ) -> StepTime:
-    """The coefficients that explain ``timed``; one that these steps say nothing of stays near ``prior``.
+    """The coefficients fitted to ``timed``; one that these steps do not determine stays near ``prior``.
 
     Least squares in logarithms, so that a small model counts like a large one: every measured step pulls with
     1/:data:`NOISE`, every coefficient towards the prior's with 1/:data:`PRIOR`, and one measurement in many that was
@@ -89,130 +213,3 @@ def fit_slowdown(timed: Sequence[tuple[TimedStep, StepTime]], asynchronous: bool
 
     found = minimize_scalar(misfit, bounds=(-FURTHEST_SLOWDOWN, FURTHEST_SLOWDOWN), method="bounded")
     return float(np.exp(found.x))
-
-
-@dataclass
-class Measurement:
-    """Speeds of some cells on one device.
-
-    Attributes:
-        key: what the speeds depend on, hashed; the file of another key is measured anew.
-        where: the device; None before anything was measured.
-        alone: by mode, a speed for each cell that was timed in it, in the order of the cells.
-        together: by number of runs at once, a speed for each cell, each in the mode that suits its shape.
-    """
-
-    key: str
-    where: Where | None = None
-    alone: dict[str, list[Speed]] = field(default_factory=dict)
-    together: dict[int, list[Speed]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path, key: str) -> "Measurement":
-        """What is kept at ``path``, as far as it was measured under ``key``."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if data["key"] == key:
-                return cls(
-                    key=key,
-                    where=Where(**data["where"]),
-                    alone={mode: [Speed(**speed) for speed in v] for mode, v in data["alone"].items()},
-                    together={int(k): [Speed(**speed) for speed in v] for k, v in data["together"].items()},
-                )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            pass
-        return cls(key)
-
-    def drop_incomplete(self, timed: int, chosen: int) -> None:
-        """Forget a mode or a number of runs without a speed for each of the cells that are to be timed.
-
-        Args:
-            timed: cells that are timed in eager steps; the first ``chosen`` of them otherwise.
-        """
-        numbers = {mode: timed if mode == "eager" else chosen for mode in self.alone}
-        self.alone = {mode: speeds for mode, speeds in self.alone.items() if len(speeds) == numbers[mode]}
-        self.together = {runs: speeds for runs, speeds in self.together.items() if len(speeds) == chosen}
-
-    def write(self, path: Path) -> None:
-        """Keep it at ``path``."""
-        assert self.where is not None
-        plain: dict[str, Any] = {
-            "key": self.key,
-            "where": vars(self.where),
-            "alone": {mode: [vars(speed) for speed in speeds] for mode, speeds in self.alone.items()},
-            "together": {str(k): [vars(speed) for speed in speeds] for k, speeds in self.together.items()},
-        }
-        write_json(path, plain)
-
-
-def hashed(facts: Any) -> str:
-    """Facts (plain data) as a key that names none of them: a file that is published says nothing of a machine."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def fit_modes(
-    cells: Sequence[Cell],
-    found: Measurement,
-    prior: ThroughputConfig,
-    asynchronous: bool,
-    micro_batch: int = 0,
-) -> ThroughputConfig:
-    """The time model of one run alone: a fit for each mode, to the cells that were timed in it.
-
-    Args:
-        micro_batch: windows at once as they were timed; 0 is the whole batch.
-    """
-    empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
-    work = Timing(empty, micro_batch=micro_batch).work
-    eager_startup = _startup(found.alone["eager"])
-    fitted: dict[str, StepTime] = {}
-    for mode, speeds in found.alone.items():
-        timed = [
-            TimedStep(work(cell.spec), speed.step_seconds)
-            for cell, speed in zip(
-                cells, speeds, strict=False
-            )  # the small batches are timed in eager mode only
-        ]
-        begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
-        times = fit_step_time(timed, begin, asynchronous, found.where.peak if found.where else None)
-        compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
-        fitted[mode] = replace(times, compile_seconds=compile_seconds)
-    return replace(empty, startup_seconds=eager_startup, modes=fitted)
-
-
-def with_sharing(
-    throughput: ThroughputConfig,
-    cells: Sequence[Cell],
-    speeds: Sequence[Speed],
-    modes: Sequence[str],
-    runs: int,
-    micro_batch: int = 0,
-) -> ThroughputConfig:
-    """``throughput`` with ``runs`` runs on a device, as they were timed beside each other."""
-    work = Timing(throughput, micro_batch=micro_batch).work
-    timed = [
-        (TimedStep(work(cell.spec), speed.step_seconds), throughput.mode(mode))
-        for cell, speed, mode in zip(cells, speeds, modes, strict=True)
-    ]
-    slowdown = fit_slowdown(timed, throughput.asynchronous, runs)
-    return replace(throughput, per_device=runs, shared_slowdown=slowdown)
-
-
-def deviations(
-    throughput: ThroughputConfig,
-    cells: Sequence[Cell],
-    speeds: Sequence[Speed],
-    mode: str,
-    micro_batch: int = 0,
-) -> list[float]:
-    """The model's seconds of a step over the measured, for each cell that was timed alone in ``mode``."""
-    work = Timing(throughput, micro_batch=micro_batch).work
-    times = throughput.modes[mode]
-    return [
-        step_seconds(times, work(cell.spec), throughput.asynchronous) / speed.step_seconds
-        for cell, speed in zip(cells, speeds, strict=False)
-    ]
-
-
-def _startup(speeds: Sequence[Speed]) -> float:
-    return median(speed.startup_seconds for speed in speeds)

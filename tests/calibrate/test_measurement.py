@@ -21,7 +21,7 @@ from harness.calibrate.measurement import (
 )
 from harness.calibrate.output import device_yaml, slug, throughput_yaml
 from harness.calibrate.selection import with_small_batches
-from harness.calibrate.stretch import Speed, Where
+from harness.calibrate.stretch import MeasuredDevice, Speed
 from harness.config.compose import compose_config
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, step_seconds, step_work
@@ -112,7 +112,7 @@ def test_a_calibration_plans_as_was_measured(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = [job.cell for job in small_jobs(tmp_path, text_folder)[1]]
-    found = Measurement("key", Where("NVIDIA H100 80GB HBM3", "bf16", 9.89e14))
+    found = Measurement("key", MeasuredDevice("NVIDIA H100 80GB HBM3", "bf16", 9.89e14))
     found.alone = {
         "eager": speeds(cells, GPU, "eager", 2.0),
         "graphs": speeds(cells[:2], GPU, "graphs", 33.0),
@@ -141,12 +141,12 @@ def test_a_calibration_plans_as_was_measured(
         assert Timing(read).step(cell.spec, "eager") == pytest.approx(
             Timing(GPU).step(cell.spec, "eager"), rel=0.05
         )
-    assert slug(found.where.name if found.where else "") == "nvidia_h100_80gb_hbm3"
+    assert slug(found.device.name if found.device else "") == "nvidia_h100_80gb_hbm3"
 
 
 def test_a_measurement_is_kept_whole_and_under_its_key_only(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    found = Measurement("key", Where("a CPU", "fp32", None), {"eager": [Speed(1.0, 0.9, 1.1, 2.0)]})
+    found = Measurement("key", MeasuredDevice("a CPU", "fp32", None), {"eager": [Speed(1.0, 0.9, 1.1, 2.0)]})
     found.together[2] = [Speed(1.5, 1.4, 1.6, 1.0)]
     found.write(path)
     assert Measurement.read(path, "key") == found
@@ -163,7 +163,9 @@ def test_a_measurement_is_kept_whole_and_under_its_key_only(tmp_path: Path) -> N
 
 def test_speeds_of_too_few_cells_are_measured_anew() -> None:
     one = Speed(1.0, 0.9, 1.1, 2.0)
-    found = Measurement("key", Where("a CPU", "fp32", None), {"eager": [one] * 3, "graphs": [one] * 3})
+    found = Measurement(
+        "key", MeasuredDevice("a CPU", "fp32", None), {"eager": [one] * 3, "graphs": [one] * 3}
+    )
     found.together = {2: [one] * 2, 4: []}
     found.drop_incomplete(timed=3, chosen=2)
     assert (list(found.alone), list(found.together)) == (["eager"], [2])
