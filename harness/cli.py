@@ -34,7 +34,7 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
   isoflop train experiment=demo run=3f0c
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
     "tune": """Tune the recipe on a small grid of peak learning rate × batch at a few sizes.
-Trains it into runs/NAME-tune, fits the bowls, their minima and the rules through them, draws them, and writes the
+Trains it into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and writes the
 tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
 repeated. With launcher=slurm it returns at once, and the dependent job writes the recipe; see
 'isoflop status name=NAME-tune'.

@@ -8,7 +8,7 @@ faster way that trains something else is none.
     python scripts/bench_packing.py experiment=demo 'grid.budgets=[3e9]' grid.sizes=3 grid.span=2 --rounds 3   # CPU
     python scripts/bench_packing.py … --keep packing.json --seconds 240        # the same command goes on
 
-Runs stacked into one model (torch.func.vmap over weights) are no contender: in an IsoFLOP column every cell has a
+Runs stacked into one model (torch.func.vmap over weights) are not compared: in an IsoFLOP column every cell has a
 shape, a batch and a number of steps of its own, so there is nothing to stack but seeds.
 """
 
@@ -58,7 +58,7 @@ class Way:
         return f"{steps}, {side}" + ("" if self.mps or self.workers == 1 else ", no MPS")
 
 
-# The most telling first: every number beside every mode takes an hour.
+# The most informative first: every number of runs in every mode takes an hour.
 ON_GPU = (
     Way("off", 1),
     Way("off", 4),
@@ -73,7 +73,7 @@ ON_GPU = (
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds of the whole column, the losses of its cells (None: it diverged), and what was said of sharing."""
+    """Seconds of the whole column, the losses of its cells (None: it diverged), and the messages about sharing."""
 
     seconds: float
     losses: tuple[float | None, ...]

@@ -86,10 +86,10 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if options.server:
-            from tests.tracking.server import KEY, serving
+            from tests.tracking.fake_server import KEY, serving
 
-            stub = stack.enter_context(serving())
-            os.environ.update(WANDB_BASE_URL=stub.url, WANDB_API_KEY=KEY, WANDB_MODE="online")
+            fake = stack.enter_context(serving())
+            os.environ.update(WANDB_BASE_URL=fake.url, WANDB_API_KEY=KEY, WANDB_MODE="online")
         corpus = byte_corpus(folder / "cache")
         shape = plain_shape(*CPU.shapes["20k"], CPU.seq_len)
         case = make_case(shape, CPU.batch, CPU.seq_len, options.steps, corpus)

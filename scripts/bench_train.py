@@ -1,6 +1,6 @@
 """Tokens per second of our loop, transformers' Trainer and the barest loop, on the same model, data and batch.
 
-Every contender trains the same steps in short rounds and waits and logs as often as the others; the order turns from
+Every loop trains the same steps in short rounds and waits and logs as often as the others; the order turns from
 round to round, so that a busy machine is busy for all of them. A round's speed is the median of its rows, without the
 first; printed are medians over rounds, and ratios within a round. MFU is against the matrix-product rate measured in
 the same run, and against the maker's peak where that is known. What does not fit the device is a dash, and the others
@@ -40,7 +40,7 @@ from harness.launch.pool import signals_as_interrupt
 from harness.train.device import choose_device
 from scripts.cases import Case, byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept, is_unusable, one_line
-from scripts.loops import Pace, Round, contenders, wait
+from scripts.loops import Pace, Round, training_loops, wait
 from scripts.speeds import HOW, table
 
 
@@ -111,7 +111,7 @@ FIRST = ("Trainer", "ours compiled", "bare compiled")
 
 
 def order(sizes: Sequence[str], names: Sequence[str], rounds: int) -> Iterator[tuple[int, str, str]]:
-    """Round, size and contender of every measurement; the contenders' order turns from round to round."""
+    """Round, size and loop of every measurement; the order of the loops turns from round to round."""
     first = [name for name in names if name in FIRST] if "ours compiled" in names else list(names)
     rest = [name for name in names if name not in first]
     for turn in range(rounds):
@@ -201,7 +201,7 @@ def main() -> int:
         "steps": steps,
         **{package: version(package) for package in ("torch", "transformers", "accelerate")},
     }
-    kept, chosen = Kept(options.keep, setting), contenders(modes)
+    kept, chosen = Kept(options.keep, setting), training_loops(modes)
     with tempfile.TemporaryDirectory() as name:
         os.environ["WANDB_DIR"] = name
         wandb.setup()  # its process is there before the first clock starts, whoever is the first to log

@@ -153,7 +153,7 @@ def trainer(this: Round) -> list[float]:
     return stamps
 
 
-def contenders(modes: Sequence[str]) -> dict[str, Callable[[Round], list[float]]]:
+def training_loops(modes: Sequence[str]) -> dict[str, Callable[[Round], list[float]]]:
     """By their names in the table: Trainer and the bare loop, ours in every mode, and what compiled ones go beside."""
     chosen: dict[str, Callable[[Round], list[float]]] = {
         HOW[mode]: partial(ours, compile=mode) for mode in modes

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A private Slurm cluster on this machine, to try launcher=slurm and for the tests: several slurmd, pretended GPUs,
+# A private Slurm cluster on this machine, to try launcher=slurm and for the tests: several slurmd, fake GPUs,
 # preemption with requeue. Everything lies in DIR; nothing below /etc is read or written. Needs root and:
 #   apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge
 #

@@ -9,12 +9,12 @@ HOW = {"off": "ours", "on": "ours compiled", "graphs": "ours graphs"}
 """Our loop by ``train.compile``, as the table names it."""
 
 
-def rates(kept: Kept, size: str, contender: str) -> dict[int, float]:
+def rates(kept: Kept, size: str, loop: str) -> dict[int, float]:
     """Tokens per second by round."""
     return {
         one["round"]: one["tokens_per_second"]
         for one in kept.measured
-        if (one.get("size"), one.get("contender")) == (size, contender) and "tokens_per_second" in one
+        if (one.get("size"), one.get("contender")) == (size, loop) and "tokens_per_second" in one
     }
 
 

@@ -9,10 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.calibrate.choose import best, span, spread_cells, with_small_batches, worth_trying_more
 from harness.calibrate.config import CalibrateConfig
 from harness.calibrate.measurement import Measurement, fit_modes, hashed, with_sharing
-from harness.calibrate.side_by_side import DoesNotFitError, Speed, train_side_by_side
+from harness.calibrate.selection import (
+    best_parallel_runs,
+    makespan_of,
+    spread_cells,
+    with_small_batches,
+    worth_trying_more,
+)
+from harness.calibrate.stretch import DoesNotFitError, Speed, train_side_by_side
 from harness.errors import UserError
 from harness.launch.memory import compile_threads, fitting, free_bytes, share
 from harness.launch.mps import mps
@@ -31,8 +37,8 @@ class Calibration:
     """What a calibration found.
 
     Attributes:
-        cells: that were timed; the first ``chosen`` of them with the batch of the plan, also beside others.
-        spans: seconds that the experiment takes on this device, by number of runs at once.
+        cells: that were timed; the first ``chosen`` have the batch of the plan and were also timed side by side.
+        makespans: seconds that the experiment takes on this device, by number of runs at once.
         micro_batch: sequences a device takes at once; 0 is the whole batch.
     """
 
@@ -40,12 +46,12 @@ class Calibration:
     chosen: int
     found: Measurement
     throughput: ThroughputConfig
-    spans: dict[int, float]
+    makespans: dict[int, float]
     micro_batch: int = 0
 
 
 class Bench:
-    """Times the jobs of an experiment, as far as more modes and more runs at once pay and fit."""
+    """Times the jobs of an experiment, in more modes and with more runs at once while this is faster and fits."""
 
     def __init__(
         self,
@@ -98,7 +104,7 @@ class Bench:
         alone = fit_modes(self._timed, found, self._prior, gpu, micro_batch)
         modes_of = self._timing(alone, 1).modes_of(cell.spec for cell in self._cells)
         modes = [modes_of[cell.spec.shape] for cell in self._timed[: self._chosen]]
-        spans = {1: self._span(alone, 1)}
+        makespans = {1: self._makespan(alone, 1)}
         models = {1: alone}
         for runs in self._numbers_of_runs():
             if runs not in found.together:
@@ -111,13 +117,13 @@ class Bench:
                 found.write(self._kept)
             timed, speeds = self._timed[: self._chosen], found.together[runs]
             models[runs] = with_sharing(alone, timed, speeds, modes, runs, micro_batch)
-            spans[runs] = self._span(models[runs], runs)
-            if gpu and not worth_trying_more(spans):
+            makespans[runs] = self._makespan(models[runs], runs)
+            if gpu and not worth_trying_more(makespans):
                 break
         # on a CPU a sweep always trains one run a core
-        chosen = best(spans) if gpu else max(models)
+        chosen = best_parallel_runs(makespans) if gpu else max(models)
         throughput = replace(models[chosen], per_device=chosen)
-        return Calibration(tuple(self._timed), self._chosen, found, throughput, spans, micro_batch)
+        return Calibration(tuple(self._timed), self._chosen, found, throughput, makespans, micro_batch)
 
     def _time(self, said: str, jobs: Sequence[Job], modes: Sequence[str], runs: int) -> list[Speed]:
         """Speeds of ``jobs``, each in its mode, with ``runs`` of each at once."""
@@ -133,7 +139,7 @@ class Bench:
                     environment |= stack.enter_context(mps(self._say))
                 environment["CUDA_VISIBLE_DEVICES"] = self._gpus[0]
             try:
-                self._found.where, speeds = train_side_by_side(told, runs, self._config.seconds, environment)
+                self._found.device, speeds = train_side_by_side(told, runs, self._config.seconds, environment)
             except DoesNotFitError as error:
                 if runs == 1:
                     raise UserError(f"calibrate: {error}; set train.micro_batch") from error
@@ -168,8 +174,8 @@ class Bench:
             numbers = asked or [max(1, cores)]
         return [runs for runs in numbers if runs > 1]
 
-    def _span(self, throughput: ThroughputConfig, runs: int) -> float:
-        return span(self._cells, self._timing(throughput, runs))
+    def _makespan(self, throughput: ThroughputConfig, runs: int) -> float:
+        return makespan_of(self._cells, self._timing(throughput, runs))
 
     def _timing(self, throughput: ThroughputConfig, runs: int) -> Timing:
         return Timing(throughput, runs, self._train.micro_batch, compile=self._train.compile)

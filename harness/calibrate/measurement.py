@@ -1,7 +1,4 @@
-"""From timed steps to the coefficients of the time model (:mod:`harness.plan.duration`).
-
-What a calibration has measured: speeds by mode of execution and number of runs, kept on disk as it goes.
-"""
+"""The steps that a calibration timed, kept on disk, and the fit of :mod:`harness.plan.duration` to them."""
 
 import hashlib
 import json
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
-from harness.calibrate.side_by_side import Speed, Where
+from harness.calibrate.stretch import MeasuredDevice, Speed
 from harness.plan.cell import Cell
 from harness.plan.duration import StepWork, Timing, step_seconds
 from harness.plan.throughput import StepTime, ThroughputConfig
@@ -23,59 +20,7 @@ from harness.runs.files import write_json
 NOISE = 0.05  # spread of a measured step about the model, in its logarithm
 PRIOR = 1.0  # and of a coefficient about where it begins: a factor of three either way is nothing unusual
 COEFFICIENTS = tuple(field.name for field in fields(StepTime) if field.name != "compile_seconds")
-FURTHEST, FURTHEST_SLOWDOWN = 12.0, 2.5  # in logarithms: whatever was timed, the result is a number
-
-
-@dataclass(frozen=True)
-class TimedStep:
-    """A step's work, and the seconds it was measured to take."""
-
-    work: StepWork
-    seconds: float
-
-
-def fit_step_time(timed: Sequence[TimedStep], prior: StepTime, asynchronous: bool) -> StepTime:
-    """The coefficients that explain ``timed``; one that these steps say nothing of stays near ``prior``.
-
-    Least squares in logarithms, so that a small model counts like a large one: every measured step pulls with
-    1/:data:`NOISE`, every coefficient towards the prior's with 1/:data:`PRIOR`, and one measurement in many that was
-    disturbed is bounded (soft L1). Coefficients of the prior that are zero or infinite are left out of the model.
-    """
-    names = [name for name in COEFFICIENTS if 0 < getattr(prior, name) < float("inf")]
-    begin = np.log([getattr(prior, name) for name in names])
-    measured = np.log([one.seconds for one in timed])
-
-    def made(moves: np.ndarray) -> StepTime:
-        values = np.exp(begin + moves)
-        return replace(prior, **{name: float(value) for name, value in zip(names, values, strict=True)})
-
-    def residuals(moves: np.ndarray) -> np.ndarray:
-        times = made(moves)
-        modelled = np.log([step_seconds(times, one.work, asynchronous) for one in timed])
-        return np.concatenate([(modelled - measured) / NOISE, moves / PRIOR])
-
-    bounds = (-FURTHEST, FURTHEST)
-    found = least_squares(residuals, np.zeros(len(names)), bounds=bounds, loss="soft_l1")
-    return made(found.x)
-
-
-def fit_slowdown(timed: Sequence[tuple[TimedStep, StepTime]], asynchronous: bool, runs: int) -> float:
-    """How much longer the device's part takes of each of ``runs`` at once than if they shared it perfectly.
-
-    On a device that is not asynchronous each run has a core of its own: how much longer a whole step takes.
-
-    Args:
-        timed: steps beside others, each with the coefficients of its mode when alone.
-    """
-    shared = runs if asynchronous else 1
-
-    def misfit(log_slowdown: float) -> float:
-        sharing = float(np.exp(log_slowdown)) * shared
-        ratios = [step_seconds(times, one.work, asynchronous, sharing) / one.seconds for one, times in timed]
-        return float(np.sum(np.abs(np.log(ratios))))
-
-    found = minimize_scalar(misfit, bounds=(-FURTHEST_SLOWDOWN, FURTHEST_SLOWDOWN), method="bounded")
-    return float(np.exp(found.x))
+FURTHEST, FURTHEST_SLOWDOWN = 12.0, 2.5  # bounds in logarithms: whatever was timed, the result is finite
 
 
 @dataclass
@@ -84,13 +29,13 @@ class Measurement:
 
     Attributes:
         key: what the speeds depend on, hashed; the file of another key is measured anew.
-        where: the device; None before anything was measured.
+        device: that was measured; None before anything was measured.
         alone: by mode, a speed for each cell that was timed in it, in the order of the cells.
         together: by number of runs at once, a speed for each cell, each in the mode that suits its shape.
     """
 
     key: str
-    where: Where | None = None
+    device: MeasuredDevice | None = None
     alone: dict[str, list[Speed]] = field(default_factory=dict)
     together: dict[int, list[Speed]] = field(default_factory=dict)
 
@@ -102,7 +47,7 @@ class Measurement:
             if data["key"] == key:
                 return cls(
                     key=key,
-                    where=Where(**data["where"]),
+                    device=MeasuredDevice(**data["where"]),
                     alone={mode: [Speed(**speed) for speed in v] for mode, v in data["alone"].items()},
                     together={int(k): [Speed(**speed) for speed in v] for k, v in data["together"].items()},
                 )
@@ -122,10 +67,10 @@ class Measurement:
 
     def write(self, path: Path) -> None:
         """Keep it at ``path``."""
-        assert self.where is not None
+        assert self.device is not None
         plain: dict[str, Any] = {
             "key": self.key,
-            "where": vars(self.where),
+            "where": vars(self.device),
             "alone": {mode: [vars(speed) for speed in speeds] for mode, speeds in self.alone.items()},
             "together": {str(k): [vars(speed) for speed in speeds] for k, speeds in self.together.items()},
         }
@@ -133,7 +78,7 @@ class Measurement:
 
 
 def hashed(facts: Any) -> str:
-    """Facts (plain data) as a key that names none of them: a file that is published says nothing of a machine."""
+    """A hash of ``facts`` (plain data) as a key: a published file names nothing of the machine."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -161,7 +106,7 @@ def fit_modes(
             )  # the small batches are timed in eager mode only
         ]
         begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
-        times = fit_step_time(timed, begin, asynchronous)
+        times = fit_step_time(timed, begin, asynchronous, found.device.peak if found.device else None)
         compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
         fitted[mode] = replace(times, compile_seconds=compile_seconds)
     return replace(empty, startup_seconds=eager_startup, modes=fitted)
@@ -203,3 +148,68 @@ def deviations(
 
 def _startup(speeds: Sequence[Speed]) -> float:
     return median(speed.startup_seconds for speed in speeds)
+
+
+@dataclass(frozen=True)
+class TimedStep:
+    """A step's work, and the seconds it was measured to take."""
+
+    work: StepWork
+    seconds: float
+
+
+def fit_step_time(
+    timed: Sequence[TimedStep],
+    prior: StepTime,
+    asynchronous: bool,
+    peak_flops: float | None = None,
+) -> StepTime:
+    """The coefficients fitted to ``timed``; one that these steps do not determine stays near ``prior``.
+
+    Least squares in logarithms, so that a small model counts like a large one: every measured step pulls with
+    1/:data:`NOISE`, every coefficient towards the prior's with 1/:data:`PRIOR`, and one measurement in many that was
+    disturbed is bounded (soft L1). Coefficients of the prior that are zero or infinite are left out of the model.
+
+    Args:
+        peak_flops: the device's peak FLOP/s, which its matrix products are never fitted to exceed: the three rates of a
+            few timed steps trade against each other, and without a bound one of them may become impossible.
+    """
+    names = [name for name in COEFFICIENTS if 0 < getattr(prior, name) < float("inf")]
+    begin = np.log([getattr(prior, name) for name in names])
+    measured = np.log([one.seconds for one in timed])
+
+    def made(moves: np.ndarray) -> StepTime:
+        values = np.exp(begin + moves)
+        return replace(prior, **{name: float(value) for name, value in zip(names, values, strict=True)})
+
+    def residuals(moves: np.ndarray) -> np.ndarray:
+        times = made(moves)
+        modelled = np.log([step_seconds(times, one.work, asynchronous) for one in timed])
+        return np.concatenate([(modelled - measured) / NOISE, moves / PRIOR])
+
+    highest = np.full(len(names), FURTHEST)
+    if peak_flops and "flops_per_second" in names:
+        highest[names.index("flops_per_second")] = np.log(peak_flops / prior.flops_per_second)
+    found = least_squares(
+        residuals, np.minimum(0.0, highest), bounds=(np.full(len(names), -FURTHEST), highest), loss="soft_l1"
+    )
+    return made(found.x)
+
+
+def fit_slowdown(timed: Sequence[tuple[TimedStep, StepTime]], asynchronous: bool, runs: int) -> float:
+    """How much longer the device's part takes of each of ``runs`` at once than if they shared it perfectly.
+
+    On a device that is not asynchronous each run has a core of its own: how much longer a whole step takes.
+
+    Args:
+        timed: steps beside others, each with the coefficients of its mode when alone.
+    """
+    shared = runs if asynchronous else 1
+
+    def misfit(log_slowdown: float) -> float:
+        sharing = float(np.exp(log_slowdown)) * shared
+        ratios = [step_seconds(times, one.work, asynchronous, sharing) / one.seconds for one, times in timed]
+        return float(np.sum(np.abs(np.log(ratios))))
+
+    found = minimize_scalar(misfit, bounds=(-FURTHEST_SLOWDOWN, FURTHEST_SLOWDOWN), method="bounded")
+    return float(np.exp(found.x))

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.calibrate.bench import Bench
-from harness.calibrate.show import (
+from harness.calibrate.output import (
     describe_choice,
     describe_fit,
     device_yaml,
@@ -52,11 +52,13 @@ def run(config: Config, yaml: str, console: Console) -> Path:
     console.print(speed_table(timed))
     for line in (*describe_fit(timed), describe_choice(timed)):
         console.print(line, highlight=False, soft_wrap=True)
-    where = timed.found.where
-    assert where is not None, "one run alone was measured"
-    name = config.write or slug(where.name)
-    source = f"isoflop calibrate experiment={config.name} on {where.name}, {where.precision}, {date.today()}"
-    measured = replace(timed.throughput, name=name, source=source, assumed=False, peak_flops=where.peak)
+    device = timed.found.device
+    assert device is not None, "one run alone was measured"
+    name = config.write or slug(device.name)
+    source = (
+        f"isoflop calibrate experiment={config.name} on {device.name}, {device.precision}, {date.today()}"
+    )
+    measured = replace(timed.throughput, name=name, source=source, assumed=False, peak_flops=device.peak)
     return _write(measured, console)
 
 

@@ -38,8 +38,8 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
         console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
     else:
         fit.run(config, yaml, console)
-    controls = [folder.controls] if folder.controls.exists() else []
-    if up_to_date(folder.report, folder.fit, *controls):
+    ablations = [folder.ablations] if folder.ablations.exists() else []
+    if up_to_date(folder.report, folder.fit, *ablations):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
         publish.run(config, folder, console)
     else:

@@ -39,7 +39,7 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
         outcome = train_missing(
             continuation, config, grown.plan, corpus, folder, console, grown.beside, grown.later
         )
-        followup.list_controls(config, grown, folder)
+        followup.list_ablations(config, grown, folder)
         return outcome
 
     say_left_out(grid, console)

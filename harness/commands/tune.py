@@ -10,14 +10,14 @@ from harness.errors import UserError
 from harness.launch.launcher import Continuation, Outcome
 from harness.model.ladder import build_ladder
 from harness.plan.plan import check_corpus
-from harness.report.figures.bowls import draw_tuning
+from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.files import write_json
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan, trials_of
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
-from harness.tune.show import print_design, print_fit
+from harness.tune.tables import print_design, print_fit
 from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
@@ -61,7 +61,7 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
     _say(f"tuning: {folder.tuning}, figure: {folder.figures / picture.name}.png", console)
     if all(size.surface is None for size in fit.sizes):
         raise UserError(
-            f"tune: the runs do not determine a single bowl, so there is no recipe; see {folder.path}"
+            f"tune: the runs do not determine a response surface at any size, so there is no recipe; see {folder.path}"
         )
     name = config.write or config.name
     where = Path("configs") / "recipe" if config.write else folder.path

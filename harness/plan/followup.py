@@ -1,4 +1,4 @@
-"""What is trained once a grid is finished: more seeds at each budget's best cell, and controls of the rules."""
+"""What is trained once a grid is finished: more seeds at each budget's best cell, and ablations of the rules."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,8 +37,8 @@ class FollowupConfig:
 
 
 @dataclass(frozen=True)
-class Control:
-    """Cell ``of`` (a run id) at ``rate`` times its peak learning rate, or its schedule ``horizon`` times the run."""
+class Ablation:
+    """The cell ``of`` (a run id) at ``rate`` times its peak rate, or with a schedule ``horizon`` times its run."""
 
     of: str
     cell: Cell
@@ -68,12 +68,12 @@ def replicates(best: Sequence[Cell], seeds: Sequence[int]) -> list[Cell]:
     ]
 
 
-def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
+def ablations(best: Sequence[Cell], config: FollowupConfig) -> list[Ablation]:
     """Each best cell at other peak learning rates and with longer schedules, one thing changed at a time."""
     return [
-        control
+        ablation
         for cell in best
-        for control in (
+        for ablation in (
             *(_at_rate(cell, rate) for rate in config.rates),
             *(_at_horizon(cell, horizon) for horizon in config.horizons),
         )
@@ -97,15 +97,15 @@ def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> li
         # another budget, whose best cell is known, may have more of them
         planned = {cell.spec.seed for cell in column}
         found += replicates(middle, [seed for seed in config.seeds if seed not in planned])
-        found += [control.cell for control in controls(middle, config)]
+        found += [ablation.cell for ablation in ablations(middle, config)]
     return found
 
 
-def _at_rate(cell: Cell, rate: float) -> Control:
+def _at_rate(cell: Cell, rate: float) -> Ablation:
     optimizer = replace(cell.spec.optimizer, lr=significant(rate * cell.spec.optimizer.lr))
-    return Control(cell.run_id, replace(cell, spec=replace(cell.spec, optimizer=optimizer)), rate=rate)
+    return Ablation(cell.run_id, replace(cell, spec=replace(cell.spec, optimizer=optimizer)), rate=rate)
 
 
-def _at_horizon(cell: Cell, horizon: float) -> Control:
+def _at_horizon(cell: Cell, horizon: float) -> Ablation:
     schedule = replace(cell.spec.schedule, steps=round(horizon * cell.spec.steps))
-    return Control(cell.run_id, replace(cell, spec=replace(cell.spec, schedule=schedule)), horizon=horizon)
+    return Ablation(cell.run_id, replace(cell, spec=replace(cell.spec, schedule=schedule)), horizon=horizon)

@@ -7,25 +7,25 @@ from scipy.special import stdtrit
 
 from harness.report.data import ReportData
 from harness.report.verdict import CAUTION, GOOD, Diagnostic
-from harness.runs.controls import ControlRun, SeedNoise, seed_noise
+from harness.runs.ablations import AblationRun, SeedNoise, seed_noise
 
 
 def learning_rates(data: ReportData) -> list[Diagnostic]:
     """How much loss another learning rate than the recipe's would save, as far as seed noise allows to say."""
-    controls = [control for control in data.controls if control.rate != 1]
-    if not controls:
+    ablations = [ablation for ablation in data.ablations if ablation.rate != 1]
+    if not ablations:
         return []
-    rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
+    rates = ", ".join(f"{rate:g}" for rate in sorted({ablation.rate for ablation in ablations}))
     tried = f"At each budget's best cell the peak learning rate was tried at {rates} times the recipe's"
     groups = {
-        f"{rate:g} times": [c for c in controls if c.rate == rate] for rate in _values(controls, "rate")
+        f"{rate:g} times": [c for c in ablations if c.rate == rate] for rate in _values(ablations, "rate")
     }
     return [_set_against(f"{tried}, ending higher by", groups, data)]
 
 
 def schedule_lengths(data: ReportData) -> list[Diagnostic]:
     """What a schedule longer than its run costs in loss: the reason why every run has its own schedule."""
-    ended = [control for control in data.controls if control.horizon > 1]
+    ended = [ablation for ablation in data.ablations if ablation.horizon > 1]
     if not ended:
         return []
     groups = {
@@ -36,24 +36,24 @@ def schedule_lengths(data: ReportData) -> list[Diagnostic]:
     return [_set_against(start, groups, data)]
 
 
-def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], data: ReportData) -> Diagnostic:
-    """How much higher each group of controls ended, and for which groups that exceeds seed noise.
+def _set_against(start: str, groups: Mapping[str, Sequence[AblationRun]], data: ReportData) -> Diagnostic:
+    """How much higher each group of ablations ended, and for which groups that exceeds seed noise.
 
-    Each control is compared twice, and the truth lies between: with the cell's best run, which was selected for its
-    low loss and whose noise a control of the same seed may or may not share, and with the cell's other seeds. A group
+    Each ablation is compared twice, and the truth lies between: with the cell's best run, which was selected for its
+    low loss and whose noise a ablation of the same seed may or may not share, and with the cell's other seeds. A group
     is worse where it is worse than the other seeds by more than Student's t of the seeds' scatter; it is better where
     it is better than the other seeds and also than the best run.
     """
-    noise = seed_noise(data.controls, data.records)
+    noise = seed_noise(data.ablations, data.records)
     parts: list[str] = []
     judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
-        ended = [control for control in group if control.loss is not None]
+        ended = [ablation for ablation in group if ablation.loss is not None]
         if not ended:
             parts.append(f"all diverged at {name}")
             continue
         lost = f" ({len(group) - len(ended)} of {len(group)} diverged)" if len(ended) < len(group) else ""
-        hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("left_by_chosen", "left"))
+        hard, kind = (fmean(getattr(c, side) for c in ended) for side in ("gain_over_chosen", "gain"))
         text = f"{-hard:+.4f}"
         if noise is not None:
             margin = _noise_margin(ended, noise, data.fit.level)
@@ -82,11 +82,11 @@ def _set_against(start: str, groups: Mapping[str, Sequence[ControlRun]], data: R
     return Diagnostic(GOOD if worse and not better else CAUTION, text)
 
 
-def _noise_margin(ended: Sequence[ControlRun], noise: SeedNoise, level: float) -> float:
+def _noise_margin(ended: Sequence[AblationRun], noise: SeedNoise, level: float) -> float:
     """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but seed noise."""
-    variance = sum(1 + 1 / max(control.seeds_of, 1) for control in ended) / len(ended) ** 2
+    variance = sum(1 + 1 / max(ablation.seeds_of, 1) for ablation in ended) / len(ended) ** 2
     return float(stdtrit(noise.freedom, (1 + level) / 2)) * noise.sd * variance**0.5
 
 
-def _values(controls: Sequence[ControlRun], name: str) -> list[float]:
-    return sorted({getattr(control, name) for control in controls})
+def _values(ablations: Sequence[AblationRun], name: str) -> list[float]:
+    return sorted({getattr(ablation, name) for ablation in ablations})

@@ -8,7 +8,7 @@ import numpy as np
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
 from harness.report.devices import TimedDevice
-from harness.runs.controls import ControlRun
+from harness.runs.ablations import AblationRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
 
@@ -32,7 +32,7 @@ class ReportData:
         config: the composed configuration, YAML.
         source: where the runs come from, for people.
         versions: of the program that writes the report.
-        controls: ablations of the best cells: other learning rates than the recipe's, or schedules longer than the run.
+        ablations: of the best cells: other learning rates than the recipe's, or schedules longer than the run.
         tuning: the tuning that the recipe came from; None where there is none beside the sweep.
         devices: those that times are given for; the first is the sweep's own, where that is known.
     """
@@ -47,7 +47,7 @@ class ReportData:
     config: str = ""
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    controls: tuple[ControlRun, ...] = ()
+    ablations: tuple[AblationRun, ...] = ()
     tuning: TuneFit | None = None
     devices: tuple[TimedDevice, ...] = ()
 

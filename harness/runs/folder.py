@@ -62,7 +62,7 @@ class SweepFolder:
         return self.path / "runs.csv"
 
     @property
-    def controls(self) -> Path:
+    def ablations(self) -> Path:
         """What other learning rates and longer schedules give at each budget's best cell."""
         return self.path / "controls.json"
 

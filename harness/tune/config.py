@@ -21,8 +21,8 @@ class TuneConfig:
         tokens_per_param: D/N of the runs. 0: the tokens of the budget for which the grid's centre guess makes
             the size optimal. Either is capped by the corpus (data.max_epochs).
         min_steps: points with fewer optimizer steps are left out; takes the place of the recipe's own.
-        window: runs within this many nats of their size's lowest loss are near enough to fit a bowl to.
-        skewed: allow the two sides of a bowl to differ.
+        window: runs within this many nats of their size's lowest loss are near enough for its response surface.
+        skewed: allow the two sides of a minimum to differ.
         draws, level, seed: of the bootstrap intervals.
     """
 

@@ -1,6 +1,6 @@
-"""The runs of a tuning: which sizes, how long, and which rates and batches. Nothing here trains.
+"""The runs of a tuning: which sizes, how long, at which rates and batches, and the flat table of them that is fitted.
 
-The runs of a tuning as the fit sees them: a flat table.
+Nothing here trains.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From runs to rules: bowls, their minima and statuses, and the power laws through them."""
+"""From the runs of a tuning to its rules: response surfaces, their minima, and the power laws through the minima."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,27 +7,27 @@ import numpy as np
 from scipy import stats
 
 from harness.plan.recipe import RecipeConfig, Rule
-from harness.tune.bowl import Bowls, Sample, design, fit_bowls, near_minimum
 from harness.tune.config import TuneConfig
 from harness.tune.design import Trial, TuneSize
-from harness.tune.laws import Best, power_rule
-from harness.tune.minimum import Ground, Minimum, find_minimum
+from harness.tune.minimum import Minimum, SizeRuns, find_minimum
 from harness.tune.results import RuleResult, TuneFit
-from harness.tune.sizes import Fitted, size_result
+from harness.tune.rules import BestValues, power_rule
+from harness.tune.size_result import SizeFit, size_result
 from harness.tune.surface import BATCH, RATE
+from harness.tune.surface_fit import Sample, SurfaceFit, design, fit_surfaces, near_minimum
 
 LEAST_RUNS = 8  # the window widens until it holds as many
-LEAST_USED = 5  # a size with fewer has no bowl
+LEAST_USED = 5  # a size with fewer gets no response surface
 DOUBTFUL_P = 0.01
 
 
 def fit_tuning(
     name: str, sizes: Sequence[TuneSize], trials: Sequence[Trial], recipe: RecipeConfig, tune: TuneConfig
 ) -> TuneFit:
-    """Fit the bowls of all sizes and the rules through their minima.
+    """Fit the response surfaces of all sizes and the rules through their minima.
 
     The batch's rule goes through the minima. The rate's rule goes through the best rates *at the batches of
-    that rule*: rate and batch are traded against each other along the valley of a bowl, so the rate of the
+    that rule*: a surface is a valley along which rate and batch grow together, so the rate of the
     minimum itself is uncertain where the batch is, while what a recipe needs is the rate that suits its batch.
 
     Args:
@@ -35,16 +35,16 @@ def fit_tuning(
     """
     axes = tuple(axis for axis, values in ((RATE, tune.rates), (BATCH, tune.batches)) if len(values) > 1)
     parts = [_gather(i, size, trials, axes, tune) for i, size in enumerate(sizes)]
-    bowls, members = _bowls(parts, axes, tune)
-    if bowls is not None:
+    fitted, members = _fit_surfaces(parts, axes, tune)
+    if fitted is not None:
         parts = [
-            _with_surface(part, bowls, members.index(i), axes) if i in members else part
+            _with_surface(part, fitted, members.index(i), axes) if i in members else part
             for i, part in enumerate(parts)
         ]
     batch = _batch_rule(parts, recipe.batch_tokens, axes, tune)
     at_rule = [_rate_at(part, _batch_of(part.size, batch.rule, recipe), axes) for part in parts]
     rate = _rate_rule(parts, at_rule, recipe.lr, axes, tune)
-    p = None if bowls is None else _curvature_p(bowls, _sample(parts, members, axes))
+    p = None if fitted is None else _curvature_p(fitted, _sample(parts, members, axes))
     return TuneFit(
         name=name,
         count=recipe.count,
@@ -56,58 +56,60 @@ def fit_tuning(
         ),
         rate=rate,
         batch=batch,
-        noise=None if bowls is None else bowls.noise,
-        skewed=bowls is not None and bool(bowls.skews),
+        noise=None if fitted is None else fitted.noise,
+        skewed=fitted is not None and bool(fitted.skews),
         curvature_p=p,
         draws=tune.draws,
         seed=tune.seed,
         trials=tuple(trials),
-        notes=_notes(bowls, p, tune),
+        notes=_notes(fitted, p, tune),
     )
 
 
 def _gather(
     i: int, size: TuneSize, trials: Sequence[Trial], axes: tuple[int, ...], tune: TuneConfig
-) -> Fitted:
+) -> SizeFit:
     mine = [trial for trial in trials if trial.size == i]
     z = np.array(
         [[np.log(t.rate / size.rate), np.log(t.batch_tokens / size.batch_tokens)] for t in mine]
     ).reshape(-1, 2)
     loss = np.array([np.nan if t.loss is None else t.loss for t in mine], dtype=float)
-    return Fitted(size, Ground(z, loss), near_minimum(z, loss, axes, tune.window, LEAST_RUNS))
+    return SizeFit(size, SizeRuns(z, loss), near_minimum(z, loss, axes, tune.window, LEAST_RUNS))
 
 
-def _sample(parts: Sequence[Fitted], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
+def _sample(parts: Sequence[SizeFit], members: Sequence[int], axes: tuple[int, ...]) -> Sample:
     chosen = [parts[i] for i in members]
     return Sample(
-        z=np.concatenate([part.ground.z[part.used] for part in chosen]),
-        loss=np.concatenate([part.ground.loss[part.used] for part in chosen]),
+        z=np.concatenate([part.runs.z[part.used] for part in chosen]),
+        loss=np.concatenate([part.runs.loss[part.used] for part in chosen]),
         size=np.concatenate([np.full(part.used.sum(), i) for i, part in enumerate(chosen)]),
-        low=np.stack([part.ground.low for part in chosen]),
-        high=np.stack([part.ground.high for part in chosen]),
+        low=np.stack([part.runs.low for part in chosen]),
+        high=np.stack([part.runs.high for part in chosen]),
         axes=axes,
     )
 
 
-def _bowls(
-    parts: Sequence[Fitted], axes: tuple[int, ...], tune: TuneConfig
-) -> tuple[Bowls | None, list[int]]:
-    """The bowls, and which sizes are in them."""
+def _fit_surfaces(
+    parts: Sequence[SizeFit], axes: tuple[int, ...], tune: TuneConfig
+) -> tuple[SurfaceFit | None, list[int]]:
+    """The response surfaces, and which sizes they are of."""
     members = [i for i, part in enumerate(parts) if part.used.sum() >= LEAST_USED]
     if not members:
         return None, []
     rng = np.random.default_rng(tune.seed)
-    return fit_bowls(_sample(parts, members, axes), tune.skewed, tune.draws, rng), members
+    return fit_surfaces(_sample(parts, members, axes), tune.skewed, tune.draws, rng), members
 
 
-def _with_surface(part: Fitted, bowls: Bowls, i: int, axes: tuple[int, ...]) -> Fitted:
-    surface = bowls.estimate.size(i)
-    draws = None if bowls.draws is None else bowls.draws.size(i)
-    minimum = find_minimum(surface, draws, part.ground, part.size, axes)
+def _with_surface(part: SizeFit, fitted: SurfaceFit, i: int, axes: tuple[int, ...]) -> SizeFit:
+    surface = fitted.estimate.size(i)
+    draws = None if fitted.draws is None else fitted.draws.size(i)
+    minimum = find_minimum(surface, draws, part.runs, part.size, axes)
     return replace(part, surface=surface, draws=draws, minimum=minimum)
 
 
-def _batch_rule(parts: Sequence[Fitted], before: Rule, axes: tuple[int, ...], tune: TuneConfig) -> RuleResult:
+def _batch_rule(
+    parts: Sequence[SizeFit], before: Rule, axes: tuple[int, ...], tune: TuneConfig
+) -> RuleResult:
     if BATCH not in axes:
         moved = before.value * tune.batches[0]
         return RuleResult(replace(before, value=moved), "held")
@@ -115,7 +117,7 @@ def _batch_rule(parts: Sequence[Fitted], before: Rule, axes: tuple[int, ...], tu
 
 
 def _rate_rule(
-    parts: Sequence[Fitted],
+    parts: Sequence[SizeFit],
     at_rule: Sequence[Minimum | None],
     before: Rule,
     axes: tuple[int, ...],
@@ -127,8 +129,8 @@ def _rate_rule(
     return power_rule(_best(parts, at_rule, RATE), before, tune.level)
 
 
-def _best(parts: Sequence[Fitted], minima: Sequence[Minimum | None], axis: int) -> Best:
-    def centre(part: Fitted) -> float:
+def _best(parts: Sequence[SizeFit], minima: Sequence[Minimum | None], axis: int) -> BestValues:
+    def centre(part: SizeFit) -> float:
         return part.size.rate if axis == RATE else float(part.size.batch_tokens)
 
     multiple = np.array([np.nan if found is None else np.exp(found.z[axis]) for found in minima])
@@ -138,7 +140,7 @@ def _best(parts: Sequence[Fitted], minima: Sequence[Minimum | None], axis: int) 
         np.full(n_draws, np.nan) if found is None or found.draws is None else found.draws[:, axis]
         for found in minima
     ]
-    return Best(
+    return BestValues(
         params=np.array([part.size.params for part in parts], dtype=float),
         value=multiple * centres,
         draws=np.stack(columns, axis=1) + np.log(centres) if n_draws else None,
@@ -152,38 +154,42 @@ def _batch_of(size: TuneSize, rule: Rule, recipe: RecipeConfig) -> float:
     return min(rule(size.params, size.tokens), size.tokens / recipe.min_steps)
 
 
-def _rate_at(part: Fitted, batch: float, axes: tuple[int, ...]) -> Minimum | None:
+def _rate_at(part: SizeFit, batch: float, axes: tuple[int, ...]) -> Minimum | None:
     """The best rate at ``batch`` tokens, as a minimum of the surface cut there."""
     if part.surface is None or RATE not in axes:
         return None
     z = float(np.log(batch / part.size.batch_tokens))
-    z = float(np.clip(z, part.ground.low[BATCH], part.ground.high[BATCH]))
-    return find_minimum(part.surface, part.draws, part.ground, part.size, axes, batch=z)
+    z = float(np.clip(z, part.runs.low[BATCH], part.runs.high[BATCH]))
+    return find_minimum(part.surface, part.draws, part.runs, part.size, axes, batch=z)
 
 
-def _curvature_p(bowls: Bowls, sample: Sample) -> float | None:
+def _curvature_p(fitted: SurfaceFit, sample: Sample) -> float | None:
     """The F test of one curvature for all sizes against one for each; None where it cannot be made."""
-    surface = bowls.estimate
-    own = design(sample, surface.origin, surface.tilt, bowls.skews, own=True)
+    surface = fitted.estimate
+    own = design(sample, surface.origin, surface.tilt, fitted.skews, own=True)
     rank = int(np.linalg.matrix_rank(own))
     freedom = len(own) - rank
-    extra = bowls.freedom - freedom
+    extra = fitted.freedom - freedom
     if len(surface.origin) < 2 or freedom < 2 or extra < 1:
         return None
     coefficients = np.linalg.lstsq(own, sample.loss, rcond=None)[0]
     squares = float(np.sum((sample.loss - own @ coefficients) ** 2))
-    ratio = (bowls.squares - squares) / extra / max(squares / freedom, 1e-300)
+    ratio = (fitted.squares - squares) / extra / max(squares / freedom, 1e-300)
     return float(stats.f.sf(max(ratio, 0.0), extra, freedom))
 
 
-def _notes(bowls: Bowls | None, p: float | None, tune: TuneConfig) -> tuple[str, ...]:
+def _notes(fitted: SurfaceFit | None, p: float | None, tune: TuneConfig) -> tuple[str, ...]:
     notes = []
-    if bowls is None:
-        notes.append("the runs do not determine a bowl: try more rates, more batches or more seeds")
-    elif bowls.draws is None:
+    if fitted is None:
+        notes.append(
+            "the runs do not determine a response surface: try more rates, more batches or more seeds"
+        )
+    elif fitted.draws is None:
         notes.append("as many coefficients as runs: no intervals")
-    elif tune.skewed and not bowls.skews:
-        notes.append("the runs do not determine how the bowls' sides differ: they are taken as symmetric")
+    elif tune.skewed and not fitted.skews:
+        notes.append(
+            "the runs do not determine how the two sides of a minimum differ: they are taken as symmetric"
+        )
     if p is not None and p < DOUBTFUL_P:
         notes.append(
             f"the sizes' curvatures differ (p = {p:.1g}), but the fit shares one: intervals are too narrow"

@@ -9,14 +9,14 @@ from harness.text import count
 from harness.tune.design import TuneSize
 from harness.tune.surface import BATCH, RATE, Surface
 
-SURE = 0.9  # share of draws that must be bowls
+SURE = 0.9  # share of draws that must have a minimum
 SAME_BATCH = 0.5 * np.log(
     2
 )  # half a doubling: a run that diverged bounds the rate at its batch and smaller ones
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class SizeRuns:
     """The runs of one size: z (n, 2) over the size's centre; loss (n,), NaN where diverged."""
 
     z: Array
@@ -67,7 +67,7 @@ class Minimum:
 def find_minimum(
     surface: Surface,
     draws: Surface | None,
-    ground: Ground,
+    runs: SizeRuns,
     size: TuneSize,
     axes: tuple[int, ...],
     batch: float | None = None,
@@ -78,11 +78,11 @@ def find_minimum(
     loss still falls at the highest rate that trains and higher ones diverge, the best rate is bracketed, which
     is another thing than a grid that was too low; and no draw may claim a rate that diverged.
     """
-    low, high = ground.low, ground.high
+    low, high = runs.low, runs.high
     if batch is None:
         z = surface.box_minimum(low, high)
         vertices = None if draws is None else draws.vertex()
-        sure = bool(surface.is_bowl())
+        sure = bool(surface.has_minimum())
     else:
         axes, cut = (RATE,), np.array([0.0, batch])
         lowest = float(surface.lowest_along(RATE, cut))
@@ -96,14 +96,14 @@ def find_minimum(
         if draws is not None:
             along = draws.lowest_along(RATE, np.broadcast_to(cut, (len(draws.level), 2)))
             vertices = np.stack((along, np.full_like(along, batch)), axis=-1)
-    bound = ground.bound(float(z[BATCH]))
+    bound = runs.bound(float(z[BATCH]))
     found: list[tuple[str, str]] = []
     if not sure or (vertices is not None and np.isfinite(vertices).all(axis=1).mean() < SURE):
         found.append(
             ("not_a_bowl", "the losses do not surely curve upwards; rerun with a wider grid or more seeds")
         )
     if RATE in axes:
-        z, flag = _judge_rate(z, ground, size, bound)
+        z, flag = _judge_rate(z, runs, size, bound)
         found += flag
     if BATCH in axes:
         found += _judge_batch(z, low, high, size)
@@ -119,17 +119,17 @@ def _lower_end(surface: Surface, low: Array, high: Array, batch: float) -> Array
 
 
 def _judge_rate(
-    z: Array, ground: Ground, size: TuneSize, bound: float | None
+    z: Array, runs: SizeRuns, size: TuneSize, bound: float | None
 ) -> tuple[Array, list[tuple[str, str]]]:
-    at_high = z[RATE] >= ground.high[RATE] - 1e-9
+    at_high = z[RATE] >= runs.high[RATE] - 1e-9
     if bound is not None and (z[RATE] >= bound or at_high):
-        rates = ground.z[np.isfinite(ground.loss), RATE]
+        rates = runs.z[np.isfinite(runs.loss), RATE]
         below = rates[rates < bound]
         last = float(below.max()) if len(below) else float(rates.min())
         highest, gone = np.exp(last) * size.rate, np.exp(bound) * size.rate
         note = f"loss falls up to a learning rate of {highest:.3g}, and {gone:.3g} diverges"
         return np.array([min(last, z[RATE]), z[BATCH]]), [("cliff", note)]
-    if at_high or z[RATE] <= ground.low[RATE] + 1e-9:
+    if at_high or z[RATE] <= runs.low[RATE] + 1e-9:
         which, where = ("highest", "higher") if at_high else ("lowest", "lower")
         note = (
             f"the {which} learning rate tried, {np.exp(z[RATE]) * size.rate:.3g}, is best; try {where} ones"

@@ -18,7 +18,7 @@ STATUSES = {
     "edge_batch": "the lowest loss is at the smallest or largest batch tried",
     "cliff": "the lowest loss is at the highest learning rate that does not diverge",
     "not_a_bowl": "the losses do not curve upwards in learning rate and batch, or not surely so",
-    "too_few_runs": "the runs near the minimum do not determine a bowl",
+    "too_few_runs": "the runs near the minimum do not determine a response surface",
 }
 RULE_STATUSES = {
     "ok": "a power law through three or more sizes",
@@ -42,10 +42,10 @@ class SizeResult:
             that was not varied has the value it was kept at, and no interval).
         rate_best, batch_best: the lowest point within the grid, whatever the status; null without a surface.
         loss_opt: fitted loss there, nats per token.
-        recipe_excess: nats that the recipe tuned from leaves on the table; fitted where the centre is near
-            the minimum, else measured (``recipe_excess_measured``). ``recipe_excess_interval`` is from 0 to an upper
-            bound at the tuning's level: no lower one can be told.
-        rule_rate, rule_batch, rule_excess: what the new rules say for this size, and the nats they leave.
+        recipe_excess: excess loss of the recipe tuned from over the minimum, nats per token; fitted where the centre is
+            near the minimum, else measured (``recipe_excess_measured``). ``recipe_excess_interval`` is from 0 to an
+            upper bound at the tuning's level: no lower one can be told.
+        rule_rate, rule_batch, rule_excess: what the new rules say for this size, and their excess loss, nats per token.
         rate_at_rule: best rate at the batch of the new rule, what the rate's rule is drawn through.
         rate_bound: the lowest rate that diverged at about this batch or a larger one.
         surface: the fitted surface; null without.
@@ -112,8 +112,8 @@ class TuneFit:
 
     Attributes:
         count: which parameter count N is.
-        noise: standard deviation of a run about its bowl, nats per token.
-        skewed: whether the bowls' sides may differ (they may not where the runs do not say).
+        noise: standard deviation of a run about its response surface, nats per token.
+        skewed: whether the two sides of a minimum may differ (not where the runs do not determine it).
         curvature_p: chance of differences between the sizes' curvatures as large as these, were they equal.
     """
 

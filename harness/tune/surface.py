@@ -1,4 +1,4 @@
-"""Loss as a function of (ln rate, ln batch) near its minimum, for every bootstrap draw and size at once."""
+"""A response surface: loss against (ln rate, ln batch) near its minimum, for every bootstrap draw and size at once."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class Surface:
         along = w[..., 0] + self.tilt * w[..., 1]
         return self._quadratic(w) + self.skew[..., 0] * along**3 + self.skew[..., 1] * w[..., 1] ** 3
 
-    def is_bowl(self) -> Array:
+    def has_minimum(self) -> Array:
         """Whether it has a minimum in the axes that were varied, (...) bool."""
         diagonal = np.stack([self.bend[..., axis, axis] > 0 for axis in self.axes]).all(axis=0)
         if len(self.axes) < 2:
@@ -62,7 +62,7 @@ class Surface:
 
     def vertex(self) -> Array:
         """z of the minimum, (..., 2); NaN where there is none. Axes not varied stay at the origin's."""
-        found = np.where(self.is_bowl()[..., None], self.origin, np.nan)
+        found = np.where(self.has_minimum()[..., None], self.origin, np.nan)
         if len(self.axes) < 2:
             return _with(found, self.axes[0], self.lowest_along(self.axes[0], found))
         a, b, c = self.bend[..., 0, 0], self.bend[..., 0, 1], self.bend[..., 1, 1]
@@ -75,7 +75,7 @@ class Surface:
     def lowest_along(self, axis: int, z: Array) -> Array:
         """The coordinate ``axis`` with the lowest loss at ``z``'s other coordinate, (...); NaN without a minimum.
 
-        The best rate at a given batch is far better determined than the minimum of the whole bowl, which is a
+        The best rate at a given batch is far better determined than the minimum of the whole surface, which is a
         valley along which rate and batch grow together.
         """
         other = 1 - axis
@@ -90,7 +90,7 @@ class Surface:
         """z where the quadratic part is lowest within [low, high] ((sizes, 2), or (2,) of one size), (..., 2).
 
         That is its vertex, or where it is lowest along an edge, or a corner: all are tried, so a surface that
-        is no bowl has an answer too, on the border.
+        has no minimum has an answer too, on the border.
         """
         shape = (*self.level.shape, 2)
         edges = [np.broadcast_to(edge, shape) for edge in (low, high)]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from harness.config.schema import Config
 from harness.plan.cell import Cell
-from harness.plan.followup import Control, best_cells, controls, expected, replicates
+from harness.plan.followup import Ablation, ablations, best_cells, expected, replicates
 from harness.plan.plan import Plan
-from harness.runs.controls import ControlRun, against_other_seeds, write_controls
+from harness.runs.ablations import AblationRun, against_other_seeds, write_ablations
 from harness.runs.folder import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
@@ -19,20 +19,20 @@ class Grown:
 
     Attributes:
         plan: the grid with the replicates; this is what is frozen and fitted.
-        controls: trained into the same ``cells/``; the fit never sees them.
+        ablations: trained into the same ``cells/``; the fit never sees them.
         losses: of the grid's runs, by run id: what best cells were chosen by.
         later: placeholders, for estimates, of the follow-ups whose best cell is not known yet.
     """
 
     plan: Plan
-    controls: tuple[Control, ...]
+    ablations: tuple[Ablation, ...]
     losses: Mapping[str, float]
     later: tuple[Cell, ...] = ()
 
     @property
     def beside(self) -> tuple[Cell, ...]:
-        """The controls' cells."""
-        return tuple(control.cell for control in self.controls)
+        """The ablations' cells."""
+        return tuple(ablation.cell for ablation in self.ablations)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -47,29 +47,29 @@ def grow(config: Config, grid: Plan, folder: SweepFolder) -> Grown:
     more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
     plan = replace(grid, cells=(*grid.cells, *more))
     later = expected(grid, config.followup, {cell.budget for cell in best})
-    return Grown(plan, tuple(controls(best, config.followup)), losses, tuple(later))
+    return Grown(plan, tuple(ablations(best, config.followup)), losses, tuple(later))
 
 
-def list_controls(config: Config, grown: Grown, folder: SweepFolder) -> None:
-    """Write ``controls.json``, where follow-ups are asked for: the controls that have ended, beside their runs."""
+def list_ablations(config: Config, grown: Grown, folder: SweepFolder) -> None:
+    """Write ``controls.json``, where follow-ups are asked for: the ablations that have ended, beside their runs."""
     asked = config.followup
     if not (asked.seeds or asked.rates or asked.horizons):
         return
     found = records(folder, replace(grown.plan, cells=grown.beside))
     made = [
-        ControlRun(
-            budget=control.cell.budget,
-            of=control.of,
-            loss_of=grown.losses[control.of],
-            rate=control.rate,
+        AblationRun(
+            budget=ablation.cell.budget,
+            of=ablation.of,
+            loss_of=grown.losses[ablation.of],
+            rate=ablation.rate,
             run_id=run_id,
             loss=found[run_id].loss,
-            horizon=control.horizon,
+            horizon=ablation.horizon,
         )
-        for control in grown.controls
-        if (run_id := control.cell.run_id) in found
+        for ablation in grown.ablations
+        if (run_id := ablation.cell.run_id) in found
     ]
-    write_controls(folder.controls, against_other_seeds(made, records(folder, grown.plan)))
+    write_ablations(folder.ablations, against_other_seeds(made, records(folder, grown.plan)))
 
 
 def _best(plan: Plan, folder: SweepFolder) -> tuple[list[Cell], dict[str, float]]:

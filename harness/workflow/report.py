@@ -20,7 +20,7 @@ from harness.predict.clock import Clock
 from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData, used_points
 from harness.report.devices import TimedDevice, check_times
-from harness.runs.controls import against_other_seeds, read_controls
+from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record
@@ -57,7 +57,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
-        controls=against_other_seeds(read_controls(sweep.controls), found),
+        ablations=against_other_seeds(read_ablations(sweep.ablations), found),
         tuning=_tuning(sweep.tuned_in.tuning),
         devices=devices_of(fit, sweep.path, config, plan, found),
     )

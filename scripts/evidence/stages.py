@@ -80,7 +80,7 @@ GPU = Scale(
     looks=(),
     tests=(
         "tests/train",
-        "tests/launch/test_sweep.py",
+        "tests/commands/test_sweep.py",
         "tests/launch/test_sharing.py",
     ),
     device="cuda",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.calibrate.side_by_side import train_stretch
+from harness.calibrate.stretch import train_stretch
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 from tests.train.small import small_jobs
 

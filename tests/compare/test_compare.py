@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import pytest
 
@@ -17,8 +16,10 @@ from harness.errors import UserError
 from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
 from harness.report.data import MissingError
 from harness.report.style import figure_style
-from harness.runs.record import Record, Score
+from harness.runs.record import Score
 from tests.fit.synthetic import CHINCHILLA, curves, optimum, sweep
+from tests.plan.test_plan import plan
+from tests.records import fake_record
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
 REPETITIONS = 12
@@ -32,27 +33,6 @@ def fit(law: tuple[float, ...], seed: int, draws: int = 200) -> Fit:
 
 def arm(name: str, law: tuple[float, ...], seed: int, corpus: str = "one") -> Arm:
     return Arm(name, fit(law, seed), corpus, corpus, 1 / math.log(2), corpus, 0.05)
-
-
-def make_cell() -> Record:
-    """A finished run's record, with what these tests do not look at left empty."""
-    counts = dict.fromkeys(("params_total", "params_non_embedding", "tokens", "unique_tokens", "steps"), 1)
-    rates = dict.fromkeys(
-        ("budget", "epochs", "flops", "flops_6nd", "final_lr", "seconds", "tokens_per_second"), 1.0
-    )
-    words = dict.fromkeys(("run_id", "status", "budget_count", "device", "precision"), "")
-    empty: dict[str, Any] = {name: {} for name in ("spec", "params", "flops_by_count", "versions", "data")}
-    return Record(
-        loss=1.0,
-        loss_se=0.02,
-        bits_per_byte=1.4,
-        train_loss=0.9,
-        mfu=None,
-        **counts,
-        **rates,
-        **words,
-        **empty,
-    )
 
 
 def test_equal_laws_are_seldom_told_apart() -> None:
@@ -146,7 +126,7 @@ def test_other_documents_are_a_noise_of_their_own() -> None:
 
 
 def test_bits_are_those_of_the_text_that_was_fitted() -> None:
-    cell = make_cell()
+    cell = fake_record(plan().cells[0], loss=1.0)
     record = replace(cell, domains={"prose": Score(2.0, 0.1, 1.0, 5)})
     assert score_of(record, "loss_prose") == record.domains["prose"]
     own = score_of(record, "loss")

@@ -13,7 +13,7 @@ from harness.launch.worker import HELD
 from harness.plan.branching import shared_steps
 from harness.runs.claim import take
 from harness.train.job import Job
-from tests.launch.stand_in import stand_in
+from tests.launch.fake_worker import fake_worker
 from tests.launch.test_pool import Seen, statuses, tell
 from tests.train.small import small_jobs
 
@@ -23,7 +23,7 @@ GRID = ("schedule=wsd", "schedule.share_trunk=true", "grid.budgets=[2e8,4e8,7e8]
 @pytest.fixture
 def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Three horizons of one model, the longest first."""
-    monkeypatch.setattr(pools, "work", stand_in)
+    monkeypatch.setattr(pools, "work", fake_worker)
     monkeypatch.setattr(pools, "back_off", lambda attempt: 0.01 * attempt)
     monkeypatch.setattr(pools, "POLL_SECONDS", 0.2)
     _, jobs = small_jobs(tmp_path, text_folder, *GRID, "grid.params=[7000]")

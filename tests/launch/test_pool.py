@@ -1,4 +1,4 @@
-"""What is tried again and what is not, and cells that others hold; with a stand-in for training."""
+"""What is tried again and what is not, and cells that others hold; with a fake worker."""
 
 import errno
 import multiprocessing
@@ -25,7 +25,7 @@ from harness.plan.duration import RunTime
 from harness.runs.claim import take
 from harness.runs.watch import Watcher
 from harness.train.job import Job, StepReport
-from tests.launch.stand_in import stand_in
+from tests.launch.fake_worker import fake_worker
 from tests.train.small import small_jobs
 
 
@@ -60,8 +60,8 @@ class Seen:
 
 @pytest.fixture
 def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Jobs that a stand-in trains: it does what ``stand_in.txt`` in a cell's folder says."""
-    monkeypatch.setattr(pools, "work", stand_in)
+    """Jobs that a fake worker trains: it does what ``fake_worker.txt`` in a cell's folder says."""
+    monkeypatch.setattr(pools, "work", fake_worker)
     monkeypatch.setattr(pools, "back_off", lambda attempt: 0.01 * attempt)
     monkeypatch.setattr(pools, "POLL_SECONDS", 0.2)
     _, jobs = small_jobs(tmp_path, text_folder)
@@ -69,9 +69,9 @@ def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def tell(job: Job, *lines: str) -> None:
-    """What the stand-in does at each attempt at ``job``; it finishes when the lines are used up."""
+    """What the fake worker does at each attempt at ``job``; it finishes when the lines are used up."""
     job.folder.path.mkdir(parents=True, exist_ok=True)
-    (job.folder.path / "stand_in.txt").write_text("\n".join(lines))
+    (job.folder.path / "fake_worker.txt").write_text("\n".join(lines))
 
 
 def statuses(ended: list[Ended]) -> dict[str, str]:

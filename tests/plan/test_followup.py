@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UserError
-from harness.plan.followup import FollowupConfig, best_cells, controls, expected, replicates
+from harness.plan.followup import FollowupConfig, ablations, best_cells, expected, replicates
 from tests.plan.test_plan import plan
 
 
@@ -20,10 +20,10 @@ def test_the_best_cell_of_each_budget_is_followed_up() -> None:
     assert replace(more[0].spec, seed=0) == best[0].spec
 
 
-def test_a_control_differs_in_its_rate_alone() -> None:
+def test_an_ablation_differs_in_its_rate_alone() -> None:
     made = plan()
     best = best_cells(made, {made.cells[0].run_id: 1.0})
-    low, high = controls(best, FollowupConfig(rates=[0.5, 2.0]))
+    low, high = ablations(best, FollowupConfig(rates=[0.5, 2.0]))
     assert (low.of, low.rate) == (best[0].run_id, 0.5)
     assert high.cell.spec.optimizer.lr == pytest.approx(2 * best[0].spec.optimizer.lr, rel=1e-3)
     assert replace(high.cell.spec, optimizer=best[0].spec.optimizer) == best[0].spec
@@ -33,7 +33,7 @@ def test_a_longer_schedule_differs_in_its_length_alone() -> None:
     made = plan()
     best = best_cells(made, {made.cells[0].run_id: 1.0})
     spec = best[0].spec
-    short, long = controls(best, FollowupConfig(horizons=[1.1, 5.0]))
+    short, long = ablations(best, FollowupConfig(horizons=[1.1, 5.0]))
     assert (short.of, short.rate, short.horizon) == (best[0].run_id, 1.0, 1.1)
     assert long.cell.spec.schedule.steps == 5 * spec.steps
     assert long.cell.tokens == best[0].tokens

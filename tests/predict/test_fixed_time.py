@@ -260,7 +260,7 @@ def test_where_the_two_cannot_be_told_apart_it_is_said(overrides: tuple[str, ...
 
 
 def test_a_calibrated_device_answers_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.calibrate.show import device_yaml, throughput_yaml
+    from harness.calibrate.output import device_yaml, throughput_yaml
 
     mine = replace(LAUNCHES, name="mine", source="a test", peak_flops=None)
     for group, text in (("throughput", throughput_yaml(mine)), ("device", device_yaml(mine))):

@@ -20,22 +20,21 @@ from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules, make_plan
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
-from harness.runs.controls import ControlRun, write_controls
+from harness.runs.ablations import AblationRun, write_ablations
 from harness.runs.curve import COLUMNS, read_curve
 from harness.runs.files import write_atomic, write_json
 from harness.runs.folder import SweepFolder
-from harness.runs.record import DIVERGED, FINISHED, Record
 from harness.runs.table import records, write_table
+from tests.records import fake_record
 
 BUDGETS = (1e11, 3e11, 1e12, 3e12)
 # A law whose optimum lies inside the grids below: (E, A, B, alpha, beta).
 LAW = (0.9, 30.0, 110.0, 0.34, 0.34)
 
-# A device bound by launches below some hundred thousand parameters; the runs took so many times its estimates.
+# A device bound by launches below some hundred thousand parameters.
 THROUGHPUT = ThroughputConfig(
     name="made_up", source="made up for a test", modes={"eager": StepTime(1e-3, 1e-3, 2e10)}
 )
-SLOWER = 1.05
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,10 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
     for i, cell in enumerate(plan.cells):
         diverged = i == len(plan.cells) - 1
         loss = law_loss(cell.params.total, cell.tokens) * float(np.exp(noise * rng.standard_normal()))
-        made_up_record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
+        fake_record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
         write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
     write_table(folder.table, records(folder, plan).values())
-    write_controls(folder.controls, _longer_schedules(plan, folder))
+    write_ablations(folder.ablations, _longer_schedules(plan, folder))
     return folder
 
 
@@ -82,11 +81,11 @@ def fit_sweep(folder: SweepFolder, options: FitOptions) -> Fit:
     return fit
 
 
-def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[ControlRun]:
-    """Controls at each budget's best cell whose loss is higher by a fiftieth nat for each length beyond the run's."""
+def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[AblationRun]:
+    """Ablations at each budget's best cell whose loss is higher by a fiftieth nat for each length beyond the run's."""
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items() if record.loss}
     return [
-        ControlRun(
+        AblationRun(
             cell.budget, cell.run_id, loss, 1.0, f"{i}x{horizon}", loss + 0.02 * (horizon - 1), horizon
         )
         for i, cell in enumerate(best_cells(plan, losses))
@@ -128,41 +127,6 @@ def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
     )
     ladder = build_ladder(config.ladder, config.model, 256, config.seq_len)
     return make_plan(name, ladder.shapes, rules, Facts())
-
-
-def made_up_record(cell: Cell, loss: float, diverged: bool = False) -> Record:
-    """What a run of ``cell`` might have left; it took a little longer than was estimated."""
-    seconds = SLOWER * cell.estimate.training
-    return Record(
-        run_id=cell.run_id,
-        status=DIVERGED if diverged else FINISHED,
-        reason="the loss is nan at step 12" if diverged else "",
-        spec=cell.spec.to_json(),
-        budget=cell.budget,
-        budget_count=cell.count,
-        params=cell.params.to_json(),
-        params_total=cell.params.total,
-        params_non_embedding=cell.params.non_embedding,
-        tokens=cell.tokens,
-        unique_tokens=cell.unique_tokens,
-        epochs=cell.epochs,
-        flops=cell.flops,
-        flops_6nd=cell.flops_by_count["6nd"],
-        flops_by_count=cell.flops_by_count,
-        loss=None if diverged else loss,
-        loss_se=None if diverged else 0.02,
-        bits_per_byte=None if diverged else loss / np.log(2),
-        train_loss=None if diverged else loss * 0.99,
-        final_lr=cell.spec.optimizer.lr / 10,
-        steps=cell.spec.steps,
-        seconds=seconds,
-        tokens_per_second=cell.tokens / seconds,
-        mfu=None,
-        device="a made-up device",
-        precision="fp32",
-        versions={"isoflop": "0.1.0", "numpy": np.__version__},
-        data={"name": "made up", "fingerprint": cell.spec.data, "tokenizer": "bytes"},
-    )
 
 
 def _curve(cell: Cell, loss: float, rng: np.random.Generator) -> str:

@@ -16,8 +16,9 @@ from harness.report.devices import NEAR, TimeCheck, TimedDevice, check_times
 from harness.report.provenance import facts
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import devices_of, from_sweep
+from tests.records import SLOWER
 from tests.report.conftest import Reported
-from tests.report.synthetic import SLOWER, THROUGHPUT
+from tests.report.synthetic import THROUGHPUT
 
 OLD = """
 name: old
@@ -138,7 +139,7 @@ def test_a_sweep_of_models_that_must_be_built_to_be_counted_has_none(
 def test_a_price_is_read_from_the_device_of_that_name(
     reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.calibrate.show import device_yaml, throughput_yaml
+    from harness.calibrate.output import device_yaml, throughput_yaml
 
     config = reported.folder.config.read_text(encoding="utf-8")
     for group, text in (("throughput", throughput_yaml(THROUGHPUT)), ("device", device_yaml(THROUGHPUT))):

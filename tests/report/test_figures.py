@@ -18,8 +18,8 @@ from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
 from harness.report.figures import approaches, contours, fixed_time, overtraining, training_curves
-from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
+from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
 from harness.report.published import (
     HOFFMANN,
@@ -152,7 +152,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -
         approach_3=Approach3(status="too_few_points", cost=CostLaw()),
         counting=(),
     )
-    bare = replace(report_data, fit=empty, curves={}, controls=())
+    bare = replace(report_data, fit=empty, curves={}, ablations=())
     with figure_style():
         for entry in FIGURES:
             with pytest.raises(MissingError, match=r"\w+"):
@@ -174,9 +174,9 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData
         "no replicates, no luck known"
     )
     assert not any("peak learning rate was tried" in finding.text for finding in diagnostics(report_data))
-    better = tuple(replace(control, loss=control.loss_of - 0.05) for control in report_data.controls)
+    better = tuple(replace(ablation, loss=ablation.loss_of - 0.05) for ablation in report_data.ablations)
     (warned,) = [
-        f for f in diagnostics(replace(report_data, controls=better)) if "schedules longer" in f.text
+        f for f in diagnostics(replace(report_data, ablations=better)) if "schedules longer" in f.text
     ]
     assert warned.level == "caution"
 
@@ -280,7 +280,7 @@ def test_no_key_stands_on_data(report_data: ReportData) -> None:
             assert not any(box.overlaps(frame) for box in boxes for frame in frames)
 
 
-def test_a_row_of_bowls_is_left_out_where_its_value_was_kept() -> None:
+def test_a_row_of_response_surfaces_is_left_out_where_its_value_was_kept() -> None:
     tuned = fitted(Truth())
     kept = replace(
         tuned, trials=tuple(t for t in tuned.trials if t.batch_tokens == tuned.sizes[t.size].recipe_batch)

@@ -98,7 +98,7 @@ def test_every_run_is_there_with_how_it_ended(reported: Reported) -> None:
 
 
 def test_provenance_is_complete(reported: Reported) -> None:
-    for wanted in ("5eed5eed5eed", "a made-up device", "numpy", "budgets:", "appendix_f", "matplotlib"):
+    for wanted in ("5eed5eed5eed", "a fake device", "numpy", "budgets:", "appendix_f", "matplotlib"):
         assert wanted in reported.html
     assert "27 of 28 planned runs are finished" in reported.html
 
@@ -181,7 +181,7 @@ def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> Non
     plan = (copy / "plan.json").read_text(encoding="utf-8")
     (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
     for record in copy.glob("cells/*/record.json"):
-        text = record.read_text(encoding="utf-8").replace("a made-up device", "<img src=//x>")
+        text = record.read_text(encoding="utf-8").replace("a fake device", "<img src=//x>")
         record.write_text(text, encoding="utf-8")
     written = report_few(copy)
     html = written.html.read_text(encoding="utf-8")

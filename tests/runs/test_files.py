@@ -12,42 +12,14 @@ from pathlib import Path
 import pytest
 
 from harness.runs.files import up_to_date, write_atomic, write_changed, write_json
-from harness.runs.record import FINISHED, Record, read_record
+from harness.runs.record import Record, read_record
 from harness.runs.table import row, write_table
 from tests.plan.test_plan import plan
+from tests.records import fake_record
 
 
 def record() -> Record:
-    cell = plan().cells[0]
-    return Record(
-        run_id=cell.run_id,
-        status=FINISHED,
-        spec=cell.spec.to_json(),
-        budget=cell.budget,
-        budget_count=cell.count,
-        params=cell.params.to_json(),
-        params_total=cell.params.total,
-        params_non_embedding=cell.params.non_embedding,
-        tokens=cell.tokens,
-        unique_tokens=cell.unique_tokens,
-        epochs=cell.epochs,
-        flops=cell.flops,
-        flops_6nd=cell.flops_by_count["6nd"],
-        flops_by_count=cell.flops_by_count,
-        loss=1.25,
-        loss_se=0.01,
-        bits_per_byte=1.8,
-        train_loss=1.2,
-        final_lr=1e-4,
-        steps=cell.spec.steps,
-        seconds=3.5,
-        tokens_per_second=1e5,
-        mfu=None,
-        device="cpu",
-        precision="fp32",
-        versions={},
-        data={"name": "x", "fingerprint": "f00d", "tokenizer": "bytes"},
-    )
+    return fake_record(plan().cells[0], loss=1.25)
 
 
 def test_a_record_reads_back_equal(tmp_path: Path) -> None:

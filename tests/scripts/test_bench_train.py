@@ -12,7 +12,7 @@ from harness.train.config import TrainConfig
 from scripts.bench_train import measure, order
 from scripts.cases import byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept
-from scripts.loops import Pace, Round, contenders
+from scripts.loops import Pace, Round, training_loops
 from scripts.speeds import fastest, ratios, table
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_train.py"
@@ -24,7 +24,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_contenders_are_timed_side_by_side_and_no_measurement_is_made_twice(tmp_path: Path) -> None:
+def test_loops_are_timed_side_by_side_and_no_measurement_is_made_twice(tmp_path: Path) -> None:
     kept = tmp_path / "speed.json"
     arguments = ("--sizes", "20k", "--rounds", "1", "--steps", "12", "--keep", str(kept))
     over = bench(*arguments, "--seconds", "-1")
@@ -66,7 +66,7 @@ def test_a_size_of_another_device_is_refused() -> None:
 def test_every_loop_gives_the_same_rows(tmp_path: Path) -> None:
     pace = Pace.of(4)
     case = make_case(plain_shape(16, 1, 8, 32), 2, 32, pace.steps, byte_corpus(tmp_path / "cache"))
-    for name, loop in contenders(["off"]).items():
+    for name, loop in training_loops(["off"]).items():
         stamps = loop(Round(case, pace, "cpu", tmp_path))
         assert len(stamps) == pace.rows == 4, name
         assert stamps == sorted(stamps)
@@ -82,14 +82,14 @@ def test_a_device_is_waited_for_at_few_steps(steps: int) -> None:
 
 
 def test_baselines_are_measured_once_whatever_the_modes() -> None:
-    assert list(contenders(["off"])) == ["ours", "Trainer", "bare loop"]
-    assert list(contenders(["off", "on", "graphs"])) == [
+    assert list(training_loops(["off"])) == ["ours", "Trainer", "bare loop"]
+    assert list(training_loops(["off", "on", "graphs"])) == [
         *("ours", "ours compiled", "ours graphs", "Trainer", "bare loop", "bare compiled")
     ]
 
 
 def test_what_the_aims_are_about_comes_first_at_every_size() -> None:
-    names = list(contenders(["off", "on", "graphs"]))
+    names = list(training_loops(["off", "on", "graphs"]))
     made = list(order(["3M", "30M"], names, 2))
     assert sorted(made) == sorted(
         (turn, size, name) for turn in (0, 1) for size in ("3M", "30M") for name in names

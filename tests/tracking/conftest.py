@@ -12,24 +12,24 @@ import wandb
 from harness.tracking import client
 from harness.tracking.files import Mirrored, read_files, records, run_id_of
 from harness.tracking.source import read_server
-from tests.tracking.server import ENTITY, KEY, Stub, serving
+from tests.tracking.fake_server import ENTITY, KEY, FakeServer, serving
 
 BRIEF = 2.0  # seconds
 COLUMNS = ("tokens", "flops", "lr", "train_loss", "grad_norm")
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """A server that the client of this process, and of those it starts, talks to."""
-    with serving() as stub:
-        monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+    with serving() as fake:
+        monkeypatch.setenv("WANDB_BASE_URL", fake.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         monkeypatch.setenv("WANDB_MODE", "online")
         wandb.teardown()  # the client reads its environment once a process
-        yield stub
-        stub.mode = "answering"
+        yield fake
+        fake.mode = "answering"
         wandb.teardown()
-    assert not stub.unknown, stub.unknown[0]
+    assert not fake.unknown, fake.unknown[0]
 
 
 def wait_briefly(patch: pytest.MonkeyPatch) -> None:
@@ -74,23 +74,23 @@ def patience(impatient: None, monkeypatch: pytest.MonkeyPatch) -> Patience:
 class Way:
     """One way to W&B, and how to look at what arrived."""
 
-    stub: Stub | None
+    server: FakeServer | None
 
     def rows(self, sweep: Path, run_id: str) -> list[dict[str, Any]]:
         """Every row of history, as often as it was sent, in the order it is kept."""
-        if self.stub:
-            return self.stub.only(run_id).history
+        if self.server:
+            return self.server.only(run_id).history
         files = [file for file in sorted(sweep.rglob("*.wandb")) if run_id_of(file) == run_id]
         return [history(record) for file in files for record in records(file) if record.HasField("history")]
 
     def runs(self, sweep: Path) -> dict[str, Mirrored]:
         """The sweep's runs as the fit reads them."""
-        found = read_server(f"{ENTITY}/isoflop", sweep.name) if self.stub else read_files(sweep)
+        found = read_server(f"{ENTITY}/isoflop", sweep.name) if self.server else read_files(sweep)
         return {run.run_id: run for run in found}
 
     def source(self, sweep: Path) -> list[str]:
         """Overrides of ``isoflop fit``."""
-        if self.stub:
+        if self.server:
             return ["source=wandb", f"project={ENTITY}/isoflop", f"group={sweep.name}"]
         return ["source=wandb", f"path={sweep}/wandb"]
 

@@ -15,7 +15,7 @@ from harness.train.job import Job, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import about
 from tests.tracking.conftest import Patience, as_rows
-from tests.tracking.server import Stub
+from tests.tracking.fake_server import FakeServer
 from tests.train.small import small_jobs
 
 
@@ -43,7 +43,7 @@ def plain(job: Job) -> Record:
 
 @pytest.mark.parametrize("mode", ["silent", "broken"])
 def test_a_server_that_does_not_answer_at_the_start(
-    mode: str, server: Stub, job: Job, patience: Patience
+    mode: str, server: FakeServer, job: Job, patience: Patience
 ) -> None:
     server.mode = mode
     record, warnings = watched(job)
@@ -63,7 +63,9 @@ def test_a_server_that_does_not_answer_at_the_start(
 
 
 @pytest.mark.parametrize("mode", ["silent", "broken"])
-def test_a_server_that_dies_in_the_middle(mode: str, server: Stub, job: Job, patience: Patience) -> None:
+def test_a_server_that_dies_in_the_middle(
+    mode: str, server: FakeServer, job: Job, patience: Patience
+) -> None:
     def die(step: int) -> None:
         if step == 40:
             deadline = time.monotonic() + 60  # the run is short: let it be known to the server first

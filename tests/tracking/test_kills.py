@@ -15,7 +15,7 @@ from harness.runs.record import read_record
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from tests.tracking.conftest import Way, as_rows
-from tests.tracking.server import KEY, Stub, serving
+from tests.tracking.fake_server import KEY, FakeServer, serving
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
 
@@ -70,18 +70,18 @@ def test_sigkill_loses_and_repeats_no_step(
     job = jobs[3]
     assert kill_midway(arguments, job, with_client=False), "killed while it trained"
     deadline = time.monotonic() + 60
-    while way.stub and not way.stub.runs and time.monotonic() < deadline:
+    while way.server and not way.server.runs and time.monotonic() < deadline:
         time.sleep(0.05)  # the client that was left alone sends what it had
     assert kill_midway(arguments, job, with_client=True), "killed while it trained"
     train_cell(job)
     assert_mirrored(way, job)
-    if way.stub is None:
-        with serving() as stub:
-            monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+    if way.server is None:
+        with serving() as fake:
+            monkeypatch.setenv("WANDB_BASE_URL", fake.url)
             monkeypatch.setenv("WANDB_API_KEY", KEY)
             wandb.teardown()
             sync(job)
-            assert_mirrored(Way(stub), job)
+            assert_mirrored(Way(fake), job)
 
 
 def test_stops_and_resumes_in_one_process(way: Way, tmp_path: Path, text_folder: Path) -> None:
@@ -105,7 +105,7 @@ def sync(job: Job) -> None:
 
 @pytest.mark.parametrize("between", [True, False], ids=["sent between attempts", "sent at the end"])
 def test_wandb_sync_repeats_and_loses_no_step(
-    between: bool, server: Stub, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+    between: bool, server: FakeServer, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     _, jobs = small_jobs(tmp_path, text_folder, "tracker=wandb")

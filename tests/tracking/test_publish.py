@@ -23,7 +23,7 @@ from harness.train.run import train_cell
 from harness.workflow import publish
 from tests.report.synthetic import fit_sweep, make_sweep
 from tests.tracking.conftest import Patience, Way, as_rows, wait_briefly
-from tests.tracking.server import Stub
+from tests.tracking.fake_server import FakeServer
 from tests.train.small import small_jobs
 
 
@@ -64,17 +64,17 @@ def test_fit_figures_table_and_files_arrive(way: Way, config: Config, sweep: Swe
         if "figures" in summary
         else all(f"figures/{name}" in summary for name in ("isoflop", "frontier"))
     )
-    if way.stub:
-        run = way.stub.only("summary-synthetic")
+    if way.server:
+        run = way.server.only("summary-synthetic")
         assert (run.group, run.job_type, run.state) == ("synthetic", "summary", "finished")
-        [artifact] = [one for one in way.stub.artifacts if one.type == "isoflop-results"]
+        [artifact] = [one for one in way.server.artifacts if one.type == "isoflop-results"]
         assert artifact.state == "COMMITTED"
-        assert way.stub.blobs[f"artifact/{artifact.id}/fit.json"] == sweep.fit.read_bytes()
-        assert way.stub.blobs[f"artifact/{artifact.id}/report.html"] == sweep.report.read_bytes()
+        assert way.server.blobs[f"artifact/{artifact.id}/fit.json"] == sweep.fit.read_bytes()
+        assert way.server.blobs[f"artifact/{artifact.id}/report.html"] == sweep.report.read_bytes()
 
 
 def test_nothing_new_is_not_sent_again_and_what_is_new_updates(
-    server: Stub, config: Config, sweep: SweepFolder
+    server: FakeServer, config: Config, sweep: SweepFolder
 ) -> None:
     publish_on(config, sweep)
     asked = server.requests
@@ -91,7 +91,7 @@ def test_nothing_new_is_not_sent_again_and_what_is_new_updates(
 
 @pytest.mark.parametrize("mode", ["silent", "broken"])
 def test_a_server_that_is_away_costs_seconds_and_is_tried_again(
-    mode: str, server: Stub, config: Config, sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch
+    mode: str, server: FakeServer, config: Config, sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.mode = mode
     with monkeypatch.context() as impatient:  # a busy machine may take longer than this to publish

@@ -16,7 +16,7 @@ from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from harness.workflow.experiment import freeze, frozen_plan
 from tests.tracking.conftest import Way
-from tests.tracking.server import Stub
+from tests.tracking.fake_server import FakeServer
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
 
@@ -67,7 +67,7 @@ def test_unfinished_runs_and_those_beside_the_plan_take_no_part(
     with pytest.raises(PreemptedError):
         train_cell(jobs[4], Watch(should_stop=stop_at(5)))
     beside = replace(jobs[0].cell, spec=replace(jobs[0].cell.spec, seed=7))
-    train_cell(replace(jobs[0], cell=beside))  # a control: the same group, not in the plan
+    train_cell(replace(jobs[0], cell=beside))  # an ablation: the same group, not in the plan
     folder, said = fit_of(from_wandb(tmp_path, way, jobs[0].sweep))
     assert f"W&B: 4 runs, 1 unfinished: {jobs[4].cell.run_id}" in said
     assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 4
@@ -95,7 +95,7 @@ def test_nothing_finished(way: Way, tmp_path: Path, text_folder: Path) -> None:
 
 
 def test_errors_of_a_server_are_one_line(
-    server: Stub, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_all(tmp_path, text_folder, "grid.sizes=1")
     here = f"runs_dir={tmp_path}"

@@ -1,4 +1,4 @@
-"""A driver library that lies: built from a few lines of C, told by environment variables what to say."""
+"""A fake driver library: built from a few lines of C, with environment variables that say what it answers."""
 
 import shutil
 import subprocess

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from harness.plan.recipe import RecipeConfig, Rule
-from harness.report.figures.bowls import draw_tuning
+from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style
-from harness.tune.bowl import near_minimum
 from harness.tune.config import TuneConfig
 from harness.tune.fit import fit_tuning
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
+from harness.tune.surface_fit import near_minimum
 from tests.tune.synthetic import Truth, runs, sizes
 
 PARAMS = (6e3, 2e4, 6e4)
@@ -82,7 +82,7 @@ def test_intervals_cover_the_truth() -> None:
     assert np.median(widths) < 0.3
 
 
-def test_a_skewed_bowl_biases_a_parabola_more_than_a_skewed_one() -> None:
+def test_a_skewed_minimum_biases_a_parabola_more_than_a_skewed_surface() -> None:
     truth = Truth(skew=1.0)
 
     def bias(skewed: bool) -> float:
@@ -191,7 +191,7 @@ def test_no_interval_reaches_a_rate_that_diverged() -> None:
         assert size.rate_interval is None or size.rate_interval[1] <= size.rate_bound * (1 + 1e-9)
 
 
-def test_losses_that_curve_downwards_are_no_bowl() -> None:
+def test_losses_that_curve_downwards_have_no_minimum() -> None:
     truth = Truth()
     chosen = sizes(truth, PARAMS)
     trials = [
@@ -262,7 +262,7 @@ def test_the_same_seed_gives_the_same_fit_and_json_has_no_nan() -> None:
 
 
 @pytest.mark.parametrize("off", [(1.2, 0.7), (3.0, 0.3), (0.1, 0.7)])
-def test_the_bowls_are_drawn_whatever_was_found(off: tuple[float, float]) -> None:
+def test_the_surfaces_are_drawn_whatever_was_found(off: tuple[float, float]) -> None:
     fit = fitted(Truth(skew=1.0), off)
     read = TuneFit.from_json(json.loads(json.dumps(fit.to_json())))
     assert read.to_json() == fit.to_json()

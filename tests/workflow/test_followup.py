@@ -1,4 +1,4 @@
-"""Replicates join the fit, controls never do, and neither is trained twice."""
+"""Replicates join the fit, ablations never do, and neither is trained twice."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ from harness.cli import main
 from harness.commands import sweep
 from harness.config.compose import compose_config
 from harness.launch.launcher import Outcome
-from harness.runs.controls import read_controls
+from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
 from harness.workflow.experiment import frozen_plan
 from tests.train.small import overrides
@@ -38,15 +38,15 @@ def test_best_cells_are_followed_up_once(
     assert len(rows) == 4, "three sizes and one replicate"
     best = min((row for row in rows if row["seed"] == "0"), key=lambda row: float(row["loss"]))
     assert [row["params"] for row in rows if row["seed"] == "1"] == [best["params"]]
-    controls = read_controls(folder.controls)
-    assert [(control.of, control.rate, control.horizon) for control in controls] == [
+    ablations = read_ablations(folder.ablations)
+    assert [(ablation.of, ablation.rate, ablation.horizon) for ablation in ablations] == [
         (best["run_id"], 0.5, 1.0),
         (best["run_id"], 2.0, 1.0),
         (best["run_id"], 1.0, 5.0),
     ]
-    assert {control.run_id for control in controls}.isdisjoint(row["run_id"] for row in rows)
+    assert {ablation.run_id for ablation in ablations}.isdisjoint(row["run_id"] for row in rows)
     (other,) = (float(row["loss"]) for row in rows if row["seed"] == "1")
-    assert {(control.loss_of, control.seeds_of) for control in controls} == {(other, 1)}, (
+    assert {(ablation.loss_of, ablation.seeds_of) for ablation in ablations} == {(other, 1)}, (
         "not the one it was chosen by"
     )
     assert len(frozen_plan(folder).cells) == 4

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from harness.report.data import ReportData
 from harness.report.figures import (
     approaches,
-    bowls,
     contours,
     diagnostics,
     fixed_time,
     isoflop,
     overtraining,
+    response_surfaces,
     sensitivity,
     training_curves,
 )
@@ -134,11 +134,11 @@ FIGURES: tuple[Entry, ...] = (
     ),
     Entry(
         "bowls",
-        "The bowls behind the recipe",
+        "Response surfaces behind the recipe",
         "Curves are cuts of the surface fitted to all runs of a size. Right: the minima against size with their "
         "intervals, hollow where the rule leaves them out, and the rules that the recipe takes from them.",
-        bowls.draw_bowls,
-        bowls.more,
+        response_surfaces.draw_response_surfaces,
+        response_surfaces.more,
     ),
     Entry(
         "cycle",

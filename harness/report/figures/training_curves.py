@@ -99,15 +99,15 @@ class CycleRun:
 
 
 def draw_schedule_lengths(data: ReportData) -> Figure:
-    """Fig. A1 from a sweep's controls, beside the best cells they are controls of and those cells' other seeds."""
+    """Fig. A1 from a sweep's ablations, beside the best cells they are ablations of and those cells' other seeds."""
     return draw_cycles(cycle_runs(data))
 
 
 def cycle_runs(data: ReportData) -> list[CycleRun]:
     """The runs of the figure; empty where no schedule was varied."""
-    controls = [c for c in data.controls if c.horizon != MATCHED and c.of in data.records]
+    ablations = [c for c in data.ablations if c.horizon != MATCHED and c.of in data.records]
     found = []
-    for of in dict.fromkeys(control.of for control in controls):
+    for of in dict.fromkeys(ablation.of for ablation in ablations):
         best = data.records[of]
         twins = [
             record
@@ -115,7 +115,7 @@ def cycle_runs(data: ReportData) -> list[CycleRun]:
             if {**record.spec, "seed": 0} == {**best.spec, "seed": 0}
         ]
         losses = [(MATCHED, record.loss, record.spec["seed"]) for record in twins]
-        losses += [(c.horizon, c.loss, best.spec["seed"]) for c in controls if c.of == of]
+        losses += [(c.horizon, c.loss, best.spec["seed"]) for c in ablations if c.of == of]
         found += [
             CycleRun(best.params_total, horizon, loss, seed, best.tokens)
             for horizon, loss, seed in losses

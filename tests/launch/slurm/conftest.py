@@ -14,7 +14,7 @@ PROGRAMS = ("sbatch", "slurmctld", "slurmd", "munged")
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two nodes of four cores and two pretended GPUs; SLURM_CONF points to them."""
+    """Two nodes of four cores and two fake GPUs; SLURM_CONF points to them."""
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.config.compose import compose_config
-from harness.runs.controls import read_controls
+from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
+from tests.commands.test_tune import TUNE
+from tests.commands.test_validate import GRID, QUESTION, fitted
 from tests.launch.slurm.sweeps import SLURM, Sweep, wait_for
 from tests.train.small import overrides
-from tests.tune.test_command import TUNE
-from tests.validate.test_command import GRID, QUESTION, fitted
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +37,9 @@ def test_arms_their_follow_ups_and_the_comparison_come_of_one_submission(
     folder = SweepFolder(cut.path)
     with folder.table.open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "0", "0", "1"]
-    controls = read_controls(folder.controls)
-    assert {(one.rate, one.horizon) for one in controls} == {(0.5, 1.0), (1.0, 2.0)}
-    assert all(one.loss is not None for one in controls)
+    ablations = read_ablations(folder.ablations)
+    assert {(one.rate, one.horizon) for one in ablations} == {(0.5, 1.0), (1.0, 2.0)}
+    assert all(one.loss is not None for one in ablations)
     assert folder.report.exists()
     found = json.loads((both.path / "compare.json").read_text())
     assert [(arm["name"], arm["runs"]) for arm in found["arms"]] == [("cut", 4), ("whole", 3)]

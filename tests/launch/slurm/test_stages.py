@@ -12,11 +12,11 @@ from harness.commands import fit, report, reproduce
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger, Submission
 from harness.launch.slurm import client
-from harness.runs.controls import read_controls
+from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
 from harness.workflow.continuation import submitted_config
 from tests.device import ON_CPU
-from tests.launch.slurm.pretended import PretendedSlurm, slurm
+from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
 from tests.train.small import overrides
 
 __all__ = ["slurm"]
@@ -45,7 +45,7 @@ def ledger(folder: Path, name: str = "small") -> list[Submission]:
 
 
 def test_follow_ups_come_after_the_grid_and_the_fit_after_them(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -69,7 +69,7 @@ def test_follow_ups_come_after_the_grid_and_the_fit_after_them(
     assert slurm.drain() == [0]
     assert made == ["fit small", "report small"]
     folder = SweepFolder(tmp_path / "runs" / "small")
-    assert {(one.rate, one.horizon) for one in read_controls(folder.controls)} == {(0.5, 1.0), (1.0, 2.0)}
+    assert {(one.rate, one.horizon) for one in read_ablations(folder.ablations)} == {(0.5, 1.0), (1.0, 2.0)}
     with folder.table.open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "0", "0", "1"]
     main(["reproduce", *told])
@@ -78,7 +78,7 @@ def test_follow_ups_come_after_the_grid_and_the_fit_after_them(
 
 
 def test_a_cell_that_failed_is_left_to_the_user(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -91,13 +91,13 @@ def test_a_cell_that_failed_is_left_to_the_user(
     assert made == ["fit small", "report small"], "of what there is"
     assert len(slurm.scripts) == 2
 
-    # by hand: first the cell, then, with a replicate and a control that fail, the follow-ups
+    # by hand: first the cell, then, with a replicate and an ablation that fail, the follow-ups
     slurm.fails = lambda cell: cell.spec.seed == 1 or cell.spec.schedule.steps > cell.spec.steps
     main(["reproduce", *told])
     assert [len(one.run_ids) for one in ledger(tmp_path)] == [3, 1]
     assert slurm.drain() == [0, 1]
     assert [len(one.run_ids) for one in ledger(tmp_path)] == [3, 1, 3]
-    assert len(read_controls(tmp_path / "runs" / "small" / "controls.json")) == 1
+    assert len(read_ablations(tmp_path / "runs" / "small" / "controls.json")) == 1
     slurm.fails = lambda cell: False
     main(["reproduce", *told])
     assert len(ledger(tmp_path)[-1].run_ids) == 2, "both at once"
@@ -105,7 +105,7 @@ def test_a_cell_that_failed_is_left_to_the_user(
 
 
 def test_a_cluster_that_takes_no_jobs_from_jobs_loses_nothing(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -120,11 +120,11 @@ def test_a_cluster_that_takes_no_jobs_from_jobs_loses_nothing(
     slurm.refuses = False
     main(["reproduce", *told])
     assert slurm.drain() == [0]
-    assert len(read_controls(tmp_path / "runs" / "small" / "controls.json")) == 2
+    assert len(read_ablations(tmp_path / "runs" / "small" / "controls.json")) == 2
 
 
 def test_the_newest_submission_waits_for_all_and_goes_on_alone(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -143,7 +143,7 @@ def test_the_newest_submission_waits_for_all_and_goes_on_alone(
 
 
 def test_who_is_faster_than_the_dependent_job_takes_its_place(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -164,7 +164,7 @@ def test_who_is_faster_than_the_dependent_job_takes_its_place(
 
 
 def test_without_a_dependent_job_the_user_continues(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     told: list[str],
     tmp_path: Path,
@@ -184,7 +184,7 @@ def test_without_a_dependent_job_the_user_continues(
 
 
 def test_the_text_may_be_gone_when_the_dependent_job_runs(
-    slurm: PretendedSlurm, made: list[str], tmp_path: Path
+    slurm: FakeSlurm, made: list[str], tmp_path: Path
 ) -> None:
     text = tmp_path / "text"
     text.mkdir()
@@ -198,7 +198,7 @@ def test_the_text_may_be_gone_when_the_dependent_job_runs(
 
 
 def test_a_comparison_waits_for_its_arms_and_for_what_comes_after_them(
-    slurm: PretendedSlurm, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+    slurm: FakeSlurm, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arms = ("+arms.cut=['schedule.horizon=4','followup.seeds=[1]']", "+arms.whole=[]")
     told = overrides(tmp_path, text_folder, *SLURM, *arms)
@@ -224,7 +224,7 @@ def test_a_comparison_waits_for_its_arms_and_for_what_comes_after_them(
 
 
 def test_a_comparison_of_an_incomplete_arm_is_none(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     made: list[str],
     tmp_path: Path,
     text_folder: Path,
@@ -241,7 +241,7 @@ def test_a_comparison_of_an_incomplete_arm_is_none(
 
 
 def test_a_tuning_with_holes_gives_no_recipe(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     tmp_path: Path,
     text_folder: Path,
     capsys: pytest.CaptureFixture[str],
@@ -263,7 +263,7 @@ def test_a_tuning_with_holes_gives_no_recipe(
 
 
 def test_cancel_takes_the_dependent_jobs_first_and_those_of_the_arms(
-    slurm: PretendedSlurm,
+    slurm: FakeSlurm,
     tmp_path: Path,
     text_folder: Path,
     capsys: pytest.CaptureFixture[str],

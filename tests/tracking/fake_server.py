@@ -1,4 +1,4 @@
-"""A W&B server on the loopback: what the real client needs of one, kept in memory, and the ways one fails.
+"""A fake W&B server on the loopback: what the real client needs of one, kept in memory, and the ways one fails.
 
 It keeps what a server keeps: history by line, as the client's file stream sends it with an offset (a step sent twice
 is two lines, so that a test can see it), configs, summaries, files and artifacts.
@@ -62,7 +62,7 @@ class StoredArtifact:
 
 
 @dataclass
-class Stub:
+class FakeServer:
     """The server's memory, and how it behaves: ``answering``, ``silent`` (never does) or ``broken`` (500)."""
 
     url: str = ""
@@ -85,17 +85,17 @@ class Stub:
 
 
 @contextmanager
-def serving(mode: str = "answering") -> Iterator[Stub]:
+def serving(mode: str = "answering") -> Iterator[FakeServer]:
     """A server on a free port of the loopback while the context lasts; a client's environment is the caller's."""
-    stub = Stub(mode=mode)
-    server = _Server(("127.0.0.1", 0), _handler(stub))
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    fake = FakeServer(mode=mode)
+    server = _Server(("127.0.0.1", 0), _handler(fake))
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield stub
+        yield fake
     finally:
-        stub.closing.set()
+        fake.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -110,7 +110,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
 
-def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
+def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -121,7 +121,7 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             if self._fails():
                 return
             if self.path.startswith("/store/"):
-                blob = stub.blobs.get(unquote(self.path[len("/store/") :]))
+                blob = fake.blobs.get(unquote(self.path[len("/store/") :]))
                 self._answer(blob if blob is not None else b"", 200 if blob is not None else 404)
             else:
                 self._answer({})
@@ -129,7 +129,7 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         def do_PUT(self) -> None:
             body = self._body()
             if not self._fails():
-                stub.blobs[unquote(self.path[len("/store/") :])] = body
+                fake.blobs[unquote(self.path[len("/store/") :])] = body
                 self._answer({})
 
         def do_POST(self) -> None:
@@ -139,19 +139,19 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             stream = re.match(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream", self.path)
             if self.path.endswith("/graphql"):
                 call = json.loads(body)
-                self._answer({"data": answer(stub, call["query"], call.get("variables") or {})})
+                self._answer({"data": answer(fake, call["query"], call.get("variables") or {})})
             elif stream:
-                file_stream(stub, stream[1], stream[2], json.loads(body))
+                file_stream(fake, stream[1], stream[2], json.loads(body))
                 self._answer({"exitcode": None, "limits": {}})
             else:
                 self._answer({}, 404)
 
         def _fails(self) -> bool:
-            stub.requests += 1
-            if stub.mode == "broken":
+            fake.requests += 1
+            if fake.mode == "broken":
                 self._answer({"errors": [{"message": "broken"}]}, 500)
-            elif stub.mode == "silent":
-                while not stub.closing.is_set() and stub.mode == "silent":
+            elif fake.mode == "silent":
+                while not fake.closing.is_set() and fake.mode == "silent":
                     time.sleep(0.05)
                 self.close_connection = True
             else:
@@ -180,9 +180,9 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def file_stream(stub: Stub, project: str, name: str, body: dict[str, Any]) -> None:
+def file_stream(fake: FakeServer, project: str, name: str, body: dict[str, Any]) -> None:
     """Keep what one request of a run's file stream carries."""
-    run = stub.run(project, name, make=True)
+    run = fake.run(project, name, make=True)
     assert run is not None
     for file, chunk in (body.get("files") or {}).items():
         for i, line in enumerate(chunk.get("content", [])):
@@ -194,14 +194,14 @@ def file_stream(stub: Stub, project: str, name: str, body: dict[str, Any]) -> No
         run.state = "failed" if body.get("exitcode") else "finished"
 
 
-def answer(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def answer(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     """What a server answers to one GraphQL operation; one that is not known is noted and answered with nothing."""
     found = re.search(r"(?:query|mutation)\s+(\w+)", query)
     operation = found[1] if found else "?"
     try:
-        return OPERATIONS[operation](stub, query, {**variables, **(variables.get("input") or {})})
+        return OPERATIONS[operation](fake, query, {**variables, **(variables.get("input") or {})})
     except (KeyError, TypeError, StopIteration) as error:
-        stub.unknown.append(f"{operation} {error!r} {json.dumps(variables)} {query}")
+        fake.unknown.append(f"{operation} {error!r} {json.dumps(variables)} {query}")
         return {}
 
 
@@ -214,15 +214,15 @@ def _project(name: str) -> dict[str, Any]:
     return {"id": _id("Project", name), "internalId": "1", "name": name, "entity": entity, "readOnly": False}
 
 
-def _viewer(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _viewer(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     teams = {"edges": [{"node": {"name": ENTITY}}]}
     me = {"id": "VXNlcjox", "entity": ENTITY, "username": "t", "email": "t@t", "name": "t", "admin": False}
     return {"viewer": {**me, "flags": "{}", "teams": teams}}
 
 
-def _resume(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _resume(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     project, name = variables["project"], variables["name"]
-    run, bucket = stub.run(project, name), None
+    run, bucket = fake.run(project, name), None
     if run:
         telemetry = ((run.config.get("_wandb") or {}).get("value") or {}).get("t", {})
         bucket = {
@@ -243,12 +243,11 @@ def _resume(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]
     return {"model": {**_project(project), "bucket": bucket}}
 
 
-def _upsert(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-    project, name = variables.get("project"), variables.get("name")
-    if project:
-        run = stub.run(project, name, make=True)
+def _upsert(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    if project := variables.get("project"):
+        run = fake.run(project, variables["name"], make=True)
     else:
-        run = next(run for run in stub.runs.values() if run.id == variables["id"])
+        run = next(run for run in fake.runs.values() if run.id == variables["id"])
     assert run is not None
     new = not run.config
     run.config.update(json.loads(variables.get("config") or "{}"))
@@ -270,16 +269,16 @@ def _upsert(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]
     return {"upsertBucket": {"bucket": bucket, "inserted": new}}
 
 
-def _run_files(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _run_files(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     run = variables.get("run") or variables["name"]
     files = [
-        {"name": file, "uploadUrl": f"{stub.url}/store/{variables['project']}/{run}/{file}"}
+        {"name": file, "uploadUrl": f"{fake.url}/store/{variables['project']}/{run}/{file}"}
         for file in variables["files"]
     ]
     return {"createRunFiles": {"runID": _id("Run", run), "uploadHeaders": [], "files": files}}
 
 
-def _organization(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _organization(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     return {"entity": {"organization": None}}
 
 
@@ -334,12 +333,12 @@ def _node(run: StoredRun) -> dict[str, Any]:
     }
 
 
-def _runs(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _runs(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     name = variables["project"]
-    if not any(project == name for project, _ in stub.runs):
+    if not any(project == name for project, _ in fake.runs):
         return {"project": None}
     wanted = json.loads(variables.get("filters") or "{}")
-    runs = [run for (project, _), run in stub.runs.items() if project == name and _matches(run, wanted)]
+    runs = [run for (project, _), run in fake.runs.items() if project == name and _matches(run, wanted)]
     first, count = int(variables.get("cursor") or 0), int(variables.get("perPage") or 50)
     page = runs[first : first + count]
     edges = [{"node": _node(run), "cursor": str(first + i + 1)} for i, run in enumerate(page)]
@@ -347,9 +346,14 @@ def _runs(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     return {"project": {**_project(name), "runCount": len(runs), "runs": {"edges": edges, "pageInfo": info}}}
 
 
-def _one_run(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-    project = variables.get("project") or variables.get("projectName")
-    run = stub.run(project, variables.get("name") or variables.get("run") or variables.get("runName"))
+def _first(variables: dict[str, Any], *names: str) -> str:
+    """The first of these variables that the client sent: each operation has its own name for the same thing."""
+    return next(str(variables[name]) for name in names if variables.get(name))
+
+
+def _one_run(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    project = _first(variables, "project", "projectName")
+    run = fake.run(project, _first(variables, "name", "run", "runName"))
     if run is None:
         return {"project": {"run": None}}
     node = _node(run)
@@ -364,33 +368,33 @@ def _one_run(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any
     return {"project": {**_project(project), "run": node}}
 
 
-def _artifact_type(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _artifact_type(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     return {"project": {"artifact": None}}
 
 
-def _create_artifact(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _create_artifact(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     name, digest = variables["artifactCollectionName"], variables["digest"]
-    same = [one for one in stub.artifacts if one.name == name]
+    same = [one for one in fake.artifacts if one.name == name]
     artifact = next((one for one in same if one.digest == digest), None)
     if artifact is None:
         artifact = StoredArtifact(
             name, variables["artifactTypeName"], digest, variables["runName"], len(same)
         )
-        stub.artifacts.append(artifact)
+        fake.artifacts.append(artifact)
     sequence = {"id": _id("Sequence", name), "latestArtifact": None, "name": name}
     made = {"id": artifact.id, "digest": digest, "state": artifact.state, "artifactSequence": sequence}
     return {"createArtifact": {"artifact": made}}
 
 
-def _manifest(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _manifest(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     artifact = variables.get("artifactID") or variables.get("artifactManifestID")
-    url = f"{stub.url}/store/manifest/{artifact}"
+    url = f"{fake.url}/store/manifest/{artifact}"
     file = {"id": "file", "name": "m", "displayName": "m", "uploadUrl": url, "uploadHeaders": []}
     made = {"artifactManifest": {"id": artifact, "file": file}}
     return {"createArtifactManifest": made, "updateArtifactManifest": made}
 
 
-def _artifact_files(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _artifact_files(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     edges = []
     for spec in variables["artifactFiles"]:
         name, artifact = spec["name"], spec["artifactID"]
@@ -398,7 +402,7 @@ def _artifact_files(stub: Stub, query: str, variables: dict[str, Any]) -> dict[s
             "id": _id("File", name),
             "name": name,
             "displayName": name,
-            "uploadUrl": f"{stub.url}/store/artifact/{artifact}/{name}",
+            "uploadUrl": f"{fake.url}/store/artifact/{artifact}/{name}",
             "uploadHeaders": [],
             "uploadMultipartUrls": None,
             "storagePath": f"store/{name}",
@@ -408,13 +412,13 @@ def _artifact_files(stub: Stub, query: str, variables: dict[str, Any]) -> dict[s
     return {"createArtifactFiles": {"files": {"edges": edges}}}
 
 
-def _commit_artifact(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-    artifact = next(one for one in stub.artifacts if one.id == variables["artifactID"])
+def _commit_artifact(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    artifact = next(one for one in fake.artifacts if one.id == variables["artifactID"])
     artifact.state = "COMMITTED"
     return {"commitArtifact": {"artifact": {"id": artifact.id, "digest": artifact.digest}}}
 
 
-def _features(stub: Stub, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _features(fake: FakeServer, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     return {"serverInfo": {"features": []}}
 
 

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from harness.calibrate.bench import Bench
-from harness.calibrate.side_by_side import train_side_by_side
+from harness.calibrate.stretch import train_side_by_side
 from harness.launch.pool import signals_as_interrupt
 from tests.train.small import small_jobs
 

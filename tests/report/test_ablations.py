@@ -1,4 +1,4 @@
-"""What controls are set against: seeds that did not choose the cell, and their own scatter."""
+"""What ablations are set against: seeds that did not choose the cell, and their own scatter."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from harness.report.diagnostics import diagnostics
-from harness.runs.controls import (
-    ControlRun,
+from harness.runs.ablations import (
+    AblationRun,
     SeedNoise,
     against_other_seeds,
-    read_controls,
+    read_ablations,
     seed_noise,
-    write_controls,
+    write_ablations,
 )
 from harness.runs.record import Record
 from harness.workflow.experiment import frozen_plan
@@ -38,13 +38,13 @@ def replicated(
 
 
 def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
-    one = ControlRun(1e12, "a", 2.0, 0.5, "b", 2.1, seeds_of=2)
-    write_controls(tmp_path / "controls.json", [one])
-    assert read_controls(tmp_path / "controls.json") == (one,)
+    one = AblationRun(1e12, "a", 2.0, 0.5, "b", 2.1, seeds_of=2)
+    write_ablations(tmp_path / "controls.json", [one])
+    assert read_ablations(tmp_path / "controls.json") == (one,)
     (tmp_path / "controls.json").write_text(
         '[{"budget": 1, "of": "a", "loss_of": 2, "rate": 2, "run_id": "b", "loss": null}]'
     )
-    assert read_controls(tmp_path / "controls.json")[0].seeds_of == 0
+    assert read_ablations(tmp_path / "controls.json")[0].seeds_of == 0
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
     """Set against the run that won by luck every equal recipe loses; set against other seeds it is a draw."""
     report_data = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
-    chosen = list(dict.fromkeys(control.of for control in report_data.controls))
+    chosen = list(dict.fromkeys(ablation.of for ablation in report_data.ablations))
     rng = np.random.default_rng(5)
     records = replicated(dict(report_data.records), chosen, 2, rng)
     tried = [
-        ControlRun(
+        AblationRun(
             records[of].budget,
             of,
             records[of].loss or 0,
@@ -73,23 +73,23 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
         for of in chosen
         for rate in (0.5, 2.0)
     ]
-    controls = against_other_seeds(tried, records)
-    assert {control.seeds_of for control in controls} == {2}
-    noise = seed_noise(controls, records)
+    ablations = against_other_seeds(tried, records)
+    assert {ablation.seeds_of for ablation in ablations} == {2}
+    noise = seed_noise(ablations, records)
     assert isinstance(noise, SeedNoise)
     assert noise.freedom == len(chosen)
     assert noise.sd == pytest.approx(SD, rel=0.6)
-    assert np.mean([control.left for control in controls]) == pytest.approx(gain, abs=0.02)
+    assert np.mean([ablation.gain for ablation in ablations]) == pytest.approx(gain, abs=0.02)
     (found,) = [
         f
-        for f in diagnostics(replace(report_data, controls=controls, records=records))
+        for f in diagnostics(replace(report_data, ablations=ablations, records=records))
         if "peak learning rate" in f.text
     ]
     assert found.level == level
     assert word in found.text
     assert "other seeds" in found.text
-    assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
+    assert {ablation.loss_chosen for ablation in ablations} == {records[of].loss for of in chosen}
     (alone,) = [
-        f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak learning rate" in f.text
+        f for f in diagnostics(replace(report_data, ablations=tuple(tried))) if "peak learning rate" in f.text
     ]
     assert "is unknown" in alone.text

@@ -1,4 +1,4 @@
-"""The bowls of a tuning: loss against rate and batch at each size, and the rules through their minima."""
+"""The response surfaces of a tuning: loss against rate and batch at each size, and the rules through the minima."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ KEY = 0.38  # inches from the frame down to the key of colours: the ticks and th
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
 
 
-def draw_bowls(data: ReportData) -> Figure:
+def draw_response_surfaces(data: ReportData) -> Figure:
     """The bowls of the tuning beside the sweep."""
     if data.tuning is None:
         raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")
@@ -36,14 +36,14 @@ def draw_tuning(fit: TuneFit) -> Figure:
 
     A row is left out where its value was kept. Curves are cuts of the fitted surface, drawn where it was fitted. The
     last column has the rules: filled points carry them, hollow ones were left out. Keys stand outside the panels: in
-    them they would cover the bowls, or flatten them by the room they take.
+    them they would cover the curves, or flatten them by the room they take.
     """
     columns, varied = len(fit.sizes) + 1, _varied(fit)
     figure, axes = panels(columns, width=3.0, height=3.0, rows=len(varied))
     for row, axis in enumerate(varied):
         mine = axes[row * columns : (row + 1) * columns]
         for i, size in enumerate(fit.sizes):
-            _bowl(mine[i], fit, size, [trial for trial in fit.trials if trial.size == i], axis)
+            _curves(mine[i], fit, size, [trial for trial in fit.trials if trial.size == i], axis)
         mine[0].set_ylabel("loss (nats per token)")
         _rule(mine[-1], fit, (fit.rate, fit.batch)[axis], axis)
     for i, size in enumerate(fit.sizes):
@@ -88,7 +88,7 @@ def _key(figure: Figure) -> list[Line2D]:
 
 
 def _varied(fit: TuneFit) -> list[int]:
-    """Of rate and batch those that were tuned: what was kept has no bowl. Both where nothing tells."""
+    """Of rate and batch those that were tuned: what was kept has no curve. Both where nothing was varied."""
     found = []
     for axis in (RATE, BATCH):
         values = {(trial.size, (trial.rate, trial.batch_tokens)[axis]) for trial in fit.trials}
@@ -97,7 +97,7 @@ def _varied(fit: TuneFit) -> list[int]:
     return found or [RATE, BATCH]
 
 
-def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], axis: int) -> None:
+def _curves(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], axis: int) -> None:
     """Loss along ``axis``, one colour for each value of the other."""
     centre = (size.recipe_rate, float(size.recipe_batch))
     values = [(trial.rate, float(trial.batch_tokens)) for trial in trials]

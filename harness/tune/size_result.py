@@ -9,20 +9,20 @@ from harness.fit.table import Array
 from harness.plan.recipe import Rule
 from harness.tune.config import TuneConfig
 from harness.tune.design import TuneSize
-from harness.tune.laws import quantiles
-from harness.tune.minimum import Ground, Minimum
+from harness.tune.minimum import Minimum, SizeRuns
 from harness.tune.results import Interval, SizeResult
+from harness.tune.rules import quantiles
 from harness.tune.surface import BATCH, RATE, Surface
 
 SAME = 0.02  # rates rounded to four digits, in ln
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """One size on its way: its runs, which of them are near the minimum; then its surface and minimum."""
+class SizeFit:
+    """One size of the fit: its runs, which of them are near the minimum, its surface and its minimum, if any."""
 
     size: TuneSize
-    ground: Ground
+    runs: SizeRuns
     used: Array
     surface: Surface | None = None
     draws: Surface | None = None
@@ -35,26 +35,26 @@ class _Excess(TypedDict):
     recipe_excess_measured: bool
 
 
-def size_result(part: Fitted, at: Minimum | None, rate: Rule, batch: float, tune: TuneConfig) -> SizeResult:
+def size_result(part: SizeFit, at: Minimum | None, rate: Rule, batch: float, tune: TuneConfig) -> SizeResult:
     """What is reported of a size.
 
     Args:
         at: the best rate at ``batch``, the tokens a step that the new recipe gives this size. rate: its rule.
     """
-    size, ground, minimum = part.size, part.ground, part.minimum
-    finite = ground.loss[np.isfinite(ground.loss)]
+    size, runs, minimum = part.size, part.runs, part.minimum
+    finite = runs.loss[np.isfinite(runs.loss)]
     result = SizeResult(
         params=size.params,
         params_total=size.params_total,
         tokens=size.tokens,
-        runs=len(ground.loss),
-        diverged=len(ground.loss) - len(finite),
+        runs=len(runs.loss),
+        diverged=len(runs.loss) - len(finite),
         used=int(part.used.sum()),
         recipe_rate=size.rate,
         recipe_batch=size.batch_tokens,
         status="too_few_runs",
         flags=("too_few_runs",),
-        notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no bowl",),
+        notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no response surface",),
         loss_lowest=float(finite.min()) if len(finite) else None,
         rule_rate=rate(size.params, size.tokens),
         rule_batch=batch,
@@ -65,14 +65,14 @@ def size_result(part: Fitted, at: Minimum | None, rate: Rule, batch: float, tune
     result = replace(result, **_recipe_excess(part, part.surface, minimum, tune.level))
     centres = np.array([size.rate, size.batch_tokens])
     rule_z = np.log(np.array([result.rule_rate, batch]) / centres)
-    if np.all((rule_z >= ground.low - 1e-9) & (rule_z <= ground.high + 1e-9)):
+    if np.all((rule_z >= runs.low - 1e-9) & (rule_z <= runs.high + 1e-9)):
         left = float(part.surface.value(rule_z)) - float(part.surface.value(minimum.z))
         result = replace(result, rule_excess=left)
     return result if at is None else _with_rate(result, part, at, tune.level)
 
 
 def _with_minimum(
-    result: SizeResult, part: Fitted, surface: Surface, minimum: Minimum, level: float
+    result: SizeResult, part: SizeFit, surface: Surface, minimum: Minimum, level: float
 ) -> SizeResult:
     centres = (part.size.rate, float(part.size.batch_tokens))
     best = [float(np.exp(minimum.z[axis])) * centres[axis] for axis in (RATE, BATCH)]
@@ -96,34 +96,34 @@ def _with_minimum(
     )
 
 
-def _recipe_excess(part: Fitted, surface: Surface, minimum: Minimum, level: float) -> _Excess:
-    """What the recipe at the grid's centre leaves on the table.
+def _recipe_excess(part: SizeFit, surface: Surface, minimum: Minimum, level: float) -> _Excess:
+    """Excess loss of the recipe at the grid's centre over the minimum, nats per token.
 
-    Fitted where the centre is among the runs that the surface was drawn through: that has less noise than one
-    run. Else the surface says nothing there, and the mean of the runs at the centre is taken.
+    Fitted where the centre is among the runs that the surface was fitted to: that has less noise than one
+    run. Elsewhere the surface says nothing, and the mean of the runs at the centre is taken.
     """
-    ground, lowest, centre = part.ground, float(surface.value(minimum.z)), np.zeros(2)
-    at_centre = np.all(np.abs(ground.z) < SAME, axis=1)
+    runs, lowest, centre = part.runs, float(surface.value(minimum.z)), np.zeros(2)
+    at_centre = np.all(np.abs(runs.z) < SAME, axis=1)
     if (at_centre & part.used).any():
         # Each draw's excess is over its own minimum, so none is below zero and a lower end would hardly ever hold a
-        # recipe that leaves nothing: only the upper bound, at ``level``, is told.
+        # recipe without excess: only the upper bound, at ``level``, is told.
         interval: Interval | None = None
         if part.draws is not None:
-            own = part.draws.box_minimum(ground.low, ground.high)
+            own = part.draws.box_minimum(runs.low, runs.high)
             excess = part.draws.value(centre) - part.draws.value(own)
             if (found := quantiles(excess, 2 * level - 1)) is not None:
                 interval = (0.0, found[1])
         left: float | None = float(surface.value(centre)) - lowest
         return _Excess(recipe_excess=left, recipe_excess_interval=interval, recipe_excess_measured=False)
-    seen = ground.loss[at_centre & np.isfinite(ground.loss)]
+    seen = runs.loss[at_centre & np.isfinite(runs.loss)]
     left = float(seen.mean()) - lowest if len(seen) else None
     return _Excess(recipe_excess=left, recipe_excess_interval=None, recipe_excess_measured=left is not None)
 
 
-def _with_rate(result: SizeResult, part: Fitted, at: Minimum, level: float) -> SizeResult:
+def _with_rate(result: SizeResult, part: SizeFit, at: Minimum, level: float) -> SizeResult:
     """With the best rate at the rule's batch, and a note where its interval is wider than what was tried."""
     interval = _interval(at, RATE, part.size.rate, level) if at.status == "ok" else None
-    low, high = (float(np.exp(end[RATE])) * part.size.rate for end in (part.ground.low, part.ground.high))
+    low, high = (float(np.exp(end[RATE])) * part.size.rate for end in (part.runs.low, part.runs.high))
     notes = result.notes
     if interval is not None and (interval[0] < low / (1 + SAME) or interval[1] > high * (1 + SAME)):
         notes += (

@@ -1,4 +1,4 @@
-"""A Slurm of one process: it takes scripts, and runs them when a test says so; training is made up."""
+"""A fake Slurm in one process: it takes scripts, and runs them when a test says so; records are fake."""
 
 import re
 import shlex
@@ -14,11 +14,12 @@ from harness.launch.ledger import TaskId, read_task
 from harness.launch.slurm import client
 from harness.launch.slurm.client import SlurmState, expand
 from harness.plan.cell import Cell
-from tests.report.synthetic import law_loss, made_up_record
+from tests.records import fake_record
+from tests.report.synthetic import law_loss
 
 
 @dataclass
-class PretendedSlurm:
+class FakeSlurm:
     """Jobs by id, in the order they were submitted.
 
     Attributes:
@@ -82,13 +83,13 @@ class PretendedSlurm:
             for job in read_task(folder, int(task.stem))[0]:
                 if not self.fails(job.cell):
                     loss = law_loss(job.cell.params.total, job.cell.tokens)
-                    made_up_record(job.cell, loss).write(job.folder.record)
+                    fake_record(job.cell, loss).write(job.folder.record)
 
 
 @pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> PretendedSlurm:
+def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     """In place of the cluster's commands."""
-    made = PretendedSlurm()
+    made = FakeSlurm()
     monkeypatch.setattr(client, "submit", made.submit)
     monkeypatch.setattr(client, "queue", made.queue)
     monkeypatch.setattr(client, "available", lambda: True)

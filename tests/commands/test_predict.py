@@ -1,4 +1,4 @@
-"""The command: every question through Hydra, JSON, the experiment it writes, and errors in one line."""
+"""``isoflop predict``: every question through Hydra, JSON, the experiment it writes, and errors in one line."""
 
 import json
 import subprocess

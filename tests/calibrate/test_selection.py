@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.calibrate.choose import best, span, spread_cells, with_small_batches, worth_trying_more
 from harness.calibrate.config import CalibrateConfig
+from harness.calibrate.selection import (
+    best_parallel_runs,
+    makespan_of,
+    spread_cells,
+    with_small_batches,
+    worth_trying_more,
+)
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
@@ -32,26 +38,26 @@ def on_a_gpu(host: float, rate: float, runs: int, slowdown: float = 1.0, startup
 
 def test_launch_bound_runs_are_done_sooner_side_by_side(cells: list[Cell]) -> None:
     same = [cells[0]] * 4
-    spans = {runs: span(same, on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2, 4)}
-    assert spans[2] == pytest.approx(spans[1] / 2, rel=0.01)
-    assert best(spans) == 4
+    makespans = {runs: makespan_of(same, on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2, 4)}
+    assert makespans[2] == pytest.approx(makespans[1] / 2, rel=0.01)
+    assert best_parallel_runs(makespans) == 4
 
 
 def test_runs_that_fill_the_device_gain_nothing(cells: list[Cell]) -> None:
     same = [cells[0]] * 4
-    spans = {runs: span(same, on_a_gpu(1e-9, 1e6, runs, 1.1)) for runs in (1, 4)}
-    assert spans[4] == pytest.approx(1.1 * spans[1], rel=0.01)
-    assert best(spans) == 1
+    makespans = {runs: makespan_of(same, on_a_gpu(1e-9, 1e6, runs, 1.1)) for runs in (1, 4)}
+    assert makespans[4] == pytest.approx(1.1 * makespans[1], rel=0.01)
+    assert best_parallel_runs(makespans) == 1
 
 
 def test_one_long_cell_is_not_worth_sharing_for(cells: list[Cell]) -> None:
-    spans = {runs: span([cells[-1]], on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2)}
-    assert best(spans) == 1
+    makespans = {runs: makespan_of([cells[-1]], on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2)}
+    assert best_parallel_runs(makespans) == 1
 
 
 def test_a_gain_within_noise_is_no_reason(cells: list[Cell]) -> None:
-    assert best({1: 100.0, 2: 99.0}) == 1
-    assert best({1: 100.0, 2: 90.0, 4: 89.0}) == 2
+    assert best_parallel_runs({1: 100.0, 2: 99.0}) == 1
+    assert best_parallel_runs({1: 100.0, 2: 90.0, 4: 89.0}) == 2
 
 
 def test_more_runs_are_tried_as_long_as_the_last_number_paid() -> None:
@@ -63,8 +69,8 @@ def test_more_runs_are_tried_as_long_as_the_last_number_paid() -> None:
 
 def test_starts_overlap(cells: list[Cell]) -> None:
     two = [cells[0]] * 2
-    with_start = {runs: span(two, on_a_gpu(1e-2, 1e15, runs, startup=30.0)) for runs in (1, 2)}
-    without = {runs: span(two, on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2)}
+    with_start = {runs: makespan_of(two, on_a_gpu(1e-2, 1e15, runs, startup=30.0)) for runs in (1, 2)}
+    without = {runs: makespan_of(two, on_a_gpu(1e-2, 1e15, runs)) for runs in (1, 2)}
     assert with_start[1] - without[1] == pytest.approx(60.0)
     assert with_start[2] - without[2] == pytest.approx(30.0)
 

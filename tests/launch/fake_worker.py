@@ -1,4 +1,4 @@
-"""A worker that trains nothing: the real one's way with claims and messages, without torch."""
+"""A fake worker: it handles claims and messages as the real one does, but trains nothing and needs no torch."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ class _Record:
 
 
 def _train(job: Job, watch: Watch) -> Any:
-    """Do what the first line of the cell's ``stand_in.txt`` says, and cross it out."""
-    script = job.folder.path / "stand_in.txt"
+    """Do what the first line of the cell's ``fake_worker.txt`` says, and cross it out."""
+    script = job.folder.path / "fake_worker.txt"
     lines = script.read_text().splitlines() if script.exists() else []
     watch.report(StepReport(job.cell.run_id, 1, job.cell.spec.steps, 1.0, 1.0))
     if lines:
@@ -40,7 +40,7 @@ def _train(job: Job, watch: Watch) -> Any:
     return _Record()
 
 
-def stand_in(connection: Connection, setting: Setting) -> None:
+def fake_worker(connection: Connection, setting: Setting) -> None:
     """What a pool starts instead of a worker."""
     worker._trainer = lambda processes: _train  # type: ignore[assignment]
     worker.work(connection, setting)

@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.calibrate.choose import with_small_batches
 from harness.calibrate.measurement import (
     Measurement,
     TimedStep,
@@ -20,8 +19,9 @@ from harness.calibrate.measurement import (
     hashed,
     with_sharing,
 )
-from harness.calibrate.show import device_yaml, slug, throughput_yaml
-from harness.calibrate.side_by_side import Speed, Where
+from harness.calibrate.output import device_yaml, slug, throughput_yaml
+from harness.calibrate.selection import with_small_batches
+from harness.calibrate.stretch import MeasuredDevice, Speed
 from harness.config.compose import compose_config
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, step_seconds, step_work
@@ -81,6 +81,16 @@ def test_what_the_steps_do_not_tell_stays_where_it_began() -> None:
     assert fit_step_time(timed, without, True).scores_per_second == math.inf, "a part left out stays out"
 
 
+def test_no_rate_of_matrix_products_is_above_the_peak() -> None:
+    """Whether the fit begins below the peak or above it."""
+    truth, peak = replace(GPU.modes["eager"], flops_per_second=3e15), 9.89e14
+    large = [step_work(spec(width, 32, 64), half=True) for width in (2048, 4096, 8192)]
+    timed = [TimedStep(work, step_seconds(truth, work, True)) for work in large]
+    assert fit_step_time(timed, truth, True).flops_per_second > 2.9e15
+    for prior in (truth, GPU.modes["eager"]):
+        assert fit_step_time(timed, prior, True, peak).flops_per_second <= peak * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(("asynchronous", "runs"), [(True, 4), (False, 2)])
 @pytest.mark.parametrize("slowdown", [0.9, 1.0, 1.6])
 def test_the_slowdown_beside_others_comes_back(asynchronous: bool, runs: int, slowdown: float) -> None:
@@ -106,7 +116,7 @@ def test_a_calibration_plans_as_was_measured(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = [job.cell for job in small_jobs(tmp_path, text_folder)[1]]
-    found = Measurement("key", Where("NVIDIA H100 80GB HBM3", "bf16", 9.89e14))
+    found = Measurement("key", MeasuredDevice("NVIDIA H100 80GB HBM3", "bf16", 9.89e14))
     found.alone = {
         "eager": speeds(cells, GPU, "eager", 2.0),
         "graphs": speeds(cells[:2], GPU, "graphs", 33.0),
@@ -135,12 +145,12 @@ def test_a_calibration_plans_as_was_measured(
         assert Timing(read).step(cell.spec, "eager") == pytest.approx(
             Timing(GPU).step(cell.spec, "eager"), rel=0.05
         )
-    assert slug(found.where.name if found.where else "") == "nvidia_h100_80gb_hbm3"
+    assert slug(found.device.name if found.device else "") == "nvidia_h100_80gb_hbm3"
 
 
 def test_a_measurement_is_kept_whole_and_under_its_key_only(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    found = Measurement("key", Where("a CPU", "fp32", None), {"eager": [Speed(1.0, 0.9, 1.1, 2.0)]})
+    found = Measurement("key", MeasuredDevice("a CPU", "fp32", None), {"eager": [Speed(1.0, 0.9, 1.1, 2.0)]})
     found.together[2] = [Speed(1.5, 1.4, 1.6, 1.0)]
     found.write(path)
     assert Measurement.read(path, "key") == found
@@ -157,7 +167,9 @@ def test_a_measurement_is_kept_whole_and_under_its_key_only(tmp_path: Path) -> N
 
 def test_speeds_of_too_few_cells_are_measured_anew() -> None:
     one = Speed(1.0, 0.9, 1.1, 2.0)
-    found = Measurement("key", Where("a CPU", "fp32", None), {"eager": [one] * 3, "graphs": [one] * 3})
+    found = Measurement(
+        "key", MeasuredDevice("a CPU", "fp32", None), {"eager": [one] * 3, "graphs": [one] * 3}
+    )
     found.together = {2: [one] * 2, 4: []}
     found.drop_incomplete(timed=3, chosen=2)
     assert (list(found.alone), list(found.together)) == (["eager"], [2])

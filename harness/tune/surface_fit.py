@@ -1,4 +1,7 @@
-"""Fitting the bowls: through which runs, what the sizes share, and how sure one can be."""
+"""Fitting the response surfaces: to which runs, what the sizes share, and how certain the result is.
+
+A response surface (Box and Wilson 1951) is the loss as a polynomial of ln learning rate and ln batch near its minimum.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +19,7 @@ MOST_SKEW = 0.5  # of the bend: above it the cubic part outgrows the quadratic w
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Runs to draw bowls through.
+    """The runs that the surfaces are fitted to.
 
     Attributes:
         z: (n, 2), ln rate and ln batch over the size's centre.
@@ -35,16 +38,16 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Bowls:
-    """The bowls of all sizes.
+class SurfaceFit:
+    """The response surfaces of all sizes.
 
     Attributes:
         estimate: leading axis (sizes,).
         draws: leading axes (draws, sizes); None without a degree of freedom left to measure the noise by.
-        noise: standard deviation of a run about its bowl, nats per token; None likewise.
+        noise: standard deviation of a run about its surface, nats per token; None likewise.
         freedom: runs less coefficients.
         squares: residual sum of squares, nats².
-        skews: the axes along which the sides of the bowls may differ.
+        skews: the axes along which the two sides of a minimum may differ.
     """
 
     estimate: Surface
@@ -56,7 +59,7 @@ class Bowls:
 
 
 def near_minimum(z: Array, loss: Array, axes: tuple[int, ...], width: float, least: int) -> Array:
-    """Which runs of one size a bowl may be drawn through, (n,) bool.
+    """Which runs of one size a surface may be fitted to, (n,) bool.
 
     Those within ``width`` nats of the lowest, and in any case the lowest until there are ``least`` and three
     different values along each of ``axes``. Farther out loss rises almost linearly below the best rate and
@@ -79,21 +82,21 @@ def values_along(z: Array, axis: int) -> int:
     return len(np.unique(np.round(z[:, axis], 2)))
 
 
-def fit_bowls(sample: Sample, skewed: bool, draws: int, rng: np.random.Generator) -> Bowls | None:
+def fit_surfaces(sample: Sample, skewed: bool, draws: int, rng: np.random.Generator) -> SurfaceFit | None:
     """Least squares for all sizes together: each has a level and a minimum of its own, the shape is shared.
 
     A size has some dozen runs in the window, with noise; six coefficients of its own would leave its minimum to
     chance, and curvature in logarithms hardly changes from size to size. Skewness is shared in the same way.
     It belongs to the shape about the minimum, so the minima are found by repeating the fit about the last
     ones; where that does not settle, or the skewness is so large that it says more of the border than of the
-    minimum, the bowls stay symmetric. On a synthetic
+    minimum, the surfaces stay symmetric. On a synthetic
     surface with a linear left side and a cliff on the right (the tests have it), at noise 0.01 and a window of
     0.15, skewness takes the bias of ln rate from -0.22 to -0.06 (nominal 90% intervals then cover .8, without
     it .1); where the truth is symmetric it widens the intervals by 40%.
 
     The draws are a parametric bootstrap: coefficients are drawn about the estimate with their covariance, and
     the noise, itself measured from few degrees of freedom, from its own distribution, which gives Student's
-    interval for each coefficient. Resampling runs of a designed grid would often leave one without a bowl.
+    interval for each coefficient. Resampling runs of a designed grid would often leave too few for a minimum.
 
     Returns: None where the runs do not determine the coefficients.
     """
@@ -128,10 +131,12 @@ def _skewable(sample: Sample) -> tuple[int, ...]:
     )
 
 
-def _credible(bowls: Bowls) -> bool:
-    surface = bowls.estimate
+def _credible(fitted: SurfaceFit) -> bool:
+    surface = fitted.estimate
     bends = np.diagonal(surface.bend, axis1=-2, axis2=-1)
-    return bool(surface.is_bowl().all() and np.all(np.abs(surface.skew) <= MOST_SKEW * np.abs(bends) + 1e-12))
+    return bool(
+        surface.has_minimum().all() and np.all(np.abs(surface.skew) <= MOST_SKEW * np.abs(bends) + 1e-12)
+    )
 
 
 def _tilt(surface: Surface) -> float:
@@ -161,7 +166,7 @@ def _fit(
     skews: tuple[int, ...],
     draws: int,
     rng: np.random.Generator,
-) -> Bowls | None:
+) -> SurfaceFit | None:
     columns = design(sample, origin, tilt, skews)
     rows, k = columns.shape
     scale = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
@@ -172,13 +177,13 @@ def _fit(
     squares, freedom = float(np.sum((sample.loss - columns @ beta) ** 2)), rows - k
     estimate = _unpack(beta, origin, tilt, sample.axes, skews)
     if freedom < 1:
-        return Bowls(estimate, None, None, freedom, squares, skews)
+        return SurfaceFit(estimate, None, None, freedom, squares, skews)
     noise = (squares / freedom) ** 0.5
     # inverse · inverseᵀ is (XᵀX)⁻¹, so standard normals through ``inverse`` have the coefficients' covariance
     normal = rng.standard_normal((draws, rows)) @ inverse.T
     inflated = noise * np.sqrt(freedom / rng.chisquare(freedom, size=(draws, 1)))
     drawn = _unpack(beta + inflated * normal, origin, tilt, sample.axes, skews)
-    return Bowls(estimate, drawn, noise, freedom, squares, skews)
+    return SurfaceFit(estimate, drawn, noise, freedom, squares, skews)
 
 
 def _unpack(

@@ -1,4 +1,4 @@
-"""A tuning as people read it in a terminal."""
+"""A tuning as terminal tables: its design before training, its minima and rules after."""
 
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +35,7 @@ def print_design(made: TunePlan, console: Console) -> None:
 
 
 def print_fit(fit: TuneFit, console: Console) -> None:
-    """Per size its minimum and what the recipes leave on the table; then the rules, then every doubt."""
+    """Per size its minimum and the excess loss of both recipes; then the rules, then every note."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
     headings = (
         "N",
@@ -43,8 +43,8 @@ def print_fit(fit: TuneFit, console: Console) -> None:
         "best lr",
         "best batch",
         "loss",
-        "old recipe leaves",
-        "new recipe leaves",
+        "excess, old recipe",
+        "excess, new recipe",
         "status",
     )
     for heading in headings:
@@ -62,7 +62,10 @@ def print_fit(fit: TuneFit, console: Console) -> None:
             size.status,
         )
     console.print(table)
-    console.print(f"losses in nats per token; intervals are {100 * fit.level:g}%", highlight=False)
+    console.print(
+        f"losses in nats per token, excess over the minimum; intervals are {100 * fit.level:g}%",
+        highlight=False,
+    )
     for name, result in (("learning rate", fit.rate), ("batch", fit.batch)):
         console.print(f"{name}: {rule_text(result)}", highlight=False, soft_wrap=True, markup=False)
     for size in fit.sizes:

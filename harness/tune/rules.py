@@ -1,4 +1,4 @@
-"""From the sizes' best values to a rule: a power law in N, or what can be said where there is none."""
+"""From the sizes' best values to a rule: a power law in N, or the recipe's own rule moved where there is none."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from harness.tune.results import Interval, RuleResult
 
 
 @dataclass(frozen=True, eq=False)
-class Best:
+class BestValues:
     """The best values of one hyperparameter.
 
     Attributes:
@@ -38,7 +38,7 @@ def quantiles(draws: Array, level: float) -> Interval | None:
     return float(low), float(high)
 
 
-def power_rule(best: Best, before: Rule, level: float) -> RuleResult:
+def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
     """The rule through the sizes whose status is ``ok``.
 
     A power law needs two of them. With one, the rule before is kept and moved by that size's multiple; with

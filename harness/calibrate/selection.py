@@ -1,4 +1,4 @@
-"""Which runs are timed, and which number of runs side by side finishes an experiment soonest. Arithmetic only."""
+"""Selecting the runs that are timed, and the number of runs side by side that is fastest. Arithmetic only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from harness.model.ladder import log_spaced
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing, makespan
 
-WORTH = 1.03  # fewer runs at once are simpler, use less memory, and lose less when one dies
+MIN_GAIN = 1.03  # fewer runs at once are simpler, use less memory, and lose less when one dies
 
 
 def spread_cells(cells: Sequence[Cell], sizes: int) -> list[Cell]:
@@ -37,22 +37,22 @@ def _quarter(cell: Cell) -> Cell:
     return replace(cell, spec=replace(cell.spec, batch_sequences=max(1, cell.spec.batch_sequences // 4)))
 
 
-def span(cells: Sequence[Cell], timing: Timing) -> float:
+def makespan_of(cells: Sequence[Cell], timing: Timing) -> float:
     """Seconds that one device, or one core for each run, needs for all ``cells`` with ``timing.runs`` at once."""
     modes = timing.modes_of(cell.spec for cell in cells)
     durations = [timing.run(cell.spec, modes[cell.spec.shape]).total for cell in cells]
     return makespan(durations, timing.runs)
 
 
-def best(spans: Mapping[int, float]) -> int:
-    """The number of runs with the shortest makespan; more runs only where they are worth it."""
-    chosen = min(spans)
-    for runs in sorted(spans):
-        if spans[runs] * WORTH < spans[chosen]:
+def best_parallel_runs(makespans: Mapping[int, float]) -> int:
+    """The number of runs with the shortest makespan; more runs only where they gain :data:`MIN_GAIN`."""
+    chosen = min(makespans)
+    for runs in sorted(makespans):
+        if makespans[runs] * MIN_GAIN < makespans[chosen]:
             chosen = runs
     return chosen
 
 
-def worth_trying_more(spans: Mapping[int, float]) -> bool:
-    """Whether the largest number of runs tried was worth it: then still more may be."""
-    return len(spans) == 1 or best(spans) == max(spans)
+def worth_trying_more(makespans: Mapping[int, float]) -> bool:
+    """Whether the largest number of runs tried was the best: then even more may be better."""
+    return len(makespans) == 1 or best_parallel_runs(makespans) == max(makespans)

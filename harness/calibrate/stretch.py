@@ -1,6 +1,6 @@
-"""A short stretch of a real run: the same loop, stopped after some seconds, its checkpoint thrown away.
+"""Timing a short stretch of real runs: the same loop as a sweep's, stopped after some seconds, nothing of it kept.
 
-Several processes that train the same shape on one device at the same time.
+One process or several train the same shape on one device at the same time.
 """
 
 import math
@@ -25,10 +25,10 @@ from harness.tracking.config import TrackerConfig
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 
 ROW_STEPS = 5  # steps a curve row: some rows in every stretch, even of a model whose steps are long
-
-
-# Reads that tell no speed: the first warms up and compiles, the second has waited for the runs that are timed beside it
+# Reads of the curve that are not timed: during the first the run warms up and compiles, during the second it has waited
+# for the runs that are timed beside it.
 WARM_UP = 2
+WAIT_SECONDS = 900.0  # for the slowest of them to compile
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Stretch:
 def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretch:
     """Train ``job`` for about ``seconds`` after the first read of its curve; ``ready`` is called at that.
 
-    However long its steps are, it is trained until one read is not among the :data:`WARM_UP` first, which count only
-    in a run that is over before.
+    However long its steps are, it is trained until there is a read after the first :data:`WARM_UP`, which are used only
+    where the whole run has no other.
     """
-    from harness.train.run import train_cell  # torch: only where it is wanted, after the environment is set
+    from harness.train.run import train_cell  # torch: only here, after the environment is set
 
     speeds: list[float] = []  # one a read, which on a GPU is of many rows
     began = time.monotonic()
@@ -84,9 +84,6 @@ def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretc
     return Stretch(times, max(0.0, first - done * median(times)))
 
 
-WAIT_SECONDS = 900.0  # for the slowest of them to compile
-
-
 @dataclass(frozen=True)
 class Speed:
     """One job trained by every one of some runs at once.
@@ -106,12 +103,12 @@ class Speed:
         if not (
             0 < self.low <= self.step_seconds <= self.high < math.inf and 0 <= self.startup_seconds < math.inf
         ):
-            raise ValueError(f"these are no seconds: {self}")
+            raise ValueError(f"not times in seconds: {self}")
 
 
 @dataclass(frozen=True)
-class Where:
-    """The device that the processes found."""
+class MeasuredDevice:
+    """The device that the processes found; ``peak`` is its peak FLOP/s, None where it is not known."""
 
     name: str
     precision: str
@@ -124,7 +121,7 @@ class DoesNotFitError(Exception):
 
 def train_side_by_side(
     jobs: Sequence[Job], runs: int, seconds: float, environment: Mapping[str, str]
-) -> tuple[Where, list[Speed]]:
+) -> tuple[MeasuredDevice, list[Speed]]:
     """Time ``jobs`` one after another, each trained by ``runs`` processes that begin its stretch together.
 
     Args:
@@ -151,15 +148,17 @@ def train_side_by_side(
             pipes.append(ours)
         answers = [_answer(pipe) for pipe in pipes]
     failures = [answer for answer in answers if isinstance(answer, Exception)]
-    if failures:  # one that is at fault says more than those that waited for it in vain
+    if (
+        failures
+    ):  # the error of the process that failed first says more than those of the processes that waited for it
         raise min(failures, key=lambda failure: not isinstance(failure, UserError))
-    where, _ = answers[0]  # type: ignore[misc]
+    device, _ = answers[0]  # type: ignore[misc]
     stretches = [stretches for _, stretches in answers]  # type: ignore[misc]
-    return where, [_speed(list(same)) for same in zip(*stretches, strict=True)]
+    return device, [_speed(list(same)) for same in zip(*stretches, strict=True)]
 
 
 def _ender(process: BaseProcess) -> Callable[..., None]:
-    """What ends ``process``: it is about to leave by itself, unless the caller was interrupted."""
+    """An exit callback that ends ``process``, which is about to end by itself unless the caller was interrupted."""
 
     def end(kind: type[BaseException] | None, *_: object) -> None:
         process.join(10 if kind is None else 0)
@@ -169,7 +168,7 @@ def _ender(process: BaseProcess) -> Callable[..., None]:
     return end
 
 
-def _answer(pipe: Connection) -> tuple[Where, list[Stretch]] | Exception:
+def _answer(pipe: Connection) -> tuple[MeasuredDevice, list[Stretch]] | Exception:
     try:
         return pipe.recv()
     except EOFError:
@@ -199,19 +198,19 @@ def _work(
     try:
         device = choose_device(jobs[0].train.device, jobs[0].cell.spec.precision)
         stretches = [train_stretch(job, seconds, lambda: _together(barrier)) for job in jobs]
-        pipe.send((Where(device.name, device.precision, device.peak), stretches))
+        pipe.send((MeasuredDevice(device.name, device.precision, device.peak), stretches))
     except BrokenBarrierError:
         pipe.send(DoesNotFitError("another of the runs failed"))
     except Exception as error:
         barrier.abort()
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        # what a pool would try again, alone on the device; a device that does not work at all is not full
+        # an error that a pool would retry with the run alone on the device; one of a device that does not work is not
         full = is_retryable(error) and not isinstance(error, UserError)
         pipe.send(DoesNotFitError(said) if full else UserError(f"calibrate: {said}"))
 
 
 def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, whatever it is in the middle of: compiling, waiting."""
+    """End this process when the one that started it has ended, even in the middle of compiling or waiting."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a process of multiprocessing has one"
     parent.join()

@@ -1,7 +1,4 @@
-"""What a calibration prints: steps by shape, how well the time model fits them, and what a sweep will do.
-
-A calibration as a file of ``configs/throughput``, and as the device of ``isoflop predict``.
-"""
+"""What a calibration prints and writes: the table of steps, how well the time model fits, its configuration files."""
 
 import re
 from dataclasses import asdict, fields
@@ -10,27 +7,27 @@ from rich.table import Table
 
 from harness.calibrate.bench import Calibration
 from harness.calibrate.measurement import deviations
-from harness.calibrate.side_by_side import Speed
+from harness.calibrate.stretch import Speed
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.text import count, duration
 
-ACCURATE = 1.25  # a model further from what was measured is said to be
+ACCURATE = 1.25  # where the model is off by a larger factor, that is printed
 
 
 def heading(timed: Calibration) -> str:
-    """What the table shows."""
-    where = timed.found.where
-    assert where is not None
-    return f"{where.name}, {where.precision}: milliseconds of a step, with quartiles"
+    """The title of the table."""
+    device = timed.found.device
+    assert device is not None
+    return f"{device.name}, {device.precision}: milliseconds of a step, with quartiles"
 
 
 def speed_table(timed: Calibration) -> Table:
     """One line a cell: a step alone in each mode, and with several runs at once; quartiles in brackets."""
     found, chosen = timed.found, timed.chosen
-    assert found.where is not None
+    assert found.device is not None
     table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("shape", no_wrap=True)
-    peak = found.where.peak
+    peak = found.device.peak
     headings = ["N", "batch", *found.alone, *(["MFU"] if peak else [])]
     for heading in [*headings, *(f"{runs} at once" for runs in sorted(found.together))]:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -55,7 +52,7 @@ def _milliseconds(speed: Speed) -> str:
 
 
 def describe_fit(timed: Calibration) -> list[str]:
-    """For each mode, how near the time model comes to what was measured."""
+    """For each mode, the fitted coefficients and how far the time model is from what was measured."""
     throughput, cells, lines = timed.throughput, timed.cells, []
     for mode, speeds in timed.found.alone.items():
         ratios = deviations(throughput, cells, speeds, mode, timed.micro_batch)
@@ -65,7 +62,7 @@ def describe_fit(timed: Calibration) -> list[str]:
         doubt = ""
         if not 1 / ACCURATE < worst < ACCURATE:
             label = cells[ratios.index(worst)].spec.shape.label
-            doubt = f" (at {label}): times of such runs are estimated no better; was the machine busy?"
+            doubt = f" (at {label}): estimates for such runs are no more accurate; was the machine busy?"
         lines.append(
             f"{mode}: {1e3 * times.step_seconds:.3g} ms a step and {1e3 * times.layer_seconds:.3g} ms a layer, "
             f"{times.flops_per_second:.3g} FLOP/s at most{compiling}; the model is within "
@@ -76,7 +73,7 @@ def describe_fit(timed: Calibration) -> list[str]:
 
 def describe_choice(timed: Calibration) -> str:
     """The makespans, and what the pool will do with them."""
-    listed = ", ".join(f"{k} at once {duration(seconds)}" for k, seconds in sorted(timed.spans.items()))
+    listed = ", ".join(f"{k} at once {duration(seconds)}" for k, seconds in sorted(timed.makespans.items()))
     gpu, runs = timed.throughput.asynchronous, timed.throughput.per_device
     return (
         f"this experiment on {'one such GPU' if gpu else 'this machine'}: {listed}; a sweep trains "
@@ -99,7 +96,7 @@ def throughput_yaml(config: ThroughputConfig) -> str:
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name == "modes":
-            lines += ["modes:", *(f"  {mode}: {_step_time(times)}" for mode, times in value.items())]
+            lines += ["modes:", *(f"  {mode}: {step_time_yaml(times)}" for mode, times in value.items())]
         elif isinstance(value, str) and field.name != "name":
             lines.append(f'{field.name}: "{value}"')
         else:
@@ -120,7 +117,8 @@ def device_yaml(config: ThroughputConfig) -> str:
     )
 
 
-def _step_time(times: StepTime) -> str:
+def step_time_yaml(times: StepTime) -> str:
+    """One mode's coefficients as a YAML mapping on one line."""
     return "{" + ", ".join(f"{name}: {_plain(value)}" for name, value in asdict(times).items()) + "}"
 
 

@@ -1,0 +1,114 @@
+"""Ablations (``controls.json``): best cells at other peak learning rates, or with schedules longer than the run."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from harness.runs.files import json_text, write_changed
+from harness.runs.record import Record
+
+
+@dataclass(frozen=True)
+class AblationRun:
+    """One ablation beside the run that it is an ablation of.
+
+    Attributes:
+        of: run id of the budget's best cell.
+        loss_of: what the ablation is compared with, held-out nats per token: the mean of ``seeds_of`` other seeds of
+            that cell; without any, the loss of ``of`` itself.
+        loss_chosen: the loss of ``of``, which has the ablation's own seed; None in files from before it was kept.
+        rate: the ablation's peak learning rate as a multiple of that cell's.
+        loss: the ablation's held-out loss; None where it diverged.
+        horizon: length of the ablation's schedule over that of its run.
+    """
+
+    budget: float
+    of: str
+    loss_of: float
+    rate: float
+    run_id: str
+    loss: float | None
+    horizon: float = 1.0
+    seeds_of: int = 0
+    loss_chosen: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """Nats per token that this ablation gained over the recipe; negative where it loses."""
+        return self.loss_of - self.loss if self.loss is not None else float("-inf")
+
+    @property
+    def gain_over_chosen(self) -> float:
+        """The same against the run of its own seed."""
+        chosen = self.loss_of if self.loss_chosen is None else self.loss_chosen
+        return chosen - self.loss if self.loss is not None else float("-inf")
+
+
+@dataclass(frozen=True)
+class SeedNoise:
+    """Standard deviation of one seed's loss about its cell's mean, nats per token, and its degrees of freedom."""
+
+    sd: float
+    freedom: int
+
+
+def against_other_seeds(
+    ablations: Iterable[AblationRun], records: Mapping[str, Record]
+) -> tuple[AblationRun, ...]:
+    """``ablations`` compared with the seeds of their cell that did not choose it.
+
+    The lowest loss of a budget is biased low, because it was chosen for being the lowest: by .02 nats in sweeps of the
+    demo's size. Compared with it alone, an equally good recipe looks worse. But an ablation has the chosen run's seed,
+    hence its first weights and its batches, and in the sweeps run here most of that bias came with them: compared with
+    other seeds an ablation looks better than it is. The truth lies between, so both are kept.
+
+    Args:
+        records: of the sweep, by run id; where a cell has one seed only, its own loss remains.
+    """
+    found = []
+    for ablation in ablations:
+        others = _others(ablation.of, records)
+        if ablation.of in records:
+            ablation = replace(ablation, loss_chosen=records[ablation.of].loss)
+        if others:
+            ablation = replace(ablation, loss_of=fmean(others), seeds_of=len(others))
+        found.append(ablation)
+    return tuple(found)
+
+
+def seed_noise(ablations: Iterable[AblationRun], records: Mapping[str, Record]) -> SeedNoise | None:
+    """The scatter of seeds, pooled over the cells with ablations; None where none has two beside the one chosen."""
+    squares, freedom = 0.0, 0
+    for of in dict.fromkeys(ablation.of for ablation in ablations):
+        losses = _others(of, records)
+        if len(losses) > 1:
+            squares += sum((loss - fmean(losses)) ** 2 for loss in losses)
+            freedom += len(losses) - 1
+    return SeedNoise((squares / freedom) ** 0.5, freedom) if freedom else None
+
+
+def _others(of: str, records: Mapping[str, Record]) -> list[float]:
+    """Losses of the runs that differ from ``of`` in their seed alone."""
+    if of not in records:
+        return []
+    own = {**records[of].spec, "seed": 0}
+    return [
+        record.loss
+        for run_id, record in records.items()
+        if run_id != of and record.loss is not None and {**record.spec, "seed": 0} == own
+    ]
+
+
+def write_ablations(path: Path, ablations: Iterable[AblationRun]) -> None:
+    """Write ``controls.json`` where it changed, atomically."""
+    write_changed(path, json_text([asdict(ablation) for ablation in ablations]))
+
+
+def read_ablations(path: Path) -> tuple[AblationRun, ...]:
+    """The ablations of a sweep; none where there is no such file."""
+    try:
+        return tuple(AblationRun(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return ()
