@@ -5,18 +5,17 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from harness.fit.predict import marked
-from harness.fit.results import Interval
-from harness.predict.answer import Answer
-from harness.predict.assess import Overtrained, Standing
-from harness.predict.data_constrained import Scarce
+from harness.fit.estimate import OptimumEstimate, marked
+from harness.fit.intervals import Interval
+from harness.predict.assess import Assessment, Overtrained
+from harness.predict.data_constrained import DataConstrained
 from harness.predict.fixed_time import TimedOptimum
-from harness.predict.report import Ask, Report
+from harness.predict.result import PredictResult, Request
 from harness.predict.serving import Served
 from harness.text import count, duration
 
 
-def show(report: Report, asked: Ask, console: Console) -> None:
+def show(report: PredictResult, asked: Request, console: Console) -> None:
     """Prints a report: the answers, then what the deciding source can say beyond them, then the notes."""
 
     def line(text: str) -> None:
@@ -26,36 +25,36 @@ def show(report: Report, asked: Ask, console: Console) -> None:
     if report.answers:
         line(_question(report, asked))
         console.print(_answers(report))
-    if report.standings:
-        _show_standing(report, console)
+    if report.assessments:
+        _show_assessment(report, console)
         line("")
-        for standing in report.standings:
-            line(f"{standing.approach.replace('_', ' ')}: {standing.verdict}")
+        for found in report.assessments:
+            line(f"{found.approach.replace('_', ' ')}: {found.verdict}")
     if report.repeated_loss is not None and asked.unique_tokens is not None:
         loss = f"{report.repeated_loss:.4f}"
         line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
     _show_serving(report, console, line)
-    _show_scarce(report, line)
-    _show_bill(report, line)
+    _show_data_constrained(report, line)
+    _show_cost(report, line)
     _show_time(report, console, line)
     _show_run(report, line)
     for note in _notes(report):
         line(f"! {note}")
 
 
-def _range(report: Report) -> str:
+def _range(report: PredictResult) -> str:
     largest = "" if report.largest_flops is None else f"runs up to {report.largest_flops:.3g} FLOPs, "
     return f"{largest}N counts {report.count}, C counts {report.compute or 'as in the table'}"
 
 
-def _question(report: Report, asked: Ask) -> str:
+def _question(report: PredictResult, asked: Request) -> str:
     question = asked.question
     if question is None:
         return ""
-    if report.timed is not None and report.bill is not None:
+    if report.timed is not None and report.cost is not None:
         return (
-            f"the compute-optimal model whose training takes {_hours(report.timed.seconds * report.bill.gpus / 3600)} "
-            f"{report.bill.unit} on {report.bill.device} ({question.value:.4g} training FLOPs):"
+            f"the compute-optimal model whose training takes {_hours(report.timed.seconds * report.cost.gpus / 3600)} "
+            f"{report.cost.unit} on {report.cost.device} ({question.value:.4g} training FLOPs):"
         )
     said = {
         "flops": f"the best model for {question.value:.4g} training FLOPs",
@@ -67,8 +66,8 @@ def _question(report: Report, asked: Ask) -> str:
     return said + (f", with {level:.0%} intervals" if level else "") + ":"
 
 
-def _answers(report: Report) -> Table:
-    table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "C / largest", "status")
+def _answers(report: PredictResult) -> Table:
+    table = _table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "extrapolation factor", "status")
     for a in report.answers:
         _row(
             table,
@@ -78,14 +77,14 @@ def _answers(report: Report) -> Table:
             _ratio(a.tokens_per_param, a.tokens_per_param_interval),
             _number(a.flops, a.flops_interval, ".3g"),
             marked(_number(a.loss, a.loss_interval, ".4f"), a.loss_kind),
-            _times(a),
+            _extrapolation(a),
             _status(a.status),
         )
     return table
 
 
-def _show_standing(report: Report, console: Console) -> None:
-    first = report.standings[0]
+def _show_assessment(report: PredictResult, console: Console) -> None:
+    first = report.assessments[0]
     console.print(
         f"{count(first.params)} parameters on {count(first.tokens)} tokens "
         f"({first.tokens / first.params:.3g} a parameter): {first.flops:.3g} FLOPs",
@@ -100,10 +99,10 @@ def _show_standing(report: Report, console: Console) -> None:
         "its loss",
         "N / best N",
         "same loss",
-        "overspent",
+        "compute overhead",
         "status",
     )
-    for s in report.standings:
+    for s in report.assessments:
         _row(
             table,
             s.approach.replace("_", " "),
@@ -113,13 +112,13 @@ def _show_standing(report: Report, console: Console) -> None:
             marked(_number(s.best_loss, None, ".4f"), s.loss_kind),
             _number(s.params_ratio, s.params_ratio_interval, ".3g"),
             "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g}",
-            _number(s.overspent, s.overspent_interval, ".3g", "x"),
+            _number(s.compute_overhead, s.compute_overhead_interval, ".3g", "x"),
             _status(s.status),
         )
     console.print(table)
 
 
-def _show_serving(report: Report, console: Console, line: Callable[[str], None]) -> None:
+def _show_serving(report: PredictResult, console: Console, line: Callable[[str], None]) -> None:
     served = report.serving
     if served is None:
         return
@@ -150,8 +149,8 @@ def _show_serving(report: Report, console: Console, line: Callable[[str], None])
             "",
         )
     console.print(table)
-    if report.life_dollars is not None and report.plain_life_dollars is not None:
-        line(f"in dollars: ${report.life_dollars:,.0f} in all, against ${report.plain_life_dollars:,.0f}")
+    if report.lifetime_cost is not None and report.plain_lifetime_cost is not None:
+        line(f"in dollars: ${report.lifetime_cost:,.0f} in all, against ${report.plain_lifetime_cost:,.0f}")
     if report.overtraining:
         line(f"\nsmaller models of that loss (none below 1/{report.most_smaller:.3g} reaches it):")
         console.print(_overtraining(report.overtraining))
@@ -177,8 +176,8 @@ def _overtraining(rows: Sequence[Overtrained]) -> Table:
     return table
 
 
-def _show_scarce(report: Report, line: Callable[[str], None]) -> None:
-    s = report.scarce
+def _show_data_constrained(report: PredictResult, line: Callable[[str], None]) -> None:
+    s = report.data_constrained
     if s is None:
         return
     r = s.repetition
@@ -201,34 +200,34 @@ def _show_scarce(report: Report, line: Callable[[str], None]) -> None:
     )
 
 
-def _show_bill(report: Report, line: Callable[[str], None]) -> None:
-    bill = report.bill
-    if bill is None:
+def _show_cost(report: PredictResult, line: Callable[[str], None]) -> None:
+    cost = report.cost
+    if cost is None:
         return
-    dollars = "" if bill.dollars is None else f", {_dollars(bill.dollars)}"
-    clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} together" if bill.gpus > 1 else ""
-    share = "" if bill.mfu is None else f", {100 * bill.mfu:.2g}% of its peak"
-    assumed = "assumed: " if bill.assumed else ""
-    line(f"\ntraining takes {_hours(bill.gpu_hours)} {bill.unit} on {bill.device}{share}{dollars}{clock}")
-    line(f"  {assumed}times by {bill.times}")
+    dollars = "" if cost.dollars is None else f", {_dollars(cost.dollars)}"
+    clock = f"; {duration(3600 * cost.wall_hours)} on {cost.gpus:,} together" if cost.gpus > 1 else ""
+    share = "" if cost.mfu is None else f", {100 * cost.mfu:.2g}% of its peak"
+    assumed = "assumed: " if cost.assumed else ""
+    line(f"\ntraining takes {_hours(cost.gpu_hours)} {cost.unit} on {cost.device}{share}{dollars}{clock}")
+    line(f"  {assumed}times by {cost.times}")
 
 
-def _show_time(report: Report, console: Console, line: Callable[[str], None]) -> None:
+def _show_time(report: PredictResult, console: Console, line: Callable[[str], None]) -> None:
     """The best models of a time, beside the compute-optimal ones that take as long."""
-    best, bill = report.timed, report.bill
-    if best is None or bill is None:
+    best, cost = report.timed, report.cost
+    if best is None or cost is None:
         return
-    asked = f"{_hours(best.seconds * bill.gpus / 3600)} {bill.unit}"
-    fresh = ", every token fresh" if report.scarce is not None else ""
+    asked = f"{_hours(best.seconds * cost.gpus / 3600)} {cost.unit}"
+    fresh = ", every token fresh" if report.data_constrained is not None else ""
     line(
-        f"\nthe best model of {asked} on {bill.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
+        f"\nthe best model of {asked} on {cost.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
         "compute-optimal one whose training takes as long:"
     )
-    price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
+    price = None if cost.dollars is None or not cost.gpu_hours else cost.dollars / cost.gpu_hours
     money = [] if price is None else ["dollars"]
-    table = _table(bill.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status")
+    table = _table(cost.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status")
     for row in report.time_frontier:
-        hours = row.seconds * bill.gpus / 3600
+        hours = row.seconds * cost.gpus / 3600
         _row(
             table,
             _hours(hours) + (" *" if row.seconds == best.seconds else ""),
@@ -248,11 +247,11 @@ def _show_time(report: Report, console: Console, line: Callable[[str], None]) ->
     )
 
 
-def _show_run(report: Report, line: Callable[[str], None]) -> None:
+def _show_run(report: PredictResult, line: Callable[[str], None]) -> None:
     run = report.run
     if run is not None:
         loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
-        whose = "the best model of that compute as a run" if report.standings else "as a run"
+        whose = "the best model of that compute as a run" if report.assessments else "as a run"
         line(
             f"\n{whose} ({report.decides.replace('_', ' ')}, rules of {run['rules_from']}): {run['family']}, "
             f"{run['layers']} layers x {run['width']} wide, {run['heads']} heads of {run['head_dim']}, "
@@ -273,20 +272,20 @@ def _show_run(report: Report, line: Callable[[str], None]) -> None:
             line(f"written: {written}")
 
 
-def _notes(report: Report) -> list[str]:
-    """Every distinct objection, worst first, after those of the source itself."""
+def _notes(report: PredictResult) -> list[str]:
+    """Every distinct warning, worst first, after those of the source itself."""
     said: dict[str, list[str]] = {}
-    parts: list[Answer | Standing | Served | Scarce | TimedOptimum | None] = [
+    parts: list[OptimumEstimate | Assessment | Served | DataConstrained | TimedOptimum | None] = [
         *report.answers,
-        *report.standings,
+        *report.assessments,
     ]
-    parts += [report.serving, report.scarce, report.timed]
+    parts += [report.serving, report.data_constrained, report.timed]
     for part in parts:
         if part is not None:
             for note in part.notes:
                 if part.approach not in said.setdefault(note, []):
                     said[note].append(part.approach)
-    listed = [a.approach for a in report.answers] + [s.approach for s in report.standings]
+    listed = [a.approach for a in report.answers] + [s.approach for s in report.assessments]
     found = list(report.notes)
     for note, approaches in said.items():
         if "no bootstrap" in note:
@@ -295,7 +294,7 @@ def _notes(report: Report) -> list[str]:
         who = "all" if everyone else ", ".join(name.replace("_", " ") for name in approaches)
         found.append(f"{who}: {note}")
     if any(part is not None and "no_interval" in part.flags for part in parts):
-        found.append("no intervals, for want of bootstrap draws (points=FILE.csv fits a table with them)")
+        found.append("no intervals: there are no bootstrap draws (points=FILE.csv fits a table with them)")
     return found
 
 
@@ -356,7 +355,7 @@ def _percents(spread: Interval | None) -> Interval | None:
     return None if spread is None else (100 * spread[0], 100 * spread[1])
 
 
-def _times(answer: Answer) -> str:
+def _extrapolation(answer: OptimumEstimate) -> str:
     if answer.extrapolation is None:
         return "–"
     return f"{answer.extrapolation:.3g}"

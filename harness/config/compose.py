@@ -21,6 +21,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.packaged import config_folder
 
 
 def one_line(error: BaseException, schema: Any) -> str:
@@ -113,14 +114,6 @@ def _known_keys(schema: Any, prefix: str = "") -> list[str]:
 
 
 UNLIMITED = ("analysis.huber_delta", "data.max_epochs")  # keys for which infinity has a meaning
-
-
-def config_folder() -> Path:
-    """The committed configs: beside the package in a checkout, inside it when installed from a wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
 
 T = TypeVar("T")
 

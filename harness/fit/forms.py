@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.fit.law import Data
+from harness.fit.law_solver import Data
 from harness.fit.table import Array
 
 Terms = dict[str, Array]

@@ -6,13 +6,14 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from harness.config.compose import compose_config, config_folder
+from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.predict import PredictConfig, setting_of_sweep
 from harness.errors import UserError
 from harness.fit import Fit
 from harness.model.counts import known_count
 from harness.model.family import FAMILIES
+from harness.packaged import config_folder
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan

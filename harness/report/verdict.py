@@ -7,8 +7,8 @@ from statistics import fmean
 from scipy.special import stdtrit
 
 from harness.errors import UserError
-from harness.fit.predict import Prediction
-from harness.fit.results import Fit
+from harness.fit.estimate import OptimumEstimate
+from harness.fit.fitted import Fit
 from harness.fit.status import VOID
 from harness.predict.source import choose, from_fit
 from harness.report.material import Material
@@ -41,7 +41,7 @@ class Answer:
     """The headline: one approach's prediction at one budget, or None with the reason in ``text``."""
 
     text: str
-    prediction: Prediction | None
+    prediction: OptimumEstimate | None
 
 
 def decider(fit: Fit) -> str | None:

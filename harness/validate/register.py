@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.fit.store import decode, encode
+from harness.fit.encoding import decode, encode
 from harness.runs.files import json_text, write_atomic
 from harness.validate.prediction import Prediction
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harness.fit.results import Interval
+from harness.fit.intervals import Interval
 from harness.validate.prediction import Contender, Prediction
 
 WON, LOST, NOISE, UNKNOWN = "won", "lost", "within seed noise", "cannot be told"

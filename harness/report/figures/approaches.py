@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from harness.fit.table import Array
 from harness.report.line import draw_track, frontier_line
 from harness.report.material import Material, MissingError
-from harness.report.published import KNOWN_MODELS, kaplan_params, kaplan_tokens
+from harness.report.published import KNOWN_MODELS, kaplan_frontier
 from harness.report.style import (
     APPROACH_COLOURS,
     APPROACH_NAMES,
@@ -64,7 +64,7 @@ def draw_approaches(material: Material) -> Figure:
         raise MissingError("no approach has a frontier")
     figure, (left, right) = panels(2, width=4.6, height=3.9)
     c = np.geomspace(low, high, 200)
-    for axes, name, kaplan in ((left, "params", kaplan_params), (right, "tokens", kaplan_tokens)):
+    for axes, name in ((left, "params"), (right, "tokens")):
         for approach, line in lines.items():
             draw_track(axes, line, getattr(line, name), APPROACH_COLOURS[approach], APPROACH_NAMES[approach])
         shade_runs(axes, material, name)
@@ -73,7 +73,7 @@ def draw_approaches(material: Material) -> Figure:
             seen.append(_known(axes, name))
         # The runs, our lines and the released models fill the picture; Kaplan's line and wide bands may leave it.
         bottom, top = np.concatenate(seen).min() / 1.3, np.concatenate(seen).max() * 1.3
-        theirs = np.array([kaplan(float(x)) for x in c])
+        theirs = np.array([getattr(kaplan_frontier().at_flops(float(x)), name) for x in c])
         if ((theirs > bottom) & (theirs < top)).any():
             axes.plot(c, theirs, ":", color=GREY, label=KAPLAN)
         axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high), ylim=(bottom, top))

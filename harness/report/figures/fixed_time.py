@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.errors import UserError
+from harness.fit.estimate import FrontierSource
 from harness.predict.fixed_time import TimedOptimum, answer_time, within_ladder
-from harness.predict.report import Report
-from harness.predict.source import Source, choose, from_fit
+from harness.predict.result import PredictResult
+from harness.predict.source import choose, from_fit
 from harness.report.devices import Device
 from harness.report.material import Material, MissingError
 from harness.report.style import (
@@ -105,7 +106,7 @@ def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float
     return [low for low, _ in kept], [high for _, high in kept]
 
 
-def source_and_device(material: Material) -> tuple[Source, Device]:
+def source_and_device(material: Material) -> tuple[FrontierSource, Device]:
     """What is asked, and for which device: the sweep's own, where that is known.
 
     Raises:
@@ -122,14 +123,14 @@ def source_and_device(material: Material) -> tuple[Source, Device]:
     return choose(from_fit(material.fit), law.name)[1], material.devices[0]
 
 
-def seconds_of(source: Source, device: Device, flops: float) -> float:
+def seconds_of(source: FrontierSource, device: Device, flops: float) -> float:
     """How long the compute-optimal model of a budget trains."""
     assert source.frontier is not None, "it was chosen for having one"
     best = source.frontier.at_flops(flops)
     return float(device.clock.seconds(best.params, best.tokens))
 
 
-def timed(source: Source, device: Device, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
+def timed(source: FrontierSource, device: Device, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
     """The best models of these times; where nothing is trained, or the ladder ends, there is none."""
     found = []
     for time in seconds:
@@ -143,7 +144,7 @@ def timed(source: Source, device: Device, seconds: Iterable[float]) -> tuple[Tim
 FORMATS = (".png", ".pdf", ".svg")
 
 
-def draw_answer(report: Report, file: Path) -> Path:
+def draw_answer(report: PredictResult, file: Path) -> Path:
     """Draws the over-training table of ``report`` into ``file``.
 
     Raises:
@@ -162,14 +163,14 @@ def draw_answer(report: Report, file: Path) -> Path:
         return _saved(figure, file)
 
 
-def draw_fixed_time_answer(report: Report, curve: Sequence[TimedOptimum], file: Path) -> Path:
+def draw_fixed_time_answer(report: PredictResult, curve: Sequence[TimedOptimum], file: Path) -> Path:
     """Draws loss and size of the best models of a time into ``file``, beside the compute-optimal ones of as long.
 
     Raises:
         UserError: the format is unknown, or the folder cannot be written.
     """
     _check(file)
-    bill, asked = report.bill, report.timed
+    bill, asked = report.cost, report.timed
     assert bill is not None, "the report has what a training takes"
     assert asked is not None, "the report has the best model of a time"
     price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
@@ -201,7 +202,7 @@ def _saved(figure: Figure, file: Path) -> Path:
     return file
 
 
-def _price(axes: Axes, report: Report) -> None:
+def _price(axes: Axes, report: PredictResult) -> None:
     """What it costs to make and what it costs to serve, each over the compute-optimal model's."""
     rows = [row for row in report.overtraining if row.extra_training is not None]
     smaller = [row.smaller for row in rows]
@@ -224,7 +225,7 @@ def _price(axes: Axes, report: Report) -> None:
     axes.legend()
 
 
-def _volume(axes: Axes, report: Report) -> None:
+def _volume(axes: Axes, report: PredictResult) -> None:
     """From which volume each pays."""
     rows = [row for row in report.overtraining if row.break_even_tokens]
     smaller = [row.smaller for row in rows]

@@ -7,10 +7,10 @@ Exponents of the frontier beside those of Hoffmann et al. 2022, Table 2.
 The parametric law's coefficients beside the published ones.
 """
 
-from harness.fit.predict import Prediction, marked
+from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.summary import along_6nd
 from harness.report.material import Material, MissingError
-from harness.report.published import LAWS, TABLE_2
+from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
 from harness.report.text import (
     approach_label,
@@ -53,7 +53,7 @@ def _budget(flops: float, largest: float) -> str:
     return f"{power(flops)} ({times(flops / largest)} the largest)"
 
 
-def _cells(prediction: Prediction) -> tuple[str, str, str, str, str]:
+def _cells(prediction: OptimumEstimate) -> tuple[str, str, str, str, str]:
     return (
         with_interval(counted(prediction.params), interval(prediction.params_interval)),
         with_interval(counted(prediction.tokens), interval(prediction.tokens_interval)),
@@ -156,13 +156,13 @@ def law_table(material: Material) -> Table:
                 write(float(theta[i])),
                 write(getattr(law, f"{name}_se")),
                 "–" if bounds is None else f"{write(bounds[0])} to {write(bounds[1])}",
-                *(write(published.theta[i]) for published in LAWS),
+                *(write(published_theta(law_name)[i]) for law_name in LAWS.values()),
             )
         )
     return Table(
         "law",
         "The fitted law L(N, D) = E + A/N^α + B/D^β",
-        ("", "here", "standard error", f"{law.level:.0%} interval", *(published.short for published in LAWS)),
+        ("", "here", "standard error", f"{law.level:.0%} interval", *LAWS),
         tuple(rows),
         left=("",),
         note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "

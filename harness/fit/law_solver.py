@@ -170,7 +170,7 @@ def fit_lbfgs(
 
 
 def refit_lbfgs(data: Data, delta: float, weights: Array, start: list[Array]) -> LawFit:
-    """One descent from a solution nearby (the full fit): what a bootstrap draw needs, at half the price."""
+    """One descent from a solution nearby (the full fit): what a bootstrap draw needs, at half the time."""
     theta = start[0]
     scale = huber.unit(delta, predict(theta, data) - data.log_loss) ** 2
     found = huber.solve(objective(data, weights, delta), theta, huber.whitening(jacobian(theta, data)), scale)
