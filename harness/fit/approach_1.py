@@ -113,8 +113,8 @@ def fit_approach_1(
 ) -> Approach1:
     """Power laws through the runs of lowest training loss at log-spaced computes (Hoffmann et al. 2022, 3.1).
 
-    Every cell has one draw of luck: an envelope takes the lowest run, and of a cell with more seeds than others it
-    would take the lowest seed. Follow-ups of chosen cells are therefore left out; where the whole grid has several
+    Every cell counts with one seed: an envelope takes the lowest run, so a cell with more seeds than others would be
+    favoured by the lowest of them. Follow-ups of chosen cells are therefore left out; where the whole grid has several
     seeds, each has its own envelope and the laws go through the points of all. Whole cells are resampled: all the
     envelope points of their runs come and go together.
 
@@ -146,7 +146,7 @@ def fit_approach_1(
     at = on % len(losses.flops)
     row = _frontiers(losses, log_n, best)[0]
     draws = None
-    # An envelope has no residuals to turn: asked for the wild bootstrap it draws runs all the same, and says so.
+    # An envelope has no residuals for the wild bootstrap: runs are drawn instead, and ``bootstrap`` says so.
     asked = "auto" if options.bootstrap == "wild" else options.bootstrap
     kind, groups = pairs_kind(table, asked)
     strata = groups or [list(range(len(table)))]

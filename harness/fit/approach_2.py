@@ -26,7 +26,7 @@ SPREAD = 0.02
 
 @dataclass(frozen=True, eq=False)
 class ProfileMinimum:
-    """One budget's result beside what the power laws need: ln C, the point (3,) and draws (draws, 3).
+    """One budget's result, and what the power laws need of it: ln C, the point (3,) and draws (draws, 3).
 
     The three columns are ln N*, ln D*, L*.
     """
@@ -268,7 +268,7 @@ def _flags(
 
 
 def _doubtful_minima(good: list[ProfileMinimum]) -> list[Flag]:
-    """The budgets' own doubts as the approach's, where half of the power law's points or more carry them."""
+    """The warnings of single budgets as the approach's own, where at least half of the power law's points have them."""
     codes = ("unstable", "wide_interval")
     doubted = [o.result for o in good if any(code in o.result.flags for code in codes)]
     if 2 * len(doubted) < len(good):

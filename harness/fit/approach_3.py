@@ -40,7 +40,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
-        # Known even where the law is not: whoever asks what a model costs needs it for the other approaches too.
+        # Known even where the law is not: the cost of a model by the other approaches needs it too.
         "cost": (cost := fit_cost_law(points)),
     }
     if too_few := _too_few(points):

@@ -7,6 +7,7 @@ their size and horizon; drawn one by one they would pass for independent evidenc
 import numpy as np
 
 from harness.fit.budgets import Cells
+from harness.fit.intervals import ENOUGH
 from harness.fit.table import Array
 
 # Residuals of higher leverage than this are not inflated further: 1 - leverage is all rounding there.
@@ -66,7 +67,7 @@ def inflated(residual: Array, design: Array, cell: Cells, power: float) -> Array
 def standard_error(draws: Array) -> float | None:
     """Standard deviation of the finite draws (n,); None where fewer than 20 are finite."""
     finite = draws[np.isfinite(draws)]
-    if len(finite) < 20:
+    if len(finite) < ENOUGH:
         return None
     with np.errstate(over="ignore"):
         spread = float(finite.std(ddof=1))

@@ -1,4 +1,4 @@
-"""How one counts moves the answer: the frontier of the same runs under every convention the table holds."""
+"""Sensitivity to conventions: the frontier of the same runs under every way to count N and C that the table holds."""
 
 from dataclasses import replace
 

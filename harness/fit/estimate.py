@@ -31,7 +31,7 @@ class FrontierSource:
         frontier: the point estimate; None where the fit has no number.
         draws: one frontier a bootstrap draw, as arrays; None for published constants.
         level: nominal coverage of the intervals.
-        flags: what the fit says against it.
+        flags: the warnings of the fit.
         smallest_flops, largest_flops: the compute of the runs behind it; None where that is unknown.
         extrapolation_limit: beyond this multiple of the runs' compute, either way, an estimate is marked.
         cost: training compute of N parameters on D tokens, as the runs' compute was counted; 6ND for published laws.

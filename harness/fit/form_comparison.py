@@ -1,4 +1,4 @@
-"""Which functional form predicts best, and what each would have you train."""
+"""Which functional form of L(N, D) predicts best, and the optimum that each gives."""
 
 from dataclasses import dataclass, replace
 

@@ -102,7 +102,7 @@ def objective(data: Data, weights: Array, delta: float) -> huber.Objective:
 def natural(theta: Array, data: Data) -> Array:
     """(E, A, B, alpha, beta) from centred theta, on the last axis."""
     e, a, b, alpha, beta = np.moveaxis(theta, -1, 0)
-    # A draw that has run away overflows to inf and is told apart by that.
+    # A draw that has run away overflows to inf, by which it is recognised.
     with np.errstate(over="ignore"):
         columns = (np.exp(e), np.exp(a + alpha * data.mean_x), np.exp(b + beta * data.mean_y), alpha, beta)
     return np.stack(columns, axis=-1)

@@ -235,7 +235,7 @@ class FormFit(Judged):
     Attributes:
         log_rmse: root mean square of ln(predicted / measured) on all runs.
         holdout_log_rmse: the same on the held-out budgets, fitted on the lower ones.
-        budget_log_rmse: the same over leave-one-budget-out; None where budgets cannot be told apart.
+        budget_log_rmse: the same over leave-one-budget-out; None where the runs do not fall into budgets.
         bic: Bayesian information criterion with the Laplace likelihood that a small Huber delta implies.
     """
 
@@ -279,7 +279,7 @@ class CountingRow(Judged):
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Whether the approaches tell the same story at ``target`` and in their exponents.
+    """Whether the approaches agree at ``target`` and in their exponents.
 
     ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
     ``disagree`` or ``unknown`` (fewer than two approaches have a number).

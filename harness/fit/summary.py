@@ -11,7 +11,7 @@ SAME_EXPONENT = 0.02
 
 
 def summary(fit: FitResults) -> str:
-    """The tables of a fit for a terminal, with all that speaks against it."""
+    """The tables of a fit for a terminal, with all of its warnings."""
     parts = [
         _heading(fit),
         _exponents(fit),

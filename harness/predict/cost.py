@@ -1,4 +1,4 @@
-"""What a device is and costs, what a training takes on it, and what an inference FLOP costs over a training FLOP."""
+"""The cost of training on a device, in hours and dollars, and of an inference FLOP relative to a training FLOP."""
 
 from dataclasses import dataclass, field
 

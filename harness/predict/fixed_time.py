@@ -1,4 +1,4 @@
-"""The best model of a fixed time, or of a fixed sum of money, on a device: not the best of the FLOPs it does meanwhile.
+"""The best model of a fixed time, or of a fixed cost, on a device: not the compute-optimal model of the same time.
 
 At fixed FLOPs a smaller model on more tokens costs the same; on the clock it does not: small models are bound by
 launches and memory traffic and reach a smaller share of the device's peak. So the optimum of a time lies at larger

@@ -29,7 +29,7 @@ class Cluster:
     trainer: Trainer | None
 
     def seconds(self, hours: float | None, dollars: float | None) -> float:
-        """Seconds on the clock that so many device-hours, or dollars, last.
+        """Seconds on the clock of so many device-hours, or of the device-hours that ``dollars`` pay for.
 
         Raises:
             UserError: dollars are asked for, and the device has no price.
