@@ -24,7 +24,7 @@ from harness.predict.cost import Trainer, inference_weight
 from harness.predict.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
 from harness.predict.question import Question
 from harness.predict.repetition import Repetition, fit_repetition
-from harness.predict.result import PredictResult, Request, consult, decided, with_lifetime_cost
+from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
 from harness.predict.source import LawConfig, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
 from harness.workflow.next_experiment import sweep_setting, with_run
@@ -156,7 +156,7 @@ def _timed(
     return replace(report, timed=asked, time_frontier=tuple(rows))
 
 
-def _share(cluster: Cluster | None, decider: FrontierSource, asked: Request) -> Trainer | None:
+def _share(cluster: Cluster | None, decider: FrontierSource, asked: PredictRequest) -> Trainer | None:
     """The devices at the share of their peak that the compute-optimal training of the question reaches."""
     if cluster is None or cluster.clock is None or asked.question is None or decider.frontier is None:
         return None if cluster is None else cluster.trainer
@@ -166,7 +166,7 @@ def _share(cluster: Cluster | None, decider: FrontierSource, asked: Request) -> 
 
 def _asked(
     config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
-) -> tuple[Request, tuple[str, ...]]:
+) -> tuple[PredictRequest, tuple[str, ...]]:
     """The question in FLOPs and tokens, with the constants of repetition."""
     flops = config.budget
     if cluster is not None and (config.gpu_hours is not None or config.dollars is not None):
@@ -183,7 +183,7 @@ def _asked(
     elif flops is not None:
         question = Question("flops", flops)
     repetition, notes = _repetition(config, decider)
-    asked = Request(
+    asked = PredictRequest(
         question=question,
         model=model,
         inference_tokens=config.inference_tokens,

@@ -10,12 +10,12 @@ from harness.fit.intervals import Interval
 from harness.predict.assess import Assessment, Overtrained
 from harness.predict.data_constrained import DataConstrained
 from harness.predict.fixed_time import TimedOptimum
-from harness.predict.result import PredictResult, Request
+from harness.predict.result import PredictRequest, PredictResult
 from harness.predict.serving import Served
 from harness.text import count, duration
 
 
-def show(report: PredictResult, asked: Request, console: Console) -> None:
+def show(report: PredictResult, asked: PredictRequest, console: Console) -> None:
     """Prints a report: the answers, then what the deciding source can say beyond them, then the notes."""
 
     def line(text: str) -> None:
@@ -47,7 +47,7 @@ def _range(report: PredictResult) -> str:
     return f"{largest}N counts {report.count}, C counts {report.compute or 'as in the table'}"
 
 
-def _question(report: PredictResult, asked: Request) -> str:
+def _question(report: PredictResult, asked: PredictRequest) -> str:
     question = asked.question
     if question is None:
         return ""

@@ -25,7 +25,7 @@ from harness.predict.serving import Served, answer_serving
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictRequest:
     """What is asked, in full; None leaves a part out.
 
     Attributes:
@@ -101,7 +101,7 @@ class PredictResult:
 
 
 def consult(
-    result: PredictResult, sources: Sequence[FrontierSource], decider: FrontierSource, asked: Request
+    result: PredictResult, sources: Sequence[FrontierSource], decider: FrontierSource, asked: PredictRequest
 ) -> PredictResult:
     """Fills a result's answers.
 
@@ -145,7 +145,7 @@ def consult(
     return result
 
 
-def _repeated(decider: FrontierSource, asked: Request) -> float | None:
+def _repeated(decider: FrontierSource, asked: PredictRequest) -> float | None:
     if decider.law is None or asked.model is None or asked.unique_tokens is None:
         raise UserError(f"unique_tokens needs L(N, D): {decider.title} knows only the compute-optimal models")
     model = asked.model.params, asked.model.tokens
