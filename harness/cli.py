@@ -88,13 +88,14 @@ behind it, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
-    "validate": """Train a predicted optimum against larger and smaller rivals of the same compute.
-The budget is larger than any of the fit. The prediction is written and hashed before anything is trained; then
-measured against predicted loss, and who won. Resumable; a prediction that was altered, or would be another now, is
-refused. With launcher=slurm it is registered before it is submitted, and the job behind the array judges.
+    "validate": """Train a predicted optimum and larger and smaller models at the same compute.
+The budget is larger than any of the fit: held-out validation of its prediction. The prediction is written and hashed
+before anything is trained; then measured loss is compared with predicted loss, and the sizes with each other.
+Resumable; a prediction that was altered, or would be another now, is refused. With launcher=slurm it is registered
+before it is submitted, and the job that follows the array compares.
 
-  isoflop validate experiment=rematch
-  isoflop validate experiment=demo name=validate rematch.fit=runs/demo rematch.budget=1.5e12""",
+  isoflop validate experiment=validate
+  isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 With launcher=slurm it submits and returns at once; the jobs behind the arrays do the later stages.
 
@@ -120,7 +121,7 @@ READS: dict[str, tuple[str, ...]] = {
     "report": ("points", "out"),
     "predict": ("points", "write"),
     "compare": ("arms", "compare"),
-    "validate": ("rematch",),
+    "validate": ("validate",),
     "reproduce": ("points", "out", "compare", "source", "project", "group"),
 }
 
@@ -225,9 +226,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     refuse_unread(options.command, options.overrides, READS)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
-        from harness.config.predict import PredictConfig
+        from harness.config.predict import ROOT, PredictConfig
 
-        question, yaml = compose_config(options.overrides, predict.ROOT, PredictConfig)
+        question, yaml = compose_config(options.overrides, ROOT, PredictConfig)
         if not options.config:
             predict.run(question, console, options.json)
             return

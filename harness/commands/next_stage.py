@@ -20,7 +20,8 @@ from harness.workflow.continuation import Outcome, submitted_config
 COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
     "reproduce": reproduce.run,
     "tune": tune.run,
-    "rematch": validate.run,
+    "validate": validate.run,
+    "rematch": validate.run,  # of jobs that an earlier version submitted
     "compare": compare.go_on,
 }
 EXIT_INCOMPLETE = 1

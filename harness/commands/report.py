@@ -5,9 +5,10 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.schema import Config
-from harness.report.files import Written, from_points, from_sweep, write_report
+from harness.report.files import Written, write_report
 from harness.workflow import publish
 from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.report import from_points, from_sweep
 
 
 def run(config: Config, yaml: str, console: Console) -> Written:
@@ -19,12 +20,12 @@ def run(config: Config, yaml: str, console: Console) -> Written:
     with console.status("report …"):
         if config.points:
             folder = Path(config.out or ".")
-            material = from_points(Path(config.points), folder)
+            data = from_points(Path(config.points), folder)
         else:
             sweep = sweep_folder(config)
             folder = Path(config.out) if config.out else sweep.path
-            material = from_sweep(sweep, frozen_plan(sweep), folder)
-        written = write_report(material, folder)
+            data = from_sweep(sweep, frozen_plan(sweep), folder)
+        written = write_report(data, folder)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
     console.print(
         f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True

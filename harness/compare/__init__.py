@@ -1,1 +1,1 @@
-"""Frontiers of several sweeps (arms) set side by side: do their exponents differ beyond their intervals?"""
+"""Frontiers of several sweeps (arms) compared: do their exponents differ beyond their intervals?"""

@@ -1,4 +1,4 @@
-"""From fitted arms to a comparison."""
+"""Compares fitted arms: the exponents and the optimum of every arm against the first, by all three approaches."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,17 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from harness.compare.arm import Arm
+from harness.compare.difference import Estimate, difference
 from harness.compare.results import (
     QUANTITIES,
     ApproachComparison,
     ArmDifferences,
     ArmEstimates,
     ArmFacts,
-    Comparison,
-    Estimate,
-    difference,
+    FrontierComparison,
 )
-from harness.compare.tables import verdict
+from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.intervals import Interval
 from harness.fit.results import Approach
@@ -37,7 +36,7 @@ UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "
 PREFERENCE = ("approach_3", "approach_2", "approach_1")
 
 
-def compare_arms(name: str, arms: Sequence[Arm]) -> Comparison:
+def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
     """Every arm against the first, by all three approaches.
 
     Raises:
@@ -55,7 +54,7 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> Comparison:
     decides = next(
         (n for n in PREFERENCE for found in approaches if found.approach == n and _decided(found)), None
     )
-    made = Comparison(
+    made = FrontierComparison(
         name=name,
         level=level,
         flops=flops,
@@ -109,14 +108,14 @@ def _document_noise(first: Arm, second: Arm) -> float:
 
 def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
     """The quantities of one approach in one arm, values and draws."""
-    doubt = "; ".join(
+    warning = "; ".join(
         f"{arm.name}: {note}"
         for code, note in zip(approach.flags, approach.notes, strict=True)
         if code in UNTRUSTED or approach.a is None
     )
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:
-        return dict.fromkeys(QUANTITIES, Estimate(None, None, doubt))
+        return dict.fromkeys(QUANTITIES, Estimate(None, None, warning))
     ratio = _bits_per_nat(approach, arm)
     values = _columns(approach, theta, flops, ratio)
     drawn = None
@@ -127,12 +126,12 @@ def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate
         quantity: Estimate(
             float(values[quantity]) if np.isfinite(values[quantity]) else None,
             None if drawn is None else drawn[quantity],
-            doubt,
+            warning,
         )
         for quantity in QUANTITIES
     }
     if ratio is None:
-        found["bits_per_byte"] = Estimate(None, None, doubt or _no_bits(approach))
+        found["bits_per_byte"] = Estimate(None, None, warning or _no_bits(approach))
     return found
 
 
@@ -144,7 +143,7 @@ def _bits_per_nat(approach: Approach, arm: Arm) -> float | None:
 def _no_bits(approach: Approach) -> str:
     if approach.loss_kind == "held-out":
         return "an arm has no bits per byte"
-    return f"{approach.name.replace('_', ' ')} knows {approach.loss_kind} losses only"
+    return f"{approach.name.replace('_', ' ')} has {approach.loss_kind} losses only"
 
 
 def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float | None) -> dict[str, Array]:

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from harness.compare.arm import Arm
 from harness.fit.results import Approach, Approach2
+from harness.report.axes import log_counts, log_flops
+from harness.report.data import MissingError
 from harness.report.line import draw_track, frontier_line
-from harness.report.material import MissingError
-from harness.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, log_flops, panels
+from harness.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, panels
 from harness.report.text import approach_label
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE)
@@ -83,7 +84,7 @@ def _cloud(approach: Approach, axes: Axes, colour: str, label: str) -> None:
 
 
 def _finish_cloud(axes: Axes) -> None:
-    """Framed to where nearly all draws are: a few wild ones must not shrink the picture."""
+    """Limits the axes to nearly all draws: a few extreme ones must not shrink the figure."""
     axes.set(xlabel="a  (N* ∝ Cᵃ)", ylabel="b  (D* ∝ Cᵇ)", title="Exponents, a point a bootstrap draw")
     for name, setter in (("get_xdata", axes.set_xlim), ("get_ydata", axes.set_ylim)):
         values = np.concatenate([np.asarray(getattr(line, name)(), dtype=float) for line in axes.lines])

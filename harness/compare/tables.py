@@ -1,20 +1,10 @@
-"""The verdict of a comparison in plain sentences.
-
-A comparison as tables: exponents and their differences, and the optimum at a common budget.
-"""
+"""A comparison as tables: exponents and their differences, and the optimum at a common budget."""
 
 import math
 
-from harness.compare.results import (
-    ALIKE,
-    DIFFER,
-    UNKNOWN,
-    ApproachComparison,
-    ArmDifferences,
-    ArmEstimates,
-    Comparison,
-    Difference,
-)
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
+from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
+from harness.compare.verdict import signed
 from harness.report.table import Table
 from harness.report.text import (
     approach_label,
@@ -27,72 +17,16 @@ from harness.report.text import (
     with_interval,
 )
 
-LAWS = {"a": "N* ∝ C^a", "b": "D* ∝ C^b"}
-
-
-def verdict(found: Comparison) -> tuple[str, ...]:
-    """One text for every arm but the first: a and b against the first arm's, and what the other approaches say."""
-    deciding = found.deciding
-    if deciding is None:
-        return ("No approach has exponents with intervals in every arm: whether they differ cannot be told.",)
-    return tuple(_arm(found, deciding, differences) for differences in deciding.differences)
-
-
-def _arm(found: Comparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
-    told = [_exponent(deciding, differences, name) for name in LAWS]
-    others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
-    return " ".join([f"{approach_label(deciding.approach)}:", *told, *(text for text in others if text)])
-
-
-def _exponent(deciding: ApproachComparison, differences: ArmDifferences, name: str) -> str:
-    """``N* ∝ C^a: a is 0.61 in fixed against 0.54 in matched, +0.07 (+0.02 to +0.12): they differ beyond …``"""
-    first = deciding.arms[0]
-    second = next(arm for arm in deciding.arms if arm.arm == differences.arm)
-    one, two = getattr(first, name), getattr(second, name)
-    found = differences.by_quantity[name]
-    return (
-        f"{LAWS[name]}: {name} is {two:.3f} in {second.arm} against {one:.3f} in {first.arm}, "
-        f"{signed(found)}: {judged(found)}."
-    )
-
-
-def judged(found: Difference) -> str:
-    """What a difference's verdict means."""
-    if found.verdict == DIFFER:
-        return "they differ beyond their intervals"
-    if found.verdict == ALIKE and found.interval is not None:
-        reach = max(-found.interval[0], found.interval[1])
-        return f"they do not differ beyond their intervals (nor would a difference of less than {reach:.2g} have shown)"
-    return f"whether they differ cannot be told ({found.reason})"
-
-
-def signed(found: Difference, digits: int = 3) -> str:
-    """``+0.071 (+0.020 to +0.122)``."""
-    if found.value is None:
-        return "–"
-    text = f"{found.value:+.{digits}f}"
-    if found.interval is None:
-        return text
-    return f"{text} ({found.interval[0]:+.{digits}f} to {found.interval[1]:+.{digits}f})"
-
-
-def _agreement(other: ApproachComparison, arm: str) -> str:
-    found = next(d for d in other.differences if d.arm == arm).by_quantity["a"]
-    if found.value is None:
-        return ""
-    return f"{approach_label(other.approach)} puts the difference in a at {signed(found)}."
-
-
 # Whether a difference goes beyond its interval, for a narrow column.
 BEYOND = {DIFFER: "yes", ALIKE: "no", UNKNOWN: "unclear"}
 
 
-def build(found: Comparison) -> tuple[Table, Table]:
+def build(found: FrontierComparison) -> tuple[Table, Table]:
     """Both tables."""
     return _exponents(found), _optimum(found)
 
 
-def _exponents(found: Comparison) -> Table:
+def _exponents(found: FrontierComparison) -> Table:
     rows = [
         (
             approach_label(approach.approach),
@@ -122,12 +56,12 @@ def _exponents(found: Comparison) -> Table:
         tuple(rows),
         left=("approach", "arm", "beyond interval", "status"),
         note=f"{found.level:.0%} bootstrap intervals. A difference is from the first arm; its interval is that of two "
-        "independent bootstraps. Arms that share corpus and seeds share some of their luck, so for them it is too "
+        "independent bootstraps. Arms that share corpus and seeds share some of their noise, so for them it is too "
         "long rather than too short. It covers the runs' scatter, not what a wrong form or recipe does to both.",
     )
 
 
-def _optimum(found: Comparison) -> Table:
+def _optimum(found: FrontierComparison) -> Table:
     rows = [
         (
             approach_label(approach.approach),

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from harness.config.renamed import add_old_sections, current_overrides, move_old_sections
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.packaged import config_folder
@@ -142,11 +143,13 @@ def compose_config(
     Raises:
         UserError: whatever is wrong with the overrides, the files or the values.
     """
-    ConfigStore.instance().store(name="schema", node=schema)
+    ConfigStore.instance().store(name="schema", node=add_old_sections(schema))
     GlobalHydra.instance().clear()
+    overrides = current_overrides(overrides)
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = compose(root, overrides=[*map(_plain, overrides), *_own_configs()])
+        move_old_sections(composed, overrides)
         OmegaConf.resolve(composed)
         _refuse_unknown(schema, composed)
         found = OmegaConf.to_object(composed)

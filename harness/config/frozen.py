@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.compose import compose_config
+from harness.config.renamed import SECTIONS
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.packaged import config_folder
@@ -21,12 +22,16 @@ from harness.plan.throughput import ThroughputConfig
 def load_config(yaml: str) -> Config:
     """The configuration that was written as ``yaml``.
 
-    A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run.
+    A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run. Sections
+    with their old names are read without a word: nobody typed them.
     """
     written = OmegaConf.create(yaml)
     assert isinstance(written, DictConfig), "a configuration has keys"
     if "params" in (written.get("throughput") or {}):
         del written["throughput"]
+    for old, new in SECTIONS.items():
+        if old in written:
+            written[new] = written.pop(old)
     merged = OmegaConf.merge(OmegaConf.structured(Config), written)
     config = OmegaConf.to_object(merged)
     assert isinstance(config, Config)
@@ -54,7 +59,7 @@ def load_throughput(yaml: str) -> ThroughputConfig | None:
     return found if isinstance(found, ThroughputConfig) else None
 
 
-SECTIONS = ("seq_len", "precision", "model", "recipe", "schedule")
+TRAINING = ("seq_len", "precision", "model", "recipe", "schedule")
 NAMES = ("name", "source")  # of a recipe: where its numbers come from changes no run
 
 
@@ -66,11 +71,11 @@ def different_rule(config: Config, stored: Path) -> str | None:
     """
     try:
         read = OmegaConf.load(stored)
-        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(read, SECTIONS))  # type: ignore[arg-type]
-        there = OmegaConf.to_container(OmegaConf.masked_copy(merged, SECTIONS), resolve=True)  # type: ignore[arg-type]
+        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(read, TRAINING))  # type: ignore[arg-type]
+        there = OmegaConf.to_container(OmegaConf.masked_copy(merged, TRAINING), resolve=True)  # type: ignore[arg-type]
     except (OSError, ValueError, OmegaConfBaseException):
         return None
-    here = {name: _plain(getattr(config, name)) for name in SECTIONS}
+    here = {name: _plain(getattr(config, name)) for name in TRAINING}
     return _first(there, here, "")
 
 

@@ -1,21 +1,10 @@
-"""The schema of ``isoflop predict``: its own root, because here ``fit`` and ``budget`` are keys.
+"""The schema of ``isoflop predict``: its own root, because here ``fit`` and ``budget`` are keys."""
 
-Also the rules by which an answer becomes a run: those of the sweep that the fit came from, unless told otherwise.
-"""
-
-import json
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
+from dataclasses import dataclass, field
 
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
-from harness.model.counts import FLOP_COUNTS
 from harness.model.family import ModelConfig
 from harness.model.ladder import LadderConfig
 from harness.plan.recipe import RecipeConfig
@@ -25,6 +14,9 @@ from harness.predict.clock import ShapeRules
 from harness.predict.cost import DeviceConfig, ServingConfig
 from harness.predict.repetition import Repetition
 from harness.predict.source import LawConfig
+
+ROOT = "predict"
+"""The file of ``configs/`` that a question is composed from; its schema is :class:`PredictConfig`."""
 
 
 @dataclass
@@ -146,66 +138,3 @@ class PredictConfig:
             self._check_model(self.params, self.tokens)
         if money and money[0] != "budget" and self.device is None:
             raise UserError(f"{money[0]}: name the device, e.g. device=h100")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The rules, and what else of the sweep an experiment of the same kind repeats.
-
-    Attributes:
-        sweep: the sweep's name; empty where there is none.
-        compute: the FLOP count of its budgets; empty where unknown.
-        corpus: its ``data``, ``tokenizer``, ``path`` and ``precision``.
-    """
-
-    rules: ShapeRules
-    sweep: str = ""
-    compute: str = ""
-    corpus: dict[str, Any] = field(default_factory=dict)
-
-
-def setting(config: PredictConfig, folder: Path | None) -> Setting:
-    """The rules for this question: single keys of ``config`` over the sweep's over ``config.fallback``.
-
-    Args:
-        config: the question.
-        folder: where ``fit.json`` lies; a sweep's folder has ``config.yaml`` and ``plan.json`` beside it.
-    """
-    found = (folder and setting_of_sweep(folder, config.fallback)) or Setting(config.fallback)
-    own = {
-        name: value
-        for name in ("ladder", "model", "recipe", "schedule", "vocab_size", "seq_len")
-        if (value := getattr(config, name)) is not None
-    }
-    return replace(found, rules=replace(found.rules, **own))
-
-
-def setting_of_sweep(folder: Path, fallback: ShapeRules) -> Setting | None:
-    """That of the sweep in ``folder``; None where the folder is no sweep's, or one that this version cannot read.
-
-    Args:
-        fallback: what the sweep's configuration does not say.
-    """
-    try:
-        stored = OmegaConf.load(folder / "config.yaml")
-        if not isinstance(stored, DictConfig):
-            return None
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
-        given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
-        rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
-        compute = str(stored["grid"]["count"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
-        return None
-    if not isinstance(rules, ShapeRules):
-        return None
-    kept = OmegaConf.masked_copy(
-        stored, [n for n in ("data", "tokenizer", "path", "precision") if n in stored]
-    )
-    corpus = OmegaConf.to_container(kept, resolve=True)
-    return Setting(
-        rules=rules,
-        sweep=str(stored.get("name") or folder.name),
-        compute=compute if compute in FLOP_COUNTS else "",
-        corpus={str(key): value for key, value in corpus.items()} if isinstance(corpus, dict) else {},
-    )

@@ -19,7 +19,7 @@ from harness.plan.throughput import ThroughputConfig
 from harness.tracking.config import TrackerConfig
 from harness.train.config import PRECISIONS, TrainConfig
 from harness.tune.config import TuneConfig
-from harness.validate.config import RematchConfig
+from harness.validate.config import ValidateConfig
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Config:
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
-    rematch: RematchConfig = field(default_factory=RematchConfig)
+    validate: ValidateConfig = field(default_factory=ValidateConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     path: Any = None

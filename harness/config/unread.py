@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from harness.config.renamed import current_section
 from harness.errors import UserError
 
 HEAD = re.compile(r"[+~\s]*(\w+)")  # of 'tune=demo', '+arms.one=[]', '~points'
@@ -23,7 +24,7 @@ def refuse_unread(command: str, overrides: Sequence[str], reads: Mapping[str, Se
     """
     for override in overrides:
         found = HEAD.match(override)
-        key = found[1] if found else ""
+        key = current_section(found[1]) if found else ""
         readers = [f"'isoflop {name}'" for name, keys in reads.items() if key in keys]
         if readers and key not in reads[command]:
             *others, last = readers

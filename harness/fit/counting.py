@@ -14,6 +14,8 @@ from harness.fit.results import CountingRow
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
 
+MATRICES_AND_HEAD = "matrices + head"
+"""N as block matrices and the head (Porian et al. 2024)."""
 COMPUTES = ("flops", "flops_appendix_f", "flops_appendix_f_causal", "flops_6nd", "flops_6nd_non_embedding")
 
 
@@ -37,6 +39,11 @@ def counting_table(points: Points, options: FitOptions) -> tuple[CountingRow, ..
     return tuple(rows)
 
 
+def count_label(count: str) -> str:
+    """A parameter convention as people read it; ``fit.json`` keeps the names of earlier versions."""
+    return "non-embedding + head" if count == MATRICES_AND_HEAD else count
+
+
 def parameter_counts(points: Points) -> dict[str, Array]:
     """The parameter conventions that the table has, by name.
 
@@ -51,7 +58,7 @@ def parameter_counts(points: Points) -> dict[str, Array]:
         head = extra["params_head"]
         if "params_embedding" in extra:
             head = np.where(head > 0, head, extra["params_embedding"])
-        counts["matrices + head"] = extra["params_matrices"] + head
+        counts[MATRICES_AND_HEAD] = extra["params_matrices"] + head
     return _distinct(counts)
 
 

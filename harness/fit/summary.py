@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.intervals import Interval
 from harness.fit.results import Approach2, Approach3, FitResults
@@ -130,7 +131,7 @@ def _counting(fit: FitResults) -> str:
         return ""
     rows = [
         (
-            r.count,
+            count_label(r.count),
             r.compute,
             r.approach,
             _number(r.a),

@@ -116,7 +116,7 @@ def count_params(shape: Shape) -> Params:
 FLOP_COUNTS: dict[str, str] = {
     "appendix_f": "every matrix product and the softmax, attention in full; backward is twice forward",
     "appendix_f_causal": "the same with half the attention: a token attends only to those before it",
-    "matrix_products": "attention in full, but no look-up or softmax: what a profiler sees; for MFU",
+    "matrix_products": "attention in full, but no embedding or softmax: what a profiler sees; for MFU",
     "6nd": "six times all parameters per token (Hoffmann et al. 2022, section 3)",
     "6nd_non_embedding": "six times the parameters without embeddings and head (Kaplan et al. 2020)",
     "6nd_matrices_and_head": "six times the block matrices and the head (Porian et al. 2024)",
@@ -134,7 +134,7 @@ class ForwardFlops:
     Norms, activations, rotary embeddings, biases and residual sums are left out, as in Appendix F.
 
     Attributes:
-        embedding: the look-up, counted as a product with a one-hot matrix as the paper does.
+        embedding: the embedding, counted as a product with a one-hot matrix as the paper does.
         qkv: projections to queries, keys and values.
         scores: queries times keys.
         softmax: three operations per score.
@@ -162,7 +162,7 @@ class ForwardFlops:
 
     @property
     def matrix_products(self) -> float:
-        """What a profiler that knows matrix products and fused attention sees: no look-up, no softmax."""
+        """What a profiler that knows matrix products and fused attention sees: no embedding, no softmax."""
         return self.total - self.embedding - self.softmax
 
     def causal(self) -> "ForwardFlops":

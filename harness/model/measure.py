@@ -47,7 +47,7 @@ def params_of(shape: Shape) -> Params:
 
 
 def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
-    """Forward FLOPs of one sequence: products as torch counts them, look-up and softmax as Appendix F does.
+    """Forward FLOPs of one sequence: products as torch counts them, embedding and softmax as Appendix F does.
 
     Products with a parameter and products of two activations (attention) are told apart by their factors, however
     the family computes them. Attention is split evenly into scores and reduction; which block matrix the rest

@@ -1,6 +1,6 @@
 """What the page's calculator works from: frontiers with thinned draws, and devices' times on a grid of N and D.
 
-``page/calculator.js`` predicts, ``page/clock.js`` tells times, ``page/form.js`` asks and shows.
+``page/calculator.js`` predicts, ``page/clock.js`` computes times, ``page/form.js`` reads the form and shows answers.
 """
 
 import base64
@@ -14,32 +14,32 @@ from harness.fit.laws import CostLaw
 from harness.fit.results import Approach, Approach3
 from harness.fit.status import ORDER
 from harness.fit.table import Array
-from harness.report.devices import Device
-from harness.report.material import Material
+from harness.report.data import ReportData
+from harness.report.devices import TimedDevice
 from harness.report.text import approach_label
 from harness.report.verdict import decider
 
-# As many as a fit makes unless told otherwise; more are thinned.
+# The default number of a fit; more are thinned.
 MAX_DRAWS = 1000
 
 
-def calculator_data(material: Material) -> dict[str, Any] | None:
+def calculator_data(data: ReportData) -> dict[str, Any] | None:
     """Plain data for the page; None where no approach has a frontier."""
-    lead = decider(material.fit)
+    lead = decider(data.fit)
     if lead is None:
         return None
     return {
-        "level": material.fit.level,
-        "target": material.target,
+        "level": data.fit.level,
+        "target": data.target,
         "lead": lead,
         "order": list(ORDER),
-        "devices": [_device(device) for device in material.devices],
-        "approaches": [_approach(one) for one in material.fit.approaches if one.theta() is not None],
+        "devices": [_device(device) for device in data.devices],
+        "approaches": [_approach(one) for one in data.fit.approaches if one.theta() is not None],
     }
 
 
 def as_script(data: dict[str, Any]) -> str:
-    """JSON that can stand inside a script element: nothing in it can end the element."""
+    """JSON for inside a script element: nothing in it can end the element."""
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
 
 
@@ -83,8 +83,8 @@ def _packed(draws: Array | None, law: bool) -> str:
     return _floats(kept)
 
 
-def _device(device: Device) -> dict[str, Any]:
-    """A device with the grid that its clock interpolates in, so that the page tells the program's times.
+def _device(device: TimedDevice) -> dict[str, Any]:
+    """A device with the grid that its clock interpolates in, so that the page computes the same times as the program.
 
     ``tokens`` are the first and the last log D of as many as ``seconds`` has columns; its rows are the sizes.
     """

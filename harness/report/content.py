@@ -1,100 +1,27 @@
-"""What the numbers come from: data, counts, options, devices and versions, as pairs of words.
+"""What the page and the Markdown have in common: figures, tables, and what is not shown and why."""
 
-What the page and the Markdown have in common: figures, tables, and what is left out and why.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
-from harness.report.devices import NEAR
+from harness.report.data import MissingError, ReportData
+from harness.report.diagnostics import diagnostics
 from harness.report.figures.catalogue import FIGURES, Entry
-from harness.report.material import Material, MissingError
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
 from harness.report.tables import compute, conventions, fixed_time, frontier, runs
 from harness.report.tables import frontier as answer_rows
-from harness.report.text import power, typeset
-from harness.report.verdict import Answer, Finding, answer, findings
-from harness.runs.record import Record
-from harness.text import count, duration
+from harness.report.text import typeset
+from harness.report.verdict import Diagnostic, Headline, headline
 
-
-def facts(material: Material) -> tuple[tuple[str, str], ...]:
-    """(what, value), in the order to show; what is not known is left out."""
-    fit = material.fit
-    records = list(material.records.values())
-    pairs = [
-        ("N counts", _meaning(fit.count, PARAM_COUNTS, "params", "total")),
-        ("C counts", _compute(material)),
-        ("runs in the fit", str(fit.n_points)),
-        ("intervals", _bootstrap(material)),
-    ]
-    if records:
-        pairs += [
-            (
-                "corpus",
-                _each(f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records),
-            ),
-            ("tokenizer", _each(r.data.get("tokenizer", "?") for r in records)),
-            ("unique training tokens", _each(count(r.unique_tokens) for r in records)),
-            ("device", _each(r.device for r in records)),
-            ("precision", _each(r.precision for r in records)),
-            ("training time", duration(sum(r.seconds for r in records)) + " in all, over all workers"),
-            *_estimated(material),
-            ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
-            ("trained with", _each(_versions(r) for r in records)),
-        ]
-    if material.versions:
-        pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in material.versions.items())))
-    return tuple(pairs)
-
-
-def _estimated(material: Material) -> list[tuple[str, str]]:
-    """How near the time model came to what the runs took: what its other times are worth."""
-    if not material.devices or (pace := material.devices[0].pace) is None:
-        return []
-    name = material.devices[0].throughput.name
-    text = f"{pace.ratio:.2f} times the measured, in the median of {pace.runs} runs; {pace.near:.0%} within a factor of"
-    return [("time estimated", f"{text} {NEAR:g} (time model {name})")]
-
-
-def _meaning(column: str, meanings: dict[str, str], stem: str, default: str) -> str:
-    key = default if column == stem else column.removeprefix(f"{stem}_")
-    return f"{column}: {meanings[key]}" if key in meanings else column
-
-
-def _compute(material: Material) -> str:
-    column = material.fit.compute
-    counts = {record.budget_count for record in material.records.values()}
-    if column == "flops" and len(counts) == 1:
-        name = counts.pop()
-        return f"flops, as the plan counts ({name}): {FLOP_COUNTS.get(name, name)}"
-    return _meaning(column, FLOP_COUNTS, "flops", "")
-
-
-def _bootstrap(material: Material) -> str:
-    asked = ", ".join(f"{key} {value}" for key, value in material.fit.bootstrap.items())
-    return f"{material.fit.level:.0%}, percentiles of the bootstrap" + (f" ({asked})" if asked else "")
-
-
-def _versions(record: Record) -> str:
-    return ", ".join(f"{package} {version}" for package, version in record.versions.items())
-
-
-def _each(values: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(values))
-
-
-TABLES: tuple[tuple[str, Callable[[Material], Table]], ...] = (
+TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The measured frontier", frontier.frontier_table),
     ("Exponents", frontier.exponents_table),
     ("The fitted law", frontier.law_table),
     ("Optimal compute and tokens by model size", compute.sizes_table),
     ("The best model of a fixed time", fixed_time.fixed_time_table),
     ("Functional forms", conventions.forms_table),
-    ("Counting", conventions.counting_table),
+    ("Sensitivity to the N and C conventions", conventions.counting_table),
     ("FLOPs against 6ND", compute.flops_table),
 )
 
@@ -109,7 +36,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something the report would show had it the ingredients."""
+    """A figure or table that the report cannot show, and why."""
 
     title: str
     reason: str
@@ -119,10 +46,10 @@ class LeftOut:
 class Content:
     """The report before it is HTML or Markdown."""
 
-    material: Material
-    here: Answer
-    target: Answer
-    findings: tuple[Finding, ...]
+    data: ReportData
+    here: Headline
+    target: Headline
+    findings: tuple[Diagnostic, ...]
     answer: Table
     figures: tuple[Shown, ...]
     tables: tuple[Table, ...]
@@ -130,31 +57,31 @@ class Content:
     left_out: tuple[LeftOut, ...]
 
 
-def make_content(material: Material, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
+def make_content(data: ReportData, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
     """Draw ``entries`` into the folder ``figures`` and build every table."""
     shown, left_out, tables = [], [], []
     with figure_style():
         for entry in entries:
             try:
-                picture = save(entry.draw(material), figures, entry.name)
-                shown.append(Shown(entry.about(material), picture))
+                picture = save(entry.draw(data), figures, entry.name)
+                shown.append(Shown(entry.about(data), picture))
             except MissingError as missing:
                 left_out.append(LeftOut(entry.title, str(missing)))
                 for ending in ("png", "pdf"):
                     (figures / f"{entry.name}.{ending}").unlink(missing_ok=True)
     for title, build in TABLES:
         try:
-            tables.append(build(material))
+            tables.append(build(data))
         except MissingError as missing:
             left_out.append(LeftOut(title, str(missing)))
     return Content(
-        material=material,
-        here=answer(material, material.fit.largest_flops),
-        target=answer(material, material.target),
-        findings=tuple(replace(found, text=typeset(found.text)) for found in findings(material)),
-        answer=answer_rows.answer_table(material),
+        data=data,
+        here=headline(data, data.fit.largest_flops),
+        target=headline(data, data.target),
+        findings=tuple(replace(found, text=typeset(found.text)) for found in diagnostics(data)),
+        answer=answer_rows.answer_table(data),
         figures=tuple(shown),
         tables=tuple(tables),
-        runs=runs.runs_table(material),
+        runs=runs.runs_table(data),
         left_out=tuple(left_out),
     )

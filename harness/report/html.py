@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything inside it. All text that comes from anywhere is escaped."""
+"""The page: one HTML file with everything inside it. All text from outside the program is escaped."""
 
 from html import escape
 from importlib import resources
@@ -8,32 +8,33 @@ from urllib.parse import quote
 
 from harness.fit.estimate import marked
 from harness.report.calculator import as_script, calculator_data
-from harness.report.content import Content, LeftOut, Shown, facts
+from harness.report.content import Content, LeftOut, Shown
+from harness.report.provenance import facts
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
-from harness.report.verdict import Answer, Finding
+from harness.report.verdict import Diagnostic, Headline
 
-MARKS = {"good": "✔ fine", "caution": "⚠ caution", "bad": "✘ problem"}
+MARKS = {"good": "✔ ok", "caution": "⚠ caution", "bad": "✘ problem"}
 WIDE = 44
 PIXELS_PER_INCH = 106
-# A picture is shrunk to fit the screen down to this share of its size, where its letters have nine pixels.
+# A figure shrinks with the screen down to this share of its size, at which its letters have nine pixels.
 READABLE = 0.75
-# Beside letters, digits and "_.-~", what may stand in a data address within double quotes.
+# Besides letters, digits and "_.-~": what a data address within double quotes may contain.
 URL_SAFE = " =/:;,()?!'*+@$[]{}|^`"
 
 
 def render(content: Content) -> str:
     """The whole page."""
-    material = content.material
-    data = calculator_data(material)
+    data = content.data
+    calculator = calculator_data(data)
     return Template(_asset("page.html")).substitute(
-        title=escape(material.name),
-        source=escape(material.source),
+        title=escape(data.name),
+        source=escape(data.source),
         css=_asset("page.css"),
         headline=headline(content),
         answer=table(content.answer),
-        calculator="" if data is None else _asset("calculator.html"),
-        script="" if data is None else _script(data),
+        calculator="" if calculator is None else _asset("calculator.html"),
+        script="" if calculator is None else _script(calculator),
         findings=_findings(content.findings),
         figures="\n".join(figure(shown) for shown in content.figures),
         tables="\n".join(table(one) for one in content.tables),
@@ -45,17 +46,17 @@ def render(content: Content) -> str:
 
 def headline(content: Content) -> str:
     """The answer at the largest budget and at the target, as two cards."""
-    fit = content.material.fit
+    fit = content.data.fit
     cards = [_card(content.here, fit.largest_flops, "the largest that was run")]
-    if content.material.target > fit.largest_flops * 1.001:
-        factor = content.material.target / fit.largest_flops
+    if content.data.target > fit.largest_flops * 1.001:
+        factor = content.data.target / fit.largest_flops
         cards.append(
-            _card(content.target, content.material.target, f"{times(factor)} the largest run: extrapolated")
+            _card(content.target, content.data.target, f"{times(factor)} the largest run: extrapolated")
         )
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(answer: Answer, flops: float, where: str) -> str:
+def _card(answer: Headline, flops: float, where: str) -> str:
     title = f"<h2>At C = {escape(power(flops))} FLOPs <span class='soft'>({escape(where)})</span></h2>"
     prediction = answer.prediction
     if prediction is None:
@@ -83,10 +84,10 @@ def _card(answer: Answer, flops: float, where: str) -> str:
         + "</dd>"
         for name, value, bounds, unit in lines
     )
-    doubt = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
+    warning = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
     return (
         f'<div class="card">{title}<dl class="numbers">{numbers}</dl>'
-        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + doubt)}</p></div>"
+        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + warning)}</p></div>"
     )
 
 
@@ -146,7 +147,7 @@ def _side(left: bool, wide: bool = False) -> str:
     return f' class="{classes}"' if classes else ""
 
 
-def _findings(found: tuple[Finding, ...]) -> str:
+def _findings(found: tuple[Diagnostic, ...]) -> str:
     items = "\n".join(
         f'<li class="{finding.level}"><span class="mark">{MARKS[finding.level]}</span>'
         f"{escape(finding.text)}</li>"
@@ -163,14 +164,14 @@ def _left_out(left_out: tuple[LeftOut, ...]) -> str:
 
 
 def _provenance(content: Content) -> str:
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.material))
-    config = content.material.config
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.data))
+    config = content.data.config
     block = f"<h3>Configuration</h3><pre>{escape(config)}</pre>" if config else ""
     return f'<dl class="numbers">{rows}</dl>{block}'
 
 
-def _script(data: dict[str, Any]) -> str:
-    embedded = f'<script type="application/json" id="calculator-data">{as_script(data)}</script>'
+def _script(calculator: dict[str, Any]) -> str:
+    embedded = f'<script type="application/json" id="calculator-data">{as_script(calculator)}</script>'
     code = "\n".join(_asset(f"{name}.js") for name in ("calculator", "clock", "form"))
     return f"{embedded}\n<script>\n{code}\n</script>"
 

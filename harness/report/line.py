@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.fit.intervals import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
-from harness.report.material import Material
+from harness.report.data import ReportData
 from harness.report.style import INK
 from harness.report.text import counted, ratio
 
@@ -83,10 +83,10 @@ def draw_track(
     axes.plot(line.flops[measured], track.value[measured], color=colour, linewidth=1.7, label=label)
 
 
-def mark_target(axes: Axes, material: Material, line: Line, name: str, symbol: str) -> None:
+def mark_target(axes: Axes, data: ReportData, line: Line, name: str, symbol: str) -> None:
     """A cross-hair at the target and the number there, written where the line leaves room."""
     track: Track = getattr(line, name)
-    target = material.target
+    target = data.target
     nearest = int(abs(line.flops / target - 1).argmin())
     value = float(track.value[nearest])
     text = f"{symbol} = {ratio(value) if name == 'ratio' else counted(value)}"

@@ -1,6 +1,7 @@
-"""The report as Markdown, for pull requests: the same words, figures by their files."""
+"""The report as Markdown, for pull requests: the same text, with links to the figures' files."""
 
-from harness.report.content import Content, facts
+from harness.report.content import Content
+from harness.report.provenance import facts
 from harness.report.table import Cell, Table
 
 MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}
@@ -8,15 +9,15 @@ MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}
 
 def render(content: Content, figures: str = "figures") -> str:
     """The whole report; ``figures`` is the folder of the pictures, relative to the report."""
-    material = content.material
+    data = content.data
     parts = [
-        f"# {_escape(material.name)}",
-        _escape(material.source),
+        f"# {_escape(data.name)}",
+        _escape(data.source),
         "\n".join(
             f"- **{_escape(answer.text)}**" for answer in dict.fromkeys((content.here, content.target))
         ),
         table(content.answer),
-        "## How far to trust it",
+        "## Diagnostics",
         "\n".join(f"- {MARKS[finding.level]} {_escape(finding.text)}" for finding in content.findings),
         "## Figures",
         *(
@@ -32,16 +33,16 @@ def render(content: Content, figures: str = "figures") -> str:
         listed = "\n".join(f"- {_escape(one.title)}: {_escape(one.reason)}" for one in content.left_out)
         parts += ["## Left out", listed]
     parts += [
-        "## Every run",
+        "## Runs",
         table(content.runs),
-        "## How it was made",
-        "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(material)),
+        "## Provenance",
+        "\n".join(f"- {_escape(name)}: {_escape(value)}" for name, value in facts(data)),
     ]
-    if material.config:
+    if data.config:
         fence = "```"
-        while fence in material.config:
+        while fence in data.config:
             fence += "`"
-        parts.append(f"{fence}yaml\n{material.config.rstrip()}\n{fence}")
+        parts.append(f"{fence}yaml\n{data.config.rstrip()}\n{fence}")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

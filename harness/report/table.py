@@ -1,7 +1,4 @@
-"""A table before it is HTML or Markdown: headings, rows of finished texts, and a note.
-
-A finished table in a terminal.
-"""
+"""A table before it is HTML, Markdown or terminal text: headings, rows of finished texts, and a note."""
 
 import textwrap
 from dataclasses import dataclass
@@ -28,7 +25,7 @@ class Table:
 
     Attributes:
         name: short, for anchors.
-        title: empty where the section's heading says it.
+        title: empty where the section's heading is enough.
         headings: one a column; a column of numbers is right-aligned, ``left`` names the others.
         note: a sentence on how to read it, shown beneath.
         strong: indices of rows to emphasise.

@@ -35,9 +35,9 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def typeset(text: str) -> str:
-    """A sentence of the fit in the page's style: ``6e+12`` → ``6 × 10¹²``, ``1.20 x the`` → ``1.20× the``.
+    """A sentence of the fit in the page's typography: ``6e+12`` → ``6 × 10¹²``, ``1.20 x the`` → ``1.20× the``.
 
-    What is typed in, such as ``budget=1e13``, stays as it is typed.
+    What a user types, such as ``budget=1e13``, stays as it is.
     """
     text = re.sub(
         r"(?<![\w=.,\[-])\d+(?:\.\d+)?e[+-]?\d+(?![\w.])", lambda found: power(float(found[0]), 3), text
@@ -66,7 +66,7 @@ def ratio(value: float | None) -> str:
 def interval(bounds: Interval | None, style: str = "count", digits: int = 3) -> str:
     """``1.1M to 1.4M``; ``style`` is ``count``, ``ratio`` or ``fixed``; empty where there is none.
 
-    An end beyond all numbers is ``∞``; an interval that is all there, or all at zero, bounds nothing.
+    An end beyond all numbers is ``∞``; an interval with both ends there, or both at zero, bounds nothing.
     """
     if bounds is None:
         return ""
@@ -91,7 +91,7 @@ def times(value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """``$1,234``, ``$0.41``; less than a cent is no sum."""
+    """``$1,234``, ``$0.41``; below half a cent it says so."""
     return f"${value:,.0f}" if value >= 99.5 else f"${value:.2f}" if value >= 0.005 else "under 1 cent"
 
 

@@ -1,1 +1,1 @@
-"""The paper's Chinchilla-against-Gopher argument on one's own data: predict, register, train, compare."""
+"""The paper's Chinchilla-against-Gopher argument on your own data: predict, register, train, compare."""

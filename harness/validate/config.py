@@ -1,4 +1,4 @@
-"""What ``isoflop rematch`` predicts and trains."""
+"""What ``isoflop validate`` predicts and trains."""
 
 from dataclasses import dataclass, field
 
@@ -6,15 +6,15 @@ from harness.errors import UserError
 
 
 @dataclass
-class RematchConfig:
-    """The predicted optimum of a larger budget against rivals of other sizes at the same compute.
+class ValidateConfig:
+    """The predicted optimum of a larger budget against models of other sizes at the same compute.
 
     Attributes:
         fit: a finished sweep's folder, or its ``fit.json``.
-        budget: training FLOPs of every contender; more than any run of the fit had.
-        factors: sizes of the contenders over the predicted N*; 1 is the predicted optimum.
-        seeds: every contender is trained once per seed; intervals of measured losses need two or more.
-        approach: which approach says N*; ``auto`` decides as ``isoflop predict`` does.
+        budget: training FLOPs of every candidate; more than any run of the fit had.
+        factors: sizes of the candidates over the predicted N*; 1 is the predicted optimum.
+        seeds: every candidate is trained once per seed; intervals of measured losses need two or more.
+        approach: which approach gives N*; ``auto`` decides as ``isoflop predict`` does.
         train: false registers the prediction and stops, so that it can be published before the runs.
     """
 
@@ -27,10 +27,10 @@ class RematchConfig:
 
     def __post_init__(self) -> None:
         if self.budget < 0:
-            raise UserError(f"rematch.budget: must be positive, got {self.budget:g}")
+            raise UserError(f"validate.budget: must be positive, got {self.budget:g}")
         if any(factor <= 0 for factor in self.factors) or len(set(self.factors)) != len(self.factors):
-            raise UserError("rematch.factors: must be positive, and none may be named twice")
+            raise UserError("validate.factors: must be positive, and none may be named twice")
         if 1.0 not in self.factors or len(self.factors) < 2:
-            raise UserError("rematch.factors: need 1, the predicted optimum, and at least one rival")
+            raise UserError("validate.factors: need 1, the predicted optimum, and at least one other size")
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) != len(self.seeds):
-            raise UserError("rematch.seeds: name at least one seed, none twice and none negative")
+            raise UserError("validate.seeds: name at least one seed, none twice and none negative")

@@ -8,24 +8,25 @@ from matplotlib.lines import Line2D
 from harness.fit.estimate import FrontierSource
 from harness.fit.intervals import percentile_interval
 from harness.fit.laws import Law
-from harness.report.style import BLUE, INK, RED, log_counts, panels
+from harness.report.axes import log_counts
+from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
-from harness.validate.prediction import Prediction
-from harness.validate.result import Rematch
+from harness.validate.prediction import RegisteredPrediction
+from harness.validate.result import ValidationResult
 
 DRAWS = 400
 
 
-def draw(prediction: Prediction, result: Rematch, losses: FrontierSource | None) -> Figure:
+def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: FrontierSource | None) -> Figure:
     """Thick bars are the law's intervals, thin ones those of a single run; points are seeds.
 
-    The contenders' names stand above the frame and the key below it, clear of the line at N*.
+    The candidates' names stand above the frame and the legend below it, clear of the line at N*.
     """
     figure, (axes,) = panels(1, width=5.6, height=4.0)
-    sizes = [one.params for one in prediction.contenders]
+    sizes = [one.params for one in prediction.candidates]
     if losses is not None and losses.law is not None:
         _law(axes, losses.law, losses.law_draws, sizes, prediction)
-    for i, (one, measured) in enumerate(zip(prediction.contenders, result.contenders, strict=True)):
+    for i, (one, measured) in enumerate(zip(prediction.candidates, result.candidates, strict=True)):
         predicted, seeds = ("predicted", "measured, a point a seed") if i == 0 else (None, None)
         place = [one.params] * 2
         if one.run_interval is not None:
@@ -69,9 +70,9 @@ def draw(prediction: Prediction, result: Rematch, losses: FrontierSource | None)
     return figure
 
 
-def _bars(prediction: Prediction) -> list[Line2D]:
-    """What the upright bars are, for the key; upright there too, or they would look like the law's line."""
-    ones = prediction.contenders
+def _bars(prediction: RegisteredPrediction) -> list[Line2D]:
+    """Legend entries of the vertical bars; vertical there too, or they would look like the law's line."""
+    ones = prediction.candidates
     bars = (
         ("the law", 4.0, 0.5, any(one.loss_interval is not None for one in ones)),
         ("one run", 1.0, 1.0, any(one.run_interval is not None for one in ones)),
@@ -93,7 +94,9 @@ def _bars(prediction: Prediction) -> list[Line2D]:
     ]
 
 
-def _law(axes: Axes, law: Law, draws: Law | None, sizes: list[float], prediction: Prediction) -> None:
+def _law(
+    axes: Axes, law: Law, draws: Law | None, sizes: list[float], prediction: RegisteredPrediction
+) -> None:
     """The law along the budget, with the band of its draws."""
     n = np.geomspace(min(sizes) / 1.3, max(sizes) * 1.3, 60)
     d = prediction.budget / (law.cost.kappa * n**law.cost.power)

@@ -1,21 +1,22 @@
-"""How far single runs scatter about the fitted law: what a prediction of one run adds to the law's uncertainty.
-
-What a fit predicts for every contender, before any of them is trained.
-"""
+"""What a fit predicts for every candidate before any of them is trained, with the intervals of a law and of one run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from harness.errors import UserError
 from harness.fit import Points
+from harness.fit.encoding import decode, encode
 from harness.fit.estimate import FrontierSource
 from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.laws import Law
 from harness.plan.cell import Cell
 
 PARAMETERS = 5  # E, A, B, alpha, beta
+JSON_KEYS = {"candidates": "contenders"}
+"""Fields whose key in the files is an older name, which the files keep."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ COVERS_RUN = (
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """Which fit predicts: its hashes say that it is this one and no later one."""
+    """The fit that predicts; its hashes show that it is this fit and no later one."""
 
     n_points: int
     largest_flops: float
@@ -57,7 +58,7 @@ class FitFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class Candidate:
     """One size at the budget.
 
     Attributes:
@@ -83,15 +84,15 @@ class Contender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The content of ``prediction.json``.
+class RegisteredPrediction:
+    """The content of ``prediction.json``, where ``candidates`` has the key ``contenders``.
 
     Attributes:
         written: when, UTC.
         sizes_by, losses_by: the approaches that give N* and L(N, D); ``losses_by`` is None where none does.
         params_opt, tokens_opt: N* and D* at the budget, with intervals.
         scatter: standard deviation of ln loss of the fit's runs about the law; None where their table is not there.
-        winner: factor of the contender with the lowest predicted loss.
+        winner: factor of the candidate with the lowest predicted loss.
         covers, run_covers: what the two intervals of a loss mean.
     """
 
@@ -109,22 +110,35 @@ class Prediction:
     tokens_interval: Interval | None
     scatter: float | None
     winner: float
-    contenders: tuple[Contender, ...]
+    candidates: tuple[Candidate, ...]
     covers: str = COVERS
     run_covers: str = COVERS_RUN
 
-    def contender(self, factor: float) -> Contender:
-        """The contender of that factor."""
-        return next(one for one in self.contenders if one.factor == factor)
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``prediction.json``."""
+        return {JSON_KEYS.get(name, name): value for name, value in encode(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "RegisteredPrediction":
+        """The inverse of ``to_json``."""
+        names = {key: name for name, key in JSON_KEYS.items()}
+        read: RegisteredPrediction = decode(cls, {names.get(key, key): value for key, value in data.items()})
+        return read
+
+    def candidate(self, factor: float) -> Candidate:
+        """The candidate of that factor."""
+        return next(one for one in self.candidates if one.factor == factor)
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """What the prediction stands on.
+class PredictionBasis:
+    """What a prediction is made from.
 
     Attributes:
-        decider: the source that says N*. losses: the source whose L(N, D) says the losses, if there is one.
-        scatter: of runs about the law.
+        decider: the source that gives N*.
+        losses: the source whose L(N, D) gives the losses; None where no approach has one.
+        scatter: of the fit's runs about the law; None where it is unknown.
+        facts: which fit it is.
     """
 
     decider: FrontierSource
@@ -136,21 +150,28 @@ class Ground:
 def predict(
     name: str,
     written: str,
-    ground: Ground,
+    basis: PredictionBasis,
     budget: float,
     entries: Mapping[float, tuple[float, Sequence[Cell]]],
-) -> Prediction:
+) -> RegisteredPrediction:
     """The prediction for ``entries``: factor to N, as the fit counts it, and the cells, one a seed.
+
+    Args:
+        name: of the sweep that will train the candidates.
+        written: the time now, UTC.
+        basis: the fit's sources.
+        budget: training FLOPs of every candidate.
+        entries: what will be trained.
 
     Raises:
         UserError: the source has no optimum at the budget.
     """
-    decider, source = ground.decider, ground.losses
+    decider, source = basis.decider, basis.losses
     if decider.frontier is None:
-        raise UserError(f"rematch: {decider.title} has no frontier")
+        raise UserError(f"validate: {decider.title} has no frontier")
     optimum = decider.frontier.at_flops(budget)
     if not np.isfinite(optimum.params):
-        raise UserError(f"rematch: {decider.title} has no optimum at C = {budget:.3g}")
+        raise UserError(f"validate: {decider.title} has no optimum at C = {budget:.3g}")
     drawn = None
     if decider.draws is not None:
         with np.errstate(all="ignore"):
@@ -164,11 +185,11 @@ def predict(
     draws = _draws(source.law_draws, at) if source else {}
     winner = min(losses, key=lambda factor: losses[factor]) if losses else 1.0
 
-    def contender(factor: float) -> Contender:
+    def candidate(factor: float) -> Candidate:
         n, cells = entries[factor]
         mine = draws.get(factor)
-        rival = mine is not None and factor != winner
-        return Contender(
+        compared = mine is not None and factor != winner
+        return Candidate(
             factor=factor,
             shape=cells[0].spec.shape.label,
             params=n,
@@ -176,18 +197,18 @@ def predict(
             flops=cells[0].flops,
             loss=losses.get(factor),
             loss_interval=decider.interval(mine),
-            run_interval=_run_interval(mine, ground.scatter, decider.level),
+            run_interval=_run_interval(mine, basis.scatter, decider.level),
             margin=losses[factor] - losses[winner] if losses and factor != winner else None,
-            margin_interval=decider.interval(mine - draws[winner]) if rival else None,
+            margin_interval=decider.interval(mine - draws[winner]) if compared else None,
             run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
         )
 
-    return Prediction(
+    return RegisteredPrediction(
         name=name,
         written=written,
         budget=budget,
         budget_count=next(iter(entries.values()))[1][0].count,
-        fit=ground.facts,
+        fit=basis.facts,
         level=decider.level,
         sizes_by=decider.name,
         losses_by=source.name if losses and source else None,
@@ -195,9 +216,9 @@ def predict(
         tokens_opt=float(optimum.tokens),
         params_interval=None if drawn is None else decider.interval(drawn.params),
         tokens_interval=None if drawn is None else decider.interval(drawn.tokens),
-        scatter=ground.scatter.scale if ground.scatter else None,
+        scatter=basis.scatter.scale if basis.scatter else None,
         winner=winner,
-        contenders=tuple(contender(factor) for factor in sorted(entries)),
+        candidates=tuple(candidate(factor) for factor in sorted(entries)),
     )
 
 

@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.fit.encoding import decode, encode
 from harness.runs.files import json_text, write_atomic
-from harness.validate.prediction import Prediction
+from harness.validate.prediction import RegisteredPrediction
 
 FILE, HASH = "prediction.json", "prediction.sha256"
-ANEW = "begin another rematch with name=NAME"
+ANEW = "begin another validation with name=NAME"
 
 
-def register(folder: Path, now: Prediction, trained: bool) -> Prediction:
-    """The prediction registered in ``folder``: written there now, or read and found to be what it was.
+def register(folder: Path, now: RegisteredPrediction, trained: bool) -> RegisteredPrediction:
+    """The prediction registered in ``folder``: written there now, or read and found unchanged.
 
     ``prediction.sha256`` has the form of sha256sum, so ``sha256sum -c`` checks it too.
 
     Args:
         now: what would be predicted now.
-        trained: whether any contender has a record already.
+        trained: whether any candidate has a record already.
 
     Raises:
         UserError: the prediction was altered, is not what would be predicted now, or comes after the runs.
@@ -32,8 +31,10 @@ def register(folder: Path, now: Prediction, trained: bool) -> Prediction:
         if hash_path.exists():
             raise UserError(f"{path}: gone, but its hash is there; restore it, or {ANEW}")
         if trained:
-            raise UserError(f"{folder}: has runs of this rematch but no prediction from before them; {ANEW}")
-        write_atomic(path, json_text(encode(now)))
+            raise UserError(
+                f"{folder}: has runs of this validation but no prediction from before them; {ANEW}"
+            )
+        write_atomic(path, json_text(now.to_json()))
     elif hash_path.exists():
         _check_hash(path, hash_path)
     elif trained:
@@ -84,14 +85,13 @@ def _check_hash(path: Path, hash_path: Path) -> None:
         )
 
 
-def _read(path: Path) -> Prediction:
+def _read(path: Path) -> RegisteredPrediction:
     try:
-        read: Prediction = decode(Prediction, json.loads(path.read_text(encoding="utf-8")))
+        return RegisteredPrediction.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: not a prediction of this program ({error}); {ANEW}") from None
-    return read
 
 
-def _timeless(prediction: Prediction) -> dict[str, Any]:
+def _timeless(prediction: RegisteredPrediction) -> dict[str, Any]:
     """All of it but the time of writing."""
-    return {name: value for name, value in encode(prediction).items() if name != "written"}
+    return {name: value for name, value in prediction.to_json().items() if name != "written"}

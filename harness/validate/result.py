@@ -1,20 +1,22 @@
-"""What the contenders did, against what was predicted of them."""
+"""Measured against predicted: the losses of the candidates, and whether the predicted winner won."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from harness.fit.encoding import encode
 from harness.fit.intervals import Interval
-from harness.validate.prediction import Contender, Prediction
+from harness.validate.prediction import JSON_KEYS, Candidate, RegisteredPrediction
 
 WON, LOST, NOISE, UNKNOWN = "won", "lost", "within seed noise", "cannot be told"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One contender's losses.
+    """One candidate's losses.
 
     Attributes:
         losses: held-out loss by seed, nats per token; None where the run diverged.
@@ -31,11 +33,11 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duel:
-    """The predicted winner against one rival.
+class Gap:
+    """The predicted winner against one other candidate.
 
     Attributes:
-        gap, interval: the rival's mean loss above the predicted winner's; Welch's t over seeds.
+        gap, interval: the other's mean loss above the predicted winner's; Welch's t over seeds.
         verdict: of the predicted winner: ``won``, ``lost``, ``within seed noise`` or ``cannot be told``.
     """
 
@@ -48,47 +50,54 @@ class Duel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rematch:
-    """The content of ``rematch.json``."""
+class ValidationResult:
+    """The content of ``rematch.json``, where ``candidates`` and ``gaps`` have the keys ``contenders`` and ``duels``."""
 
     name: str
     prediction_sha256: str
     level: float
     predicted_winner: float
     measured_winner: float | None
-    contenders: tuple[Measured, ...]
-    duels: tuple[Duel, ...]
+    candidates: tuple[Measured, ...]
+    gaps: tuple[Gap, ...]
     verdict: str
 
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``rematch.json``."""
+        keys = {**JSON_KEYS, "gaps": "duels"}
+        return {keys.get(name, name): value for name, value in encode(self).items()}
 
-def judge(prediction: Prediction, sha256: str, losses: Mapping[str, float | None]) -> Rematch:
+
+def judge(
+    prediction: RegisteredPrediction, sha256: str, losses: Mapping[str, float | None]
+) -> ValidationResult:
     """The result from the losses by run id; None stands for a run that diverged.
 
-    Rivals are set against the winner that was predicted, which was chosen before the runs: picking the best of
-    several means first would make its lead look surer than it is.
+    Candidates are compared with the winner that was predicted, which was chosen before the runs: to pick the best of
+    several means first would make its lead look more certain than it is.
     """
-    contenders = tuple(_measured(one, losses, prediction.level) for one in prediction.contenders)
-    by_factor = {one.factor: one for one in contenders}
-    duels = tuple(
-        _duel(by_factor[prediction.winner], by_factor[one.factor], one, prediction.level)
-        for one in prediction.contenders
+    candidates = tuple(_measured(one, losses, prediction.level) for one in prediction.candidates)
+    by_factor = {one.factor: one for one in candidates}
+    gaps = tuple(
+        _gap(by_factor[prediction.winner], by_factor[one.factor], one, prediction.level)
+        for one in prediction.candidates
         if one.factor != prediction.winner
     )
-    known = [one for one in contenders if one.mean is not None]
+    known = [one for one in candidates if one.mean is not None]
     best = min(known, key=lambda one: one.mean or 0.0).factor if known else None
-    return Rematch(
+    return ValidationResult(
         name=prediction.name,
         prediction_sha256=sha256,
         level=prediction.level,
         predicted_winner=prediction.winner,
         measured_winner=best,
-        contenders=contenders,
-        duels=duels,
-        verdict=_verdict(prediction, by_factor, duels, best),
+        candidates=candidates,
+        gaps=gaps,
+        verdict=_verdict(prediction, by_factor, gaps, best),
     )
 
 
-def _measured(one: Contender, losses: Mapping[str, float | None], level: float) -> Measured:
+def _measured(one: Candidate, losses: Mapping[str, float | None], level: float) -> Measured:
     mine = {seed: losses[run_id] for seed, run_id in one.run_ids.items()}
     values = _values(mine)
     mean = float(np.mean(values)) if values else None
@@ -102,11 +111,11 @@ def _measured(one: Contender, losses: Mapping[str, float | None], level: float) 
     return Measured(factor=one.factor, losses=mine, mean=mean, interval=bounds, inside=inside)
 
 
-def _duel(winner: Measured, rival: Measured, predicted: Contender, level: float) -> Duel:
+def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) -> Gap:
     gap, bounds, verdict = None, None, UNKNOWN
-    mine, theirs = _values(winner.losses), _values(rival.losses)
+    mine, theirs = _values(winner.losses), _values(other.losses)
     if mine and not theirs:
-        verdict = WON  # every run of the rival diverged
+        verdict = WON  # every run of the other diverged
     elif theirs and not mine:
         verdict = LOST
     elif mine and theirs:
@@ -116,8 +125,8 @@ def _duel(winner: Measured, rival: Measured, predicted: Contender, level: float)
             if np.isfinite(found.low) and np.isfinite(found.high):
                 bounds = (float(found.low), float(found.high))
                 verdict = WON if bounds[0] > 0 else LOST if bounds[1] < 0 else NOISE
-    return Duel(
-        factor=rival.factor,
+    return Gap(
+        factor=other.factor,
         gap=gap,
         interval=bounds,
         predicted_gap=predicted.margin,
@@ -131,14 +140,17 @@ def _values(losses: Mapping[str, float | None]) -> list[float]:
 
 
 def _verdict(
-    prediction: Prediction, by_factor: Mapping[float, Measured], duels: tuple[Duel, ...], best: float | None
+    prediction: RegisteredPrediction,
+    by_factor: Mapping[float, Measured],
+    gaps: tuple[Gap, ...],
+    best: float | None,
 ) -> str:
-    """Who won, by how much, and whether the losses were where they were predicted."""
+    """Which candidate won, by how much, and how many losses lie in their predicted intervals."""
     if best is None:
-        return "Every run diverged: nothing can be told."
-    parts = [_outcome(prediction, duels, best)]
-    told = [f"{duel.factor:g} N*: {_duel_words(duel)}" for duel in duels]
-    parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(told)}.")
+        return "Every run diverged: nothing can be said."
+    parts = [_outcome(prediction, gaps, best)]
+    gap_texts = [f"{gap.factor:g} N*: {_gap_text(gap)}" for gap in gaps]
+    parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(gap_texts)}.")
     judged = [one for one in by_factor.values() if one.inside is not None]
     if judged:
         inside, runs = sum(one.inside or 0 for one in judged), sum(len(_values(one.losses)) for one in judged)
@@ -146,25 +158,25 @@ def _verdict(
     return " ".join(parts)
 
 
-def _outcome(prediction: Prediction, duels: tuple[Duel, ...], best: float) -> str:
+def _outcome(prediction: RegisteredPrediction, gaps: tuple[Gap, ...], best: float) -> str:
     optimum = "the predicted optimum"
     if prediction.winner != 1:  # whole shapes: the nearest to N* need not be the nearest in loss
         optimum = f"the predicted winner ({prediction.winner:g} N*)"
-    lost = [f"{duel.factor:g} N*" for duel in duels if duel.verdict == LOST]
+    lost = [f"{gap.factor:g} N*" for gap in gaps if gap.verdict == LOST]
     if lost:
         return f"Against the prediction, {optimum} lost to {' and '.join(lost)} beyond seed noise."
-    if all(duel.verdict == WON for duel in duels):
-        return f"As predicted, {optimum} won against every rival beyond seed noise."
+    if all(gap.verdict == WON for gap in gaps):
+        return f"As predicted, {optimum} won against every other size beyond seed noise."
     if best == prediction.winner:
-        return f"As predicted, {optimum} had the lowest loss, but not beyond seed noise against every rival."
+        return f"As predicted, {optimum} had the lowest loss, but not beyond seed noise against every other size."
     return f"Not {optimum} but {best:g} N* had the lowest loss, which does not go beyond seed noise."
 
 
-def _duel_words(duel: Duel) -> str:
+def _gap_text(found: Gap) -> str:
     """``+0.0123 (+0.0080 to +0.0166), predicted +0.0101``."""
-    if duel.gap is None:
-        return "every run diverged" if duel.verdict == WON else duel.verdict
-    text = f"{duel.gap:+.4f}"
-    if duel.interval is not None:
-        text += f" ({duel.interval[0]:+.4f} to {duel.interval[1]:+.4f})"
-    return text if duel.predicted_gap is None else f"{text}, predicted {duel.predicted_gap:+.4f}"
+    if found.gap is None:
+        return "every run diverged" if found.verdict == WON else found.verdict
+    text = f"{found.gap:+.4f}"
+    if found.interval is not None:
+        text += f" ({found.interval[0]:+.4f} to {found.interval[1]:+.4f})"
+    return text if found.predicted_gap is None else f"{text}, predicted {found.predicted_gap:+.4f}"

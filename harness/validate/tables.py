@@ -1,13 +1,13 @@
-"""A rematch as a table: predicted and measured loss of every contender, and the gaps to the predicted winner."""
+"""A validation as a table: predicted and measured loss of every candidate, and the gaps to the predicted winner."""
 
 from harness.fit.intervals import Interval
 from harness.report.table import Table
 from harness.report.text import approach_label, counted, fixed, interval, power, ratio, with_interval
-from harness.validate.prediction import Prediction
-from harness.validate.result import Duel, Measured, Rematch
+from harness.validate.prediction import RegisteredPrediction
+from harness.validate.result import Gap, Measured, ValidationResult
 
 HEADINGS = (
-    "contender",
+    "candidate",
     "shape",
     "N",
     "D",
@@ -23,11 +23,11 @@ HEADINGS = (
 )
 
 
-def build(prediction: Prediction, result: Rematch) -> Table:
-    """One row a contender, smallest first; the predicted winner is emphasised."""
-    duels = {duel.factor: duel for duel in result.duels}
+def build(prediction: RegisteredPrediction, result: ValidationResult) -> Table:
+    """One row a candidate, smallest first; the predicted winner is emphasised."""
+    gaps = {gap.factor: gap for gap in result.gaps}
     rows = []
-    for one, measured in zip(prediction.contenders, result.contenders, strict=True):
+    for one, measured in zip(prediction.candidates, result.candidates, strict=True):
         rows.append(
             (
                 f"{one.factor:g} N*",
@@ -40,25 +40,25 @@ def build(prediction: Prediction, result: Rematch) -> Table:
                 interval(one.run_interval, "fixed", 4) or "–",
                 _measured(measured),
                 _inside(measured),
-                *_gap(duels.get(one.factor)),
+                *_gap(gaps.get(one.factor)),
             )
         )
     return Table(
-        "rematch",
+        "validation",
         f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
         HEADINGS,
         tuple(rows),
-        left=("contender", "shape", "inside", "predicted winner"),
+        left=("candidate", "shape", "inside", "predicted winner"),
         note=_note(prediction, result),
-        strong=tuple(i for i, one in enumerate(prediction.contenders) if one.factor == prediction.winner),
+        strong=tuple(i for i, one in enumerate(prediction.candidates) if one.factor == prediction.winner),
     )
 
 
-def _times(prediction: Prediction) -> str:
+def _times(prediction: RegisteredPrediction) -> str:
     return f"{prediction.budget / prediction.fit.largest_flops:.2g} times"
 
 
-def _note(prediction: Prediction, result: Rematch) -> str:
+def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
     by = approach_label(prediction.sizes_by).lower()
     losses = (
         f"losses by L(N, D), {approach_label(prediction.losses_by).lower()}" if prediction.losses_by else ""
@@ -73,10 +73,10 @@ def _note(prediction: Prediction, result: Rematch) -> str:
         parts.append(
             f"'of one run' covers {prediction.run_covers}; that scatter is {prediction.scatter:.2%} of the loss."
         )
-    seeds = max(len(one.losses) for one in result.contenders)
+    seeds = max(len(one.losses) for one in result.candidates)
     parts.append(
         f"Measured: mean of {seeds} seeds with Student's t interval; gaps to the predicted winner with Welch's, which "
-        "cover the luck of the seed and nothing else."
+        "cover seed noise and nothing else."
     )
     return " ".join(parts)
 
@@ -93,10 +93,11 @@ def _inside(one: Measured) -> str:
     return "–" if one.inside is None else f"{one.inside} of {ended}"
 
 
-def _gap(duel: Duel | None) -> tuple[str, str, str]:
-    if duel is None:
+def _gap(found: Gap | None) -> tuple[str, str, str]:
+    if found is None:
         return "", "", ""
-    return signed(duel.gap, duel.interval), signed(duel.predicted_gap, duel.predicted_interval), duel.verdict
+    measured = signed(found.gap, found.interval)
+    return measured, signed(found.predicted_gap, found.predicted_interval), found.verdict
 
 
 def signed(value: float | None, bounds: Interval | None) -> str:

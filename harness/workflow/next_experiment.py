@@ -5,7 +5,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from harness.config.predict import PredictConfig, Setting, setting
+from harness.config.predict import PredictConfig
+from harness.config.run_setup import RunSetup, run_setup
 from harness.errors import UserError
 from harness.fit.estimate import FrontierSource
 from harness.model.counts import count_params, known_count
@@ -17,15 +18,15 @@ from harness.predict.result import PredictResult, decided
 from harness.predict.trainer import Cluster
 
 
-def sweep_setting(config: PredictConfig) -> Setting:
+def setup_for(config: PredictConfig) -> RunSetup:
     """By which rules an answer to ``config`` becomes a run."""
-    return setting(config, _folder(config))
+    return run_setup(config, _folder(config))
 
 
 def with_run(
     report: PredictResult,
     config: PredictConfig,
-    chosen: Setting,
+    chosen: RunSetup,
     decider: FrontierSource,
     cluster: Cluster | None,
 ) -> PredictResult:
@@ -50,7 +51,7 @@ def with_run(
     except UserError as error:
         if config.write:
             raise
-        # a model to assess is no request for a shape
+        # who asks about someone's model has not asked for a shape
         return report if report.assessments else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
     if timing is not None and cell.spec.batch_windows < timing.devices:
@@ -81,7 +82,7 @@ def _folder(config: PredictConfig) -> Path | None:
 
 
 def _target(
-    report: PredictResult, chosen: Setting, decision: tuple[float, float, float], config: PredictConfig
+    report: PredictResult, chosen: RunSetup, decision: tuple[float, float, float], config: PredictConfig
 ) -> Target:
     """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from.
 
@@ -98,7 +99,7 @@ def _target(
     )
 
 
-def _in_time(target: Target, chosen: Setting, clock: Clock, seconds: float) -> Target:
+def _in_time(target: Target, chosen: RunSetup, clock: Clock, seconds: float) -> Target:
     """``target`` on as many tokens as its shape is trained on in ``seconds``: the time is what was asked for."""
     params = count_params(nearest_shape(chosen.rules, target)).count(target.count)
     tokens = float(clock.tokens(params, seconds))
@@ -106,7 +107,7 @@ def _in_time(target: Target, chosen: Setting, clock: Clock, seconds: float) -> T
 
 
 def _describe(
-    report: PredictResult, cell: Cell, target: Target, chosen: Setting, decider: FrontierSource, timed: bool
+    report: PredictResult, cell: Cell, target: Target, chosen: RunSetup, decider: FrontierSource, timed: bool
 ) -> dict[str, Any]:
     """The run in the names of ``plan.json``, with what rounding to a shape did."""
     shape, spec = cell.spec.shape, cell.spec

@@ -1,4 +1,4 @@
-"""Training what is missing of a plan, here or by Slurm: what sweep, tune and rematch share."""
+"""Training what is missing of a plan, here or by Slurm: what sweep, tune and validate share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

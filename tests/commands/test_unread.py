@@ -39,7 +39,7 @@ ARGUMENTS = sorted({key for keys in READS.values() for key in keys})
 GIVEN = {
     "arms": "+arms.one=[]",
     "tune": "tune=demo",
-    "rematch": "rematch.budget=1e9",
+    "validate": "validate.budget=1e9",
     "calibrate": "calibrate.sizes=3",
 }
 STAGES = {
@@ -59,7 +59,7 @@ def read_by(command: str) -> set[str]:
     read = {key for key in ARGUMENTS if re.search(rf"\bconfig\.{key}\b", code)}
     read |= {"arms"} if re.search(r"\b(arm_folders|compose_arms)\(", code) else set()
     # 'compare' chooses the value of an option of the fit
-    read |= {"compare"} if "config.analysis" in code or "reproduce.run(" in code else set()
+    read |= {"compare"} if "config.analysis" in code or "reproduce.run" in code else set()
     return read.union(*(read_by(stage) for stage in STAGES.get(command, ())))
 
 

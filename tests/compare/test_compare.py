@@ -10,12 +10,12 @@ import pytest
 
 from harness.compare.arm import Arm, score_of
 from harness.compare.compare import compare_arms
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
 from harness.compare.figure import draw
-from harness.compare.results import ALIKE, DIFFER, UNKNOWN
 from harness.compare.tables import build
 from harness.errors import UserError
 from harness.fit import Approach2, Approach3, Fit, FitOptions, fit_points
-from harness.report.material import MissingError
+from harness.report.data import MissingError
 from harness.report.style import figure_style
 from harness.runs.record import Record, Score
 from tests.fit.synthetic import CHINCHILLA, curves, optimum, sweep

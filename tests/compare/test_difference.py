@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.compare.results import ALIKE, DIFFER, UNKNOWN, Estimate, difference, independent
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Estimate, difference, independent
 
 LEVEL = 0.9
 

@@ -83,7 +83,7 @@ def test_counts_stand_in_the_right_order(family: str, data: st.DataObject) -> No
     assert counts["appendix_f_causal"] < counts["appendix_f"]
     assert counts["6nd_non_embedding"] < counts["6nd"]
     forward, params = forward_flops(shape, shape.context), count_params(shape)
-    # A weight costs two FLOPs a token: 6 N over the matrices is the count without attention and look-up.
+    # A weight costs two FLOPs a token: 6 N over the matrices is the count without attention and embedding.
     weighted = forward.qkv + forward.output + forward.ffw + forward.logits
     assert 3 * weighted / shape.context == pytest.approx(counts["6nd_matrices_and_head"])
     attention = forward.scores + forward.reduction
@@ -116,7 +116,7 @@ def test_ratio_to_6nd_of_table_a4(
 ) -> None:
     """The six printed ratios, to their two decimals.
 
-    The ratios follow from the blocks alone: with the one-hot look-up and the logits, which the appendix
+    The ratios follow from the blocks alone: with the one-hot embedding and the logits, which the appendix
     lists, they would be 1.58 to 1.03 instead. N is the paper's: its blocks have a fifth attention matrix
     (projecting relative positions, Dai et al. 2019; see the test of Table A9), whose FLOPs it leaves
     out. The table prints two decimals, so .005 is all the tolerance there is to give.

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.commands import predict
 from harness.config.compose import compose_config
-from harness.config.predict import PredictConfig
+from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
 from harness.fit.estimate import FrontierSource
 from harness.fit.laws import Law
@@ -168,7 +168,7 @@ def test_a_model_far_off_the_runs_tokens_per_parameter_is_no_ok() -> None:
 
 def ask(*overrides: str, as_json: bool = False) -> tuple[PredictResult, str]:
     console = Console(file=io.StringIO(), width=200)
-    config, _ = compose_config(list(overrides), predict.ROOT, PredictConfig)
+    config, _ = compose_config(list(overrides), ROOT, PredictConfig)
     report = predict.run(config, console, as_json)
     assert isinstance(console.file, io.StringIO)
     return report, console.file.getvalue()

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.commands import predict
 from harness.config.compose import compose_config
-from harness.config.predict import PredictConfig
+from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
 from harness.fit.fitted import Fit
 from harness.fit.laws import LossLaw, PowerLaw
@@ -28,7 +28,7 @@ from tests.predict.laws import SMALL
 
 def ask(*overrides: str) -> tuple[PredictResult, str]:
     """The report and what was printed."""
-    config, _ = compose_config(overrides, predict.ROOT, PredictConfig)
+    config, _ = compose_config(overrides, ROOT, PredictConfig)
     out = StringIO()
     return predict.run(config, Console(file=out, width=140)), out.getvalue()
 
@@ -111,7 +111,7 @@ def test_the_level_can_be_changed(fit_folder: Path) -> None:
 def test_json_is_json(fit_folder: Path) -> None:
     config, _ = compose_config(
         [f"fit={fit_folder}", "budget=1e16", "inference_tokens=1e12", "unique_tokens=1e7"],
-        predict.ROOT,
+        ROOT,
         PredictConfig,
     )
     out = StringIO()

@@ -10,9 +10,10 @@ from harness.commands import report
 from harness.config.compose import compose_config
 from harness.fit import Fit, FitOptions
 from harness.report.figures.catalogue import FIGURES
-from harness.report.files import Written, from_sweep, write_report
+from harness.report.files import Written, write_report
 from harness.runs.folder import SweepFolder
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.synthetic import fit_sweep, make_sweep
 
 OPTIONS = FitOptions(draws=120)

@@ -11,26 +11,26 @@ from harness.fit import CostLaw, Fit
 from harness.predict.serving import answer_serving
 from harness.predict.source import from_fit
 from harness.report.calculator import MAX_DRAWS, as_script, calculator_data
-from harness.report.files import from_sweep
-from harness.report.material import Material
+from harness.report.data import ReportData
 from harness.report.text import counted
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node
 
 
 @pytest.fixture(scope="module")
-def material(reported: Reported) -> Material:
+def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
 @needs_node
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 7.3, 1e4])
 def test_predictions_and_intervals_agree_with_the_fit(
-    reported: Reported, material: Material, factor: float
+    reported: Reported, report_data: ReportData, factor: float
 ) -> None:
     flops = factor * reported.fit.largest_flops
-    data = calculator_data(material)
+    data = calculator_data(report_data)
     assert data is not None
     found = in_node(f"data.approaches.map((a) => calc.predict(a, {flops!r}, data.level))", data)
     predicted = reported.fit.predict(flops)
@@ -66,11 +66,11 @@ def doubtful(fit: Fit) -> dict[str, Fit]:
 @pytest.mark.parametrize("trouble", ["as it is", "no floor", "below 6ND", "wide", "no draws"])
 @pytest.mark.parametrize("factor", [0.5, 7.3, 300.0])
 def test_statuses_are_those_of_the_fit(
-    reported: Reported, material: Material, factor: float, trouble: str
+    reported: Reported, report_data: ReportData, factor: float, trouble: str
 ) -> None:
     fit = doubtful(reported.fit)[trouble]
     flops = factor * fit.largest_flops
-    data = calculator_data(replace(material, fit=fit))
+    data = calculator_data(replace(report_data, fit=fit))
     assert data is not None
     each = (
         "const p = calc.predict(a, C, data.level); return [calc.status(a, C, p, data.order), p.loss.interval]"
@@ -85,9 +85,9 @@ def test_statuses_are_those_of_the_fit(
 
 @needs_node
 @pytest.mark.parametrize("served", [1e3, 1e9, 1e14])
-def test_serving_agrees_with_the_frontier(reported: Reported, material: Material, served: float) -> None:
+def test_serving_agrees_with_the_frontier(reported: Reported, report_data: ReportData, served: float) -> None:
     flops = reported.fit.agreement.target
-    data = calculator_data(material)
+    data = calculator_data(report_data)
     assert data is not None
     found = in_node(f"calc.serve(data.approaches[2], {flops!r}, {served!r})", data)
     source = from_fit(reported.fit)[2]
@@ -101,16 +101,16 @@ def test_serving_agrees_with_the_frontier(reported: Reported, material: Material
     assert found["saving"] == pytest.approx(expected.saving, abs=1e-8)
 
 
-def test_draws_are_thinned_evenly_and_keep_their_interval(material: Material) -> None:
+def test_draws_are_thinned_evenly_and_keep_their_interval(report_data: ReportData) -> None:
     rng = np.random.default_rng(0)
-    law = material.fit.approach_3
+    law = report_data.fit.approach_3
     theta = law.theta()
     assert theta is not None
     many = replace(law, draws=theta * np.exp(0.02 * rng.standard_normal((5000, 5))))
-    data = calculator_data(replace(material, fit=replace(material.fit, approach_3=many)))
+    data = calculator_data(replace(report_data, fit=replace(report_data.fit, approach_3=many)))
     assert data is not None
     assert len(data["approaches"][2]["draws"]) == 4 * ((MAX_DRAWS * 5 * 4 + 2) // 3)
-    assert calculator_data(replace(material, fit=without_numbers(material.fit))) is None
+    assert calculator_data(replace(report_data, fit=without_numbers(report_data.fit))) is None
 
 
 def without_numbers(fit: Fit) -> Fit:
@@ -149,13 +149,13 @@ def test_numbers_are_read_as_they_are_written_or_not_at_all() -> None:
 
 
 @needs_node
-def test_draws_beyond_single_precision_are_carried(reported: Reported, material: Material) -> None:
+def test_draws_beyond_single_precision_are_carried(reported: Reported, report_data: ReportData) -> None:
     three = reported.fit.approach_3
     assert three.draws is not None
     steep = three.draws.copy()
     steep[:, 1], steep[:, 3] = 1e60, 30.0
     fit = replace(reported.fit, approach_3=replace(three, draws=steep))
-    data = calculator_data(replace(material, fit=fit))
+    data = calculator_data(replace(report_data, fit=fit))
     assert data is not None
     flops = fit.largest_flops
     found = in_node(f"calc.predict(data.approaches[2], {flops!r}, data.level)", data)

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.report.files import from_sweep
-from harness.report.verdict import findings
+from harness.report.diagnostics import diagnostics
 from harness.runs.controls import (
     ControlRun,
     SeedNoise,
@@ -18,6 +17,7 @@ from harness.runs.controls import (
 )
 from harness.runs.record import Record
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 
 SD = 0.02
@@ -50,17 +50,17 @@ def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gain", "level", "word"),
     [
-        (0.0, "caution", "0.5 times, 2 times: neither"),
-        (-0.2, "good", "2 times: worse beyond luck"),
-        (0.2, "caution", "2 times: better beyond luck"),
+        (0.0, "caution", "0.5 times, 2 times: no difference beyond seed noise"),
+        (-0.2, "good", "2 times: worse beyond seed noise"),
+        (0.2, "caution", "2 times: better beyond seed noise"),
     ],
 )
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
     """Set against the run that won by luck every equal recipe loses; set against other seeds it is a draw."""
-    material = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
-    chosen = list(dict.fromkeys(control.of for control in material.controls))
+    report_data = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
+    chosen = list(dict.fromkeys(control.of for control in report_data.controls))
     rng = np.random.default_rng(5)
-    records = replicated(dict(material.records), chosen, 2, rng)
+    records = replicated(dict(report_data.records), chosen, 2, rng)
     tried = [
         ControlRun(
             records[of].budget,
@@ -81,11 +81,13 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     assert noise.sd == pytest.approx(SD, rel=0.6)
     assert np.mean([control.left for control in controls]) == pytest.approx(gain, abs=0.02)
     (found,) = [
-        f for f in findings(replace(material, controls=controls, records=records)) if "peak rate" in f.text
+        f
+        for f in diagnostics(replace(report_data, controls=controls, records=records))
+        if "peak rate" in f.text
     ]
     assert found.level == level
     assert word in found.text
     assert "other seeds" in found.text
     assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
-    (alone,) = [f for f in findings(replace(material, controls=tuple(tried))) if "peak rate" in f.text]
-    assert "cannot be told" in alone.text
+    (alone,) = [f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
+    assert "is unknown" in alone.text

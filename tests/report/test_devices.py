@@ -11,11 +11,11 @@ from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.schema import Config
 from harness.fit import FitOptions, fit_points, read_points
-from harness.report.content import facts
-from harness.report.devices import NEAR, Device, Pace, devices_of, pace_of
-from harness.report.files import from_sweep
-from harness.report.material import Material
+from harness.report.data import ReportData
+from harness.report.devices import NEAR, TimeCheck, TimedDevice, check_times
+from harness.report.provenance import facts
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import devices_of, from_sweep
 from tests.report.conftest import Reported
 from tests.report.synthetic import SLOWER, THROUGHPUT
 
@@ -26,36 +26,36 @@ throughput: {name: NAME, params: [1e4, 1e6], flops_per_second: [1e9, 1e10], star
 
 
 @pytest.fixture(scope="module")
-def material(reported: Reported) -> Material:
+def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
 def test_the_sweeps_own_device_comes_first_and_of_the_published_those_not_measured_are_assumed(
-    material: Material,
+    report_data: ReportData,
 ) -> None:
-    own, *others = material.devices
+    own, *others = report_data.devices
     assert (own.throughput, own.label, own.price) == (THROUGHPUT, "made_up", None)
     assert [(one.label, one.price) for one in others] == [
         ("h100", 2.0),
         ("h200 (assumed)", None),
         ("a100 (assumed)", 1.5),
     ]
-    assert {len(one.clock.params) for one in material.devices} == {len(own.clock.params)}, "one ladder"
+    assert {len(one.clock.params) for one in report_data.devices} == {len(own.clock.params)}, "one ladder"
 
 
-def test_how_near_the_estimates_were_is_told(material: Material, reported: Reported) -> None:
-    assert material.plan is not None
-    pace = pace_of(material.plan, material.records, THROUGHPUT)
-    assert pace is not None
-    assert pace.ratio == pytest.approx(1 / SLOWER)
-    assert (pace.near, pace.runs) == (1.0, 27), "the diverged run is left out"
-    said = dict(facts(material))["time estimated"]
+def test_how_near_the_estimates_were_is_told(report_data: ReportData, reported: Reported) -> None:
+    assert report_data.plan is not None
+    check = check_times(report_data.plan, report_data.records, THROUGHPUT)
+    assert check is not None
+    assert check.ratio == pytest.approx(1 / SLOWER)
+    assert (check.near, check.runs) == (1.0, 27), "the diverged run is left out"
+    said = dict(facts(report_data))["time estimated"]
     assert (
         said
         == "0.95 times the measured, in the median of 27 runs; 100% within a factor of 1.25 (time model made_up)"
     )
     assert said in reported.html
-    assert pace_of(material.plan, {}, THROUGHPUT) is None
+    assert check_times(report_data.plan, {}, THROUGHPUT) is None
 
 
 def test_a_plan_from_before_has_its_times_estimated_now() -> None:
@@ -65,20 +65,22 @@ def test_a_plan_from_before_has_its_times_estimated_now() -> None:
     found = from_sweep(demo, frozen_plan(demo), demo.path)
     own = found.devices[0]
     assert own.throughput == compose_config(["throughput=cpu"])[0].throughput
-    assert own.pace is not None
-    assert 1 / NEAR < own.pace.ratio < NEAR
-    assert own.pace.near > 0.9
+    assert own.check is not None
+    assert 1 / NEAR < own.check.ratio < NEAR
+    assert own.check.near > 0.9
 
 
-def test_a_device_that_was_not_what_trained_is_called_assumed(material: Material) -> None:
-    records = {run: replace(record, seconds=3 * record.seconds) for run, record in material.records.items()}
-    assert material.plan is not None
-    pace = pace_of(material.plan, records, THROUGHPUT)
-    own = Device(material.devices[0].clock, pace=pace)
+def test_a_device_that_was_not_what_trained_is_called_assumed(report_data: ReportData) -> None:
+    records = {
+        run: replace(record, seconds=3 * record.seconds) for run, record in report_data.records.items()
+    }
+    assert report_data.plan is not None
+    check = check_times(report_data.plan, records, THROUGHPUT)
+    own = TimedDevice(report_data.devices[0].clock, check=check)
     assert own.assumed
     assert own.label == "made_up (assumed)"
     assert "0.32 times what the runs took" in own.said
-    assert not Device(own.clock, pace=Pace(0.9, 1.0, 5)).assumed
+    assert not TimedDevice(own.clock, check=TimeCheck(0.9, 1.0, 5)).assumed
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,6 @@ def test_a_price_is_read_from_the_device_of_that_name(
         (tmp_path / "configs" / group / "made_up.yaml").write_text(text.replace("null  # yours", "0.25"))
     monkeypatch.chdir(tmp_path)
     own = devices_of(reported.fit, reported.folder.path, config)[0]
-    assert (own.throughput.name, own.price, own.pace) == ("made_up", 0.25, None)
+    assert (own.throughput.name, own.price, own.check) == ("made_up", 0.25, None)
     (tmp_path / "configs" / "device" / "made_up.yaml").write_text("nonsense: 1\n")
     assert devices_of(reported.fit, reported.folder.path, config)[0].price is None

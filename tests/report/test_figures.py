@@ -15,12 +15,13 @@ from harness.fit.laws import CostLaw
 from harness.fit.results import Approach3
 from harness.predict.fixed_time import answer_time, within_ladder
 from harness.predict.source import choose, from_fit
-from harness.report.figures import approaches, contours, fixed_time, training_curves
+from harness.report.axes import log_flops
+from harness.report.data import MissingError, ReportData
+from harness.report.diagnostics import diagnostics
+from harness.report.figures import approaches, contours, fixed_time, overtraining, training_curves
 from harness.report.figures.bowls import draw_tuning
 from harness.report.figures.catalogue import FIGURES
-from harness.report.files import from_sweep
 from harness.report.line import frontier_line
-from harness.report.material import Material, MissingError
 from harness.report.published import (
     KNOWN_MODELS,
     TABLE_2,
@@ -29,12 +30,12 @@ from harness.report.published import (
     kaplan_frontier,
     published_theta,
 )
-from harness.report.style import figure_style, log_flops, panels
+from harness.report.style import figure_style, panels
 from harness.report.tables import compute, frontier
 from harness.report.tables import fixed_time as fixed_time_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
-from harness.report.verdict import findings
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
@@ -54,7 +55,7 @@ PAPER = Approach3(
 
 
 @pytest.fixture(scope="module")
-def material(reported: Reported) -> Material:
+def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
@@ -74,7 +75,7 @@ def test_line_is_the_prediction_and_its_interval(reported: Reported) -> None:
 
 
 def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_it() -> None:
-    per_param, excess, multiple = contours.penalty(PAPER, 1e21)
+    per_param, excess, multiple = overtraining.penalty(PAPER, 1e21)
     best = PAPER.predict(1e21)
     at = int(np.argmin(excess))
     assert per_param[at] == pytest.approx(best.tokens_per_param, rel=0.05)
@@ -128,26 +129,26 @@ def test_published_numbers_are_consistent() -> None:
     assert kaplan_frontier().at_flops(1e15 * 86400).tokens == pytest.approx(2e10, rel=1e-5)
 
 
-def test_tables_hold_the_fit_s_numbers(material: Material) -> None:
-    rows = frontier.frontier_table(material).rows
-    assert len(rows) == len(material.fit.approach_2.budgets) == 4
-    approach = material.fit.approach_3
-    cells = frontier.exponents_table(material).rows[2]
+def test_tables_hold_the_fit_s_numbers(report_data: ReportData) -> None:
+    rows = frontier.frontier_table(report_data).rows
+    assert len(rows) == len(report_data.fit.approach_2.budgets) == 4
+    approach = report_data.fit.approach_3
+    cells = frontier.exponents_table(report_data).rows[2]
     assert str(cells[1]).startswith(f"{approach.a:.3f} (")
     assert cells[5] == f"{(approach.a or 0) - 0.46:+.3f}"
     with pytest.raises(MissingError, match="beyond"):
-        compute.sizes_table(material)
+        compute.sizes_table(report_data)
 
 
-def test_every_figure_is_drawn(material: Material) -> None:
-    tuned = replace(material, tuning=fitted(Truth()))
+def test_every_figure_is_drawn(report_data: ReportData) -> None:
+    tuned = replace(report_data, tuning=fitted(Truth()))
     with figure_style():
         for entry in FIGURES:
             assert entry.draw(tuned).axes, entry.name
 
 
-def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> None:
-    fit = material.fit
+def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -> None:
+    fit = report_data.fit
     empty = replace(
         fit,
         approach_1=replace(fit.approach_1, params_law=None, envelope=None, draws=None, a=None),
@@ -155,20 +156,20 @@ def test_what_has_no_ground_is_left_out_with_a_reason(material: Material) -> Non
         approach_3=Approach3(status="too_few_points", cost=CostLaw()),
         counting=(),
     )
-    bare = replace(material, fit=empty, curves={}, controls=())
+    bare = replace(report_data, fit=empty, curves={}, controls=())
     with figure_style():
         for entry in FIGURES:
             with pytest.raises(MissingError, match=r"\w+"):
                 entry.draw(bare)
     with pytest.raises(MissingError, match="no training curves"):
-        training_curves.draw_training_curves(replace(material, curves={}))
+        training_curves.draw_training_curves(replace(report_data, curves={}))
 
 
-def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> None:
-    axes = training_curves.draw_schedule_lengths(material).axes[0]
+def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData) -> None:
+    axes = training_curves.draw_schedule_lengths(report_data).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [1.0, 1.5, 5.0]
     assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
-    (said,) = [finding for finding in findings(material) if "schedules longer" in finding.text]
+    (said,) = [finding for finding in diagnostics(report_data) if "schedules longer" in finding.text]
     assert (
         "ended higher by +0.0100 at 1.5 times; +0.0800 at 5 times (nats per token, mean over budgets)"
         in said.text
@@ -176,9 +177,11 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(material: Material) -> 
     assert (said.level, "chosen for being the lowest" in said.text) == ("caution", True), (
         "no replicates, no luck known"
     )
-    assert not any("peak rate was tried" in finding.text for finding in findings(material))
-    better = tuple(replace(control, loss=control.loss_of - 0.05) for control in material.controls)
-    (warned,) = [f for f in findings(replace(material, controls=better)) if "schedules longer" in f.text]
+    assert not any("peak rate was tried" in finding.text for finding in diagnostics(report_data))
+    better = tuple(replace(control, loss=control.loss_of - 0.05) for control in report_data.controls)
+    (warned,) = [
+        f for f in diagnostics(replace(report_data, controls=better)) if "schedules longer" in f.text
+    ]
     assert warned.level == "caution"
 
 
@@ -222,16 +225,16 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
     fit = fit_points(table, FitOptions(draws=60, exclude_highest=5))
     gone = {excluded.run for excluded in fit.excluded}
     used = table.select(np.array([run not in gone for run in table.run_id]))
-    material = Material("published", fit, used, table)
+    report_data = ReportData("published", fit, used, table)
     assert len(used) == 240
     with figure_style():
         for entry in FIGURES:
             if entry.name in ("training_curves", "counting", "bowls", "cycle", "fixed_time"):
                 with pytest.raises(MissingError):
-                    entry.draw(material)
+                    entry.draw(report_data)
             else:
-                entry.draw(material).savefig(tmp_path / f"{entry.name}.png")
-    rows = compute.sizes_table(material).rows
+                entry.draw(report_data).savefig(tmp_path / f"{entry.name}.png")
+    rows = compute.sizes_table(report_data).rows
     assert len(rows) == 2 * len(TABLE_A3)
 
 
@@ -265,13 +268,13 @@ def test_a_short_axis_of_compute_has_multiples_of_powers_of_ten() -> None:
         assert shown >= {"10¹¹", "2 × 10¹¹", "5 × 10¹¹"}
 
 
-def test_no_key_stands_on_data(material: Material) -> None:
+def test_no_key_stands_on_data(report_data: ReportData) -> None:
     """Those that are placed by hand: of the bowls, of the approaches and of the contours."""
     with figure_style():
         for figure in (
             draw_tuning(fitted(Truth())),
-            approaches.draw_approaches(material),
-            contours.draw_contours(material),
+            approaches.draw_approaches(report_data),
+            contours.draw_contours(report_data),
         ):
             figure.draw_without_rendering()
             frames = [axes.get_window_extent() for axes in figure.axes]
@@ -290,10 +293,10 @@ def test_a_row_of_bowls_is_left_out_where_its_value_was_kept() -> None:
         assert len(draw_tuning(tuned).axes) == 2 * len(draw_tuning(kept).axes)
 
 
-def test_a_caption_explains_what_is_in_the_picture(material: Material) -> None:
+def test_a_caption_explains_what_is_in_the_picture(report_data: ReportData) -> None:
     entry = next(entry for entry in FIGURES if entry.name == "approaches")
-    assert "Crosses" not in entry.about(material).caption
-    far = replace(material, fit=replace(material.fit, largest_flops=1e21))
+    assert "Crosses" not in entry.about(report_data).caption
+    far = replace(report_data, fit=replace(report_data.fit, largest_flops=1e21))
     assert "Crosses: released models" in entry.about(far).caption
 
 
@@ -318,19 +321,19 @@ def test_sentences_of_the_fit_are_set_in_the_style_of_the_page() -> None:
         "At C = 6 × 10¹² the largest N* is 1.20× the smallest; approach 1 and approach 3 on N* "
         "(9.1 × 10⁴ against 12)."
     )
-    typed = "set rematch.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
+    typed = "set validate.budget=1e13 or grid.budgets=[1e15,2e15]; run 3e1f and 9f2e10aa"
     assert typeset(typed) == typed
 
 
 @pytest.mark.parametrize("device", [0, 1])
-def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, device: int) -> None:
-    shown = replace(material, devices=material.devices[device:])
+def test_the_best_models_of_a_time_are_drawn_as_they_are(report_data: ReportData, device: int) -> None:
+    shown = replace(report_data, devices=report_data.devices[device:])
     own = shown.devices[0]
     with figure_style():
         figure = fixed_time.draw_fixed_time(shown)
         figure.draw_without_rendering()
     left, right = figure.axes
-    source = choose(from_fit(material.fit), "approach_3")[1]
+    source = choose(from_fit(report_data.fit), "approach_3")[1]
     unit = 60.0 if left.get_xlabel().startswith("minutes") else 1.0
     assert left.get_xlabel().endswith(f"on {own.label}")
     losses, sizes = ([line.get_xydata() for line in axes.lines[:2]] for axes in (left, right))
@@ -347,22 +350,22 @@ def test_the_best_models_of_a_time_are_drawn_as_they_are(material: Material, dev
     assert own.said in caption
 
 
-def test_times_are_left_out_where_nothing_tells_them(material: Material) -> None:
-    law = replace(material.fit.approach_3, E=None, status="failed")
-    lawless = replace(material, fit=replace(material.fit, approach_3=law))
+def test_times_are_left_out_where_nothing_tells_them(report_data: ReportData) -> None:
+    law = replace(report_data.fit.approach_3, E=None, status="failed")
+    lawless = replace(report_data, fit=replace(report_data.fit, approach_3=law))
     for build in (fixed_time.draw_fixed_time, fixed_time_table.fixed_time_table):
-        with pytest.raises(MissingError, match="the default ladder has not their sizes"):
-            build(replace(material, devices=()))
+        with pytest.raises(MissingError, match="the default ladder lacks their sizes"):
+            build(replace(report_data, devices=()))
         with pytest.raises(MissingError, match="approach 3 has no fit"):
             build(lawless)
 
 
-def test_the_table_of_times_has_prices_where_there_are_any(material: Material) -> None:
-    own = fixed_time_table.fixed_time_table(material)
+def test_the_table_of_times_has_prices_where_there_are_any(report_data: ReportData) -> None:
+    own = fixed_time_table.fixed_time_table(report_data)
     assert own.headings[:2] == ("time on made_up", "N")
     assert len(own.rows) >= 3
     assert all(row[0] for row in own.rows)
-    priced = fixed_time_table.fixed_time_table(replace(material, devices=material.devices[3:]))
+    priced = fixed_time_table.fixed_time_table(replace(report_data, devices=report_data.devices[3:]))
     assert priced.headings[:3] == ("time on a100 (assumed)", "dollars", "N")
     assert all(len(row) == len(priced.headings) for row in priced.rows)
     assert "not measured" in priced.note

@@ -16,12 +16,13 @@ from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
-from harness.report.files import from_points, write_report
+from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.text import count
+from harness.workflow.report import from_points
 from tests.report.conftest import FEW, Reported, report_few, report_on
 from tests.report.synthetic import make_sweep
 from tests.tune.synthetic import Truth
@@ -81,7 +82,7 @@ def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
     assert prediction.params is not None
     assert prediction.tokens is not None
     for text in (reported.html, reported.markdown):
-        answer = text.split("How far to trust it")[0]
+        answer = text.split("Diagnostics")[0]
         for value in (prediction.params, prediction.tokens, *(prediction.params_interval or ())):
             assert count(value) in answer
 
@@ -110,7 +111,7 @@ def test_figures_are_there_in_both_formats(reported: Reported) -> None:
         assert (reported.written.figures / f"{entry.name}.pdf").read_bytes()[:5] == b"%PDF-"
 
 
-def test_same_material_same_bytes(reported: Reported, tmp_path: Path) -> None:
+def test_same_data_same_bytes(reported: Reported, tmp_path: Path) -> None:
     copy = bare_copy(reported, tmp_path)
     first = report_few(copy)
     before = {path.name: path.read_bytes() for path in (*first.figures.iterdir(), first.html, first.markdown)}

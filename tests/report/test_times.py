@@ -15,11 +15,11 @@ from harness.predict.clock import Clock
 from harness.predict.fixed_time import SIZES, answer_time, flops_in
 from harness.predict.source import choose, from_fit
 from harness.report.calculator import calculator_data
-from harness.report.files import from_sweep
+from harness.report.data import ReportData
 from harness.report.html import render
-from harness.report.material import Material
 from harness.text import duration
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node
 
@@ -30,12 +30,12 @@ SECONDS, TOKENS, FLOPS = 5e-6, 1e-4, 2e-4
 
 
 @pytest.fixture(scope="module")
-def material(reported: Reported) -> Material:
+def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
-def law_of(material: Material) -> FrontierSource:
-    return choose(from_fit(material.fit), "approach_3")[1]
+def law_of(report_data: ReportData) -> FrontierSource:
+    return choose(from_fit(report_data.fit), "approach_3")[1]
 
 
 def one_step(clock: Clock) -> float:
@@ -45,12 +45,12 @@ def one_step(clock: Clock) -> float:
 
 @needs_node
 @pytest.mark.parametrize("device", [OWN, H100])
-def test_seconds_agree_within_and_beyond_the_ladder(material: Material, device: int) -> None:
-    clock = material.devices[device].clock
+def test_seconds_agree_within_and_beyond_the_ladder(report_data: ReportData, device: int) -> None:
+    clock = report_data.devices[device].clock
     first, last = clock.params[0], clock.params[-1]
     sizes = [*np.geomspace(first / 30, 30 * last, 23), *clock.params[::9], first, last]
     tokens = [1.0, 1e3, 4.2e4, 1e6, 3.3e8, 1e13, 1e18]
-    data = calculator_data(material)
+    data = calculator_data(report_data)
     each = "sizes.map((n) => tokens.map((d) => calc.seconds(calc.makeClock(data.devices[at]), n, d)))"
     found = in_node(
         f"(({{ sizes, tokens, at, data }}) => {each})(data)",
@@ -62,13 +62,13 @@ def test_seconds_agree_within_and_beyond_the_ladder(material: Material, device: 
 
 @needs_node
 @pytest.mark.parametrize("device", [OWN, H100])
-def test_tokens_of_a_time_agree(material: Material, device: int) -> None:
-    clock = material.devices[device].clock
+def test_tokens_of_a_time_agree(report_data: ReportData, device: int) -> None:
+    clock = report_data.devices[device].clock
     sizes = np.geomspace(clock.params[0], clock.params[-1], 37)
     times = [0.5 * clock.start_seconds, *(clock.start_seconds * np.array([1.02, 1.5, 10, 1e3, 1e6]))]
     found = in_node(
         "data.times.map((t) => calc.tokensIn(calc.makeClock(data.device), data.sizes.map(Math.log), t).map(Math.exp))",
-        {"device": calculator_data(material)["devices"][device], "times": times, "sizes": sizes.tolist()},  # type: ignore[index]
+        {"device": calculator_data(report_data)["devices"][device], "times": times, "sizes": sizes.tolist()},  # type: ignore[index]
     )
     for time, row in zip(times, found, strict=True):
         expected = clock.tokens(sizes, time)
@@ -81,19 +81,19 @@ def test_tokens_of_a_time_agree(material: Material, device: int) -> None:
 @needs_node
 @pytest.mark.parametrize("device", [OWN, H100])
 @pytest.mark.parametrize("trouble", ["as it is", "no draws", "wild draws"])
-def test_the_best_model_of_a_time_agrees(material: Material, device: int, trouble: str) -> None:
-    law = material.fit.approach_3
+def test_the_best_model_of_a_time_agrees(report_data: ReportData, device: int, trouble: str) -> None:
+    law = report_data.fit.approach_3
     assert law.draws is not None
     wild = law.draws * np.exp(0.3 * np.random.default_rng(0).standard_normal(law.draws.shape))
     draws = {"as it is": law.draws, "no draws": None, "wild draws": wild}[trouble]
     law = replace(law, draws=draws, status="ok", flags=(), notes=())
-    material = replace(material, fit=replace(material.fit, approach_3=law))
-    clock, source = material.devices[device].clock, law_of(material)
+    report_data = replace(report_data, fit=replace(report_data.fit, approach_3=law))
+    clock, source = report_data.devices[device].clock, law_of(report_data)
     times = [clock.start_seconds * factor for factor in (1.3, 4, 20, 100, 600, 1e5, 1e6)]
     each = "calc.bestOfTime(data.approaches[2], clock, t, data.level, data.order)"
     found = in_node(
         f"((clock) => data.times.map((t) => {each}))(calc.makeClock(data.devices[data.at]))",
-        {**(calculator_data(material) or {}), "times": times, "at": device},
+        {**(calculator_data(report_data) or {}), "times": times, "at": device},
     )
     flags = set()
     for time, ours in zip(times, found, strict=True):
@@ -131,22 +131,24 @@ def assert_same(ours: list[float] | None, expected: Interval | None, tolerance: 
 @needs_node
 @pytest.mark.parametrize("device", [OWN, H100])
 @pytest.mark.parametrize("approach", [0, 1, 2])
-def test_the_compute_optimal_model_of_a_time_agrees(material: Material, device: int, approach: int) -> None:
-    clock = material.devices[device].clock
+def test_the_compute_optimal_model_of_a_time_agrees(
+    report_data: ReportData, device: int, approach: int
+) -> None:
+    clock = report_data.devices[device].clock
     times = [clock.start_seconds * factor for factor in (0.9, 1.0, 1.3, 20, 600, 1e5)]
     found = in_node(
         f"data.times.map((t) => calc.flopsIn(data.approaches[{approach}], calc.makeClock(data.devices[{device}]), t))",
-        {**(calculator_data(material) or {}), "times": times},
+        {**(calculator_data(report_data) or {}), "times": times},
     )
     assert found[:2] == [None, None], "a run's start takes as long"
-    frontier = from_fit(material.fit)[approach].frontier
+    frontier = from_fit(report_data.fit)[approach].frontier
     assert frontier is not None
     assert found[2:] == pytest.approx([flops_in(frontier, clock, time) for time in times[2:]], rel=FLOPS)
 
 
 @needs_node
-def test_a_ladder_of_one_size_and_a_time_too_short_for_it(material: Material) -> None:
-    clock, data = material.devices[OWN].clock, calculator_data(material)
+def test_a_ladder_of_one_size_and_a_time_too_short_for_it(report_data: ReportData) -> None:
+    clock, data = report_data.devices[OWN].clock, calculator_data(report_data)
     assert data is not None
     columns = len(clock.log_tokens)
     own = data["devices"][OWN]
@@ -163,13 +165,15 @@ def test_a_ladder_of_one_size_and_a_time_too_short_for_it(material: Material) ->
     assert long["params"]["value"] == pytest.approx(clock.params[-1])
     assert long["edge"]
     with pytest.raises(UserError):
-        answer_time(law_of(material), clock, clock.start_seconds)
+        answer_time(law_of(report_data), clock, clock.start_seconds)
 
 
 @needs_browser
-def test_hours_in_a_browser_have_two_answers(reported: Reported, material: Material, tmp_path: Path) -> None:
+def test_hours_in_a_browser_have_two_answers(
+    reported: Reported, report_data: ReportData, tmp_path: Path
+) -> None:
     shown = in_browser(reported.written.html, tmp_path, device="a100 (assumed)", unit="hours", amount="0.02")
-    found = answer_time(law_of(material), material.devices[A100].clock, 72.0)
+    found = answer_time(law_of(report_data), report_data.devices[A100].clock, 72.0)
     assert f"The best model of {duration(72)} on a100 (assumed), $0.03," in shown
     assert numbers(shown, "best of the time") == pytest.approx([found.params, found.tokens], rel=6e-3)
     assert numbers(shown, "compute-optimal") == pytest.approx(
@@ -192,12 +196,12 @@ def test_dollars_in_a_browser_need_a_price(reported: Reported, tmp_path: Path) -
 
 
 @needs_browser
-def test_without_devices_the_page_asks_for_flops_alone(material: Material, tmp_path: Path) -> None:
+def test_without_devices_the_page_asks_for_flops_alone(report_data: ReportData, tmp_path: Path) -> None:
     from harness.report.content import make_content
 
     page = tmp_path / "page.html"
     page.write_text(
-        render(make_content(replace(material, devices=()), tmp_path / "figures", ())), encoding="utf-8"
+        render(make_content(replace(report_data, devices=()), tmp_path / "figures", ())), encoding="utf-8"
     )
     shown = in_browser(page, tmp_path)
     assert "Approach 3" in shown

@@ -1,4 +1,4 @@
-"""``isoflop rematch`` as a user runs it: nothing is trained before the prediction stands, and it cannot be moved."""
+"""``isoflop validate`` as a user runs it: nothing is trained before the prediction stands, and it cannot be moved."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from harness.train.job import Job
 from tests.train.small import overrides, small_jobs
 
 GRID = ("grid.sizes=6", "grid.span=4", "grid.center_params=12000")
-QUESTION = ("rematch.budget=1e9", "rematch.factors=[0.5,1,2]", "rematch.seeds=[0,1]", "name=again")
+QUESTION = ("validate.budget=1e9", "validate.factors=[0.5,1,2]", "validate.seeds=[0,1]", "name=again")
 
 
 def fitted(folder: Path, text: Path) -> Path:
@@ -37,7 +37,7 @@ def fitted(folder: Path, text: Path) -> Path:
 
 
 def arguments(folder: Path, text: Path, *more: str) -> list[str]:
-    asked = [*GRID, f"rematch.fit={folder}/runs/small", *QUESTION, *more]
+    asked = [*GRID, f"validate.fit={folder}/runs/small", *QUESTION, *more]
     return ["validate", *overrides(folder, text, "launcher.workers=2", *asked)]
 
 
@@ -120,7 +120,7 @@ def test_the_prediction_stands_before_anything_is_trained(
     with pytest.raises(ReachedError):
         main(told)
     text = (folder / "prediction.json").read_text()
-    main([*told, "rematch.train=false"])
+    main([*told, "validate.train=false"])
     assert (folder / "prediction.json").read_text() == text, (
         "registering alone trains nothing and changes nothing"
     )
@@ -166,16 +166,16 @@ def test_the_prediction_stands_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["rematch.fit=''"], "rematch: name a finished sweep"),
-        (["rematch.fit=nowhere"], "nowhere/fit.json: no such file"),
-        (["rematch.budget=5e8"], "is not above the fit's largest"),
-        (["rematch.factors=[1,1.01]"], "ladder: 1 and 1.01 times N* = 1."),
-        (["rematch.factors=[1,1e4]"], "ladder: no shape near"),
+        (["validate.fit=''"], "validate: name a finished sweep"),
+        (["validate.fit=nowhere"], "nowhere/fit.json: no such file"),
+        (["validate.budget=5e8"], "is not above the fit's largest"),
+        (["validate.factors=[1,1.01]"], "ladder: 1 and 1.01 times N* = 1."),
+        (["validate.factors=[1,1e4]"], "ladder: no shape near"),
         (["recipe.lr.value=0.02"], "trained otherwise: recipe.lr.value is 0.01235 there and 0.02 here"),
         (["schedule=wsd"], "trained otherwise: schedule.kind is cosine there and wsd here"),
         (["data.heldout_fraction=0.2"], "trained on another corpus"),
         (["grid.count=6nd"], "the fit counts compute as appendix_f"),
-        (["rematch.approach=approach_1"], "has no frontier to predict from"),
+        (["validate.approach=approach_1"], "has no frontier to predict from"),
         (["data.max_epochs=0.001"], "is too small"),
     ],
 )

@@ -9,12 +9,12 @@ import pytest
 
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points
-from harness.fit.encoding import decode, encode
+from harness.fit.encoding import encode
 from harness.predict.source import choose, from_fit
 from harness.report.style import figure_style
-from harness.validate.config import RematchConfig
+from harness.validate.config import ValidateConfig
 from harness.validate.figure import draw
-from harness.validate.prediction import FitFacts, Ground, Prediction, predict, scatter
+from harness.validate.prediction import FitFacts, PredictionBasis, RegisteredPrediction, predict, scatter
 from harness.validate.register import first_difference
 from harness.validate.result import LOST, NOISE, UNKNOWN, WON, judge
 from harness.validate.tables import build
@@ -32,7 +32,7 @@ class Made:
 
     points: Points
     fit: Fit
-    prediction: Prediction
+    prediction: RegisteredPrediction
 
 
 def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool = True) -> Made:
@@ -43,12 +43,12 @@ def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool =
     law = next(source for source in sources if source.law)
     assert law.law is not None
     facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    ground = Ground(decider, law, scatter(points, law.law), facts)
+    basis = PredictionBasis(decider, law, scatter(points, law.law), facts)
     if not lawful:
-        ground = Ground(decider, None, None, facts)
+        basis = PredictionBasis(decider, None, None, facts)
     best = optimum(BUDGET)[0]
     entries = {factor: (factor * best, _Cells.of(factor * best)) for factor in FACTORS}
-    return Made(points, fit, predict("again", "now", ground, BUDGET, entries))
+    return Made(points, fit, predict("again", "now", basis, BUDGET, entries))
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,17 @@ class _Cells:
         return [Cell]
 
 
-def losses(prediction: Prediction, values: dict[float, list[float | None]]) -> tuple[Prediction, dict]:
+def losses(
+    prediction: RegisteredPrediction, values: dict[float, list[float | None]]
+) -> tuple[RegisteredPrediction, dict]:
     """The prediction with a run for each value, and the losses by run id."""
-    data = encode(prediction)
+    data = prediction.to_json()
     found = {}
     for one in data["contenders"]:
         ids = {str(seed): f"{one['factor']}-{seed}" for seed in range(len(values[one["factor"]]))}
         one["run_ids"] = ids
         found |= dict(zip(ids.values(), values[one["factor"]], strict=True))
-    return decode(Prediction, data), found
+    return RegisteredPrediction.from_json(data), found
 
 
 def test_scatter_is_the_noise_that_the_runs_have() -> None:
@@ -88,7 +90,7 @@ def test_predicted_intervals_hold_a_run_nine_times_in_ten() -> None:
     inside, inside_law, widths = [], [], []
     for seed in range(25):
         prediction = made(seed, draws=100).prediction
-        for one in prediction.contenders:
+        for one in prediction.candidates:
             true = truth[0] + truth[1] / one.params ** truth[3] + truth[2] / one.tokens ** truth[4]
             measured = true * np.exp(NOISE_SCALE * rng.standard_normal())
             assert one.loss_interval is not None
@@ -107,30 +109,30 @@ def test_the_law_predicts_the_optimum_to_win() -> None:
     prediction = made().prediction
     assert prediction.winner == 1.0
     assert prediction.params_opt == pytest.approx(optimum(BUDGET)[0], rel=0.2)
-    small, best, large = prediction.contenders
+    small, best, large = prediction.candidates
     assert best.margin is None
-    for rival in (small, large):
-        assert rival.margin is not None
-        assert rival.margin_interval is not None
-        assert 0 < rival.margin_interval[0] < rival.margin < rival.margin_interval[1]
-        assert rival.margin == pytest.approx((rival.loss or 0) - (best.loss or 0))
-    assert decode(Prediction, json.loads(json.dumps(encode(prediction)))) == prediction
+    for other in (small, large):
+        assert other.margin is not None
+        assert other.margin_interval is not None
+        assert 0 < other.margin_interval[0] < other.margin < other.margin_interval[1]
+        assert other.margin == pytest.approx((other.loss or 0) - (best.loss or 0))
+    assert RegisteredPrediction.from_json(json.loads(json.dumps(prediction.to_json()))) == prediction
 
 
 def test_another_approach_may_say_the_size_but_not_the_losses() -> None:
     by_3, by_2 = made().prediction, made(approach="approach_2").prediction
     assert (by_2.sizes_by, by_2.losses_by) == ("approach_2", "approach_3")
     assert by_2.params_opt != by_3.params_opt
-    assert [one.loss for one in by_2.contenders] == [one.loss for one in by_3.contenders]
+    assert [one.loss for one in by_2.candidates] == [one.loss for one in by_3.candidates]
 
 
 def test_without_a_law_there_is_a_size_but_no_losses() -> None:
     base = made(approach="approach_2", lawful=False).prediction
     assert (base.losses_by, base.winner) == (None, 1.0)
-    assert all(one.loss is None and one.run_interval is None for one in base.contenders)
+    assert all(one.loss is None and one.run_interval is None for one in base.candidates)
     prediction, found = losses(base, {0.25: [2.6, 2.61], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]})
     result = judge(prediction, "ab", found)
-    assert [duel.verdict for duel in result.duels] == [WON, WON]
+    assert [gap.verdict for gap in result.gaps] == [WON, WON]
     assert "predicted intervals" not in result.verdict
     assert "no losses are predicted" in build(prediction, result).note
     with figure_style():
@@ -161,36 +163,36 @@ def test_without_a_law_there_is_a_size_but_no_losses() -> None:
 def test_who_won_is_said_as_it_was(values: dict, verdicts: list[str], says: str) -> None:
     prediction, found = losses(made().prediction, values)
     result = judge(prediction, "ab", found)
-    assert [duel.verdict for duel in result.duels] == verdicts
+    assert [gap.verdict for gap in result.gaps] == verdicts
     assert says in result.verdict
     table = build(prediction, result)
     assert len(table.rows) == 3
     json.dumps(encode(result), allow_nan=False)
 
 
-def test_equal_contenders_are_told_apart_as_seldom_as_the_level_says() -> None:
+def test_equal_candidates_are_told_apart_as_seldom_as_the_level_says() -> None:
     rng = np.random.default_rng(3)
     base, verdicts = made().prediction, []
     for _ in range(300):
         values = {factor: list(2.5 + 0.01 * rng.standard_normal(3)) for factor in FACTORS}
         prediction, found = losses(base, values)
-        verdicts += [duel.verdict for duel in judge(prediction, "ab", found).duels]
+        verdicts += [gap.verdict for gap in judge(prediction, "ab", found).gaps]
     assert 0.85 <= verdicts.count(NOISE) / len(verdicts) <= 0.96
 
 
 def test_runs_outside_their_interval_are_counted() -> None:
     """The registered interval is of one run, so single runs are set against it, not the mean of several."""
     base = made().prediction
-    at = {one.factor: one.loss or 0.0 for one in base.contenders}
+    at = {one.factor: one.loss or 0.0 for one in base.candidates}
     prediction, found = losses(base, {factor: [loss, loss + 1e-4] for factor, loss in at.items()})
-    assert [one.inside for one in judge(prediction, "ab", found).contenders] == [2] * 3
+    assert [one.inside for one in judge(prediction, "ab", found).candidates] == [2] * 3
     prediction, found = losses(base, {factor: [loss + 0.3, loss + 0.3001] for factor, loss in at.items()})
     result = judge(prediction, "ab", found)
-    assert [one.inside for one in result.contenders] == [0] * 3
+    assert [one.inside for one in result.candidates] == [0] * 3
     assert "0 of 6 runs lie in the predicted interval of one run" in result.verdict
-    high = {one.factor: (one.run_interval or (0, 0))[1] for one in base.contenders}
+    high = {one.factor: (one.run_interval or (0, 0))[1] for one in base.candidates}
     prediction, found = losses(base, {factor: [end - 1e-4, end + 1e-4] for factor, end in high.items()})
-    assert [one.inside for one in judge(prediction, "ab", found).contenders] == [1] * 3
+    assert [one.inside for one in judge(prediction, "ab", found).candidates] == [1] * 3
 
 
 def test_rounding_is_no_difference_but_a_digit_is() -> None:
@@ -215,6 +217,6 @@ def test_rounding_is_no_difference_but_a_digit_is() -> None:
         {"seeds": [-1]},
     ],
 )
-def test_impossible_rematches_are_refused(values: dict) -> None:
-    with pytest.raises(UserError, match="rematch"):
-        RematchConfig(**values)
+def test_impossible_validations_are_refused(values: dict) -> None:
+    with pytest.raises(UserError, match="validate"):
+        ValidateConfig(**values)

@@ -1,7 +1,4 @@
-"""The frontiers of the three approaches in one picture (Hoffmann et al. 2022, Fig. 1).
-
-Tokens per parameter at the optimum against compute, with the rule of thumb.
-"""
+"""The three approaches in one figure: N* and D* (Hoffmann et al. 2022, Fig. 1), and tokens per parameter."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,20 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops, log_plain
+from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line
-from harness.report.material import Material, MissingError
 from harness.report.published import KNOWN_MODELS, kaplan_frontier
-from harness.report.style import (
-    APPROACH_COLOURS,
-    APPROACH_NAMES,
-    BLUE,
-    GREY,
-    INK,
-    log_counts,
-    log_flops,
-    log_plain,
-    panels,
-)
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, INK, panels
 
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
 KNOWN_FROM = 1e17
@@ -47,17 +35,17 @@ OFFSETS = {
 }
 
 
-def draw_approaches(material: Material) -> Figure:
+def draw_approaches(data: ReportData) -> Figure:
     """N* and D* against C, by every approach that has a number, and Kaplan et al.'s line where it is in the picture.
 
     Where the runs are large enough for it to mean anything, the picture reaches to released models.
     """
-    far = _far(material)
-    low, high = material.range
+    far = _far(data)
+    low, high = data.range
     high = max(high, KNOWN_TO) if far else high
     lines = {
         approach.name: line
-        for approach in material.fit.approaches
+        for approach in data.fit.approaches
         if (line := frontier_line(approach, low, high)) is not None
     }
     if not lines:
@@ -67,8 +55,8 @@ def draw_approaches(material: Material) -> Figure:
     for axes, name in ((left, "params"), (right, "tokens")):
         for approach, line in lines.items():
             draw_track(axes, line, getattr(line, name), APPROACH_COLOURS[approach], APPROACH_NAMES[approach])
-        shade_runs(axes, material, name)
-        seen = [getattr(material.points, name), *(getattr(line, name).value for line in lines.values())]
+        shade_runs(axes, data, name)
+        seen = [getattr(data.points, name), *(getattr(line, name).value for line in lines.values())]
         if far:
             seen.append(_known(axes, name))
         # The runs, our lines and the released models fill the picture; Kaplan's line and wide bands may leave it.
@@ -89,20 +77,20 @@ def draw_approaches(material: Material) -> Figure:
     return figure
 
 
-def more(material: Material) -> str:
-    """What the caption says besides, of what is in the picture."""
-    crosses = " Crosses: released models." if _far(material) else ""
-    return f"{crosses} The line of Kaplan et al. 2020 counts N without embeddings; it may leave the picture."
+def more(data: ReportData) -> str:
+    """The end of the caption, which depends on what is in the figure."""
+    crosses = " Crosses: released models." if _far(data) else ""
+    return f"{crosses} The line of Kaplan et al. 2020 counts N without embeddings; it may leave the figure."
 
 
-def _far(material: Material) -> bool:
+def _far(data: ReportData) -> bool:
     """Whether the picture reaches to released models."""
-    return material.fit.largest_flops >= KNOWN_FROM
+    return data.fit.largest_flops >= KNOWN_FROM
 
 
-def shade_runs(axes: Axes, material: Material, name: str) -> None:
-    """The region in which there are runs: beyond it a line is a guess."""
-    points = material.points
+def shade_runs(axes: Axes, data: ReportData, name: str) -> None:
+    """The region in which there are runs: beyond it a line is an extrapolation."""
+    points = data.points
     values = points.params if name == "params" else points.tokens
     axes.plot(
         points.flops, values, ".", color=GREY, markersize=3, alpha=0.6, label="runs", zorder=1, linewidth=0
@@ -133,11 +121,9 @@ def _known(axes: Axes, name: str) -> Array:
 RULE = 20.0
 
 
-def draw_tokens_per_param(material: Material) -> Figure:
+def draw_tokens_per_param(data: ReportData) -> Figure:
     """D*/N* by every approach; the minima of the profiles as points; 20 as a line."""
-    lines = {
-        a.name: frontier_line(a, *material.range, also=(material.target,)) for a in material.fit.approaches
-    }
+    lines = {a.name: frontier_line(a, *data.range, also=(data.target,)) for a in data.fit.approaches}
     if all(line is None for line in lines.values()):
         raise MissingError("no approach has a frontier")
     figure, (axes,) = panels(1, width=6.4, height=3.9)
@@ -146,16 +132,16 @@ def draw_tokens_per_param(material: Material) -> Figure:
             draw_track(axes, line, line.ratio, APPROACH_COLOURS[name], APPROACH_NAMES[name])
     minima = [
         (budget.budget, budget.tokens_opt / budget.params_opt)
-        for budget in material.fit.approach_2.budgets
+        for budget in data.fit.approach_2.budgets
         if budget.params_opt and budget.tokens_opt
     ]
     if minima:
         axes.plot(*zip(*minima, strict=True), "o", color=BLUE, markersize=5, label="minima of the profiles")
     axes.axhline(RULE, color=GREY, linestyle=":", label="20, the rule of thumb")
-    axes.axvline(material.target, color=GREY, linewidth=0.8)
+    axes.axvline(data.target, color=GREY, linewidth=0.8)
     axes.annotate(
         "target ",
-        (material.target, 1),
+        (data.target, 1),
         xycoords=("data", "axes fraction"),
         ha="right",
         va="top",

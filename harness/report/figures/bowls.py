@@ -9,17 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from harness.fit.table import Array
-from harness.report.material import Material, MissingError
-from harness.report.style import (
-    BLUE,
-    GREY,
-    INK,
-    RED,
-    log_counts,
-    log_plain,
-    ordered_colours,
-    panels,
-)
+from harness.report.axes import log_counts, log_plain
+from harness.report.data import MissingError, ReportData
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial
@@ -32,11 +24,11 @@ KEY = 0.38  # inches from the frame down to the key of colours: the ticks and th
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
 
 
-def draw_bowls(material: Material) -> Figure:
+def draw_bowls(data: ReportData) -> Figure:
     """The bowls of the tuning beside the sweep."""
-    if material.tuning is None:
+    if data.tuning is None:
         raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")
-    return draw_tuning(material.tuning)
+    return draw_tuning(data.tuning)
 
 
 def draw_tuning(fit: TuneFit) -> Figure:
@@ -60,12 +52,12 @@ def draw_tuning(fit: TuneFit) -> Figure:
     return figure
 
 
-def more(material: Material) -> str:
+def more(data: ReportData) -> str:
     """What the caption says of the rows there are."""
-    if material.tuning is None:
+    if data.tuning is None:
         return ""
     rows = ("loss against peak rate, a colour a batch", "loss against batch, a colour a multiple of the rate")
-    shown = [rows[axis] for axis in _varied(material.tuning)]
+    shown = [rows[axis] for axis in _varied(data.tuning)]
     if len(shown) == 1:
         return f" Shown: {shown[0]}."
     return f" Top: {shown[0]}; bottom: {shown[1]}."

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
+from harness.report.data import ReportData
 from harness.report.figures import (
     approaches,
     bowls,
@@ -12,33 +13,29 @@ from harness.report.figures import (
     diagnostics,
     fixed_time,
     isoflop,
+    overtraining,
     sensitivity,
     training_curves,
 )
-from harness.report.material import Material
 
 
 @dataclass(frozen=True)
 class Entry:
     """A figure: its file name, what it is called, how to read it, and the function that draws it.
 
-    ``draw`` raises MissingError where the material has no ground for it. ``more`` says what only some material puts
+    ``draw`` raises MissingError where the data for it is missing. ``more`` adds to the caption what only some data puts
     into the picture: a caption explains nothing that is not there.
     """
 
     name: str
     title: str
     caption: str
-    draw: Callable[[Material], Figure]
-    more: Callable[[Material], str] | None = None
+    draw: Callable[[ReportData], Figure]
+    more: Callable[[ReportData], str] | None = None
 
-    def about(self, material: Material) -> "Entry":
-        """The same with the whole caption for this material."""
-        return (
-            self
-            if self.more is None
-            else replace(self, caption=self.caption + self.more(material), more=None)
-        )
+    def about(self, data: ReportData) -> "Entry":
+        """The same with the whole caption for this data."""
+        return self if self.more is None else replace(self, caption=self.caption + self.more(data), more=None)
 
 
 FIGURES: tuple[Entry, ...] = (
@@ -93,7 +90,7 @@ FIGURES: tuple[Entry, ...] = (
     ),
     Entry(
         "clouds",
-        "Bootstrap clouds",
+        "Bootstrap draws",
         "One point a bootstrap draw; large points are the fits themselves, crosses the values of Hoffmann "
         "et al. 2022. Left: the exponents; on the grey line N* D* grows exactly as C. Right: the answer at "
         "the target.",
@@ -101,26 +98,26 @@ FIGURES: tuple[Entry, ...] = (
     ),
     Entry(
         "overtraining",
-        "The price of another ratio",
-        "By the fitted law, what training at other than the optimal tokens per parameter costs: in loss at "
-        "the same compute (left, points are runs), and in compute at the same loss (right). Models that "
-        "will serve many requests are worth making smaller than the optimum; this is the price. Dotted: 20.",
-        contours.draw_overtraining,
+        "The cost of over- or under-training",
+        "By the fitted law, the cost of training at other than the optimal tokens per parameter: in loss at the same "
+        "compute (left, points are runs), and in compute at the same loss (right). For a model that will serve many "
+        "requests, a size below the optimum can pay off; this is what it costs to train. Dotted: 20.",
+        overtraining.draw_overtraining,
     ),
     Entry(
         "fixed_time",
         "The best model of a fixed time",
-        "Among all that train for so long on one device, the model of the lowest loss by the fitted law (blue, with "
-        "the band of the law's bootstrap draws where it is bounded), and the compute-optimal model that takes as long "
-        "(red): small models are bound by launches and memory traffic, so the best of a time is not the best of its "
-        "FLOPs. "
-        "Where the next size has a layer more, N stands still. Grey: the times of the runs' budgets.",
+        "Among all models that train for a given time on one device, the one with the lowest loss by the fitted law "
+        "(blue, with the band of the law's bootstrap draws where it is bounded), and the compute-optimal model that "
+        "takes as long (red). Small models are limited by kernel launches and memory traffic, so the best model of a "
+        "time is not the best of its FLOPs. Where the next size has one layer more, N stays constant. Grey: the times "
+        "of the runs' budgets.",
         fixed_time.draw_fixed_time,
         fixed_time.more,
     ),
     Entry(
         "curvature",
-        "Does the frontier bend?",
+        "Curvature of the frontier",
         "N* over the power law fitted to it; dashed is a parabola through the same points. A frontier that "
         "bends makes extrapolation by a power law wrong in the direction of the bend; intervals do not "
         "cover that.",
@@ -128,7 +125,7 @@ FIGURES: tuple[Entry, ...] = (
     ),
     Entry(
         "counting",
-        "How counting moves the answer",
+        "Sensitivity to the N and C conventions",
         "The same runs, with parameters (N) and compute (C) counted in other ways, each at its own largest "
         "budget. Hollow: a status other than ok. A convention whose column is missing in the table is not "
         "shown, nor are profiles whose runs have unequal compute under it. Dotted: an exponent of 0.5, "
@@ -148,7 +145,7 @@ FIGURES: tuple[Entry, ...] = (
         "Schedules longer than the run",
         "Each budget's best cell trained with a cooldown meant for a longer run, and cut where the run ends: final "
         "loss above that of the cooldown which ends with the run. Points at a length of 1 are other seeds of the "
-        "cell: differences within their scatter are luck. After Hoffmann et al. 2022, Fig. A1.",
+        "cell: differences within their scatter are seed noise. After Hoffmann et al. 2022, Fig. A1.",
         training_curves.draw_schedule_lengths,
     ),
 )

@@ -1,37 +1,25 @@
-"""What the fits leave over: residuals of the law and of the profiles against N, D and C.
-
-Whether the frontier bends: extrapolating by a power law rests on its being straight in log-log.
-"""
+"""Diagnostics of the fits: residuals against N, D and C, and the curvature of the frontier in log-log."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.fit.table import Array
-from harness.report.material import Material, MissingError
-from harness.report.style import (
-    APPROACH_COLOURS,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    log_counts,
-    log_flops,
-    log_plain,
-    panels,
-)
+from harness.report.axes import log_counts, log_flops, log_plain
+from harness.report.data import MissingError, ReportData
+from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
 from harness.report.text import significant
 
 COLUMNS = (("params", "parameters N"), ("tokens", "tokens D"), ("flops", "compute C (FLOPs)"))
 
 
-def draw_residuals(material: Material) -> Figure:
+def draw_residuals(data: ReportData) -> Figure:
     """One row an approach. A trend along an axis is structure that the fit has missed; scatter is noise."""
     rows = [
         (name, label, residual)
         for name, label, residual in (
-            ("approach_3", "Approach 3 (law)", law_residuals(material)),
-            ("approach_2", "Approach 2 (profiles)", profile_residuals(material)),
+            ("approach_3", "Approach 3 (law)", law_residuals(data)),
+            ("approach_2", "Approach 2 (profiles)", profile_residuals(data)),
         )
         if residual is not None
     ]
@@ -42,7 +30,7 @@ def draw_residuals(material: Material) -> Figure:
         limit = 1.15 * float(np.nanmax(np.abs(residual))) * 100
         for column, (attribute, axis) in enumerate(COLUMNS):
             one = axes[3 * row + column]
-            x = getattr(material.points, attribute)
+            x = getattr(data.points, attribute)
             one.plot(x, 100 * residual, "o", color=APPROACH_COLOURS[name], markersize=3, alpha=0.75)
             one.axhline(0, color=INK, linewidth=0.7)
             _trend(one, x, 100 * residual)
@@ -54,20 +42,20 @@ def draw_residuals(material: Material) -> Figure:
     return figure
 
 
-def law_residuals(material: Material) -> Array | None:
+def law_residuals(data: ReportData) -> Array | None:
     """ln(measured / fitted) of approach 3, shape (runs,); None where it has no fit."""
-    law = material.fit.approach_3
+    law = data.fit.approach_3
     if law.theta() is None:
         return None
-    return np.asarray(np.log(material.points.loss / law.loss(material.points.params, material.points.tokens)))
+    return np.asarray(np.log(data.points.loss / law.loss(data.points.params, data.points.tokens)))
 
 
-def profile_residuals(material: Material) -> Array | None:
+def profile_residuals(data: ReportData) -> Array | None:
     """ln(measured / fitted) of approach 2's profiles in N; NaN for runs of no profile."""
-    points = material.points
+    points = data.points
     residual = np.full(len(points), np.nan)
     index = {run: i for i, run in enumerate(points.run_id)}
-    for budget in material.fit.approach_2.budgets:
+    for budget in data.fit.approach_2.budgets:
         if budget.params_profile is None:
             continue
         members = [index[run] for run in budget.run_ids if run in index]
@@ -78,7 +66,7 @@ def profile_residuals(material: Material) -> Array | None:
 
 
 def _trend(axes: Axes, x: Array, y: Array) -> None:
-    """Means of a few groups of equal size: the eye is bad at averaging."""
+    """Means of a few groups of equal size: a trend is hard to see in single points."""
     seen = np.flatnonzero(np.isfinite(y))
     if len(seen) < 12:
         return
@@ -100,13 +88,13 @@ MIN_BUDGETS = 4
 SHOWN = 400
 
 
-def draw_curvature(material: Material) -> Figure:
+def draw_curvature(data: ReportData) -> Figure:
     """N* over the power law fitted to it, for approach 2's minima and for approach 1's envelope.
 
     Hoffmann et al. 2022, Appendix E, looks at the same in their Fig. A5 by fitting thirds of the envelope.
     """
-    minima = _minima(material)
-    envelope = _envelope(material)
+    minima = _minima(data)
+    envelope = _envelope(data)
     if minima is None and envelope is None:
         raise MissingError(
             f"bending cannot be seen with fewer than {MIN_BUDGETS} minima, and approach 1 has no envelope"
@@ -125,7 +113,7 @@ def draw_curvature(material: Material) -> Figure:
         c = np.geomspace(flops.min(), flops.max(), 100)
         one.plot(c, np.exp(np.polyval(bend, np.log(c) - log_c.mean())), "--", color=INK, linewidth=1)
         low, high = (2 * bend[0] * (edge - log_c.mean()) + bend[1] for edge in (log_c.min(), log_c.max()))
-        exponent = material.fit.approach_2.a if bars is not None else material.fit.approach_1.a
+        exponent = data.fit.approach_2.a if bars is not None else data.fit.approach_1.a
         assert exponent is not None
         one.set_title(f"{title}: local a from {exponent + low:.3f} to {exponent + high:.3f}")
         one.set(xlabel="training compute C (FLOPs)", ylabel="N* / power law")
@@ -134,9 +122,9 @@ def draw_curvature(material: Material) -> Figure:
     return figure
 
 
-def _minima(material: Material) -> Part | None:
-    law = material.fit.approach_2.params_law
-    found = [b for b in material.fit.approach_2.budgets if b.params_opt is not None]
+def _minima(data: ReportData) -> Part | None:
+    law = data.fit.approach_2.params_law
+    found = [b for b in data.fit.approach_2.budgets if b.params_opt is not None]
     if law is None or len(found) < MIN_BUDGETS:
         return None
     flops = np.array([b.budget for b in found])
@@ -147,8 +135,8 @@ def _minima(material: Material) -> Part | None:
     return "Approach 2's minima", BLUE, flops, value, bars
 
 
-def _envelope(material: Material) -> Part | None:
-    approach = material.fit.approach_1
+def _envelope(data: ReportData) -> Part | None:
+    approach = data.fit.approach_1
     if approach.params_law is None or approach.envelope is None or len(approach.envelope) < 10:
         return None
     flops, params = approach.envelope[:, 0], approach.envelope[:, 1]

@@ -6,49 +6,40 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
+from harness.report.axes import log_counts, log_flops
+from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.material import Material, MissingError
-from harness.report.style import (
-    BLUE,
-    INK,
-    MARKERS,
-    MAX_LEGEND,
-    budget_key,
-    log_colours,
-    log_counts,
-    log_flops,
-    panels,
-)
+from harness.report.style import BLUE, INK, MARKERS, MAX_LEGEND, budget_key, log_colours, panels
 from harness.report.text import power
 
 
-def draw_isoflop(material: Material) -> Figure:
+def draw_isoflop(data: ReportData) -> Figure:
     """One profile a budget with its minimum; N* and D* against C, extrapolated to the target.
 
     The losses carry no error bars: the standard error in the table is that of the held-out text, which all
     runs share, so it says nothing about their differences. The bars on the minima are bootstrap intervals.
     """
-    budgets = material.fit.approach_2.budgets
+    budgets = data.fit.approach_2.budgets
     if not budgets:
-        raise MissingError(f"approach 2 has no IsoFLOP profiles ({material.fit.approach_2.status})")
+        raise MissingError(f"approach 2 has no IsoFLOP profiles ({data.fit.approach_2.status})")
     figure, (left, middle, right) = panels(3, width=3.5, height=3.3)
     colours = log_colours([budget.budget for budget in budgets])
     for i, (budget, colour) in enumerate(zip(budgets, colours, strict=True)):
-        _profile(left, material.points, budget, colour, MARKERS[i % len(MARKERS)])
+        _profile(left, data.points, budget, colour, MARKERS[i % len(MARKERS)])
     left.set(xlabel="parameters N", ylabel="final loss (nats per token)", title="IsoFLOP profiles")
     log_counts(left, "x")
     if len(budgets) <= MAX_LEGEND:
         _make_room(left)
     budget_key(left, [budget.budget for budget in budgets])
 
-    line = frontier_line(material.fit.approach_2, *material.range, also=(material.target,))
+    line = frontier_line(data.fit.approach_2, *data.range, also=(data.target,))
     for axes, letter, name in ((middle, "N", "params"), (right, "D", "tokens")):
         for budget, colour in zip(budgets, colours, strict=True):
             _minimum(axes, budget, name, colour)
         if line is not None:
             draw_track(axes, line, getattr(line, name), BLUE)
-            exponent = material.fit.approach_2.a if letter == "N" else material.fit.approach_2.b
-            mark_target(axes, material, line, name, f"{letter}*")
+            exponent = data.fit.approach_2.a if letter == "N" else data.fit.approach_2.b
+            mark_target(axes, data, line, name, f"{letter}*")
             axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 2)")
         else:
             axes.set_title(f"{letter}*: too few minima for a line")

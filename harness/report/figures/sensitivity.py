@@ -1,24 +1,23 @@
-"""Bootstrap clouds: the exponents, and the answer at the target.
-
-How counting moves the answer: exponent and tokens per parameter under every convention.
-"""
+"""Sensitivity of the answer: to resampling of the runs, and to the conventions by which N and C are counted."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.fit.counting import count_label
 from harness.fit.table import Array
-from harness.report.material import Material, MissingError
+from harness.report.axes import log_counts, log_plain
+from harness.report.data import MissingError, ReportData
 from harness.report.published import TABLE_2
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, log_counts, log_plain, panels
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, panels
 from harness.report.text import power
 
 SHOWN = 500
 
 
-def draw_clouds(material: Material) -> Figure:
+def draw_clouds(data: ReportData) -> Figure:
     """Left: (a, b) of every draw, the line a + b = 1, the paper's values. Right: (N*, D*) at the target."""
-    drawn = [a for a in material.fit.approaches if a.draws is not None and len(a.draws) and a.a is not None]
+    drawn = [a for a in data.fit.approaches if a.draws is not None and len(a.draws) and a.a is not None]
     if not drawn:
         raise MissingError("no approach has bootstrap draws")
     figure, (left, right) = panels(2, width=4.4, height=3.7)
@@ -36,10 +35,10 @@ def draw_clouds(material: Material) -> Figure:
         left.plot([paper.a], [paper.b], "+", color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
         shown.append((a, b))
         with np.errstate(all="ignore"):
-            log_n, log_d, _ = approach.optimum(draws, material.target)
+            log_n, log_d, _ = approach.optimum(draws, data.target)
         theta = approach.theta()
         assert theta is not None
-        best_n, best_d, _ = approach.optimum(theta, material.target)
+        best_n, best_d, _ = approach.optimum(theta, data.target)
         right.plot(
             np.exp(log_n), np.exp(log_d), ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0
         )
@@ -63,7 +62,7 @@ def draw_clouds(material: Material) -> Figure:
         xlim=(low, high), ylim=_window(b), xlabel="a  (N* ∝ Cᵃ)", ylabel="b  (D* ∝ Cᵇ)", title="Exponents"
     )
     left.legend(loc="upper right")
-    right.set(xlabel="N* (parameters)", title=f"The optimum at C = {power(material.target)} FLOPs")
+    right.set(xlabel="N* (parameters)", title=f"The optimum at C = {power(data.target)} FLOPs")
     _frame(right)
     right.legend(loc="upper right")
     log_counts(right, "x")
@@ -73,7 +72,7 @@ def draw_clouds(material: Material) -> Figure:
 
 
 def _window(values: Array) -> tuple[float, float]:
-    """Nearly all the draws, and the paper's .44 to .56; a few wild draws must not shrink the picture."""
+    """Nearly all the draws, and the paper's .44 to .56; a few extreme draws must not shrink the picture."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (0.01, 0.99))
     low, high = min(float(low), 0.44), max(float(high), 0.56)
@@ -91,9 +90,9 @@ def _frame(axes: Axes) -> None:
         setter(float(np.exp(low - margin)), float(np.exp(high + margin)))
 
 
-def draw_counting(material: Material) -> Figure:
+def draw_counting(data: ReportData) -> Figure:
     """One line a convention; the one the report uses is at the top where it is among them."""
-    rows = [row for row in material.fit.counting if row.a is not None]
+    rows = [row for row in data.fit.counting if row.a is not None]
     conventions = list(dict.fromkeys((row.count, row.compute) for row in rows))
     if len(conventions) < 2:
         raise MissingError("the table counts parameters and compute in one way only")
@@ -127,7 +126,7 @@ def draw_counting(material: Material) -> Figure:
 
 def convention_label(count: str, compute: str) -> str:
     """``params_non_embedding``, ``flops_6nd`` → ``N non-embedding · C 6ND``."""
-    size = _words(count.removeprefix("params")) or "total"
+    size = _words(count_label(count).removeprefix("params")) or "total"
     cost = _words(compute.removeprefix("flops")) or "as planned"
     return f"N {size} · C {cost}"
 

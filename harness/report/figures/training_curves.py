@@ -1,7 +1,4 @@
-"""Training curves and their envelope (Hoffmann et al. 2022, Fig. 2).
-
-Cosine cycle length against final loss (Hoffmann et al. 2022, Fig. A1): what a wrong horizon costs.
-"""
+"""Training curves and their envelope, and schedules longer than the run (Hoffmann et al. 2022, Figs. 2 and A1)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,20 +9,21 @@ from matplotlib.figure import Figure
 
 from harness.fit import Curve
 from harness.fit.table import Array
+from harness.report.axes import log_counts, log_flops
+from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.material import Material, MissingError
-from harness.report.style import GREEN, INK, MARKERS, colour_bar, log_colours, log_counts, log_flops, panels
+from harness.report.style import GREEN, INK, MARKERS, colour_bar, log_colours, panels
 from harness.report.text import counted, plain_status
 
 POINTS = 150
 ENVELOPE_POINTS = 250
 
 
-def draw_training_curves(material: Material) -> Figure:
+def draw_training_curves(data: ReportData) -> Figure:
     """Training loss against compute so far, coloured by N; the envelope's N and D against C."""
-    approach = material.fit.approach_1
-    sizes = dict(zip(material.points.run_id, material.points.params, strict=True))
-    shown = {run: curve for run, curve in material.curves.items() if run in sizes and len(curve.flops) > 1}
+    approach = data.fit.approach_1
+    sizes = dict(zip(data.points.run_id, data.points.params, strict=True))
+    shown = {run: curve for run, curve in data.curves.items() if run in sizes and len(curve.flops) > 1}
     if not shown:
         raise MissingError("there are no training curves")
     figure, (left, middle, right) = panels(3, width=3.6, height=3.3)
@@ -46,7 +44,7 @@ def draw_training_curves(material: Material) -> Figure:
         xlabel="compute so far (FLOPs)", ylabel="training loss (nats per token)", title="Training curves"
     )
 
-    line = frontier_line(approach, *material.range, also=(material.target,))
+    line = frontier_line(approach, *data.range, also=(data.target,))
     for axes, letter, name, column in ((middle, "N", "params", 1), (right, "D", "tokens", 2)):
         if envelope is not None and len(envelope):
             keep = np.unique(np.linspace(0, len(envelope) - 1, ENVELOPE_POINTS).astype(int))
@@ -54,7 +52,7 @@ def draw_training_curves(material: Material) -> Figure:
         if line is not None:
             exponent = approach.a if letter == "N" else approach.b
             draw_track(axes, line, getattr(line, name), GREEN)
-            mark_target(axes, material, line, name, f"{letter}*")
+            mark_target(axes, data, line, name, f"{letter}*")
             axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 1)")
         else:
             axes.set_title(f"{letter}*: {plain_status(approach.status)}")
@@ -100,20 +98,20 @@ class CycleRun:
     tokens: float = 0.0
 
 
-def draw_schedule_lengths(material: Material) -> Figure:
+def draw_schedule_lengths(data: ReportData) -> Figure:
     """Fig. A1 from a sweep's controls, beside the best cells they are controls of and those cells' other seeds."""
-    return draw_cycles(cycle_runs(material))
+    return draw_cycles(cycle_runs(data))
 
 
-def cycle_runs(material: Material) -> list[CycleRun]:
+def cycle_runs(data: ReportData) -> list[CycleRun]:
     """The runs of the figure; empty where no schedule was varied."""
-    controls = [c for c in material.controls if c.horizon != MATCHED and c.of in material.records]
+    controls = [c for c in data.controls if c.horizon != MATCHED and c.of in data.records]
     found = []
     for of in dict.fromkeys(control.of for control in controls):
-        best = material.records[of]
+        best = data.records[of]
         twins = [
             record
-            for record in material.records.values()
+            for record in data.records.values()
             if {**record.spec, "seed": 0} == {**best.spec, "seed": 0}
         ]
         losses = [(MATCHED, record.loss, record.spec["seed"]) for record in twins]
@@ -130,7 +128,7 @@ def draw_cycles(runs: Sequence[CycleRun]) -> Figure:
     """Loss above that of the matched schedule against the schedule's length, one line a cell, seeds as points.
 
     A line compares like with like: the seeds that were run at every length. Other seeds are points alone; at a
-    length of 1 they show how far luck alone moves a loss.
+    length of 1 they show the seed noise of a loss.
     """
     cells = sorted({(run.params, run.tokens) for run in runs if run.horizon == MATCHED})
     if not cells or len({run.horizon for run in runs}) < 2:

@@ -28,7 +28,7 @@
     return [logN, logD, E + A * Math.exp(-alpha * logN) + B * Math.exp(-beta * logD)];
   }
 
-  // Linear interpolation between order statistics, at a share q of the way.
+  // Linear interpolation between order statistics, at the quantile q.
   function quantile(sorted, q) {
     const at = q * (sorted.length - 1);
     const low = Math.floor(at);
@@ -54,7 +54,7 @@
   // N*, D*, D*/N* and L* at a budget, each {value, interval}.
   function predict(approach, flops, level) {
     const logC = Math.log(flops);
-    // In numbers a float can hold: a draw that runs away is the end of an interval, not left out of it.
+    // Within what a float can hold: a draw that diverges is the end of an interval, not left out of it.
     const exp = (x) => Math.exp(Math.min(700, Math.max(-700, x)));
     const four = ([n, d, l]) => [exp(n), exp(d), exp(d - n), l];
     const best = four(optimum(approach, approach.theta, logC));
@@ -67,10 +67,10 @@
     return out;
   }
 
-  // A loss law without a floor, beyond the runs: its draws all fall for ever, so they make no interval.
+  // A loss law without a floor, beyond the runs: all its draws fall without limit, so they give no interval.
   const floorless = (approach, flops) => approach.floor === 0 && approach.largest && flops > approach.largest;
 
-  // The worst doubt about a prediction, or "ok": what the fit says against the approach, and what its reach adds.
+  // The most serious warning about a prediction, or "ok": those of the fit, and those that its extrapolation adds.
   function status(approach, flops, found, order) {
     const codes = approach.flags.slice();
     for (const range of [found.params.interval, found.tokens.interval]) {
@@ -86,7 +86,7 @@
     return worst(codes, order);
   }
 
-  // The doubt about a budget far beyond the runs, or below them.
+  // The warning about a budget far beyond the runs, or far below them.
   function outOfRange(approach, flops) {
     const far = approach.largest && flops > approach.limit * approach.largest;
     return far || (approach.smallest && approach.limit * flops < approach.smallest) ? ["extrapolation"] : [];

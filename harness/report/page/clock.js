@@ -1,4 +1,4 @@
-// Times by a device's time model, and the best model of a time: what harness/predict's clock.py and fixed_time.py say.
+// Times by a device's time model, and the best model of a time: the same as harness/predict's clock.py and fixed_time.py.
 (function () {
   "use strict";
 

@@ -65,7 +65,7 @@
     return body;
   }
 
-  // A loss that is not held-out (approach 1's is a training loss) says so.
+  // A loss that is not held-out (approach 1's is a training loss) is marked.
   const marked = (text, kind) => (kind === "held-out" || text === "–" ? text : text + ", " + kind);
 
   function cell(quantity, write) {
@@ -77,7 +77,7 @@
     return write(quantity.value) + " (" + (bounded ? low + " to " + high : "not bounded") + ")";
   }
 
-  // The chosen device with its clock and the price as it stands in the form; null where the page knows of none.
+  // The chosen device with its clock and the price in the form; null where the page has no device.
   function chosen() {
     if (!data.devices.length) return null;
     const at = form.elements.device.selectedIndex;
@@ -89,7 +89,7 @@
   const cost = (time, device) =>
     duration(time) + " on " + device.label + (device.price > 0 ? ", " + dollars((time / 3600) * device.price) : "");
 
-  // What is asked, in FLOPs, with seconds where a time was asked for; or a problem to be said.
+  // The question in FLOPs, with seconds where a time was asked for; or the problem to show.
   function question(device) {
     const unit = form.elements.unit.value;
     const amount = calc.parse(form.elements.amount.value);
@@ -143,7 +143,7 @@
       say(
         lead.kind === "law"
           ? "In " + duration(time) + " on " + device.label + " no model of the ladder is trained on 1e3 to 1e17 tokens."
-          : "The best model of a time needs L(N, D) of approach 3, which has no fit here: below is the best of the FLOPs.",
+          : "The best model of a time needs L(N, D) of approach 3, which has no fit here: below is the best model of the FLOPs.",
         "problem",
       );
       return;
@@ -191,11 +191,11 @@
       return;
     }
     if (time) showTime(time, flops, device);
-    say("C = " + power(flops) + " FLOPs" + (time ? ", as many as the compute-optimal model does in that time:" : ""),
+    say("C = " + power(flops) + " FLOPs" + (time ? ", the compute of the compute-optimal model of that time:" : ""),
       time ? "" : "soft");
     showBudget(flops, device);
     if (device) {
-      say((time ? "Intervals are of the fit; the device's times are taken as they are. " : "") + device.said + ".", "soft");
+      say((time ? "Intervals cover the uncertainty of the fit, not that of the device's times. " : "") + device.said + ".", "soft");
     }
     const largest = Math.max(...data.approaches.map((a) => a.largest || 0));
     const limit = Math.max(...data.approaches.map((a) => a.limit));

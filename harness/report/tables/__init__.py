@@ -1,1 +1,1 @@
-"""Tables of the report, each a small function of the material."""
+"""Tables of the report, each a function of the report data."""

@@ -1,7 +1,4 @@
-"""FLOPs of Appendix F over 6ND: Hoffmann et al. 2022, Table A4, counted here, and the runs of this sweep.
-
-For which budget and tokens a size is optimal, beside Hoffmann et al. 2022, Tables 3 and A3.
-"""
+"""Compute beside Hoffmann et al. 2022: FLOPs over 6ND (Table A4), and optimal compute by model size (Tables 3, A3)."""
 
 import math
 
@@ -10,7 +7,7 @@ from scipy.optimize import brentq
 from harness.fit.results import Approach
 from harness.model.counts import BACKWARD_OVER_FORWARD, all_flops_per_token, count_params, forward_flops
 from harness.model.shape import Shape
-from harness.report.material import Material, MissingError
+from harness.report.data import MissingError, ReportData
 from harness.report.published import TABLE_A3, TABLE_A4, CountedModel, SizeOptimum
 from harness.report.table import Table
 from harness.report.text import NOTHING, approach_label, counted, fixed, power, times
@@ -19,7 +16,7 @@ VOCABULARY = 32000
 CONTEXT = 2048
 
 
-def flops_table(material: Material) -> Table:
+def flops_table(data: ReportData) -> Table:
     """The paper's six models, then the smallest and the largest shape of this sweep."""
     rows = [
         (
@@ -31,8 +28,8 @@ def flops_table(material: Material) -> Table:
         )
         for model in TABLE_A4
     ]
-    if material.plan is not None:
-        cells = sorted(material.plan.cells, key=lambda cell: cell.params.total)
+    if data.plan is not None:
+        cells = sorted(data.plan.cells, key=lambda cell: cell.params.total)
         for cell in (cells[:1] + cells[-1:]) if len(cells) > 1 else cells:
             spec = cell.spec
             rows.append(
@@ -47,11 +44,11 @@ def flops_table(material: Material) -> Table:
     return Table(
         "flops",
         "Training FLOPs by Appendix F over 6ND, beside Hoffmann et al. 2022, Table A4",
-        ("model", "paper", "blocks only", "difference", "with look-up and logits"),
+        ("model", "paper", "blocks only", "difference", "with embedding and logits"),
         tuple(rows),
         left=("model",),
         note="The printed ratios follow from the blocks alone, over 6ND with an N that holds a fifth "
-        "attention matrix (relative positions), whose FLOPs are left out. With the look-up and the logits "
+        "attention matrix (relative positions), whose FLOPs are left out. With the embedding and the logits "
         "that the appendix lists, small models cost visibly more than 6ND; that is what a budget of "
         "appendix_f counts here.",
     )
@@ -87,16 +84,16 @@ def _shape(model: CountedModel) -> Shape:
     )
 
 
-# Beyond this multiple of the largest budget a row says nothing about the paper, and nothing about the runs.
+# Beyond this multiple of the largest budget a row is no comparison with the paper any more.
 REACH = 1e6
 
 
-def sizes_table(material: Material) -> Table:
+def sizes_table(data: ReportData) -> Table:
     """One row a size and approach; differences are of this fit from the paper."""
-    largest = material.fit.largest_flops
+    largest = data.fit.largest_flops
     rows = []
     for params, published in TABLE_A3.items():
-        for approach in material.fit.approaches:
+        for approach in data.fit.approaches:
             found = optimum_for(approach, params)
             if found is None or found.flops > REACH * largest:
                 continue

@@ -1,22 +1,19 @@
-"""The frontier under every way to count parameters and compute.
+"""Sensitivity tables: the frontier by N and C conventions, and functional forms ranked by held-out error."""
 
-Functional forms ranked by how well they predict budgets they were not fitted on.
-"""
-
+from harness.report.data import MissingError, ReportData
 from harness.report.figures.sensitivity import convention_label
-from harness.report.material import Material, MissingError
 from harness.report.table import Table
 from harness.report.text import NOTHING, approach_label, counted, fixed, plain_status, power, ratio
 
 
-def counting_table(material: Material) -> Table:
+def counting_table(data: ReportData) -> Table:
     """One row a convention and approach."""
-    rows = material.fit.counting
+    rows = data.fit.counting
     if len({(row.count, row.compute) for row in rows}) < 2:
         raise MissingError("the table counts parameters and compute in one way only")
     return Table(
         "counting",
-        "How counting moves the answer",
+        "Sensitivity to the N and C conventions",
         ("convention", "approach", "a", "b", "D*/N*", "at C", "status"),
         tuple(
             (
@@ -36,9 +33,9 @@ def counting_table(material: Material) -> Table:
     )
 
 
-def forms_table(material: Material) -> Table:
+def forms_table(data: ReportData) -> Table:
     """One row a form, in the order of the comparison."""
-    comparison = material.fit.comparison
+    comparison = data.fit.comparison
     if comparison is None:
         raise MissingError("the fit compared no functional forms; 'isoflop fit … analysis.compare=true' does")
     rows = tuple(
@@ -83,7 +80,7 @@ def forms_table(material: Material) -> Table:
         rows,
         left=("form", "L =", "status"),
         note=f"{split}Errors are root mean squares of ln(predicted / measured). N*, D* and loss at "
-        f"C = {power(comparison.target)}. A lower error on the runs is no reason to believe a form beyond "
+        f"C = {power(comparison.target)}. A lower error on the runs does not show that a form holds beyond "
         "them.",
     )
 

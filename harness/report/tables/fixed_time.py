@@ -1,17 +1,17 @@
 """The best model of a fixed time beside the compute-optimal one that takes as long."""
 
 from harness.predict.fixed_time import FACTORS
+from harness.report.data import MissingError, ReportData
 from harness.report.figures.fixed_time import seconds_of, source_and_device, timed
-from harness.report.material import Material, MissingError
 from harness.report.table import Table
 from harness.report.text import counted, dollars, fixed, interval, plain_status, power, with_interval
 from harness.text import duration
 
 
-def fixed_time_table(material: Material) -> Table:
+def fixed_time_table(data: ReportData) -> Table:
     """One row a time: that of the largest budget's compute-optimal model, and multiples of it."""
-    source, device = source_and_device(material)
-    whole = seconds_of(source, device, material.fit.largest_flops)
+    source, device = source_and_device(data)
+    whole = seconds_of(source, device, data.fit.largest_flops)
     found = timed(source, device, [whole * factor for factor in FACTORS])
     if not found:
         raise MissingError("the best models of such times are not within the ladder's sizes")
@@ -49,6 +49,6 @@ def fixed_time_table(material: Material) -> Table:
         tuple(rows),
         left=("status",),
         note="N* and D* are the compute-optimal model that trains as long. By the law of approach 3, with its "
-        f"{source.level:.0%} intervals; the device's times, of a run that has it to itself, are taken as they are. "
+        f"{source.level:.0%} intervals; the device's times, for a run that has it to itself, have no interval. "
         f"{device.said}.",
     )

@@ -1,15 +1,8 @@
-"""The answer itself: N*, D*, D/N and the loss, by approach, at the largest budget and at the target.
-
-The frontier as a table: approach 2's minimum at each budget, beside what the others say there.
-
-Exponents of the frontier beside those of Hoffmann et al. 2022, Table 2.
-
-The parametric law's coefficients beside the published ones.
-"""
+"""Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.summary import along_6nd
-from harness.report.material import Material, MissingError
+from harness.report.data import MissingError, ReportData
 from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
 from harness.report.text import (
@@ -28,11 +21,11 @@ from harness.report.text import (
 HEADINGS = ("C (FLOPs)", "approach", "N* (parameters)", "D* (tokens)", "D*/N*", "loss", "status")
 
 
-def answer_table(material: Material) -> Table:
+def answer_table(data: ReportData) -> Table:
     """One row for each approach at each of the two budgets."""
-    fit = material.fit
+    fit = data.fit
     rows = []
-    for flops in dict.fromkeys((fit.largest_flops, material.target)):
+    for flops in dict.fromkeys((fit.largest_flops, data.target)):
         for name, prediction in fit.predict(flops).items():
             rows.append((_budget(flops, fit.largest_flops), approach_label(name), *_cells(prediction)))
     return Table(
@@ -41,8 +34,8 @@ def answer_table(material: Material) -> Table:
         HEADINGS,
         tuple(rows),
         left=("C (FLOPs)", "approach", "status"),
-        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They hold the noise of the runs, not the "
-        "bias of an approach: where approaches differ by more than their intervals, believe the difference. "
+        note=f"In brackets: {fit.level:.0%} bootstrap intervals. They cover the noise of the runs, not the "
+        "bias of an approach: where approaches differ by more than their intervals, bias is the likely reason. "
         "Approach 1's loss is the smoothed training loss of its envelope; the others' is held-out.",
     )
 
@@ -68,9 +61,9 @@ def _cells(prediction: OptimumEstimate) -> tuple[str, str, str, str, str]:
     )
 
 
-def frontier_table(material: Material) -> Table:
+def frontier_table(data: ReportData) -> Table:
     """One row a budget."""
-    fit = material.fit
+    fit = data.fit
     if not fit.approach_2.budgets:
         raise MissingError(f"approach 2 has no budgets ({fit.approach_2.status})")
     rows = []
@@ -103,10 +96,10 @@ def frontier_table(material: Material) -> Table:
     )
 
 
-def exponents_table(material: Material) -> Table:
+def exponents_table(data: ReportData) -> Table:
     """One row an approach; the difference is this fit minus the paper."""
     rows = []
-    for approach in material.fit.approaches:
+    for approach in data.fit.approaches:
         paper = TABLE_2[approach.name]
         difference = None if approach.a is None else approach.a - paper.a
         rows.append(
@@ -126,7 +119,7 @@ def exponents_table(material: Material) -> Table:
         ("approach", "a", "b", "a, Hoffmann et al.", "b, Hoffmann et al.", "difference in a", "status"),
         tuple(rows),
         left=("approach", "status"),
-        note=f"{_along_6nd(material)}Here: {material.fit.level:.0%} bootstrap intervals. "
+        note=f"{_along_6nd(data)}Here: {data.fit.level:.0%} bootstrap intervals. "
         "Hoffmann et al. 2022, Table 2: 10th and "
         "90th percentile over subsamples of 80% of their runs, which is narrower than an interval of the "
         "estimate. Theirs is English web text at 6 × 10¹⁸ to 3 × 10²¹ FLOPs; other data and other scales "
@@ -134,15 +127,15 @@ def exponents_table(material: Material) -> Table:
     )
 
 
-def _along_6nd(material: Material) -> str:
-    """Measured compute is not 6ND, by which the paper's exponents are: said where it matters."""
-    text = along_6nd(material.fit.approach_3)
+def _along_6nd(data: ReportData) -> str:
+    """A note where measured compute is far from 6ND, by which the paper's exponents are defined."""
+    text = along_6nd(data.fit.approach_3)
     return f"Approach 3: {text}. " if text else ""
 
 
-def law_table(material: Material) -> Table:
+def law_table(data: ReportData) -> Table:
     """One row a coefficient of L = E + A/N^alpha + B/D^beta."""
-    law = material.fit.approach_3
+    law = data.fit.approach_3
     theta = law.theta()
     if theta is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")

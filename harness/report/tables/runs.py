@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.fit import Curve
-from harness.report.material import Material
+from harness.report.data import ReportData
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
@@ -32,17 +32,17 @@ HEADINGS = (
 RECIPE = ("peak rate", "batch (tokens)", "seed")
 
 
-def runs_table(material: Material) -> Table:
+def runs_table(data: ReportData) -> Table:
     """From the records where there are any, else from the table of points."""
-    return _from_records(material) if material.records else _from_points(material)
+    return _from_records(data) if data.records else _from_points(data)
 
 
-def _from_records(material: Material) -> Table:
-    gone = {excluded.run: excluded.reason for excluded in material.fit.excluded}
-    planned = [] if material.plan is None else list(material.plan.cells)
+def _from_records(data: ReportData) -> Table:
+    gone = {excluded.run: excluded.reason for excluded in data.fit.excluded}
+    planned = [] if data.plan is None else list(data.plan.cells)
     rows: list[tuple[Cell, ...]] = []
     for cell in planned:
-        record = material.records.get(cell.run_id)
+        record = data.records.get(cell.run_id)
         rows.append(
             (
                 cell.run_id,
@@ -53,7 +53,7 @@ def _from_records(material: Material) -> Table:
                 ratio(cell.tokens / cell.params.total),
                 fixed(record.loss if record else None, 4),
                 fixed(record.loss_se if record else None, 4),
-                _spark(material.curves.get(cell.run_id)),
+                _spark(data.curves.get(cell.run_id)),
                 _state(record, gone.get(cell.run_id, "")),
                 str(cell.spec.steps),
                 f"{cell.spec.batch_tokens:,}",
@@ -88,9 +88,9 @@ def _varying(rows: list[tuple[Cell, ...]]) -> tuple[list[int], str]:
     return [i for i in range(len(HEADINGS)) if i not in same], f"In every run: {text}. "
 
 
-def _from_points(material: Material) -> Table:
-    gone = {excluded.run: excluded.reason for excluded in material.fit.excluded}
-    table = material.table
+def _from_points(data: ReportData) -> Table:
+    gone = {excluded.run: excluded.reason for excluded in data.fit.excluded}
+    table = data.table
     rows: list[tuple[Cell, ...]] = [
         (
             table.run_id[i],

@@ -64,11 +64,11 @@ def test_tune_ends_in_a_recipe(
     assert "18 runs of small-tune" in config.recipe.source
 
 
-def test_a_rematch_is_registered_before_it_is_submitted_and_judged_behind(
+def test_a_validation_is_registered_before_it_is_submitted_and_judged_behind(
     cluster: Path, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fitted(tmp_path, text_folder)
-    asked = [*GRID, f"rematch.fit={tmp_path}/runs/small", *QUESTION, "rematch.seeds=[0]"]
+    asked = [*GRID, f"validate.fit={tmp_path}/runs/small", *QUESTION, "validate.seeds=[0]"]
     again = Sweep(tmp_path, overrides(tmp_path, text_folder, *QUICK, *asked), capsys, "again")
     again.isoflop("validate")
     registered = (again.path / "prediction.json").read_text()

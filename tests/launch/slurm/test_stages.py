@@ -234,7 +234,7 @@ def test_a_comparison_of_an_incomplete_arm_is_none(
     slurm.fails = lambda cell: cell.spec.schedule.steps > cell.spec.steps and cell.spec.shape.width == 8
     main(["compare", *told])
     assert slurm.drain() == [1, 0, 1]
-    assert "not compared, for cells are missing of: cut" in capsys.readouterr().out
+    assert "not compared: cells are missing in cut" in capsys.readouterr().out
     assert len(slurm.scripts) == 5
     assert not (tmp_path / "runs" / "small" / "compare.json").exists()
 

@@ -1,7 +1,4 @@
-"""How a figure or a table says that it has no ground to stand on.
-
-Everything a report is made from, read once; what no fit needs is empty for a bare table of points.
-"""
+"""Everything a report is made from, read once; what only a sweep has is empty for a bare table of points."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,22 +7,22 @@ import numpy as np
 
 from harness.fit import Curve, Fit, Points
 from harness.plan.plan import Plan
-from harness.report.devices import Device
+from harness.report.devices import TimedDevice
 from harness.runs.controls import ControlRun
 from harness.runs.record import Record
 from harness.tune.results import TuneFit
 
 
 class MissingError(Exception):
-    """Raised by a figure or a table whose ingredients are not there; its text is the reason."""
+    """Raised by a figure or a table whose data is missing; its text is the reason."""
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportData:
     """A sweep, or a table of points, with its fit.
 
     Attributes:
-        name: what the page is called.
+        name: the title of the page.
         fit: the fit.
         points: the runs that the fit used, N and C counted as the fit counts them.
         table: every run of the table, before the fit left any out.
@@ -33,11 +30,11 @@ class Material:
         records: records by run id, in the plan's order.
         plan: the frozen plan.
         config: the composed configuration, YAML.
-        source: where the runs come from, in words.
+        source: where the runs come from, for people.
         versions: of the program that writes the report.
-        controls: best cells at other rates than the recipe's, or with schedules longer than their run.
-        tuning: what the recipe came from, where a tuning is beside the sweep.
-        devices: that times are told for; the first is the sweep's own, where that is known.
+        controls: ablations of the best cells: other learning rates than the recipe's, or schedules longer than the run.
+        tuning: the tuning that the recipe came from; None where there is none beside the sweep.
+        devices: those that times are given for; the first is the sweep's own, where that is known.
     """
 
     name: str
@@ -52,7 +49,7 @@ class Material:
     versions: Mapping[str, str] = field(default_factory=dict)
     controls: tuple[ControlRun, ...] = ()
     tuning: TuneFit | None = None
-    devices: tuple[Device, ...] = ()
+    devices: tuple[TimedDevice, ...] = ()
 
     @property
     def target(self) -> float:

@@ -1,0 +1,52 @@
+"""The files of a comparison: ``compare.json``, ``compare.md`` and ``figures/compare``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.compare import figure, tables
+from harness.compare.arm import Arm
+from harness.compare.results import FrontierComparison
+from harness.report import markdown
+from harness.report.data import MissingError
+from harness.report.style import figure_style, save
+from harness.report.table import Table
+from harness.runs.files import json_text, write_changed
+from harness.runs.folder import SweepFolder
+
+
+@dataclass(frozen=True)
+class WrittenComparison:
+    """The tables as they were written, and where.
+
+    Attributes:
+        no_figure: why there is no figure; empty where there is one.
+    """
+
+    tables: tuple[Table, ...]
+    markdown: Path
+    no_figure: str = ""
+
+
+def write_comparison(
+    folder: SweepFolder, found: FrontierComparison, arms: Sequence[Arm]
+) -> WrittenComparison:
+    """Write the three files into ``folder``; a file whose content is unchanged keeps its time."""
+    shown = tables.build(found)
+    write_changed(folder.path / "compare.json", json_text(found.to_json()))
+    picture = no_figure = ""
+    try:
+        with figure_style():
+            save(figure.draw(arms), folder.figures, "compare")
+        picture = "![The frontiers of the arms](figures/compare.png)"
+    except MissingError as missing:
+        no_figure = str(missing)
+    parts = [
+        f"# {found.name}",
+        *(f"**{text}**" for text in found.verdict),
+        picture,
+        *map(markdown.table, shown),
+    ]
+    path = folder.path / "compare.md"
+    write_changed(path, "\n\n".join(part for part in parts if part) + "\n")
+    return WrittenComparison(shown, path, no_figure)

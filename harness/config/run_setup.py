@@ -1,0 +1,77 @@
+"""By which rules an answer becomes a run: those of the sweep that the fit came from, unless told otherwise."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from harness.config.predict import PredictConfig
+from harness.model.counts import FLOP_COUNTS
+from harness.predict.clock import ShapeRules
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """The rules that turn a size and a budget into a run, and what else a new experiment takes over from the sweep.
+
+    Attributes:
+        sweep: the sweep's name; empty where there is none.
+        compute: the FLOP count of its budgets; empty where unknown.
+        corpus: its ``data``, ``tokenizer``, ``path`` and ``precision``.
+    """
+
+    rules: ShapeRules
+    sweep: str = ""
+    compute: str = ""
+    corpus: dict[str, Any] = field(default_factory=dict)
+
+
+def run_setup(config: PredictConfig, folder: Path | None) -> RunSetup:
+    """The rules for this question: single keys of ``config`` over the sweep's over ``config.fallback``.
+
+    Args:
+        config: the question.
+        folder: where ``fit.json`` lies; a sweep's folder has ``config.yaml`` and ``plan.json`` beside it.
+    """
+    found = (folder and setup_of_sweep(folder, config.fallback)) or RunSetup(config.fallback)
+    own = {
+        name: value
+        for name in ("ladder", "model", "recipe", "schedule", "vocab_size", "seq_len")
+        if (value := getattr(config, name)) is not None
+    }
+    return replace(found, rules=replace(found.rules, **own))
+
+
+def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
+    """The setup of the sweep in ``folder``; None where it is no sweep's folder, or one that this version cannot read.
+
+    Args:
+        fallback: what the sweep's configuration does not say.
+    """
+    try:
+        stored = OmegaConf.load(folder / "config.yaml")
+        if not isinstance(stored, DictConfig):
+            return None
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
+        given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
+        rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
+        compute = str(stored["grid"]["count"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
+        return None
+    if not isinstance(rules, ShapeRules):
+        return None
+    kept = OmegaConf.masked_copy(
+        stored, [n for n in ("data", "tokenizer", "path", "precision") if n in stored]
+    )
+    corpus = OmegaConf.to_container(kept, resolve=True)
+    return RunSetup(
+        rules=rules,
+        sweep=str(stored.get("name") or folder.name),
+        compute=compute if compute in FLOP_COUNTS else "",
+        corpus={str(key): value for key, value in corpus.items()} if isinstance(corpus, dict) else {},
+    )

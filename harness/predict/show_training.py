@@ -1,0 +1,116 @@
+"""What ``isoflop predict`` prints of training: limited data, time and money, and the answer as a run."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from harness.predict.result import PredictResult
+from harness.predict.show_cells import (
+    add_row,
+    count_cell,
+    dollars_text,
+    hours_text,
+    number,
+    plain_status,
+    plain_table,
+    step,
+)
+from harness.text import count, duration
+
+
+def show_data_constrained(report: PredictResult, line: Callable[[str], None]) -> None:
+    s = report.data_constrained
+    if s is None:
+        return
+    r = s.repetition
+    line(f"\nwith {count(s.unique_tokens)} unique tokens, repeats counting less (R_D* {r.r_tokens:.4g}):")
+    if s.epochs <= 1:
+        line(f"  they suffice: {s.epochs:.2g} epochs; repetition begins at {s.first_repeat_flops:.3g} FLOPs")
+        return
+    line(
+        f"  N {count_cell(s.params, s.params_interval)} on D {count(s.tokens)}: "
+        f"{number(s.epochs, s.epochs_interval, '.3g')} epochs, worth {count(s.effective_tokens)} fresh "
+        f"tokens; loss {number(s.loss, s.loss_interval, '.4f')}, {s.flops:.3g} FLOPs"
+    )
+    line(
+        f"  with enough fresh tokens: N {count(s.plain_params)} on D {count(s.plain_tokens)}, "
+        f"loss {s.plain_loss:.4f}, {s.plain_flops:.3g} FLOPs"
+    )
+    line(
+        f"  the last token is worth {s.last_token_worth:.0%} of a fresh one; half from epoch "
+        f"{s.half_worth_epochs:.3g} on; repetition begins at {s.first_repeat_flops:.3g} FLOPs"
+    )
+
+
+def show_cost(report: PredictResult, line: Callable[[str], None]) -> None:
+    cost = report.cost
+    if cost is None:
+        return
+    dollars = "" if cost.dollars is None else f", {dollars_text(cost.dollars)}"
+    clock = f"; {duration(3600 * cost.wall_hours)} on {cost.gpus:,} together" if cost.gpus > 1 else ""
+    share = "" if cost.mfu is None else f", {100 * cost.mfu:.2g}% of its peak"
+    assumed = "assumed: " if cost.assumed else ""
+    line(f"\ntraining takes {hours_text(cost.gpu_hours)} {cost.unit} on {cost.device}{share}{dollars}{clock}")
+    line(f"  {assumed}times by {cost.times}")
+
+
+def show_time(report: PredictResult, console: Console, line: Callable[[str], None]) -> None:
+    """The best models of a time, and the compute-optimal ones that take as long."""
+    best, cost = report.timed, report.cost
+    if best is None or cost is None:
+        return
+    asked = f"{hours_text(best.seconds * cost.gpus / 3600)} {cost.unit}"
+    fresh = ", every token fresh" if report.data_constrained is not None else ""
+    line(
+        f"\nthe best model of {asked} on {cost.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
+        "compute-optimal one whose training takes as long:"
+    )
+    price = None if cost.dollars is None or not cost.gpu_hours else cost.dollars / cost.gpu_hours
+    money = [] if price is None else ["dollars"]
+    table = plain_table(
+        cost.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status"
+    )
+    for row in report.time_frontier:
+        hours = row.seconds * cost.gpus / 3600
+        add_row(
+            table,
+            hours_text(hours) + (" *" if row.seconds == best.seconds else ""),
+            *([] if price is None else [dollars_text(hours * price)]),
+            count_cell(row.params, row.params_interval),
+            count_cell(row.tokens, row.tokens_interval),
+            f"{row.flops:.3g}",
+            number(row.loss, row.loss_interval, ".4f"),
+            count(row.plain_params),
+            f"{row.plain_loss:.4f}",
+            plain_status(row.status),
+        )
+    console.print(table)
+    line(
+        "  * as asked; times whose best or compute-optimal model lies beyond the ladder's sizes are not listed; "
+        "intervals cover the law, not the device's times"
+    )
+
+
+def show_run(report: PredictResult, line: Callable[[str], None]) -> None:
+    run = report.run
+    if run is not None:
+        loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
+        whose = "the best model of that compute as a run" if report.assessments else "as a run"
+        line(
+            f"\n{whose} ({report.decides.replace('_', ' ')}, rules of {run['rules_from']}): {run['family']}, "
+            f"{run['layers']} layers x {run['width']} wide, {run['heads']} heads of {run['head_dim']}, "
+            f"N {count(run['params'])} ({100 * (run['params_over_wanted'] - 1):+.2g}%), "
+            f"D {count(run['tokens'])}{loss}"
+        )
+        line(
+            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, rate {run['lr']:.3g} "
+            f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
+            + (
+                f"; {step(run['step_seconds'])} a step ({run['mode']}), {duration(run['seconds'])}"
+                if "seconds" in run
+                else ""
+            )
+        )
+    for written in (report.experiment, report.figure):
+        if written is not None:
+            line(f"written: {written}")

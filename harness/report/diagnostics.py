@@ -1,0 +1,115 @@
+"""Diagnostics: how far to trust the answer, read off the statuses of the fit."""
+
+from harness.fit.status import VOID
+from harness.report.ablations import learning_rates, schedule_lengths
+from harness.report.data import ReportData
+from harness.report.text import approach_label, plain_status, power, times
+from harness.report.verdict import BAD, CAUTION, GOOD, Diagnostic
+from harness.runs.record import FINISHED
+
+
+def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
+    """What supports the answer and what counts against it, the most serious first."""
+    found = [
+        *_agreement(data),
+        *_reach(data),
+        *_at_target(data),
+        *_approaches(data),
+        *_minima(data),
+        *_runs(data),
+        *learning_rates(data),
+        *schedule_lengths(data),
+        *(Diagnostic(CAUTION, note) for note in data.fit.notes),
+    ]
+    rank = {BAD: 0, CAUTION: 1, GOOD: 2}
+    return tuple(sorted(found, key=lambda finding: rank[finding.level]))
+
+
+def _agreement(data: ReportData) -> list[Diagnostic]:
+    agreement = data.fit.agreement
+    level = {"agree": GOOD, "disagree": BAD}.get(agreement.status, CAUTION)
+    message = agreement.message
+    return (
+        [Diagnostic(level, message[0].upper() + message[1:] + "." * (message[-1] != "."))] if message else []
+    )
+
+
+def _reach(data: ReportData) -> list[Diagnostic]:
+    fit = data.fit
+    reach = data.target / fit.largest_flops
+    text = f"The runs span C = {power(fit.smallest_flops)} to {power(fit.largest_flops)}"
+    if reach <= 1.01:
+        return [Diagnostic(GOOD, f"{text}; the target lies within.")]
+    limit = max(approach.extrapolation_limit for approach in fit.approaches)
+    level = BAD if reach > limit else CAUTION
+    return [Diagnostic(level, f"{text}; the target, {power(data.target)}, is {times(reach)} the largest.")]
+
+
+def _approaches(data: ReportData) -> list[Diagnostic]:
+    found = []
+    for approach in data.fit.approaches:
+        label = approach_label(approach.name)
+        for code, note in zip(approach.flags, approach.notes, strict=True):
+            # Without training curves there is no envelope; that is no fault of the runs.
+            level = BAD if code in VOID and code != "no_curves" else CAUTION
+            found.append(Diagnostic(level, f"{label}: {note} ({plain_status(code)})."))
+        if not approach.flags:
+            found.append(Diagnostic(GOOD, f"{label}: no warnings from its own diagnostics."))
+    return found
+
+
+def _at_target(data: ReportData) -> list[Diagnostic]:
+    """Warnings about each approach that come only from the target's distance from the runs."""
+    found = []
+    predictions = data.fit.predict(data.target)
+    for approach in data.fit.approaches:
+        prediction = predictions[approach.name]
+        for code, note in zip(prediction.flags, prediction.notes, strict=True):
+            if note not in approach.notes and code not in ("extrapolation", "no_interval"):
+                label = approach_label(approach.name)
+                found.append(Diagnostic(CAUTION, f"{label} at the target: {note} ({plain_status(code)})."))
+    return found
+
+
+def _minima(data: ReportData) -> list[Diagnostic]:
+    budgets = data.fit.approach_2.budgets
+    if not budgets:
+        return []
+    inside = [budget for budget in budgets if budget.params_opt is not None]
+    text = f"{len(inside)} of {len(budgets)} budgets have a minimum inside the sizes that were run."
+    found = [Diagnostic(GOOD if len(inside) == len(budgets) else CAUTION, text)]
+    for budget in budgets:
+        for code, note in zip(budget.flags, budget.notes, strict=True):
+            found.append(
+                Diagnostic(CAUTION, f"At C = {power(budget.budget)}: {note} ({plain_status(code)}).")
+            )
+    return found
+
+
+def _runs(data: ReportData) -> list[Diagnostic]:
+    found = []
+    fit = data.fit
+    if data.plan is not None:
+        planned = len(data.plan.cells)
+        finished = sum(record.status == FINISHED for record in data.records.values())
+        level = GOOD if finished == planned else CAUTION
+        found.append(Diagnostic(level, f"{finished} of {planned} planned runs are finished."))
+        repeated = [cell for cell in data.plan.cells if cell.epochs > 1.001]
+        if repeated:
+            most = max(cell.epochs for cell in repeated)
+            text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
+            found.append(Diagnostic(CAUTION, text + " Repeated tokens are worth less than new ones."))
+    if len(data.points) != fit.n_points:
+        found.append(
+            Diagnostic(
+                BAD,
+                f"The table has {len(data.points)} usable runs, the fit used {fit.n_points}: it is not the fit "
+                "of these runs. Run 'isoflop fit' again.",
+            )
+        )
+    reasons = dict.fromkeys(excluded.reason for excluded in fit.excluded)
+    for reason in reasons:
+        runs = [excluded.run for excluded in fit.excluded if excluded.reason == reason]
+        named = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+        found.append(Diagnostic(CAUTION, f"Left out of the fit: {named}: {reason}."))
+    return found

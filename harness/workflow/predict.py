@@ -1,0 +1,222 @@
+"""From a frontier to a decision: the source, the question, the device, and the report that answers."""
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+from harness.config.compose import compose_config
+from harness.config.predict import ROOT, PredictConfig
+from harness.errors import UserError
+from harness.fit import fit_points, load_fit, read_points
+from harness.fit.estimate import FrontierSource
+from harness.fit.fitted import Fit
+from harness.fit.laws import CostLaw
+from harness.model.counts import FLOP_COUNTS, known_count
+from harness.packaged import config_folder
+from harness.predict.assess import GivenModel
+from harness.predict.clock import ShapeRules
+from harness.predict.cost import Trainer, inference_weight
+from harness.predict.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
+from harness.predict.question import Question
+from harness.predict.repetition import Repetition, fit_repetition
+from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
+from harness.predict.source import LawConfig, choose, from_fit, from_law
+from harness.predict.trainer import Cluster, make_cluster
+from harness.workflow.next_experiment import setup_for, with_run
+
+CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
+"""The figure's times, as multiples of the one asked for."""
+
+
+def answer_question(config: PredictConfig) -> tuple[PredictResult, PredictRequest]:
+    """The report that answers ``config``, and the question in FLOPs and tokens.
+
+    The experiment and the figure that are asked for are written.
+
+    Raises:
+        UserError: the source cannot be read, or cannot answer.
+    """
+    report, sources = _source(config)
+    if config.level is not None:
+        sources = tuple(replace(source, level=config.level) for source in sources)
+    sources, decider = choose(sources, config.approach)
+    setup = setup_for(config)
+    cluster = _cluster(config, setup.rules, report)
+    asked, notes = _asked(config, cluster, decider)
+    report = replace(report, decides=decider.name, notes=report.notes + notes)
+    report = consult(report, sources, decider, asked)
+    report = _timed(report, config, cluster, decider)
+    params, tokens, flops = decided(report)
+    if cluster is not None and params is not None and tokens is not None and flops is not None:
+        report = replace(report, cost=cluster.cost(params, tokens, flops))
+        if config.serving.unit == "dollars":
+            report = with_lifetime_cost(report, _share(cluster, decider, asked))
+    report = with_run(report, config, setup, decider, cluster)
+    if config.figure:
+        report = _with_figure(report, config.figure, decider, cluster)
+    return report, asked
+
+
+def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
+    """The empty report, which says what is predicted from, and the sources."""
+    if config.law is not None:
+        return _published(config.law)
+    if config.points is not None:
+        points = read_points(config.points)
+        fit, name = fit_points(points, config.analysis), config.points
+    else:
+        path = Path(str(config.fit)).expanduser()
+        if not path.exists() and len(path.parts) == 1 and not path.suffix:
+            return _published(_law_by_name(path.name))
+        fit, name = load_fit(path), str(config.fit)
+    report = PredictResult(
+        source=f"{name}: {fit.n_points} runs",
+        count=fit.count,
+        compute=_compute(fit),
+        largest_flops=fit.largest_flops,
+        decides="",
+        notes=fit.notes,
+    )
+    return report, from_fit(fit)
+
+
+def _published(law: LawConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
+    report = PredictResult(
+        source=law.source or law.name,
+        count=law.count,
+        compute=law.compute,
+        largest_flops=law.largest_flops,
+        decides="",
+        notes=(law.note,) if law.note else (),
+    )
+    return report, from_law(law)
+
+
+def _law_by_name(name: str) -> LawConfig:
+    """The law called ``name``; a fit of that name does not exist."""
+    try:
+        law = compose_config([f"law={name}", "budget=1"], ROOT, PredictConfig)[0].law
+    except UserError:
+        law = None
+    if law is None:
+        known = sorted(path.stem for path in (config_folder() / "law").glob("*.yaml"))
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+        raise UserError(f"fit: '{name}' is neither a fit's file or folder nor a law by name; {hint}")
+    return law
+
+
+def _compute(fit: Fit) -> str:
+    """How a fit's compute was counted, as far as its table says."""
+    if fit.compute.removeprefix("flops_") in FLOP_COUNTS:
+        return fit.compute.removeprefix("flops_")
+    cost = fit.approach_3.cost
+    return "6nd" if abs(cost.kappa - CostLaw().kappa) < 1e-2 and cost.power == 1 else ""
+
+
+def _cluster(config: PredictConfig, rules: ShapeRules, report: PredictResult) -> Cluster | None:
+    """What trains, where a device is named."""
+    if config.device is None:
+        return None
+    count = known_count(report.count)
+    return make_cluster(config.device, config.gpus, config.precision, config.mfu, rules, count)
+
+
+def _timed(
+    report: PredictResult, config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
+) -> PredictResult:
+    """The report with the best models of the time or money asked for, where the law and the times are known."""
+    if cluster is None or (config.gpu_hours is None and config.dollars is None):
+        return report
+    if cluster.clock is None or decider.law is None:
+        why = (
+            f"{decider.title} has no L(N, D)"
+            if decider.law is None
+            else "times are a constant share of the peak"
+        )
+        note = f"the best model of this time is not distinguished from that of its FLOPs: {why}"
+        return replace(report, notes=(*report.notes, note))
+    seconds = cluster.seconds(config.gpu_hours, config.dollars)
+    asked = answer_time(decider, cluster.clock, seconds)
+    factors = [factor for factor in FACTORS if factor != 1]
+    others = within_ladder(frontier_of_time(decider, cluster.clock, seconds, factors), cluster.clock)
+    rows = sorted((*others, asked), key=lambda row: row.seconds)
+    return replace(report, timed=asked, time_frontier=tuple(rows))
+
+
+def _share(cluster: Cluster | None, decider: FrontierSource, asked: PredictRequest) -> Trainer | None:
+    """The devices at the share of their peak that the compute-optimal training of the question reaches."""
+    if cluster is None or cluster.clock is None or asked.question is None or decider.frontier is None:
+        return None if cluster is None else cluster.trainer
+    best = asked.question.at(decider.frontier)
+    return cluster.at_share(cluster.cost(float(best.params), float(best.tokens), float(best.flops)).mfu)
+
+
+def _asked(
+    config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
+) -> tuple[PredictRequest, tuple[str, ...]]:
+    """The question in FLOPs and tokens, with the constants of repetition."""
+    flops = config.budget
+    if cluster is not None and (config.gpu_hours is not None or config.dollars is not None):
+        flops = cluster.flops(decider.frontier, cluster.seconds(config.gpu_hours, config.dollars))
+    question, model = None, None
+    if config.params is not None and config.tokens is not None:
+        model = GivenModel(config.params, config.tokens, flops)
+    elif config.params is not None:
+        question = Question("params", config.params)
+    elif config.tokens is not None:
+        question = Question("tokens", config.tokens)
+    elif config.target_loss is not None:
+        question = Question("loss", config.target_loss)
+    elif flops is not None:
+        question = Question("flops", flops)
+    repetition, notes = _repetition(config, decider)
+    asked = PredictRequest(
+        question=question,
+        model=model,
+        inference_tokens=config.inference_tokens,
+        unique_tokens=config.unique_tokens,
+        repetition=repetition,
+        smaller=config.smaller,
+    )
+    weight = inference_weight(config.serving, _share(cluster, decider, asked))
+    return replace(asked, weight=weight), notes
+
+
+def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetition, tuple[str, ...]]:
+    given = config.repetition
+    if given.points is None:
+        return Repetition(given.r_tokens, given.r_params), ()
+    if decider.law is None:
+        raise UserError(f"repetition.points needs L(N, D), which {decider.title} does not give")
+    found = fit_repetition(decider.law, read_points(given.points))
+    kept = "" if found.fitted_params else " (published: no run is oversized)"
+    edge = "; a constant is at its bound: these runs do not determine it" if found.at_bound else ""
+    note = (
+        f"repetition fitted to {found.n_points} repeating runs: R_D* {found.repetition.r_tokens:.3g}, "
+        f"R_N* {found.repetition.r_params:.3g}{kept}, error of log loss {found.log_rmse:.2g}, "
+        f"against {found.plain_log_rmse:.2g} if repeats counted as fresh{edge}"
+    )
+    return found.repetition, (note,)
+
+
+def _with_figure(
+    report: PredictResult, file: str, decider: FrontierSource, cluster: Cluster | None
+) -> PredictResult:
+    from harness.report.figures import predict as figures
+
+    path = Path(file).expanduser()
+    if report.overtraining:
+        return replace(report, figure=str(figures.draw_overtraining(report, path)))
+    if report.timed is not None and cluster is not None and cluster.clock is not None:
+        every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
+        curve = within_ladder(every, cluster.clock)
+        if len(curve) < 2:
+            raise UserError(
+                "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"
+            )
+        return replace(report, figure=str(figures.draw_fixed_time(report, curve, path)))
+    raise UserError(
+        "figure: shows over-training (inference_tokens=…), or the loss against hours and dollars (gpu_hours=… or "
+        "dollars=…, with a device that has a time model and a fit with L(N, D))"
+    )

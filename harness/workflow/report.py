@@ -1,0 +1,170 @@
+"""What a report is made from: a sweep's folder or anyone's table, with the devices that times are given for."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from harness.config.compose import compose_config
+from harness.config.frozen import load_throughput
+from harness.config.predict import ROOT, PredictConfig
+from harness.config.run_setup import setup_of_sweep
+from harness.errors import UserError
+from harness.fit import Curve, Fit, load_fit, read_points
+from harness.model.counts import known_count
+from harness.model.family import FAMILIES
+from harness.packaged import config_folder
+from harness.plan.duration import Timing
+from harness.plan.plan import Plan
+from harness.predict.clock import Clock
+from harness.predict.source import choose, from_fit
+from harness.report.data import ReportData, used_points
+from harness.report.devices import TimedDevice, check_times
+from harness.runs.controls import against_other_seeds, read_controls
+from harness.runs.curve import read_curves
+from harness.runs.folder import SweepFolder
+from harness.runs.record import Record
+from harness.runs.table import records
+from harness.tune.results import TuneFit
+
+PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
+PUBLISHED = ("h100", "h200", "a100")
+"""Devices of ``configs/device`` that every report gives times for."""
+
+
+def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
+    """From a sweep's records, curves and table, and the fit in the folder ``fitted``; checkpoints are not needed.
+
+    Raises:
+        UserError: there is no fit yet, or no table of runs.
+    """
+    fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
+    table = read_points(_require(sweep.table, "isoflop fit"))
+    curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
+    found = records(sweep, plan)
+    corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
+    budgets = len({cell.budget for cell in plan.cells})
+    config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
+    return ReportData(
+        name=plan.name,
+        fit=fit,
+        points=used_points(table, fit),
+        table=table,
+        curves=curves,
+        records=found,
+        plan=plan,
+        config=config,
+        source=f"{len(found)} of {len(plan.cells)} runs at {budgets} budgets"
+        + (f", trained on {corpora}" if corpora else ""),
+        versions=_versions(),
+        controls=against_other_seeds(read_controls(sweep.controls), found),
+        tuning=_tuning(sweep.tuned_in.tuning),
+        devices=devices_of(fit, sweep.path, config, plan, found),
+    )
+
+
+def from_points(path: Path, fitted: Path) -> ReportData:
+    """From a table of runs and the fit in the folder ``fitted``.
+
+    Raises:
+        UserError: there is no fit yet, or the file is no table of runs.
+    """
+    table = read_points(path)
+    fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
+    return ReportData(
+        name=path.stem,
+        fit=fit,
+        points=used_points(table, fit),
+        table=table,
+        source=f"{len(table)} runs read from {path.name}",
+        versions=_versions(),
+        devices=devices_of(fit),
+    )
+
+
+def _tuning(path: Path) -> TuneFit | None:
+    """The tuning at ``path``; None where there is none, or one of another version."""
+    try:
+        return TuneFit.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _require(path: Path, command: str) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; '{command}' writes it")
+    return path
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a checkout on PYTHONPATH that was never installed
+            continue
+    return found
+
+
+def devices_of(
+    fit: Fit,
+    sweep: Path | None = None,
+    config: str = "",
+    plan: Plan | None = None,
+    records: Mapping[str, Record] | None = None,
+) -> tuple[TimedDevice, ...]:
+    """The sweep's own device first, where its configuration has one, then :data:`PUBLISHED`.
+
+    Without a sweep, runs are assumed to follow the rules that ``predict`` falls back on, whose ladder has large models
+    only. Where it lacks the size that the fit calls optimal, the time of such runs is unknown and there is no device.
+    Nor is there one where sizes and FLOPs are known only from a built model: a report builds none.
+
+    Args:
+        sweep: its folder.
+        config: its frozen configuration, YAML.
+    """
+    questions = [_question(name) for name in PUBLISHED]
+    setup = None if sweep is None else setup_of_sweep(sweep, questions[0].fallback)
+    rules = questions[0].fallback if setup is None else setup.rules
+    if rules.model.family not in FAMILIES or rules.model.options:
+        return ()
+    count = known_count(fit.count)
+    devices = []
+    if setup is not None and (own := load_throughput(config)) is not None:
+        check = None if plan is None else check_times(plan, records or {}, own)
+        devices.append(TimedDevice(Clock(rules, Timing(own), count), _price(own.name), check))
+    names = {device.throughput.name for device in devices}
+    for question in questions:
+        device = question.device
+        assert device is not None, "the question names one"
+        if device.timing is not None and device.timing.name not in names:
+            devices.append(TimedDevice(Clock(rules, Timing(device.timing), count), device.dollars_per_hour))
+    return tuple(devices) if setup is not None or _covered(fit, devices[0].clock) else ()
+
+
+def _covered(fit: Fit, clock: Clock) -> bool:
+    """Whether the ladder has the optimal size of the largest budget that was run."""
+    try:
+        frontier = choose(from_fit(fit), "auto")[1].frontier
+    except UserError:
+        return False
+    return frontier is not None and clock.covers(float(frontier.at_flops(fit.largest_flops).params))
+
+
+@cache
+def _question(device: str) -> PredictConfig:
+    """The configuration of ``isoflop predict device=NAME``; its source and its budget are placeholders."""
+    return compose_config(["fit=.", "budget=1", f"device={device}"], ROOT, PredictConfig)[0]
+
+
+def _price(name: str) -> float | None:
+    """Dollars per hour of the device whose time model is called ``name``; ``calibrate`` writes both files."""
+    folders = (config_folder(), Path("configs"))
+    if not any((folder / "device" / f"{name}.yaml").is_file() for folder in folders):
+        return None
+    try:
+        device = compose_config(["fit=.", "budget=1", f"device={name}"], ROOT, PredictConfig)[0].device
+    except UserError:  # in a user's own file, which this command was not asked to read
+        return None
+    return None if device is None else device.dollars_per_hour

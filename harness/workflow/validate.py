@@ -1,0 +1,166 @@
+"""Validation of a fit: predict a larger budget's optimum, register the prediction, train the candidates, compare."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from harness.config.frozen import different_rule
+from harness.config.schema import Config
+from harness.data import Corpus
+from harness.errors import UserError
+from harness.fit import Fit, load_fit, read_points
+from harness.fit.laws import Law
+from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
+from harness.model.ladder import build_ladder, near
+from harness.plan.cell import Cell
+from harness.plan.plan import Plan, check_corpus, plan_cell
+from harness.predict.source import choose, from_fit
+from harness.report.data import used_points
+from harness.runs.folder import SweepFolder
+from harness.runs.table import records
+from harness.validate.prediction import (
+    FitFacts,
+    PredictionBasis,
+    RegisteredPrediction,
+    Scatter,
+    predict,
+    scatter,
+)
+from harness.validate.register import FILE, register, sha256
+from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+
+Entries = dict[float, tuple[float, list[Cell]]]
+"""By factor: N, as the fit counts it, and the cells, one a seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """A registered prediction, and the runs that test it.
+
+    Attributes:
+        sha256: of ``prediction.json``.
+        basis: what the prediction was made from.
+    """
+
+    folder: SweepFolder
+    prediction: RegisteredPrediction
+    sha256: str
+    basis: PredictionBasis
+    plan: Plan
+    corpus: Corpus
+
+
+def register_prediction(config: Config, yaml: str, console: Console) -> Registered:
+    """Predict and register; freezes the plan of the candidates and trains nothing.
+
+    Raises:
+        UserError: there is no fit, it is of other runs than these would be, or a prediction that is registered already
+            does not stand.
+    """
+    folder, asked = sweep_folder(config), config.validate
+    if not asked.fit or not asked.budget:
+        raise UserError(
+            "validate: name a finished sweep and a larger budget: validate.fit=runs/NAME validate.budget=C"
+        )
+    fit_path = _fit_path(config)
+    fit = load_fit(fit_path)
+    if asked.budget <= fit.largest_flops * 1.001:
+        raise UserError(
+            f"validate.budget: {asked.budget:.4g} is not above the fit's largest, {fit.largest_flops:.4g}: "
+            "a prediction is of what was not seen"
+        )
+    basis = _basis(config, fit, fit_path)
+    corpus = training_corpus(config, console)
+    _check_same(config, fit, fit_path.parent, corpus)
+    entries = _entries(config, fit, basis, corpus)
+    plan = Plan(config.name, tuple(cell for _, cells in entries.values() for cell in cells))
+    check_corpus(plan, corpus.name, config.data.max_epochs)
+    written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    now = predict(config.name, written, basis, asked.budget, entries)
+    prediction = register(folder.path, now, trained=bool(records(folder, plan)))
+    freeze(folder, plan, yaml)
+    return Registered(folder, prediction, sha256(folder.path / FILE), basis, plan, corpus)
+
+
+def _fit_path(config: Config) -> Path:
+    path = Path(config.validate.fit).expanduser()
+    return path / "fit.json" if path.is_dir() or path.suffix != ".json" else path
+
+
+def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
+    """The sources of sizes and losses, the scatter of the runs, and which fit this is."""
+    sources = from_fit(fit)
+    _, decider = choose(sources, config.validate.approach)
+    losses = next((source for source in sources if source.law is not None), None)
+    draws = path.parent / "draws.npz"
+    return PredictionBasis(
+        decider=decider,
+        losses=losses,
+        scatter=_scatter(fit, path.parent / "runs.csv", None if losses is None else losses.law),
+        facts=FitFacts(
+            n_points=fit.n_points,
+            largest_flops=fit.largest_flops,
+            count=fit.count,
+            sha256=sha256(path),
+            draws_sha256=sha256(draws) if draws.exists() else None,
+        ),
+    )
+
+
+def _scatter(fit: Fit, table: Path, law: Law | None) -> Scatter | None:
+    """Of the runs that the fit used, where their table lies beside it."""
+    if law is None or not table.exists():
+        return None
+    return scatter(used_points(read_points(table), fit), law)
+
+
+def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
+    """Refuse a fit of runs that were trained or counted in another way, as far as its folder says."""
+    if rule := different_rule(config, folder / "config.yaml"):
+        raise UserError(f"validate.fit: the runs of {folder} were trained otherwise: {rule}")
+    count = fit.compute.removeprefix("flops_")
+    try:
+        cells = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["cells"]
+        planned, trained_on = str(cells[0]["count"]), str(cells[0]["spec"]["data"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        planned, trained_on = config.grid.count, corpus.fingerprint
+    count = count if count in FLOP_COUNTS else planned
+    if count != config.grid.count:
+        raise UserError(
+            f"grid.count: {config.grid.count}, but the fit counts compute as {count}; set grid.count={count}"
+        )
+    if trained_on != corpus.fingerprint:
+        raise UserError(
+            f"validate.fit: the runs of {folder} were trained on another corpus ({trained_on}) than this, "
+            f"{corpus.name} ({corpus.fingerprint}): their losses predict nothing for it"
+        )
+
+
+def _entries(config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus) -> Entries:
+    """Factor to N, as the fit counts it, and the cells, one a seed."""
+    count = "total" if fit.count == "params" else fit.count.removeprefix("params_")
+    if count not in PARAM_COUNTS:
+        raise UserError(f"validate.fit: counts parameters as '{fit.count}', which no planned shape has")
+    frontier = basis.decider.frontier
+    best = float(frontier.at_flops(config.validate.budget).params) if frontier is not None else np.nan
+    if not np.isfinite(best):
+        raise UserError(f"validate: {basis.decider.title} has no optimum at C = {config.validate.budget:.3g}")
+    shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
+    entries: Entries = {}
+    for factor in sorted(config.validate.factors):
+        shape = near(shapes, factor * best, count)
+        cells = [
+            plan_cell(shape, config.validate.budget, seed, plan_rules(config), corpus)
+            for seed in config.validate.seeds
+        ]
+        for other, (_, theirs) in entries.items():
+            if theirs[0].spec.shape == shape:
+                raise UserError(
+                    f"ladder: {other:g} and {factor:g} times N* = {best:.3g} are both {shape.label} there"
+                )
+        entries[factor] = (float(cells[0].params.count(count)), cells)
+    return entries

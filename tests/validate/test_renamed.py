@@ -1,0 +1,90 @@
+"""``rematch``, the old name of ``validate``: what was typed or stored with it keeps working, and says the new name."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.config import renamed
+from harness.config.compose import compose_config
+from harness.config.frozen import load_config
+from harness.config.unread import refuse_unread
+from harness.errors import UserError
+from harness.validate.prediction import RegisteredPrediction
+
+RESULTS = Path(__file__).resolve().parents[2] / "results" / "rematch"
+
+
+@pytest.fixture(autouse=True)
+def says_again() -> Iterator[None]:
+    """A name is said once in a process; here, once in a test."""
+    renamed.say.cache_clear()
+    yield
+    renamed.say.cache_clear()
+
+
+def test_old_overrides_are_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    old, yaml = compose_config(["name=x", "rematch.budget=1e9", "rematch.seeds=[3,4]"])
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "isoflop: 'rematch.budget' is called 'validate.budget' now",
+        "isoflop: 'rematch.seeds' is called 'validate.seeds' now",
+    ]
+    new, again = compose_config(["name=x", "validate.budget=1e9", "validate.seeds=[3,4]"])
+    assert (old, yaml) == (new, again)
+    assert (new.validate.budget, new.validate.seeds) == (1e9, [3, 4])
+    assert "rematch" not in yaml
+    assert capsys.readouterr().err == ""
+
+
+def test_the_old_experiment_is_the_new_one_with_the_old_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    old = compose_config(["experiment=rematch"])
+    said = capsys.readouterr().err
+    assert said == "isoflop: 'experiment=rematch' is called 'experiment=validate' now\n"
+    assert old == compose_config(["experiment=validate"])
+    assert old[0].name == "rematch"
+    assert old[0].validate.budget == 1.2e13
+
+
+def test_an_old_section_of_a_file_is_read_and_overrides_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    (tmp_path / "configs" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nname: mine\nrematch:\n  fit: ${runs_dir}/old\n  budget: 1e9\n  seeds: [5]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    config, yaml = compose_config(["experiment=mine", "validate.seeds=[0,1,2]"])
+    assert (config.validate.fit, config.validate.budget) == ("runs/old", 1e9)
+    assert config.validate.seeds == [0, 1, 2], "the default, but asked for"
+    assert "rematch" not in yaml
+    assert capsys.readouterr().err == "isoflop: 'rematch:' is called 'validate:' now\n"
+    config, _ = compose_config(["experiment=mine", "rematch.budget=2e9", "runs_dir=there"])
+    assert (config.validate.fit, config.validate.budget, config.validate.seeds) == ("there/old", 2e9, [5])
+    (tmp_path / "configs" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nname: mine\nrematch:\n  budgets: 1e9\n"
+    )
+    with pytest.raises(
+        UserError, match=r"there is no key 'validate.budgets'; did you mean 'validate.budget'"
+    ):
+        compose_config(["experiment=mine"])
+
+
+def test_a_command_that_does_not_read_it_refuses_the_old_name() -> None:
+    reads = {"plan": (), "validate": ("validate",)}
+    refuse_unread("validate", ["rematch.budget=1"], reads)
+    with pytest.raises(UserError, match="plan: does not read 'validate'; 'isoflop validate' does"):
+        refuse_unread("plan", ["rematch.budget=1"], reads)
+
+
+def test_a_sweep_of_the_old_name_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    yaml = (RESULTS / "config.yaml").read_text(encoding="utf-8")
+    assert "\nrematch:\n" in yaml
+    assert load_config(yaml).validate.budget == 1.2e13
+    stored = json.loads((RESULTS / "prediction.json").read_text(encoding="utf-8"))
+    prediction = RegisteredPrediction.from_json(stored)
+    assert [one.factor for one in prediction.candidates] == [0.25, 1, 4]
+    assert prediction.to_json() == stored
+    assert list(prediction.to_json()) == list(stored)
+    assert capsys.readouterr().err == ""
