@@ -126,7 +126,7 @@ def test_json_is_json(fit_folder: Path) -> None:
 
 def test_json_keys_are_those_of_earlier_versions() -> None:
     keys = ["law=hoffmann2022", "device=h100", "params=70e9", "tokens=1.4e12"]
-    config, _ = compose_config(keys, predict.ROOT, PredictConfig)
+    config, _ = compose_config(keys, ROOT, PredictConfig)
     out = StringIO()
     predict.run(config, Console(file=out, width=80), as_json=True)
     data = json.loads(out.getvalue())
