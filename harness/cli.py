@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from harness.errors import UserError
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.train.job import PreemptedError
 
 COMMANDS = {
@@ -21,9 +21,9 @@ Tokenises the corpus if that was not done before, and writes plan.json.
   isoflop plan experiment=demo data=text path=books/""",
     "sweep": """Train the cells of an experiment that are not finished, several at once, long ones first.
 Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
-With launcher=slurm it submits one job array and returns at once. The job behind the array runs 'reproduce': it
-submits the follow-ups with another such job, or fits and reports. What failed is not submitted again until the
-same command is given by hand.
+With launcher=slurm it submits one job array and returns at once. A dependent job continues as 'reproduce' when the
+array has ended: it submits the follow-ups with another such job, or fits and reports. What failed is not submitted
+again until the same command is given by hand.
 
   isoflop sweep experiment=demo
   isoflop sweep experiment=demo launcher.workers=1 tracker=none
@@ -33,10 +33,10 @@ SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to 
 
   isoflop train experiment=demo run=3f0c
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
-    "tune": """Tune the recipe on a small grid of peak rate × batch at a few sizes.
+    "tune": """Tune the recipe on a small grid of peak learning rate × batch at a few sizes.
 Trains it into runs/NAME-tune, fits the bowls, their minima and the rules through them, draws them, and writes the
 tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
-repeated. With launcher=slurm it returns at once, and the job behind the array writes the recipe; see
+repeated. With launcher=slurm it returns at once, and the dependent job writes the recipe; see
 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
@@ -47,14 +47,14 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
 
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
-    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or missing.
-Also the controls of the last submission, and the Slurm jobs that go on behind others. An experiment with arms
-shows every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
+    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or pending.
+Also the ablations of the latest submission, and the jobs that depend on others. An experiment with arms shows
+every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
   isoflop status experiment=kaplan
   isoflop status name=demo-tune""",
-    "cancel": """Take back the Slurm jobs that this sweep submitted, and no other; finished cells are kept.
+    "cancel": """Cancel the jobs that this sweep submitted, and no other; finished cells are kept.
 Of an experiment with arms, those of every arm; of a tuning, by its name.
 
   isoflop cancel experiment=demo
@@ -83,8 +83,8 @@ That is serving, money, data that runs out, a given model to assess. --json prin
     "compare": """Train and fit one experiment in several arms, and say whether their frontiers differ.
 Arms differ in a few overrides; each is a sweep, runs/NAME-ARM. Their frontiers are set side by side, and it is said
 whether they differ beyond their intervals.
-Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, with its follow-ups
-behind it, and one more job compares when all of them have ended.
+Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, followed by its
+follow-ups, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
@@ -92,38 +92,19 @@ behind it, and one more job compares when all of them have ended.
 The budget is larger than any of the fit: held-out validation of its prediction. The prediction is written and hashed
 before anything is trained; then measured loss is compared with predicted loss, and the sizes with each other.
 Resumable; a prediction that was altered, or would be another now, is refused. With launcher=slurm it is registered
-before it is submitted, and the job that follows the array compares.
+before it is submitted, and the dependent job compares.
 
   isoflop validate experiment=validate
   isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
-With launcher=slurm it submits and returns at once; the jobs behind the arrays do the later stages.
+With launcher=slurm it submits and returns at once; the dependent jobs do the later stages.
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=chinchilla points=table.csv""",
 }
 
-# Keys that are arguments of some commands, and which of them each command reads; every other key describes the
-# experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
-# are looked for in their own folders.
 RENAMED = {"rematch": "validate"}
 """Commands of earlier versions by their names now: they work, and say so."""
-
-READS: dict[str, tuple[str, ...]] = {
-    "plan": (),
-    "sweep": (),
-    "train": ("run",),
-    "tune": ("tune", "write"),
-    "calibrate": ("calibrate", "write"),
-    "status": ("arms",),
-    "cancel": ("arms",),
-    "fit": ("points", "out", "compare", "source", "project", "group"),
-    "report": ("points", "out"),
-    "predict": ("points", "write"),
-    "compare": ("arms", "compare"),
-    "validate": ("validate",),
-    "reproduce": ("points", "out", "compare", "source", "project", "group"),
-}
 
 ABOUT = (
     "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
@@ -145,8 +126,6 @@ READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reprodu
 
 # files and folders that are not what a user took them for
 UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
-
-EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -223,7 +202,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
     from harness.config.unread import refuse_unread
 
-    refuse_unread(options.command, options.overrides, READS)
+    refuse_unread(options.command, options.overrides)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         from harness.commands import predict
         from harness.config.predict import ROOT, PredictConfig

@@ -1,5 +1,8 @@
-"""The one exception a user is meant to see."""
+"""The one exception a user is meant to see, and the exit statuses of the program."""
+
+EXIT_FAILED, EXIT_USER_ERROR, EXIT_REQUEUE, EXIT_INTERRUPTED = 1, 2, 75, 130
+"""Something failed; the user can mend it; stopped, and to be run again; Ctrl-C."""
 
 
 class UserError(Exception):
-    """Something the user can mend: printed as one line (what, where, how to mend), exit status 2."""
+    """Something the user can correct: printed as one line (what, where, how to correct it), exit status 2."""

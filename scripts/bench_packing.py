@@ -30,6 +30,7 @@ from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.launch.pool import PoolOptions, run_pool
 from harness.launch.progress import Progress
+from harness.launch.sharing import gpus_of, placed, shared_gpus
 from harness.plan.cell import Cell
 from harness.runs.folder import SweepFolder
 from harness.runs.record import read_record
@@ -37,7 +38,6 @@ from harness.text import count
 from harness.tracking.config import TrackerConfig
 from harness.train.job import Job
 from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
-from harness.workflow.resources import gpus_of, placed, shared_gpus
 from scripts.evidence.machine import facts
 from scripts.kept import EXIT_AGAIN, Kept, one_line
 

@@ -50,7 +50,7 @@ class Setup:
 
     Attributes:
         shapes: width, layers and width of a head by the size's name, smallest first.
-        batch: windows a step.
+        batch: sequences per step.
         steps: steps a round of the smallest model.
     """
 
@@ -59,12 +59,12 @@ class Setup:
     seq_len: int
     steps: int
 
-    def windows(self, memory: float) -> int:
+    def sequences(self, memory: float) -> int:
         """``batch``, or less on a device of less than 70 GiB, by powers of two: the loops beside ours cut no batch."""
-        windows = self.batch
-        while windows > 1 and windows * 70 * 2**30 > self.batch * memory:
-            windows //= 2
-        return windows
+        sequences = self.batch
+        while sequences > 1 and sequences * 70 * 2**30 > self.batch * memory:
+            sequences //= 2
+        return sequences
 
 
 CPU = Setup({"20k": (24, 2, 8), "200k": (80, 2, 16), "1M": (176, 3, 16), "10M": (384, 6, 32)}, 8, 128, 60)
@@ -191,12 +191,12 @@ def main() -> int:
     if unknown := [mode for mode in modes if mode not in HOW]:
         parser.error(f"--compile: of off, on, graphs, got {unknown[0]}")
     memory = torch.cuda.get_device_properties(0).total_memory if cuda else 2**40
-    windows, steps = setup.windows(memory), options.steps or setup.steps
+    sequences, steps = setup.sequences(memory), options.steps or setup.steps
     setting = {
         "device": device.name,
         "precision": device.precision,
         "peak": device.peak,
-        "windows": windows,
+        "windows": sequences,
         "seq_len": setup.seq_len,
         "steps": steps,
         **{package: version(package) for package in ("torch", "transformers", "accelerate")},
@@ -209,7 +209,7 @@ def main() -> int:
         for size in sizes:
             pace = Pace.of(max(12, steps // (1 + 2 * list(setup.shapes).index(size))))
             made = plain_shape(*setup.shapes[size], setup.seq_len)
-            case = make_case(made, windows, setup.seq_len, pace.steps, corpus)
+            case = make_case(made, sequences, setup.seq_len, pace.steps, corpus)
             cases[size] = (case, pace)
             if not kept.find(what="size", size=size):
                 products = case.cell.flops_by_count["matrix_products"] / case.cell.tokens
@@ -219,7 +219,7 @@ def main() -> int:
         product = kept.find(what="matrix product") or {}
         print(
             f"{device.name}, {device.precision}; matrix product {product['flops_per_second'] / 1e9:.0f} GFLOP/s; "
-            f"batches of {windows} x {setup.seq_len} tokens; in brackets rounds, and the range of ratios",
+            f"batches of {sequences} x {setup.seq_len} tokens; in brackets rounds, and the range of ratios",
             flush=True,
         )
         with signals_as_interrupt():

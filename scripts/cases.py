@@ -34,11 +34,11 @@ class Case:
     corpus: Corpus
 
     def batch(self, step: int, device: str) -> torch.Tensor:
-        """Windows of token ids on ``device``, (batch, seq_len + 1)."""
+        """Sequences of token ids on ``device``, (batch, seq_len + 1)."""
         spec = self.cell.spec
-        windows = torch.from_numpy(self.corpus.batch(spec.seed, step, spec.batch_windows, spec.seq_len))
+        sequences = torch.from_numpy(self.corpus.batch(spec.seed, step, spec.batch_sequences, spec.seq_len))
         # pinned, as a run does it: else a plain loop would wait for every copy
-        return windows.pin_memory().to(device, non_blocking=True) if device == "cuda" else windows
+        return sequences.pin_memory().to(device, non_blocking=True) if device == "cuda" else sequences
 
     def of(self, **spec: Any) -> "Case":
         """The same with other values in the run's specification."""
@@ -63,9 +63,9 @@ def plain_shape(
     return Shape(family, vocabulary, width, layers, heads, head_dim, ffw, heads, False, seq_len)
 
 
-def make_case(shape: Shape, windows: int, seq_len: int, steps: int, corpus: Corpus) -> Case:
-    """A run of exactly ``steps`` steps of ``windows`` windows."""
-    batch_tokens = windows * seq_len
+def make_case(shape: Shape, sequences: int, seq_len: int, steps: int, corpus: Corpus) -> Case:
+    """A run of exactly ``steps`` steps, each of ``sequences`` sequences of ``seq_len`` tokens."""
+    batch_tokens = sequences * seq_len
     rules = Rules(
         GridConfig(budgets=[1.0]),
         RecipeConfig(lr=Rule(value=1e-3), batch_tokens=Rule(value=batch_tokens), min_steps=1),

@@ -100,7 +100,7 @@ def bare(this: Round, compiled: bool) -> list[float]:
     return stamps
 
 
-class Windows(Dataset):
+class Sequences(Dataset):
     """The corpus as Trainer wants it."""
 
     def __init__(self, corpus: Corpus, count: int, seq_len: int) -> None:
@@ -130,7 +130,7 @@ def trainer(this: Round) -> list[float]:
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=pace.steps,
-            per_device_train_batch_size=spec.batch_windows,
+            per_device_train_batch_size=spec.batch_sequences,
             learning_rate=spec.optimizer.lr,
             lr_scheduler_type="cosine",
             logging_steps=pace.row,
@@ -144,7 +144,7 @@ def trainer(this: Round) -> list[float]:
         run = Trainer(
             build_model(spec.shape, spec.init_std, spec.seed),
             arguments,
-            train_dataset=Windows(this.case.corpus, spec.batch_windows * pace.steps, spec.seq_len),
+            train_dataset=Sequences(this.case.corpus, spec.batch_sequences * pace.steps, spec.seq_len),
             callbacks=[Clock()],
         )
         run.remove_callback(PrinterCallback)

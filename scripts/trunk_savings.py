@@ -16,6 +16,7 @@ from rich.console import Console
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.fit import Fit, fit_points, read_points
+from harness.launch.local import LocalConfig, LocalLauncher
 from harness.launch.pool import run_pool
 from harness.launch.progress import Progress
 from harness.plan.plan import Plan
@@ -24,7 +25,6 @@ from harness.runs.record import Record
 from harness.runs.table import records, write_table
 from harness.train.job import Job
 from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
-from harness.workflow.resources import pool_options
 
 OVERRIDES = (
     "experiment=demo",
@@ -43,7 +43,8 @@ OVERRIDES = (
 def train(config: Config, plan: Plan, jobs: list[Job], folder: SweepFolder) -> tuple[list[Record], float]:
     """The records, and the seconds they took together."""
     jobs = [replace(job, sweep=folder.path.resolve()) for job in jobs]
-    options = pool_options(config, [job.cell for job in jobs])
+    assert isinstance(config.launcher, LocalConfig), "launcher=local"
+    options = LocalLauncher(config.launcher).pool([job.cell for job in jobs], config.train)
     began = time.monotonic()
     with Progress(jobs, 0, options.workers) as view:
         run_pool(jobs, options, view)
@@ -65,7 +66,7 @@ def main(folder: Path, overrides: list[str]) -> None:
     corpus = prepare_corpus(config, console)
     plan = plan_experiment(config, corpus)
     shared = make_jobs(config, plan, corpus, SweepFolder(folder))
-    alone = [replace(job, forks=()) for job in shared]
+    alone = [replace(job, branches=()) for job in shared]
     found = {}
     for name, jobs in {"alone": alone, "shared": shared}.items():
         where = SweepFolder(folder / name)

@@ -33,7 +33,7 @@ class Calibration:
     Attributes:
         cells: that were timed; the first ``chosen`` of them with the batch of the plan, also beside others.
         spans: seconds that the experiment takes on this device, by number of runs at once.
-        micro_batch: windows at once; 0 is the whole batch.
+        micro_batch: sequences a device takes at once; 0 is the whole batch.
     """
 
     cells: tuple[Cell, ...]

@@ -30,11 +30,11 @@ def with_small_batches(cells: Sequence[Cell]) -> list[Cell]:
     A recipe's batch grows with N: only another batch tells what a step costs from what its tokens cost.
     """
     ends = [cells[0], cells[-1]] if len(cells) > 1 else [cells[0]]
-    return [*cells, *(_quarter(cell) for cell in ends if cell.spec.batch_windows > 1)]
+    return [*cells, *(_quarter(cell) for cell in ends if cell.spec.batch_sequences > 1)]
 
 
 def _quarter(cell: Cell) -> Cell:
-    return replace(cell, spec=replace(cell.spec, batch_windows=max(1, cell.spec.batch_windows // 4)))
+    return replace(cell, spec=replace(cell.spec, batch_sequences=max(1, cell.spec.batch_sequences // 4)))
 
 
 def span(cells: Sequence[Cell], timing: Timing) -> float:

@@ -147,7 +147,7 @@ def fit_modes(
     """The time model of one run alone: a fit for each mode, to the cells that were timed in it.
 
     Args:
-        micro_batch: windows at once as they were timed; 0 is the whole batch.
+        micro_batch: sequences taken at once in the timed steps; 0 is the whole batch.
     """
     empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
     work = Timing(empty, micro_batch=micro_batch).work

@@ -20,7 +20,7 @@ from statistics import median
 from threading import BrokenBarrierError
 
 from harness.errors import UserError
-from harness.launch.retry import heals
+from harness.launch.retry import is_retryable
 from harness.tracking.config import TrackerConfig
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 
@@ -206,7 +206,7 @@ def _work(
         barrier.abort()
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         # what a pool would try again, alone on the device; a device that does not work at all is not full
-        full = heals(error) and not isinstance(error, UserError)
+        full = is_retryable(error) and not isinstance(error, UserError)
         pipe.send(DoesNotFitError(said) if full else UserError(f"calibrate: {said}"))
 
 

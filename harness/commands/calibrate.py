@@ -19,11 +19,11 @@ from harness.calibrate.show import (
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.launch.pool import signals_as_interrupt
+from harness.launch.sharing import gpus_of
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.files import write_atomic
 from harness.tune.recipe import check_name
 from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
-from harness.workflow.resources import gpus_of
 
 PRIORS = {True: "h100", False: "cpu"}  # where a fit begins, by whether the device is a GPU
 

@@ -7,10 +7,10 @@ from rich.console import Console
 from harness.commands import reproduce
 from harness.config.compose import compose_config
 from harness.config.schema import Config
-from harness.launch.slurm import client
+from harness.launch.launcher import Outcome
+from harness.launch.registry import make_launcher
 from harness.workflow.arms import compose_arms, submitted_arms
-from harness.workflow.compare import compare, queued, wait
-from harness.workflow.continuation import Outcome
+from harness.workflow.compare import compare, live_jobs, wait
 from harness.workflow.experiment import plan_experiment, training_corpus
 
 
@@ -18,8 +18,8 @@ def run(overrides: Sequence[str], console: Console) -> Outcome:
     """Train and fit what is missing of every arm, compare, write ``compare.json``, ``compare.md`` and the figure.
 
     Every arm is the whole configuration ``overrides`` followed by the arm's own overrides, in the folder
-    ``<name>-<arm>``; all of them are planned before the first is trained. On Slurm each arm is an array with its
-    dependent job, and one more job, in the ledger of ``<name>``, compares after all of these.
+    ``<name>-<arm>``; all of them are planned before the first is trained. Where cells are submitted, each
+    arm is an array with its dependent job, and one more job compares after all of these.
 
     Raises:
         UserError: there are no arms, one of them cannot be planned, or cells failed.
@@ -29,17 +29,17 @@ def run(overrides: Sequence[str], console: Console) -> Outcome:
     for arm in arms:
         with arm.named():
             plan_experiment(arm.config, training_corpus(arm.config, console))
-    return compare(base, yaml, arms, reproduce.run, console, behind="")
+    return compare(base, yaml, arms, reproduce.run, console, submission="")
 
 
-def go_on(base: Config, yaml: str, console: Console, behind: str) -> Outcome:
+def go_on(base: Config, yaml: str, console: Console, submission: str) -> Outcome:
     """What the job after the arms does: wait again where an arm has live jobs, else finish and compare them.
 
     Raises:
-        UserError: an arm cannot be fitted, or Slurm refuses.
+        UserError: an arm cannot be fitted, or nothing can be submitted.
     """
     arms = submitted_arms(base)
-    live = queued(arms) if client.available() else ()
+    live = live_jobs(arms) if make_launcher(base.launcher).available() else ()
     if live:  # follow-ups, or cells that were submitted again by hand
-        return wait(base, yaml, live, console, behind)
-    return compare(base, yaml, arms, reproduce.run, console, behind)
+        return wait(base, yaml, live, console, submission)
+    return compare(base, yaml, arms, reproduce.run, console, submission)

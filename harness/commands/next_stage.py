@@ -1,7 +1,7 @@
-"""What runs when jobs have ended: ``python -m harness.commands.next_stage COMMAND SUBMISSION`` goes on with COMMAND.
+"""The dependent job: ``python -m harness.commands.next_stage COMMAND SUBMISSION`` continues with COMMAND.
 
 It is the command itself once more, on the configuration it was submitted with. What is finished is not repeated, so
-the command finds its next stage: it fits and reports, or it submits the follow-ups with another such job behind them.
+the command finds its next stage: it fits and reports, or it submits the follow-ups with another such job.
 """
 
 import sys
@@ -13,10 +13,11 @@ from rich.console import Console
 from harness.commands import compare, reproduce, tune, validate
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.launch.slurm.ledger import Ledger
-from harness.workflow.continuation import Outcome, submitted_config
+from harness.launch.launcher import Outcome
+from harness.launch.ledger import Ledger
+from harness.workflow.continuation import submitted_config
 
-# The last argument is the submission that this process is behind.
+# The last argument is the submission whose dependent job this process is.
 COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
     "reproduce": reproduce.run,
     "tune": tune.run,
@@ -28,7 +29,7 @@ EXIT_INCOMPLETE = 1
 
 
 def main(command: str, folder: Path) -> int:
-    """Go on with ``command`` behind the submission in ``folder``; returns the exit status.
+    """Continue with ``command`` after the submission in ``folder``; returns the exit status.
 
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
@@ -41,7 +42,7 @@ def main(command: str, folder: Path) -> int:
         config, yaml = submitted_config(folder)
         outcome = COMMANDS[command](config, yaml, console, folder.name)
     except UserError as error:
-        _say(f"isoflop: {error}; the same command by hand goes on from here", console)
+        _say(f"isoflop: {error}; the same command by hand continues from here", console)
         return EXIT_INCOMPLETE
     return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0
 

@@ -7,20 +7,20 @@ from rich.console import Console
 from harness.commands import fit, report, sweep
 from harness.config.schema import Config
 from harness.fit import load_fit
+from harness.launch.launcher import Outcome
 from harness.runs.files import up_to_date
 from harness.workflow import publish
-from harness.workflow.continuation import Outcome
 from harness.workflow.experiment import sweep_folder
 
 
-def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
     """All stages in their order; a fit and a report that are newer than what they are made of are kept.
 
-    With ``points`` the runs are that table's, and only the fit and the report are made. Where cells are left to
-    Slurm, the job behind them calls this again; where it finds some missing, it fits and reports the others.
+    With ``points`` the runs are that table's, and only the fit and the report are made. Where cells are
+    submitted, the dependent job calls this again; where it finds some missing, it fits and reports the others.
 
     Args:
-        behind: the submission that this process is the job behind of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: cells failed here, or a stage cannot be.
@@ -31,7 +31,7 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
         fit.run(config, yaml, console)
         report.run(config, yaml, console)
         return Outcome.DONE
-    outcome = sweep.run(config, yaml, console, behind)
+    outcome = sweep.run(config, yaml, console, submission)
     if outcome is Outcome.QUEUED:
         return outcome
     if up_to_date(folder.fit, folder.table, folder.config, folder.plan):

@@ -3,8 +3,8 @@
 from rich.console import Console
 
 from harness.config.schema import Config
+from harness.launch.launcher import Continuation, Outcome
 from harness.workflow import followup
-from harness.workflow.continuation import Errand, Outcome
 from harness.workflow.experiment import (
     freeze,
     plan_experiment,
@@ -17,13 +17,13 @@ from harness.workflow.followup import Grown
 from harness.workflow.training import train_missing
 
 
-def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
     """Plan, train the cells without a record (or submit them), then the follow-ups; write the table of runs.
 
-    On Slurm the job behind the array goes on as ``isoflop reproduce`` does.
+    Where cells are submitted, the dependent job continues as ``isoflop reproduce`` does.
 
     Args:
-        behind: the submission that this process is the job behind of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: cells failed; the others are trained and in the table.
@@ -32,12 +32,12 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
     folder = sweep_folder(config)
     corpus = training_corpus(config, console)
     grid = plan_experiment(config, corpus)
-    errand = Errand("reproduce", yaml, behind)
+    continuation = Continuation("reproduce", yaml, submission)
 
     def train(grown: Grown) -> Outcome:
         freeze(folder, grown.plan, yaml)
         outcome = train_missing(
-            errand, config, grown.plan, corpus, folder, console, grown.beside, grown.later
+            continuation, config, grown.plan, corpus, folder, console, grown.beside, grown.later
         )
         followup.list_controls(config, grown, folder)
         return outcome

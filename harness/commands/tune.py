@@ -1,4 +1,4 @@
-"""``isoflop tune``: a small grid of rate × batch, the rule through its minima, and a recipe."""
+"""``isoflop tune``: a small grid of learning rate × batch, the rules through its minima, and a recipe."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +7,7 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.launch.launcher import Continuation, Outcome
 from harness.model.ladder import build_ladder
 from harness.plan.plan import check_corpus
 from harness.report.figures.bowls import draw_tuning
@@ -17,19 +18,18 @@ from harness.tune.design import make_tune_plan, trials_of
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.show import print_design, print_fit
-from harness.workflow.continuation import Errand, Outcome
 from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
 
-def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
     """Train what is missing of the tuning's grid, fit, draw, write the recipe.
 
     The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's. No recipe is made of a grid
     with holes: a rule through what happened to finish would be used for years.
 
     Args:
-        behind: the submission that this process is the job behind of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: cells failed, or no recipe can be made of the runs.
@@ -47,8 +47,8 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
     check_corpus(made.plan, corpus.name, config.data.max_epochs)
     freeze(folder, made.plan, yaml)
     print_design(made, console)
-    errand = Errand("tune", yaml, behind)
-    outcome = train_missing(errand, config, made.plan, corpus, folder, console)
+    continuation = Continuation("tune", yaml, submission)
+    outcome = train_missing(continuation, config, made.plan, corpus, folder, console)
     if outcome is not Outcome.DONE:
         return outcome
 

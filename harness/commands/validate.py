@@ -3,21 +3,21 @@
 from rich.console import Console
 
 from harness.config.schema import Config
+from harness.launch.launcher import Continuation, Outcome
 from harness.report.table import terminal_table
 from harness.runs.table import records
 from harness.validate.files import write_validation
 from harness.validate.register import FILE
 from harness.validate.result import judge
-from harness.workflow.continuation import Errand, Outcome
 from harness.workflow.training import train_missing
 from harness.workflow.validate import register_prediction
 
 
-def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcome:
+def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
     """Predict and register, train what is missing, compare measured with predicted once every run has ended.
 
     Args:
-        behind: the submission that this process is the dependent job of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not
@@ -32,8 +32,8 @@ def run(config: Config, yaml: str, console: Console, behind: str = "") -> Outcom
     )
     if not config.validate.train:
         return Outcome.DONE
-    errand = Errand("validate", yaml, behind)
-    outcome = train_missing(errand, config, made.plan, made.corpus, folder, console)
+    continuation = Continuation("validate", yaml, submission)
+    outcome = train_missing(continuation, config, made.plan, made.corpus, folder, console)
     if outcome is not Outcome.DONE:
         return outcome
     losses = {run_id: record.loss for run_id, record in records(folder, made.plan).items()}

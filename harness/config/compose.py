@@ -22,6 +22,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from harness.config.renamed import add_old_sections, current_overrides, move_old_sections
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.launch.registry import refuse_option
 from harness.packaged import config_folder
 
 
@@ -154,9 +155,18 @@ def compose_config(
         _refuse_unknown(schema, composed)
         found = OmegaConf.to_object(composed)
         _refuse_infinite(found)
+        if isinstance(found, Config):
+            _refuse_other_launchers(overrides, found)
         return found, OmegaConf.to_yaml(composed)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(one_line(error, schema)) from error
+
+
+def _refuse_other_launchers(overrides: Sequence[str], config: Config) -> None:
+    """An option of another launcher would be ignored in silence."""
+    for override in overrides:
+        if option := re.match(r"\+*launcher\.(\w+)", override):
+            refuse_option(option[1], config.launcher)
 
 
 def _plain(override: str) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.launch.config import LauncherConfig
+from harness.launch.registry import OPTIONS, choose
 from harness.model.family import ModelConfig
 from harness.model.ladder import LadderConfig
 from harness.plan.followup import FollowupConfig
@@ -21,6 +22,11 @@ from harness.train.config import PRECISIONS, TrainConfig
 from harness.tune.config import TuneConfig
 from harness.validate.config import ValidateConfig
 
+if TYPE_CHECKING:
+    Options = LauncherConfig
+else:  # composed with the options of every launcher, for which of them is meant is known only then
+    Options = OPTIONS
+
 
 @dataclass
 class Config:
@@ -28,7 +34,7 @@ class Config:
 
     Attributes:
         name: the sweep's name; its folder is ``runs_dir``/``name``. An experiment sets it.
-        seq_len: tokens a window; the model's context.
+        seq_len: tokens of a training sequence; the model's context.
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
@@ -59,7 +65,7 @@ class Config:
     throughput: ThroughputConfig = field(default_factory=ThroughputConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    launcher: LauncherConfig = field(default_factory=LauncherConfig)
+    launcher: Options = field(default_factory=OPTIONS)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)
@@ -76,6 +82,8 @@ class Config:
     compare: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.launcher, OPTIONS):
+            self.launcher = choose(self.launcher)
         if self.seq_len < 2:
             raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
         if self.followup.horizons and self.schedule.kind == "constant":

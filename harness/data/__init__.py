@@ -1,7 +1,7 @@
 """What to train on: corpora, tokenizers, memory-mapped token files, splits and fingerprints.
 
 corpus = prepare(DataConfig(), TokenizerConfig(), Path("cache"))
-corpus.batch(seed=0, step=0, batch_windows=8, seq_len=256)
+corpus.batch(seed=0, step=0, batch_sequences=8, seq_len=256)
 """
 
 from harness.data.config import DataConfig, TokenizerConfig

@@ -1,8 +1,6 @@
-"""Folders that appear whole or not at all, and are made by one process at a time.
+"""The cache of prepared corpora: folders that appear whole or not at all, each made by one process at a time.
 
-Saying how far a corpus is, not too often.
-
-Writing a split's token file as documents come, and hashing it on the way.
+In such a folder a split's tokens are written, and hashed, as documents come; the user sees how far that is.
 """
 
 import errno
@@ -32,6 +30,8 @@ except (
 ):  # pragma: no cover - Windows: two processes may both do the work, the first to finish wins
     fcntl = None  # type: ignore[assignment]
 
+INTERVAL = 0.25  # seconds between lines of progress
+
 
 @contextmanager
 def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
@@ -45,17 +45,6 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
         yield fcntl is not None and _lock(file.fileno(), waiting)
 
 
-def _lock(handle: int, waiting: Callable[[], None]) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waiting()
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def building(folder: Path, clean: bool) -> Iterator[Path]:
     """A temporary folder that becomes ``folder`` when the block ends well, and is removed when it does not.
@@ -64,7 +53,7 @@ def building(folder: Path, clean: bool) -> Iterator[Path]:
     to be damaged, and replaced.
 
     Args:
-        clean: also remove what a killed process left; only for who holds the lock.
+        clean: also remove what a killed process left; only for the process that holds the lock.
     """
     prefix = f".{folder.name}.building-"
     if clean:
@@ -82,29 +71,13 @@ def building(folder: Path, clean: bool) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _publish(temporary: Path, folder: Path) -> None:
-    try:
-        temporary.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    else:
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:  # not every file system can; the rename itself is done
-        pass
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def writes_to(cache_dir: Path) -> Iterator[None]:
-    """A full disk or a folder that may not be written becomes one clear line."""
+    """Name ``cache_dir`` in the error where it cannot be written.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written.
+    """
     try:
         yield
     except OSError as error:
@@ -116,48 +89,6 @@ def writes_to(cache_dir: Path) -> Iterator[None]:
         raise UserError(
             f"cache_dir={cache_dir}: cannot keep the tokenised corpus there ({what}); name another folder"
         ) from error
-
-
-INTERVAL = 0.25  # seconds between lines
-
-
-class Progress:
-    """Passes lines on to ``report``, at most four a second; ``force`` passes one in any case."""
-
-    def __init__(self, name: str, report: Callable[[str], None] | None) -> None:
-        self._name = name
-        self._report = report
-        self._last = 0.0
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Since the beginning."""
-        return time.monotonic() - self._start
-
-    def say(self, what: str) -> None:
-        """Pass ``what`` on now."""
-        self._last = time.monotonic()
-        if self._report:
-            self._report(f"corpus {self._name}: {what}")
-
-    def sampled(self, size: int) -> None:
-        """The tokenizer has been fed ``size`` bytes."""
-        if time.monotonic() - self._last >= INTERVAL:
-            self.say(f"training the tokenizer, {size / 1e6:.0f} MB read")
-
-    def encoded(self, documents: int, size: int, tokens: int, seconds: float) -> None:
-        """So much has been tokenised, in ``seconds``."""
-        if time.monotonic() - self._last >= INTERVAL:
-            rate = count(tokens / seconds) if seconds else "?"
-            self.say(
-                f"{documents:,} documents, {size / 1e6:,.1f} MB, {count(tokens)} tokens, {rate} tokens/s"
-            )
-
-
-def token_dtype(vocab_size: int) -> str:
-    """The smallest little-endian unsigned type that holds every id."""
-    return "<u1" if vocab_size <= 1 << 8 else "<u2" if vocab_size <= 1 << 16 else "<u4"
 
 
 class SplitWriter:
@@ -208,3 +139,73 @@ class SplitWriter:
             file.flush()
             os.fsync(file.fileno())
         return self._hash.hexdigest()
+
+
+def token_dtype(vocab_size: int) -> str:
+    """The smallest little-endian unsigned type that holds every id."""
+    return "<u1" if vocab_size <= 1 << 8 else "<u2" if vocab_size <= 1 << 16 else "<u4"
+
+
+class ProgressReporter:
+    """Tells ``report`` how far the corpus ``name`` is, a line of text at a time and at most four lines a second."""
+
+    def __init__(self, name: str, report: Callable[[str], None] | None) -> None:
+        self._name = name
+        self._report = report
+        self._last = 0.0
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._start
+
+    def say(self, what: str) -> None:
+        """Report ``what`` now, whenever the last line was."""
+        self._last = time.monotonic()
+        if self._report:
+            self._report(f"corpus {self._name}: {what}")
+
+    def sampled(self, size: int) -> None:
+        """The tokenizer has been fed ``size`` bytes."""
+        if time.monotonic() - self._last >= INTERVAL:
+            self.say(f"training the tokenizer, {size / 1e6:.0f} MB read")
+
+    def encoded(self, documents: int, size: int, tokens: int, seconds: float) -> None:
+        """So much has been tokenised, in ``seconds``: ``size`` is bytes of text."""
+        if time.monotonic() - self._last >= INTERVAL:
+            rate = count(tokens / seconds) if seconds else "?"
+            self.say(
+                f"{documents:,} documents, {size / 1e6:,.1f} MB, {count(tokens)} tokens, {rate} tokens/s"
+            )
+
+
+def _lock(handle: int, waiting: Callable[[], None]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting()
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    else:
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:  # not every file system can; the rename itself is done
+        pass
+    finally:
+        os.close(handle)

@@ -1,4 +1,4 @@
-"""An opened corpus: memory-mapped tokens, batches by (seed, step), and fixed evaluation windows."""
+"""An opened corpus: memory-mapped tokens, batches by (seed, step), and fixed evaluation sequences."""
 
 import math
 import shutil
@@ -30,9 +30,9 @@ def offsets_file(folder: Path, split: str) -> Path:
 class Corpus:
     """A tokenised corpus on disk. Cheap to open; nothing is read before it is asked for; pickles as its path.
 
-    Window ``i`` of length ``seq_len`` covers tokens ``i * seq_len`` to ``(i + 1) * seq_len`` inclusive: one
+    Sequence ``i`` of length ``seq_len`` covers tokens ``i * seq_len`` to ``(i + 1) * seq_len`` inclusive: one
     more than ``seq_len``, so that inputs and shifted labels are both in it; an epoch predicts a token once.
-    Windows run across document boundaries: documents are separated by a token, not by padding.
+    Sequences run across document boundaries: documents are separated by a token, not by padding.
     """
 
     def __init__(self, folder: Path, meta: Meta) -> None:
@@ -92,24 +92,24 @@ class Corpus:
         """``loss`` in nats per token as bits per byte of text: comparable between tokenizers."""
         return loss / math.log(2) / self.bytes_per_token
 
-    def windows(self, seq_len: int) -> int:
-        """Training windows of an epoch."""
+    def sequences(self, seq_len: int) -> int:
+        """Training sequences of an epoch."""
         return max(0, (self.train_tokens - 1) // seq_len)
 
     def epochs(self, tokens: float, seq_len: int) -> float:
         """How often ``tokens`` training tokens pass over the corpus.
 
         Raises:
-            UserError: the corpus does not fill one window.
+            UserError: the corpus does not fill one sequence.
         """
-        return tokens / (self._need_windows(seq_len) * seq_len)
+        return tokens / (self._need_sequences(seq_len) * seq_len)
 
     def batch(
-        self, seed: int, step: int, batch_windows: int, seq_len: int, rows: slice = slice(None)
+        self, seed: int, step: int, batch_sequences: int, seq_len: int, rows: slice = slice(None)
     ) -> NDArray[np.int64]:
         """The batch of optimizer step ``step`` (0-based): a pure function of its arguments.
 
-        Step ``s`` holds windows ``s * batch_windows`` onwards of an endless stream, epoch after epoch in a
+        Step ``s`` holds sequences ``s * batch_sequences`` onwards of an endless stream, epoch after epoch in a
         new order, so runs of different horizons and the same seed see the same beginning.
 
         Args:
@@ -119,40 +119,40 @@ class Corpus:
             (rows, seq_len + 1) token ids.
 
         Raises:
-            UserError: a declared corpus, or one that does not fill a window.
+            UserError: a declared corpus, or one that does not fill a sequence.
         """
-        first, last, _ = rows.indices(batch_windows)
-        base = step * batch_windows
-        count = self._need_windows(seq_len)
+        first, last, _ = rows.indices(batch_sequences)
+        base = step * batch_sequences
+        count = self._need_sequences(seq_len)
         indices = stream(count, seed, base + first, base + max(first, last))
         return self._view("train", seq_len, count)[indices].astype(np.int64)
 
-    def heldout_windows(self, seq_len: int, tokens: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def heldout_sequences(self, seq_len: int, tokens: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The evaluation set: the same for everyone who asks with the same arguments.
 
-        Non-overlapping windows spread evenly over the held-out split, ``tokens`` in all, rounded up to whole
-        windows, or every window where there are fewer.
+        Non-overlapping sequences spread evenly over the held-out split, ``tokens`` in all, rounded up to whole
+        sequences, or every sequence where there are fewer.
 
         Returns:
-            Windows (W, seq_len + 1), and the index of the document of each predicted token (W, seq_len): the
+            Sequences (S, seq_len + 1), and the index of the document of each predicted token (S, seq_len): the
             cluster for a standard error.
 
         Raises:
-            UserError: a declared corpus, or the held-out split does not fill a window.
+            UserError: a declared corpus, or the held-out split does not fill a sequence.
         """
         count = max(0, (self.heldout_tokens - 1) // seq_len)
         if count == 0:
             self._need_text()
             raise UserError(
-                f"corpus '{self.name}': {self.heldout_tokens:,} held-out tokens do not fill a window of "
+                f"corpus '{self.name}': {self.heldout_tokens:,} held-out tokens do not fill a sequence of "
                 f"{seq_len}; raise data.heldout_fraction, use more text or a smaller seq_len"
             )
         wanted = min(count, max(1, -(-tokens // seq_len)))
         chosen = (2 * np.arange(wanted, dtype=np.int64) + 1) * count // (2 * wanted)
-        windows = self._view("heldout", seq_len, count)[chosen].astype(np.int64)
+        sequences = self._view("heldout", seq_len, count)[chosen].astype(np.int64)
         predicted = chosen[:, None] * seq_len + np.arange(1, seq_len + 1)
         documents = np.searchsorted(self.offsets("heldout"), predicted, side="right") - 1
-        return windows, documents.astype(np.int64)
+        return sequences, documents.astype(np.int64)
 
     def tokens(self, split: str) -> NDArray[Any]:
         """All tokens of ``train`` or ``heldout``, memory-mapped, in the order of the source.
@@ -165,7 +165,7 @@ class Corpus:
             path = tokens_file(self.folder, split)
             number = self.train_tokens if split == "train" else self.heldout_tokens
             if not _has_tokens(path, number, self.meta.dtype):
-                # windows are views by the meta's count: of a shorter file they would reach beyond its mapping
+                # sequences are views by the meta's count: of a shorter file they would reach beyond its mapping
                 raise UserError(f"{path}: it is gone, or cut short; 'isoflop plan' prepares the corpus anew")
             self._arrays[split] = np.asarray(np.memmap(path, dtype=self.meta.dtype, mode="r"))
         return self._arrays[split]
@@ -181,16 +181,16 @@ class Corpus:
         shutil.copytree(self.folder / TOKENIZER_FOLDER, folder, dirs_exist_ok=True)
 
     def _view(self, split: str, seq_len: int, count: int) -> NDArray[Any]:
-        """(count, seq_len + 1) windows as a view: neighbours share a token, nothing is copied."""
+        """(count, seq_len + 1) sequences as a view: neighbours share a token, nothing is copied."""
         flat = self.tokens(split)
         size = flat.itemsize
         return as_strided(flat, (count, seq_len + 1), (seq_len * size, size), writeable=False)
 
-    def _need_windows(self, seq_len: int) -> int:
-        count = self.windows(seq_len)
+    def _need_sequences(self, seq_len: int) -> int:
+        count = self.sequences(seq_len)
         if count == 0:
             raise UserError(
-                f"corpus '{self.name}': {self.train_tokens:,} training tokens do not fill a window of "
+                f"corpus '{self.name}': {self.train_tokens:,} training tokens do not fill a sequence of "
                 f"{seq_len}; use more text or a smaller seq_len"
             )
         return count

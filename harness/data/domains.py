@@ -23,10 +23,10 @@ def prepare_domains(
     Args:
         tokenizer: that of ``corpus``; one that was trained on it is taken from its folder.
         corpus: what the models are trained on.
-        seq_len: the window the models are scored at.
+        seq_len: tokens of the sequences the models are scored on.
 
     Raises:
-        UserError: a name or a setting is wrong, a text is missing, or too short for one window.
+        UserError: a name or a setting is wrong, a text is missing, or too short for one sequence.
     """
     own = tokenizer
     if tokenizer.kind == "bpe":
@@ -36,7 +36,7 @@ def prepare_domains(
         config = _config(name, value)
         try:
             made[name] = prepare(config, own, cache_dir, heldout_only=True)
-            made[name].heldout_windows(seq_len, 1)
+            made[name].heldout_sequences(seq_len, 1)
         except UserError as error:
             raise UserError(f"data.domains.{name}: {error}") from error
     return made

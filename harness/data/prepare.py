@@ -1,7 +1,4 @@
-"""From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed.
-
-A configuration's corpora where they lie tokenised, for a machine that may not have the text they came from.
-"""
+"""From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
 
 import hashlib
 import json
@@ -12,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.data.cache import Progress, SplitWriter, building, exclusive, token_dtype, writes_to
+from harness.data.cache import ProgressReporter, SplitWriter, building, exclusive, token_dtype, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import TOKENIZER_FOLDER, Corpus, find_corpus, open_corpus
-from harness.data.document import Selected, Source, select, share
+from harness.data.document import DocumentSource, Selected, select, share
 from harness.data.meta import FORMAT, META, Meta, short_hash
 from harness.data.sources import open_source
 from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
@@ -44,7 +41,7 @@ def prepare(
         UserError: the text or the tokenizer cannot be had, is too little to be split, or cannot be written.
     """
     cache_dir = Path(cache_dir).expanduser()
-    saying = Progress(data.name, progress)
+    reporter = ProgressReporter(data.name, progress)
     if data.kind == "declared":
         return _declared(data, cache_dir)
     if data.kind == "prepared":
@@ -57,17 +54,26 @@ def prepare(
     with (
         writes_to(cache_dir),
         exclusive(
-            cache_dir / f".{folder.name}.lock", lambda: saying.say("another process is preparing it")
+            cache_dir / f".{folder.name}.lock", lambda: reporter.say("another process is preparing it")
         ) as held,
     ):
         found = find_corpus(folder)
         if not found:
             with building(folder, clean=held) as temporary:
-                _write_meta(temporary, _build(temporary, data, tokenizer, source, saying, heldout_only))
+                _write_meta(temporary, _build(temporary, data, tokenizer, source, reporter, heldout_only))
     return found or open_corpus(folder)
 
 
-def _key(data: DataConfig, tokenizer: TokenizerConfig, source: Source, heldout_only: bool) -> str:
+def prepared(data: DataConfig, corpus: Path, domains: Mapping[str, Path]) -> DataConfig:
+    """``data`` with its corpus and its domains named by their tokenised folders; everything else is kept.
+
+    So a machine can use them that has not got the text they came from.
+    """
+    texts = {name: {"kind": "prepared", "path": str(folder)} for name, folder in domains.items()}
+    return replace(data, kind="prepared", path=str(corpus), domains=texts)
+
+
+def _key(data: DataConfig, tokenizer: TokenizerConfig, source: DocumentSource, heldout_only: bool) -> str:
     """Changes with all that could change the tokens, without reading the text."""
     selection = [
         data.name,
@@ -95,14 +101,14 @@ def _build(
     folder: Path,
     data: DataConfig,
     config: TokenizerConfig,
-    source: Source,
-    saying: Progress,
+    source: DocumentSource,
+    reporter: ProgressReporter,
     heldout_only: bool,
 ) -> Meta:
-    encoder = _encoder(data, config, source, saying)
+    encoder = _encoder(data, config, source, reporter)
     dtype = token_dtype(encoder.vocab_size)
     skipped: Counter[str] = Counter()
-    began = saying.seconds
+    began = reporter.seconds
     with (
         SplitWriter(folder, "train", dtype, encoder.separator) as train,
         SplitWriter(folder, "heldout", dtype, encoder.separator) as heldout,
@@ -111,7 +117,7 @@ def _build(
             for document, ids in zip(batch, encoder.encode(batch), strict=True):
                 (heldout if heldout_only or document.heldout else train).add(ids, len(document.data))
             documents, size = train.documents + heldout.documents, train.bytes + heldout.bytes
-            saying.encoded(documents, size, train.tokens + heldout.tokens, saying.seconds - began)
+            reporter.encoded(documents, size, train.tokens + heldout.tokens, reporter.seconds - began)
         _check(data, train, heldout, skipped, heldout_only)
         hashes = [train.finish(), heldout.finish()]
     encoder.save(folder / TOKENIZER_FOLDER)
@@ -132,19 +138,23 @@ def _build(
         heldout_fraction=1.0 if heldout_only else data.heldout_fraction,
         path=str(data.path) if data.path else "",
         skipped=dict(sorted(skipped.items())),
-        seconds=round(saying.seconds, 3),
+        seconds=round(reporter.seconds, 3),
     )
 
 
-def _encoder(data: DataConfig, config: TokenizerConfig, source: Source, saying: Progress) -> Encoder:
+def _encoder(
+    data: DataConfig, config: TokenizerConfig, source: DocumentSource, reporter: ProgressReporter
+) -> Encoder:
     if config.kind == "bytes":
         return ByteEncoder()
     if config.kind == "pretrained":
         return load_pretrained(config)
-    return train_bpe(config, _sample(data, config.sample_bytes, source, saying))
+    return train_bpe(config, _sample(data, config.sample_bytes, source, reporter))
 
 
-def _sample(data: DataConfig, wanted: int, source: Source, saying: Progress) -> Iterator[str]:
+def _sample(
+    data: DataConfig, wanted: int, source: DocumentSource, reporter: ProgressReporter
+) -> Iterator[str]:
     """Training documents to learn a tokenizer from, about ``wanted`` bytes.
 
     Where the size of the text is known they are drawn from all of it, by another part of the hash than
@@ -153,13 +163,13 @@ def _sample(data: DataConfig, wanted: int, source: Source, saying: Progress) -> 
     total = source.total_bytes or 0
     if data.max_bytes:
         total = min(total, int(data.max_bytes))
-    rate = wanted / total if total else 1.0
+    wanted_share = wanted / total if total else 1.0
     size = 0
     for document in select(source, data, Counter()):
-        if document.heldout or share(document.digest, 8) >= rate:
+        if document.heldout or share(document.digest, 8) >= wanted_share:
             continue
         size += len(document.data)
-        saying.sampled(size)
+        reporter.sampled(size)
         yield document.text
         if size >= wanted:
             return
@@ -233,9 +243,3 @@ def _write_meta(folder: Path, meta: Meta) -> None:
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def prepared(data: DataConfig, corpus: Path, domains: Mapping[str, Path]) -> DataConfig:
-    """``data`` with its corpus and its domains named by their folders; everything else is kept."""
-    texts = {name: {"kind": "prepared", "path": str(folder)} for name, folder in domains.items()}
-    return replace(data, kind="prepared", path=str(corpus), domains=texts)

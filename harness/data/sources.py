@@ -1,7 +1,4 @@
-"""Python source that is already on the machine: the standard library, and what is installed beside it.
-
-The kinds of corpora, by name.
-"""
+"""The sources of documents by their kind in ``configs/data``, and the one that every machine has: Python's own code."""
 
 import site
 import sysconfig
@@ -11,13 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.config import DataConfig
-from harness.data.document import Document, File, Skip, Source, describe, read_text, walk
+from harness.data.document import Document, DocumentSource, File, Skip, describe, read_text, walk
 from harness.data.hf_source import HfSource
 from harness.data.text_source import text_source
 from harness.errors import UserError
 
-EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
+EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}  # folders of the standard library
 TESTS = {"test", "tests", "idle_test"}
+
+
+def open_source(config: DataConfig) -> DocumentSource:
+    """Where ``config``'s documents come from; files are listed, not read.
+
+    Raises:
+        UserError: there is nothing there, or the corpus is declared and has no documents.
+    """
+    if config.kind == "python_stdlib":
+        return python_source(installed=False, include_tests=config.include_tests)
+    if config.kind == "python_installed":
+        return python_source(installed=True, include_tests=config.include_tests)
+    if config.kind == "text":
+        return text_source(config)
+    if config.kind == "hf":
+        return HfSource(config)
+    raise UserError(f"data: corpus '{config.name}' is declared, it has sizes but no text")
 
 
 @dataclass(frozen=True)
@@ -77,25 +91,3 @@ def _wanted_folder(name: str, include_tests: bool) -> bool:
 def _wanted_file(name: str) -> bool:
     # _sysconfigdata*: how this interpreter was built, full of paths, different on every machine
     return name.endswith(".py") and not name.startswith("_sysconfigdata")
-
-
-def open_source(config: DataConfig) -> Source:
-    """Where ``config``'s documents come from; files are listed, not read.
-
-    Raises:
-        UserError: there is nothing there, or the corpus is declared and has no documents.
-    """
-    if config.kind == "python_stdlib":
-        return python_source(installed=False, include_tests=config.include_tests)
-    if config.kind == "python_installed":
-        return python_source(installed=True, include_tests=config.include_tests)
-    if config.kind == "text":
-        return text_source(config)
-    if config.kind == "hf":
-        return HfSource(config)
-    raise UserError(f"data: corpus '{config.name}' is declared, it has sizes but no text")
-
-
-def documents(config: DataConfig) -> Iterator[Document]:
-    """All documents of ``config`` as they are found, before any is left out."""
-    return open_source(config).documents(lambda reason: None)

@@ -1,6 +1,6 @@
-"""Cutting a large text into documents while reading it, never holding more than a document or two.
+"""The user's own files and folders of text, cut into documents while they are read.
 
-The user's own files and folders of text.
+However large a file is, no more than a document or two of it is in memory.
 """
 
 import json
@@ -14,65 +14,11 @@ from harness.data.config import DataConfig
 from harness.data.document import SNIFFED, Document, File, Skip, decode, describe, stat_file, walk
 from harness.errors import UserError
 
-BLOCK = 1 << 20
-
-
-def cut_by_size(file: BinaryIO, limit: int) -> Iterator[bytes]:
-    """Pieces of at most ``limit`` bytes that join to the whole.
-
-    A piece ends after the last blank line in its second half, else after the last line end there, else
-    between two characters of UTF-8.
-    """
-    rest = b""
-    while True:
-        block = file.read(max(BLOCK, limit))
-        data = rest + block
-        start = 0
-        while len(data) - start > limit:
-            end = _cut(data, start, start + limit)
-            yield data[start:end]
-            start = end
-        rest = data[start:]
-        if not block:
-            if rest:
-                yield rest
-            return
-
-
-def _cut(data: bytes, start: int, end: int) -> int:
-    half = start + (end - start) // 2
-    for mark in (b"\n\n", b"\n\r\n", b"\n"):
-        found = data.rfind(mark, half, end)
-        if found >= 0:
-            return found + len(mark)
-    for shorter in range(end, max(start, end - 4), -1):
-        if data[shorter] & 0xC0 != 0x80:  # not in the middle of a character
-            return shorter
-    return end
-
-
-def cut_at_separator(file: BinaryIO, separator: bytes) -> Iterator[bytes]:
-    """What stands between the ``separator``s, which are dropped."""
-    waiting: list[
-        bytes
-    ] = []  # of the document not yet ended; kept as a list so that a long one is not recopied
-    tail = b""
-    while block := file.read(BLOCK):
-        parts = (tail + block).split(separator)
-        if len(parts) > 1:
-            yield b"".join([*waiting, parts[0]])
-            yield from parts[1:-1]
-            waiting = []
-        keep = max(0, len(parts[-1]) - len(separator) + 1)  # a separator may lie across two blocks
-        waiting.append(parts[-1][:keep])
-        tail = parts[-1][keep:]
-    last = b"".join([*waiting, tail])
-    if last:
-        yield last
-
-
+BLOCK = 1 << 20  # bytes read at once
 JSON_LINES = (".jsonl", ".ndjson")
-SHARE = 200  # no document is more than this part of the text, so that the held-out share comes out as asked
+SHARE = (
+    200  # no document is more than this fraction (1/200) of the text: the held-out share comes out as asked
+)
 SMALLEST, LARGEST = 1 << 10, 4 << 20  # bytes; limits of the automatic document_bytes
 
 
@@ -133,20 +79,6 @@ class TextSource:
                 yield Document(f"{file.id}#{number}", text)
 
 
-def _text_of(line: bytes, where: str, field: str) -> str:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where}: not JSON ({error}); a .jsonl file has one JSON object a line") from error
-    text = value.get(field) if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        keys = ", ".join(sorted(value)) if isinstance(value, dict) else type(value).__name__
-        raise UserError(
-            f"{where}: no text in '{field}' (it has: {keys}); name the key with data.text_field=…"
-        )
-    return text
-
-
 def text_source(config: DataConfig) -> TextSource:
     """The files that ``config`` names.
 
@@ -174,8 +106,8 @@ def _files(root: Path, prefix: str, config: DataConfig) -> list[File]:
     if root.is_file():
         return [stat_file(root, prefix + root.name)]
     if not root.is_dir():
-        mend = f"'{config.fetch}' fetches it" if config.fetch else f"looked from {Path.cwd()}"
-        raise UserError(f"data.path: there is no file or folder '{root}' ({mend})")
+        remedy = f"'{config.fetch}' fetches it" if config.fetch else f"looked from {Path.cwd()}"
+        raise UserError(f"data.path: there is no file or folder '{root}' ({remedy})")
 
     def wanted(name: str) -> bool:
         last = name.rsplit("/", 1)[-1]
@@ -184,3 +116,70 @@ def _files(root: Path, prefix: str, config: DataConfig) -> list[File]:
 
     found = walk(root, lambda name: not name.startswith(".") and name != "__pycache__", wanted)
     return [File(file.path, prefix + file.id, file.size, file.mtime_ns) for file in found]
+
+
+def _text_of(line: bytes, where: str, field: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON ({error}); a .jsonl file has one JSON object a line") from error
+    text = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        keys = ", ".join(sorted(value)) if isinstance(value, dict) else type(value).__name__
+        raise UserError(
+            f"{where}: no text in '{field}' (it has: {keys}); name the key with data.text_field=…"
+        )
+    return text
+
+
+def cut_by_size(file: BinaryIO, limit: int) -> Iterator[bytes]:
+    """Documents of at most ``limit`` bytes that join to the whole.
+
+    A document ends after the last blank line in its second half, else after the last line end there, else
+    between two characters of UTF-8.
+    """
+    rest = b""
+    while True:
+        block = file.read(max(BLOCK, limit))
+        data = rest + block
+        start = 0
+        while len(data) - start > limit:
+            end = _cut(data, start, start + limit)
+            yield data[start:end]
+            start = end
+        rest = data[start:]
+        if not block:
+            if rest:
+                yield rest
+            return
+
+
+def _cut(data: bytes, start: int, end: int) -> int:
+    half = start + (end - start) // 2
+    for mark in (b"\n\n", b"\n\r\n", b"\n"):
+        found = data.rfind(mark, half, end)
+        if found >= 0:
+            return found + len(mark)
+    for shorter in range(end, max(start, end - 4), -1):
+        if data[shorter] & 0xC0 != 0x80:  # not in the middle of a character
+            return shorter
+    return end
+
+
+def cut_at_separator(file: BinaryIO, separator: bytes) -> Iterator[bytes]:
+    """What stands between the ``separator``s, which are dropped."""
+    # of the document not yet ended; kept as a list so that a long one is not recopied
+    waiting: list[bytes] = []
+    tail = b""
+    while block := file.read(BLOCK):
+        parts = (tail + block).split(separator)
+        if len(parts) > 1:
+            yield b"".join([*waiting, parts[0]])
+            yield from parts[1:-1]
+            waiting = []
+        keep = max(0, len(parts[-1]) - len(separator) + 1)  # a separator may lie across two blocks
+        waiting.append(parts[-1][:keep])
+        tail = parts[-1][keep:]
+    last = b"".join([*waiting, tail])
+    if last:
+        yield last

@@ -1,7 +1,4 @@
-"""From text to token ids: what every tokenizer offers, and the one whose tokens are bytes.
-
-Subword tokenizers: byte-level BPE trained here, and those that exist already.
-"""
+"""Tokenizers, from text to token ids: bytes, byte-level BPE that is trained here, or one that exists already."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +14,7 @@ from harness.errors import UserError
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+END_OF_TEXT = "<|endoftext|>"
 
 
 class Encoder(Protocol):
@@ -59,32 +57,6 @@ class ByteEncoder:
         tokenizer.decoder = decoders.ByteLevel()
         tokenizer.add_special_tokens([AddedToken("\0", special=True, normalized=False)])
         save_fast(tokenizer, "\0", folder)
-
-
-def byte_letters() -> dict[int, str]:
-    """The letter that stands for each byte in a byte-level vocabulary (GPT-2's convention).
-
-    Printable Latin-1 stands for itself; the other bytes take the letters from U+0100 on, in order.
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = [byte for byte in range(256) if byte not in printable]
-    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
-
-
-def save_fast(tokenizer: Any, separator: str, folder: Path) -> None:
-    """Write a ``tokenizers.Tokenizer`` as transformers reads it, without importing transformers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / TOKENIZER_FILE))
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": separator,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": 10**30,
-    }
-    (folder / TOKENIZER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-END_OF_TEXT = "<|endoftext|>"
 
 
 class SubwordEncoder:
@@ -214,3 +186,26 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
         :200
     ]
+
+
+def save_fast(tokenizer: Any, separator: str, folder: Path) -> None:
+    """Write a ``tokenizers.Tokenizer`` as transformers reads it, without importing transformers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": separator,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 10**30,
+    }
+    (folder / TOKENIZER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def byte_letters() -> dict[int, str]:
+    """The letter that stands for each byte in a byte-level vocabulary (GPT-2's convention).
+
+    Printable Latin-1 stands for itself; the other bytes take the letters from U+0100 on, in order.
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}

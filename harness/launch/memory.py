@@ -1,7 +1,4 @@
-"""This machine's CPU cores, dealt out to processes that compile.
-
-How much memory a run takes, and how many fit a GPU at once.
-"""
+"""What runs that execute at once share: how many fit the memory of a GPU, and the cores that compile for them."""
 
 import math
 import os
@@ -12,8 +9,9 @@ from harness.plan.cell import Cell
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError, ask, is_installed
 from harness.train.gpus import FREE_SHARE, SHARE_VARIABLE
-from harness.train.micro import enough_windows, run_bytes, windows_at_once
+from harness.train.micro import enough_sequences, run_bytes, sequences_at_once
 
+CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
 VARIABLE = "TORCHINDUCTOR_COMPILE_THREADS"
 
 
@@ -27,17 +25,14 @@ def compile_threads(processes: int) -> Mapping[str, str]:
     return {VARIABLE: str(max(1, len(os.sched_getaffinity(0)) // max(1, processes)))}
 
 
-CONTEXT_BYTES = 0.8 * 2**30  # a process on a GPU before it holds anything: context, kernels, workspaces
-
-
 def training_bytes(cell: Cell, train: TrainConfig) -> float:
     """Bytes of weights, optimizer and activations while ``cell`` is trained by one process on a CPU.
 
     An upper bound, not a measurement: of eager steps with all logits in memory.
     """
     spec, params = cell.spec, cell.params.total
-    windows = windows_at_once(train, spec, params, spec.batch_windows, available=None)
-    return run_bytes(train, spec, params, windows, cuda=False)
+    sequences = sequences_at_once(train, spec, params, spec.batch_sequences, available=None)
+    return run_bytes(train, spec, params, sequences, cuda=False)
 
 
 def needed_bytes(cell: Cell, train: TrainConfig) -> float:
@@ -45,7 +40,7 @@ def needed_bytes(cell: Cell, train: TrainConfig) -> float:
 
     Given more, it takes larger micro-batches.
     """
-    return run_bytes(train, cell.spec, cell.params.total, enough_windows(train, cell.spec), cuda=True)
+    return run_bytes(train, cell.spec, cell.params.total, enough_sequences(train, cell.spec), cuda=True)
 
 
 def fitting(cells: Sequence[Cell], train: TrainConfig, free_bytes: float) -> int:

@@ -12,9 +12,9 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from harness.errors import UserError
+from harness.launch.branching import Trunks
 from harness.launch.memory import compile_threads
 from harness.launch.retry import back_off, cause_of_death
-from harness.launch.trunk import Trunks
 from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.model.shape import Shape
 from harness.runs.record import FAILED, read_record
@@ -23,8 +23,8 @@ from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
 KILL_SECONDS = 10.0  # a killed process is gone at once, unless a file server or a driver holds it
-LOOK_SECONDS = 3.0  # between two looks at a cell that another trains
-STILLBORN = 3  # so many workers in a row that never come up: the machine or the installation is at fault
+POLL_SECONDS = 3.0  # between two looks at a cell that another trains
+FAILED_STARTS = 3  # so many workers in a row that never come up: the machine or the installation is at fault
 
 
 class View(Protocol):
@@ -40,7 +40,7 @@ class View(Protocol):
         """A job is done, failed, stopped, or left to another that holds it."""
 
     def retried(self, job: Job, reason: str, seconds: float) -> None:
-        """A job failed in a way that may heal, and is tried again after ``seconds``."""
+        """A job failed in a way that is retryable, and is tried again after ``seconds``."""
 
     def held(self, job: Job, owner: str) -> None:
         """Another process trains the job; it is looked at again later."""
@@ -55,7 +55,7 @@ class PoolOptions:
 
     Attributes:
         workers: runs at once.
-        attempts: how often a run is tried that fails in a way that may heal.
+        attempts: how often a run is tried that fails in a way that is retryable.
         processes: processes a run.
         gpus: GPUs by the names CUDA_VISIBLE_DEVICES knows, dealt out to the workers in turn; empty leaves all to
             each.
@@ -112,7 +112,7 @@ class _Pool:
     workers: list[_Worker] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: list[Ended] = field(default_factory=list)
-    stillborn: int = 0
+    failed_starts: int = 0
     busy: float = field(default_factory=time.monotonic)  # when there was last something to do
 
     def running(self) -> int:
@@ -126,7 +126,7 @@ def run_pool(
     """Train ``jobs`` on some workers, longest first; those that others hold are waited for.
 
     As long as that cannot delay the end, a worker goes on with the shape it has just trained: it need not compile anew.
-    A fork waits as long as its trunk is in the pool and has not left it a checkpoint.
+    A branch waits as long as its trunk is in the pool and has not left it a checkpoint.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGUSR1; every running cell wrote a checkpoint first.
@@ -139,8 +139,8 @@ def run_pool(
         try:
             while pool.queue or pool.running():
                 _look(pool)
-                _hire(pool)
-                _hand_out(pool)
+                _spawn(pool)
+                _assign(pool)
                 _listen(pool)
                 view.tick()
                 if _patience_is_over(pool):
@@ -185,7 +185,7 @@ def _look(pool: _Pool) -> None:
                 Ended(record.run_id, record.status, record.loss, record.seconds, record.reason),
             )
         elif look.held:
-            waiting.due = now + LOOK_SECONDS
+            waiting.due = now + POLL_SECONDS
             if look.owner is not None and not (before and before.held):
                 pool.view.held(waiting.job, look.owner.label)
         elif waiting.look is None or look.dead:
@@ -197,7 +197,7 @@ def _is_free(waiting: _Waiting) -> bool:
     return waiting.due <= time.monotonic() and not held and waiting.trunk is None
 
 
-def _hire(pool: _Pool) -> None:
+def _spawn(pool: _Pool) -> None:
     """Start workers for the cells that can be trained now."""
     free = sum(_is_free(waiting) for waiting in pool.queue)
     wanted = min(pool.options.workers, free + pool.running())
@@ -213,7 +213,7 @@ def _hire(pool: _Pool) -> None:
         pool.workers.append(_Worker(slot, process, ours))
 
 
-def _hand_out(pool: _Pool) -> None:
+def _assign(pool: _Pool) -> None:
     """Give every idle worker a cell that is free."""
     for worker in pool.workers:
         if not worker.ready or worker.job is not None:
@@ -261,7 +261,7 @@ def _listen(pool: _Pool) -> None:
             _gone(pool, worker)
             continue
         if isinstance(message, Ready):
-            worker.ready, pool.stillborn = True, 0
+            worker.ready, pool.failed_starts = True, 0
         elif isinstance(message, StepReport):
             pool.view.stepped(message)
         elif isinstance(message, Ended):
@@ -278,13 +278,13 @@ def _ended(pool: _Pool, worker: _Worker, ended: Ended) -> None:
         pool.queue.insert(0, _Waiting(job))
     elif ended.status == HELD:
         pool.attempts[ended.run_id] -= 1
-        pool.queue.append(_Waiting(job, due=time.monotonic() + LOOK_SECONDS))
+        pool.queue.append(_Waiting(job, due=time.monotonic() + POLL_SECONDS))
         pool.view.held(job, ended.reason)
-    elif ended.heals:
+    elif ended.retryable:
         _try_again(pool, job, ended.reason)
     else:
         _end(pool, job, ended)
-    if ended.status == STOPPED or ended.heals:
+    if ended.status == STOPPED or ended.retryable:
         worker.ready = False  # it leaves
 
 
@@ -296,8 +296,8 @@ def _gone(pool: _Pool, worker: _Worker) -> None:
     if worker.job is not None:
         _try_again(pool, worker.job, f"its worker died ({how})")
     elif not worker.ready and code != 0:
-        pool.stillborn += 1
-        if pool.stillborn >= STILLBORN:
+        pool.failed_starts += 1
+        if pool.failed_starts >= FAILED_STARTS:
             raise UserError(f"workers die while they start ({how}); 'isoflop train … run=ID' shows why")
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from harness.launch.trunk import own_seconds
+from harness.launch.branching import own_seconds
 from harness.launch.worker import HELD, STOPPED, Ended
 from harness.plan.duration import makespan
 from harness.text import count, duration
@@ -74,7 +74,7 @@ class Progress:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def retried(self, job: Job, reason: str, seconds: float) -> None:
-        """A job failed in a way that may heal."""
+        """A job failed in a way that is retryable."""
         self._running.pop(job.cell.run_id, None)
         self._console.print(
             f"↻ {job.cell.run_id}  {job.cell.spec.shape.label}  {reason}; again in {duration(seconds)}",

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import psutil
 
-from harness.launch.retry import heals
+from harness.launch.retry import is_retryable
 from harness.runs.files import write_json
 from harness.runs.record import FAILED, Record, read_record
-from harness.train.job import Job, PreemptedError, StepReport, Watch, pack, unpack
+from harness.train.job import Job, PreemptedError, StepReport, Watch
 
 POLL_SECONDS = 0.3
 LEAVE_SECONDS = 120.0  # what a rank gets, once asked to stop, to write its checkpoint and to end
@@ -32,11 +32,11 @@ END_SECONDS = 45.0  # and torchrun beyond that; told to end, it kills ranks that
 
 
 class RanksError(Exception):
-    """A rank failed; ``heals`` where another attempt may well succeed."""
+    """A rank failed; ``retryable`` where another attempt may well succeed."""
 
-    def __init__(self, text: str, heals: bool) -> None:
+    def __init__(self, text: str, retryable: bool) -> None:
         super().__init__(text)
-        self.heals = heals
+        self.retryable = retryable
 
 
 def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
@@ -48,7 +48,7 @@ def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
     """
     with tempfile.TemporaryDirectory(prefix="isoflop-ranks-") as name:
         folder = Path(name)
-        write_json(folder / "job.json", {**pack(job), "parent": os.getpid()})
+        write_json(folder / "job.json", {**job.to_json(), "parent": os.getpid()})
         command = _command(folder, processes)
         ending: float | None = None
         with (folder / "reports.jsonl").open("w+", encoding="utf-8") as reports, _running(command) as process:
@@ -127,8 +127,8 @@ def _outcome(job: Job, folder: Path, code: int, asked: bool) -> Record:
     except (OSError, ValueError):
         if asked:
             raise PreemptedError("stopped; its processes hung and were ended by force") from None
-        raise RanksError(f"torchrun ended with exit status {code}", heals=True) from None
-    raise RanksError(failure["text"], failure["heals"])
+        raise RanksError(f"torchrun ended with exit status {code}", retryable=True) from None
+    raise RanksError(failure["text"], failure["retryable"])
 
 
 def main(folder: Path) -> None:
@@ -164,14 +164,16 @@ def main(folder: Path) -> None:
     from harness.train.run import train_cell  # torch and transformers: seconds
 
     try:
-        train_cell(unpack(data), Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
+        train_cell(Job.from_json(data), Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
     except PreemptedError as stopped:
         print(stopped, file=sys.stderr)
     except Exception as error:
         traceback.print_exc()
         with suppress(FileExistsError), (folder / "failure.json").open("x", encoding="utf-8") as file:
             # the first to fail says why; the others fail because of it
-            file.write(json.dumps({"text": f"{type(error).__name__}: {error}", "heals": heals(error)}))
+            file.write(
+                json.dumps({"text": f"{type(error).__name__}: {error}", "retryable": is_retryable(error)})
+            )
         sys.exit(1)
 
 

@@ -34,7 +34,7 @@ MEANINGS = {"SIGBUS": "a file it reads was cut short, or the file server or a fu
 FIRST_DELAY, FACTOR, LONGEST_DELAY = 2.0, 3.0, 60.0
 
 
-def heals(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Whether the same run may well succeed later: memory, a device or a file system that failed for a moment."""
     if isinstance(error, UserError) and not isinstance(error, DeviceError):
         return False

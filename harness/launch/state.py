@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.launch.slurm.ledger import Placed
+from harness.launch.ledger import Placed
 from harness.plan.cell import Cell
 from harness.runs.claim import Owner
 from harness.runs.record import Record
@@ -18,10 +18,10 @@ MARKS = {
     "diverged": "⚠",
     "running": "▶",
     "requeued": "↻",
-    "pending": "…",
+    "queued": "…",
     "interrupted": "…",
     "cancelled": "…",
-    "missing": "…",
+    "pending": "…",
     "failed": "✘",
 }
 EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Killed)\b")
@@ -29,7 +29,7 @@ LOG_BYTES = 20_000
 
 
 @dataclass(frozen=True)
-class Signs:
+class Evidence:
     """What is known of a cell beside its plan.
 
     Attributes:
@@ -37,8 +37,7 @@ class Signs:
         silent: seconds since the owner's last beat, as far as two clocks agree.
         step: the last row of its curve.
         failure: the last exception in its log.
-        place: its array task, and what the queue says of that.
-        task_log: the array task's log, and ``task_line`` its last line.
+        place: its array task, and what the queue says of that; ``task_line`` is the last line of the task's log.
     """
 
     record: Record | None = None
@@ -49,7 +48,6 @@ class Signs:
     failure: str = ""
     log: Path = Path()
     place: Placed | None = None
-    task_log: Path = Path()
     task_line: str = ""
 
 
@@ -67,43 +65,44 @@ class State:
         return f"{MARKS[self.kind]} {self.kind}"
 
 
-def state_of(cell: Cell, signs: Signs, pace: float) -> State:
+def state_of(cell: Cell, known: Evidence, pace: float) -> State:
     """How ``cell`` stands.
 
     Args:
         pace: how much longer finished runs took than their estimates.
     """
-    if signs.record and signs.record.status != "failed":
-        return State(signs.record.status, signs.record.reason or duration(signs.record.seconds))
-    left = cell.estimate_seconds * pace * (1 - signs.step / cell.spec.steps)
-    step = f"step {signs.step}/{cell.spec.steps}" if signs.step else ""
-    if signs.owner and (signs.alive or (signs.alive is None and signs.silent < 2 * STALE_SECONDS)):
-        return State("running", _join(step, f"ETA {duration(left)}", signs.owner.label), left)
-    queue = signs.place.state if signs.place else None
+    if known.record and known.record.status != "failed":
+        return State(known.record.status, known.record.reason or duration(known.record.seconds))
+    left = cell.estimate_seconds * pace * (1 - known.step / cell.spec.steps)
+    step = f"step {known.step}/{cell.spec.steps}" if known.step else ""
+    if known.owner and (known.alive or (known.alive is None and known.silent < 2 * STALE_SECONDS)):
+        return State("running", _join(step, f"ETA {duration(left)}", known.owner.label), left)
+    queue = known.place.state if known.place else None
     if queue and queue.waiting:
-        again = queue.restarts > 0 or signs.step > 0
-        kind = "requeued" if again else "pending"
+        again = queue.restarts > 0 or known.step > 0
+        kind = "requeued" if again else "queued"
         return State(kind, _join(f"job {queue.id}", queue.reason, step), left)
     if queue and queue.running:
-        return State("pending", _join(f"job {queue.id} runs on {queue.node}", step), left)
-    return _at_rest(signs, step, left)
+        return State("queued", _join(f"job {queue.id} runs on {queue.node}", step), left)
+    return _at_rest(known, step, left)
 
 
-def _at_rest(signs: Signs, step: str, left: float) -> State:
+def _at_rest(known: Evidence, step: str, left: float) -> State:
     """A cell without a record that nobody trains or will."""
-    if signs.failure:
-        return State("failed", f"{signs.failure} (tail {signs.log})", left)
-    if signs.place and signs.place.submission.cancelled:
+    if known.failure:
+        return State("failed", f"{known.failure} (tail {known.log})", left)
+    place = known.place
+    if place and place.submission.cancelled:
         return State("cancelled", step, left)
-    queue = signs.place.state if signs.place else None
-    if queue and queue.state.startswith("CANCELLED"):
+    queue = place.state if place else None
+    if queue and queue.cancelled:
         return State("cancelled", _join(f"job {queue.id}", step), left)
-    if queue:  # the task is over, and this cell is not
+    if place and queue:  # the task is over, and this cell is not
         said = f"job {queue.id} {queue.state.lower()}"
-        return State("failed", _join(said, signs.task_line, step) + f" (tail {signs.task_log})", left)
-    if signs.owner:
-        return State("interrupted", _join(step, f"{signs.owner.label} is gone"), left)
-    return State("interrupted", step, left) if step else State("missing", "", left)
+        return State("failed", _join(said, known.task_line, step) + f" (tail {place.log})", left)
+    if known.owner:
+        return State("interrupted", _join(step, f"{known.owner.label} is gone"), left)
+    return State("interrupted", step, left) if step else State("pending", "", left)
 
 
 def _join(*parts: str) -> str:

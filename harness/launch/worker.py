@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from harness.launch.ranks import RanksError, train_on_ranks
-from harness.launch.retry import heals
+from harness.launch.retry import is_retryable
 from harness.runs.claim import Claim, holder, take
 from harness.runs.record import Record
 from harness.train.job import Job, PreemptedError, StepReport, Watch
@@ -34,7 +34,7 @@ class Ended:
 
     Attributes:
         status: the record's, or ``failed``, ``stopped``, or ``held`` where another trains it.
-        heals: another attempt may well succeed.
+        retryable: another attempt may well succeed.
     """
 
     run_id: str
@@ -42,7 +42,7 @@ class Ended:
     loss: float | None = None
     seconds: float = 0.0
     reason: str = ""
-    heals: bool = False
+    retryable: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def work(connection: Connection, setting: Setting) -> None:
             ended = _train(connection.recv(), connection, stop, train)
             connection.send(ended)
             # after a failure of the device or its memory a fresh process is the safer one
-            if ended.status == STOPPED or ended.heals:
+            if ended.status == STOPPED or ended.retryable:
                 return
     except (EOFError, OSError):
         return
@@ -129,8 +129,8 @@ def _train_claimed(
 
 def _failed(run_id: str, error: Exception) -> Ended:
     if isinstance(error, RanksError):
-        return Ended(run_id, "failed", reason=str(error), heals=error.heals)
-    return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}", heals=heals(error))
+        return Ended(run_id, "failed", reason=str(error), retryable=error.retryable)
+    return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}", retryable=is_retryable(error))
 
 
 class _StopFlag:

@@ -22,7 +22,7 @@ _UNMASKED = "sdpa_unmasked"
 """SDPA told that it is causal, never handed a mask.
 
 For its own name "sdpa" transformers looks at every batch for packed sequences: one device synchronisation per
-step, and a dense mask when compiled, which shuts out the flash kernels. Our windows are never packed or
+step, and a dense mask when compiled, which shuts out the flash kernels. Our sequences are never packed or
 padded. A name that has no mask function skips all of it; the kernel and the values are the same.
 """
 AttentionInterface.register(_UNMASKED, sdpa_attention_forward)
@@ -46,7 +46,7 @@ def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrain
     # torch.manual_seed would also seed every accelerator, whose state is not ours to touch.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        # Families nobody has looked at may need their masks (a sliding window): they keep transformers' own.
+        # Families not known here may need their masks (a sliding window): they keep transformers' own.
         model = _instantiate(config, "sdpa" if shape.measured else _UNMASKED)
     if shape.measured:
         _check_causal(model)
@@ -66,7 +66,7 @@ def _check_causal(model: PreTrainedModel) -> None:
     if not torch.allclose(a, b, rtol=0, atol=1e-6 * float(a.abs().max())):
         raise UserError(
             f"model.family: {type(model).__name__} lets tokens see those after them, so it is no causal language model "
-            "as configured (of BERT's kin, model.options.is_decoder=true is); choose another family"
+            "as configured (BERT is one with model.options.is_decoder=true); choose another family"
         )
 
 
@@ -83,7 +83,7 @@ def meta_model(shape: Shape) -> PreTrainedModel:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what transformers advises on models it builds."""
+    """Silence the advice that transformers gives on models it builds."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
@@ -173,7 +173,7 @@ def _init_argument(init_std: float, known: set[str]) -> dict[str, float]:
     """The initial standard deviation under the class's name for it.
 
     Raises:
-        UserError: the class has none, so the rate of a recipe would be tuned for another model.
+        UserError: the class has none, so the learning rate of a recipe would be tuned for another model.
     """
     for name in ("initializer_range", "init_std"):
         if name in known:

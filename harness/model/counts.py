@@ -1,117 +1,35 @@
-"""Parameters of a shape, by named group, exactly as the built model has them.
+"""How many parameters a shape has, and how many FLOPs its training takes, under every counting convention.
 
-FLOPs of a shape: by part (Hoffmann et al. 2022, Appendix F), and by the 6ND rules beside it.
+The known families are counted by :mod:`.formulas`. A shape of any other family, or with further options, is built
+without memory and measured by :mod:`.measure`. That needs torch and transformers, which take seconds to import, and
+planning must work, and start quickly, without them: so here, and only here, it is imported when the first such shape
+is counted. It is an import downwards all the same: neither :mod:`.measure` nor :mod:`.formulas` knows this module.
 """
 
-from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from harness.errors import UserError
+from harness.model.formulas import (
+    PARAM_COUNTS,
+    ForwardFlops,
+    Params,
+    formula_forward_flops,
+    formula_params,
+)
 from harness.model.shape import Shape
 
-PARAM_COUNTS: dict[str, str] = {
-    "total": "every parameter the model stores (Hoffmann et al. 2022: N includes the embeddings)",
-    "non_embedding": "without token and position embeddings and without the head (Kaplan et al. 2020)",
-    "matrices_and_head": "what a token is multiplied by: block matrices and the head (Porian et al. 2024)",
-}
-
-
-def known_count(column: str) -> str:
-    """The count in a table's column of sizes (``params``, ``params_non_embedding``): ``total`` where it is unknown."""
-    name = column.removeprefix("params_")
-    return name if name in PARAM_COUNTS else "total"
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters by group; the four groups add up to the model's stored total.
-
-    Attributes:
-        embedding: token embedding and learned positions.
-        head: the output matrix; 0 where it is tied to the embedding, so that nothing is counted twice.
-        matrices: attention and feed-forward matrices of all blocks.
-        norms: everything one-dimensional: norm gains and all biases.
-        vocab_matrix: V * width, the matrix that makes the logits, tied or not. Not a group.
-    """
-
-    embedding: int
-    head: int
-    matrices: int
-    norms: int
-    vocab_matrix: int
-
-    @property
-    def total(self) -> int:
-        """N of Hoffmann et al. 2022: all of them."""
-        return self.embedding + self.head + self.matrices + self.norms
-
-    @property
-    def non_embedding(self) -> int:
-        """N of Kaplan et al. 2020, section 2.1: no vocabulary or position embedding.
-
-        Their head is tied, so it is left out there; an untied one is left out too, or the same network would
-        change its count by how its weights are stored. They drop norms and biases as negligible; in models of
-        a few thousand parameters they are not, so here they stay.
-        """
-        return self.matrices + self.norms
-
-    @property
-    def matrices_and_head(self) -> int:
-        """Weights that take part in a matrix product once per token; the head's also where it is tied.
-
-        Porian et al. 2024 count the head because its FLOPs are a large share of a small model's.
-        """
-        return self.matrices + self.vocab_matrix
-
-    def count(self, name: str) -> int:
-        """The count called ``name`` in :data:`PARAM_COUNTS`."""
-        if name not in PARAM_COUNTS:
-            raise UserError(f"count: no parameter count {name!r}; choose one of {', '.join(PARAM_COUNTS)}")
-        value: int = getattr(self, name)
-        return value
-
-    def to_json(self) -> dict[str, int]:
-        """The groups and the counts made of them, for plans and records."""
-        groups = {
-            "embedding": self.embedding,
-            "head": self.head,
-            "matrices": self.matrices,
-            "norms": self.norms,
-        }
-        return groups | {name: self.count(name) for name in PARAM_COUNTS}
-
-
-def count_params(shape: Shape) -> Params:
-    """Parameters of ``shape``; closed form for the known families, read off the built model for any other.
-
-    Raises:
-        UserError: the configuration class of an unknown family cannot be built.
-    """
-    if shape.measured:
-        from harness.model.measured import measure_params
-
-        return measure_params(shape)
-    family = shape.traits
-    d, L, w = shape.width, shape.layers, shape.heads * shape.head_dim
-    w_kv = shape.kv_heads * shape.head_dim
-    vocab = shape.vocab_size * d
-
-    attention = d * w + 2 * d * w_kv + w * d
-    ffw = (3 if family.gated else 2) * d * shape.ffw
-
-    block_gains = 2 * d + (2 * shape.head_dim if family.qk_norm else 0)
-    norms = L * block_gains + d
-    if family.biases:
-        norms += L * 2 * d + d  # each gain above has its bias
-        norms += L * (w + 2 * w_kv + d + shape.ffw + d)  # QKV, output, and the two of the feed-forward block
-
-    return Params(
-        embedding=vocab + (shape.context * d if family.learned_positions else 0),
-        head=0 if shape.tied else vocab,
-        matrices=L * (attention + ffw),
-        norms=norms,
-        vocab_matrix=vocab,
-    )
-
+__all__ = [
+    "BACKWARD_OVER_FORWARD",
+    "FLOP_COUNTS",
+    "PARAM_COUNTS",
+    "ForwardFlops",
+    "Params",
+    "all_flops_per_token",
+    "count_params",
+    "flops_per_token",
+    "forward_flops",
+    "known_count",
+]
 
 FLOP_COUNTS: dict[str, str] = {
     "appendix_f": "every matrix product and the softmax, attention in full; backward is twice forward",
@@ -127,79 +45,32 @@ BACKWARD_OVER_FORWARD = 2
 """A matrix product y = xW costs one product forward, two backward: for the gradients of x and of W."""
 
 
-@dataclass(frozen=True)
-class ForwardFlops:
-    """FLOPs of the forward pass of one sequence, a multiplication and an addition counted as two.
+def known_count(column: str) -> str:
+    """The count in a table's column of sizes (``params``, ``params_non_embedding``): ``total`` where it is unknown."""
+    name = column.removeprefix("params_")
+    return name if name in PARAM_COUNTS else "total"
 
-    Norms, activations, rotary embeddings, biases and residual sums are left out, as in Appendix F.
 
-    Attributes:
-        embedding: the embedding, counted as a product with a one-hot matrix as the paper does.
-        qkv: projections to queries, keys and values.
-        scores: queries times keys.
-        softmax: three operations per score.
-        reduction: scores times values.
-        output: projection of the heads back to the width.
-        ffw: the two or three products of the feed-forward block.
-        logits: the head.
-        other: products of a measured model that no name above fits; 0 for the known families.
+def count_params(shape: Shape) -> Params:
+    """Parameters of ``shape``, exactly as the built model has them.
+
+    Raises:
+        UserError: the configuration class of an unknown family cannot be built.
     """
-
-    embedding: float
-    qkv: float
-    scores: float
-    softmax: float
-    reduction: float
-    output: float
-    ffw: float
-    logits: float
-    other: float = 0
-
-    @property
-    def total(self) -> float:
-        """Sum of all parts."""
-        return sum(getattr(self, f.name) for f in fields(self))
-
-    @property
-    def matrix_products(self) -> float:
-        """What a profiler that knows matrix products and fused attention sees: no embedding, no softmax."""
-        return self.total - self.embedding - self.softmax
-
-    def causal(self) -> "ForwardFlops":
-        """The same with half the attention: scores above the diagonal are never needed."""
-        return replace(self, scores=self.scores / 2, softmax=self.softmax / 2, reduction=self.reduction / 2)
+    return _measured_params(shape) if shape.measured else formula_params(shape)
 
 
 def forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
     """Forward FLOPs of one sequence of ``seq_len`` tokens (Hoffmann et al. 2022, Appendix F).
 
-    Fewer key/value heads make the projections smaller, not the scores: each query head meets every key.
-
     Raises:
-        UserError: ``seq_len`` is below 1, or longer than the positions the model has learned.
+        UserError: ``seq_len`` is below 1, or longer than the positions the model has learned; or an unknown family
+            cannot be built or measured.
     """
     if seq_len < 1:
         raise UserError(f"seq_len: must be at least 1, got {seq_len}")
-    if shape.measured:
-        from harness.model.measured import measure_forward_flops
-
-        return measure_forward_flops(shape, seq_len)
-    family = shape.traits
-    if family.learned_positions and seq_len > shape.context:
-        raise UserError(
-            f"seq_len: {seq_len} is longer than the shape's context of {shape.context} learned positions"
-        )
-    s, d, V, L = seq_len, shape.width, shape.vocab_size, shape.layers
-    w, w_kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    return ForwardFlops(
-        embedding=2 * s * V * d,
-        qkv=L * 2 * s * d * (w + 2 * w_kv),
-        scores=L * 2 * s * s * w,
-        softmax=L * 3 * shape.heads * s * s,
-        reduction=L * 2 * s * s * w,
-        output=L * 2 * s * w * d,
-        ffw=L * 2 * s * (3 if family.gated else 2) * d * shape.ffw,
-        logits=2 * s * d * V,
+    return (
+        _measured_forward_flops(shape, seq_len) if shape.measured else formula_forward_flops(shape, seq_len)
     )
 
 
@@ -229,3 +100,17 @@ def flops_per_token(shape: Shape, seq_len: int, count: str = "appendix_f") -> fl
 def all_flops_per_token(shape: Shape, seq_len: int) -> dict[str, float]:
     """Training FLOPs per token under every convention, for plans and records."""
     return {count: flops_per_token(shape, seq_len, count) for count in FLOP_COUNTS}
+
+
+@lru_cache(maxsize=4096)
+def _measured_params(shape: Shape) -> Params:
+    from harness.model.measure import measure_params
+
+    return measure_params(shape)
+
+
+@lru_cache(maxsize=4096)
+def _measured_forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
+    from harness.model.measure import measure_forward_flops
+
+    return measure_forward_flops(shape, seq_len)

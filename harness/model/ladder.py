@@ -9,7 +9,7 @@ from harness.model.counts import count_params
 from harness.model.family import ModelConfig, find_family
 from harness.model.shape import Shape, canonical_options
 
-FAR = 1.5  # a shape this many times smaller or larger than a size is not that size
+FAR = 1.5  # a shape smaller or larger than a wanted size by more than this factor is not of that size
 
 
 @dataclass
@@ -150,25 +150,25 @@ def near(shapes: Sequence[Shape], params: float, count: str = "total") -> Shape:
 
 
 def check_reach(shapes: Sequence[Shape], aims: Sequence[float], where: str) -> None:
-    """Refuse sizes ``aims`` (ascending) around a guess that all lie beside the ladder's ``shapes`` (smallest first).
+    """Refuse sizes ``aims`` (ascending) around a guess that all lie outside the ladder's ``shapes`` (smallest first).
 
     Raises:
-        UserError: it would be trained at one end of the ladder instead; ``where`` says what the sizes are for.
+        UserError: all of them would be trained at one end of the ladder; ``where`` says what the sizes are for.
     """
     smallest, largest = (count_params(shape).total for shape in (shapes[0], shapes[-1]))
     if aims[0] > largest * FAR or aims[-1] * FAR < smallest:
         raise UserError(
             f"{where} sizes of {aims[0]:.3g} to {aims[-1]:.3g} parameters are wanted around the guess (center_params, "
-            f"center_budget, center_exponent), but the ladder goes from {smallest:,} to {largest:,}; mend the guess or "
-            "choose another ladder"
+            f"center_budget, center_exponent), but the ladder goes from {smallest:,} to {largest:,}; correct the "
+            "guess or choose another ladder"
         )
 
 
 def spread(shapes: Sequence[Shape], targets: Sequence[float], count: str = "total") -> list[Shape]:
     """One shape for each target, all different, ascending, with the least sum of squared log distances.
 
-    Taking the nearest free shape target by target would send the last of a crowd far away; here the whole
-    choice is made at once (dynamic programming over shapes and targets in order of size).
+    Taking the nearest free shape target by target would leave distant shapes to the last of several close targets;
+    here all are chosen at once (dynamic programming over shapes and targets in order of size).
 
     Raises:
         UserError: fewer shapes than targets, or a target that is not positive.

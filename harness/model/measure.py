@@ -1,4 +1,4 @@
-"""Counts read off a model that has no memory: for families whose formulas are not known in advance."""
+"""Counts read off a model that is built without memory, on torch's meta device: for families without formulas."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,15 @@ from torch.utils.flop_counter import flop_registry
 
 from harness.errors import UserError
 from harness.model.build import meta_model
-from harness.model.counts import ForwardFlops, Params
+from harness.model.formulas import ForwardFlops, Params
 from harness.model.shape import Shape
 
 _WITH_SUMMAND = (torch.ops.aten.addmm, torch.ops.aten.baddbmm)
 """Products whose first argument is added to them."""
 
 
-def params_of(shape: Shape) -> Params:
-    """Parameters of the built model by group; see :class:`harness.model.counts.Params` for what each holds.
+def measure_params(shape: Shape) -> Params:
+    """Parameters of the built model by group; see :class:`harness.model.formulas.Params` for what each holds.
 
     Raises:
         UserError: the model cannot be built, or its vocabulary matrices cannot be told from the others.
@@ -46,7 +46,7 @@ def params_of(shape: Shape) -> Params:
     )
 
 
-def forward_flops_of(shape: Shape, seq_len: int) -> ForwardFlops:
+def measure_forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
     """Forward FLOPs of one sequence: products as torch counts them, embedding and softmax as Appendix F does.
 
     Products with a parameter and products of two activations (attention) are told apart by their factors, however
@@ -111,11 +111,11 @@ def count_products(shape: Shape, seq_len: int) -> Products:
             f"model.family: {name} does not run without data, so its FLOPs cannot be counted "
             f"({str(e).splitlines()[0] if str(e) else type(e).__name__}); choose another family"
         ) from e
-    looked_up = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     unused = [
         key
         for key, p in model.named_parameters()
-        if p.ndim > 1 and id(p) not in counter.factors and id(p) not in looked_up
+        if p.ndim > 1 and id(p) not in counter.factors and id(p) not in embeddings
     ]
     if unused:
         raise UserError(

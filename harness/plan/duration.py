@@ -66,13 +66,13 @@ def step_work(spec: RunSpec, half: bool, micro_batch: int = 0, devices: int = 1)
 
     Args:
         half: activations have two bytes (bf16), not four.
-        micro_batch: windows a device takes at once; 0 is all of its share.
+        micro_batch: sequences a device takes at once; 0 is all of its share.
     """
-    windows = spec.batch_windows / devices
-    tokens = windows * spec.seq_len
+    sequences = spec.batch_sequences / devices
+    tokens = sequences * spec.seq_len
     flops, scores, moved = _per_token(spec.shape, spec.seq_len)
     return StepWork(
-        launches=spec.shape.layers * (ceil(windows / micro_batch) if micro_batch else 1),
+        launches=spec.shape.layers * (ceil(sequences / micro_batch) if micro_batch else 1),
         flops=flops * tokens,
         scores=scores * tokens,
         bytes=tokens * (moved * (2 if half else 4) + MOVED_OF_VOCAB * spec.shape.vocab_size)
@@ -143,7 +143,7 @@ class Timing:
     Attributes:
         throughput: the device's time model.
         runs: runs that share one device.
-        micro_batch: windows a device takes at once; 0 is its whole batch.
+        micro_batch: sequences a device takes at once; 0 is its whole batch.
         devices: devices that share each run's batch. Communication between them is not counted.
         compile: ``train.compile``: a mode that every run takes, or ``auto``: the one that is soonest done.
     """

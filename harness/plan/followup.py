@@ -15,8 +15,8 @@ class FollowupConfig:
 
     Attributes:
         seeds: further seeds of the best cell; they join the fit as replicates.
-        rates: multiples of the best cell's peak rate; these runs say how much loss the recipe leaves on the table
-            and never join the fit, which would otherwise pick the luckiest of several rates at one size only.
+        rates: multiples of the best cell's peak learning rate; these runs say how much loss the recipe gives away and
+            never join the fit, which would otherwise take the luckiest of several learning rates at one size only.
         horizons: lengths of the schedule as multiples of the best cell's run, which is cut before the cooldown
             ends (Hoffmann et al. 2022, Fig. A1: 1.1, 1.25, 1.5, 2, 5); these runs never join the fit either.
     """
@@ -38,7 +38,7 @@ class FollowupConfig:
 
 @dataclass(frozen=True)
 class Control:
-    """The cell ``of`` (a run id) at ``rate`` times its peak rate, or with a schedule ``horizon`` times its run."""
+    """Cell ``of`` (a run id) at ``rate`` times its peak learning rate, or its schedule ``horizon`` times the run."""
 
     of: str
     cell: Cell
@@ -69,7 +69,7 @@ def replicates(best: Sequence[Cell], seeds: Sequence[int]) -> list[Cell]:
 
 
 def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
-    """Each best cell at other peak rates and with longer schedules, one thing changed at a time."""
+    """Each best cell at other peak learning rates and with longer schedules, one thing changed at a time."""
     return [
         control
         for cell in best
@@ -81,7 +81,7 @@ def controls(best: Sequence[Cell], config: FollowupConfig) -> list[Control]:
 
 
 def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> list[Cell]:
-    """Stand-ins for the follow-ups of the budgets that are not among ``known``: their best cell is still to be found.
+    """Placeholders for the follow-ups of the budgets that are not among ``known``: their best cell is not found yet.
 
     As many as there will be, of the same FLOPs, at the middle size of each budget, where the grid was centred.
     """

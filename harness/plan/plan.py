@@ -102,13 +102,13 @@ def plan_cell(
     per_token = all_flops_per_token(shape, rules.seq_len)
     wanted = budget / per_token[rules.grid.count]
     hyper = apply_recipe(rules.recipe, shape, recipe_tokens or wanted, rules.seq_len)
-    batch_tokens = hyper.batch_windows * rules.seq_len
+    batch_tokens = hyper.batch_sequences * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens
     spec = RunSpec(
         shape=shape,
         seq_len=rules.seq_len,
-        batch_windows=hyper.batch_windows,
+        batch_sequences=hyper.batch_sequences,
         steps=steps,
         optimizer=Optimizer(
             hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay, hyper.grad_clip
@@ -186,10 +186,10 @@ def _trunk_tokens(
 ) -> dict[Shape, float]:
     """For each shape the shortest of its horizons that makes a run, in tokens: what the recipe of its trunk reads.
 
-    Runs that share a trunk share warm-up, batch and rate, so rules that depend on D need one D. The recipe's limits
-    (a warm-up of at most a share of the horizon, at least so many steps) hold for every fork when they hold for the
-    shortest; and a sweep that grows to larger budgets keeps its runs, as it would not with the longest. Where a
-    rule has an exponent in tokens, the longer runs get the shortest one's value: that is the price of sharing.
+    Runs that share a trunk share warm-up, batch and learning rate, so rules that depend on D need one D. The limits
+    of the recipe (a warm-up of at most a share of the horizon, at least so many steps) hold for every branch when they
+    hold for the shortest; and a sweep that grows to larger budgets keeps its runs, as it would not with the longest.
+    Where a rule has an exponent in tokens, the longer runs get the shortest one's value: that is what sharing costs.
     """
     horizons: dict[Shape, float] = {}
     for budget, sizes in sorted(chosen.items(), reverse=True):

@@ -1,7 +1,4 @@
-"""Power rules: how a hyperparameter follows the model's size and the run's tokens.
-
-The recipe: from a model's size and a token horizon to every hyperparameter of the run.
-"""
+"""The recipe: from a model's size and a token horizon to every hyperparameter of the run, by power rules."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +32,7 @@ class Rule:
         """The rule's value at ``params`` parameters and ``tokens`` training tokens.
 
         Raises:
-            UserError: it is no number there.
+            UserError: it overflows there.
         """
         try:
             raw = self.value * (params / self.params_at) ** self.params
@@ -55,14 +52,15 @@ class RecipeConfig:
     Attributes:
         count: which parameter count N the rules read (one of ``harness.model.counts.PARAM_COUNTS``).
         lr: peak learning rate.
-        batch_tokens: tokens per optimizer step, before rounding to whole windows.
+        batch_tokens: tokens per optimizer step, before rounding to whole sequences.
         min_steps: the batch shrinks before a run has fewer optimizer steps than this.
         beta2: AdamW's second-moment decay.
         warmup_share: warm-up never exceeds this share of the horizon.
         warmup_tokens_per_param: nor this many tokens per parameter (Porian et al. 2024, section 3.2).
         grad_clip: global gradient norm; 0 turns clipping off.
         init_scale: initial matrices have the standard deviation ``init_scale / sqrt(width)``. The usual constant
-            0.02 is this at a width of 400; it leaves narrow models on a plateau whose end is luck.
+            0.02 is this at a width of 400; with it narrow models first stay on a plateau, and when they leave it
+            depends on the seed.
     """
 
     name: str = "custom"
@@ -106,7 +104,7 @@ class Hyperparameters:
     """What a recipe says for one (N, D)."""
 
     lr: float
-    batch_windows: int
+    batch_sequences: int
     beta1: float
     beta2: float
     eps: float
@@ -116,21 +114,17 @@ class Hyperparameters:
     init_std: float
 
 
-def significant(value: float, digits: int = 4) -> float:
-    """``value`` rounded to significant digits.
-
-    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
-    """
-    return float(f"{value:.{digits - 1}e}")
-
-
 def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int) -> Hyperparameters:
-    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in windows of ``seq_len``."""
+    """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in sequences of ``seq_len``.
+
+    Raises:
+        UserError: a rule overflows there.
+    """
     n = float(count_params(shape).count(recipe.count))
     batch_tokens = min(recipe.batch_tokens(n, tokens), tokens / recipe.min_steps)
     return Hyperparameters(
         lr=significant(recipe.lr(n, tokens)),
-        batch_windows=max(1, round(batch_tokens / seq_len)),
+        batch_sequences=max(1, round(batch_tokens / seq_len)),
         beta1=recipe.beta1,
         beta2=significant(min(recipe.beta2(n, tokens), 0.99999), 5),
         eps=recipe.eps,
@@ -139,3 +133,11 @@ def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int
         grad_clip=recipe.grad_clip,
         init_std=significant(recipe.init_scale / shape.width**0.5),
     )
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """``value`` rounded to significant digits.
+
+    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
+    """
+    return float(f"{value:.{digits - 1}e}")

@@ -9,18 +9,18 @@ from harness.errors import UserError
 
 @dataclass
 class ScheduleConfig:
-    """How the rate moves over a run.
+    """How the learning rate moves over a run.
 
     Attributes:
         kind: one of :data:`KINDS`.
-        floor: the final rate as a share of the peak (Hoffmann et al. 2022, section 3.1: a tenth).
+        floor: the final learning rate as a share of the peak (Hoffmann et al. 2022, section 3.1: a tenth).
         horizon: the schedule's length over the run's length. 1 is the rule; above 1 the run is cut before the
             cooldown ends, which exists to show the distortion (Hoffmann et al. 2022, Fig. A1).
         tokens: one length in tokens for the schedules of all runs, instead of a multiple of each run's own; 0 is
             off. At least the longest run's; it exists to show the distortion (Kaplan et al. 2020 trained so).
         decay_share: share of the horizon that warm-up–stable–decay spends cooling down.
         share_trunk: runs of one shape and seed differ in nothing but their horizon, and what they have in common is
-            trained once (see ``harness.plan.trunk``); for schedules whose beginning does not depend on their end.
+            trained once (see ``harness.plan.branching``); for schedules whose beginning does not depend on their end.
     """
 
     kind: str = "cosine"
@@ -47,8 +47,8 @@ class ScheduleConfig:
             raise UserError(f"schedule.decay_share: must lie in (0, 1], got {self.decay_share:g}")
         if self.share_trunk and not self.tokens and self.kind not in ("wsd", "constant"):
             raise UserError(
-                f"schedule.share_trunk: the rate of a {self.kind} schedule depends on the horizon from the start, so "
-                "its runs have no trunk; use schedule=wsd"
+                f"schedule.share_trunk: the learning rate of a {self.kind} schedule depends on the horizon from the "
+                "start, so its runs have no trunk; use schedule=wsd"
             )
 
 
@@ -63,7 +63,7 @@ class Schedule:
     decay_share: float
 
     def factor(self, step: int) -> float:
-        """Share of the peak rate at ``step`` (1-based: step 1 is the first update, ``steps`` the last).
+        """Share of the peak learning rate at ``step`` (1-based: step 1 is the first update, ``steps`` the last).
 
         Warm-up rises linearly and reaches the peak at ``warmup_steps``; what follows ends on ``floor`` at ``steps``.
         """

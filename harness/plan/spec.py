@@ -12,10 +12,13 @@ HASHED_AT_DEFAULT = frozenset({"precision", "options"})
 """Fields with a default that the first finished runs were named with. A field that is added later needs a default
 under which a run does what it did before, and is hashed only where it differs from it."""
 
+JSON_NAMES = {"batch_sequences": "batch_windows"}
+"""Fields that files, and so hashes, know by another name. Runs are named by the hash: these names may never change."""
+
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW (Loshchilov & Hutter 2019). ``lr`` is the peak rate; decay applies to matrices only."""
+    """AdamW (Loshchilov & Hutter 2019). ``lr`` is the peak learning rate; weight decay applies to matrices only."""
 
     lr: float
     beta1: float
@@ -30,7 +33,7 @@ class RunSpec:
     """Everything that can change a run's result. Device, folder, tracker, micro-batch and processes are not in it.
 
     Attributes:
-        batch_windows: windows of ``seq_len`` tokens per optimizer step, over all processes and micro-batches.
+        batch_sequences: sequences of ``seq_len`` tokens per optimizer step, over all processes and micro-batches.
         steps: the horizon.
         data: fingerprint of the tokenised corpus (both splits and the vocabulary).
         eval_tokens: held-out tokens scored at the end.
@@ -39,7 +42,7 @@ class RunSpec:
 
     shape: Shape
     seq_len: int
-    batch_windows: int
+    batch_sequences: int
     steps: int
     optimizer: Optimizer
     schedule: Schedule
@@ -52,7 +55,7 @@ class RunSpec:
     @property
     def batch_tokens(self) -> int:
         """Tokens per optimizer step."""
-        return self.batch_windows * self.seq_len
+        return self.batch_sequences * self.seq_len
 
     @property
     def tokens(self) -> int:
@@ -66,15 +69,22 @@ class RunSpec:
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data; :meth:`from_json` is its inverse."""
-        return asdict(self)
+        """As plain data, fields by their names in files; :meth:`from_json` is its inverse."""
+        return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "RunSpec":
-        """Inverse of :meth:`to_json`."""
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError: a field is missing, or there is one that is not known.
+        """
+        values = dict(data)
+        for name, stored in JSON_NAMES.items():
+            values[name] = values.pop(stored)
         return cls(
             **{
-                **data,
+                **values,
                 "shape": Shape(**data["shape"]),
                 "optimizer": Optimizer(**data["optimizer"]),
                 "schedule": Schedule(**data["schedule"]),
@@ -83,7 +93,7 @@ class RunSpec:
 
 
 def _hashed(value: Any) -> Any:
-    """``value`` as plain data, without the later fields of dataclasses that are at their defaults."""
+    """``value`` as files have it, without the later fields of dataclasses that are at their defaults."""
     if not is_dataclass(value):
         return value
     plain = {}
@@ -91,5 +101,5 @@ def _hashed(value: Any) -> Any:
         now = getattr(value, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.name in HASHED_AT_DEFAULT or default is MISSING or now != default:
-            plain[field.name] = _hashed(now)
+            plain[JSON_NAMES.get(field.name, field.name)] = _hashed(now)
     return plain

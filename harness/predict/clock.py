@@ -30,7 +30,7 @@ class ShapeRules:
 
     Attributes:
         vocab_size: V of the tokenizer; the embedding and the head count in N.
-        seq_len: tokens a window.
+        seq_len: tokens of a sequence.
     """
 
     ladder: LadderConfig = field(default_factory=LadderConfig)

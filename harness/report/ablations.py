@@ -16,7 +16,7 @@ def learning_rates(data: ReportData) -> list[Diagnostic]:
     if not controls:
         return []
     rates = ", ".join(f"{rate:g}" for rate in sorted({control.rate for control in controls}))
-    tried = f"At each budget's best cell the peak rate was tried at {rates} times the recipe's"
+    tried = f"At each budget's best cell the peak learning rate was tried at {rates} times the recipe's"
     groups = {
         f"{rate:g} times": [c for c in controls if c.rate == rate] for rate in _values(controls, "rate")
     }

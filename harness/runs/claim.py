@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-BEAT_SECONDS = 10.0
+BEAT_SECONDS = 10.0  # between two signs of life
 NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
@@ -99,7 +99,7 @@ class Claim:
 
     @property
     def lost(self) -> bool:
-        """Someone took this claim for dead and follows it: stop."""
+        """Another process took this claim for dead and follows it: stop."""
         return self._lost
 
     def start(self, seconds: float) -> "Claim":
@@ -165,7 +165,7 @@ def take(folder: Path, dead: Collection[str] = (), beat_seconds: float = BEAT_SE
     claim = _create(folder, path)
     if claim is None:
         return None
-    # between the look and the claim, the chain may have been released: then this one hangs in the air
+    # the chain may have been released after it was read: then this claim follows nothing, and claims nothing
     if not claim.holds():
         claim.withdraw()
         return None
@@ -204,9 +204,8 @@ def _create(folder: Path, path: Path) -> Claim | None:
         os.write(handle, owner.dump())
         os.link(temporary, path)
     except FileExistsError:
-        if (
-            os.fstat(handle).st_nlink < 2
-        ):  # over NFS, an answer that got lost makes a link that was made look refused
+        # over NFS, where an answer was lost, a link that was made is reported as refused
+        if os.fstat(handle).st_nlink < 2:
             os.close(handle)
             return None
     except OSError as error:

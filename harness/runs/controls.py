@@ -1,4 +1,4 @@
-"""``controls.json``: best cells trained again at other peak rates, or with schedules longer than the run."""
+"""``controls.json``: best cells trained again at other peak learning rates, or with schedules longer than the run."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ class ControlRun:
         loss_of: what the control is set against, held-out nats per token: the mean of ``seeds_of`` other seeds of that
             cell; without any, the loss of ``of`` itself.
         loss_chosen: the loss of ``of``, which has the control's own seed; None in files from before it was kept.
-        rate: the control's peak rate as a multiple of that cell's.
+        rate: the control's peak learning rate as a multiple of that cell's.
         loss: the control's held-out loss; None where it diverged.
         horizon: length of the control's schedule over that of its run.
     """

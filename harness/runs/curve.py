@@ -1,6 +1,7 @@
-"""Training curves as columns.
+"""The training curve of a run: a CSV that grows while it trains, is cut back to its checkpoint on resume, and is read.
 
-The training curve: a CSV that grows while a run trains and is cut back to its checkpoint on resume.
+A row is written every so many steps (``train.log_points``): ``train_loss`` is the mean since the row before, in nats
+per token, ``grad_norm`` that of the row's last step before clipping, ``lr`` its learning rate.
 """
 
 import csv
@@ -15,7 +16,56 @@ from harness.plan.plan import Plan
 from harness.runs.files import write_atomic
 from harness.runs.folder import SweepFolder
 
+COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
 READ_COLUMNS = ("step", "tokens", "flops", "train_loss")
+
+
+def curve_row(cell: Cell, step: int, loss: float, grad_norm: float) -> dict[str, float]:
+    """A row of the curve of ``cell``, a value for each column."""
+    spec = cell.spec
+    return {
+        "step": step,
+        "tokens": step * spec.batch_tokens,
+        "flops": cell.flops * step / spec.steps,
+        "lr": spec.optimizer.lr * spec.schedule.factor(step),
+        "train_loss": loss,
+        "grad_norm": grad_norm,
+    }
+
+
+class CurveWriter:
+    """Appends rows of :data:`COLUMNS` to a curve.
+
+    Attributes:
+        kept: the rows of earlier attempts up to the step that the run resumes from.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
+        kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
+        write_atomic(path, "".join(",".join(row) + "\n" for row in [COLUMNS, *kept]))
+        self.kept = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in kept]
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add one row, a value for each column; a process that is killed after this returns does not lose it."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def write_curve(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
+    """Write a whole curve, atomically."""
+    write_atomic(path, "".join([",".join(COLUMNS) + "\n", *map(_line, rows)]))
+
+
+def read_curves(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
+    """The curves of the plan's cells that have one, by run id."""
+    found = {cell.run_id: read_curve(folder.cell(cell.run_id).curve) for cell in plan.cells}
+    return {run_id: columns for run_id, columns in found.items() if columns is not None}
 
 
 def read_curve(path: Path) -> dict[str, np.ndarray] | None:
@@ -33,7 +83,7 @@ def read_curve(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def curve_rows(path: Path) -> list[dict[str, float]]:
-    """Every column of a ``curve.csv``, one mapping a row; none where there is no such file."""
+    """The rows of a ``curve.csv`` with every column; none where there is no such file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
@@ -41,59 +91,8 @@ def curve_rows(path: Path) -> list[dict[str, float]]:
         return []
 
 
-def read_curves(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
-    """The curves of the plan's cells that have one, by run id."""
-    found = {cell.run_id: read_curve(folder.cell(cell.run_id).curve) for cell in plan.cells}
-    return {run_id: columns for run_id, columns in found.items() if columns is not None}
-
-
-COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
-
-
-def curve_row(cell: Cell, step: int, loss: float, grad_norm: float) -> dict[str, float]:
-    """A row of the curve of ``cell``, a value a column."""
-    spec = cell.spec
-    return {
-        "step": step,
-        "tokens": step * spec.batch_tokens,
-        "flops": cell.flops * step / spec.steps,
-        "lr": spec.optimizer.lr * spec.schedule.factor(step),
-        "train_loss": loss,
-        "grad_norm": grad_norm,
-    }
-
-
-def write_curve(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
-    """Write a whole curve, atomically."""
-    write_atomic(path, "".join([",".join(COLUMNS) + "\n", *map(_line, rows)]))
-
-
 def _line(row: Mapping[str, float]) -> str:
     return ",".join(repr(row[name]) for name in COLUMNS) + "\n"
-
-
-class CurveWriter:
-    """Appends rows of :data:`COLUMNS`; ``train_loss`` is the mean since the row before, nats per token.
-
-    Attributes:
-        kept: the rows of earlier attempts that are still true.
-    """
-
-    def __init__(self, path: Path, step: int) -> None:
-        """Open ``path``, keeping the rows up to ``step`` (0 starts anew)."""
-        kept = [row for row in _complete_rows(path) if int(row[0]) <= step] if step else []
-        write_atomic(path, "".join(",".join(row) + "\n" for row in [COLUMNS, *kept]))
-        self.kept = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in kept]
-        self._file = path.open("a", encoding="utf-8")
-
-    def append(self, row: Mapping[str, float]) -> None:
-        """Add one row, a value a column; it is on its way to the disk when this returns."""
-        self._file.write(_line(row))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _complete_rows(path: Path) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ class CellFolder:
 
     @property
     def curve(self) -> Path:
-        """The training curve, one row a logging interval."""
+        """The training curve, one row per logging interval."""
         return self.path / "curve.csv"
 
     @property
@@ -63,7 +63,7 @@ class SweepFolder:
 
     @property
     def controls(self) -> Path:
-        """What other rates and longer schedules give at each budget's best cell."""
+        """What other learning rates and longer schedules give at each budget's best cell."""
         return self.path / "controls.json"
 
     @property

@@ -36,14 +36,15 @@ class Record:
         budget: the column it was planned for, in FLOPs as ``budget_count`` counts.
         params: parameters by group and under every counting convention.
         flops: training FLOPs as the budget counts them; ``flops_by_count`` under every convention.
-        flops_spent: those of them that this run spent: less than ``flops`` where it forked from a trunk, which spent
-            the others. None in records from before there were trunks: all of them.
+        flops_spent: those of them that this run spent: less than ``flops`` where its trunk has spent the others. None,
+            which means all of them, in records from before there were trunks.
         loss: held-out loss, nats per token; ``loss_se`` its standard error over held-out documents.
         domains: scores on further texts than the corpus's own (``data.domains``), by name.
         train_loss: mean training loss of the last logging interval, nats per token.
-        seconds: training time of all its tokens, summed over resumes; of a fork with that of its trunk up to there.
+        seconds: training time of all its tokens, summed over resumes; of a branch with that of its trunk up to the
+            branch point.
         tokens_per_second: of its steps, the median over the curve's rows: what a start, compiling and checkpoints
-            took is not in it, but in ``seconds``.
+            took is in ``seconds`` only.
         mfu: the FLOP/s of that speed (matrix products) over the device's peak; null where the peak is unknown.
     """
 

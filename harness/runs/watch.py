@@ -7,10 +7,9 @@ from pathlib import Path
 
 from harness.runs.claim import BEAT_SECONDS, Claim, Owner, gone, holder, take
 
-STALE_SECONDS = (
-    9 * BEAT_SECONDS
-)  # a loaded machine and a slow file server delay beats; a dead one never beats
-LOOK_SECONDS = 2.0
+# a loaded machine and a slow file server delay beats; a dead process has none
+STALE_SECONDS = 9 * BEAT_SECONDS
+LOOK_SECONDS = 2.0  # between two looks at a claim while waiting for it
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How this project opens a W&B run: bounded in time, one id for all attempts, nothing asked of a terminal."""
+"""Opening and closing W&B runs: bounded in time, with one id for all attempts, without a question to the user."""
 
 import io
 import os
@@ -11,8 +11,8 @@ from typing import Any
 from harness.tracking.files import has_ended, last_step
 
 WANDB = "wandb"
-INIT_SECONDS = 10.0
-FINISH_SECONDS = 15.0
+INIT_SECONDS = 10.0  # for a server to answer at the start
+FINISH_SECONDS = 15.0  # and to take what is left at the end
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ def has_key() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
     wandb = quiet_client()
-    # 'api' warns that 'login' is to follow it; that one says no where the mode is offline, and writes users' settings
+    # 'wandb.api' warns that 'login' should be used; but that denies a key in offline mode, and writes users' settings
     with redirect_stderr(io.StringIO()):
         return bool(wandb.api.api_key)
 
 
 def quiet_client() -> Any:
-    """The module ``wandb``, told before its session starts to keep to itself."""
+    """The module ``wandb``, told before its session starts to print nothing and to send no reports about itself."""
     os.environ.setdefault("WANDB_SILENT", "true")
     # the client's reports about itself: a server that hangs would hold up the end of the process for them
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -120,7 +120,7 @@ def close_run(run: Any, exit_code: int = 0) -> None:
 
 
 def forget_failed_start() -> None:
-    """Have the client take the id of a run again that it could not start: until then it holds it to be in use."""
+    """Let the client accept the id of a run that it could not start: until then it takes that id to be in use."""
     import wandb
 
     wandb.teardown()

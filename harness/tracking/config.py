@@ -24,7 +24,7 @@ class TrackerConfig:
             raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")
         if self.name not in ("wandb", "none"):
             from accelerate.tracking import (
-                LOGGER_TYPE_TO_CLASS,  # it imports torch: only for a name to look up
+                LOGGER_TYPE_TO_CLASS,  # it imports torch: only where a name is checked
             )
 
             if self.name not in LOGGER_TYPE_TO_CLASS:

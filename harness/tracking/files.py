@@ -1,6 +1,6 @@
-"""What W&B holds of a run, both ways: what is written there, and what a run read back from there becomes.
+"""What W&B holds of a run: what this project writes there, and how a run is read back, from W&B's own files above all.
 
-Runs from W&B's files on disk, those of offline runs above all: LevelDB's log format around protobuf records.
+Those files (``run-ID.wandb``, which offline runs leave) are LevelDB's log format around protobuf records.
 """
 
 import json
@@ -21,13 +21,19 @@ from harness.runs.record import Record, parse_record
 RECORD = "record"  # key of a summary: the record as JSON text, which no server rounds
 POSITION = "position"  # key of a configuration: the run's place in the plan; none for runs beside it
 
+# LevelDB's log format (its doc/log_format.md) behind a header of W&B's own: blocks of records, each with a checksum,
+# a length and a kind; a record that crosses a block's end comes in parts.
+MAGIC, FILE_HEADER = b":W&B", 7
+BLOCK, RECORD_HEADER = 32768, struct.Struct("<IHB")
+PADDING, FULL, FIRST, LAST = 0, 1, 2, 4
+
 
 @dataclass(frozen=True)
 class Mirrored:
     """A run as W&B holds it.
 
     Attributes:
-        history: one mapping a logged step, with ``_step``.
+        history: one mapping for each logged step, which is its ``_step``.
     """
 
     run_id: str
@@ -55,13 +61,13 @@ class Mirrored:
         if not rows:
             return None
         steps = sorted(rows)
-        # W&B spells what is no number ("NaN", "Infinity") as Python reads it
+        # W&B writes what is no number as text ("NaN", "Infinity") that Python reads
         columns = {name: np.array([float(rows[step][name]) for step in steps]) for name in READ_COLUMNS[1:]}
         return {"step": np.array(steps, dtype=np.float64), **columns}
 
 
 def run_name(cell: Cell) -> str:
-    """What people see a run called; its id is the run's."""
+    """The name that W&B shows for a run; its id there is the run id."""
     return f"{cell.spec.shape.label} C={cell.budget:.2g} seed {cell.spec.seed}"
 
 
@@ -83,14 +89,6 @@ def _position(plan: Path, run_id: str) -> int | None:
         return [cell["run_id"] for cell in cells].index(run_id)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-# LevelDB's log format (its doc/log_format.md) behind a header of W&B's own: blocks of records, each with a checksum,
-# a length and a kind; a record that crosses a block's end comes in parts.
-MAGIC, FILE_HEADER = b":W&B", 7
-BLOCK, RECORD_HEADER = 32768, struct.Struct("<IHB")
-PADDING, FULL, FIRST = 0, 1, 2
-LAST = 4
 
 
 def read_files(folder: Path) -> list[Mirrored]:

@@ -1,4 +1,4 @@
-"""From a sweep's folder to W&B: its results as one run, and the runs whose mirror was cut off."""
+"""From a sweep's folder to W&B: its results as one run, and what W&B lacks of runs whose tracker stopped early."""
 
 import csv
 import json

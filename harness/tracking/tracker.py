@@ -1,6 +1,6 @@
-"""Calls that may take their time, or never return, made one after another in a thread of their own.
+"""Mirroring a run to W&B, or to any tracker that Accelerate knows, in a thread of its own.
 
-Mirroring a run to W&B, or any tracker Accelerate knows. The run never waits for it, and outlives it.
+The run does not wait for the tracker but at its end, and goes on where the tracker fails.
 """
 
 import os
@@ -26,37 +26,6 @@ from harness.tracking.client import (
 )
 from harness.tracking.config import TrackerConfig
 from harness.tracking.files import summary_values
-
-
-class Background:
-    """A queue of calls and the thread that makes them. The first that raises is the last that is made."""
-
-    def __init__(self, on_error: Callable[[Exception], None]) -> None:
-        """``on_error`` gets what a call raised, in that thread."""
-        self._on_error = on_error
-        self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        # a daemon: one that hangs must not keep the process from ending
-        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
-        self._thread.start()
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have ``function`` called after those before it; returns at once."""
-        self._calls.put(partial(function, *arguments))
-
-    def close(self, seconds: float) -> bool:
-        """Take no more calls and wait for those that are left; False where that takes longer than ``seconds``."""
-        self._calls.put(None)
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            try:
-                call()
-            except Exception as error:
-                self._on_error(error)
-                return
-
 
 END_SECONDS = 30.0  # what a tracker gets, once the run has ended, to send what it still holds
 EXIT_STOPPED = 75  # the run is not over: W&B then shows it as preempted, not as finished
@@ -163,6 +132,36 @@ class Tracker:
         if exit_code == EXIT_STOPPED:
             run.mark_preempting()
         close_run(run, exit_code)
+
+
+class Background:
+    """A queue of calls, which may be slow or never return, and the thread that makes them until one raises."""
+
+    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+        """``on_error`` gets what a call raised, in that thread."""
+        self._on_error = on_error
+        self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        # a daemon: one that hangs must not keep the process from ending
+        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have ``function`` called after those before it; returns at once."""
+        self._calls.put(partial(function, *arguments))
+
+    def close(self, seconds: float) -> bool:
+        """Take no more calls and wait for those that are left; False where that takes longer than ``seconds``."""
+        self._calls.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except Exception as error:
+                self._on_error(error)
+                return
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run that will fork from the one being trained: its curve is kept, and at the fork it is left a checkpoint."""
+"""A branch of the run being trained: its curve is followed, and at the branch point it gets a checkpoint."""
 
 from accelerate import Accelerator
 from torch import Tensor
@@ -8,13 +8,13 @@ from harness.runs.claim import take
 from harness.runs.curve import curve_row, write_curve
 from harness.runs.folder import CellFolder
 from harness.runs.record import FAILED, read_record
-from harness.train.checkpoint import BranchState, Progress, Saver
+from harness.train.checkpoint import BranchState, RunState, Saver
 from harness.train.job import DivergedError
-from harness.train.meter import Tally, check_loss
+from harness.train.meter import LossMeter, check_loss
 
 
 class Branch:
-    """The beginning of a run, trained as the beginning of a longer one (see ``harness.plan.trunk``).
+    """The beginning of a run, trained as the beginning of a longer one, its trunk (see ``harness.plan.branching``).
 
     A curve's rows lie at shares of its own horizon, so a branch averages its losses over its own rows.
     """
@@ -33,24 +33,27 @@ class Branch:
         self._main = accelerator.is_main_process
         self._cell, self._folder, self._row_steps = cell, folder, row_steps
         self._rows = list(state.rows)
-        self._tally = Tally(accelerator, state.loss_sum, state.loss_steps)
+        self._meter = LossMeter(accelerator, state.loss_sum, state.loss_steps)
 
     def add(self, step: int, loss: Tensor, grad_norm: Tensor) -> None:
-        """What step ``step`` gave."""
-        self._tally.add(loss)
+        """What step ``step`` gave: this process's share of the batch's mean loss, and the gradient norm; scalars."""
+        self._meter.add(loss)
         if step % self._row_steps == 0:
-            self._tally.end_row(step, grad_norm)
+            self._meter.end_row(step, grad_norm)
 
     def state(self) -> BranchState:
         """Where the branch's curve stands, for a checkpoint of the trunk."""
-        self._rows += self._tally.read_rows()
-        return BranchState(tuple(self._rows), self._tally.sum(), self._tally.steps)
+        self._rows += self._meter.read_rows()
+        return BranchState(tuple(self._rows), self._meter.sum(), self._meter.steps)
 
-    def leave(self, saver: Saver, seconds: float, notes: tuple[str, ...]) -> None:
-        """Put curve and checkpoint into the run's folder, as the run alone would have at this step.
+    def save(self, saver: Saver, seconds: float, notes: tuple[str, ...]) -> None:
+        """Put curve and checkpoint into the branch's folder, as the run alone would have at this step.
 
-        Done under the run's claim: whoever trains it already, or has come further, is left alone. Nothing is left
-        where the run alone would have ended as diverged at one of its rows, which need not be the trunk's.
+        Done under the branch's claim: a process that trains it already, or has come further, is left alone. Nothing is
+        written where the run alone would have ended as diverged at one of its rows, which need not be the trunk's.
+
+        Raises:
+            OSError: the disk is full or not writable.
         """
         state = self.state()
         if not self._main or self._diverged():
@@ -64,10 +67,8 @@ class Branch:
             if ended or self._folder.checkpoint_step() >= self.step:
                 return
             write_curve(self._folder.curve, (curve_row(self._cell, *row) for row in state.rows))
-            progress = Progress(
-                self.step, state.loss_sum, state.loss_steps, seconds, notes, inherited=self.step
-            )
-            saver.save(progress, self._folder.checkpoint)
+            own = RunState(self.step, state.loss_sum, state.loss_steps, seconds, notes, inherited=self.step)
+            saver.save(own, self._folder.checkpoint)
             saver.wait()  # the claim is held until it is there
 
     def _diverged(self) -> bool:

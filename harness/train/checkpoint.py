@@ -1,6 +1,7 @@
-"""Atomic, pickle-free checkpoints of one run: tensors in safetensors, the rest in JSON, verified on load.
+"""Checkpoints of one run: atomic, without pickle, written while training goes on, and verified when they are loaded.
 
-Checkpoints written beside the training: the loop waits for a copy of the state, not for the disk.
+A checkpoint is a folder named by its step: ``tensors.safetensors`` has weights and AdamW moments, ``state.json`` the
+:class:`RunState` and the SHA-256 of the tensors. The loop waits for a copy of the tensors in memory, not for the disk.
 """
 
 import hashlib
@@ -26,11 +27,18 @@ from harness.train.meter import CurveRow
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
 ALIGNMENT = 8  # of a safetensors file's data
 CHUNK_BYTES = 2**24  # hashed and written at a time
+# a checkpoint may take this share of the time: a large model on a slow disk would otherwise write most of the time
+SAVES_SHARE = 1 / 20
 
 
 @dataclass(frozen=True)
 class BranchState:
-    """The curve of a run that will fork from this one: its rows so far, and what has been summed up for the next."""
+    """The curve of a run that will branch from this one.
+
+    Attributes:
+        rows: those that have ended.
+        loss_sum: sum of the training losses since the last of them, over all processes; ``loss_steps`` their number.
+    """
 
     rows: tuple[CurveRow, ...] = ()
     loss_sum: float = 0.0
@@ -38,16 +46,16 @@ class BranchState:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunState:
     """Where a run stands after ``step`` steps.
 
     Attributes:
-        loss_sum: sum of the training losses since the last curve row, and ``loss_steps`` how many there are.
-        seconds: training time so far, over all attempts; of a fork with that of its trunk up to there.
+        loss_sum: sum of the training losses since the last curve row, over all processes; ``loss_steps`` their number.
+        seconds: training time so far, over all attempts; of a branch with that of its trunk up to the branch point.
         notes: what the record will say about this run (a halved micro-batch, a damaged checkpoint).
-        inherited: steps that another run, the trunk, has trained for this one.
-        micro_batch: windows that a device came down to when its memory ran out; 0 where it never did.
-        branches: for each run that will fork from this one, by run id, its curve so far.
+        inherited: steps that its trunk has trained for this run; 0 where it is no branch.
+        micro_batch: sequences to which it was reduced when a device ran out of memory; 0 where none did.
+        branches: for each run that will branch from this one, by run id, its curve so far.
     """
 
     step: int = 0
@@ -60,7 +68,7 @@ class Progress:
     branches: Mapping[str, BranchState] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Progress":
+    def from_json(cls, data: dict[str, Any]) -> "RunState":
         """Inverse of ``asdict``."""
         branches = {
             run_id: BranchState(**{**state, "rows": tuple(CurveRow(*row) for row in state["rows"])})
@@ -69,8 +77,61 @@ class Progress:
         return cls(**{**data, "notes": tuple(data["notes"]), "branches": branches})
 
 
+class Saver:
+    """Saves a run: copies its tensors at once, then hashes and writes them in a thread.
+
+    One checkpoint is being written at a time: the next save, and the end, wait for it. An error of the thread is raised
+    by the next call of any method.
+    """
+
+    def __init__(self, folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
+        """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them."""
+        self._folder, self._model, self._optimizer = folder, model, optimizer
+        self._snapshot = Snapshot()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        self._began = self._ended = time.monotonic()
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether the last checkpoint was finished more than ``seconds`` ago, and longer if it took long."""
+        if self._writing is not None:
+            if not self._writing.done():
+                return False
+            self.wait()
+        return time.monotonic() - self._ended > max(seconds, (self._ended - self._began) / SAVES_SHARE)
+
+    def save(self, state: RunState, folder: Path | None = None) -> None:
+        """Copy the tensors after ``state.step`` steps; a thread writes them to the run's folder, or to ``folder``."""
+        self.wait()
+        self._began = time.monotonic()
+        blob = self._snapshot.take(self._model, self._optimizer)
+        self._writing = self._thread.submit(self._write, folder or self._folder, blob, state)
+
+    def wait(self) -> None:
+        """Until the last checkpoint is on the disk.
+
+        Raises:
+            OSError: it isn't, because the disk is full or not writable.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """:meth:`wait`, and give the memory back; nothing is saved afterwards."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+            self._snapshot = Snapshot()
+
+    def _write(self, folder: Path, blob: memoryview, state: RunState) -> None:
+        write_checkpoint(folder, blob, state)
+        self._ended = time.monotonic()
+
+
 class Snapshot:
-    """Weights and AdamW moments of one moment, in host memory, as the bytes of a safetensors file.
+    """Weights and AdamW moments after one step, in host memory, as the bytes of a safetensors file.
 
     The memory is kept and used again: getting it anew from the system takes longer than copying into it.
     """
@@ -79,7 +140,7 @@ class Snapshot:
         self._memory = torch.empty(0, dtype=torch.uint8)
 
     def take(self, model: nn.Module, optimizer: Optimizer) -> memoryview:
-        """The state of this moment; true until the next call. On a GPU it waits for the steps that are queued."""
+        """The tensors as they are now; valid until the next call. On a GPU it waits for the steps that are queued."""
         tensors = _tensors(model, optimizer)
         entries: dict[str, dict[str, Any]] = {}
         end = 0
@@ -113,11 +174,11 @@ def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def write_checkpoint(folder: Path, blob: memoryview, progress: Progress) -> None:
+def write_checkpoint(folder: Path, blob: memoryview, state: RunState) -> None:
     """Write ``folder/<step>/`` whole or not at all, then drop all but the newest :data:`KEEP`.
 
     Args:
-        blob: what :class:`Snapshot` took after ``progress.step`` steps.
+        blob: what :class:`Snapshot` took after ``state.step`` steps.
 
     Raises:
         OSError: the disk is full or not writable; earlier checkpoints are untouched.
@@ -132,11 +193,11 @@ def write_checkpoint(folder: Path, blob: memoryview, progress: Progress) -> None
                 digest.update(chunk)
                 file.write(chunk)
             _sync(file)
-        state = {**asdict(progress), "sha256": digest.hexdigest()}
+        content = {**asdict(state), "sha256": digest.hexdigest()}
         with (temporary / "state.json").open("w", encoding="utf-8") as file:
-            file.write(json.dumps(state))
+            file.write(json.dumps(content))
             _sync(file)
-        final = folder / f"{progress.step:09d}"
+        final = folder / f"{state.step:09d}"
         if final.exists():  # written by an attempt that was killed right after; equal by construction
             shutil.rmtree(final)
         temporary.rename(final)
@@ -149,37 +210,27 @@ def write_checkpoint(folder: Path, blob: memoryview, progress: Progress) -> None
         shutil.rmtree(stale, ignore_errors=True)
 
 
-def _sync(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _written(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
-
-
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> Progress:
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> RunState:
     """Restore the newest intact checkpoint into ``model`` and ``optimizer``; a fresh start where there is none.
 
-    A truncated or corrupted one is skipped with a warning and a note in the returned progress.
+    A truncated or corrupted one is skipped with a warning and a note in the returned state.
     """
     notes: list[str] = []
     for path in reversed(_written(folder)):
         try:
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            content = json.loads((path / "state.json").read_text(encoding="utf-8"))
             blob = (path / "tensors.safetensors").read_bytes()
-            if hashlib.sha256(blob).hexdigest() != state.pop("sha256"):
+            if hashlib.sha256(blob).hexdigest() != content.pop("sha256"):
                 raise ValueError("its tensors do not match their checksum")
-            progress = Progress.from_json(state)
+            state = RunState.from_json(content)
             _restore(load(blob), model, optimizer)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             notes.append(f"checkpoint at step {int(path.name)} was damaged and skipped")
             warnings.warn(f"{path}: {notes[-1]} ({error})", RuntimeWarning, stacklevel=2)
             shutil.rmtree(path, ignore_errors=True)
             continue
-        return replace(progress, notes=(*progress.notes, *notes))
-    return Progress(notes=tuple(notes))
+        return replace(state, notes=(*state.notes, *notes))
+    return RunState(notes=tuple(notes))
 
 
 def _restore(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: Optimizer) -> None:
@@ -193,64 +244,17 @@ def _restore(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: Opti
     for key, value in tensors.items():
         kind, _, rest = key.partition(".")
         if kind == "optimizer":
-            field, _, name = rest.partition(".")
+            moment, _, name = rest.partition(".")
             parameter = parameters[name]
-            device = value.device if field == "step" and not parameter.is_cuda else parameter.device
-            optimizer.state[parameter][field] = value.to(device)
+            device = value.device if moment == "step" and not parameter.is_cuda else parameter.device
+            optimizer.state[parameter][moment] = value.to(device)
 
 
-# a large model on a slow disk would otherwise write most of the time
-SAVES_SHARE = 1 / 20
+def _sync(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
-class Saver:
-    """Saves a run: copies its state at once, then hashes and writes it in a thread.
-
-    One checkpoint is on its way at a time: what needs the next one, or an end, waits for it. An error of the thread is
-    raised by the next call of any method.
-    """
-
-    def __init__(self, folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
-        """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them."""
-        self._folder, self._model, self._optimizer = folder, model, optimizer
-        self._snapshot = Snapshot()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._writing: Future[None] | None = None
-        self._began = self._ended = time.monotonic()
-
-    def is_due(self, seconds: float) -> bool:
-        """Whether the last checkpoint was finished more than ``seconds`` ago, and longer if it took long."""
-        if self._writing is not None:
-            if not self._writing.done():
-                return False
-            self.wait()
-        return time.monotonic() - self._ended > max(seconds, (self._ended - self._began) / SAVES_SHARE)
-
-    def save(self, progress: Progress, folder: Path | None = None) -> None:
-        """Copy the state after ``progress.step`` steps; a thread writes it to the run's folder, or to ``folder``."""
-        self.wait()
-        self._began = time.monotonic()
-        blob = self._snapshot.take(self._model, self._optimizer)
-        self._writing = self._thread.submit(self._write, folder or self._folder, blob, progress)
-
-    def wait(self) -> None:
-        """Until the last checkpoint is on the disk.
-
-        Raises:
-            OSError: it isn't, because the disk is full or not writable.
-        """
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
-    def close(self) -> None:
-        """:meth:`wait`, and give the memory back; nothing is saved afterwards."""
-        try:
-            self.wait()
-        finally:
-            self._thread.shutdown()
-            self._snapshot = Snapshot()
-
-    def _write(self, folder: Path, blob: memoryview, progress: Progress) -> None:
-        write_checkpoint(folder, blob, progress)
-        self._ended = time.monotonic()
+def _written(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())

@@ -14,7 +14,7 @@ class TrainConfig:
 
     Attributes:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
-        micro_batch: windows a device takes at once; 0 is the whole batch, or as much of it as a GPU has memory for.
+        micro_batch: sequences a device takes at once; 0 is the whole batch, or as much of it as a GPU has memory for.
         compile: ``on``, ``graphs`` (on, and replayed as CUDA graphs: least work for the CPU, more memory), ``off``, or
             ``auto``: on CUDA what the time model (``throughput``) finds soonest done for all runs of a shape.
         logits: ``whole``, all of a micro-batch in memory; ``chunked``, some at a time, made twice; ``liger``, never

@@ -73,9 +73,9 @@ def choose_device(kind: str, precision: str) -> Device:
     cuda = kind != "cpu" and torch.cuda.is_available()
     gpus = visible_gpus() if kind != "cpu" and not cuda else ()
     if gpus:
-        # days of a sweep on a CPU, in another precision, are not what whoever has a GPU meant
+        # who has a GPU does not mean a sweep of days on the CPU, in another precision
         raise DeviceError(
-            f"train.device: GPU {', '.join(gpus)} is here, but torch cannot use it: {_why_not()}; mend that, or use "
+            f"train.device: GPU {', '.join(gpus)} is here, but torch cannot use it: {_why_not()}; repair that, or use "
             "train.device=cpu"
         )
     if kind == "cuda" and not cuda:
@@ -103,7 +103,7 @@ def available_bytes(device: Device) -> float | None:
 
 
 class Backlog:
-    """Keeps the CPU at most :data:`STEPS_AHEAD` steps ahead of a GPU, which is never made to run dry for it."""
+    """Keeps the CPU at most :data:`STEPS_AHEAD` steps ahead of a GPU, without leaving the GPU idle."""
 
     def __init__(self, device: torch.device) -> None:
         self._ends: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None

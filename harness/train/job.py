@@ -1,7 +1,4 @@
-"""What a trainer is handed, and what it tells whoever watches.
-
-A job as plain data: what a sweep leaves on disk for a process that it does not start itself.
-"""
+"""A run as a trainer is given it, as an object or as a file's JSON, and how the trainer reports on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,13 +13,13 @@ from harness.train.config import TrainConfig
 
 @dataclass(frozen=True)
 class Job:
-    """One run to train. Plain data, so that it can be sent to another process.
+    """One run to train. Plain data: it can be sent to another process, or written down for one (:meth:`to_json`).
 
     Attributes:
         corpus: folder of the prepared token files.
         sweep: folder of the sweep; the run writes below ``cells/<run_id>/`` and ``wandb/`` only.
         domains: folders of further texts that the trained model is scored on, by name.
-        forks: shorter runs that begin as this one does; it leaves each a checkpoint where they part, in its folder.
+        branches: shorter runs that begin as this one does; at its branch point each gets a checkpoint in its folder.
     """
 
     cell: Cell
@@ -32,12 +29,41 @@ class Job:
     train: TrainConfig
     tracker: TrackerConfig
     domains: Mapping[str, Path] = field(default_factory=dict)
-    forks: tuple[Cell, ...] = ()
+    branches: tuple[Cell, ...] = ()
 
     @property
     def folder(self) -> CellFolder:
         """Where this run writes."""
         return SweepFolder(self.sweep).cell(self.cell.run_id)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, with absolute paths to the corpora; :meth:`from_json` is its inverse."""
+        return {
+            "cell": self.cell.to_json(),
+            "corpus": str(Path(self.corpus).resolve()),
+            "sweep": str(self.sweep),
+            "sweep_name": self.sweep_name,
+            "train": asdict(self.train),
+            "tracker": asdict(self.tracker),
+            "domains": {name: str(folder.resolve()) for name, folder in self.domains.items()},
+            "forks": [
+                cell.to_json() for cell in self.branches
+            ],  # the name that submitted sweeps have on disk
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Job":
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            cell=Cell.from_json(data["cell"]),
+            corpus=Path(data["corpus"]),
+            sweep=Path(data["sweep"]),
+            sweep_name=data["sweep_name"],
+            train=TrainConfig(**data["train"]),
+            tracker=TrackerConfig(**data["tracker"]),
+            domains={name: Path(folder) for name, folder in data.get("domains", {}).items()},
+            branches=tuple(Cell.from_json(cell) for cell in data.get("forks", [])),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,31 +92,3 @@ class PreemptedError(Exception):
 
 class DivergedError(Exception):
     """The loss is not finite, or far above that of guessing."""
-
-
-def pack(job: Job) -> dict[str, Any]:
-    """The job as JSON holds it."""
-    return {
-        "cell": job.cell.to_json(),
-        "corpus": str(Path(job.corpus).resolve()),
-        "sweep": str(job.sweep),
-        "sweep_name": job.sweep_name,
-        "train": asdict(job.train),
-        "tracker": asdict(job.tracker),
-        "domains": {name: str(folder.resolve()) for name, folder in job.domains.items()},
-        "forks": [cell.to_json() for cell in job.forks],
-    }
-
-
-def unpack(data: dict[str, Any]) -> Job:
-    """Inverse of :func:`pack`."""
-    return Job(
-        cell=Cell.from_json(data["cell"]),
-        corpus=Path(data["corpus"]),
-        sweep=Path(data["sweep"]),
-        sweep_name=data["sweep_name"],
-        train=TrainConfig(**data["train"]),
-        tracker=TrackerConfig(**data["tracker"]),
-        domains={name: Path(folder) for name, folder in data.get("domains", {}).items()},
-        forks=tuple(Cell.from_json(cell) for cell in data.get("forks", [])),
-    )

@@ -1,4 +1,4 @@
-"""From the last checkpoint to the horizon: steps, curve rows, checkpoints, and when to stop."""
+"""The training loop: from the last checkpoint to the horizon, with curve rows, checkpoints and stops on the way."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,79 +10,75 @@ from accelerate import Accelerator
 
 from harness.plan.spec import RunSpec
 from harness.train.branch import Branch
-from harness.train.checkpoint import Progress, Saver
+from harness.train.checkpoint import RunState, Saver
 from harness.train.device import Backlog
 from harness.train.job import PreemptedError, Watch
-from harness.train.meter import Tally, check_loss
+from harness.train.meter import CurveRow, LossMeter, check_loss
 from harness.train.stepper import Stepper
 
-# GPUs ask each other this seldom what to do: the answer makes the CPU wait for the device
+# Steps between two questions of GPUs to each other what to do: each answer makes the CPU wait for the device.
 AGREE_STEPS = 8
-# and so does reading rows of the curve, so this much time lies between two reads; on a CPU a row is read as it ends.
+# So does reading rows of the curve: at least these seconds lie between two reads. On a CPU a row is read as it ends.
 # Which rows there are is part of the run and depends on no clock.
 READ_SECONDS = {"cpu": 0.0, "cuda": 0.2}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of the curve: ``loss`` is the mean training loss since the row before, nats per token.
-
-    ``tokens_per_second`` is the speed of the steps that were done when it was read and not yet at the read before.
-    """
-
-    step: int
-    lr: float
-    loss: float
-    grad_norm: float
-    tokens_per_second: float
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often a loop writes: a curve row every ``row_steps`` steps, a checkpoint every so many seconds."""
+class WriteIntervals:
+    """How often a loop writes: a curve row every ``row_steps`` steps, a checkpoint every ``checkpoint_seconds``."""
 
     row_steps: int
     checkpoint_seconds: float
 
 
 class Loop:
-    """Trains one run. ``progress`` always says where it stands, as far as rows were read."""
+    """Trains one run. ``state`` always says where it stands, as far as rows were read."""
 
     def __init__(
         self,
         accelerator: Accelerator,
         stepper: Stepper,
         saver: Saver,
-        progress: Progress,
+        state: RunState,
         notes: list[str],
         branches: Sequence[Branch] = (),
     ) -> None:
-        """``notes`` may still grow; ``branches`` fork from this run at this step or later."""
-        self.progress = progress
+        """``state`` is that of the checkpoint; ``notes`` may still grow; ``branches`` lie at its step or later."""
+        self.state = state
         self._accelerator, self._stepper, self._saver, self._notes = accelerator, stepper, saver, notes
         self._branches = list(branches)
-        self._tally = Tally(accelerator, progress.loss_sum, progress.loss_steps)
+        self._meter = LossMeter(accelerator, state.loss_sum, state.loss_steps)
         self._backlog = Backlog(accelerator.device)
         self._read_seconds = READ_SECONDS[accelerator.device.type]
-        self._read_step, self._read_time = progress.step, time.monotonic()
+        self._read_step, self._read_time = state.step, time.monotonic()
         self._speeds: list[float] = []
-        self._seconds_before, self._started = progress.seconds, time.monotonic()
+        self._seconds_before, self._started = state.seconds, time.monotonic()
 
     def seconds(self) -> float:
         """Training time so far, over all attempts."""
         return self._seconds_before + time.monotonic() - self._started
 
     def tokens_per_second(self) -> float | None:
-        """Of the steps so far, the median over reads but the first, which warms up; None before there is one."""
+        """Speed of this attempt: the median over all reads but the first, which warms up; None before there is one."""
         speeds = self._speeds[1:] or self._speeds
         return median(speeds) if speeds else None
 
-    def run(self, spec: RunSpec, pace: Pace, on_row: Callable[[Row], None], watch: Watch) -> float | None:
+    def run(
+        self,
+        spec: RunSpec,
+        every: WriteIntervals,
+        on_row: Callable[[CurveRow, float], None],
+        watch: Watch,
+    ) -> float | None:
         """Step to the horizon; returns the last row's loss (None when nothing was left to do).
+
+        Args:
+            on_row: gets each row of the curve when it is read, and the tokens per second of the steps that were done
+                by then and not yet at the read before.
 
         Raises:
             PreemptedError: asked to stop, after writing a checkpoint.
-            DivergedError: the loss is not finite or blew up; ``progress`` has the step.
+            DivergedError: the loss is not finite or blew up; ``state`` has the step.
             OSError: a checkpoint could not be written.
         """
         self._started = self._read_time = time.monotonic()  # not when a tracker was still connecting
@@ -90,21 +86,22 @@ class Loop:
 
         def read(done: int) -> None:
             nonlocal mean
-            for row in self._read(spec, done):
+            rows, speed = self._read(spec, done)
+            for row in rows:
                 mean = row.loss
-                self.progress = replace(self.progress, step=row.step)
-                on_row(row)
+                self.state = replace(self.state, step=row.step)
+                on_row(row, speed)
                 check_loss(mean, row.step, spec.shape.vocab_size)
 
         try:
-            for step in range(self.progress.step + 1, spec.steps + 1):
-                leaving = [branch for branch in self._branches if branch.step == step - 1]
-                if leaving:
+            for step in range(self.state.step + 1, spec.steps + 1):
+                branching = [branch for branch in self._branches if branch.step == step - 1]
+                if branching:
                     read(step - 1)
-                    # before a checkpoint of this step: then whoever resumes from that has left it
-                    self._leave(leaving)
+                    # before a checkpoint of this step: who resumes from that knows that the branches have theirs
+                    self._save_branches(branching)
                 stop, save, late = self._agree(
-                    step, watch.should_stop(), self._save_is_due(pace), self._read_is_due()
+                    step, watch.should_stop(), self._save_is_due(every), self._read_is_due()
                 )
                 if stop or save or late:
                     read(step - 1)
@@ -117,34 +114,37 @@ class Loop:
                     )
                 loss, norm = self._stepper.step(step)
                 self._backlog.add_step()
-                self._tally.add(loss)
+                self._meter.add(loss)
                 for branch in self._branches:
                     branch.add(step, loss, norm)
-                if step % pace.row_steps == 0 or step == spec.steps:
-                    self._tally.end_row(step, norm)
+                if step % every.row_steps == 0 or step == spec.steps:
+                    self._meter.end_row(step, norm)
                     if not self._read_seconds or step == spec.steps:
                         read(step)
         finally:
             self._saver.close()
-        assert self.progress.step == spec.steps, "a run ends on its horizon, neither before nor after"
+        assert self.state.step == spec.steps, "a run ends on its horizon, neither before nor after"
         return mean
 
-    def _save_is_due(self, pace: Pace) -> bool:
-        return self._accelerator.is_main_process and self._saver.is_due(pace.checkpoint_seconds)
+    def _save_is_due(self, every: WriteIntervals) -> bool:
+        return self._accelerator.is_main_process and self._saver.is_due(every.checkpoint_seconds)
 
     def _read_is_due(self) -> bool:
-        return self._tally.has_unread and time.monotonic() - self._read_time >= self._read_seconds
+        return self._meter.has_unread and time.monotonic() - self._read_time >= self._read_seconds
 
-    def _read(self, spec: RunSpec, done: int) -> list[Row]:
-        """The rows that were not read yet, once the device has done ``done`` steps, which the CPU waits for."""
-        rows = self._tally.read_rows()
+    def _read(self, spec: RunSpec, done: int) -> tuple[list[CurveRow], float]:
+        """The rows that were not read yet, and the tokens per second since the last read that had some.
+
+        The CPU waits until the device has done ``done`` steps.
+        """
+        rows = self._meter.read_rows()
         if not rows:
-            return []
+            return [], 0.0
         now = time.monotonic()
         speed = (done - self._read_step) * spec.batch_tokens / max(now - self._read_time, 1e-9)
         self._read_step, self._read_time = done, now
         self._speeds.append(speed)
-        return [Row(row.step, self._stepper.rate(row.step), row.loss, row.grad_norm, speed) for row in rows]
+        return rows, speed
 
     def _agree(self, step: int, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true where it is true in any process: processes must stop, save and read at the same step."""
@@ -155,22 +155,22 @@ class Loop:
         tensor = torch.tensor([float(flag) for flag in flags], device=self._accelerator.device)
         return tuple(bool(value) for value in self._accelerator.reduce(tensor, "sum").tolist())
 
-    def _leave(self, branches: Sequence[Branch]) -> None:
-        """A checkpoint for each of ``branches``, which fork after the last step."""
+    def _save_branches(self, branches: Sequence[Branch]) -> None:
+        """Write a checkpoint for each of ``branches``, whose branch point is the last step."""
         for branch in branches:
-            branch.leave(self._saver, self.seconds(), tuple(self._notes))
+            branch.save(self._saver, self.seconds(), tuple(self._notes))
             self._branches.remove(branch)
 
     def _save(self, step: int) -> None:
-        self.progress = replace(
-            self.progress,
+        self.state = replace(
+            self.state,
             step=step,
-            loss_sum=self._tally.sum(),
-            loss_steps=self._tally.steps,
+            loss_sum=self._meter.sum(),
+            loss_steps=self._meter.steps,
             seconds=self.seconds(),
             notes=tuple(self._notes),
             micro_batch=self._stepper.reduced,
             branches={branch.run_id: branch.state() for branch in self._branches},
         )
         if self._accelerator.is_main_process:
-            self._saver.save(self.progress)
+            self._saver.save(self.state)

@@ -38,9 +38,9 @@ class WholeLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor) -> Tensor:
         """See :class:`NextTokenLoss`."""
-        inputs, targets = _split(windows)
+        inputs, targets = _split(sequences)
         return _sum_loss(self.model(input_ids=inputs, use_cache=False).logits.flatten(0, 1), targets)
 
 
@@ -51,15 +51,15 @@ class HeadlessLoss(nn.Module):
         super().__init__()
         self.body, self.head, self._head_loss = body, head, head_loss
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor) -> Tensor:
         """See :class:`NextTokenLoss`."""
-        inputs, targets = _split(windows)
+        inputs, targets = _split(sequences)
         hidden = self.body(input_ids=inputs, use_cache=False).last_hidden_state
         return self._head_loss(hidden.flatten(0, 1), self.head.weight, self.head.bias, targets)
 
 
 class NextTokenLoss(nn.Module):
-    """Windows of token ids (windows, seq_len + 1) in, the summed loss of their predicted tokens out, nats.
+    """Sequences of token ids (sequences, seq_len + 1) in, the summed loss of their predicted tokens out, nats.
 
     A shell for Accelerate, which replaces the method ``forward`` of what it wraps, as a compiled module will not have
     it. Tokens that are :data:`NO_TARGET` are not predicted, and stand for any token where they are read.
@@ -69,9 +69,9 @@ class NextTokenLoss(nn.Module):
         super().__init__()
         self.inner = inner
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor) -> Tensor:
         """Scalar, float32."""
-        loss: Tensor = self.inner(windows)
+        loss: Tensor = self.inner(sequences)
         return loss
 
 
@@ -133,9 +133,9 @@ def plain_head(model: PreTrainedModel) -> nn.Linear | None:
     return head if plain else None
 
 
-def _split(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs (windows, seq_len) and targets (tokens,)."""
-    return windows[:, :-1].clamp(min=0), windows[:, 1:].flatten()
+def _split(sequences: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (sequences, seq_len) and targets (tokens,)."""
+    return sequences[:, :-1].clamp(min=0), sequences[:, 1:].flatten()
 
 
 def _sum_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The training losses between two rows of a curve, and the rows whose values are still on the device."""
+"""The loss meter: training losses averaged over the rows of a curve, which are read from the device some time later."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.train.job import DivergedError
 
-BLOW_UP = 1.5  # a mean loss this many times that of guessing (ln V) is no training any more
+BLOW_UP = 1.5  # a mean loss this many times that of guessing (ln V) means that the run has diverged
 
 
 class CurveRow(NamedTuple):
@@ -20,11 +20,11 @@ class CurveRow(NamedTuple):
     grad_norm: float
 
 
-class Tally:
-    """Sums losses up, row by row. Sums and norms stay on the device and are not synchronised before they are read.
+class LossMeter:
+    """Averages training losses, row by row. Sums and norms stay on the device, not synchronised before they are read.
 
-    Every process tallies its own shares of the losses; a row's end and a read sum add them up, so all processes must
-    come to both at the same steps. The values of a row do not depend on when they are read.
+    Every process adds its own shares of the losses; :meth:`end_row` and :meth:`sum` add up those of all processes, so
+    all must call both at the same steps. The values of a row do not depend on when they are read.
     """
 
     def __init__(self, accelerator: Accelerator, loss_sum: float, loss_steps: int) -> None:
@@ -36,16 +36,16 @@ class Tally:
         self.steps = loss_steps
 
     def add(self, loss: Tensor) -> None:
-        """One more step."""
+        """One more step: this process's share of the batch's mean loss, a scalar on the device, nats per token."""
         self._total += loss
         self.steps += 1
 
     def sum(self) -> float:
-        """Sum of the losses since the last row ended."""
+        """Sum of the losses since the last row ended, over all processes."""
         return float(self._reduced())
 
     def end_row(self, step: int, grad_norm: Tensor) -> None:
-        """A row of the losses since the one before ends with ``step``."""
+        """End a row: its losses are those since the row before, ``step`` its last; ``grad_norm`` is a scalar."""
         self._unread.append((step, self._reduced(), self.steps, grad_norm))
         self._total.zero_()
         self.steps = 0
@@ -73,10 +73,10 @@ class Tally:
 
 
 def check_loss(loss: float, step: int, vocab_size: int) -> None:
-    """Whether ``loss``, a row's mean in nats per token, is that of a run that trains.
+    """Refuse ``loss``, a row's mean in nats per token, where it is that of a run that has diverged.
 
     Raises:
-        DivergedError: it is not finite, or far above that of guessing.
+        DivergedError: it is not finite, or far above that of guessing, ln ``vocab_size``.
     """
     if not math.isfinite(loss):
         raise DivergedError(f"the loss is {loss} at step {step}")

@@ -43,9 +43,9 @@ def is_bf16(spec: RunSpec, cuda: bool) -> bool:
     return spec.precision == "bf16" or (spec.precision == "auto" and cuda)
 
 
-def run_bytes(config: TrainConfig, spec: RunSpec, params: int, windows: int, cuda: bool) -> float:
-    """Bytes of a run of ``params`` parameters that takes ``windows`` at once: an upper bound, not a measurement."""
-    activations = windows * spec.seq_len * bytes_per_token(spec.shape, is_bf16(spec, cuda))
+def run_bytes(config: TrainConfig, spec: RunSpec, params: int, sequences: int, cuda: bool) -> float:
+    """Bytes of a run of ``params`` parameters that takes ``sequences`` at once: an upper bound, not a measurement."""
+    activations = sequences * spec.seq_len * bytes_per_token(spec.shape, is_bf16(spec, cuda))
     pool = pool_bytes(spec, params) if cuda and config.compile in ("auto", "graphs") else 0.0
     return STATE_BYTES * params + activations + pool + (WORKSPACE_BYTES if cuda else 0)
 
@@ -58,20 +58,20 @@ def pool_bytes(spec: RunSpec, params: int) -> float:
     own. Warm-up, forward and backward graphs share one pool, weights are used where they are, and the copy of a batch
     is small (torch/_inductor/cudagraph_trees.py).
     """
-    tokens = spec.seq_len * scored_windows(spec.seq_len, spec.shape.vocab_size)
+    tokens = spec.seq_len * scored_sequences(spec.seq_len, spec.shape.vocab_size)
     # without a backward pass a model holds what one of its blocks makes
     return 4 * params + tokens * bytes_per_token(replace(spec.shape, layers=1), is_bf16(spec, cuda=True))
 
 
-def scored_windows(length: int, vocab_size: int) -> int:
-    """How many windows of ``length`` tokens are scored together on any device: at least one."""
+def scored_sequences(length: int, vocab_size: int) -> int:
+    """How many sequences of ``length`` tokens are scored together on any device: at least one."""
     return max(1, min(SCORED_TOKENS, LOGITS_BYTES // (4 * vocab_size)) // length)
 
 
-def windows_at_once(
+def sequences_at_once(
     config: TrainConfig, spec: RunSpec, params: int, rows: int, available: float | None
 ) -> int:
-    """How many of ``rows`` windows a process takes at once: what ``config`` says, else as many as fit its GPU.
+    """How many of ``rows`` sequences a process takes at once: what ``config`` says, else as many as fit its GPU.
 
     Args:
         params: parameters of the model.
@@ -85,12 +85,12 @@ def windows_at_once(
     return max(1, min(rows, int(tokens // spec.seq_len)))
 
 
-def enough_windows(config: TrainConfig, spec: RunSpec) -> int:
-    """How many windows a run must be able to take at once on a GPU that it shares."""
+def enough_sequences(config: TrainConfig, spec: RunSpec) -> int:
+    """How many sequences a run must be able to take at once on a GPU that it shares."""
     if config.micro_batch:
-        return min(spec.batch_windows, config.micro_batch)
+        return min(spec.batch_sequences, config.micro_batch)
     wide = ENOUGH_BYTES / bytes_per_token(spec.shape, is_bf16(spec, cuda=True))
-    return max(1, min(spec.batch_windows, int(min(ENOUGH_TOKENS, wide) // spec.seq_len)))
+    return max(1, min(spec.batch_sequences, int(min(ENOUGH_TOKENS, wide) // spec.seq_len)))
 
 
 def pieces(rows: range, at_once: int) -> list[range]:

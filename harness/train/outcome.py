@@ -1,7 +1,4 @@
-"""Held-out loss with a standard error over documents.
-
-How a run ended, and the record made of it.
-"""
+"""How a run ended: its held-out loss with a standard error over documents, and the record made of it all."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +14,9 @@ from harness.data import Corpus
 from harness.plan.cell import Cell
 from harness.runs.record import DIVERGED, FINISHED, Record, Score
 from harness.train.device import Device
-from harness.train.micro import scored_windows
+from harness.train.micro import scored_sequences
+
+PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")  # whose versions a record has
 
 
 @dataclass(frozen=True)
@@ -32,27 +31,27 @@ class Evaluation:
 def evaluate(
     model: PreTrainedModel, corpus: Corpus, seq_len: int, tokens: int, device: torch.device, at_once: int = 0
 ) -> Evaluation:
-    """Score about ``tokens`` held-out tokens: the same windows for every run that shares the corpus.
+    """Score about ``tokens`` held-out tokens: the same sequences for every run that shares the corpus.
 
     Args:
-        at_once: windows that the device is known to have memory for, if more than are scored together otherwise.
+        at_once: sequences that the device is known to have memory for, if more than are scored together otherwise.
     """
-    windows, documents = corpus.heldout_windows(seq_len, tokens)
-    return summarise(token_losses(model, windows, device, at_once), documents)
+    sequences, documents = corpus.heldout_sequences(seq_len, tokens)
+    return summarise(token_losses(model, sequences, device, at_once), documents)
 
 
 def token_losses(
-    model: PreTrainedModel, windows: np.ndarray, device: torch.device, at_once: int = 0
+    model: PreTrainedModel, sequences: np.ndarray, device: torch.device, at_once: int = 0
 ) -> np.ndarray:
-    """Loss of each predicted token, nats: (windows, seq_len) from ``windows`` of shape (windows, seq_len + 1).
+    """Loss of each predicted token, nats: (sequences, seq_len) from ``sequences`` of shape (sequences, seq_len + 1).
 
     Tokens go to the device and losses come from it in one piece: each copy would make one wait for the other.
     """
-    rows = max(at_once, scored_windows(windows.shape[1], model.config.get_text_config().vocab_size))
-    losses = torch.empty(len(windows), windows.shape[1] - 1, device=device)
+    rows = max(at_once, scored_sequences(sequences.shape[1], model.config.get_text_config().vocab_size))
+    losses = torch.empty(len(sequences), sequences.shape[1] - 1, device=device)
     with torch.inference_mode():
-        tokens = torch.from_numpy(windows).to(device)
-        for start in range(0, len(windows), rows):
+        tokens = torch.from_numpy(sequences).to(device)
+        for start in range(0, len(sequences), rows):
             batch = tokens[start : start + rows]
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits.float()
             loss = functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
@@ -79,14 +78,13 @@ def summarise(losses: np.ndarray, documents: np.ndarray) -> Evaluation:
     return Evaluation(mean, variance**0.5, int(counts.sum()))
 
 
-PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")
-
-
 @dataclass(frozen=True)
-class Outcome:
-    """What the loop and the evaluation leave.
+class RunOutcome:
+    """What training and evaluation gave.
 
     Attributes:
+        status, reason: as in :class:`harness.runs.record.Record`.
+        steps: optimizer steps done, over all attempts, and ``seconds`` the training time.
         train_loss: the last curve row's, nats per token.
         tokens_per_second: of the steps of this attempt; None where it did none.
         domains: scores on further texts, by name.
@@ -104,7 +102,7 @@ class Outcome:
     evaluation: Evaluation | None = None
     domains: Mapping[str, Score] = field(default_factory=dict)
 
-    def evaluated(self, evaluation: Evaluation) -> "Outcome":
+    def evaluated(self, evaluation: Evaluation) -> "RunOutcome":
         """With the held-out loss; one that is not finite means the run diverged."""
         if not math.isfinite(evaluation.loss):
             reason = f"the held-out loss is {evaluation.loss}"
@@ -112,7 +110,7 @@ class Outcome:
         return replace(self, evaluation=evaluation)
 
 
-def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outcome: Outcome) -> Record:
+def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outcome: RunOutcome) -> Record:
     """The record of ``cell`` trained as ``outcome`` says; a run that stopped early records what it really did."""
     spec = cell.spec
     share = outcome.steps / spec.steps

@@ -1,8 +1,9 @@
-"""One run, from its specification to its record."""
+"""One run, in the order of execution: from its specification over its training and evaluation to its record."""
 
 import gc
 import math
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +14,22 @@ from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
 from harness.model.build import build_model
-from harness.plan.trunk import shared_steps
+from harness.plan.branching import shared_steps
 from harness.runs.curve import CurveWriter, curve_row
 from harness.runs.folder import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
-from harness.train.checkpoint import BranchState, Progress, Saver, load_checkpoint
+from harness.train.checkpoint import BranchState, RunState, Saver, load_checkpoint
 from harness.train.compile import compiled, keep_traces, settle
 from harness.train.config import TrainConfig
 from harness.train.device import Device, available_bytes, choose_device
 from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
-from harness.train.loop import Loop, Pace, Row
+from harness.train.loop import Loop, WriteIntervals
 from harness.train.loss import next_token_loss
-from harness.train.outcome import Evaluation, Outcome, evaluate, make_record
+from harness.train.meter import CurveRow
+from harness.train.outcome import Evaluation, RunOutcome, evaluate, make_record
 from harness.train.stepper import Stepper, build_optimizer
 
 
@@ -47,67 +49,52 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
         _release()
 
 
-def _release() -> None:
-    """Give back what the run held: the next one needs it, or one beside it on the same GPU.
-
-    Accelerate's autocast makes a cycle of the model, which only the collector frees.
-    """
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _train_cell(job: Job, watch: Watch) -> Record:
     done = read_record(job.folder.record, job.cell.run_id)
     if done and done.status in (FINISHED, DIVERGED):
         return done
+    spec = job.cell.spec
+
+    # what it trains on
     if job.train.threads:
         torch.set_num_threads(job.train.threads)
-    device = choose_device(job.train.device, job.cell.spec.precision)
+    device = choose_device(job.train.device, spec.precision)
     accelerator = _accelerator(job, device)
     available = available_bytes(device)
     corpus = open_corpus(job.corpus)
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
-    spec = job.cell.spec
 
+    # the model, as its last checkpoint left it, and how it is executed
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
-    progress = load_checkpoint(job.folder.checkpoint, raw, optimizer)
-    how = _precise(device)
+    state = load_checkpoint(job.folder.checkpoint, raw, optimizer)
+    how = _set_float32_precision(device)
     train = settle(job.train, device, job.cell.estimate.mode, how)
-    model = _prepared(raw, train, job.corpus.parent / "inductor", accelerator)
-    notes = list(dict.fromkeys((*progress.notes, *how)))
+    model = _prepare(raw, train, job.corpus.parent / "inductor", accelerator)
+    notes = list(dict.fromkeys((*state.notes, *how)))
     stepper = Stepper(
-        accelerator, model, optimizer, spec, corpus, train, notes.append, available, progress.micro_batch
+        accelerator, model, optimizer, spec, corpus, train, notes.append, available, state.micro_batch
     )
-    traced = spec.shape, spec.seq_len, stepper.windows, device.precision, train.compile, train.logits
+    traced = spec.shape, spec.seq_len, stepper.sequences, device.precision, train.compile, train.logits
     keep_traces(traced if train.compile != "off" else None)
-    branches = _branches(job, accelerator, progress)
-    saver = Saver(job.folder.checkpoint, raw, optimizer)
-    loop = Loop(accelerator, stepper, saver, progress, notes, branches)
 
+    # training
+    branches = _branches(job, accelerator, state)
+    saver = Saver(job.folder.checkpoint, raw, optimizer)
+    loop = Loop(accelerator, stepper, saver, state, notes, branches)
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     try:
         outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
     except PreemptedError:
         accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
-    if outcome.status == FINISHED:
-        outcome = outcome.evaluated(_evaluate(job, raw, corpus, accelerator, stepper.scored_windows))
-    if outcome.status == FINISHED:
-        scores = {
-            name: _score(job, raw, domain, accelerator, stepper.scored_windows)
-            for name, domain in domains.items()
-        }
-        outcome = replace(outcome, domains=scores)
-    outcome = replace(outcome, notes=tuple(notes), inherited=progress.inherited)
+
+    # evaluation, and what is kept
+    outcome = _evaluated(outcome, job, raw, corpus, domains, accelerator, stepper.scored_sequences)
+    outcome = replace(outcome, notes=tuple(notes), inherited=state.inherited)
     record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
     if accelerator.is_main_process:
-        if job.train.export and record.status == FINISHED:
-            raw.save_pretrained(job.folder.model)
-            corpus.save_tokenizer(job.folder.model)
-        record.write(job.folder.record)
-        shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
+        _write(job, record, raw, corpus)
     tracker.summary(record)
     tracker.finish()
     accelerator.end_training()
@@ -129,8 +116,8 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
     )
 
 
-def _precise(device: Device) -> list[str]:
-    """Set torch's precision of float32 products; returns what the record should say of it."""
+def _set_float32_precision(device: Device) -> list[str]:
+    """Set torch's precision of float32 products on a GPU; returns what the record should say of it."""
     if device.kind != "cuda":
         return []
     # what autocast leaves in float32 may use TF32 beside bf16; where fp32 is asked for, it is fp32
@@ -139,24 +126,24 @@ def _precise(device: Device) -> list[str]:
     return [f"float32 matrix products: {precision}"]
 
 
-def _prepared(
+def _prepare(
     raw: PreTrainedModel, train: TrainConfig, cache: Path, accelerator: Accelerator
 ) -> torch.nn.Module:
-    """The model as it is called in training: from windows to their summed loss, compiled where ``train`` says so."""
+    """The model as training calls it: from sequences to their summed loss, compiled where ``train`` says so."""
     cuda = accelerator.device.type == "cuda"
     return accelerator.prepare(next_token_loss(raw, train, cuda, lambda part: compiled(part, train, cache)))
 
 
-def _branches(job: Job, accelerator: Accelerator, progress: Progress) -> list[Branch]:
-    """The runs that will fork from this one: those followed from the first step, whose fork lies ahead."""
+def _branches(job: Job, accelerator: Accelerator, state: RunState) -> list[Branch]:
+    """The runs that will branch from this one: those followed from the first step, whose branch point lies ahead."""
     branches = []
-    for cell in job.forks:
+    for cell in job.branches:
         step = shared_steps(job.cell.spec, cell.spec)
-        state = progress.branches.get(cell.run_id, BranchState() if progress.step == 0 else None)
-        if state is not None and 0 < step >= progress.step:
+        curve = state.branches.get(cell.run_id, BranchState() if state.step == 0 else None)
+        if curve is not None and 0 < step >= state.step:
             folder = SweepFolder(job.sweep).cell(cell.run_id)
             rows = job.train.row_steps(cell.spec.steps)
-            branches.append(Branch(accelerator, cell, folder, step, rows, state))
+            branches.append(Branch(accelerator, cell, folder, step, rows, curve))
     return branches
 
 
@@ -171,23 +158,23 @@ def _tracked(job: Job) -> TrackedRun:
     )
 
 
-def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> Outcome:
+def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> RunOutcome:
     """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
     cell, spec = job.cell, job.cell.spec
-    curve = CurveWriter(job.folder.curve, loop.progress.step) if main else None
+    curve = CurveWriter(job.folder.curve, loop.state.step) if main else None
     tracker.log(curve.kept if curve else [])
 
-    def on_row(row: Row) -> None:
-        values = curve_row(cell, row.step, row.loss, row.grad_norm)
+    def on_row(row: CurveRow, tokens_per_second: float) -> None:
+        values = curve_row(cell, *row)
         if curve:
             curve.append(values)
         tracker.log([values])
-        watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, row.tokens_per_second))
+        watch.report(StepReport(cell.run_id, row.step, spec.steps, row.loss, tokens_per_second))
 
-    pace = Pace(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)
+    every = WriteIntervals(job.train.row_steps(spec.steps), job.train.checkpoint_seconds)
     status, reason, loss = FINISHED, "", None
     try:
-        loss = loop.run(spec, pace, on_row, watch)
+        loss = loop.run(spec, every, on_row, watch)
     except DivergedError as error:
         status, reason = DIVERGED, str(error)
     except BaseException:
@@ -196,7 +183,29 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
     finally:
         if curve:
             curve.close()
-    return Outcome(status, reason, loop.progress.step, loss, loop.seconds(), loop.tokens_per_second())
+    return RunOutcome(status, reason, loop.state.step, loss, loop.seconds(), loop.tokens_per_second())
+
+
+def _evaluated(
+    outcome: RunOutcome,
+    job: Job,
+    model: PreTrainedModel,
+    corpus: Corpus,
+    domains: Mapping[str, Corpus],
+    accelerator: Accelerator,
+    at_once: int,
+) -> RunOutcome:
+    """``outcome`` with the held-out loss, and with the scores on further texts where that loss is finite.
+
+    Args:
+        at_once: sequences that the device is known to have memory for; 0 where that is not known.
+    """
+    if outcome.status == FINISHED:
+        outcome = outcome.evaluated(_evaluate(job, model, corpus, accelerator, at_once))
+    if outcome.status == FINISHED:
+        scores = {name: _score(job, model, domain, accelerator, at_once) for name, domain in domains.items()}
+        outcome = replace(outcome, domains=scores)
+    return outcome
 
 
 def _evaluate(
@@ -212,3 +221,22 @@ def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accele
     if not math.isfinite(found.loss):  # on its own corpus it is: the run is a finished one
         return Score(None, None, None, found.tokens)
     return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)
+
+
+def _write(job: Job, record: Record, model: PreTrainedModel, corpus: Corpus) -> None:
+    """The export where it is asked for, then the record; the checkpoints are removed only when that is there."""
+    if job.train.export and record.status == FINISHED:
+        model.save_pretrained(job.folder.model)
+        corpus.save_tokenizer(job.folder.model)
+    record.write(job.folder.record)
+    shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
+
+
+def _release() -> None:
+    """Give back what the run held: the next one needs it, or one beside it on the same GPU.
+
+    Accelerate's autocast makes a reference cycle of the model, which only the garbage collector frees.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,7 +1,4 @@
-"""AdamW as the run's specification says.
-
-One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled rate.
-"""
+"""One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled learning rate, AdamW."""
 
 import gc
 import math
@@ -17,13 +14,16 @@ from harness.errors import UserError
 from harness.plan.spec import Optimizer, RunSpec
 from harness.train.config import TrainConfig
 from harness.train.loss import NO_TARGET
-from harness.train.micro import pieces, windows_at_once
+from harness.train.micro import pieces, sequences_at_once
+
+# in the messages of the allocator, the driver, Triton and cuBLAS
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
     """Fused AdamW; matrices decay, vectors (norms, biases) do not.
 
-    torch multiplies its decay by the rate at each step, so ``weight_decay`` is per unit of learning rate.
+    torch multiplies the decay by the learning rate at each step, so ``weight_decay`` is per unit of learning rate.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -37,10 +37,6 @@ def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
         eps=spec.eps,
         fused=True,
     )
-
-
-# as the allocator, the driver, Triton and cuBLAS put it
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Stepper:
@@ -66,46 +62,45 @@ class Stepper:
         available: float | None = None,
         reduced: int = 0,
     ) -> None:
-        """``model`` as Accelerate prepared it, from windows to their summed loss in nats.
+        """``model`` as Accelerate prepared it, from sequences to their summed loss in nats.
 
         Args:
             note: receives what the record should say.
             available: bytes of the GPU that the run may take; None on a CPU.
-            reduced: the micro-batch, in windows, that an earlier attempt of the run came down to (0: none did).
+            reduced: the micro-batch, in sequences, to which an earlier attempt was reduced (0: none was).
+
+        Raises:
+            UserError: more processes than the batch has sequences.
         """
         rank, world = accelerator.process_index, accelerator.num_processes
-        if spec.batch_windows < world:
+        if spec.batch_sequences < world:
             raise UserError(
-                f"a batch of {spec.batch_windows} windows cannot be shared by {world} processes; start fewer"
+                f"a batch of {spec.batch_sequences} sequences cannot be shared by {world} processes; start fewer"
             )
         self._accelerator, self._model, self._optimizer = accelerator, model, optimizer
         self._spec, self._corpus, self._note = spec, corpus, note
-        self._rows = range(spec.batch_windows * rank // world, spec.batch_windows * (rank + 1) // world)
+        self._rows = range(spec.batch_sequences * rank // world, spec.batch_sequences * (rank + 1) // world)
         self._parameters = list(model.parameters())
         params = sum(parameter.numel() for parameter in self._parameters)
-        at_once = windows_at_once(train, spec, params, len(self._rows), available)
+        at_once = sequences_at_once(train, spec, params, len(self._rows), available)
         self._pieces = pieces(self._rows, min(at_once, reduced or at_once))
         self._graphs = train.compile == "graphs"
         self._measured = available is not None and not train.micro_batch
         self.reduced = reduced
 
     @property
-    def windows(self) -> int:
-        """Windows in a micro-batch: the model meets no other number, unless the device runs out of memory."""
+    def sequences(self) -> int:
+        """Sequences in a micro-batch: the model meets no other number, unless the device runs out of memory."""
         return len(self._pieces[0])
 
     @property
-    def scored_windows(self) -> int:
-        """Windows that can be scored at once in the memory that training has taken: it keeps far more of each.
+    def scored_sequences(self) -> int:
+        """Sequences that can be scored at once in the memory that training has taken: it keeps far more of each.
 
         0 where that is not known: on a CPU, where a pool of CUDA graphs has the memory, of which nothing else gets any,
         and where the user has chosen the micro-batch, perhaps for a loss that never has its logits whole.
         """
-        return self.windows if self._measured and not self._graphs else 0
-
-    def rate(self, step: int) -> float:
-        """Learning rate of ``step`` (1-based)."""
-        return self._spec.optimizer.lr * self._spec.schedule.factor(step)
+        return self.sequences if self._measured and not self._graphs else 0
 
     def step(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Do step ``step`` (1-based).
@@ -114,9 +109,9 @@ class Stepper:
             This process's share of the mean loss over the batch (shares add up), and the gradient norm before
             clipping; both on the device, not synchronised.
         """
-        rate = self.rate(step)
+        lr = self._spec.optimizer.lr * self._spec.schedule.factor(step)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         loss = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._spec.optimizer.grad_clip or math.inf)
         self._optimizer.step()
@@ -128,16 +123,16 @@ class Stepper:
             try:
                 return self._accumulate(step)
             except Exception as error:
-                if self.windows == 1 or not _out_of_memory(error):
+                if self.sequences == 1 or not _out_of_memory(error):
                     raise
             # outside the handler, which would keep the failed step's tensors alive
-            self.reduced = (self.windows + 1) // 2
+            self.reduced = (self.sequences + 1) // 2
             self._pieces = pieces(self._rows, self.reduced)
             self._optimizer.zero_grad()
             if torch.cuda.is_available():
                 gc.collect()
                 torch.cuda.empty_cache()
-            self._note(f"out of memory at step {step}: micro-batch halved to {self.reduced} windows")
+            self._note(f"out of memory at step {step}: micro-batch halved to {self.reduced} sequences")
 
     def _accumulate(self, step: int) -> torch.Tensor:
         if self._graphs and len(self._pieces) > 1 and self._parameters[0].grad is None:
@@ -147,7 +142,7 @@ class Stepper:
         total = torch.zeros((), device=device)
         with self._accelerator.autocast():  # around all pieces: it casts a weight once, for all of them
             for piece in self._pieces:
-                batch = _to_device(self._windows(step, piece), device)
+                batch = _to_device(self._sequences(step, piece), device)
                 last = piece is self._pieces[-1]
                 with nullcontext() if last else self._accelerator.no_sync(self._model):
                     loss = self._model(batch)
@@ -158,14 +153,14 @@ class Stepper:
                 total += loss.detach() / tokens
         return total
 
-    def _windows(self, step: int, piece: range) -> torch.Tensor:
-        """The piece's windows; a short last one is filled up with windows that have no targets.
+    def _sequences(self, step: int, piece: range) -> torch.Tensor:
+        """The piece's sequences; a short last one is filled up with sequences that have no targets.
 
         Their loss and gradient are zero, and a compiled model meets one shape only.
         """
         spec, rows = self._spec, slice(piece.start, piece.stop)
-        array = self._corpus.batch(spec.seed, step - 1, spec.batch_windows, spec.seq_len, rows)
-        lacking = self.windows - len(piece)
+        array = self._corpus.batch(spec.seed, step - 1, spec.batch_sequences, spec.seq_len, rows)
+        lacking = self.sequences - len(piece)
         return nn.functional.pad(torch.from_numpy(array), (0, 0, 0, lacking), value=NO_TARGET)
 
     def _forget_gradients(self) -> None:
@@ -188,7 +183,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy that the device waits for and the CPU does not: only pinned memory is copied behind its back."""
+    """A copy that the device waits for and the CPU does not: only pinned memory is copied asynchronously."""
     if device.type != "cuda":
         return batch.to(device)
     return batch.pin_memory().to(device, non_blocking=True)

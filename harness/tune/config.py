@@ -10,13 +10,13 @@ LEAST_ALONE = 4  # and one more where there is no other axis
 
 @dataclass
 class TuneConfig:
-    """A grid of peak rate × batch around what the recipe says, at a few sizes.
+    """A grid of peak learning rate × batch around what the recipe says, at a few sizes.
 
     Attributes:
         params: sizes N to tune at (total parameters); the ladder's nearest shapes are taken. Empty: ``sizes``
             sizes over a factor of ``span``, the largest at the centre guess of the largest of grid.budgets.
-        rates: multiples of the recipe's peak rate; a single one keeps the rate at it.
-        batches: multiples of the recipe's batch, rounded to whole windows; a single one keeps the batch at it.
+        rates: multiples of the recipe's peak learning rate; a single one keeps it.
+        batches: multiples of the recipe's batch, rounded to whole sequences; a single one keeps the batch at it.
         seeds: every point is trained once per seed.
         tokens_per_param: D/N of the runs. 0: the tokens of the budget for which the grid's centre guess makes
             the size optimal. Either is capped by the corpus (data.max_epochs).

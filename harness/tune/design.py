@@ -84,7 +84,7 @@ def make_tune_plan(
 ) -> TunePlan:
     """The cells of a tuning, by size, batch, rate and seed.
 
-    A multiple of the batch that rounds to the same whole windows as another is one batch, trained once.
+    A multiple of the batch that rounds to the same whole sequences as another is one batch, trained once.
 
     Raises:
         UserError: no sizes, more than the ladder has, or not a single point is long enough.
@@ -134,20 +134,20 @@ def _size(shape: Shape, tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max
         tokens = center_budget(rules.grid, params.total) / per_token
     hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len)
     # a run's tokens are rounded to whole steps, perhaps up: leave room for half of the largest
-    largest = hyper.batch_windows * rules.seq_len * max(tune.batches)
+    largest = hyper.batch_sequences * rules.seq_len * max(tune.batches)
     there_is = max(max_epochs * corpus.train_tokens - largest / 2, 1.0)
     capped = tokens > there_is
     if capped:
         tokens = there_is
         hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len)
-    batch_tokens = hyper.batch_windows * rules.seq_len
+    batch_tokens = hyper.batch_sequences * rules.seq_len
     n = params.count(rules.recipe.count)
     return TuneSize(shape, n, params.total, tokens, hyper.lr, batch_tokens, capped)
 
 
 def _batches(size: TuneSize, tune: TuneConfig, seq_len: int) -> list[int]:
-    windows = {max(1, round(multiple * size.batch_tokens / seq_len)) for multiple in tune.batches}
-    return [count * seq_len for count in sorted(windows)]
+    sequences = {max(1, round(multiple * size.batch_tokens / seq_len)) for multiple in tune.batches}
+    return [count * seq_len for count in sorted(sequences)]
 
 
 @dataclass(frozen=True)

@@ -127,11 +127,13 @@ def _judge_rate(
         below = rates[rates < bound]
         last = float(below.max()) if len(below) else float(rates.min())
         highest, gone = np.exp(last) * size.rate, np.exp(bound) * size.rate
-        note = f"loss falls up to a rate of {highest:.3g}, and {gone:.3g} diverges"
+        note = f"loss falls up to a learning rate of {highest:.3g}, and {gone:.3g} diverges"
         return np.array([min(last, z[RATE]), z[BATCH]]), [("cliff", note)]
     if at_high or z[RATE] <= ground.low[RATE] + 1e-9:
         which, where = ("highest", "higher") if at_high else ("lowest", "lower")
-        note = f"the {which} rate tried, {np.exp(z[RATE]) * size.rate:.3g}, is best; try {where} ones"
+        note = (
+            f"the {which} learning rate tried, {np.exp(z[RATE]) * size.rate:.3g}, is best; try {where} ones"
+        )
         return z, [("edge_rate", note)]
     return z, []
 

@@ -14,10 +14,10 @@ Interval = tuple[float, float]
 # Why a size's minimum is no number to build on, and why a rule is no power law through minima.
 STATUSES = {
     "ok": "the minimum lies within the grid",
-    "edge_rate": "the lowest loss is at the lowest or highest rate tried",
+    "edge_rate": "the lowest loss is at the lowest or highest learning rate tried",
     "edge_batch": "the lowest loss is at the smallest or largest batch tried",
-    "cliff": "the lowest loss is at the highest rate that does not diverge",
-    "not_a_bowl": "the losses do not curve upwards in rate and batch, or not surely so",
+    "cliff": "the lowest loss is at the highest learning rate that does not diverge",
+    "not_a_bowl": "the losses do not curve upwards in learning rate and batch, or not surely so",
     "too_few_runs": "the runs near the minimum do not determine a bowl",
 }
 RULE_STATUSES = {

@@ -9,9 +9,9 @@ from harness.tune.results import RULE_STATUSES, Interval, RuleResult, SizeResult
 
 
 def print_design(made: TunePlan, console: Console) -> None:
-    """The sizes, and the rates and batches at each, before anything is trained."""
+    """The sizes, and the learning rates and batches at each, before anything is trained."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("shape", "N", "D", "D/N", "recipe's rate", "rates", "recipe's batch", "batches", "runs"):
+    for heading in ("shape", "N", "D", "D/N", "recipe's lr", "lr", "recipe's batch", "batches", "runs"):
         table.add_column(heading, justify="left" if heading == "shape" else "right", no_wrap=True)
     cells = {cell.run_id: cell for cell in made.plan.cells}
     for size in made.sizes:
@@ -40,7 +40,7 @@ def print_fit(fit: TuneFit, console: Console) -> None:
     headings = (
         "N",
         "runs",
-        "best rate",
+        "best lr",
         "best batch",
         "loss",
         "old recipe leaves",
@@ -63,7 +63,7 @@ def print_fit(fit: TuneFit, console: Console) -> None:
         )
     console.print(table)
     console.print(f"losses in nats per token; intervals are {100 * fit.level:g}%", highlight=False)
-    for name, result in (("rate", fit.rate), ("batch", fit.batch)):
+    for name, result in (("learning rate", fit.rate), ("batch", fit.batch)):
         console.print(f"{name}: {rule_text(result)}", highlight=False, soft_wrap=True, markup=False)
     for size in fit.sizes:
         for note in size.notes:

@@ -127,7 +127,7 @@ def _with_rate(result: SizeResult, part: Fitted, at: Minimum, level: float) -> S
     notes = result.notes
     if interval is not None and (interval[0] < low / (1 + SAME) or interval[1] > high * (1 + SAME)):
         notes += (
-            f"the rate's interval, {interval[0]:.3g} to {interval[1]:.3g}, is wider than the rates that trained",
+            f"the learning rate's interval, {interval[0]:.3g} to {interval[1]:.3g}, is wider than those that trained",
         )
     return replace(
         result,

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness.cli import READS
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.config.schema import Config
 from harness.config.unread import refuse_unread
 from harness.errors import UserError
-from harness.launch.slurm.ledger import Ledger
+from harness.launch.registry import submitter_of
 from harness.runs.folder import SweepFolder
 from harness.workflow.continuation import submitted_config
 from harness.workflow.experiment import sweep_folder
@@ -25,13 +24,13 @@ class ArmConfig:
     """An arm's name, its configuration and the YAML of it.
 
     Attributes:
-        behind: its last submission, for a job that waited for that; empty by hand.
+        submission: its latest, for a job that depended on that; empty by hand.
     """
 
     name: str
     config: Config
     yaml: str
-    behind: str = ""
+    submission: str = ""
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -49,7 +48,7 @@ def arm_folders(base: Config) -> dict[str, SweepFolder]:
 
 
 def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
-    """The configuration of every arm: ``overrides`` with the arm's own behind.
+    """The configuration of every arm: ``overrides`` with the arm's own after them.
 
     Raises:
         UserError: fewer than two arms, a name that is no folder's, overrides that do not compose or that no sweep
@@ -65,7 +64,7 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
         if not NAME.fullmatch(name):
             raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
         try:
-            refuse_unread("compare", base.arms[name], READS)
+            refuse_unread("compare", base.arms[name])
             config, yaml = compose_config([*overrides, *base.arms[name], f"name={folder.path.name}"])
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error
@@ -82,13 +81,11 @@ def submitted_arms(base: Config) -> list[ArmConfig]:
     """The arms as they were last submitted, or, where none of an arm's cells were, as they were frozen."""
     made = []
     for name, folder in arm_folders(base).items():
-        ledger = Ledger(folder.path / "slurm")
-        submissions = ledger.read()
-        behind = submissions[-1].folder if submissions else NONE
-        if submissions:
-            config, yaml = submitted_config(ledger.path / behind)
+        latest = submitter_of(folder).latest(folder)
+        if latest is not None:
+            config, yaml = submitted_config(latest)
         else:
             yaml = folder.config.read_text(encoding="utf-8")
             config = load_config(yaml)
-        made.append(ArmConfig(name, config, yaml, behind))
+        made.append(ArmConfig(name, config, yaml, NONE if latest is None else latest.name))
     return made

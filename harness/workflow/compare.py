@@ -9,12 +9,10 @@ from harness.compare.compare import compare_arms
 from harness.compare.files import WrittenComparison, write_comparison
 from harness.compare.results import FrontierComparison
 from harness.config.schema import Config
-from harness.launch.slurm import client
-from harness.launch.slurm.ledger import Ledger, queued_jobs
-from harness.launch.slurm.submit import JobBehind, submit_behind
+from harness.launch.launcher import Continuation, Outcome
+from harness.launch.registry import make_launcher, submitter_of
 from harness.report.table import terminal_table
 from harness.workflow.arms import ArmConfig
-from harness.workflow.continuation import Outcome
 from harness.workflow.experiment import frozen_plan, sweep_folder
 
 Reproduce = Callable[[Config, str, Console, str], Outcome]
@@ -22,25 +20,30 @@ Reproduce = Callable[[Config, str, Console, str], Outcome]
 
 
 def compare(
-    base: Config, yaml: str, arms: Sequence[ArmConfig], reproduce: Reproduce, console: Console, behind: str
+    base: Config,
+    yaml: str,
+    arms: Sequence[ArmConfig],
+    reproduce: Reproduce,
+    console: Console,
+    submission: str,
 ) -> Outcome:
     """Reproduce every arm; where all of them are complete, compare, write the files and print the tables.
 
     Args:
         base, yaml: the experiment without the overrides of an arm.
-        behind: the submission that this process is the dependent job of; empty by hand.
+        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
-        UserError: cells of an arm failed, an arm cannot be fitted, or Slurm refuses.
+        UserError: cells of an arm failed, an arm cannot be fitted, or nothing can be submitted.
     """
     outcomes = {}
     for arm in arms:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
         with arm.named():
-            outcomes[arm.name] = reproduce(arm.config, arm.yaml, console, arm.behind)
+            outcomes[arm.name] = reproduce(arm.config, arm.yaml, console, arm.submission)
     console.print()
     if Outcome.QUEUED in outcomes.values():
-        return wait(base, yaml, queued(arms), console, behind)
+        return wait(base, yaml, live_jobs(arms), console, submission)
     incomplete = [name for name, outcome in outcomes.items() if outcome is Outcome.INCOMPLETE]
     if incomplete:
         _say(f"not compared: cells are missing in {', '.join(incomplete)}", console)
@@ -54,34 +57,26 @@ def compare(
     return Outcome.DONE
 
 
-def wait(base: Config, yaml: str, live: Sequence[str], console: Console, behind: str) -> Outcome:
+def wait(base: Config, yaml: str, live: Sequence[str], console: Console, submission: str) -> Outcome:
     """Submit a job that compares once the jobs ``live`` have ended, unless one is queued already.
 
     Args:
-        behind: as in :func:`compare`; the job that asks is not such a queued one.
+        submission: as in :func:`compare`; the job that asks is not such a queued one.
     """
-    ledger = Ledger(sweep_folder(base).path / "slurm")
-    if base.launcher.kind != "slurm" or not base.launcher.report:
+    folder = sweep_folder(base)
+    launcher = make_launcher(base.launcher)
+    job = launcher.depend(base.name, folder, Continuation("compare", yaml, submission), live)
+    if job:
+        _say(f"dependent job {job} compares when the arms have ended; files and logs: {folder.path}", console)
+    else:
         _say("run the same command again when the arms have ended", console)
-        return Outcome.QUEUED
-    with ledger.locked():
-        waiting = [] if behind else _live(ledger)
-        job = waiting[-1] if waiting else ""
-        if not job:
-            asked = JobBehind("compare", yaml, tuple(live))
-            job = submit_behind(base.name, base.launcher, ledger, asked).report_job
-    _say(f"job {job} compares when the arms have ended; files and logs: {ledger.path}", console)
     return Outcome.QUEUED
 
 
-def queued(arms: Sequence[ArmConfig]) -> list[str]:
-    """Ids of the arms' jobs that are pending or running in Slurm."""
-    return [job for arm in arms for job in _live(Ledger(sweep_folder(arm.config).path / "slurm"))]
-
-
-def _live(ledger: Ledger) -> list[str]:
-    submissions = ledger.read()
-    return queued_jobs(submissions, client.queue([job for one in submissions for job in one.jobs]))
+def live_jobs(arms: Sequence[ArmConfig]) -> list[str]:
+    """Ids of the arms' jobs that run or will."""
+    folders = [sweep_folder(arm.config) for arm in arms]
+    return [job for folder in folders for job in submitter_of(folder).live(folder)]
 
 
 def _show(found: FrontierComparison, written: WrittenComparison, console: Console) -> None:

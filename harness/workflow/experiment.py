@@ -9,7 +9,7 @@ from rich.console import Console
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
 from harness.errors import UserError
-from harness.launch.trunk import share_trunks
+from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
@@ -50,7 +50,7 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     Raises:
         UserError: the corpus is only declared, or the tracker is not installed where it will be used.
     """
-    if config.launcher.kind == "local":  # a job of Slurm may run in a container with other packages
+    if config.launcher.here:  # a job of a cluster may run in a container with other packages
         config.tracker.check_installed()
     if config.data.kind == "declared":
         raise UserError(
@@ -159,7 +159,7 @@ def frozen_plan(folder: SweepFolder) -> Plan:
 def make_jobs(
     config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, only: Collection[str] | None = None
 ) -> list[Job]:
-    """One job a cell; with ``schedule.share_trunk`` each knows the runs that fork from it.
+    """One job a cell; with ``schedule.share_trunk`` each knows the runs that branch from it.
 
     Args:
         only: the run ids wanted; a job is the same whether or not others of its shape are.

@@ -1,4 +1,4 @@
-"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other rates, longer schedules."""
+"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other learning rates or schedules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Grown:
         plan: the grid with the replicates; this is what is frozen and fitted.
         controls: trained into the same ``cells/``; the fit never sees them.
         losses: of the grid's runs, by run id: what best cells were chosen by.
-        later: stand-ins, for estimates, of the follow-ups whose best cell is not known yet.
+        later: placeholders, for estimates, of the follow-ups whose best cell is not known yet.
     """
 
     plan: Plan

@@ -54,9 +54,9 @@ def with_run(
         # who asks about someone's model has not asked for a shape
         return report if report.assessments else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
-    if timing is not None and cell.spec.batch_windows < timing.devices:
+    if timing is not None and cell.spec.batch_sequences < timing.devices:
         note = (
-            f"gpus: a batch of {cell.spec.batch_windows} windows cannot be shared by {timing.devices} devices; use "
+            f"gpus: a batch of {cell.spec.batch_sequences} sequences cannot be shared by {timing.devices} devices; use "
             "fewer"
         )
         report = replace(report, notes=(*report.notes, note))

@@ -26,7 +26,7 @@ def fetch(packages: list[str], components: list[str], folder: Path) -> list[Path
     """
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise FetchError(
-            "needs apt-get and dpkg-deb (Debian and its kin); elsewhere unpack the package by hand and give --source"
+            "needs apt-get and dpkg-deb (Debian, Ubuntu …); elsewhere unpack the package by hand and give --source"
         )
     state = folder / "apt"
     for part in ("lists/partial", "cache/archives/partial"):

@@ -82,9 +82,9 @@ def test_the_smallest_and_the_largest_are_timed_with_another_batch_too(cells: li
     timed = with_small_batches(chosen)
     assert timed[: len(chosen)] == chosen
     for cell, quarter in zip((chosen[0], chosen[-1]), timed[len(chosen) :], strict=True):
-        assert quarter.spec.batch_windows == max(1, cell.spec.batch_windows // 4)
+        assert quarter.spec.batch_sequences == max(1, cell.spec.batch_sequences // 4)
         assert quarter.spec.shape == cell.spec.shape
-    single = replace(chosen[0], spec=replace(chosen[0].spec, batch_windows=1))
+    single = replace(chosen[0], spec=replace(chosen[0].spec, batch_sequences=1))
     assert with_small_batches([single]) == [single]
 
 

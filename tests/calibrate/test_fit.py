@@ -30,7 +30,11 @@ from tests.plan.test_duration import GPU, spec
 from tests.train.small import small_jobs
 
 SPECS = [
-    *(spec(width, layers, windows) for width, layers in ((16, 2), (64, 3), (256, 6)) for windows in (4, 64)),
+    *(
+        spec(width, layers, sequences)
+        for width, layers in ((16, 2), (64, 3), (256, 6))
+        for sequences in (4, 64)
+    ),
     spec(1024, 12, 32),
 ]
 WORK = [step_work(one, half=True) for one in SPECS]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import COMMANDS, EXIT_USER_ERROR, READS, main
+from harness.cli import COMMANDS, EXIT_USER_ERROR, main
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.config.predict import PredictConfig
 from harness.config.schema import Config
-from harness.config.unread import refuse_unread
+from harness.config.unread import READS, refuse_unread
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.workflow.arms import compose_arms
@@ -81,7 +81,7 @@ def test_a_key_is_read_or_refused_with_who_reads_it(
     command: str, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if key in READS[command]:
-        refuse_unread(command, [given(key)], READS)
+        refuse_unread(command, [given(key)])
         return
     with pytest.raises(SystemExit) as ended:
         main([command, "experiment=demo", given(key)])
@@ -118,7 +118,7 @@ def test_a_plan_is_of_nothing_but_the_experiment(
 
 def test_keys_of_the_experiment_and_of_its_file_are_nobody_elses(capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
-        refuse_unread(command, [f"{key}=x" for key in (*EXPERIMENT, "experiment")], READS)
+        refuse_unread(command, [f"{key}=x" for key in (*EXPERIMENT, "experiment")])
     main(["plan", "experiment=kaplan", "tracker=none", "grid.sizes=5", "--config"])
     shown = capsys.readouterr().out
     assert "arms:\n  " in shown, "the experiment's own, which a plan does not read"

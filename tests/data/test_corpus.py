@@ -1,4 +1,4 @@
-"""Batches and evaluation windows of an opened corpus."""
+"""Batches and evaluation sequences of an opened corpus."""
 
 import math
 import os
@@ -23,8 +23,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @settings(deadline=None, max_examples=40)
 @given(seq_len=st.integers(2, 200), batch=st.integers(1, 40), seed=st.integers(0, 10**9))
-def test_an_epoch_holds_every_window_once(corpus: Corpus, seq_len: int, batch: int, seed: int) -> None:
-    count = corpus.windows(seq_len)
+def test_an_epoch_holds_every_sequence_once(corpus: Corpus, seq_len: int, batch: int, seed: int) -> None:
+    count = corpus.sequences(seq_len)
     flat = corpus.tokens("train")
     steps = -(-count // batch)
     seen = np.concatenate([corpus.batch(seed, step, batch, seq_len) for step in range(steps)])[:count]
@@ -47,7 +47,7 @@ def test_rows_are_slices_of_the_batch(
     assert np.array_equal(corpus.batch(seed, step, batch, 64, slice(-1, None)), whole[-1:])
 
 
-def test_the_stream_of_windows_does_not_depend_on_the_batch(corpus: Corpus) -> None:
+def test_the_stream_of_sequences_does_not_depend_on_the_batch(corpus: Corpus) -> None:
     """So neither does it depend on the horizon: step by step the same seed sees the same text."""
     by_two = np.concatenate([corpus.batch(5, step, 2, 32) for step in range(12)])
     by_three = np.concatenate([corpus.batch(5, step, 3, 32) for step in range(8)])
@@ -55,22 +55,22 @@ def test_the_stream_of_windows_does_not_depend_on_the_batch(corpus: Corpus) -> N
 
 
 def test_labels_follow_inputs(corpus: Corpus) -> None:
-    """Concatenated, the windows of an epoch predict each token but the first exactly once."""
+    """Concatenated, the sequences of an epoch predict each token but the first exactly once."""
     seq_len = 50
-    windows = corpus.batch(0, 0, corpus.windows(seq_len), seq_len)
-    predicted = np.sort(windows[:, 1:].ravel())
-    flat = corpus.tokens("train")[1 : corpus.windows(seq_len) * seq_len + 1]
+    sequences = corpus.batch(0, 0, corpus.sequences(seq_len), seq_len)
+    predicted = np.sort(sequences[:, 1:].ravel())
+    flat = corpus.tokens("train")[1 : corpus.sequences(seq_len) * seq_len + 1]
     assert np.array_equal(predicted, np.sort(flat))
 
 
-def test_a_window_may_be_the_whole_split(corpus: Corpus) -> None:
+def test_a_sequence_may_be_the_whole_split(corpus: Corpus) -> None:
     seq_len = corpus.train_tokens - 1
-    assert corpus.windows(seq_len) == 1
+    assert corpus.sequences(seq_len) == 1
     assert np.array_equal(corpus.batch(0, 3, 2, seq_len)[1], corpus.tokens("train"))
-    assert corpus.windows(seq_len + 1) == 0
-    with pytest.raises(UserError, match="do not fill a window"):
+    assert corpus.sequences(seq_len + 1) == 0
+    with pytest.raises(UserError, match="do not fill a sequence"):
         corpus.batch(0, 0, 1, seq_len + 1)
-    with pytest.raises(UserError, match="do not fill a window"):
+    with pytest.raises(UserError, match="do not fill a sequence"):
         corpus.epochs(100, seq_len + 1)
 
 
@@ -82,29 +82,29 @@ def test_batches_may_be_written_to(corpus: Corpus) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(seq_len=st.integers(2, 120), tokens=st.integers(1, 5000))
-def test_heldout_windows_are_fixed_spread_and_of_known_documents(
+def test_heldout_sequences_are_fixed_spread_and_of_known_documents(
     corpus: Corpus, seq_len: int, tokens: int
 ) -> None:
-    windows, documents = corpus.heldout_windows(seq_len, tokens)
+    sequences, documents = corpus.heldout_sequences(seq_len, tokens)
     count = (corpus.heldout_tokens - 1) // seq_len
-    assert len(windows) == min(count, -(-tokens // seq_len))
-    assert windows.shape[1] == seq_len + 1
-    assert documents.shape == (len(windows), seq_len)
-    again = corpus.heldout_windows(seq_len, tokens)
-    assert np.array_equal(windows, again[0])
+    assert len(sequences) == min(count, -(-tokens // seq_len))
+    assert sequences.shape[1] == seq_len + 1
+    assert documents.shape == (len(sequences), seq_len)
+    again = corpus.heldout_sequences(seq_len, tokens)
+    assert np.array_equal(sequences, again[0])
     texts = split_documents(corpus, "heldout")
-    for window, row in zip(windows[:3], documents[:3], strict=True):
-        for token, document in zip(window[1:], row, strict=True):
+    for sequence, row in zip(sequences[:3], documents[:3], strict=True):
+        for token, document in zip(sequence[1:], row, strict=True):
             assert token == corpus.separator or token in texts[document]
     assert (np.diff(documents.ravel()) >= 0).all()
 
 
 def test_evaluation_takes_all_there_is(corpus: Corpus) -> None:
-    windows, documents = corpus.heldout_windows(16, 10**9)
-    assert len(windows) == (corpus.heldout_tokens - 1) // 16
+    sequences, documents = corpus.heldout_sequences(16, 10**9)
+    assert len(sequences) == (corpus.heldout_tokens - 1) // 16
     assert len(np.unique(documents)) == corpus.meta.heldout_documents
     with pytest.raises(UserError, match="held-out"):
-        corpus.heldout_windows(10**6, 100)
+        corpus.heldout_sequences(10**6, 100)
 
 
 def test_it_travels_by_path(corpus: Corpus) -> None:
@@ -123,7 +123,7 @@ def test_bits_per_byte(corpus: Corpus) -> None:
 
 
 def test_epochs(corpus: Corpus) -> None:
-    assert corpus.epochs(3 * corpus.windows(64) * 64, 64) == 3
+    assert corpus.epochs(3 * corpus.sequences(64) * 64, 64) == 3
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "meta", "format"])
@@ -163,7 +163,7 @@ def test_a_declared_corpus_plans_and_does_not_train(tmp_path: Path) -> None:
     )
     for use in (
         lambda: corpus.batch(0, 0, 1, 8),
-        lambda: corpus.heldout_windows(8, 8),
+        lambda: corpus.heldout_sequences(8, 8),
         lambda: corpus.save_tokenizer(tmp_path),
     ):
         with pytest.raises(UserError, match="declared"):
@@ -180,7 +180,7 @@ def test_a_declared_fingerprint_is_kept(tmp_path: Path) -> None:
 def test_files_that_went_since_the_corpus_was_opened_are_named(
     split: str, damage: str, tmp_path: Path
 ) -> None:
-    """Windows of a shorter file would read beyond its mapping."""
+    """Sequences of a shorter file would read beyond its mapping."""
     corpus = text_corpus(tmp_path)
     path = corpus.folder / f"{split}.bin"
     if damage == "gone":
@@ -188,4 +188,4 @@ def test_files_that_went_since_the_corpus_was_opened_are_named(
     else:
         os.truncate(path, 10)
     with pytest.raises(UserError, match=rf"{split}\.bin: it is gone, or cut short; 'isoflop plan'"):
-        corpus.batch(0, 0, 2, 16) if split == "train" else corpus.heldout_windows(16, 64)
+        corpus.batch(0, 0, 2, 16) if split == "train" else corpus.heldout_sequences(16, 64)

@@ -27,8 +27,8 @@ def test_a_domain_is_the_whole_text_in_the_corpus_own_tokens(
     assert made["some"].meta.heldout_documents == 3
     if tokenizer.kind == "bytes":
         assert set(split_documents(domain, "heldout")) == {path.read_bytes() for path in prose.rglob("*.txt")}
-    windows, documents = domain.heldout_windows(16, 64)
-    assert windows.shape == (4, 17)
+    sequences, documents = domain.heldout_sequences(16, 64)
+    assert sequences.shape == (4, 17)
     assert documents.max() < 10
     again = prepare_domains(data, tokenizer, corpus, 16, cache)
     assert again["prose"].folder == domain.folder
@@ -56,7 +56,7 @@ def test_a_text_may_be_corpus_and_domain(tmp_path: Path) -> None:
         ({"se": "x"}, "'se' cannot be a column's name"),
         ({"prose_se": "x"}, "'prose_se' cannot be a column's name"),
         ({"my prose": "x"}, "'my prose' cannot be a column's name"),
-        ({"prose": {"path": "{short}"}}, r"data\.domains\.prose: .*do not fill a window"),
+        ({"prose": {"path": "{short}"}}, r"data\.domains\.prose: .*do not fill a sequence"),
     ],
 )
 def test_what_is_wrong_with_a_domain_is_named(domains: dict, message: str, tmp_path: Path) -> None:

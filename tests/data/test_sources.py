@@ -4,15 +4,21 @@ import json
 import os
 import sysconfig
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.data import DataConfig, TokenizerConfig, prepare
-from harness.data.document import select
-from harness.data.sources import documents, open_source
+from harness.data.document import Document, select
+from harness.data.sources import open_source
 from harness.errors import UserError
 from tests.data.texts import text_config, write_texts
+
+
+def documents(config: DataConfig) -> Iterator[Document]:
+    """All that are found, before any is left out."""
+    return open_source(config).documents(lambda reason: None)
 
 
 def skips(config: DataConfig) -> tuple[list[str], Counter[str]]:

@@ -50,8 +50,8 @@ def test_resume(world: World, say: Say, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox", "qwen3"])
 def test_family(world: World, say: Say, family: str) -> None:
     """Its loss and gradients, eager and compiled."""
-    width, windows, seq_len = (128, 8, 256) if world.cuda else (32, 2, 32)
-    case = world.case(width, 2, width // 4, windows, 12, seq_len, family)
+    width, sequences, seq_len = (128, 8, 256) if world.cuda else (32, 2, 32)
+    case = world.case(width, 2, width // 4, sequences, 12, seq_len, family)
     eager = world.run(case)
     say(f"{family}, off: {world.finished(eager).loss:.4f}; {seconds_until(eager)}")
     assert eager.losses[-1] < eager.losses[0]

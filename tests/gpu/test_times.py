@@ -16,11 +16,11 @@ from harness.launch.mps import mps
 from harness.text import count
 from harness.train.config import TrainConfig
 from harness.train.device import available_bytes, choose_device
-from harness.train.micro import run_bytes, windows_at_once
+from harness.train.micro import run_bytes, sequences_at_once
 from tests.gpu.conftest import Say
 from tests.gpu.world import World, gib
 
-# How each size is stepped, and in micro-batches of how many windows (0: the project's choice); compiling takes 15 s.
+# How each size is stepped, and in micro-batches of how many sequences (0: the project's choice); compiling takes 15 s.
 HOW = {
     "1M": (("off", 0), ("on", 0), ("graphs", 0)),
     "3M": (("off", 0), ("graphs", 0)),
@@ -141,8 +141,8 @@ def test_memory(world: World, say: Say) -> None:
             world.run(case, before=look, log_points=1, compile=way)
             train, spec, params = TrainConfig(compile=way), case.cell.spec, case.cell.params.total
             available = available_bytes(choose_device(world.device, spec.precision))
-            windows = windows_at_once(train, spec, params, spec.batch_windows, available)
-            reckoned = run_bytes(train, spec, params, windows, world.cuda)
+            sequences = sequences_at_once(train, spec, params, spec.batch_sequences, available)
+            reckoned = run_bytes(train, spec, params, sequences, world.cuda)
             say(f"{name} {way}: allocated {gib(peak)}, reckoned {gib(reckoned)}, ratio {peak / reckoned:.2f}")
             assert peak <= reckoned
     if world.cuda:

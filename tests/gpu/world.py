@@ -41,8 +41,8 @@ class Ran:
     norms: list[float] = field(default_factory=list)
 
 
-# By about their parameters: width, layers, width of a head, and windows a step, of one_gpu's ladder with its recipe's
-# batches; and the toys that stand for them on a CPU.
+# By about their parameters: width, layers, width of a head, and sequences per step, of one_gpu's ladder with the
+# batches of its recipe; and the toys that stand for them on a CPU.
 ON_CUDA = {
     "1M": (160, 3, 32, 14),
     "3M": (256, 4, 32, 32),
@@ -73,16 +73,16 @@ class World:
         width: int,
         layers: int,
         head: int,
-        windows: int,
+        sequences: int,
         steps: int,
         seq_len: int | None = None,
         family: str = "llama",
         vocabulary: int = 256,
     ) -> Case:
-        """A run of ``steps`` steps; its evaluation is of a window."""
+        """A run of ``steps`` steps; its evaluation is of one sequence."""
         seq_len = seq_len or self.seq_len
         shape = plain_shape(width, layers, head, seq_len, family, vocabulary)
-        return make_case(shape, windows, seq_len, steps, self.corpus)
+        return make_case(shape, sequences, seq_len, steps, self.corpus)
 
     def run(
         self,

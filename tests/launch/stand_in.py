@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.launch import worker
 from harness.launch.worker import Setting
-from harness.plan.trunk import shared_steps
+from harness.plan.branching import shared_steps
 from harness.train.job import Job, StepReport, Watch
 
 
@@ -25,7 +25,7 @@ def _train(job: Job, watch: Watch) -> Any:
     if lines:
         script.write_text("\n".join(lines[1:]))
     if lines[:1] == ["leave"]:
-        for cell in job.forks:
+        for cell in job.branches:
             folder = replace(job, cell=cell).folder
             (folder.checkpoint / f"{shared_steps(job.cell.spec, cell.spec):09d}").mkdir(parents=True)
         (job.folder.path / "left").touch()

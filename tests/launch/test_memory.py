@@ -16,7 +16,7 @@ from harness.train.loss import next_token_loss
 from harness.train.micro import STATE_BYTES, WORKSPACE_BYTES, bytes_per_token, pool_bytes, run_bytes
 from tests.train.small import small_jobs
 
-SEQ_LEN, WINDOWS = 64, 8
+SEQ_LEN, SEQUENCES = 64, 8
 EAGER = TrainConfig(compile="off")
 
 
@@ -37,7 +37,7 @@ def kept_bytes(shape: Shape, bf16: bool) -> int:
         kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
-    tokens = torch.randint(0, shape.vocab_size, (WINDOWS, SEQ_LEN + 1))
+    tokens = torch.randint(0, shape.vocab_size, (SEQUENCES, SEQ_LEN + 1))
     autocast = torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), autocast:
         loss(tokens)
@@ -59,8 +59,8 @@ def test_the_estimate_is_above_what_is_kept_and_not_far(cell: Cell, family: str,
         tied=False,
         context=SEQ_LEN,
     )
-    spec = replace(cell.spec, shape=shape, seq_len=SEQ_LEN, batch_windows=WINDOWS, precision=precision)
-    said = run_bytes(EAGER, spec, 0, WINDOWS, cuda=True) - WORKSPACE_BYTES
+    spec = replace(cell.spec, shape=shape, seq_len=SEQ_LEN, batch_sequences=SEQUENCES, precision=precision)
+    said = run_bytes(EAGER, spec, 0, SEQUENCES, cuda=True) - WORKSPACE_BYTES
     kept = kept_bytes(shape, precision == "bf16")
     if precision == "bf16":  # autocast's copies of the matrices belong to the state
         matrices = (4 * (4 * 64 * 64 + (3 if family in ("llama", "qwen3") else 2) * 64 * 256)) + 64 * 64
@@ -71,15 +71,15 @@ def test_the_estimate_is_above_what_is_kept_and_not_far(cell: Cell, family: str,
 def test_bf16_is_what_auto_means_on_a_gpu_only(cell: Cell) -> None:
     def size(precision: str, cuda: bool) -> float:
         spec = replace(cell.spec, precision=precision)
-        return run_bytes(EAGER, spec, cell.params.total, WINDOWS, cuda)
+        return run_bytes(EAGER, spec, cell.params.total, SEQUENCES, cuda)
 
     assert size("auto", True) == size("bf16", True) < size("fp32", True)
     assert size("auto", False) == size("fp32", False)
 
 
 def test_a_cpu_takes_the_whole_batch(cell: Cell) -> None:
-    def size(windows: int) -> float:
-        spec = replace(cell.spec, batch_windows=windows)
+    def size(sequences: int) -> float:
+        spec = replace(cell.spec, batch_sequences=sequences)
         return training_bytes(replace(cell, spec=spec), TrainConfig()) - STATE_BYTES * cell.params.total
 
     assert size(200_000) == pytest.approx(2 * size(100_000))
@@ -89,7 +89,7 @@ def test_graphs_take_gradients_twice_and_memory_to_score_in(cell: Cell) -> None:
     spec = replace(cell.spec, precision="bf16")
 
     def size(compile: str, cuda: bool = True) -> float:
-        return run_bytes(TrainConfig(compile=compile), spec, cell.params.total, WINDOWS, cuda)
+        return run_bytes(TrainConfig(compile=compile), spec, cell.params.total, SEQUENCES, cuda)
 
     assert size("on") == size("off")
     assert size("auto") == size("graphs"), "which of them it will be is not known when runs are packed"

@@ -15,10 +15,10 @@ import pytest
 
 from harness.errors import UserError
 from harness.launch import pool as pools
+from harness.launch.branching import Trunks
 from harness.launch.memory import VARIABLE
 from harness.launch.pool import PoolOptions, run_pool
-from harness.launch.retry import back_off, cause_of_death, heals
-from harness.launch.trunk import Trunks
+from harness.launch.retry import back_off, cause_of_death, is_retryable
 from harness.launch.worker import HELD, Ended, Ready
 from harness.model.shape import Shape
 from harness.plan.duration import RunTime
@@ -63,7 +63,7 @@ def jobs(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Jobs that a stand-in trains: it does what ``stand_in.txt`` in a cell's folder says."""
     monkeypatch.setattr(pools, "work", stand_in)
     monkeypatch.setattr(pools, "back_off", lambda attempt: 0.01 * attempt)
-    monkeypatch.setattr(pools, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.2)
     _, jobs = small_jobs(tmp_path, text_folder)
     return jobs[:3]
 
@@ -220,17 +220,19 @@ def test_how_a_worker_died_is_said_in_words() -> None:
     assert cause_of_death(-7).startswith("SIGBUS: a file it reads was cut short")
 
 
-def test_what_heals() -> None:
-    assert heals(MemoryError())
-    assert heals(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
-    assert heals(RuntimeError("CUDA error: out of memory"))
-    assert heals(RuntimeError("Triton Error [CUDA]: out of memory"))
-    assert heals(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
-    assert heals(OSError(errno.ENOSPC, "No space left on device"))
-    assert not heals(OSError(errno.ENOENT, "No such file"))
-    assert not heals(UserError("wrong"))
-    assert not heals(TypeError("a bug"))
-    assert not heals(RuntimeError("shapes do not match"))
+def test_what_is_retryable() -> None:
+    assert is_retryable(MemoryError())
+    assert is_retryable(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert is_retryable(RuntimeError("CUDA error: out of memory"))
+    assert is_retryable(RuntimeError("Triton Error [CUDA]: out of memory"))
+    assert is_retryable(
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    )
+    assert is_retryable(OSError(errno.ENOSPC, "No space left on device"))
+    assert not is_retryable(OSError(errno.ENOENT, "No such file"))
+    assert not is_retryable(UserError("wrong"))
+    assert not is_retryable(TypeError("a bug"))
+    assert not is_retryable(RuntimeError("shapes do not match"))
     delays = [back_off(attempt) for attempt in range(1, 9)]
     assert delays == sorted(delays)
     assert delays[0] >= 1

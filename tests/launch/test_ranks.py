@@ -15,7 +15,7 @@ import pytest
 from harness.launch import ranks
 from harness.launch.ranks import RanksError, train_on_ranks
 from harness.runs.files import write_json
-from harness.train.job import PreemptedError, StepReport, Watch, pack
+from harness.train.job import PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import ON_CPU
 from tests.train.small import small_jobs
@@ -41,7 +41,7 @@ def test_a_rank_that_fails_says_why(tmp_path: Path, text_folder: Path) -> None:
     jobs[0].folder.curve.mkdir(parents=True)  # a folder where the curve should be
     with pytest.raises(RanksError, match="IsADirectoryError") as caught:
         train_on_ranks(jobs[0], Watch(), 2)
-    assert not caught.value.heals
+    assert not caught.value.retryable
 
 
 HANGS = """
@@ -85,7 +85,7 @@ def is_gone(pid: int) -> bool:
 
 def test_a_rank_that_hangs_on_its_way_out_says_where_and_ends(tmp_path: Path, text_folder: Path) -> None:
     _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
-    write_json(tmp_path / "job.json", {**pack(jobs[0]), "parent": os.getpid()})
+    write_json(tmp_path / "job.json", {**jobs[0].to_json(), "parent": os.getpid()})
     (tmp_path / "stop").touch()
     program = f"""
 import pathlib, threading, types, sys

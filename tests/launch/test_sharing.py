@@ -14,29 +14,25 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands import array_task
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch import mps as daemons
 from harness.launch.config import LauncherConfig
+from harness.launch.local import LocalConfig, LocalLauncher
 from harness.launch.memory import CONTEXT_BYTES, fitting, free_bytes, needed_bytes, share
 from harness.launch.mps import CONTROL, QUIT, mps
 from harness.launch.pool import PoolOptions
+from harness.launch.sharing import placed, shared_gpus
+from harness.launch.slurm import task as array_task
+from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.request import concurrency
 from harness.plan.cell import Cell
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError
 from harness.train.gpus import SHARE_VARIABLE
 from harness.workflow.experiment import plan_experiment, prepare_corpus
-from harness.workflow.resources import (
-    placed,
-    pool_options,
-    runs_per_device,
-    runs_per_gpu,
-    shared_gpus,
-    worker_count,
-)
+from harness.workflow.resources import runs_per_device, runs_per_gpu, worker_count
 from tests.train.small import small_jobs
 
 GPU = TrainConfig(device="auto")
@@ -102,7 +98,7 @@ def test_workers_are_dealt_out_evenly_and_know_the_daemon(
     cells: list[Cell], bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    options = replace(pool_options(config("launcher.per_gpu=2"), cells), environment={"A": "b"})
+    options = replace(LocalLauncher(LocalConfig(per_gpu=2)).pool(cells, GPU), environment={"A": "b"})
     settings = [options.setting(slot).environment for slot in range(options.workers)]
     assert [setting["CUDA_VISIBLE_DEVICES"] for setting in settings if setting] == ["4", "7", "4", "7"]
     assert all(setting and setting["A"] == "b" for setting in settings)
@@ -355,15 +351,15 @@ def test_an_array_task_packs_its_gpus(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    assert concurrency(LauncherConfig(gres="gpu:2", per_gpu=3), GPU) == 6
-    assert concurrency(LauncherConfig(gres="gpu:2"), GPU) == 2
+    assert concurrency(SlurmConfig(gres="gpu:2", per_gpu=3), GPU) == 6
+    assert concurrency(SlurmConfig(gres="gpu:2"), GPU) == 2
     jobs = small_jobs(tmp_path, text_folder)[1][:4]
     jobs = [replace(job, train=replace(job.train, device="auto")) for job in jobs]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
     monkeypatch.setattr(array_task, "read_task", lambda *_: (jobs, PoolOptions(workers=6)))
     seen: list[PoolOptions] = []
     monkeypatch.setattr(array_task, "run_pool", lambda jobs, options, view: seen.append(options) or [])
-    assert array_task.main(tmp_path, 0) == 0
+    assert array_task.run_task(tmp_path, 0) == 0
     assert (seen[0].workers, seen[0].gpus) == (4, ("0", "3"))
     assert CONTROL in capsys.readouterr().out, "how they share is in the task's log"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,3"

@@ -294,21 +294,21 @@ def test_shared_trunks_killed_on_the_way_give_the_records_of_runs_trained_alone(
     alone: dict[str, dict] = {}
     _, jobs = small_jobs(tmp_path / "alone", text_folder, *grid)
     for job in jobs:
-        record = train_cell(replace(job, forks=()))
+        record = train_cell(replace(job, branches=()))
         alone[job.cell.run_id] = {"loss": record.loss, "tokens": record.tokens}
     arguments = overrides(tmp_path, text_folder, *grid, "launcher.workers=2", "train.checkpoint_seconds=0.2")
-    forked = {cell.run_id for job in jobs for cell in job.forks}
+    branched = {cell.run_id for job in jobs for cell in job.branches}
     process = start("sweep", *arguments)
-    wait_for(lambda: any(list(tmp_path.glob(f"runs/small/cells/{run_id}/curve.csv")) for run_id in forked))
+    wait_for(lambda: any(list(tmp_path.glob(f"runs/small/cells/{run_id}/curve.csv")) for run_id in branched))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     after = isoflop("sweep", *arguments)
     assert after.returncode == 0, after.stderr
-    assert "2 trunks and 4 forks" in " ".join(after.stdout.split())
+    assert "2 trunks and 4 branches" in " ".join(after.stdout.split())
     assert records(tmp_path) == about(dict(sorted(alone.items())))
     rows = list(csv.DictReader((tmp_path / "runs/small/runs.csv").open()))
     spent = {row["run_id"]: float(row["flops_spent"]) / float(row["flops"]) for row in rows}
-    assert {run_id for run_id, share in spent.items() if share < 0.25} == forked
+    assert {run_id for run_id, share in spent.items() if share < 0.25} == branched
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from harness.model.counts import (
     flops_per_token,
     forward_flops,
 )
-from harness.model.measure import count_products, forward_flops_of
+from harness.model.measure import count_products, measure_forward_flops
 from harness.model.shape import Shape
 from tests.model.shape_strategy import FAMILY_NAMES, shapes
 
@@ -67,7 +67,7 @@ def test_backward_is_twice_forward_in_torch_too(family: str, data: st.DataObject
 def test_measuring_a_known_family_agrees(family: str, data: st.DataObject) -> None:
     shape = data.draw(shapes(family))
     seq_len = data.draw(st.integers(2, shape.context))
-    formula, measured = forward_flops(shape, seq_len), forward_flops_of(shape, seq_len)
+    formula, measured = forward_flops(shape, seq_len), measure_forward_flops(shape, seq_len)
     assert measured.total == formula.total
     assert measured.causal().total == formula.causal().total
     assert measured.other == formula.qkv + formula.output + formula.ffw

@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.model import measure
 from harness.model.build import meta_model
 from harness.model.counts import flops_per_token, forward_flops
-from harness.model.measure import ProductCounter, count_products, forward_flops_of
+from harness.model.measure import ProductCounter, count_products, measure_forward_flops
 from harness.model.shape import Shape
 
 BASE = Shape("MistralConfig", 256, 32, 2, 4, 8, 96, 2, True, 64)
@@ -167,10 +167,10 @@ def test_a_family_counts_the_same_in_every_version(
 ) -> None:
     """Versions of transformers differ in how they make the angles: 5.17 by a product, 5.24 elementwise."""
     shape = replace(BASE, family=family, kv_heads=4)
-    before = forward_flops_of(shape, 16)
+    before = measure_forward_flops(shape, 16)
     rotary = next(m for m in meta_model(shape).modules() if type(m).__name__.endswith("RotaryEmbedding"))
     monkeypatch.setattr(type(rotary), "forward", angles_by(way))
-    assert forward_flops_of(shape, 16) == before
+    assert measure_forward_flops(shape, 16) == before
     weights, attention, everything = counted(meta_model(shape), 16)
     angles = 0 if way is times else 2 * 16 * len(rotary.inv_freq)
     assert everything == weights + attention + angles
@@ -264,7 +264,7 @@ def measured_as(make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_convolution_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     measured_as(Convolution, monkeypatch)
-    found = forward_flops_of(BASE, 16)
+    found = measure_forward_flops(BASE, 16)
     assert found.other == 2 * 16 * 32 * 3
     assert found.softmax == found.scores == 0
 
@@ -277,7 +277,7 @@ def test_what_the_library_chooses_is_refused(
     """The size of a recurrence's chunks and what is padded and cut off again: no number is better than theirs."""
     measured_as(make, monkeypatch)
     with pytest.raises(UserError, match="grow neither as the length nor"):
-        forward_flops_of(BASE, seq_len)
+        measure_forward_flops(BASE, seq_len)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import nn
 from harness.errors import UserError
 from harness.model.build import meta_model
 from harness.model.counts import PARAM_COUNTS, count_params
-from harness.model.measure import params_of
+from harness.model.measure import measure_params
 from harness.model.shape import Shape, canonical_options
 from tests.model.shape_strategy import FAMILY_NAMES, shapes
 
@@ -33,7 +33,7 @@ def test_groups_are_those_of_the_real_model(family: str, data: st.DataObject) ->
     assert counted.head == (0 if shape.tied else model.get_output_embeddings().weight.numel())
     assert counted.norms == sum(p.numel() for p in model.parameters() if p.ndim == 1)
     # The measured path, which serves unknown families, must not tell another story about known ones.
-    assert params_of(shape) == counted
+    assert measure_params(shape) == counted
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands.plan import print_cost
 from harness.config.compose import compose_config
+from harness.workflow.cost import print_cost
 from harness.workflow.experiment import plan_experiment, prepare_corpus
 from harness.workflow.resources import runs_per_device
 

@@ -32,11 +32,13 @@ GPU = ThroughputConfig(
 )
 
 
-def spec(width: int = 64, layers: int = 2, windows: int = 8, steps: int = 100, seq_len: int = 128) -> RunSpec:
+def spec(
+    width: int = 64, layers: int = 2, sequences: int = 8, steps: int = 100, seq_len: int = 128
+) -> RunSpec:
     shape = Shape("llama", 256, width, layers, width // 16, 16, 4 * width, width // 16, False, seq_len)
     optimizer = Optimizer(1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0)
     schedule = Schedule("cosine", steps, 1, 0.1, 0.2)
-    return RunSpec(shape, seq_len, windows, steps, optimizer, schedule, 0.05, 0, "f00d", 4096)
+    return RunSpec(shape, seq_len, sequences, steps, optimizer, schedule, 0.05, 0, "f00d", 4096)
 
 
 def records(name: str) -> list[tuple[RunSpec, float]]:
@@ -68,7 +70,7 @@ def test_the_work_of_a_step_is_that_of_its_tokens_and_layers() -> None:
     assert work.flops == pytest.approx(flops_per_token(spec().shape, 128, "matrix_products") * 8 * 128)
     assert work.scores == 2 * 4 * 128 * 128 * 8, "layers, heads, keys, tokens"
     assert work.launches == 2
-    twice = step_work(spec(windows=16), half=False)
+    twice = step_work(spec(sequences=16), half=False)
     assert (twice.flops, twice.scores) == (2 * work.flops, 2 * work.scores)
     assert work.bytes < twice.bytes < 2 * work.bytes, "the optimizer's traffic is that of the parameters"
     assert step_work(spec(), half=True).bytes < work.bytes
@@ -79,16 +81,16 @@ def test_the_work_of_a_step_is_that_of_its_tokens_and_layers() -> None:
 
 @given(st.integers(1, 12), st.integers(1, 64), st.sampled_from([16, 64, 256]), st.booleans())
 def test_more_work_takes_longer_and_a_step_no_less_than_either_side(
-    layers: int, windows: int, width: int, asynchronous: bool
+    layers: int, sequences: int, width: int, asynchronous: bool
 ) -> None:
-    work = step_work(spec(width, layers, windows), half=True)
+    work = step_work(spec(width, layers, sequences), half=True)
     times = GPU.modes["eager"]
     took = step_seconds(times, work, asynchronous)
     host = times.step_seconds + times.layer_seconds * work.launches
     assert took >= host
     assert took >= work.flops / times.flops_per_second
-    assert step_seconds(times, step_work(spec(width, layers + 1, windows), half=True), asynchronous) > took
-    assert step_seconds(times, step_work(spec(width, layers, windows + 1), half=True), asynchronous) >= took
+    assert step_seconds(times, step_work(spec(width, layers + 1, sequences), half=True), asynchronous) > took
+    assert step_seconds(times, step_work(spec(width, layers, sequences + 1), half=True), asynchronous) >= took
     assert step_seconds(times, work, asynchronous, sharing=2.0) <= 2 * took + 1e-12
 
 
@@ -100,7 +102,7 @@ def test_a_small_model_on_a_gpu_is_bound_by_launches_however_few_its_flops() -> 
 
 
 def test_runs_that_share_a_gpu_overlap_their_launches_and_share_its_rates() -> None:
-    small, large = spec(width=16), spec(width=1024, layers=8, windows=64)
+    small, large = spec(width=16), spec(width=1024, layers=8, sequences=64)
     alone = Timing(GPU)
     four = Timing(replace(GPU, per_device=4, shared_slowdown=1.2), runs=4)
     assert four.sharing == pytest.approx(4.8)
@@ -139,8 +141,8 @@ def test_a_run_is_the_sum_of_its_parts() -> None:
     assert more.evaluation == pytest.approx(2 * run.evaluation)
     eager = timing.run(spec(steps=50), "eager")
     assert eager.compile == 0.0
-    two = Timing(GPU, devices=2).run(spec(width=1024, windows=64), "eager")
-    one = timing.run(spec(width=1024, windows=64), "eager")
+    two = Timing(GPU, devices=2).run(spec(width=1024, sequences=64), "eager")
+    one = timing.run(spec(width=1024, sequences=64), "eager")
     assert two.steps < one.steps
     assert two.evaluation == pytest.approx(one.evaluation, rel=0.1), (
         "each process scores all of the held-out tokens"
@@ -202,7 +204,7 @@ def test_what_was_not_measured_says_so_and_is_what_was_scaled(name: str, peak: f
 
 
 def test_an_h100_goes_at_most_as_fast_as_its_rates_say_of_what_they_were_not_fitted_to() -> None:
-    """Compiled, 64 windows of 1024 bytes; tokens per second as in results/one_gpu/evidence/train-speed.json."""
+    """Compiled, 64 sequences of 1024 bytes; tokens per second as in results/one_gpu/evidence/train-speed.json."""
     h100 = compose_config(["throughput=h100"])[0].throughput
     assert not h100.assumed
     found = []
@@ -212,7 +214,7 @@ def test_an_h100_goes_at_most_as_fast_as_its_rates_say_of_what_they_were_not_fit
         (832, 13, 64, 476_468),
     ):
         shape = plain_shape(width, layers, head_dim, 1024)
-        batch = replace(spec(windows=64, seq_len=1024), shape=shape)
+        batch = replace(spec(sequences=64, seq_len=1024), shape=shape)
         found.append(speed / (64 * 1024 / Timing(h100).step(batch, "compiled")))
     assert found == pytest.approx([0.73, 0.97, 0.90], abs=5e-3), "as the comment in its file says"
 

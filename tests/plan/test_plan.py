@@ -59,7 +59,7 @@ def test_every_cell_spends_its_budget_to_half_a_step(
     assert len(made.cells) + len(made.skipped) == sizes
     for cell in made.cells:
         per_token = flops_per_token(cell.spec.shape, 128, count)
-        assert cell.tokens == cell.spec.steps * cell.spec.batch_windows * 128
+        assert cell.tokens == cell.spec.steps * cell.spec.batch_sequences * 128
         assert cell.flops == pytest.approx(per_token * cell.tokens)
         assert abs(cell.flops - budget) <= 0.5 * per_token * cell.spec.batch_tokens * (1 + 1e-9)
         assert cell.spec.schedule.steps == cell.spec.steps

@@ -16,7 +16,7 @@ SHAPE = Shape("llama", 256, 64, 2, 4, 16, 176, 4, False, 128)
 SPEC = RunSpec(
     shape=SHAPE,
     seq_len=128,
-    batch_windows=8,
+    batch_sequences=8,
     steps=1000,
     optimizer=Optimizer(lr=3e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, grad_clip=1.0),
     schedule=Schedule("cosine", 10, 1000, 0.1, 0.2),
@@ -37,7 +37,7 @@ PINNED = {
     "248d0147a78b": replace(SPEC, schedule=Schedule("cosine", 10, 1500, 0.1, 0.2)),  # longer schedule
     "0f8698313cbd": replace(SPEC, precision="fp32"),  # fp32
     "47d4f15eabe4": replace(
-        SPEC, batch_windows=16, optimizer=replace(SPEC.optimizer, lr=1.5e-3)
+        SPEC, batch_sequences=16, optimizer=replace(SPEC.optimizer, lr=1.5e-3)
     ),  # rate and batch
     "5b703bceb084": replace(SPEC, seed=1, data="beef", eval_tokens=8192),  # seed, text and held-out tokens
 }
@@ -47,6 +47,14 @@ PINNED = {
 def test_a_run_keeps_the_name_it_was_first_given(run_id: str, spec: RunSpec) -> None:
     assert spec.run_id == run_id
     assert RunSpec.from_json(spec.to_json()) == spec
+
+
+def test_files_keep_the_names_they_were_first_written_with() -> None:
+    written = SPEC.to_json()
+    assert list(written)[:4] == ["shape", "seq_len", "batch_windows", "steps"]
+    written["batch_sequences"] = written.pop("batch_windows")
+    with pytest.raises(KeyError, match="batch_windows"):
+        RunSpec.from_json(written)
 
 
 def test_every_record_that_is_kept_here_is_still_of_its_run() -> None:

@@ -4,7 +4,7 @@ The losses come from a known law with noise, so a report made from it has an ans
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
     folder = SweepFolder(path)
     plan = _plan(path.name, budgets)
     rng = np.random.default_rng(7)
-    write_atomic(folder.config, OmegaConf.to_yaml(OmegaConf.structured(make_config(path.name, budgets))))
+    write_atomic(folder.config, OmegaConf.to_yaml(OmegaConf.create(asdict(make_config(path.name, budgets)))))
     write_json(folder.plan, plan.to_json())
     for i, cell in enumerate(plan.cells):
         diverged = i == len(plan.cells) - 1

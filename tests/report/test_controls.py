@@ -83,11 +83,13 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
     (found,) = [
         f
         for f in diagnostics(replace(report_data, controls=controls, records=records))
-        if "peak rate" in f.text
+        if "peak learning rate" in f.text
     ]
     assert found.level == level
     assert word in found.text
     assert "other seeds" in found.text
     assert {control.loss_chosen for control in controls} == {records[of].loss for of in chosen}
-    (alone,) = [f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak rate" in f.text]
+    (alone,) = [
+        f for f in diagnostics(replace(report_data, controls=tuple(tried))) if "peak learning rate" in f.text
+    ]
     assert "is unknown" in alone.text

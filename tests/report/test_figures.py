@@ -177,7 +177,7 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData
     assert (said.level, "chosen for being the lowest" in said.text) == ("caution", True), (
         "no replicates, no luck known"
     )
-    assert not any("peak rate was tried" in finding.text for finding in diagnostics(report_data))
+    assert not any("peak learning rate was tried" in finding.text for finding in diagnostics(report_data))
     better = tuple(replace(control, loss=control.loss_of - 0.05) for control in report_data.controls)
     (warned,) = [
         f for f in diagnostics(replace(report_data, controls=better)) if "schedules longer" in f.text

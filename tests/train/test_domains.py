@@ -36,8 +36,8 @@ def test_a_model_is_scored_on_every_domain(tmp_path: Path, text_folder: Path) ->
 
     model = AutoModelForCausalLM.from_pretrained(job.folder.model)
     corpus = open_corpus(job.domains["prose"])
-    windows, _ = corpus.heldout_windows(job.cell.spec.seq_len, job.cell.spec.eval_tokens)
-    batch = torch.from_numpy(windows)
+    sequences, _ = corpus.heldout_sequences(job.cell.spec.seq_len, job.cell.spec.eval_tokens)
+    batch = torch.from_numpy(sequences)
     with torch.no_grad():
         logits = model(input_ids=batch[:, :-1]).logits
     loss = float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()))

@@ -7,7 +7,7 @@ import torch
 from harness.model.build import build_model
 from harness.model.shape import Shape
 from harness.train import micro
-from harness.train.micro import LOGITS_BYTES, scored_windows
+from harness.train.micro import LOGITS_BYTES, scored_sequences
 from harness.train.outcome import summarise, token_losses
 
 
@@ -41,27 +41,27 @@ def test_equal_documents_have_no_spread() -> None:
 
 
 def test_a_large_vocabulary_is_scored_in_smaller_parts() -> None:
-    assert scored_windows(129, 256) == 16384 // 129, "small vocabularies are scored as ever"
-    assert scored_windows(2049, 128_000) == 1
+    assert scored_sequences(129, 256) == 16384 // 129, "small vocabularies are scored as ever"
+    assert scored_sequences(2049, 128_000) == 1
     for vocab_size in (8192, 32_000, 50_304):
-        rows = scored_windows(129, vocab_size)
+        rows = scored_sequences(129, vocab_size)
         assert rows * 129 * vocab_size * 4 <= LOGITS_BYTES < (rows + 1) * 129 * vocab_size * 4 * 1.01
 
 
 # On the CPU, which gives each part the same bits every time.
 def test_parts_do_not_change_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model(Shape("llama", 61, 32, 2, 4, 8, 48, 2, False, 24), init_std=0.3).eval()
-    windows = np.random.default_rng(0).integers(0, 61, (7, 25))
-    whole = token_losses(model, windows, torch.device("cpu"))
+    sequences = np.random.default_rng(0).integers(0, 61, (7, 25))
+    whole = token_losses(model, sequences, torch.device("cpu"))
     monkeypatch.setattr(micro, "LOGITS_BYTES", 4 * 61 * 25 * 2)
-    assert scored_windows(25, 61) == 2
-    parts = token_losses(model, windows, torch.device("cpu"))
+    assert scored_sequences(25, 61) == 2
+    parts = token_losses(model, sequences, torch.device("cpu"))
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
-    assert np.array_equal(token_losses(model, windows, torch.device("cpu"), at_once=7), whole)
+    assert np.array_equal(token_losses(model, sequences, torch.device("cpu"), at_once=7), whole)
 
     expected = []
     for start in range(0, 7, 2):  # each part copied by itself, as plainly as can be
-        batch = torch.from_numpy(windows[start : start + 2])
+        batch = torch.from_numpy(sequences[start : start + 2])
         with torch.no_grad():
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits
         flat = torch.nn.functional.cross_entropy(

@@ -8,7 +8,7 @@ import torch
 
 from harness.errors import UserError
 from harness.launch.memory import free_bytes
-from harness.launch.retry import heals
+from harness.launch.retry import is_retryable
 from harness.train import gpus
 from harness.train.device import PEAKS, choose_device, peak_of
 from harness.train.driver import DriverError, ask, count_gpus, is_installed
@@ -104,7 +104,7 @@ def test_a_gpu_that_does_not_work_is_an_error_and_no_cpu(
         choose_device(kind, "auto")
     assert str(error).split("(")[0].rstrip(".") in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert heals(caught.value) is passes
+    assert is_retryable(caught.value) is passes
     assert choose_device("cpu", "auto").kind == "cpu"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert choose_device("auto", "auto").precision == "fp32", "whoever hides the GPUs wants the CPU"

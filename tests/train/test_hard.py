@@ -15,7 +15,7 @@ import pytest
 
 from harness.tracking.config import TrackerConfig
 from harness.tracking.files import read_files
-from harness.train.checkpoint import Progress, Saver, write_checkpoint
+from harness.train.checkpoint import RunState, Saver, write_checkpoint
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
 from tests.device import ON_CPU, about
@@ -175,8 +175,8 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
         clock.now += 1
         return is_due(saver, seconds)
 
-    def slow(folder: Path, blob: object, progress: Progress) -> None:
-        saves.append(progress.step)
+    def slow(folder: Path, blob: object, state: RunState) -> None:
+        saves.append(state.step)
         clock.now += 1
 
     monkeypatch.setattr(Saver, "is_due", after_a_step)

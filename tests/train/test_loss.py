@@ -37,7 +37,7 @@ def kept(part: torch.nn.Module) -> torch.nn.Module:
 
 
 @pytest.fixture
-def windows() -> torch.Tensor:
+def sequences() -> torch.Tensor:
     return torch.randint(0, 61, (5, 25), generator=torch.Generator().manual_seed(0))
 
 
@@ -50,12 +50,12 @@ def gradients(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, torch.Ten
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("family", PLAIN)
 def test_chunks_change_neither_loss_nor_gradients(
-    family: str, tied: bool, windows: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    family: str, tied: bool, sequences: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(losses, "LOGITS_BYTES", 4 * 61 * 23)  # 120 tokens: five chunks of 23 and one of 5
     model = model_of(family, tied)
-    whole = next_token_loss(model, TrainConfig(logits="whole"), False, kept)(windows)
-    chunked = next_token_loss(model, TrainConfig(logits="chunked"), False, kept)(windows)
+    whole = next_token_loss(model, TrainConfig(logits="whole"), False, kept)(sequences)
+    chunked = next_token_loss(model, TrainConfig(logits="chunked"), False, kept)(sequences)
     assert float(chunked.detach()) == pytest.approx(float(whole.detach()), rel=1e-6)
     expected, found = gradients(model, whole), gradients(model, chunked)
     assert set(found) == set(expected)
@@ -64,24 +64,24 @@ def test_chunks_change_neither_loss_nor_gradients(
 
 
 @pytest.mark.parametrize("family", CHANGED)
-def test_a_family_that_changes_its_logits_keeps_them_whole(family: str, windows: torch.Tensor) -> None:
+def test_a_family_that_changes_its_logits_keeps_them_whole(family: str, sequences: torch.Tensor) -> None:
     model = model_of(family, options=CHANGED[family])
     assert plain_head(model) is None
-    logits = model(input_ids=windows[:, :-1]).logits
+    logits = model(input_ids=sequences[:, :-1]).logits
     expected = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), windows[:, 1:].flatten(), reduction="sum"
+        logits.flatten(0, 1), sequences[:, 1:].flatten(), reduction="sum"
     )
-    loss = next_token_loss(model, TrainConfig(), False, kept)(windows)
+    loss = next_token_loss(model, TrainConfig(), False, kept)(sequences)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     with pytest.raises(UserError, match=r"train\.logits: .* cannot be chunked"):
         next_token_loss(model, TrainConfig(logits="chunked"), False, kept)
 
 
-def test_looking_at_a_head_leaves_the_model_as_it_was(windows: torch.Tensor) -> None:
+def test_looking_at_a_head_leaves_the_model_as_it_was(sequences: torch.Tensor) -> None:
     model = model_of("llama")
-    before = model(input_ids=windows).logits
+    before = model(input_ids=sequences).logits
     assert plain_head(model) is model.lm_head
-    assert torch.equal(model(input_ids=windows).logits, before)
+    assert torch.equal(model(input_ids=sequences).logits, before)
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -122,11 +122,11 @@ def test_a_run_with_chunked_logits_is_the_run(
     assert rows[1] == pytest.approx(rows[0], rel=2e-4)
 
 
-def test_bfloat16_keeps_the_loss_in_float32(windows: torch.Tensor) -> None:
+def test_bfloat16_keeps_the_loss_in_float32(sequences: torch.Tensor) -> None:
     """A sum over many tokens in bfloat16 would be off by percents."""
     hidden = torch.randn(4096, 32, generator=torch.Generator().manual_seed(0))
     weight = torch.randn(61, 32, generator=torch.Generator().manual_seed(1)) / 6
-    targets = windows.flatten().repeat(40)[:4096]
+    targets = sequences.flatten().repeat(40)[:4096]
     exact = torch.nn.functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")
     with torch.autocast("cpu", torch.bfloat16):
         loss = chunked_loss(hidden, weight, None, targets)

@@ -19,7 +19,7 @@ from harness.train.device import Device, available_bytes
 from harness.train.gpus import SHARE_VARIABLE
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.loss import NO_TARGET, next_token_loss
-from harness.train.micro import MOST_TOKENS, enough_windows, pieces, run_bytes, windows_at_once
+from harness.train.micro import MOST_TOKENS, enough_sequences, pieces, run_bytes, sequences_at_once
 from harness.train.run import train_cell
 from harness.train.stepper import Stepper, _out_of_memory
 from tests.device import about
@@ -30,7 +30,7 @@ from tests.train.test_run import curve, elsewhere, stop_at
 
 @pytest.fixture
 def job(tmp_path: Path, text_folder: Path) -> Job:
-    """A run with four windows a step."""
+    """A run with four sequences per step."""
     _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=10")
     return jobs[1]
 
@@ -44,20 +44,20 @@ def test_pieces_are_the_rows_in_order_and_of_one_length(first: int, rows: int, a
     assert len(set(lengths[:-1])) <= 1
     assert 0 < lengths[-1] <= lengths[0]
     assert len(cut) == -(-rows // at_once), "no more pieces than it takes"
-    assert len(cut) * lengths[0] - rows < len(cut), "less than a window a piece is filled up"
+    assert len(cut) * lengths[0] - rows < len(cut), "less than one sequence per piece is filled up"
 
 
 GB = 2**30
 
 
 def test_a_gpu_is_filled_and_no_more(job: Job) -> None:
-    """A model of 36M parameters with a batch of 154 windows: whole on a card of its own, cut on a share of one."""
+    """A model of 36M parameters with a batch of 154 sequences: whole on a card of its own, cut on a share of one."""
     shape = replace(job.cell.spec.shape, width=576, layers=9, heads=9, kv_heads=9, head_dim=64, ffw=2304)
     auto, params = TrainConfig(), 36_000_000
     spec = replace(job.cell.spec, seq_len=1024, shape=shape, precision="bf16")
 
     def at_once(spec: RunSpec, available: float | None, rows: int = 154, train: TrainConfig = auto) -> int:
-        return windows_at_once(train, spec, params, rows, available)
+        return sequences_at_once(train, spec, params, rows, available)
 
     assert at_once(spec, 70 * GB) == 154
     assert at_once(spec, 70 * GB, rows=8) == 8
@@ -70,26 +70,28 @@ def test_a_gpu_is_filled_and_no_more(job: Job) -> None:
         "no pool of graphs"
     )
     for available in (5 * GB, 20 * GB):
-        windows = at_once(spec, available)
-        assert run_bytes(auto, spec, params, windows, True) <= available
-        assert run_bytes(auto, spec, params, windows + 1, True) > available
+        sequences = at_once(spec, available)
+        assert run_bytes(auto, spec, params, sequences, True) <= available
+        assert run_bytes(auto, spec, params, sequences + 1, True) > available
 
 
 def test_more_tokens_than_a_gpu_can_use_are_not_taken_at_once(job: Job) -> None:
     spec = replace(job.cell.spec, seq_len=1024)
-    assert windows_at_once(TrainConfig(), spec, 10_000, 10_000, math.inf) == MOST_TOKENS // 1024
+    assert sequences_at_once(TrainConfig(), spec, 10_000, 10_000, math.inf) == MOST_TOKENS // 1024
     wide = replace(spec, shape=replace(spec.shape, vocab_size=100_000))
-    windows = windows_at_once(TrainConfig(), wide, 10_000, 10_000, math.inf)
-    assert windows * 1024 * 100_000 < 2**31 <= (windows + 1) * 1024 * 100_000, "no tensor has more numbers"
+    sequences = sequences_at_once(TrainConfig(), wide, 10_000, 10_000, math.inf)
+    assert sequences * 1024 * 100_000 < 2**31 <= (sequences + 1) * 1024 * 100_000, (
+        "no tensor has more numbers"
+    )
 
 
 def test_a_run_shares_a_gpu_only_if_it_gets_a_micro_batch_worth_launching(job: Job) -> None:
-    spec = replace(job.cell.spec, seq_len=1024, batch_windows=154, precision="bf16")
-    assert enough_windows(TrainConfig(), spec) == 16
-    assert enough_windows(TrainConfig(), replace(spec, batch_windows=4)) == 4
-    assert enough_windows(TrainConfig(micro_batch=50), spec) == 50
+    spec = replace(job.cell.spec, seq_len=1024, batch_sequences=154, precision="bf16")
+    assert enough_sequences(TrainConfig(), spec) == 16
+    assert enough_sequences(TrainConfig(), replace(spec, batch_sequences=4)) == 4
+    assert enough_sequences(TrainConfig(micro_batch=50), spec) == 50
     wide = replace(spec, shape=replace(spec.shape, width=4096, layers=32, heads=32, head_dim=128, ffw=16384))
-    assert 1 <= enough_windows(TrainConfig(), wide) < 16
+    assert 1 <= enough_sequences(TrainConfig(), wide) < 16
 
 
 def test_what_is_available_is_what_is_free_or_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,23 +118,23 @@ def test_as_much_is_scored_at_once_as_training_is_known_to_have_memory_for(job: 
         corpus = open_corpus(job.corpus)
         return Stepper(
             accelerator, model, optimizer, job.cell.spec, corpus, config, print, available
-        ).scored_windows
+        ).scored_sequences
 
-    assert scored(70 * GB) == job.cell.spec.batch_windows
-    assert scored(70 * GB, compile="on") == job.cell.spec.batch_windows
+    assert scored(70 * GB) == job.cell.spec.batch_sequences
+    assert scored(70 * GB, compile="on") == job.cell.spec.batch_sequences
     assert scored(70 * GB, compile="graphs") == 0, "the pool has the memory"
     assert scored(70 * GB, micro_batch=4) == 0
     assert scored(None) == 0
 
 
 @pytest.mark.parametrize("way", ["whole", "chunked"])
-def test_windows_without_targets_add_neither_loss_nor_gradient(way: str) -> None:
+def test_sequences_without_targets_add_neither_loss_nor_gradient(way: str) -> None:
     model = model_of("llama", False)
-    windows = torch.randint(0, 61, (3, 25), generator=torch.Generator().manual_seed(0))
-    filled = torch.nn.functional.pad(windows, (0, 0, 0, 2), value=NO_TARGET)
+    sequences = torch.randint(0, 61, (3, 25), generator=torch.Generator().manual_seed(0))
+    filled = torch.nn.functional.pad(sequences, (0, 0, 0, 2), value=NO_TARGET)
     loss = next_token_loss(model, TrainConfig(logits=way), False, kept)
     model.zero_grad()
-    plain = loss(windows)
+    plain = loss(sequences)
     plain.backward()
     expected = {name: p.grad.clone() for name, p in model.named_parameters()}
     model.zero_grad()
@@ -243,6 +245,6 @@ def test_gradients_under_cuda_graphs_have_memory_of_their_own_where_they_add_up(
     places.clear()
     graphs = elsewhere(job, tmp_path / "graphs", micro_batch=micro_batch, compile="graphs")
     train_cell(graphs)
-    several = job.cell.spec.batch_windows > micro_batch
+    several = job.cell.spec.batch_sequences > micro_batch
     assert all((place == places[0]) and (None not in place) is several for place in places)
     assert curve(graphs) == about(curve(plain))

@@ -17,8 +17,8 @@ from harness.train.job import Job, PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import DEVICE, about
 from tests.train.small import small_jobs
+from tests.train.test_branching import TRUNK, outcome
 from tests.train.test_run import assert_same, elsewhere, stop_at
-from tests.train.test_trunk import TRUNK, outcome
 
 NEVER = 1e9  # before a checkpoint, a stop or the end
 
@@ -82,13 +82,13 @@ def test_a_run_that_blows_up_unread_diverges_at_the_same_row(
     assert seen[-1] == record.steps, "nothing is reported of the steps that were taken in vain"
 
 
-def test_forks_of_a_trunk_whose_rows_are_read_late_are_the_same(
+def test_branches_of_a_trunk_whose_rows_are_read_late_are_the_same(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = sorted(small_jobs(tmp_path, text_folder, *TRUNK)[1], key=lambda job: -job.cell.spec.steps)
     alone = []
     for job in jobs:
-        alone.append(replace(elsewhere(job, tmp_path / "alone"), forks=()))
+        alone.append(replace(elsewhere(job, tmp_path / "alone"), branches=()))
         train_cell(alone[-1])
     late(monkeypatch, NEVER)
     with pytest.raises(PreemptedError):

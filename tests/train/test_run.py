@@ -176,8 +176,8 @@ def test_the_exported_model_gives_the_recorded_loss(job: Job) -> None:
     model = AutoModelForCausalLM.from_pretrained(job.folder.model)
     tokenizer = AutoTokenizer.from_pretrained(job.folder.model)
     assert tokenizer.decode(tokenizer("def f(x):")["input_ids"]) == "def f(x):"
-    windows, _ = open_corpus(job.corpus).heldout_windows(job.cell.spec.seq_len, job.cell.spec.eval_tokens)
-    batch = torch.from_numpy(windows)
+    sequences, _ = open_corpus(job.corpus).heldout_sequences(job.cell.spec.seq_len, job.cell.spec.eval_tokens)
+    batch = torch.from_numpy(sequences)
     with torch.no_grad():
         logits = model(input_ids=batch[:, :-1]).logits
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())

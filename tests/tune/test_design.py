@@ -50,11 +50,11 @@ def test_the_grid_is_centred_on_the_recipe_at_the_size_s_own_budget() -> None:
         per_token = flops_per_token(size.shape, 128, "appendix_f")
         assert size.tokens * per_token == pytest.approx(budget)
         hyper = apply_recipe(RECIPE, size.shape, size.tokens, 128)
-        assert (size.rate, size.batch_tokens) == (hyper.lr, hyper.batch_windows * 128)
+        assert (size.rate, size.batch_tokens) == (hyper.lr, hyper.batch_sequences * 128)
         mine = [cells[run_id] for run_id in size.run_ids]
         rates = sorted({cell.spec.optimizer.lr for cell in mine})
         assert rates == pytest.approx([m * size.rate for m in TUNE.rates], rel=1e-3)
-        batches = {max(1, round(m * hyper.batch_windows)) * 128 for m in TUNE.batches}
+        batches = {max(1, round(m * hyper.batch_sequences)) * 128 for m in TUNE.batches}
         assert {cell.spec.batch_tokens for cell in mine} == batches
         for cell in mine:
             assert abs(cell.tokens - size.tokens) <= cell.spec.batch_tokens / 2
@@ -84,10 +84,10 @@ def test_the_corpus_caps_the_tokens() -> None:
     assert made(facts=Facts(train_tokens=500_000), epochs=10).sizes[1].capped is False
 
 
-def test_batches_that_round_to_the_same_windows_are_one() -> None:
+def test_batches_that_round_to_the_same_sequences_are_one() -> None:
     rules = replace(RULES, recipe=replace(RECIPE, batch_tokens=Rule(128)))
     plan = made(rules=rules)
-    assert sorted({cell.spec.batch_windows for cell in plan.plan.cells}) == [1, 2, 4]
+    assert sorted({cell.spec.batch_sequences for cell in plan.plan.cells}) == [1, 2, 4]
 
 
 def test_short_points_are_left_out_and_said() -> None:

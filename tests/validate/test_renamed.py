@@ -72,10 +72,9 @@ def test_an_old_section_of_a_file_is_read_and_overrides_come_first(
 
 
 def test_a_command_that_does_not_read_it_refuses_the_old_name() -> None:
-    reads = {"plan": (), "validate": ("validate",)}
-    refuse_unread("validate", ["rematch.budget=1"], reads)
+    refuse_unread("validate", ["rematch.budget=1"])
     with pytest.raises(UserError, match="plan: does not read 'validate'; 'isoflop validate' does"):
-        refuse_unread("plan", ["rematch.budget=1"], reads)
+        refuse_unread("plan", ["rematch.budget=1"])
 
 
 def test_a_sweep_of_the_old_name_is_read(capsys: pytest.CaptureFixture[str]) -> None:

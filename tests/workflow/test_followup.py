@@ -9,9 +9,9 @@ from rich.console import Console
 from harness.cli import main
 from harness.commands import sweep
 from harness.config.compose import compose_config
+from harness.launch.launcher import Outcome
 from harness.runs.controls import read_controls
 from harness.runs.folder import SweepFolder
-from harness.workflow.continuation import Outcome
 from harness.workflow.experiment import frozen_plan
 from tests.train.small import overrides
 

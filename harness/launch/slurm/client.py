@@ -1,7 +1,4 @@
-"""Reading what squeue, scontrol and sacct print.
-
-Talking to Slurm through its commands.
-"""
+"""Slurm's commands: what they are told, and how what they print is read."""
 
 import os
 import re
@@ -12,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.launch.ledger import TaskId
 
 SQUEUE_FORMAT = "%F|%K|%T|%N|%r"
 SACCT_FORMAT = "JobID,State,NodeList"
+TIMEOUT_SECONDS = 60.0
+UNKNOWN_JOB = "Invalid job id"
+PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
 WAITING = {
     "PENDING",
     "CONFIGURING",
@@ -28,18 +29,7 @@ RUNNING = {"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING", "SUSPE
 
 
 @dataclass(frozen=True)
-class TaskId:
-    """One task of a job array, or (``task`` None) a plain job."""
-
-    job: str
-    task: int | None = None
-
-    def __str__(self) -> str:
-        return self.job if self.task is None else f"{self.job}_{self.task}"
-
-
-@dataclass(frozen=True)
-class TaskState:
+class SlurmState:
     """What the queue says of a task.
 
     Attributes:
@@ -64,23 +54,23 @@ class TaskState:
         return self.state in RUNNING
 
     @property
-    def queued(self) -> bool:
-        """It runs or will."""
-        return self.waiting or self.running
+    def cancelled(self) -> bool:
+        """By scancel, or with its account or node."""
+        return self.state.startswith("CANCELLED")
 
 
-def parse_squeue(text: str) -> list[TaskState]:
+def parse_squeue(text: str) -> list[SlurmState]:
     """Lines of ``squeue -h -r -o SQUEUE_FORMAT``."""
     states = []
     for line in text.splitlines():
         fields = line.strip().split("|", 4)
         if len(fields) == 5:
             job, task, state, node, reason = fields
-            states += [TaskState(id_, state, node, reason) for id_ in _ids(job, task)]
+            states += [SlurmState(id_, state, node, reason) for id_ in _ids(job, task)]
     return states
 
 
-def parse_scontrol(text: str) -> list[TaskState]:
+def parse_scontrol(text: str) -> list[SlurmState]:
     """Lines of ``scontrol -o show job``."""
     states = []
     for line in text.splitlines():
@@ -89,32 +79,32 @@ def parse_scontrol(text: str) -> list[TaskState]:
             ids = _ids(value.get("ArrayJobId") or value["JobId"], value.get("ArrayTaskId") or "")
             node, reason = (_unless_null(value.get(key, "")) for key in ("NodeList", "Reason"))
             restarts = int(value.get("Restarts", 0))
-            states += [TaskState(id_, value["JobState"], node, reason, restarts) for id_ in ids]
+            states += [SlurmState(id_, value["JobState"], node, reason, restarts) for id_ in ids]
     return states
 
 
-def parse_sacct(text: str) -> list[TaskState]:
+def parse_sacct(text: str) -> list[SlurmState]:
     """Lines of ``sacct -n -P -X --format=SACCT_FORMAT``; the last one of a task counts."""
-    states: dict[TaskId, TaskState] = {}
+    states: dict[TaskId, SlurmState] = {}
     for line in text.splitlines():
         fields = line.strip().split("|")
         if len(fields) == 3:
             job, _, task = fields[0].partition("_")
             for id_ in _ids(job, task.strip("[]")):
-                states[id_] = TaskState(id_, fields[1].partition(" ")[0], _unless_null(fields[2]))
+                states[id_] = SlurmState(id_, fields[1].partition(" ")[0], _unless_null(fields[2]))
     return list(states.values())
 
 
-def merge(*sources: Iterable[TaskState]) -> dict[TaskId, TaskState]:
+def merge(*sources: Iterable[SlurmState]) -> dict[TaskId, SlurmState]:
     """One state a task: the first source that knows it, with the largest count of restarts."""
-    merged: dict[TaskId, TaskState] = {}
+    merged: dict[TaskId, SlurmState] = {}
     for source in sources:
         for state in source:
             known = merged.get(state.id)
             if known is None:
                 merged[state.id] = state
             elif state.restarts > known.restarts:
-                merged[state.id] = TaskState(known.id, known.state, known.node, known.reason, state.restarts)
+                merged[state.id] = SlurmState(known.id, known.state, known.node, known.reason, state.restarts)
     return merged
 
 
@@ -138,11 +128,6 @@ def _unless_null(text: str) -> str:
     return "" if text in ("(null)", "None", "None assigned", "N/A") else text
 
 
-TIMEOUT_SECONDS = 60.0
-UNKNOWN_JOB = "Invalid job id"
-PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
-
-
 def available() -> bool:
     """Whether Slurm's commands are on the PATH."""
     return shutil.which("squeue") is not None
@@ -161,7 +146,7 @@ def submit(script: Path) -> str:
     return _call(["sbatch", "--parsable", str(script)], environment=kept).strip().partition(";")[0]
 
 
-def queue(jobs: Sequence[str]) -> dict[TaskId, TaskState]:
+def queue(jobs: Sequence[str]) -> dict[TaskId, SlurmState]:
     """The state of every task of ``jobs`` that Slurm still knows.
 
     Raises:

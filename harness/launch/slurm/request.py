@@ -1,15 +1,12 @@
-"""Sharing the cells of a sweep out over array tasks.
-
-What one array task is asked for: time, memory, cores; estimated from its cells where the user says nothing.
-"""
+"""Which cells share an array task, and what a task asks for: time, memory, cores, estimated where nothing is said."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.launch.config import LauncherConfig
+from harness.launch.branching import groups, own_seconds
 from harness.launch.memory import training_bytes
-from harness.launch.trunk import groups, own_seconds
+from harness.launch.slurm.config import SlurmConfig
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.train.config import TrainConfig
@@ -19,7 +16,7 @@ from harness.train.job import Job
 def chunks(jobs: Sequence[Job], seconds: float, workers: int, most: int) -> list[list[Job]]:
     """Array tasks of about ``seconds`` each, of nearly equal estimated length, the longest first.
 
-    A trunk and its forks stay together: within a task the forks wait for it, and tasks may not run at once.
+    A trunk and its branches stay together: within a task the branches wait for it, and tasks may not run at once.
 
     Args:
         jobs: what is to be trained.
@@ -71,39 +68,39 @@ class Request:
 
 
 def make_request(
-    tasks: Sequence[Sequence[Job]], launcher: LauncherConfig, train: TrainConfig, pace: float = 1.0
+    tasks: Sequence[Sequence[Job]], config: SlurmConfig, train: TrainConfig, pace: float = 1.0
 ) -> Request:
     """One request that suits every task of the array.
 
     Args:
         pace: how much longer finished runs took than their estimates.
     """
-    workers = concurrency(launcher, train)
-    processes = workers * launcher.processes
-    gpus = _gpus(launcher, train)
-    cpus = launcher.cpus or _cores_a_process(processes, gpus, train) * processes
+    workers = concurrency(config, train)
+    processes = workers * config.processes
+    gpus = _gpus(config, train)
+    cpus = config.cpus or _cores_a_process(processes, gpus, train) * processes
     expected = max(expected_seconds(task, workers) for task in tasks) * pace
-    time = launcher.time
+    time = config.time
     if time == "auto":
         seconds = (
-            expected * launcher.time_margin + STARTUP_SECONDS + launcher.signal_seconds + SLURM_LEEWAY_SECONDS
+            expected * config.time_margin + STARTUP_SECONDS + config.signal_seconds + SLURM_LEEWAY_SECONDS
         )
         time = clock(seconds)
-    memory = launcher.memory
+    memory = config.memory
     if memory == "auto":
         cells = [job.cell for task in tasks for job in task]
         memory = f"{estimate_memory(cells, train, processes, gpu=gpus > 0)}M"
     return Request(time, memory, cpus, workers)
 
 
-def concurrency(launcher: LauncherConfig, train: TrainConfig) -> int:
+def concurrency(config: SlurmConfig, train: TrainConfig) -> int:
     """Runs at once in one array task: as asked for, ``per_gpu`` for each GPU, or one for its cores."""
-    if launcher.workers:
-        return launcher.workers
-    gpus = requested_gpus([launcher.gres, *launcher.sbatch])
+    if config.workers:
+        return config.workers
+    gpus = requested_gpus([config.gres, *config.sbatch])
     if gpus:
-        return max(1, gpus // launcher.processes) * max(1, launcher.per_gpu)
-    return max(1, launcher.cpus // (max(1, train.threads) * launcher.processes))
+        return max(1, gpus // config.processes) * max(1, config.per_gpu)
+    return max(1, config.cpus // (max(1, train.threads) * config.processes))
 
 
 def requested_gpus(options: Iterable[str]) -> int:
@@ -118,9 +115,9 @@ def requested_gpus(options: Iterable[str]) -> int:
     return total
 
 
-def _gpus(launcher: LauncherConfig, train: TrainConfig) -> int:
+def _gpus(config: SlurmConfig, train: TrainConfig) -> int:
     """GPUs of a task that its runs are trained on."""
-    return requested_gpus([launcher.gres, *launcher.sbatch]) if train.device != "cpu" else 0
+    return requested_gpus([config.gres, *config.sbatch]) if train.device != "cpu" else 0
 
 
 def _cores_a_process(processes: int, gpus: int, train: TrainConfig) -> int:

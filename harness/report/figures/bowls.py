@@ -32,7 +32,7 @@ def draw_bowls(data: ReportData) -> Figure:
 
 
 def draw_tuning(fit: TuneFit) -> Figure:
-    """Top: loss against peak rate, a colour a batch. Bottom: loss against batch, a colour a multiple of the rate.
+    """Top: loss against peak learning rate, a colour for each batch; bottom: against batch, one for each learning rate.
 
     A row is left out where its value was kept. Curves are cuts of the fitted surface, drawn where it was fitted. The
     last column has the rules: filled points carry them, hollow ones were left out. Keys stand outside the panels: in
@@ -56,7 +56,10 @@ def more(data: ReportData) -> str:
     """What the caption says of the rows there are."""
     if data.tuning is None:
         return ""
-    rows = ("loss against peak rate, a colour a batch", "loss against batch, a colour a multiple of the rate")
+    rows = (
+        "loss against peak learning rate, a colour for each batch",
+        "loss against batch, a colour for each multiple of the learning rate",
+    )
     shown = [rows[axis] for axis in _varied(data.tuning)]
     if len(shown) == 1:
         return f" Shown: {shown[0]}."
@@ -131,7 +134,9 @@ def _bowl(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial], a
         log_plain(axes, "x")
     else:
         log_counts(axes, "x")
-    name, other_name = ("peak rate", "batch") if axis == RATE else ("batch (tokens)", "rate")
+    name, other_name = (
+        ("peak learning rate", "batch") if axis == RATE else ("batch (tokens)", "learning rate")
+    )
     kept = f", batch {count(others[0])} tokens" if axis == RATE and len(others) == 1 else ""
     axes.set_xlabel(name + kept)
     figure = axes.get_figure(root=True)
@@ -206,8 +211,8 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     axes.set_xlabel("parameters N")
     if axis == RATE:
         log_plain(axes, "y")
-        axes.set_ylabel("best rate at the rule's batch")
-        axes.set_title(f"Rate: {_power(result)}")
+        axes.set_ylabel("best learning rate at the rule's batch")
+        axes.set_title(f"Learning rate: {_power(result)}")
     else:
         log_counts(axes, "y")
         axes.set_ylabel("batch (tokens)")

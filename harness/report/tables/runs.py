@@ -23,13 +23,13 @@ HEADINGS = (
     "state",
     "steps",
     "batch (tokens)",
-    "peak rate",
+    "peak learning rate",
     "seed",
     "epochs",
     "time",
     "FLOP/s",
 )
-RECIPE = ("peak rate", "batch (tokens)", "seed")
+RECIPE = ("peak learning rate", "batch (tokens)", "seed")
 
 
 def runs_table(data: ReportData) -> Table:

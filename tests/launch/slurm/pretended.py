@@ -10,9 +10,9 @@ import pytest
 
 from harness.commands import next_stage
 from harness.errors import UserError
+from harness.launch.ledger import TaskId, read_task
 from harness.launch.slurm import client
-from harness.launch.slurm.client import TaskId, TaskState, expand
-from harness.launch.slurm.submit import read_task
+from harness.launch.slurm.client import SlurmState, expand
 from harness.plan.cell import Cell
 from tests.report.synthetic import law_loss, made_up_record
 
@@ -24,7 +24,7 @@ class PretendedSlurm:
     Attributes:
         fails: whether a cell leaves no record.
         refuses: whether sbatch takes nothing more.
-        exits: exit statuses of the jobs behind, by id.
+        exits: exit statuses of the dependent jobs, by id.
     """
 
     scripts: dict[str, Path] = field(default_factory=dict)
@@ -41,13 +41,13 @@ class PretendedSlurm:
         self.scripts[job] = script
         return job
 
-    def queue(self, jobs: Sequence[str]) -> dict[TaskId, TaskState]:
+    def queue(self, jobs: Sequence[str]) -> dict[TaskId, SlurmState]:
         """As squeue."""
         found = {}
         for job in jobs:
             indices = re.search(r"--array=(\S+)", self.scripts[job].read_text())
             for task in expand(indices.group(1)) if indices else [None]:
-                found[TaskId(job, task)] = TaskState(
+                found[TaskId(job, task)] = SlurmState(
                     TaskId(job, task), "COMPLETED" if job in self.over else "PENDING"
                 )
         return found
@@ -71,7 +71,7 @@ class PretendedSlurm:
         return ""
 
     def drain(self) -> list[int]:
-        """Run all there is and all that comes of it; returns the exit statuses of the jobs behind."""
+        """Run all there is and all that comes of it; returns the exit statuses of the dependent jobs."""
         before = len(self.exits)
         while self.step():
             pass

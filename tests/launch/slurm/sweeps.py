@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.launch.slurm.client import TaskId, TaskState, queue
-from harness.launch.slurm.ledger import Ledger, Submission
+from harness.launch.ledger import Ledger, Submission, TaskId
+from harness.launch.slurm.client import SlurmState, queue
 from tests.device import ON_CPU
 
 SLURM = ("launcher=slurm", "launcher.memory=1000M", ON_CPU)  # no GPU is asked for
@@ -47,14 +47,14 @@ class Sweep:
     def last(self) -> Submission:
         return self.submissions[-1]
 
-    def state(self, task: int) -> TaskState:
+    def state(self, task: int) -> SlurmState:
         return queue([self.last.job])[TaskId(self.last.job, task)]
 
     def report_state(self) -> str:
         return queue([self.last.report_job])[TaskId(self.last.report_job)].state
 
-    def wait_for_the_job_behind(self) -> str:
-        wait_for("the job behind ends", lambda: self.report_state() in ("COMPLETED", "FAILED"))
+    def wait_for_the_dependent_job(self) -> str:
+        wait_for("the dependent job ends", lambda: self.report_state() in ("COMPLETED", "FAILED"))
         return self.log(f"report-{self.last.report_job}.txt")
 
     def log(self, name: str) -> str:

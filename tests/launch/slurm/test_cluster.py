@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.cli import main
-from harness.launch.slurm.client import TaskId, queue
+from harness.launch.ledger import TaskId
+from harness.launch.slurm.client import queue
 from harness.train.run import train_cell
 from tests.launch.slurm.sweeps import SLURM, Sweep, call, wait_for
 from tests.train.small import overrides, small_jobs
@@ -67,7 +68,7 @@ def test_a_lost_node_and_preemption_end_in_the_same_records(
     assert sweep.state(1).reason == "JobArrayTaskLimit", "the throttle holds"
     status = sweep.isoflop("status")
     assert "▶ running" in status
-    assert "… pending" in status
+    assert "… queued" in status
     lost = sweep.state(0).node
     call("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
     wait_for("the lost task is queued again", lambda: sweep.state(0).waiting)

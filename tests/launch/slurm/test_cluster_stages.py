@@ -1,4 +1,4 @@
-"""Commands of several stages on a real Slurm: each is submitted once, and the rest comes behind the arrays."""
+"""Commands of several stages on a real Slurm: each is submitted once, and the rest comes after the arrays."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def test_arms_their_follow_ups_and_the_comparison_come_of_one_submission(
     assert folder.report.exists()
     found = json.loads((both.path / "compare.json").read_text())
     assert [(arm["name"], arm["runs"]) for arm in found["arms"]] == [("cut", 4), ("whole", 3)]
-    assert "comparison: " in both.wait_for_the_job_behind()
+    assert "comparison: " in both.wait_for_the_dependent_job()
     assert both.report_state() == "COMPLETED"
 
 
@@ -58,13 +58,13 @@ def test_tune_ends_in_a_recipe(
     told = overrides(tmp_path, text_folder, *QUICK, *TUNE, "write=mine")
     tuning = Sweep(tmp_path, told, capsys, "small-tune")
     tuning.isoflop("tune")
-    assert "recipe=mine" in tuning.wait_for_the_job_behind()
+    assert "recipe=mine" in tuning.wait_for_the_dependent_job()
     assert tuning.report_state() == "COMPLETED"
     config, _ = compose_config(["experiment=demo", "recipe=mine"])
     assert "18 runs of small-tune" in config.recipe.source
 
 
-def test_a_validation_is_registered_before_it_is_submitted_and_judged_behind(
+def test_a_validation_is_registered_before_it_is_submitted_and_judged_after_it(
     cluster: Path, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fitted(tmp_path, text_folder)
@@ -73,7 +73,7 @@ def test_a_validation_is_registered_before_it_is_submitted_and_judged_behind(
     again.isoflop("validate")
     registered = (again.path / "prediction.json").read_text()
     assert not (again.path / "rematch.json").exists()
-    verdict = again.wait_for_the_job_behind()
+    verdict = again.wait_for_the_dependent_job()
     assert again.report_state() == "COMPLETED", verdict
     assert json.loads((again.path / "rematch.json").read_text())["verdict"] in " ".join(verdict.split())
     assert (again.path / "prediction.json").read_text() == registered

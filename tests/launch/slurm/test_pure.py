@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.launch.config import LauncherConfig
+from harness.launch.ledger import Ledger, Submission, TaskId, placed
 from harness.launch.slurm.client import (
-    TaskId,
-    TaskState,
+    SlurmState,
     expand,
     merge,
     parse_sacct,
     parse_scontrol,
     parse_squeue,
 )
-from harness.launch.slurm.ledger import Ledger, Submission, placed
+from harness.launch.slurm.config import SlurmConfig
+from harness.launch.slurm.launcher import array_script
 from harness.launch.slurm.request import (
     Request,
     chunks,
@@ -27,10 +27,9 @@ from harness.launch.slurm.request import (
     requested_gpus,
 )
 from harness.launch.slurm.script import render_fields
-from harness.launch.slurm.submit import array_script
 from harness.plan.duration import RunTime
 from harness.train.config import TrainConfig
-from harness.train.job import Job, pack, unpack
+from harness.train.job import Job
 from tests.train.small import small_jobs
 
 
@@ -64,10 +63,10 @@ def test_short_cells_share_tasks_of_equal_length_and_long_ones_have_their_own(jo
 
 def test_time_and_memory_come_from_the_cells_unless_they_are_given(jobs: list[Job]) -> None:
     tasks = [lasting(jobs, 3000.0, 600.0), lasting(jobs, 3000.0)]
-    request = make_request(tasks, LauncherConfig(kind="slurm"), TrainConfig(threads=2))
+    request = make_request(tasks, SlurmConfig(), TrainConfig(threads=2))
     assert request == Request("02:09:00", request.memory, cpus=2, workers=1)
-    assert make_request(tasks, LauncherConfig(kind="slurm"), TrainConfig(), pace=2).time == "04:09:00"
-    given = LauncherConfig(kind="slurm", time="1-00", memory="", cpus=8)
+    assert make_request(tasks, SlurmConfig(), TrainConfig(), pace=2).time == "04:09:00"
+    given = SlurmConfig(time="1-00", memory="", cpus=8)
     assert make_request(tasks, given, TrainConfig()) == Request("1-00", "", cpus=8, workers=8)
     assert make_request(tasks, replace(given, gres="gpu:4", processes=2), TrainConfig()).workers == 2
     small = estimate_memory([jobs[0].cell], TrainConfig(), 1, gpu=False)
@@ -79,7 +78,7 @@ def test_time_and_memory_come_from_the_cells_unless_they_are_given(jobs: list[Jo
 def test_a_run_on_a_gpu_is_asked_the_hosts_memory_and_cores_for(jobs: list[Job]) -> None:
     params = replace(jobs[0].cell.params, matrices=10**9)
     huge = replace(jobs[0], cell=replace(jobs[0].cell, params=params))
-    gpu = LauncherConfig(kind="slurm", gres="gpu:8")
+    gpu = SlurmConfig(gres="gpu:8")
     request = make_request([[huge]], gpu, TrainConfig(device="auto"))
     assert (request.workers, request.cpus) == (8, 32)
     mebibytes = 8 * 1.3 * (4 * 2**30 + 24e9) / 2**20
@@ -113,7 +112,7 @@ def test_a_template_loses_the_lines_it_has_nothing_for() -> None:
 
 
 def test_an_array_runs_one_program_in_a_container_with_its_modules(tmp_path: Path) -> None:
-    launcher = LauncherConfig(
+    launcher = SlurmConfig(
         kind="slurm",
         throttle=3,
         modules=["cuda/12.4"],
@@ -135,9 +134,9 @@ def test_reading_squeue() -> None:
         "7|0|RUNNING|n1|None\n7|3|PENDING||JobArrayTaskLimit\n8|N/A|PENDING||Dependency\nslurm says hello\n"
     )
     assert parse_squeue(text) == [
-        TaskState(TaskId("7", 0), "RUNNING", "n1", "None"),
-        TaskState(TaskId("7", 3), "PENDING", "", "JobArrayTaskLimit"),
-        TaskState(TaskId("8"), "PENDING", "", "Dependency"),
+        SlurmState(TaskId("7", 0), "RUNNING", "n1", "None"),
+        SlurmState(TaskId("7", 3), "PENDING", "", "JobArrayTaskLimit"),
+        SlurmState(TaskId("8"), "PENDING", "", "Dependency"),
     ]
 
 
@@ -149,10 +148,10 @@ def test_reading_scontrol() -> None:
         "JobId=8 JobName=r JobState=PENDING Reason=Dependency Restarts=0 NodeList=\n\n"
     )
     assert parse_scontrol(text) == [
-        TaskState(TaskId("7", 1), "COMPLETED", "n1", "", 2),
-        TaskState(TaskId("7", 2), "PENDING", "", "Resources"),
-        TaskState(TaskId("7", 4), "PENDING", "", "Resources"),
-        TaskState(TaskId("8"), "PENDING", "", "Dependency"),
+        SlurmState(TaskId("7", 1), "COMPLETED", "n1", "", 2),
+        SlurmState(TaskId("7", 2), "PENDING", "", "Resources"),
+        SlurmState(TaskId("7", 4), "PENDING", "", "Resources"),
+        SlurmState(TaskId("8"), "PENDING", "", "Dependency"),
     ]
 
 
@@ -170,8 +169,8 @@ def test_reading_sacct() -> None:
 
 
 def test_the_first_source_says_the_state_and_any_the_restarts() -> None:
-    live = TaskState(TaskId("7", 0), "RUNNING", "n1")
-    shown = TaskState(TaskId("7", 0), "PENDING", "", "", 2)
+    live = SlurmState(TaskId("7", 0), "RUNNING", "n1")
+    shown = SlurmState(TaskId("7", 0), "PENDING", "", "", 2)
     assert merge([live], [shown]) == {live.id: replace(live, restarts=2)}
     assert expand("0,4-6,10-20:5%2") == [0, 4, 5, 6, 10, 15, 20]
     assert expand("N/A") == []
@@ -185,9 +184,9 @@ def test_the_ledger_finds_a_cell_where_it_is_queued(tmp_path: Path) -> None:
     ledger.put(first)
     ledger.put(second)
     assert ledger.read() == [first, second]
-    running = TaskState(TaskId("7", 1), "RUNNING")
-    over = TaskState(TaskId("9", 0), "FAILED")
-    places = placed(ledger.read(), {running.id: running, over.id: over})
+    running = SlurmState(TaskId("7", 1), "RUNNING")
+    over = SlurmState(TaskId("9", 0), "FAILED")
+    places = placed(ledger, {running.id: running, over.id: over})
     assert (places["a"].submission, places["a"].state) == (second, over)
     assert (places["b"].submission, places["b"].state) == (first, None)
     assert (places["c"].submission, places["c"].state) == (first, running), "queued goes before over"
@@ -196,5 +195,5 @@ def test_the_ledger_finds_a_cell_where_it_is_queued(tmp_path: Path) -> None:
 
 
 def test_a_job_survives_being_written_down(jobs: list[Job]) -> None:
-    again = unpack(pack(jobs[0]))
+    again = Job.from_json(jobs[0].to_json())
     assert again == replace(jobs[0], corpus=jobs[0].corpus.resolve())

@@ -1,4 +1,4 @@
-"""One stage after the other behind arrays, on a pretended Slurm: nothing twice, nothing lost, nothing for ever."""
+"""One stage after the other, each by a dependent job, on a fake Slurm: nothing twice or lost, nothing for ever."""
 
 import csv
 import json
@@ -9,11 +9,12 @@ from rich.console import Console
 
 from harness.cli import main
 from harness.commands import fit, report, reproduce
+from harness.launch.launcher import Outcome
+from harness.launch.ledger import Ledger, Submission
 from harness.launch.slurm import client
-from harness.launch.slurm.ledger import Ledger, Submission
 from harness.runs.controls import read_controls
 from harness.runs.folder import SweepFolder
-from harness.workflow.continuation import Outcome, submitted_config
+from harness.workflow.continuation import submitted_config
 from tests.device import ON_CPU
 from tests.launch.slurm.pretended import PretendedSlurm, slurm
 from tests.train.small import overrides
@@ -43,7 +44,7 @@ def ledger(folder: Path, name: str = "small") -> list[Submission]:
     return Ledger(folder / "runs" / name / "slurm").read()
 
 
-def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
+def test_follow_ups_come_after_the_grid_and_the_fit_after_them(
     slurm: PretendedSlurm,
     made: list[str],
     told: list[str],
@@ -52,7 +53,7 @@ def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
 ) -> None:
     main(["reproduce", *told])
     main(["reproduce", *told])
-    assert "0 to submit\njob 2 goes on" in capsys.readouterr().out
+    assert "0 to submit\njob 2 continues" in capsys.readouterr().out
     assert list(slurm.scripts) == ["1", "2"], "nothing is submitted twice"
     slurm.step()
     slurm.step()
@@ -62,8 +63,8 @@ def test_follow_ups_come_behind_the_grid_and_the_fit_behind_them(
     assert len(later.run_ids) == 3, "a seed, a rate, a horizon"
     main(["status", *told])
     shown = capsys.readouterr().out
-    assert shown.count("(control)") == 2
-    assert "job 4 goes on behind them: pending" in shown
+    assert shown.count("(ablation)") == 2
+    assert "dependent job 4 continues after them: pending" in shown
 
     assert slurm.drain() == [0]
     assert made == ["fit small", "report small"]
@@ -135,13 +136,13 @@ def test_the_newest_submission_waits_for_all_and_goes_on_alone(
     plan = (tmp_path / "runs" / "small" / "plan.json").read_text()
     slurm.step()
     assert slurm.step() == "2"
-    assert "submission 0002 is newer: job 4 goes on" in capsys.readouterr().out
+    assert "submission 0002 is newer: job 4 continues" in capsys.readouterr().out
     assert (tmp_path / "runs" / "small" / "plan.json").read_text() == plan, "an older plan does not come back"
     assert slurm.drain() == [0, 0]
     assert [len(one.run_ids) for one in ledger(tmp_path)] == [3, 3, 6]
 
 
-def test_who_is_faster_than_the_job_behind_takes_its_place(
+def test_who_is_faster_than_the_dependent_job_takes_its_place(
     slurm: PretendedSlurm,
     made: list[str],
     told: list[str],
@@ -156,13 +157,13 @@ def test_who_is_faster_than_the_job_behind_takes_its_place(
     capsys.readouterr()
     # as if it ran already when the follow-ups were submitted by hand
     assert reproduce.run(config, yaml, Console(), "0001") is Outcome.QUEUED
-    assert "submission 0002 is newer: job 4 goes on" in capsys.readouterr().out
+    assert "submission 0002 is newer: job 4 continues" in capsys.readouterr().out
     assert slurm.drain() == [0, 0]
     assert made == ["fit small", "report small"]
     assert len(slurm.scripts) == 4
 
 
-def test_without_a_job_behind_the_user_goes_on(
+def test_without_a_dependent_job_the_user_continues(
     slurm: PretendedSlurm,
     made: list[str],
     told: list[str],
@@ -182,7 +183,7 @@ def test_without_a_job_behind_the_user_goes_on(
     assert len(slurm.scripts) == 2
 
 
-def test_the_text_may_be_gone_when_the_job_behind_runs(
+def test_the_text_may_be_gone_when_the_dependent_job_runs(
     slurm: PretendedSlurm, made: list[str], tmp_path: Path
 ) -> None:
     text = tmp_path / "text"
@@ -196,7 +197,7 @@ def test_the_text_may_be_gone_when_the_job_behind_runs(
     assert made == ["fit small", "report small"]
 
 
-def test_a_comparison_waits_for_its_arms_and_for_what_comes_behind_them(
+def test_a_comparison_waits_for_its_arms_and_for_what_comes_after_them(
     slurm: PretendedSlurm, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arms = ("+arms.cut=['schedule.horizon=4','followup.seeds=[1]']", "+arms.whole=[]")
@@ -210,11 +211,11 @@ def test_a_comparison_waits_for_its_arms_and_for_what_comes_behind_them(
     shown = capsys.readouterr().out
     assert "small-cut\n" in shown
     assert "small-whole\n" in shown
-    assert shown.count("3 … pending") == 2
-    assert "job 5 goes on behind them" in shown
+    assert shown.count("3 … queued") == 2
+    assert "dependent job 5 continues after them" in shown
 
     assert slurm.drain() == [0, 0, 0, 0, 0]
-    assert len(slurm.scripts) == 8, "a follow-up, the job behind it, another comparison"
+    assert len(slurm.scripts) == 8, "a follow-up, its dependent job, another comparison"
     assert slurm.waits_for("8") == {"6", "7"}
     found = json.loads((tmp_path / "runs" / "small" / "compare.json").read_text())
     assert [(arm["name"], arm["runs"]) for arm in found["arms"]] == [("cut", 4), ("whole", 3)]
@@ -261,7 +262,7 @@ def test_a_tuning_with_holes_gives_no_recipe(
     assert len(ledger(tmp_path, "small-tune")) == 1
 
 
-def test_cancel_takes_the_jobs_behind_first_and_those_of_the_arms(
+def test_cancel_takes_the_dependent_jobs_first_and_those_of_the_arms(
     slurm: PretendedSlurm,
     tmp_path: Path,
     text_folder: Path,

@@ -1,4 +1,4 @@
-"""Runs that begin alike: how far, which fork from which, and a plan whose runs do."""
+"""Runs that begin alike: how far, which branch from which, and a plan whose runs do."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.plan.branching import find_branches, flops_saved, shared_steps
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.schedule import Schedule, ScheduleConfig
 from harness.plan.spec import RunSpec
-from harness.plan.trunk import find_forks, flops_saved, shared_steps
 from tests.plan.test_plan import RULES, plan
 
 SPEC = plan().cells[0].spec
@@ -66,7 +66,7 @@ def test_wsd_shares_all_but_the_decay_of_the_shorter() -> None:
     [
         lambda s: replace(s, seed=1),
         lambda s: replace(s, data="beef"),
-        lambda s: replace(s, batch_windows=s.batch_windows + 1),
+        lambda s: replace(s, batch_sequences=s.batch_sequences + 1),
         lambda s: replace(s, optimizer=replace(s.optimizer, lr=2 * s.optimizer.lr)),
         lambda s: replace(s, shape=replace(s.shape, layers=s.shape.layers + 1)),
         lambda s: replace(s, schedule=replace(s.schedule, warmup_steps=11)),
@@ -97,18 +97,18 @@ def test_all_runs_of_a_shape_and_seed_share_a_trunk() -> None:
             if spec is not trunk:
                 assert shared_steps(trunk, spec) == pytest.approx(0.8 * spec.steps, abs=1)
         shortest = min(specs, key=lambda spec: spec.steps)
-        assert shortest.steps >= RECIPE.min_steps - 1, "no fork has fewer steps than the recipe allows"
+        assert shortest.steps >= RECIPE.min_steps - 1, "no branch has fewer steps than the recipe allows"
         assert shortest.schedule.warmup_steps <= 0.1 * shortest.steps + 0.5
-    forks = find_forks(made.cells)
-    assert len(forks) == 8
-    spent = sum(cell.flops for cell in made.cells) - flops_saved(made.cells, forks)
+    branches = find_branches(made.cells)
+    assert len(branches) == 8
+    spent = sum(cell.flops for cell in made.cells) - flops_saved(made.cells, branches)
     alone = 2 * 2 * (1e11 + 3e11 + 1e12)
     assert spent == pytest.approx(alone - 0.8 * 2 * 2 * 4e11, rel=0.02)
 
 
 def test_without_sharing_rules_that_depend_on_the_horizon_leave_no_trunk() -> None:
     alone = plan(replace(SHARED, schedule=ScheduleConfig("wsd", floor=0.0)))
-    assert not find_forks(alone.cells)
+    assert not find_branches(alone.cells)
 
 
 def test_sharing_changes_no_run_of_a_single_horizon_and_larger_budgets_keep_the_others() -> None:

@@ -1,0 +1,107 @@
+"""The local launcher: a pool of workers on this machine."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from harness.errors import UserError
+from harness.launch.config import LauncherConfig
+from harness.launch.launcher import Continuation, Outcome, Queue, Work
+from harness.launch.pool import PoolOptions, run_pool
+from harness.launch.progress import Progress
+from harness.launch.sharing import gpus_of, placed, shared_gpus
+from harness.plan.cell import Cell
+from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED
+from harness.train.config import TrainConfig
+
+
+@dataclass
+class LocalConfig(LauncherConfig):
+    """This machine."""
+
+    here: ClassVar[bool] = True
+
+
+class LocalLauncher:
+    """Trains in this process's workers; nothing is submitted, so no queue knows anything."""
+
+    def __init__(self, config: LocalConfig) -> None:
+        self._config = config
+
+    def gpus(self, train: TrainConfig) -> int:
+        """Those that runs may use."""
+        return len(gpus_of(train))
+
+    def workers(self, train: TrainConfig) -> int:
+        """What is asked for, else ``per_gpu`` on each GPU, or one for each of its CPU cores (a thread is a core)."""
+        config = self._config
+        if config.workers:
+            return config.workers
+        gpus = self.gpus(train)
+        if gpus:
+            return max(1, gpus // config.processes) * max(1, config.per_gpu)
+        cores = max(1, train.threads) * config.processes
+        return max(1, len(os.sched_getaffinity(0)) // cores)
+
+    def pool(self, cells: Sequence[Cell], train: TrainConfig) -> PoolOptions:
+        """The pool for ``cells``; with several GPUs, each worker has its own."""
+        config = self._config
+        workers = min(self.workers(train), len(cells))
+        options = PoolOptions(workers, config.attempts, config.processes, mps=config.mps)
+        return placed(options, cells, train)
+
+    def train(self, work: Work) -> Outcome:
+        """Train what is missing, several at once."""
+        jobs, console, total = work.missing(), work.console, len(work.plan.cells)
+        if not jobs:
+            console.print(f"all {total} cells are finished; nothing to train", highlight=False)
+            return Outcome.DONE
+        options = self.pool([job.cell for job in jobs], work.train)
+        work.say_cost(options.workers)
+        console.print(
+            f"{total - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
+            f"into {work.folder.path}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        say = lambda text: console.print(text, highlight=False, soft_wrap=True)  # noqa: E731
+        with (
+            shared_gpus(options, work.train, say) as options,
+            Progress(jobs, total - len(jobs), options.workers, console) as view,
+        ):
+            failed = [ended for ended in run_pool(jobs, options, view) if ended.status == FAILED]
+        if failed:
+            first = failed[0]
+            raise UserError(
+                f"{len(failed)} of {total} cells failed, the others are finished and kept; first: "
+                f"{first.run_id}: {first.reason} (log: {work.folder.cell(first.run_id).log}); "
+                "run the same command again to retry only these"
+            )
+        return Outcome.DONE
+
+    def available(self) -> bool:
+        """There is no queue."""
+        return False
+
+    def queue(self, folder: SweepFolder, planned: set[str]) -> Queue:
+        """Nothing is submitted."""
+        return Queue()
+
+    def live(self, folder: SweepFolder) -> list[str]:
+        """Nothing is submitted."""
+        return []
+
+    def depend(self, name: str, folder: SweepFolder, continuation: Continuation, jobs: Sequence[str]) -> str:
+        """Nothing continues by itself."""
+        return ""
+
+    def cancel(self, folder: SweepFolder) -> list[str]:
+        """Nothing is submitted."""
+        return []
+
+    def latest(self, folder: SweepFolder) -> Path | None:
+        """Nothing is submitted."""
+        return None
