@@ -74,7 +74,7 @@ path=, else the experiment's. Table, fit and draws then go to out=, by default r
 
   isoflop report experiment=demo""",
     "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
-That is serving, money, data that runs out, a model somebody announced. --json prints the answer for programs.
+That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
 
   isoflop predict fit=runs/demo/fit.json budget=1e13
   isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12

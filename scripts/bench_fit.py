@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from harness.fit import FitOptions, Points, law, read_points
+from harness.fit import FitOptions, Points, law_solver, read_points
 from harness.fit.approach_3 import bootstrap_law
 from harness.fit.bootstrap import generator, pair_counts
 from harness.fit.budgets import cells_of
-from harness.fit.fit import prepare
 from harness.fit.huber import huber_sum
+from harness.fit.pipeline import prepare
 
 DELTA = 1e-3
 GRID = tuple(
@@ -120,9 +120,9 @@ def main() -> None:
     points = prepare(read_points(args.points), options)
     one = np.ones(len(points))
 
-    data = law.Data.of(points.params, points.tokens, points.loss)
+    data = law_solver.Data.of(points.params, points.tokens, points.loss)
     clock = time.process_time()
-    ours = law.fit_lbfgs(data, DELTA)
+    ours = law_solver.fit_lbfgs(data, DELTA)
     ours_fit = time.process_time() - clock
     clock = time.process_time()
     draws = bootstrap_law(data, ours, options, "pairs", cells_of(points))

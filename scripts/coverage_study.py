@@ -20,8 +20,8 @@ from harness.fit import CostLaw, Curve, FitOptions, Points
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.laws import Law
 from harness.fit.results import Approach
-from harness.fit.surface import exponents, frontier, loss
 
 CURVE_POINTS = 60
 
@@ -107,14 +107,14 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
     """One synthetic sweep and its curves."""
     theta, log_width = np.array(design.truth), np.log(design.width)
     flops = np.repeat(design.flops, design.sizes)
-    best = np.array([float(frontier(theta, c, design.cost)[0]) for c in flops])
+    best = np.array([float(Law.from_theta(theta, design.cost).log_optimum(c)[0]) for c in flops])
     log_n = best + np.tile(np.linspace(-log_width, log_width, design.sizes), len(design.flops))
     log_d = np.log(flops / design.cost.kappa) - design.cost.power * log_n
     shared = (
         design.cell_noise * rng.standard_normal(len(flops)) if design.cell_noise else np.zeros(len(flops))
     )
     off = shared[None] + design.noise * rng.standard_normal((design.seeds, len(flops)))
-    log_loss = np.log(loss(theta, log_n, log_d))
+    log_loss = np.log(Law.from_theta(theta).loss_of_logs(log_n, log_d))
     cell, seed = np.tile(np.arange(len(flops)), design.seeds), np.repeat(np.arange(design.seeds), len(flops))
     offs = off.ravel()
     for extra in range(1, design.follow + 1):
@@ -138,7 +138,7 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
     for i, name in enumerate(names):
         # A run keeps its offset all along; what remains of the batch noise after smoothing is a fifth of it.
         share = np.geomspace(0.02, 1, CURVE_POINTS)
-        along = loss(theta, np.full(CURVE_POINTS, size[i]), data[i] + np.log(share))
+        along = Law.from_theta(theta).loss_of_logs(np.full(CURVE_POINTS, size[i]), data[i] + np.log(share))
         wobble = 0.2 * design.noise * rng.standard_normal(CURVE_POINTS)
         curves[name] = Curve(
             1000 * share, np.exp(data[i]) * share, spent[i] * share, along * np.exp(offs[i] + wobble)
@@ -163,8 +163,8 @@ class Studied:
 def study(method: Method, design: Design, args: argparse.Namespace) -> Studied:
     """Many trials of one method on one design."""
     theta, target = np.array(design.truth), design.target
-    true_a = float(exponents(theta, design.cost)[0])
-    log_n, _, true_loss = (float(v) for v in frontier(theta, target, design.cost))
+    true_a = float(Law.from_theta(theta, design.cost).exponents[0])
+    log_n, _, true_loss = (float(v) for v in Law.from_theta(theta, design.cost).log_optimum(target))
     held, widths, errors, started = np.zeros(3), [], [], time.perf_counter()
     for trial in range(args.trials):
         points, curves = sweep(np.random.default_rng([args.seed, trial]), design)

@@ -5,13 +5,13 @@ import json
 from rich.console import Console
 
 from harness.config.predict import PredictConfig
-from harness.fit.store import encode
-from harness.predict.report import Report
+from harness.fit.encoding import encode
+from harness.predict.result import PredictResult
 from harness.predict.show import show
 from harness.workflow.predict import answer_question
 
 
-def run(config: PredictConfig, console: Console, as_json: bool = False) -> Report:
+def run(config: PredictConfig, console: Console, as_json: bool = False) -> PredictResult:
     """Answers the question, prints the answer, writes the experiment and the figure where asked.
 
     Raises:

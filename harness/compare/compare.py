@@ -17,8 +17,8 @@ from harness.compare.results import (
 )
 from harness.compare.verdict import verdict
 from harness.errors import UserError
-from harness.fit.results import Approach, Approach3, Interval
-from harness.fit.surface import exponents
+from harness.fit.intervals import Interval
+from harness.fit.results import Approach
 from harness.fit.table import Array
 
 # What a difference must be smaller than to be called none: the step from Kaplan's exponent to Chinchilla's is 0.23,
@@ -148,9 +148,7 @@ def _no_bits(approach: Approach) -> str:
 
 def _columns(approach: Approach, theta: Array, flops: float, bits_per_nat: float | None) -> dict[str, Array]:
     """Each of ``QUANTITIES`` for rows of parameters, shape (..., columns) to (...)."""
-    a, b = (
-        exponents(theta, approach.cost) if isinstance(approach, Approach3) else (theta[..., 1], theta[..., 3])
-    )
+    a, b = approach.exponents(theta)
     log_n, log_d, loss = approach.optimum(theta, flops)
     return dict(zip(QUANTITIES, (a, b, log_n, log_d, loss * (bits_per_nat or np.nan)), strict=True))
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.fit.predict import percentiles
-from harness.fit.results import Interval
+from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.table import Array
 
 DIFFER, ALIKE, UNKNOWN = "differ", "do not differ", "cannot be told"
@@ -58,7 +57,7 @@ def difference(
     draws = independent(first.draws, second.draws)
     if noise:
         draws = draws + noise * np.random.default_rng(1).standard_normal(len(draws))
-    interval = percentiles(draws, level)
+    interval = percentile_interval(draws, level)
     if interval is None:
         return Difference(value, None, UNKNOWN, "too few of the bootstrap draws have a number")
     if warning := first.warning or second.warning:

@@ -7,9 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.compare.arm import Arm
-from harness.fit.results import Approach, Approach2, Approach3
-from harness.fit.surface import exponents
-from harness.fit.table import Array
+from harness.fit.results import Approach, Approach2
 from harness.report.axes import log_counts, log_flops
 from harness.report.data import MissingError
 from harness.report.line import draw_track, frontier_line
@@ -71,7 +69,7 @@ def _cloud(approach: Approach, axes: Axes, colour: str, label: str) -> None:
         return
     if approach.draws is not None and len(approach.draws):
         picked = np.unique(np.linspace(0, len(approach.draws) - 1, SHOWN).astype(int))
-        a, b = _exponents(approach, approach.draws[picked])
+        a, b = approach.exponents(approach.draws[picked])
         axes.plot(a, b, ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0)
     axes.plot(
         [approach.a],
@@ -83,13 +81,6 @@ def _cloud(approach: Approach, axes: Axes, colour: str, label: str) -> None:
         zorder=5,
         label=label,
     )
-
-
-def _exponents(approach: Approach, draws: Array) -> tuple[Array, Array]:
-    if isinstance(approach, Approach3):
-        with np.errstate(all="ignore"):
-            return exponents(draws, approach.cost)
-    return draws[:, 1], draws[:, 3]
 
 
 def _finish_cloud(axes: Axes) -> None:

@@ -23,6 +23,7 @@ from harness.config.renamed import add_old_sections, current_overrides, move_old
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.registry import refuse_option
+from harness.packaged import config_folder
 
 
 def one_line(error: BaseException, schema: Any) -> str:
@@ -115,14 +116,6 @@ def _known_keys(schema: Any, prefix: str = "") -> list[str]:
 
 
 UNLIMITED = ("analysis.huber_delta", "data.max_epochs")  # keys for which infinity has a meaning
-
-
-def config_folder() -> Path:
-    """The committed configs: beside the package in a checkout, inside it when installed from a wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
 
 T = TypeVar("T")
 

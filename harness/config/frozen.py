@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from harness.config.compose import compose_config, config_folder
+from harness.config.compose import compose_config
 from harness.config.renamed import SECTIONS
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.packaged import config_folder
 from harness.plan.throughput import ThroughputConfig
 
 

@@ -12,6 +12,7 @@ from harness.plan.schedule import ScheduleConfig
 from harness.predict.assess import FACTORS
 from harness.predict.clock import ShapeRules
 from harness.predict.cost import DeviceConfig, ServingConfig
+from harness.predict.repetition import Repetition
 from harness.predict.source import LawConfig
 
 ROOT = "predict"
@@ -27,8 +28,8 @@ class RepetitionConfig:
         points: a table of runs with the column ``unique_tokens``, some of which repeat, to fit them from.
     """
 
-    r_tokens: float = 15.387756
-    r_params: float = 5.309743
+    r_tokens: float = Repetition.r_tokens
+    r_params: float = Repetition.r_params
     points: str | None = None
 
 
@@ -44,7 +45,7 @@ class PredictConfig:
         level: of the intervals; null is the fit's own.
         budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``: the best model of that time on
             ``device``, beside the compute-optimal one whose training takes as long.
-        params, tokens: one of them: the best of the other. Both: a model to judge; a budget beside them is
+        params, tokens: one of them: the best of the other. Both: a model to assess; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
         device, gpus, precision: what trains, by its time model (after ``isoflop calibrate write=mine``: ``mine``), and
@@ -108,7 +109,7 @@ class PredictConfig:
         self._check_question()
 
     def _check_model(self, params: float, tokens: float) -> None:
-        """An announced model in plain numbers, whose compute, where it is given, can be its own."""
+        """A given model in plain numbers, whose compute, where it is given, can be its own."""
         if params < LEAST_PARAMS or tokens < LEAST_TOKENS:
             raise UserError(
                 f"params, tokens: {params:g} parameters on {tokens:g} tokens: write plain numbers, e.g. params=70e9 "

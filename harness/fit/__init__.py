@@ -6,9 +6,11 @@ print(fit.summary())
 fit.predict(1e21)["approach_3"].params_interval
 """
 
-from harness.fit.fit import fit_points
+from harness.fit.estimate import OptimumEstimate
+from harness.fit.fitted import Fit
+from harness.fit.laws import CostLaw, LossLaw, PowerLaw
 from harness.fit.options import FitOptions
-from harness.fit.predict import Prediction
+from harness.fit.pipeline import fit_points
 from harness.fit.reader import read_points, read_published
 from harness.fit.results import (
     Agreement,
@@ -16,17 +18,17 @@ from harness.fit.results import (
     Approach2,
     Approach3,
     BudgetOptimum,
-    Comparison,
-    CostLaw,
     CountingRow,
-    Fit,
+    FormComparison,
     FormFit,
-    LossLaw,
-    PowerLaw,
 )
 from harness.fit.store import load_fit, write_fit
 from harness.fit.summary import summary
 from harness.fit.table import Curve, Excluded, Points
+
+# Earlier names of these two.
+Comparison = FormComparison
+Prediction = OptimumEstimate
 
 __all__ = [
     "Agreement",
@@ -41,8 +43,10 @@ __all__ = [
     "Excluded",
     "Fit",
     "FitOptions",
+    "FormComparison",
     "FormFit",
     "LossLaw",
+    "OptimumEstimate",
     "Points",
     "PowerLaw",
     "Prediction",

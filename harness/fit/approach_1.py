@@ -1,6 +1,6 @@
-"""The lower envelope of training curves: which run has the lowest loss at each compute.
+"""Approach 1: the lower envelope of the training curves, and the power laws along it.
 
-Approach 1: the envelope of the training curves and the power laws along it.
+The envelope is, at each compute, the run of lowest training loss there (Hoffmann et al. 2022, section 3.1).
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,14 @@ from harness.fit.powerlaw import fit_loss_law, fit_power, frontier_fields, front
 from harness.fit.results import Approach1
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Curve, Points
+
+STREAM = 1
+MIN_SIZES = 3
+# The law of the loss is fitted at this many of the envelope's computes: it is smooth, and costs a search.
+LOSS_POINTS = 40
+CHUNK = 256  # draws at a time
+EDGE = 0.25  # share of the range that a size at the end may win
+LATE = 0.85  # of a run: its learning rate has come down
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,29 +108,20 @@ def _usable(curve: Curve) -> bool:
     return int(known.sum()) >= 2
 
 
-STREAM = 1
-MIN_SIZES = 3
-# The law of the loss is fitted at this many of the envelope's computes: it is smooth, and costs a search.
-LOSS_POINTS = 40
-CHUNK = 256
-EDGE = 0.25
-LATE = 0.85
-
-
 def fit_approach_1(
     points: Points, options: FitOptions, curves: Mapping[str, Curve] | None = None
 ) -> Approach1:
     """Power laws through the runs of lowest training loss at log-spaced computes (Hoffmann et al. 2022, 3.1).
 
-    Every cell has one draw of luck: an envelope takes the lowest run, and of a cell with more seeds than others it
-    would take the lowest seed. Follow-ups of chosen cells are therefore left out; where the whole grid has several
+    Every cell counts with one seed: an envelope takes the lowest run, so a cell with more seeds than others would be
+    favoured by the lowest of them. Follow-ups of chosen cells are therefore left out; where the whole grid has several
     seeds, each has its own envelope and the laws go through the points of all. Whole cells are resampled: all the
     envelope points of their runs come and go together.
 
     Status: ``no_curves``; ``too_few_points`` (fewer than three sizes on the envelope); ``at_edge`` (the
     smallest or largest size wins much of the range: the optimum may lie beyond); ``mid_run`` (the median
-    winner is less than 85% through its run, so its learning rate had not come down and its loss overstates
-    what a run of that horizon reaches).
+    winner is less than 85% through its run, before the cooldown of its learning rate, so its loss overstates what a run
+    of that horizon reaches).
     """
     common: dict[str, Any] = {
         "level": options.level,
@@ -147,7 +146,7 @@ def fit_approach_1(
     at = on % len(losses.flops)
     row = _frontiers(losses, log_n, best)[0]
     draws = None
-    # An envelope has no residuals to turn: asked for the wild bootstrap it draws runs all the same, and says so.
+    # An envelope has no residuals for the wild bootstrap: runs are drawn instead, and ``bootstrap`` says so.
     asked = "auto" if options.bootstrap == "wild" else options.bootstrap
     kind, groups = pairs_kind(table, asked)
     strata = groups or [list(range(len(table)))]

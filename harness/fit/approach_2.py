@@ -10,9 +10,10 @@ from scipy.special import ndtri, stdtrit
 from harness.errors import UserError
 from harness.fit import bootstrap
 from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets
+from harness.fit.estimate import WIDE
+from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
-from harness.fit.predict import WIDE, percentiles
 from harness.fit.profiles import Axis, fit_polynomials, minima, value
 from harness.fit.results import Approach2, BudgetOptimum, Profile
 from harness.fit.status import Flag, is_void, judge
@@ -24,8 +25,8 @@ SPREAD = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Optimum:
-    """One budget's result beside what the power laws need: ln C, the point (3,) and draws (draws, 3).
+class ProfileMinimum:
+    """One budget's result, and what the power laws need of it: ln C, the point (3,) and draws (draws, 3).
 
     The three columns are ln N*, ln D*, L*.
     """
@@ -82,7 +83,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
 
 def fit_profile(
     points: Points, label: float, options: FitOptions, kind: str, rng: np.random.Generator
-) -> Optimum:
+) -> ProfileMinimum:
     """The minimum of one budget's profile and its bootstrap.
 
     Args:
@@ -102,7 +103,9 @@ def fit_profile(
         short = Flag(
             "too_few_points", f"{sizes} sizes; a polynomial of degree {options.degree} needs {needed}"
         )
-        return Optimum(BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3)))
+        return ProfileMinimum(
+            BudgetOptimum(**basics, **judge([short])), log_c, np.full(3, np.nan), np.empty((0, 3))
+        )
     cell = cells_of(points)
     nuisance, uneven = _compute_regressor(log_flops - log_c, np.log(points.params), options.degree, cell)
     resampling = _resampling(kind, rng, cell, options.draws)
@@ -117,7 +120,7 @@ def fit_profile(
         profiles.append(_profile(fitted[0], axis, options.degree))
         if problem := _problem(fitted[0], float(vertex[0]), options.degree, ("N", "D")[column]):
             result = BudgetOptimum(**basics, **_named(profiles), **judge([problem, *uneven]))
-            return Optimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
+            return ProfileMinimum(result, log_c, np.full(3, np.nan), np.empty((0, 3)))
         redrawn = _redraw(design, fitted[0], points.loss, cell, resampling, kind, options)
         vertices = minima(redrawn, options.degree)
         point[column] = axis.centre + axis.half * vertex[0]
@@ -126,11 +129,11 @@ def fit_profile(
         if column == 0:
             point[2] = value(fitted, vertex, options.degree)[0]
             draws[:, 2] = value(redrawn, vertices, options.degree)
-    # With one degree of freedom pairs draw polynomials through the runs themselves: no ground for an interval. Turned
+    # With one degree of freedom pairs draw polynomials through the runs themselves: they support no interval. Turned
     # residuals there have Student's factor for it (three budgets of four sizes: N* held by .92, a by .99 of .90).
     judged = draws if kind == "wild" or count_cells(cell) > needed else draws[:0]
     with np.errstate(over="ignore"):
-        intervals = [percentiles(x, options.level) for x in (*np.exp(judged[:, :2]).T, judged[:, 2])]
+        intervals = [percentile_interval(x, options.level) for x in (*np.exp(judged[:, :2]).T, judged[:, 2])]
     result = BudgetOptimum(
         **basics,
         **_named(profiles),
@@ -142,7 +145,7 @@ def fit_profile(
         loss_interval=intervals[2],
         **judge(uneven + _doubts(outside[: len(judged)], intervals[0])),
     )
-    return Optimum(result, log_c, point, judged)
+    return ProfileMinimum(result, log_c, point, judged)
 
 
 def _compute_regressor(off: Array, log_n: Array, degree: int, cell: Cells) -> tuple[Array | None, list[Flag]]:
@@ -219,7 +222,7 @@ def _problem(coefficients: Array, vertex: float, degree: int, letter: str) -> Fl
     return None
 
 
-def _doubts(outside: NDArray[np.bool_], interval: tuple[float, float] | None) -> list[Flag]:
+def _doubts(outside: NDArray[np.bool_], interval: Interval | None) -> list[Flag]:
     flags = []
     if not len(outside):
         flags.append(Flag("no_interval", "no bootstrap draws, or one degree of freedom only"))
@@ -236,7 +239,9 @@ def _doubts(outside: NDArray[np.bool_], interval: tuple[float, float] | None) ->
     return flags
 
 
-def _flags(optima: list[Optimum], good: list[Optimum], ungrouped: int, approximate: bool) -> list[Flag]:
+def _flags(
+    optima: list[ProfileMinimum], good: list[ProfileMinimum], ungrouped: int, approximate: bool
+) -> list[Flag]:
     flags = []
     if len(good) < 2:
         flags.append(
@@ -262,8 +267,8 @@ def _flags(optima: list[Optimum], good: list[Optimum], ungrouped: int, approxima
     return flags
 
 
-def _doubtful_minima(good: list[Optimum]) -> list[Flag]:
-    """The budgets' own doubts as the approach's, where half of the power law's points or more carry them."""
+def _doubtful_minima(good: list[ProfileMinimum]) -> list[Flag]:
+    """The warnings of single budgets as the approach's own, where at least half of the power law's points have them."""
     codes = ("unstable", "wide_interval")
     doubted = [o.result for o in good if any(code in o.result.flags for code in codes)]
     if 2 * len(doubted) < len(good):

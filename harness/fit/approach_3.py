@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit import bootstrap, law
+from harness.fit import bootstrap, law_solver
 from harness.fit.budgets import Cells, cells_of, count_cells, pairs_kind
+from harness.fit.cost_law import cost_flags, fit_cost_law
+from harness.fit.intervals import percentile_interval
+from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
 from harness.fit.options import FitOptions
-from harness.fit.predict import percentiles
-from harness.fit.results import Approach3, CostLaw
+from harness.fit.results import Approach3
 from harness.fit.status import Flag, judge
-from harness.fit.surface import cost_flags, cost_law, exponents
 from harness.fit.table import Array, Points
 
-NAMES = ("E", "A", "B", "alpha", "beta")
-# Of six or seven runs of a sweep chosen at random the interval of a missed what all of them gave in about half of the
-# cases, of eight in few: the draws of so few runs nearly repeat them.
+# From six or seven runs of a sweep, chosen at random, the interval of a missed the value from all runs in about half of
+# the cases; from eight in few. The bootstrap draws of so few runs nearly repeat them.
 MIN_RUNS = 8
-RUNS_TO_SPARE = 24  # from here on five may be left out to see what hangs on them
+RUNS_TO_SPARE = 24  # with so many, five may be left out to see how much depends on them
 ONE_COMPUTE = 0.1  # range of ln C
 MIN_SIZES = 3
 VANISHED = 1e-3  # a term below this share of the loss has gone
@@ -40,19 +40,19 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
-        # Known even where the law is not: whoever asks what a model costs needs it for the other approaches too.
-        "cost": (cost := cost_law(points)),
+        # Known even where the law is not: the cost of a model by the other approaches needs it too.
+        "cost": (cost := fit_cost_law(points)),
     }
     if too_few := _too_few(points):
         return Approach3(**common, **judge([too_few]))
-    data = law.Data.of(points.params, points.tokens, points.loss)
+    data = law_solver.Data.of(points.params, points.tokens, points.loss)
     fit = _solve(data, options)
     kind, strata = pairs_kind(points, _asked(fit, data, options))
     draws = bootstrap_law(data, fit, options, kind, cells_of(points), strata) if options.draws else None
     sensitivity = _sensitivity(points, data, fit, options)
     lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
-    a, b = map(float, exponents(fit.natural, cost)) if lawful else (None, None)
-    a_6nd, b_6nd = map(float, exponents(fit.natural, CostLaw())) if lawful else (None, None)
+    a, b = map(float, _exponents(fit.natural, cost)) if lawful else (None, None)
+    a_6nd, b_6nd = map(float, _exponents(fit.natural, CostLaw())) if lawful else (None, None)
     flags = (
         law_flags(fit, data)
         + _one_compute(points)
@@ -79,8 +79,8 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
 
 
 def bootstrap_law(
-    data: law.Data,
-    fit: law.LawFit,
+    data: law_solver.Data,
+    fit: law_solver.LawFit,
     options: FitOptions,
     kind: str,
     cell: Cells,
@@ -97,7 +97,7 @@ def bootstrap_law(
     """
     n = len(data.x)
     rng = bootstrap.generator(options.seed, STREAM)
-    refit = law.fit_varpro if options.solver == "varpro" else law.refit_lbfgs
+    refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.refit_lbfgs
     draws = np.empty((options.draws, 5))
     if kind != "wild":
         for i, counts in enumerate(
@@ -106,7 +106,7 @@ def bootstrap_law(
             held = counts > 0
             draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
         return draws
-    fitted = law.predict(fit.theta, data)
+    fitted = law_solver.predict(fit.theta, data)
     residual = data.log_loss - fitted
     rms = float(np.sqrt(np.mean(residual**2)))
     if options.solver == "lbfgs" and options.huber_delta < 3 * rms:
@@ -114,29 +114,31 @@ def bootstrap_law(
             f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
         )
-    residual = bootstrap.inflated(residual, law.jacobian(fit.theta, data), cell, 1.0)
+    residual = bootstrap.inflated(residual, law_solver.jacobian(fit.theta, data), cell, 1.0)
     for i, signs in enumerate(bootstrap.wild_signs(rng, count_cells(cell), options.draws)[:, cell]):
-        turned = law.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
+        turned = law_solver.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
         draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
     return draws
 
 
-def _solve(data: law.Data, options: FitOptions) -> law.LawFit:
-    return (law.fit_varpro if options.solver == "varpro" else law.fit_lbfgs)(data, options.huber_delta)
+def _solve(data: law_solver.Data, options: FitOptions) -> law_solver.LawFit:
+    return (law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs)(
+        data, options.huber_delta
+    )
 
 
-def _asked(fit: law.LawFit, data: law.Data, options: FitOptions) -> str:
+def _asked(fit: law_solver.LawFit, data: law_solver.Data, options: FitOptions) -> str:
     """Least squares takes plain pairs by default: they cover .89 of a nominal .9, within budgets only .84.
 
     A Huber loss that clips most residuals is the other way round: .94 within budgets, .97 plain.
     """
-    rms = float(np.sqrt(np.mean((law.predict(fit.theta, data) - data.log_loss) ** 2)))
+    rms = float(np.sqrt(np.mean((law_solver.predict(fit.theta, data) - data.log_loss) ** 2)))
     smooth = options.solver == "varpro" or options.huber_delta > rms
     return "pairs" if options.bootstrap == "auto" and smooth else options.bootstrap
 
 
 def _named(natural: Array) -> dict[str, Any]:
-    return dict(zip(NAMES, map(float, natural), strict=True))
+    return dict(zip(LAW_COLUMNS, map(float, natural), strict=True))
 
 
 def _too_few(points: Points) -> Flag | None:
@@ -160,10 +162,10 @@ def _one_compute(points: Points) -> list[Flag]:
     return [Flag("unidentified", note)]
 
 
-def law_flags(fit: law.LawFit, data: law.Data) -> list[Flag]:
+def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
     """Doubts that the fitted law itself shows, without its draws."""
     E, _, _, alpha, beta = fit.natural
-    total = np.exp(law.predict(fit.theta, data))
+    total = np.exp(law_solver.predict(fit.theta, data))
     size = np.exp(fit.theta[1] - alpha * data.x) / total
     tokens = np.exp(fit.theta[2] - beta * data.y) / total
     flags = []
@@ -204,7 +206,7 @@ def _outlier_flags(
 ) -> list[Flag]:
     if draws is None or not sensitivity:
         return []
-    interval = percentiles(exponents(draws, cost)[0], level)
+    interval = percentile_interval(_exponents(draws, cost)[0], level)
     found = [a for _, a in sensitivity]
     if interval is None or (interval[0] <= min(found) and max(found) <= interval[1]):
         return []
@@ -218,18 +220,18 @@ def _outlier_flags(
 
 
 def _sensitivity(
-    points: Points, data: law.Data, fit: law.LawFit, options: FitOptions
+    points: Points, data: law_solver.Data, fit: law_solver.LawFit, options: FitOptions
 ) -> tuple[tuple[float, float], ...]:
     """(k, a) with the k highest losses left out; () for tables too small to spare five runs."""
     if len(points) < RUNS_TO_SPARE:
         return ()
     order = np.argsort(points.loss, kind="stable")
-    refit = law.fit_varpro if options.solver == "varpro" else law.fit_lbfgs
+    refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs
     found = []
     for k in range(6):
         kept = order[: len(points) - k]
         again = refit(data.take(kept), options.huber_delta, start=[fit.theta])
-        found.append((float(k), float(exponents(again.natural, cost_law(points.select(kept)))[0])))
+        found.append((float(k), float(_exponents(again.natural, fit_cost_law(points.select(kept)))[0])))
     return tuple(found)
 
 
@@ -238,7 +240,12 @@ def _spread(draws: Array | None, cost: CostLaw, level: float) -> dict[str, Any]:
     if draws is None or not len(draws):
         return {}
     with np.errstate(all="ignore"):
-        columns = dict(zip((*NAMES, "a", "b"), (*draws.T, *exponents(draws, cost)), strict=True))
+        columns = dict(zip((*LAW_COLUMNS, "a", "b"), (*draws.T, *_exponents(draws, cost)), strict=True))
     return {f"{name}_se": bootstrap.standard_error(column) for name, column in columns.items()} | {
-        f"{name}_interval": percentiles(column, level) for name, column in columns.items()
+        f"{name}_interval": percentile_interval(column, level) for name, column in columns.items()
     }
+
+
+def _exponents(theta: Array, cost: CostLaw) -> tuple[Array, Array]:
+    """(a, b) of laws (..., 5) along compute that follows ``cost``, each (...)."""
+    return Law.from_theta(theta, cost).exponents

@@ -1,12 +1,13 @@
-"""Random numbers of the bootstrap: which runs a draw holds, or which way its residuals turn.
+"""Random numbers of the bootstrap: which runs a draw holds, or which signs its residuals have.
 
-What is drawn, or turned, is a cell: runs that differ in their seed alone share whatever their size and horizon have
-that the fitted form has not, and drawn one by one they would pass for independent evidence on it.
+What is drawn, or changes sign, is a cell. Runs that differ in their seed alone share what the fitted form misses at
+their size and horizon; drawn one by one they would pass for independent evidence of it.
 """
 
 import numpy as np
 
 from harness.fit.budgets import Cells
+from harness.fit.intervals import ENOUGH
 from harness.fit.table import Array
 
 # Residuals of higher leverage than this are not inflated further: 1 - leverage is all rounding there.
@@ -47,26 +48,26 @@ def wild_signs(rng: np.random.Generator, n: int, draws: int) -> Array:
 
 
 def inflated(residual: Array, design: Array, cell: Cells, power: float) -> Array:
-    """Residuals (n,) freed of how far the fit has bent to them: (1 - leverage)^-power times as large.
+    """Residuals (n,) corrected for how far the fit follows each run: (1 - leverage)^-power times as large.
 
-    Power 1/2 is HC2, 1 is HC3 (MacKinnon & White 1985). The runs of a cell turn together, so theirs is the matrix
-    (I - H_cc)^-power, with H_cc the cell's block of the hat matrix (Bell & McCaffrey 2002).
+    Power 1/2 is HC2, 1 is HC3 (MacKinnon & White 1985). The runs of a cell change sign together, so theirs is the
+    matrix (I - H_cc)^-power, with H_cc the cell's block of the hat matrix (Bell & McCaffrey 2002).
     """
     q, _ = np.linalg.qr(design)
-    grown = residual / (1 - np.minimum(np.sum(q**2, axis=1), MOST_LEVERAGE)) ** power
+    larger = residual / (1 - np.minimum(np.sum(q**2, axis=1), MOST_LEVERAGE)) ** power
     members, sizes = np.unique(cell, return_counts=True)
     for c in members[sizes > 1]:
         mine = cell == c
         left, axes = np.linalg.eigh(np.eye(mine.sum()) - q[mine] @ q[mine].T)
         turned = (axes.T @ residual[mine]) / np.maximum(left, 1 - MOST_LEVERAGE) ** power
-        grown[mine] = axes @ turned
-    return grown
+        larger[mine] = axes @ turned
+    return larger
 
 
 def standard_error(draws: Array) -> float | None:
     """Standard deviation of the finite draws (n,); None where fewer than 20 are finite."""
     finite = draws[np.isfinite(draws)]
-    if len(finite) < 20:
+    if len(finite) < ENOUGH:
         return None
     with np.errstate(over="ignore"):
         spread = float(finite.std(ddof=1))

@@ -1,6 +1,6 @@
-"""Cells of a table: runs of one size on one horizon, which differ in their seed alone.
+"""How the runs of a table belong together: by compute budget, and by cell.
 
-Which runs belong to which compute budget, without merging neighbours.
+A cell holds the runs of one size on one horizon, which differ in their seed alone.
 """
 
 from collections.abc import Hashable
@@ -13,6 +13,12 @@ from harness.fit.table import Array, Points
 
 # A seed that at least this share of the cells has belongs to the grid; one at fewer was added to chosen cells.
 GRID_SHARE = 0.5
+# Runs of one planned budget differ by whole steps, well under 2%; budgets of a grid differ by more.
+SAME_BUDGET = 0.02
+# Where the runs do not fall into such groups (points read off a figure), a budget is this wide in ln C.
+WINDOW = 0.2
+MIN_SIZES = 4
+MIN_WINDOW_SIZES = 6
 
 Cells = NDArray[np.intp]
 
@@ -77,14 +83,6 @@ def _rank(cell: Cells) -> Array:
 def _numbered(keys: list[Hashable]) -> Cells:
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
-
-
-# Runs of one planned budget differ by whole steps, well under 2%; budgets of a grid differ by more.
-SAME_BUDGET = 0.02
-# Where the runs do not fall into such groups (points read off a figure), a budget is this wide in ln C.
-WINDOW = 0.2
-MIN_SIZES = 4
-MIN_WINDOW_SIZES = 6
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ def _by_window(points: Points, log_c: Array) -> list[tuple[int, ...]]:
         if _sizes(points, tuple(chosen.tolist())) < MIN_WINDOW_SIZES:
             break
         windows.append(tuple(sorted(chosen.tolist())))
-        # What lies beside a window is its fringe, not a budget of its own.
+        # The runs beside a window are its edge, not a budget of their own.
         middle = values[first] + WINDOW / 2
         left = left[np.abs(values - middle) > WINDOW]
     return sorted(windows, key=lambda g: float(log_c[list(g)].mean()))

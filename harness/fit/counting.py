@@ -1,16 +1,17 @@
-"""Sensitivity to the conventions: the frontier of the same runs under every count of N and C that the table holds."""
+"""Sensitivity to conventions: the frontier of the same runs under every way to count N and C that the table holds."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from harness.fit import law
+from harness.fit import law_solver
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import MIN_RUNS, law_flags
+from harness.fit.cost_law import cost_flags, fit_cost_law
+from harness.fit.laws import Law
 from harness.fit.options import FitOptions
 from harness.fit.results import CountingRow
 from harness.fit.status import Flag, judge
-from harness.fit.surface import cost_flags, cost_law, exponents, frontier
 from harness.fit.table import Array, Points
 
 MATRICES_AND_HEAD = "matrices + head"
@@ -92,12 +93,13 @@ def _profiles(table: Points, count: str, compute: str, options: FitOptions) -> C
 
 
 def _law(table: Points, count: str, compute: str, options: FitOptions) -> CountingRow:
-    data = law.Data.of(table.params, table.tokens, table.loss)
-    fit = law.fit_lbfgs(data, options.huber_delta)
-    cost, largest = cost_law(table), float(table.flops.max())
+    data = law_solver.Data.of(table.params, table.tokens, table.loss)
+    fit = law_solver.fit_lbfgs(data, options.huber_delta)
+    cost, largest = fit_cost_law(table), float(table.flops.max())
     with np.errstate(all="ignore"):
-        a, b = exponents(fit.natural, cost)
-        log_n, log_d, _ = frontier(fit.natural, largest, cost)
+        found = Law.from_theta(fit.natural, cost)
+        a, b = found.exponents
+        log_n, log_d, _ = found.log_optimum(largest)
     if not (np.isfinite(log_n) and np.isfinite(a)):
         return _row(
             count,

@@ -1,4 +1,4 @@
-"""Functional forms of L(N, D) to set against the standard one.
+"""Functional forms of L(N, D) to compare with the standard one.
 
 Each form is written in unconstrained coordinates theta over centred logs x = ln N - mean, y = ln D - mean, so
 that one solver serves all. ``log_loss`` takes theta (..., k) and gives ln L (..., n).
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.fit.law import Data
+from harness.fit.law_solver import Data
 from harness.fit.table import Array
 
 Terms = dict[str, Array]

@@ -1,6 +1,6 @@
-"""Straight lines through logs, and a loss that falls to a floor, for many bootstrap draws at once.
+"""From optima at several budgets to N*(C), D*(C) and L*(C), for many bootstrap draws at once.
 
-From optima at several budgets to N*(C), D*(C) and L*(C): what approaches 1 and 2 share.
+What approaches 1 and 2 share: power laws as straight lines through logs, and a loss law that falls to a floor.
 """
 
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from harness.fit.bootstrap import standard_error
-from harness.fit.predict import percentiles
-from harness.fit.results import LossLaw, PowerLaw
+from harness.fit.intervals import percentile_interval
+from harness.fit.laws import LossLaw, PowerLaw
 from harness.fit.status import Flag
 from harness.fit.table import Array
 
@@ -120,7 +120,7 @@ def frontier_fields(row: Array, draws: Array | None, level: float) -> dict[str, 
     if draws is not None and len(draws):
         for name, column in (("a", draws[:, 1]), ("b", draws[:, 3])):
             fields[f"{name}_se"] = standard_error(column)
-            fields[f"{name}_interval"] = percentiles(column, level)
+            fields[f"{name}_interval"] = percentile_interval(column, level)
     return fields
 
 

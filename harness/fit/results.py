@@ -1,7 +1,7 @@
 """What a fit returns: one frozen dataclass for each thing a user reads, scripts against or predicts with.
 
 Everywhere N is parameters, D tokens, C training FLOPs, L nats per token; an interval is (low, high), the
-percentile interval of the bootstrap draws at ``level``; None stands for a number that there is no ground for,
+percentile interval of the bootstrap draws at ``level``; None stands for a number that the runs do not support,
 and ``status`` says why.
 """
 
@@ -10,10 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.fit.predict import Prediction, predict
+from harness.errors import UserError
+from harness.fit.encoding import encode
+from harness.fit.estimate import HELD_OUT, TRAINING, FrontierSource, OptimumEstimate, estimate_at
+from harness.fit.intervals import Interval
+from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
+from harness.fit.status import Flag
 from harness.fit.table import Array, Excluded
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,38 +26,6 @@ class Judged:
     status: str = "ok"
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """y = coefficient * C^exponent."""
-
-    coefficient: float
-    exponent: float
-
-
-@dataclass(frozen=True)
-class LossLaw:
-    """L*(C) = floor + scale * C^(-exponent); a floor of 0 is one that the runs do not show."""
-
-    floor: float
-    scale: float
-    exponent: float
-
-
-@dataclass(frozen=True)
-class CostLaw:
-    """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1).
-
-    Attributes:
-        misfit: the largest relative difference between the table's compute and the law.
-        least: the lowest C/(ND) of the runs; None where that is not known.
-    """
-
-    kappa: float = 6.0
-    power: float = 1.0
-    misfit: float = 0.0
-    least: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,31 +50,47 @@ class Approach(Judged):
     extrapolation_limit: float = 100.0
     draws: Array | None = field(default=None, repr=False)
 
-    # What ``loss`` is in all that this approach predicts; losses of unlike kinds are not to be compared.
-    loss_kind: ClassVar[str] = "held-out"
-    draw_columns: ClassVar[tuple[str, ...]] = (
-        "log_params_scale",
-        "a",
-        "log_tokens_scale",
-        "b",
-        "loss_floor",
-        "log_loss_scale",
-        "loss_exponent",
-    )
-
-    def predict(self, flops: float) -> Prediction:
-        """N*(C), D*(C), L*(C) at ``flops``, with intervals and a status. Raises UserError unless positive."""
-        return predict(self, flops)
+    # What ``loss`` is in all that this approach predicts; losses of different kinds are not to be compared.
+    loss_kind: ClassVar[str] = HELD_OUT
+    draw_columns: ClassVar[tuple[str, ...]] = POWER_COLUMNS
 
     def theta(self) -> Array | None:
         """The point estimate as one row of ``draws``; None where there is none."""
         raise NotImplementedError
 
+    def frontier(self, theta: Array) -> Law | PowerLaws:
+        """The frontier of one row of parameters, shape (columns,), or of rows, shape (..., columns)."""
+        return PowerLaws.from_theta(theta)
+
     def optimum(self, theta: Array, flops: float) -> tuple[Array, Array, Array]:
-        """(ln N*, ln D*, L*) for rows of parameters ``theta``, shape (..., columns) to shape (...)."""
-        log_c = np.log(flops)
-        loss = theta[..., 4] + np.exp(theta[..., 5] - theta[..., 6] * log_c)
-        return theta[..., 0] + theta[..., 1] * log_c, theta[..., 2] + theta[..., 3] * log_c, loss
+        """(ln N*, ln D*, L*) at C = ``flops`` for rows of parameters ``theta``, shape (..., columns) to (...)."""
+        log_n, log_d, loss = self.frontier(theta).log_optimum(flops)
+        return np.asarray(log_n), np.asarray(log_d), np.asarray(loss)
+
+    def exponents(self, theta: Array) -> tuple[Array, Array]:
+        """(a, b) for rows of parameters ``theta``, shape (..., columns) to (...)."""
+        a, b = self.frontier(theta).exponents
+        return np.asarray(a), np.asarray(b)
+
+    def source(self) -> FrontierSource:
+        """The frontier with its draws, its range and its flags: what estimates are made from."""
+        theta, draws = self.theta(), self.draws
+        return FrontierSource(
+            name=self.name,
+            frontier=None if theta is None else self.frontier(theta),
+            draws=None if draws is None or not len(draws) else self.frontier(draws),
+            level=self.level,
+            flags=tuple(Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)),
+            smallest_flops=self.smallest_flops,
+            largest_flops=self.largest_flops,
+            extrapolation_limit=self.extrapolation_limit,
+        )
+
+    def predict(self, flops: float) -> OptimumEstimate:
+        """N*(C), D*(C), L*(C) at ``flops``, with intervals and a status. Raises UserError unless positive."""
+        if not (np.isfinite(flops) and flops > 0):
+            raise UserError(f"predict: the budget must be a positive number of FLOPs, got {flops}")
+        return estimate_at(self.source(), float(flops))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,7 +131,7 @@ class Approach1(PowerApproach):
     envelope: Array | None = field(default=None, repr=False)
     median_progress: float | None = None
 
-    loss_kind: ClassVar[str] = "training"
+    loss_kind: ClassVar[str] = TRAINING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +202,7 @@ class Approach3(Approach):
     beta_interval: Interval | None = None
     a_6nd: float | None = None
     b_6nd: float | None = None
-    cost: CostLaw = CostLaw()
+    cost: CostLaw = field(default_factory=CostLaw)
     objective: float | None = None
     huber_delta: float = 1e-3
     solver: str = "lbfgs"
@@ -223,26 +210,22 @@ class Approach3(Approach):
     starts_agreeing: int = 0
     sensitivity: tuple[tuple[float, float], ...] = ()
 
-    draw_columns: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
+    draw_columns: ClassVar[tuple[str, ...]] = LAW_COLUMNS
 
     def theta(self) -> Array | None:
         if self.a is None or self.E is None or self.A is None or self.B is None:
             return None
         return np.array((self.E, self.A, self.B, self.alpha, self.beta), dtype=float)
 
-    def optimum(self, theta: Array, flops: float) -> tuple[Array, Array, Array]:
-        from harness.fit.surface import frontier
-
-        return frontier(theta, flops, self.cost)
+    def frontier(self, theta: Array) -> Law:
+        return Law.from_theta(theta, self.cost)
 
     def loss(self, params: float | Array, tokens: float | Array) -> Array:
         """L(N, D) of the fitted law. Raises ValueError where there is no fit."""
-        from harness.fit.surface import loss
-
         theta = self.theta()
         if theta is None:
             raise ValueError(f"approach 3 has no fit: {self.status}")
-        return loss(theta, np.log(params), np.log(tokens))
+        return self.frontier(theta).loss_of_logs(np.log(params), np.log(tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +235,7 @@ class FormFit(Judged):
     Attributes:
         log_rmse: root mean square of ln(predicted / measured) on all runs.
         holdout_log_rmse: the same on the held-out budgets, fitted on the lower ones.
-        budget_log_rmse: the same over leave-one-budget-out; None where budgets cannot be told apart.
+        budget_log_rmse: the same over leave-one-budget-out; None where the runs do not fall into budgets.
         bic: Bayesian information criterion with the Laplace likelihood that a small Huber delta implies.
     """
 
@@ -271,7 +254,7 @@ class FormFit(Judged):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class FormComparison:
     """The forms ranked by held-out error, and the split they were ranked on."""
 
     target: float
@@ -296,7 +279,7 @@ class CountingRow(Judged):
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Whether the approaches tell the same story at ``target`` and in their exponents.
+    """Whether the approaches agree at ``target`` and in their exponents.
 
     ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
     ``disagree`` or ``unknown`` (fewer than two approaches have a number).
@@ -310,8 +293,8 @@ class Agreement:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
-    """The whole answer. Indexing-free: ``fit.approach_3.a``, ``fit.predict(1e21)["approach_2"].params``."""
+class FitResults:
+    """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree."""
 
     approach_1: Approach1
     approach_2: Approach2
@@ -327,7 +310,7 @@ class Fit:
     largest_flops: float
     agreement: Agreement
     counting: tuple[CountingRow, ...] = ()
-    comparison: Comparison | None = None
+    comparison: FormComparison | None = None
     loss: str = "loss"
 
     @property
@@ -335,18 +318,10 @@ class Fit:
         """The three, in the paper's order."""
         return self.approach_1, self.approach_2, self.approach_3
 
-    def predict(self, flops: float) -> dict[str, Prediction]:
+    def predict(self, flops: float) -> dict[str, OptimumEstimate]:
         """What each approach says at ``flops``, keyed ``approach_1`` to ``approach_3``; never an average."""
         return {approach.name: approach.predict(flops) for approach in self.approaches}
 
     def to_json(self) -> dict[str, object]:
         """Plain lists, dicts, numbers and None, as written to ``fit.json``; draws are not in it."""
-        from harness.fit.store import encode
-
         return encode(self)
-
-    def summary(self) -> str:
-        """Plain-text tables for a terminal."""
-        from harness.fit.summary import summary
-
-        return summary(self)

@@ -34,6 +34,8 @@ DOUBTFUL = (
 )
 # From worst to mildest, which decides what ``status`` is.
 ORDER = (*VOID, *DOUBTFUL)
+# Where the words of a code are others than the code's own.
+WORDS = {"mid_run": "before cooldown"}
 _RANK = {code: rank for rank, code in enumerate(ORDER)}
 
 
@@ -50,6 +52,11 @@ class Judgement(TypedDict):
     status: str
     flags: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def plain(code: str) -> str:
+    """A code in words: ``vertex_outside_range`` → ``vertex outside range``."""
+    return WORDS.get(code, code.replace("_", " "))
 
 
 def judge(flags: Iterable[Flag]) -> Judgement:

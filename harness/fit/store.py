@@ -2,57 +2,16 @@
 
 import dataclasses
 import json
-import math
 import os
-import types
-import typing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.results import Fit
+from harness.fit.encoding import ARRAYS, decode
+from harness.fit.fitted import Fit
 from harness.fit.table import Array
-
-# Arrays live in draws.npz, not in the JSON that people read.
-ARRAYS = ("draws", "envelope")
-
-
-def encode(value: Any) -> Any:
-    """Dataclasses to dicts, tuples to lists, anything not finite to None; arrays are left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [f.name for f in dataclasses.fields(value) if f.name not in ARRAYS]
-        return {name: encode(getattr(value, name)) for name in names}
-    if isinstance(value, dict):
-        return {str(k): encode(v) for k, v in value.items()}
-    if isinstance(value, tuple | list):
-        return [encode(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.integer):
-        return int(value)
-    return value
-
-
-def decode(kind: Any, value: Any) -> Any:
-    """The inverse of ``encode`` for a type annotation; unknown fields of newer files are ignored."""
-    if value is None:
-        return None
-    origin = typing.get_origin(kind)
-    if origin in (types.UnionType, typing.Union):
-        return decode(next(k for k in typing.get_args(kind) if k is not type(None)), value)
-    if origin is tuple:
-        inner = typing.get_args(kind)
-        repeated = len(inner) == 2 and inner[1] is Ellipsis
-        return tuple(decode(inner[0] if repeated else inner[i], v) for i, v in enumerate(value))
-    if origin is dict:
-        return {k: decode(typing.get_args(kind)[1], v) for k, v in value.items()}
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        known = {f.name for f in dataclasses.fields(kind)} - set(ARRAYS)
-        return kind(**{name: decode(hints[name], v) for name, v in value.items() if name in known})
-    return float(value) if kind is float else value
 
 
 def write_fit(fit: Fit, folder: str | Path) -> Path:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from harness.fit.counting import count_label
-from harness.fit.predict import Prediction, marked
-from harness.fit.results import Approach2, Approach3, Fit
+from harness.fit.estimate import OptimumEstimate, marked
+from harness.fit.intervals import Interval
+from harness.fit.results import Approach2, Approach3, FitResults
 
-Range = tuple[float, float] | None
 SHOWN = 12
 SAME_EXPONENT = 0.02
 
 
-def summary(fit: Fit) -> str:
-    """The tables of a fit for a terminal, with all that speaks against it."""
+def summary(fit: FitResults) -> str:
+    """The tables of a fit for a terminal, with all of its warnings."""
     parts = [
         _heading(fit),
         _exponents(fit),
@@ -28,7 +28,7 @@ def summary(fit: Fit) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def frontier_table(fit: Fit, budgets: Sequence[float] | None = None) -> str:
+def frontier_table(fit: FitResults, budgets: Sequence[float] | None = None) -> str:
     """N*, D*, D/N and loss with intervals and status, one row for each budget and approach.
 
     Args:
@@ -68,7 +68,7 @@ def quantity(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def _heading(fit: Fit) -> str:
+def _heading(fit: FitResults) -> str:
     text = f"{fit.n_points} runs, C from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} FLOPs, "
     text += f"N is {fit.count}, C is {fit.compute}"
     text += "" if fit.loss == "loss" else f", L is {fit.loss}"
@@ -76,7 +76,7 @@ def _heading(fit: Fit) -> str:
     return "\n".join((text, *(f"  {note}" for note in fit.notes)))
 
 
-def _exponents(fit: Fit) -> str:
+def _exponents(fit: FitResults) -> str:
     rows = [
         (a.name, _with(a.a, a.a_interval, ".3f"), _with(a.b, a.b_interval, ".3f"), a.bootstrap, a.status)
         for a in fit.approaches
@@ -126,7 +126,7 @@ def along_6nd(approach: Approach3) -> str:
     return f"along C = 6ND the same law has a = {a:.3f}, b = {b:.3f}; the runs' compute grows as N^{p:.3f} D"
 
 
-def _counting(fit: Fit) -> str:
+def _counting(fit: FitResults) -> str:
     if len(fit.counting) < 2:
         return ""
     rows = [
@@ -147,7 +147,7 @@ def _counting(fit: Fit) -> str:
     )
 
 
-def _comparison(fit: Fit) -> str:
+def _comparison(fit: FitResults) -> str:
     if fit.comparison is None:
         return ""
     c = fit.comparison
@@ -173,7 +173,7 @@ def _comparison(fit: Fit) -> str:
     return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows)
 
 
-def _doubts(fit: Fit) -> str:
+def _doubts(fit: FitResults) -> str:
     lines = [f"  {a.name}: {note}" for a in fit.approaches for note in a.notes]
     for b in fit.approach_2.budgets:
         lines += [f"  approach_2 at {b.budget:.3g}: {note}" for note in b.notes]
@@ -182,7 +182,7 @@ def _doubts(fit: Fit) -> str:
     return "Reasons for doubt\n" + "\n".join(lines) if lines else ""
 
 
-def _excluded(fit: Fit) -> str:
+def _excluded(fit: FitResults) -> str:
     if not fit.excluded:
         return ""
     lines = []
@@ -195,7 +195,7 @@ def _excluded(fit: Fit) -> str:
     )
 
 
-def _prediction_row(p: Prediction) -> tuple[str, ...]:
+def _prediction_row(p: OptimumEstimate) -> tuple[str, ...]:
     return (
         f"{p.flops:.3g}",
         p.approach,
@@ -207,7 +207,7 @@ def _prediction_row(p: Prediction) -> tuple[str, ...]:
     )
 
 
-def _with(value: float | None, interval: Range, spec: str = "") -> str:
+def _with(value: float | None, interval: Interval | None, spec: str = "") -> str:
     """An estimate and its interval: 1.2B (1.1B, 1.4B)."""
     show = (lambda x: format(x, spec)) if spec else quantity
     if value is None:

@@ -1,7 +1,4 @@
-"""The table of runs that every fit starts from: columns, what was left out of it and why.
-
-A run's training curve, as approach 1 reads it.
-"""
+"""What every fit starts from: the table of runs, what was left out of it and why, and the runs' training curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -145,6 +142,23 @@ class Points:
         return changed.without(~(np.isfinite(column) & (column > 0)), f"{loss} is missing or not positive")
 
 
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One run's training loss along the way; every array has shape (points of the curve,).
+
+    Attributes:
+        step: optimizer steps done.
+        tokens: tokens seen.
+        flops: training FLOPs spent so far.
+        train_loss: training loss at that step, nats per token.
+    """
+
+    step: Array
+    tokens: Array
+    flops: Array
+    train_loss: Array
+
+
 def clean(points: Points, rows: Sequence[int] | None = None) -> Points:
     """Leaves out NaN, non-positive, duplicate and inconsistent runs, each with its reason.
 
@@ -201,20 +215,3 @@ def _column(name: str, value: object, n: int) -> Array:
         raise UserError(f"points: column {name!r} has shape {column.shape}, expected ({n},)")
     column.flags.writeable = False
     return column
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """One run's training loss along the way; every array has shape (points of the curve,).
-
-    Attributes:
-        step: optimizer steps done.
-        tokens: tokens seen.
-        flops: training FLOPs spent so far.
-        train_loss: training loss at that step, nats per token.
-    """
-
-    step: Array
-    tokens: Array
-    flops: Array
-    train_loss: Array

@@ -1,27 +1,27 @@
-"""Where a model that someone announces stands: against the optimum of its compute, and of its loss.
+"""A given model against the optimum of its compute and of its loss, and over-training as a choice with a cost.
 
-Over-training as a choice with a price: smaller models of the same loss, and when they pay.
+The smaller models that reach the same loss cost more to train and less to serve: from so many served tokens they pay.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.predict import below_6nd
-from harness.fit.results import Interval
+from harness.fit.cost_law import below_6nd
+from harness.fit.encoding import json_key
+from harness.fit.estimate import FrontierSource, extrapolation, finite, range_flags
+from harness.fit.intervals import Interval
+from harness.fit.laws import Law
 from harness.fit.status import judge
-from harness.predict.answer import extrapolation, finite, range_flags
-from harness.predict.laws import Law, interval
-from harness.predict.source import Source
 
 NEAR = 1.1
 
 
 @dataclass(frozen=True)
-class Announced:
-    """A model: N, D, and the training FLOPs it is said to have used (None: by the cost law)."""
+class GivenModel:
+    """A model to assess: N, D, and the training FLOPs it is said to have used (None: by the cost law)."""
 
     params: float
     tokens: float
@@ -34,17 +34,17 @@ class Announced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """N parameters on D tokens, judged by one source; intervals at ``level``, None where it cannot say.
+class Assessment:
+    """N parameters on D tokens, assessed by one source; intervals at ``level``, None where it cannot say.
 
     Attributes:
-        params, tokens, flops: the model and the compute it used, as announced or by the source's cost law.
+        params, tokens, flops: the model and the compute it used, as given or by the source's cost law.
         loss: expected from L(N, D); None for approaches 1 and 2, which know only the best models.
         best_params, best_tokens, best_loss: the compute-optimal model of the same compute; ``loss_kind`` says whether
             its loss is ``held-out`` or, by approach 1, ``training``.
         params_ratio: N over ``best_params``: 4 is four times too many parameters for its compute.
         same_loss_flops: the cheapest training that reaches ``loss``.
-        overspent: flops over ``same_loss_flops``.
+        compute_overhead: flops over ``same_loss_flops``.
         verdict: one sentence.
     """
 
@@ -60,11 +60,11 @@ class Standing:
     loss_kind: str = "held-out"
     params_ratio: float | None = None
     same_loss_flops: float | None = None
-    overspent: float | None = None
+    compute_overhead: float | None = field(default=None, metadata=json_key("overspent"))
     loss_interval: Interval | None = None
     best_params_interval: Interval | None = None
     params_ratio_interval: Interval | None = None
-    overspent_interval: Interval | None = None
+    compute_overhead_interval: Interval | None = field(default=None, metadata=json_key("overspent_interval"))
     extrapolation: float | None = None
     verdict: str = ""
     status: str = "ok"
@@ -72,8 +72,8 @@ class Standing:
     notes: tuple[str, ...] = ()
 
 
-def announce(source: Source, model: Announced) -> Standing:
-    """Judges a model against the optimum of its compute and of its loss."""
+def assess(source: FrontierSource, model: GivenModel) -> Assessment:
+    """Assesses a model against the optimum of its compute and of its loss."""
     law, draws = source.law, source.draws
     cost = law.cost if law is not None else source.cost
     params, tokens = model.params, model.tokens
@@ -81,7 +81,7 @@ def announce(source: Source, model: Announced) -> Standing:
     flags = list(source.flags)
     if source.frontier is None:
         verdict = "this approach has no number"
-        return Standing(
+        return Assessment(
             approach=source.name,
             level=source.level,
             params=params,
@@ -94,17 +94,17 @@ def announce(source: Source, model: Announced) -> Standing:
     ratio = params / float(best.params)
     with np.errstate(all="ignore"):
         ratio_draws = None if draws is None else params / draws.at_flops(flops).params
-        ratio_interval = interval(ratio_draws, source.level)
-        best_interval = interval(None if draws is None else draws.at_flops(flops).params, source.level)
-        loss = same = overspent_interval = loss_interval = None
+        ratio_interval = source.interval(ratio_draws)
+        best_interval = source.interval(None if draws is None else draws.at_flops(flops).params)
+        loss = same = compute_overhead_interval = loss_interval = None
         if law is not None:
             loss = float(law.loss(params, tokens))
             same = float(law.at_loss(loss).flops)
         if (laws := source.law_draws) is not None:
             losses = laws.loss(params, tokens)
-            loss_interval = interval(losses, source.level)
-            overspent_interval = interval(flops / laws.at_loss(losses).flops, source.level)
-    return Standing(
+            loss_interval = source.interval(losses)
+            compute_overhead_interval = source.interval(flops / laws.at_loss(losses).flops)
+    return Assessment(
         approach=source.name,
         level=source.level,
         params=params,
@@ -117,11 +117,11 @@ def announce(source: Source, model: Announced) -> Standing:
         loss_kind=source.loss_kind,
         params_ratio=ratio,
         same_loss_flops=same,
-        overspent=None if same is None else flops / same,
+        compute_overhead=None if same is None else flops / same,
         loss_interval=loss_interval,
         best_params_interval=best_interval,
         params_ratio_interval=ratio_interval,
-        overspent_interval=overspent_interval,
+        compute_overhead_interval=compute_overhead_interval,
         extrapolation=extrapolation(source, flops),
         verdict=_verdict(ratio, ratio_interval),
         **judge(
@@ -180,7 +180,7 @@ def params_for(law: Law, loss: float, tokens: float) -> float:
 
 
 def most_smaller(law: Law) -> float:
-    """How many times below the optimum a model of the same loss can be at all, on endless data.
+    """How many times below the optimum a model of the same loss can be at all, on unlimited data.
 
     The whole of loss - E is then A/N^alpha, of which the optimum's is a fixed share: the same at every loss.
     """
@@ -190,13 +190,13 @@ def most_smaller(law: Law) -> float:
 def overtrain(
     law: Law, loss: float, factors: Sequence[float] = FACTORS, weight: float = 1.0
 ) -> tuple[Overtrained, ...]:
-    """The price list of smaller models at one loss.
+    """What smaller models of one loss cost to train, and from where they pay.
 
     Args:
         law: a single law, not draws.
         loss: what all of them reach (nats per token).
         factors: how many times smaller than the compute-optimal model.
-        weight: price of an inference FLOP over that of a training FLOP.
+        weight: cost of an inference FLOP over that of a training FLOP.
 
     Raises:
         UserError: ``loss`` is not above E, or a factor is not positive.

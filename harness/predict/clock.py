@@ -1,6 +1,6 @@
-"""From a number of parameters to a model that can be trained: shape, batch, rate and steps.
+"""From N and D to a run: its shape, batch, learning rate and steps, and how long it takes on a device.
 
-How long a training takes, for any model of a ladder: the time model of a device as a function of N and D.
+The clock is the time model of a device as a function of N and D, for any size between those of a ladder.
 """
 
 from collections.abc import Sequence
@@ -63,8 +63,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class _Elsewhere:
-    """A corpus that a cell can be planned for before anyone has chosen one."""
+class _AnyCorpus:
+    """A corpus for planning a cell before one has been chosen."""
 
     fingerprint: str = ""
     train_tokens: int = 1
@@ -93,7 +93,7 @@ def plan_flops(
         eval_tokens=1,
         precision="auto",
     )
-    return plan_cell(shape, flops, 0, plan_rules, _Elsewhere())
+    return plan_cell(shape, flops, 0, plan_rules, _AnyCorpus())
 
 
 def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:

@@ -1,4 +1,4 @@
-"""What a device is and costs, what a training takes on it, and what an inference FLOP costs over a training FLOP."""
+"""The cost of training on a device, in hours and dollars, and of an inference FLOP relative to a training FLOP."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ class DeviceConfig:
     """One accelerator: the schema of ``configs/device``.
 
     Attributes:
-        peak_flops: dense peak FLOP/s (or integer operations) by precision, e.g. ``bf16``, ``fp8``, ``int8``.
+        peak_flops: dense peak FLOP/s (or integer operations per second) by precision, e.g. ``bf16``, ``fp8``, ``int8``.
         dollars_per_hour: rent of one, in dollars; null where unknown.
         timing: how long a step takes on it (``configs/throughput``); null where only its peak is known, of which a
             training is then taken to reach a constant share.
@@ -67,7 +67,7 @@ class ServingConfig:
     Attributes:
         unit: ``flops`` minimises training + weight * inference FLOPs; ``dollars`` takes the weight from
             prices and utilisations.
-        weight: lambda, the price of an inference FLOP over that of a training FLOP, where ``unit`` is flops.
+        weight: lambda, the cost of an inference FLOP over that of a training FLOP, where ``unit`` is flops.
         prompt_share: share of the inference tokens that are prompt (prefill); the others are generated.
         mfu_prefill, mfu_decode: share of the peak that each reaches. Generating a token at a time is bound by
             memory, not by arithmetic, so the second is small; measure your own.
@@ -118,18 +118,20 @@ class Trainer:
         """Training FLOPs of ``gpu_hours`` device-hours, all devices together."""
         return gpu_hours * self.flops_per_hour
 
-    def flops_of_dollars(self, dollars: float) -> float:
+    def flops_of_cost(self, dollars: float) -> float:
         """Training FLOPs that ``dollars`` pay for."""
         return self.flops_of_hours(dollars / self.device.price)
 
-    def bill(self, flops: float) -> "Bill":
+    def cost(self, flops: float) -> "TrainingCost":
         """What ``flops`` training FLOPs take."""
         share = f"a constant {100 * self.mfu:.3g}% of its peak"
-        return bill(self.device, self.count, 3600 * flops / self.flops_per_hour / self.count, self.mfu, share)
+        return training_cost(
+            self.device, self.count, 3600 * flops / self.flops_per_hour / self.count, self.mfu, share
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bill:
+class TrainingCost:
     """What a training takes.
 
     Attributes:
@@ -152,12 +154,12 @@ class Bill:
     unit: str = "GPU-hours"
 
 
-def bill(
+def training_cost(
     device: DeviceConfig, gpus: int, seconds: float, mfu: float | None, times: str, assumed: bool = True
-) -> Bill:
-    """The bill of ``seconds`` on the clock with ``gpus`` of ``device``."""
+) -> TrainingCost:
+    """The cost of ``seconds`` on the clock with ``gpus`` of ``device``."""
     hours, price = seconds * gpus / 3600, device.dollars_per_hour
-    return Bill(
+    return TrainingCost(
         gpu_hours=hours,
         wall_hours=hours / gpus,
         dollars=None if price is None else hours * price,
@@ -171,7 +173,7 @@ def bill(
 
 
 def inference_weight(serving: ServingConfig, trainer: Trainer | None) -> float:
-    """lambda: the price of an inference FLOP over that of a training FLOP.
+    """lambda: the cost of an inference FLOP over that of a training FLOP.
 
     In dollars (Sardana et al. 2024, section 4): a FLOP costs $/hour over (3600 * peak * utilisation), and the
     utilisation of serving is the mean over prompt and generated tokens of the time each takes.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.results import Interval
+from harness.fit.estimate import FrontierSource, extrapolation, range_flags
+from harness.fit.intervals import Interval
+from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
-from harness.predict.answer import Question, extrapolation, range_flags
-from harness.predict.laws import Optimum, interval
+from harness.predict.question import Question
 from harness.predict.repetition import (
     Repetition,
     effective_params,
@@ -18,18 +19,17 @@ from harness.predict.repetition import (
     saturation,
     token_worth,
 )
-from harness.predict.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scarce:
+class DataConstrained:
     """The best model when only ``unique_tokens`` exist; intervals at ``level`` come from the law's draws.
 
     Attributes:
         params, tokens, flops, loss: the model, with repetition counted.
         epochs: tokens over unique tokens; below 1 the corpus is not used up.
         effective_tokens, effective_params: D' and N', what the repeated data and the extra size are worth.
-        plain_params, plain_tokens, plain_loss: the optimum were tokens plentiful (at the same compute, or for
+        plain_params, plain_tokens, plain_loss: the optimum were tokens unlimited (at the same compute, or for
             the same loss).
         last_token_worth: what the last token teaches over a fresh one.
         first_repeat_flops: the budget from which the optimum begins to repeat.
@@ -64,9 +64,9 @@ class Scarce:
     notes: tuple[str, ...] = ()
 
 
-def answer_scarce(
-    source: Source, question: Question, unique: float, repetition: Repetition | None = None
-) -> Scarce:
+def answer_data_constrained(
+    source: FrontierSource, question: Question, unique: float, repetition: Repetition | None = None
+) -> DataConstrained:
     """The optimum for a budget, or for a loss, on ``unique`` tokens.
 
     Raises:
@@ -95,7 +95,7 @@ def answer_scarce(
                 "this compute exceeds what the corpus can absorb: N and D hardly matter any more",
             )
         )
-    return Scarce(
+    return DataConstrained(
         approach=source.name,
         unique_tokens=unique,
         params=params,
@@ -114,15 +114,15 @@ def answer_scarce(
         half_worth_epochs=1 + float(np.log(2)) * repetition.r_tokens,
         repetition=repetition,
         level=source.level,
-        params_interval=interval(None if draws is None else draws.params, source.level),
-        epochs_interval=interval(None if draws is None else draws.tokens / unique, source.level),
-        loss_interval=interval(None if draws is None else draws.loss, source.level),
+        params_interval=source.interval(None if draws is None else draws.params),
+        epochs_interval=source.interval(None if draws is None else draws.tokens / unique),
+        loss_interval=source.interval(None if draws is None else draws.loss),
         extrapolation=extrapolation(source, flops),
         **judge(flags),
     )
 
 
-def _draws(source: Source, flops: float, unique: float, repetition: Repetition) -> Optimum | None:
+def _draws(source: FrontierSource, flops: float, unique: float, repetition: Repetition) -> Optimum | None:
     """The optimum at ``flops`` under every draw of the law; the constants of repetition stay as they are."""
     if source.law_draws is None:
         return None

@@ -1,4 +1,4 @@
-"""The best model of a fixed time, or of a fixed sum of money, on a device: not the best of the FLOPs it does meanwhile.
+"""The best model of a fixed time, or of a fixed cost, on a device: not the compute-optimal model of the same time.
 
 At fixed FLOPs a smaller model on more tokens costs the same; on the clock it does not: small models are bound by
 launches and memory traffic and reach a smaller share of the device's peak. So the optimum of a time lies at larger
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.predict import wide
-from harness.fit.results import Interval
+from harness.fit.estimate import FrontierSource, range_flags, wide
+from harness.fit.intervals import Interval, percentile_interval
+from harness.fit.laws import Frontier, Law
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
-from harness.predict.answer import range_flags, unusual_ratio
 from harness.predict.clock import DECADES, Clock
-from harness.predict.laws import Frontier, Law, interval
-from harness.predict.source import Source
+from harness.predict.question import unusual_ratio
 
 FACTORS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)
 """Times that are shown beside the one asked for, as multiples of it."""
@@ -87,7 +86,7 @@ def flops_in(frontier: Frontier, clock: Clock, seconds: float) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def answer_time(source: Source, clock: Clock, seconds: float) -> TimedOptimum:
+def answer_time(source: FrontierSource, clock: Clock, seconds: float) -> TimedOptimum:
     """The best model of ``seconds`` on the clock by the law of ``source``.
 
     Raises:
@@ -138,7 +137,7 @@ def answer_time(source: Source, clock: Clock, seconds: float) -> TimedOptimum:
 
 
 def frontier_of_time(
-    source: Source, clock: Clock, seconds: float, factors: Sequence[float] = FACTORS
+    source: FrontierSource, clock: Clock, seconds: float, factors: Sequence[float] = FACTORS
 ) -> tuple[TimedOptimum, ...]:
     """The best models of multiples of ``seconds``; those too short for a run's start are left out."""
     times = [seconds * factor for factor in factors if seconds * factor > clock.start_seconds]
@@ -151,7 +150,7 @@ def within_ladder(rows: Sequence[TimedOptimum], clock: Clock) -> tuple[TimedOpti
 
 
 def _spread_flags(params: Interval | None, tokens: Interval | None) -> list[Flag]:
-    """The doubt about a best model inside the ladder whose interval is wide, or reaches an end of the ladder."""
+    """The warning about a best model inside the ladder whose interval is wide, or reaches an end of the ladder."""
     if params is not None and (params[0] == 0 or params[1] == np.inf):
         note = "by some draws of the law the best of this time is at an end of the ladder: N and D have no bound there"
         return [Flag("wide_interval", note)]
@@ -189,7 +188,11 @@ def _intervals(
     index = np.array(best_of_draws)
     below, above = index == 0, index == len(params) - 1
     return (
-        interval(np.select([below, above], [0.0, np.inf], params[index]), level),
-        interval(np.select([below, above], [np.inf, 0.0], tokens[index]), level),
-        interval(np.array(losses), level),
+        percentile_interval(
+            np.select([below, above], [0.0, np.inf], params[index]), level, keep_infinite=True
+        ),
+        percentile_interval(
+            np.select([below, above], [np.inf, 0.0], tokens[index]), level, keep_infinite=True
+        ),
+        percentile_interval(np.array(losses), level, keep_infinite=True),
     )

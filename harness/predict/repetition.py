@@ -1,6 +1,7 @@
-"""Data that run out: what repeated tokens are worth (Muennighoff et al. 2023, arXiv 2305.16264).
+"""Data-constrained scaling: what repeated tokens are worth (Muennighoff et al. 2023, arXiv 2305.16264).
 
-The constants of repetition from one's own runs; some must have seen their corpus more than once.
+The optimum on a corpus of limited size, and the constants of repetition fitted to runs of which some have seen their
+corpus more than once.
 """
 
 from collections.abc import Callable
@@ -10,8 +11,8 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 
 from harness.errors import UserError
+from harness.fit.laws import Law, Number, Optimum
 from harness.fit.table import Array, Points
-from harness.predict.laws import Law, Number, Optimum
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.optimize import brentq
 
 from harness.errors import UserError
-from harness.fit.results import Interval
+from harness.fit.estimate import FrontierSource, finite
+from harness.fit.intervals import Interval
+from harness.fit.laws import Law, Optimum
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
-from harness.predict.answer import finite, unusual_ratio
-from harness.predict.laws import Law, Optimum, interval
-from harness.predict.source import Source
+from harness.predict.question import unusual_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Served:
     Costs are in FLOPs of training: FLOPs of serving count ``weight`` times.
 
     Attributes:
-        weight: lambda, the price of an inference FLOP over that of a training FLOP.
+        weight: lambda, the cost of an inference FLOP over that of a training FLOP.
         params, tokens, tokens_per_param: the model and its training.
         training_flops, inference_flops: what it spends, unweighted.
         cost: training_flops + weight * inference_flops.
@@ -98,7 +98,9 @@ def serve(law: Law, loss: float, inference_tokens: float, weight: float = 1.0) -
     return Optimum(params=params, tokens=tokens, flops=float(law.flops(params, tokens)), loss=loss)
 
 
-def answer_serving(source: Source, loss: float, inference_tokens: float, weight: float = 1.0) -> Served:
+def answer_serving(
+    source: FrontierSource, loss: float, inference_tokens: float, weight: float = 1.0
+) -> Served:
     """:func:`serve` from a source, with the comparison and with intervals from its draws.
 
     Raises:
@@ -110,7 +112,7 @@ def answer_serving(source: Source, loss: float, inference_tokens: float, weight:
     life = serve(law, loss, inference_tokens, weight)
     plain = law.at_loss(loss)
     rows = _draws(source.law_draws, loss, inference_tokens, weight)
-    spread = {f"{name}_interval": interval(column, source.level) for name, column in rows.items()}
+    spread = {f"{name}_interval": source.interval(column) for name, column in rows.items()}
     inference = float(law.inference_flops(life.params)) * inference_tokens
     cost = float(life.flops) + weight * inference
     plain_cost = total_cost(law, plain, inference_tokens, weight)

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from harness.fit.predict import marked
-from harness.predict.answer import Answer
-from harness.predict.assess import Overtrained, Standing
-from harness.predict.data_constrained import Scarce
+from harness.fit.estimate import OptimumEstimate, marked
+from harness.predict.assess import Assessment, Overtrained
+from harness.predict.data_constrained import DataConstrained
 from harness.predict.fixed_time import TimedOptimum
-from harness.predict.report import Ask, Report
+from harness.predict.result import PredictRequest, PredictResult
 from harness.predict.serving import Served
 from harness.predict.show_cells import (
     add_row,
@@ -23,11 +22,11 @@ from harness.predict.show_cells import (
     plain_table,
     ratio,
 )
-from harness.predict.show_training import show_bill, show_run, show_scarce, show_time
+from harness.predict.show_training import show_cost, show_data_constrained, show_run, show_time
 from harness.text import count
 
 
-def show(report: Report, asked: Ask, console: Console) -> None:
+def show(report: PredictResult, asked: PredictRequest, console: Console) -> None:
     """Prints a report: the answers, then what only the deciding source gives, then the notes."""
 
     def line(text: str) -> None:
@@ -37,36 +36,36 @@ def show(report: Report, asked: Ask, console: Console) -> None:
     if report.answers:
         line(_question(report, asked))
         console.print(_answers(report))
-    if report.standings:
-        _show_standing(report, console)
+    if report.assessments:
+        _show_assessment(report, console)
         line("")
-        for standing in report.standings:
-            line(f"{standing.approach.replace('_', ' ')}: {standing.verdict}")
+        for found in report.assessments:
+            line(f"{found.approach.replace('_', ' ')}: {found.verdict}")
     if report.repeated_loss is not None and asked.unique_tokens is not None:
         loss = f"{report.repeated_loss:.4f}"
         line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
     _show_serving(report, console, line)
-    show_scarce(report, line)
-    show_bill(report, line)
+    show_data_constrained(report, line)
+    show_cost(report, line)
     show_time(report, console, line)
     show_run(report, line)
     for note in _notes(report):
         line(f"! {note}")
 
 
-def _range(report: Report) -> str:
+def _range(report: PredictResult) -> str:
     largest = "" if report.largest_flops is None else f"runs up to {report.largest_flops:.3g} FLOPs, "
     return f"{largest}N counts {report.count}, C counts {report.compute or 'as in the table'}"
 
 
-def _question(report: Report, asked: Ask) -> str:
+def _question(report: PredictResult, asked: PredictRequest) -> str:
     question = asked.question
     if question is None:
         return ""
-    if report.timed is not None and report.bill is not None:
-        hours = hours_text(report.timed.seconds * report.bill.gpus / 3600)
+    if report.timed is not None and report.cost is not None:
+        hours = hours_text(report.timed.seconds * report.cost.gpus / 3600)
         return (
-            f"the compute-optimal model whose training takes {hours} {report.bill.unit} on {report.bill.device} "
+            f"the compute-optimal model whose training takes {hours} {report.cost.unit} on {report.cost.device} "
             f"({question.value:.4g} training FLOPs):"
         )
     said = {
@@ -79,8 +78,8 @@ def _question(report: Report, asked: Ask) -> str:
     return said + (f", with {level:.0%} intervals" if level else "") + ":"
 
 
-def _answers(report: Report) -> Table:
-    table = plain_table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "C / largest", "status")
+def _answers(report: PredictResult) -> Table:
+    table = plain_table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "extrapolation factor", "status")
     for a in report.answers:
         add_row(
             table,
@@ -90,14 +89,14 @@ def _answers(report: Report) -> Table:
             ratio(a.tokens_per_param, a.tokens_per_param_interval),
             number(a.flops, a.flops_interval, ".3g"),
             marked(number(a.loss, a.loss_interval, ".4f"), a.loss_kind),
-            _times(a),
+            _extrapolation(a),
             plain_status(a.status),
         )
     return table
 
 
-def _show_standing(report: Report, console: Console) -> None:
-    first = report.standings[0]
+def _show_assessment(report: PredictResult, console: Console) -> None:
+    first = report.assessments[0]
     console.print(
         f"{count(first.params)} parameters on {count(first.tokens)} tokens "
         f"({first.tokens / first.params:.3g} a parameter): {first.flops:.3g} FLOPs",
@@ -112,10 +111,10 @@ def _show_standing(report: Report, console: Console) -> None:
         "its loss",
         "N / best N",
         "same loss",
-        "overspent",
+        "compute overhead",
         "status",
     )
-    for s in report.standings:
+    for s in report.assessments:
         add_row(
             table,
             s.approach.replace("_", " "),
@@ -125,13 +124,13 @@ def _show_standing(report: Report, console: Console) -> None:
             marked(number(s.best_loss, None, ".4f"), s.loss_kind),
             number(s.params_ratio, s.params_ratio_interval, ".3g"),
             "–" if s.same_loss_flops is None else f"{s.same_loss_flops:.3g}",
-            number(s.overspent, s.overspent_interval, ".3g", "x"),
+            number(s.compute_overhead, s.compute_overhead_interval, ".3g", "x"),
             plain_status(s.status),
         )
     console.print(table)
 
 
-def _show_serving(report: Report, console: Console, line: Callable[[str], None]) -> None:
+def _show_serving(report: PredictResult, console: Console, line: Callable[[str], None]) -> None:
     served = report.serving
     if served is None:
         return
@@ -162,8 +161,8 @@ def _show_serving(report: Report, console: Console, line: Callable[[str], None])
             "",
         )
     console.print(table)
-    if report.life_dollars is not None and report.plain_life_dollars is not None:
-        line(f"in dollars: ${report.life_dollars:,.0f} in all, against ${report.plain_life_dollars:,.0f}")
+    if report.lifetime_cost is not None and report.plain_lifetime_cost is not None:
+        line(f"in dollars: ${report.lifetime_cost:,.0f} in all, against ${report.plain_lifetime_cost:,.0f}")
     if report.overtraining:
         line(f"\nsmaller models of that loss (none below 1/{report.most_smaller:.3g} reaches it):")
         console.print(_overtraining(report.overtraining))
@@ -189,20 +188,20 @@ def _overtraining(rows: Sequence[Overtrained]) -> Table:
     return table
 
 
-def _notes(report: Report) -> list[str]:
+def _notes(report: PredictResult) -> list[str]:
     """Every distinct warning, after the notes of the source itself."""
     by_note: dict[str, list[str]] = {}
-    parts: list[Answer | Standing | Served | Scarce | TimedOptimum | None] = [
+    parts: list[OptimumEstimate | Assessment | Served | DataConstrained | TimedOptimum | None] = [
         *report.answers,
-        *report.standings,
+        *report.assessments,
     ]
-    parts += [report.serving, report.scarce, report.timed]
+    parts += [report.serving, report.data_constrained, report.timed]
     for part in parts:
         if part is not None:
             for note in part.notes:
                 if part.approach not in by_note.setdefault(note, []):
                     by_note[note].append(part.approach)
-    listed = [a.approach for a in report.answers] + [s.approach for s in report.standings]
+    listed = [a.approach for a in report.answers] + [s.approach for s in report.assessments]
     found = list(report.notes)
     for note, approaches in by_note.items():
         if "no bootstrap" in note:
@@ -211,11 +210,11 @@ def _notes(report: Report) -> list[str]:
         who = "all" if everyone else ", ".join(name.replace("_", " ") for name in approaches)
         found.append(f"{who}: {note}")
     if any(part is not None and "no_interval" in part.flags for part in parts):
-        found.append("no intervals, for want of bootstrap draws (points=FILE.csv fits a table with them)")
+        found.append("no intervals: there are no bootstrap draws (points=FILE.csv fits a table with them)")
     return found
 
 
-def _times(answer: Answer) -> str:
+def _extrapolation(answer: OptimumEstimate) -> str:
     if answer.extrapolation is None:
         return "–"
     return f"{answer.extrapolation:.3g}"

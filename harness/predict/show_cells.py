@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from harness.fit.results import Interval
+from harness.fit.intervals import Interval
 from harness.text import count
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from harness.predict.report import Report
+from harness.predict.result import PredictResult
 from harness.predict.show_cells import (
     add_row,
     count_cell,
@@ -18,8 +18,8 @@ from harness.predict.show_cells import (
 from harness.text import count, duration
 
 
-def show_scarce(report: Report, line: Callable[[str], None]) -> None:
-    s = report.scarce
+def show_data_constrained(report: PredictResult, line: Callable[[str], None]) -> None:
+    s = report.data_constrained
     if s is None:
         return
     r = s.repetition
@@ -42,36 +42,36 @@ def show_scarce(report: Report, line: Callable[[str], None]) -> None:
     )
 
 
-def show_bill(report: Report, line: Callable[[str], None]) -> None:
-    bill = report.bill
-    if bill is None:
+def show_cost(report: PredictResult, line: Callable[[str], None]) -> None:
+    cost = report.cost
+    if cost is None:
         return
-    dollars = "" if bill.dollars is None else f", {dollars_text(bill.dollars)}"
-    clock = f"; {duration(3600 * bill.wall_hours)} on {bill.gpus:,} together" if bill.gpus > 1 else ""
-    share = "" if bill.mfu is None else f", {100 * bill.mfu:.2g}% of its peak"
-    assumed = "assumed: " if bill.assumed else ""
-    line(f"\ntraining takes {hours_text(bill.gpu_hours)} {bill.unit} on {bill.device}{share}{dollars}{clock}")
-    line(f"  {assumed}times by {bill.times}")
+    dollars = "" if cost.dollars is None else f", {dollars_text(cost.dollars)}"
+    clock = f"; {duration(3600 * cost.wall_hours)} on {cost.gpus:,} together" if cost.gpus > 1 else ""
+    share = "" if cost.mfu is None else f", {100 * cost.mfu:.2g}% of its peak"
+    assumed = "assumed: " if cost.assumed else ""
+    line(f"\ntraining takes {hours_text(cost.gpu_hours)} {cost.unit} on {cost.device}{share}{dollars}{clock}")
+    line(f"  {assumed}times by {cost.times}")
 
 
-def show_time(report: Report, console: Console, line: Callable[[str], None]) -> None:
+def show_time(report: PredictResult, console: Console, line: Callable[[str], None]) -> None:
     """The best models of a time, and the compute-optimal ones that take as long."""
-    best, bill = report.timed, report.bill
-    if best is None or bill is None:
+    best, cost = report.timed, report.cost
+    if best is None or cost is None:
         return
-    asked = f"{hours_text(best.seconds * bill.gpus / 3600)} {bill.unit}"
-    fresh = ", every token fresh" if report.scarce is not None else ""
+    asked = f"{hours_text(best.seconds * cost.gpus / 3600)} {cost.unit}"
+    fresh = ", every token fresh" if report.data_constrained is not None else ""
     line(
-        f"\nthe best model of {asked} on {bill.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
+        f"\nthe best model of {asked} on {cost.device} ({report.decides.replace('_', ' ')}{fresh}), and the "
         "compute-optimal one whose training takes as long:"
     )
-    price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
+    price = None if cost.dollars is None or not cost.gpu_hours else cost.dollars / cost.gpu_hours
     money = [] if price is None else ["dollars"]
     table = plain_table(
-        bill.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status"
+        cost.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status"
     )
     for row in report.time_frontier:
-        hours = row.seconds * bill.gpus / 3600
+        hours = row.seconds * cost.gpus / 3600
         add_row(
             table,
             hours_text(hours) + (" *" if row.seconds == best.seconds else ""),
@@ -91,11 +91,11 @@ def show_time(report: Report, console: Console, line: Callable[[str], None]) -> 
     )
 
 
-def show_run(report: Report, line: Callable[[str], None]) -> None:
+def show_run(report: PredictResult, line: Callable[[str], None]) -> None:
     run = report.run
     if run is not None:
         loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
-        whose = "the best model of that compute as a run" if report.standings else "as a run"
+        whose = "the best model of that compute as a run" if report.assessments else "as a run"
         line(
             f"\n{whose} ({report.decides.replace('_', ' ')}, rules of {run['rules_from']}): {run['family']}, "
             f"{run['layers']} layers x {run['width']} wide, {run['heads']} heads of {run['head_dim']}, "

@@ -1,78 +1,30 @@
-"""Where a frontier comes from, with its uncertainty and its range: one interface to fits and to constants.
+"""Where a frontier comes from: the approaches of a fit, or published constants by name."""
 
-Published constants by name, and the sources made of them.
-"""
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.errors import UserError
-from harness.fit.results import Approach, Approach1, Approach3, CostLaw, Fit
-from harness.fit.status import Flag
-from harness.fit.table import Array
-from harness.predict.laws import Law, PowerLaws
-
-TITLES = {
-    "approach_1": "training-curve envelope",
-    "approach_2": "IsoFLOP profiles",
-    "approach_3": "parametric L(N, D)",
-    "frontier": "power laws of compute",
-}
+from harness.fit.estimate import TITLES, FrontierSource
+from harness.fit.laws import Law, PowerLaws
+from harness.fit.results import FitResults
+from harness.packaged import config_folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """One frontier with its uncertainty and its range.
-
-    Attributes:
-        name: ``approach_1`` … ``approach_3``, or ``frontier``.
-        frontier: the point estimate; None where the fit has no number.
-        draws: one frontier a bootstrap draw, as arrays; None for published constants.
-        flags: what the fit says against it.
-        cost: training compute of N parameters on D tokens, as the runs' compute was counted; 6ND for published laws.
-    """
-
-    name: str
-    frontier: Law | PowerLaws | None
-    draws: Law | PowerLaws | None = None
-    level: float = 0.9
-    flags: tuple[Flag, ...] = ()
-    smallest_flops: float | None = None
-    largest_flops: float | None = None
-    extrapolation_limit: float = 100.0
-    cost: CostLaw = field(default_factory=CostLaw)
-
-    @property
-    def title(self) -> str:
-        """For people: ``approach 3, parametric L(N, D)``."""
-        return self.name.replace("_", " ") + ", " + TITLES[self.name]
-
-    @property
-    def loss_kind(self) -> str:
-        """``training`` for approach 1, whose losses are smoothed training losses; else ``held-out``."""
-        return Approach1.loss_kind if self.name == "approach_1" else Approach.loss_kind
-
-    @property
-    def law(self) -> Law | None:
-        """L(N, D), where this source has one."""
-        return self.frontier if isinstance(self.frontier, Law) else None
-
-    @property
-    def law_draws(self) -> Law | None:
-        """L(N, D) of every draw."""
-        return self.draws if isinstance(self.draws, Law) else None
-
-
-def from_fit(fit: Fit) -> tuple[Source, ...]:
+def from_fit(fit: FitResults) -> tuple[FrontierSource, ...]:
     """The three approaches of a fit, in the paper's order; those without a number have no frontier.
 
     All three count compute as the table does, so the cost law that approach 3 found in it serves all three.
     """
-    return tuple(_from_approach(approach, fit.approach_3.cost) for approach in fit.approaches)
+    return tuple(replace(approach.source(), cost=fit.approach_3.cost) for approach in fit.approaches)
 
 
-def choose(sources: tuple[Source, ...], approach: str) -> tuple[tuple[Source, ...], Source]:
+def choose(
+    sources: tuple[FrontierSource, ...], approach: str
+) -> tuple[tuple[FrontierSource, ...], FrontierSource]:
     """The sources to list, and the one that decides: shapes, serving and experiments need a single answer.
 
     ``auto`` lists all and lets the one with L(N, D) decide, else approach 2 (Hoffmann et al. weight all three
@@ -92,29 +44,6 @@ def choose(sources: tuple[Source, ...], approach: str) -> tuple[tuple[Source, ..
                 return sources, source
     reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
     raise UserError(f"the fit has no frontier to predict from ({reasons})")
-
-
-def _from_approach(approach: Approach, cost: CostLaw) -> Source:
-    theta, draws = approach.theta(), approach.draws
-    if draws is not None and not len(draws):
-        draws = None
-
-    def frontier(rows: Array | None) -> Law | PowerLaws | None:
-        if rows is None:
-            return None
-        return Law.from_theta(rows, cost) if isinstance(approach, Approach3) else PowerLaws.from_theta(rows)
-
-    return Source(
-        name=approach.name,
-        frontier=frontier(theta),
-        draws=frontier(draws),
-        level=approach.level,
-        flags=tuple(Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)),
-        smallest_flops=approach.smallest_flops,
-        largest_flops=approach.largest_flops,
-        extrapolation_limit=approach.extrapolation_limit,
-        cost=cost,
-    )
 
 
 @dataclass
@@ -185,13 +114,28 @@ class LawConfig:
             raise UserError(f"law {self.name}: every coefficient and exponent must be positive")
 
 
-def from_law(config: LawConfig) -> tuple[Source, ...]:
+def published_law(name: str) -> LawConfig:
+    """The published constants of ``configs/law/NAME.yaml``, the only place where they are written.
+
+    Raises:
+        UserError: there is no such file, or it is not a law's.
+    """
+    path = config_folder() / "law" / f"{name}.yaml"
+    try:
+        law = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(LawConfig), OmegaConf.load(path)))
+    except (OSError, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"law {name}: {path} cannot be read ({error})") from None
+    assert isinstance(law, LawConfig)
+    return law
+
+
+def from_law(config: LawConfig) -> tuple[FrontierSource, ...]:
     """Published constants; they carry no draws, so no intervals."""
     found: dict[str, Law | PowerLaws] = {n: _powers(law) for n, law in sorted(config.frontiers.items())}
     if config.surface is not None:
         found["approach_3"] = Law(**vars(config.surface))
     return tuple(
-        Source(
+        FrontierSource(
             name=name,
             frontier=frontier,
             smallest_flops=config.smallest_flops,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from harness.errors import UserError
+from harness.fit.laws import Frontier
 from harness.plan.duration import Timing
 from harness.predict.clock import Clock, ShapeRules
-from harness.predict.cost import Bill, DeviceConfig, Trainer, bill
+from harness.predict.cost import DeviceConfig, Trainer, TrainingCost, training_cost
 from harness.predict.fixed_time import flops_in
-from harness.predict.laws import Frontier
 
 USUAL_MFU = 0.4  # of well-tuned training of large models, where nothing else is known
 TIMED_PRECISION = "bf16"  # what a time model's rates are of, on a GPU
@@ -29,7 +29,7 @@ class Cluster:
     trainer: Trainer | None
 
     def seconds(self, hours: float | None, dollars: float | None) -> float:
-        """Seconds on the clock that so many device-hours, or dollars, last.
+        """Seconds on the clock of so many device-hours, or of the device-hours that ``dollars`` pay for.
 
         Raises:
             UserError: dollars are asked for, and the device has no price.
@@ -43,17 +43,17 @@ class Cluster:
             return flops_in(frontier, self.clock, seconds)
         return self._constant().flops_of_hours(seconds * self.count / 3600)
 
-    def bill(self, params: float, tokens: float, flops: float) -> Bill:
+    def cost(self, params: float, tokens: float, flops: float) -> TrainingCost:
         """What a training takes."""
         if self.clock is None:
-            return self._constant().bill(flops)
+            return self._constant().cost(flops)
         seconds = float(self.clock.seconds(params, tokens))
         known = self.device.peak_flops.get(self.precision)
         timing = self.clock.timing.throughput
         mfu = flops / (seconds * self.count * known) if known else None
         apart = "; communication between the devices is not counted" if self.count > 1 else ""
         times = f"{timing.name}: {timing.source}{apart}"
-        return bill(self.device, self.count, seconds, mfu, times, timing.assumed)
+        return training_cost(self.device, self.count, seconds, mfu, times, timing.assumed)
 
     def at_share(self, mfu: float | None) -> Trainer | None:
         """The devices at a constant share of their peak, as serving is weighed against training."""
@@ -63,7 +63,7 @@ class Cluster:
 
     def _constant(self) -> Trainer:
         if self.trainer is None:
-            raise UserError(f"device {self.device.name}: no peak_flops, and no time model to do without")
+            raise UserError(f"device {self.device.name}: no peak_flops, and no time model either")
         return self.trainer
 
 
@@ -73,7 +73,7 @@ def make_cluster(
     """The devices of a question.
 
     Args:
-        mfu: a constant share of the peak, which stands in for the time model; None is the time model.
+        mfu: a constant share of the peak, instead of the time model; None is the time model.
         rules: what makes runs of N and D.
         params: how N is counted.
     """

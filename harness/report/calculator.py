@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.fit.predict import least_cost
-from harness.fit.results import Approach, Approach3, CostLaw
+from harness.fit.cost_law import least_cost
+from harness.fit.laws import CostLaw
+from harness.fit.results import Approach, Approach3
 from harness.fit.status import ORDER
 from harness.fit.table import Array
 from harness.report.data import ReportData

@@ -6,7 +6,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from harness.fit.predict import marked
+from harness.fit.estimate import marked
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown
 from harness.report.provenance import facts

@@ -1,15 +1,13 @@
-"""A frontier as a line to draw: N*, D*, D*/N* and L* over a range of compute, with the bootstrap's band.
+"""A frontier as a line to draw: N*, D*, D*/N* and L* over a range of compute, with the band of their intervals."""
 
-Pieces that several figures share: a frontier line with its band, and the target.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from harness.fit.predict import percentiles
+from harness.fit.intervals import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
 from harness.report.data import ReportData
@@ -51,39 +49,27 @@ def frontier_line(
 
     None where the approach has no numbers.
     """
-    theta = approach.theta()
-    if theta is None:
+    if approach.theta() is None:
         return None
     smallest, largest = approach.smallest_flops or low, approach.largest_flops or high
     edges = [c for c in (smallest, largest, *also) if low <= c <= high]
     flops = np.unique(np.concatenate((np.geomspace(low, high, n), edges)))
-    tracks: dict[str, list[tuple[float, float, float]]] = {
-        name: [] for name in ("params", "tokens", "ratio", "loss")
-    }
-    draws = approach.draws
-    for c in flops:
-        log_n, log_d, loss = (float(v) for v in approach.optimum(theta, float(c)))
-        values = {
-            "params": np.exp(log_n),
-            "tokens": np.exp(log_d),
-            "ratio": np.exp(log_d - log_n),
-            "loss": loss,
-        }
-        drawn: dict[str, Array] = {}
-        if draws is not None and len(draws):
-            with np.errstate(all="ignore"):
-                ns, ds, ls = approach.optimum(draws, float(c))
-                drawn = {"params": np.exp(ns), "tokens": np.exp(ds), "ratio": np.exp(ds - ns), "loss": ls}
-        if (law := getattr(approach, "loss_law", None)) is not None and law.floor == 0 and c > largest:
-            drawn.pop("loss", None)  # as in ``predict``: no interval by a law that has no floor
-        for name, value in values.items():
-            bounds = percentiles(drawn[name], approach.level) if name in drawn else None
-            tracks[name].append((float(value), *(bounds or (np.nan, np.nan))))
+    found = [approach.predict(float(c)) for c in flops]
     return Line(
         flops=flops,
+        params=_track([(e.params, e.params_interval) for e in found]),
+        tokens=_track([(e.tokens, e.tokens_interval) for e in found]),
+        ratio=_track([(e.tokens_per_param, e.tokens_per_param_interval) for e in found]),
+        loss=_track([(e.loss, e.loss_interval) for e in found]),
         measured=(flops >= smallest * (1 - 1e-9)) & (flops <= largest * (1 + 1e-9)),
-        **{name: Track(*np.array(rows).T) for name, rows in tracks.items()},
     )
+
+
+def _track(estimates: Sequence[tuple[float | None, Interval | None]]) -> Track:
+    rows = [
+        (np.nan if value is None else value, *(bounds or (np.nan, np.nan))) for value, bounds in estimates
+    ]
+    return Track(*np.array(rows).T)
 
 
 def draw_track(

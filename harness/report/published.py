@@ -1,8 +1,14 @@
-"""Numbers of the papers that figures and tables set beside a fit, each with its place."""
+"""Numbers of the papers that figures and tables show beside a fit, each with its place.
+
+Constants of laws are not here: their only home is ``configs/law``, from which this module reads them.
+"""
 
 from dataclasses import dataclass
+from functools import cache
 
-from harness.fit.results import Interval
+from harness.fit.intervals import Interval
+from harness.fit.laws import Frontier
+from harness.predict.source import from_law, published_law
 
 
 @dataclass(frozen=True)
@@ -24,20 +30,7 @@ TABLE_2 = {
 
 
 @dataclass(frozen=True)
-class Law:
-    """A published law L = E + A/N^alpha + B/D^beta; ``theta`` is (E, A, B, alpha, beta), nats per token."""
-
-    short: str
-    theta: tuple[float, float, float, float, float]
-
-
-HOFFMANN = Law("Hoffmann et al.", (1.693374, 406.4010, 410.7228, 0.33917084, 0.2849083))
-BESIROGLU = Law("Besiroglu et al.", (1.8172, 482.01, 2085.43, 0.3478, 0.3658))
-LAWS = (HOFFMANN, BESIROGLU)
-
-
-@dataclass(frozen=True)
-class Optimum:
+class SizeOptimum:
     """The budget and tokens for which a size is optimal; ``flops`` in FLOPs, ``tokens`` in tokens."""
 
     flops: float
@@ -45,51 +38,51 @@ class Optimum:
 
 
 # Hoffmann et al. 2022, Table 3 (approach 1) and Table A3 (approaches 2 and 3): parameters to optimum.
-TABLE_A3: dict[float, dict[str, Optimum]] = {
+TABLE_A3: dict[float, dict[str, SizeOptimum]] = {
     400e6: {
-        "approach_1": Optimum(1.92e19, 8.0e9),
-        "approach_2": Optimum(1.84e19, 7.7e9),
-        "approach_3": Optimum(2.21e19, 9.2e9),
+        "approach_1": SizeOptimum(1.92e19, 8.0e9),
+        "approach_2": SizeOptimum(1.84e19, 7.7e9),
+        "approach_3": SizeOptimum(2.21e19, 9.2e9),
     },
     1e9: {
-        "approach_1": Optimum(1.21e20, 20.2e9),
-        "approach_2": Optimum(1.20e20, 20.0e9),
-        "approach_3": Optimum(1.62e20, 27.1e9),
+        "approach_1": SizeOptimum(1.21e20, 20.2e9),
+        "approach_2": SizeOptimum(1.20e20, 20.0e9),
+        "approach_3": SizeOptimum(1.62e20, 27.1e9),
     },
     10e9: {
-        "approach_1": Optimum(1.23e22, 205.1e9),
-        "approach_2": Optimum(1.32e22, 219.5e9),
-        "approach_3": Optimum(2.46e22, 410.1e9),
+        "approach_1": SizeOptimum(1.23e22, 205.1e9),
+        "approach_2": SizeOptimum(1.32e22, 219.5e9),
+        "approach_3": SizeOptimum(2.46e22, 410.1e9),
     },
     67e9: {
-        "approach_1": Optimum(5.76e23, 1.5e12),
-        "approach_2": Optimum(6.88e23, 1.7e12),
-        "approach_3": Optimum(1.71e24, 4.1e12),
+        "approach_1": SizeOptimum(5.76e23, 1.5e12),
+        "approach_2": SizeOptimum(6.88e23, 1.7e12),
+        "approach_3": SizeOptimum(1.71e24, 4.1e12),
     },
     175e9: {
-        "approach_1": Optimum(3.85e24, 3.7e12),
-        "approach_2": Optimum(4.54e24, 4.3e12),
-        "approach_3": Optimum(1.26e24, 12.0e12),
+        "approach_1": SizeOptimum(3.85e24, 3.7e12),
+        "approach_2": SizeOptimum(4.54e24, 4.3e12),
+        "approach_3": SizeOptimum(1.26e24, 12.0e12),
     },
     280e9: {
-        "approach_1": Optimum(9.9e24, 5.9e12),
-        "approach_2": Optimum(1.18e25, 7.1e12),
-        "approach_3": Optimum(3.52e25, 20.1e12),
+        "approach_1": SizeOptimum(9.9e24, 5.9e12),
+        "approach_2": SizeOptimum(1.18e25, 7.1e12),
+        "approach_3": SizeOptimum(3.52e25, 20.1e12),
     },
     520e9: {
-        "approach_1": Optimum(3.43e25, 11.0e12),
-        "approach_2": Optimum(4.19e25, 13.4e12),
-        "approach_3": Optimum(1.36e26, 43.5e12),
+        "approach_1": SizeOptimum(3.43e25, 11.0e12),
+        "approach_2": SizeOptimum(4.19e25, 13.4e12),
+        "approach_3": SizeOptimum(1.36e26, 43.5e12),
     },
     1e12: {
-        "approach_1": Optimum(1.27e26, 21.2e12),
-        "approach_2": Optimum(1.59e26, 26.5e12),
-        "approach_3": Optimum(5.65e26, 94.1e12),
+        "approach_1": SizeOptimum(1.27e26, 21.2e12),
+        "approach_2": SizeOptimum(1.59e26, 26.5e12),
+        "approach_3": SizeOptimum(5.65e26, 94.1e12),
     },
     10e12: {
-        "approach_1": Optimum(1.3e28, 216.2e12),
-        "approach_2": Optimum(1.75e28, 292e12),
-        "approach_3": Optimum(8.55e28, 1425.5e12),
+        "approach_1": SizeOptimum(1.3e28, 216.2e12),
+        "approach_2": SizeOptimum(1.75e28, 292e12),
+        "approach_3": SizeOptimum(8.55e28, 1425.5e12),
     },
 }
 
@@ -140,14 +133,21 @@ KNOWN_MODELS = (
     KnownModel("Llama 3 405B", 405e9, 15.6e12),
 )
 
-PETAFLOP_DAY = 1e15 * 86400
+LAWS = {"Hoffmann et al.": "hoffmann2022", "Besiroglu et al.": "besiroglu2024"}
+"""The laws L = E + A/N^alpha + B/D^beta that a fit's is compared with: short name to name in ``configs/law``."""
 
 
-def kaplan_params(flops: float) -> float:
-    """Kaplan et al. 2020 (arXiv 2001.08361), N* = 1.3e9 C^0.73, C in PF-days, N without embeddings."""
-    return 1.3e9 * (flops / PETAFLOP_DAY) ** 0.73
+@cache
+def published_theta(name: str) -> tuple[float, ...]:
+    """(E, A, B, alpha, beta) of ``configs/law/NAME.yaml``, nats per token."""
+    surface = published_law(name).surface
+    assert surface is not None, f"{name} gives L(N, D)"
+    return surface.E, surface.A, surface.B, surface.alpha, surface.beta
 
 
-def kaplan_tokens(flops: float) -> float:
-    """Kaplan et al. 2020: D* = 2e10 C^0.27, C in PF-days."""
-    return 2e10 * (flops / PETAFLOP_DAY) ** 0.27
+@cache
+def kaplan_frontier() -> Frontier:
+    """Kaplan et al. 2020 (arXiv 2001.08361), N without embeddings: ``configs/law/kaplan2020.yaml``."""
+    frontier = from_law(published_law("kaplan2020"))[0].frontier
+    assert frontier is not None
+    return frontier

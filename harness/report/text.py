@@ -3,7 +3,8 @@
 import math
 import re
 
-from harness.fit.results import Interval
+from harness.fit.intervals import Interval
+from harness.fit.status import plain
 from harness.text import count
 
 NOTHING = "–"
@@ -100,5 +101,5 @@ def approach_label(name: str) -> str:
 
 
 def plain_status(code: str) -> str:
-    """``vertex_outside_range`` → ``vertex outside range``."""
-    return code.replace("_", " ")
+    """``vertex_outside_range`` → ``vertex outside range``, ``mid_run`` → ``before cooldown``."""
+    return plain(code)

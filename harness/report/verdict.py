@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.fit.predict import Prediction
-from harness.fit.results import Fit
+from harness.fit.estimate import OptimumEstimate
+from harness.fit.fitted import Fit
 from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData
 from harness.report.text import approach_label, counted, interval, power, ratio, with_interval
@@ -25,7 +25,7 @@ class Headline:
     """One approach's prediction at one budget, or None with the reason in ``text``."""
 
     text: str
-    prediction: Prediction | None
+    prediction: OptimumEstimate | None
 
 
 def decider(fit: Fit) -> str | None:

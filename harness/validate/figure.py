@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.fit.predict import percentiles
-from harness.predict.laws import Law
-from harness.predict.source import Source
+from harness.fit.estimate import FrontierSource
+from harness.fit.intervals import percentile_interval
+from harness.fit.laws import Law
 from harness.report.axes import log_counts
 from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
@@ -17,7 +17,7 @@ from harness.validate.result import ValidationResult
 DRAWS = 400
 
 
-def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: Source | None) -> Figure:
+def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: FrontierSource | None) -> Figure:
     """Thick bars are the law's intervals, thin ones those of a single run; points are seeds.
 
     The candidates' names stand above the frame and the legend below it, clear of the line at N*.
@@ -106,6 +106,6 @@ def _law(
     rows = draws.theta[:: max(1, len(draws.theta) // DRAWS)]
     with np.errstate(all="ignore"):
         losses = np.array([Law.from_theta(row, law.cost).loss(n, d) for row in rows])
-    bands = [percentiles(column, prediction.level) or (np.nan, np.nan) for column in losses.T]
+    bands = [percentile_interval(column, prediction.level) or (np.nan, np.nan) for column in losses.T]
     low, high = np.array(bands).T
     axes.fill_between(n, low, high, color=BLUE, alpha=0.12, linewidth=0)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.predict.source import Source
+from harness.fit.estimate import FrontierSource
 from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
@@ -18,7 +18,10 @@ STEM = "rematch"
 
 
 def write_validation(
-    folder: SweepFolder, prediction: RegisteredPrediction, result: ValidationResult, losses: Source | None
+    folder: SweepFolder,
+    prediction: RegisteredPrediction,
+    result: ValidationResult,
+    losses: FrontierSource | None,
 ) -> tuple[Table, Path]:
     """Write the three files into ``folder``; returns the table and the path of the Markdown.
 

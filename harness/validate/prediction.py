@@ -8,11 +8,11 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import Points
-from harness.fit.results import Interval
-from harness.fit.store import decode, encode
+from harness.fit.encoding import decode, encode
+from harness.fit.estimate import FrontierSource
+from harness.fit.intervals import Interval, percentile_interval
+from harness.fit.laws import Law
 from harness.plan.cell import Cell
-from harness.predict.laws import Law, interval
-from harness.predict.source import Source
 
 PARAMETERS = 5  # E, A, B, alpha, beta
 JSON_KEYS = {"candidates": "contenders"}
@@ -141,8 +141,8 @@ class PredictionBasis:
         facts: which fit it is.
     """
 
-    decider: Source
-    losses: Source | None
+    decider: FrontierSource
+    losses: FrontierSource | None
     scatter: Scatter | None
     facts: FitFacts
 
@@ -196,10 +196,10 @@ def predict(
             tokens=float(cells[0].tokens),
             flops=cells[0].flops,
             loss=losses.get(factor),
-            loss_interval=interval(mine, decider.level),
+            loss_interval=decider.interval(mine),
             run_interval=_run_interval(mine, basis.scatter, decider.level),
             margin=losses[factor] - losses[winner] if losses and factor != winner else None,
-            margin_interval=interval(mine - draws[winner], decider.level) if compared else None,
+            margin_interval=decider.interval(mine - draws[winner]) if compared else None,
             run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
         )
 
@@ -214,8 +214,8 @@ def predict(
         losses_by=source.name if losses and source else None,
         params_opt=float(optimum.params),
         tokens_opt=float(optimum.tokens),
-        params_interval=None if drawn is None else interval(drawn.params, decider.level),
-        tokens_interval=None if drawn is None else interval(drawn.tokens, decider.level),
+        params_interval=None if drawn is None else decider.interval(drawn.params),
+        tokens_interval=None if drawn is None else decider.interval(drawn.tokens),
         scatter=basis.scatter.scale if basis.scatter else None,
         winner=winner,
         candidates=tuple(candidate(factor) for factor in sorted(entries)),
@@ -235,4 +235,4 @@ def _run_interval(draws: np.ndarray | None, scatter: Scatter | None, level: floa
     if draws is None or scatter is None:
         return None
     moved = np.random.default_rng(0).standard_t(scatter.freedom, size=(20, len(draws)))
-    return interval((draws * np.exp(scatter.scale * moved)).ravel(), level)
+    return percentile_interval((draws * np.exp(scatter.scale * moved)).ravel(), level, keep_infinite=True)

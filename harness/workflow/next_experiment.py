@@ -8,13 +8,13 @@ from typing import Any
 from harness.config.predict import PredictConfig
 from harness.config.run_setup import RunSetup, run_setup
 from harness.errors import UserError
+from harness.fit.estimate import FrontierSource
 from harness.model.counts import count_params, known_count
 from harness.plan.cell import Cell
 from harness.predict.clock import Clock, Target, nearest_shape, plan_target
 from harness.predict.experiment import experiment_path, experiment_text, write_experiment
 from harness.predict.repetition import repeated_loss
-from harness.predict.report import Report, decided
-from harness.predict.source import Source
+from harness.predict.result import PredictResult, decided
 from harness.predict.trainer import Cluster
 
 
@@ -24,8 +24,12 @@ def setup_for(config: PredictConfig) -> RunSetup:
 
 
 def with_run(
-    report: Report, config: PredictConfig, chosen: RunSetup, decider: Source, cluster: Cluster | None
-) -> Report:
+    report: PredictResult,
+    config: PredictConfig,
+    chosen: RunSetup,
+    decider: FrontierSource,
+    cluster: Cluster | None,
+) -> PredictResult:
     """The report with the trainable run nearest to the decision; written as an experiment where asked.
 
     Without ``write`` a ladder that has no such shape is a note, not an error.
@@ -48,7 +52,7 @@ def with_run(
         if config.write:
             raise
         # who asks about someone's model has not asked for a shape
-        return report if report.standings else replace(report, notes=(*report.notes, str(error)))
+        return report if report.assessments else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
     if timing is not None and cell.spec.batch_sequences < timing.devices:
         note = (
@@ -62,8 +66,8 @@ def with_run(
     why = f"{report.source}, {decider.title}: N {params:.4g}, D {tokens:.4g}, C {flops:.4g}"
     if report.serving is not None:
         why += f", serving {report.serving.inference_tokens:.3g} tokens"
-    if report.scarce is not None:
-        why += f", {report.scarce.unique_tokens:.3g} unique tokens"
+    if report.data_constrained is not None:
+        why += f", {report.data_constrained.unique_tokens:.3g} unique tokens"
     text = experiment_text(path.stem, cell, chosen.rules, why, chosen.corpus, config.unique_tokens)
     write_experiment(path, text)
     return replace(report, experiment=str(path))
@@ -78,7 +82,7 @@ def _folder(config: PredictConfig) -> Path | None:
 
 
 def _target(
-    report: Report, chosen: RunSetup, decision: tuple[float, float, float], config: PredictConfig
+    report: PredictResult, chosen: RunSetup, decision: tuple[float, float, float], config: PredictConfig
 ) -> Target:
     """Rounding N moves D or C: compute is kept, except where tokens are what was asked for or served from.
 
@@ -103,7 +107,7 @@ def _in_time(target: Target, chosen: RunSetup, clock: Clock, seconds: float) -> 
 
 
 def _describe(
-    report: Report, cell: Cell, target: Target, chosen: RunSetup, decider: Source, timed: bool
+    report: PredictResult, cell: Cell, target: Target, chosen: RunSetup, decider: FrontierSource, timed: bool
 ) -> dict[str, Any]:
     """The run in the names of ``plan.json``, with what rounding to a shape did."""
     shape, spec = cell.spec.shape, cell.spec
@@ -137,10 +141,10 @@ def _describe(
         found |= {"seconds": run.total, "step_seconds": run.steps / spec.steps, "mode": run.mode}
     if (law := decider.law) is not None:
         model = float(params), float(cell.tokens)
-        scarce = report.scarce
+        limited = report.data_constrained
         found["loss"] = float(
             law.loss(*model)
-            if scarce is None
-            else repeated_loss(law, *model, scarce.unique_tokens, scarce.repetition)
+            if limited is None
+            else repeated_loss(law, *model, limited.unique_tokens, limited.repetition)
         )
     return found

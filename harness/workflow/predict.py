@@ -4,20 +4,23 @@ import difflib
 from dataclasses import replace
 from pathlib import Path
 
-from harness.config.compose import compose_config, config_folder
+from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
 from harness.fit import fit_points, load_fit, read_points
-from harness.fit.results import CostLaw, Fit
+from harness.fit.estimate import FrontierSource
+from harness.fit.fitted import Fit
+from harness.fit.laws import CostLaw
 from harness.model.counts import FLOP_COUNTS, known_count
-from harness.predict.answer import Question
-from harness.predict.assess import Announced
+from harness.packaged import config_folder
+from harness.predict.assess import GivenModel
 from harness.predict.clock import ShapeRules
 from harness.predict.cost import Trainer, inference_weight
 from harness.predict.fixed_time import FACTORS, answer_time, frontier_of_time, within_ladder
+from harness.predict.question import Question
 from harness.predict.repetition import Repetition, fit_repetition
-from harness.predict.report import Ask, Report, consult, decided, with_life_cost
-from harness.predict.source import LawConfig, Source, choose, from_fit, from_law
+from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
+from harness.predict.source import LawConfig, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
 from harness.workflow.next_experiment import setup_for, with_run
 
@@ -25,7 +28,7 @@ CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 """The figure's times, as multiples of the one asked for."""
 
 
-def answer_question(config: PredictConfig) -> tuple[Report, Ask]:
+def answer_question(config: PredictConfig) -> tuple[PredictResult, PredictRequest]:
     """The report that answers ``config``, and the question in FLOPs and tokens.
 
     The experiment and the figure that are asked for are written.
@@ -45,16 +48,16 @@ def answer_question(config: PredictConfig) -> tuple[Report, Ask]:
     report = _timed(report, config, cluster, decider)
     params, tokens, flops = decided(report)
     if cluster is not None and params is not None and tokens is not None and flops is not None:
-        report = replace(report, bill=cluster.bill(params, tokens, flops))
+        report = replace(report, cost=cluster.cost(params, tokens, flops))
         if config.serving.unit == "dollars":
-            report = with_life_cost(report, _share(cluster, decider, asked))
+            report = with_lifetime_cost(report, _share(cluster, decider, asked))
     report = with_run(report, config, setup, decider, cluster)
     if config.figure:
         report = _with_figure(report, config.figure, decider, cluster)
     return report, asked
 
 
-def _source(config: PredictConfig) -> tuple[Report, tuple[Source, ...]]:
+def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
     """The empty report, which says what is predicted from, and the sources."""
     if config.law is not None:
         return _published(config.law)
@@ -66,7 +69,7 @@ def _source(config: PredictConfig) -> tuple[Report, tuple[Source, ...]]:
         if not path.exists() and len(path.parts) == 1 and not path.suffix:
             return _published(_law_by_name(path.name))
         fit, name = load_fit(path), str(config.fit)
-    report = Report(
+    report = PredictResult(
         source=f"{name}: {fit.n_points} runs",
         count=fit.count,
         compute=_compute(fit),
@@ -77,8 +80,8 @@ def _source(config: PredictConfig) -> tuple[Report, tuple[Source, ...]]:
     return report, from_fit(fit)
 
 
-def _published(law: LawConfig) -> tuple[Report, tuple[Source, ...]]:
-    report = Report(
+def _published(law: LawConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
+    report = PredictResult(
         source=law.source or law.name,
         count=law.count,
         compute=law.compute,
@@ -111,7 +114,7 @@ def _compute(fit: Fit) -> str:
     return "6nd" if abs(cost.kappa - CostLaw().kappa) < 1e-2 and cost.power == 1 else ""
 
 
-def _cluster(config: PredictConfig, rules: ShapeRules, report: Report) -> Cluster | None:
+def _cluster(config: PredictConfig, rules: ShapeRules, report: PredictResult) -> Cluster | None:
     """What trains, where a device is named."""
     if config.device is None:
         return None
@@ -119,7 +122,9 @@ def _cluster(config: PredictConfig, rules: ShapeRules, report: Report) -> Cluste
     return make_cluster(config.device, config.gpus, config.precision, config.mfu, rules, count)
 
 
-def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decider: Source) -> Report:
+def _timed(
+    report: PredictResult, config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
+) -> PredictResult:
     """The report with the best models of the time or money asked for, where the law and the times are known."""
     if cluster is None or (config.gpu_hours is None and config.dollars is None):
         return report
@@ -139,22 +144,24 @@ def _timed(report: Report, config: PredictConfig, cluster: Cluster | None, decid
     return replace(report, timed=asked, time_frontier=tuple(rows))
 
 
-def _share(cluster: Cluster | None, decider: Source, asked: Ask) -> Trainer | None:
+def _share(cluster: Cluster | None, decider: FrontierSource, asked: PredictRequest) -> Trainer | None:
     """The devices at the share of their peak that the compute-optimal training of the question reaches."""
     if cluster is None or cluster.clock is None or asked.question is None or decider.frontier is None:
         return None if cluster is None else cluster.trainer
     best = asked.question.at(decider.frontier)
-    return cluster.at_share(cluster.bill(float(best.params), float(best.tokens), float(best.flops)).mfu)
+    return cluster.at_share(cluster.cost(float(best.params), float(best.tokens), float(best.flops)).mfu)
 
 
-def _asked(config: PredictConfig, cluster: Cluster | None, decider: Source) -> tuple[Ask, tuple[str, ...]]:
+def _asked(
+    config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
+) -> tuple[PredictRequest, tuple[str, ...]]:
     """The question in FLOPs and tokens, with the constants of repetition."""
     flops = config.budget
     if cluster is not None and (config.gpu_hours is not None or config.dollars is not None):
         flops = cluster.flops(decider.frontier, cluster.seconds(config.gpu_hours, config.dollars))
     question, model = None, None
     if config.params is not None and config.tokens is not None:
-        model = Announced(config.params, config.tokens, flops)
+        model = GivenModel(config.params, config.tokens, flops)
     elif config.params is not None:
         question = Question("params", config.params)
     elif config.tokens is not None:
@@ -164,7 +171,7 @@ def _asked(config: PredictConfig, cluster: Cluster | None, decider: Source) -> t
     elif flops is not None:
         question = Question("flops", flops)
     repetition, notes = _repetition(config, decider)
-    asked = Ask(
+    asked = PredictRequest(
         question=question,
         model=model,
         inference_tokens=config.inference_tokens,
@@ -176,7 +183,7 @@ def _asked(config: PredictConfig, cluster: Cluster | None, decider: Source) -> t
     return replace(asked, weight=weight), notes
 
 
-def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tuple[str, ...]]:
+def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetition, tuple[str, ...]]:
     given = config.repetition
     if given.points is None:
         return Repetition(given.r_tokens, given.r_params), ()
@@ -193,7 +200,9 @@ def _repetition(config: PredictConfig, decider: Source) -> tuple[Repetition, tup
     return found.repetition, (note,)
 
 
-def _with_figure(report: Report, file: str, decider: Source, cluster: Cluster | None) -> Report:
+def _with_figure(
+    report: PredictResult, file: str, decider: FrontierSource, cluster: Cluster | None
+) -> PredictResult:
     from harness.report.figures import predict as figures
 
     path = Path(file).expanduser()

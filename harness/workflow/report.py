@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.config.compose import compose_config, config_folder
+from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.fit import Curve, Fit, load_fit, read_points
 from harness.model.counts import known_count
 from harness.model.family import FAMILIES
+from harness.packaged import config_folder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan
 from harness.predict.clock import Clock

@@ -13,11 +13,11 @@ from harness.config.schema import Config
 from harness.data import Corpus
 from harness.errors import UserError
 from harness.fit import Fit, load_fit, read_points
+from harness.fit.laws import Law
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan, check_corpus, plan_cell
-from harness.predict.laws import Law
 from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.folder import SweepFolder

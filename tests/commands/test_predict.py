@@ -15,16 +15,18 @@ from harness.commands import predict
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
-from harness.fit.results import Agreement, Approach1, Approach2, Approach3, Fit, LossLaw, PowerLaw
+from harness.fit.fitted import Fit
+from harness.fit.laws import LossLaw, PowerLaw
+from harness.fit.results import Agreement, Approach1, Approach2, Approach3
 from harness.fit.store import load_fit, write_fit
 from harness.model.counts import flops_per_token
 from harness.plan.duration import Timing
 from harness.plan.plan import Rules, make_plan
-from harness.predict.report import Report
+from harness.predict.result import PredictResult
 from tests.predict.laws import SMALL
 
 
-def ask(*overrides: str) -> tuple[Report, str]:
+def ask(*overrides: str) -> tuple[PredictResult, str]:
     """The report and what was printed."""
     config, _ = compose_config(overrides, ROOT, PredictConfig)
     out = StringIO()
@@ -122,6 +124,18 @@ def test_json_is_json(fit_folder: Path) -> None:
     assert len(data["overtraining"]) == 6
 
 
+def test_json_keys_are_those_of_earlier_versions() -> None:
+    keys = ["law=hoffmann2022", "device=h100", "params=70e9", "tokens=1.4e12"]
+    config, _ = compose_config(keys, ROOT, PredictConfig)
+    out = StringIO()
+    predict.run(config, Console(file=out, width=80), as_json=True)
+    data = json.loads(out.getvalue())
+    assert data["bill"]["gpu_hours"] > 1e5
+    assert data["standings"][2]["overspent"] == pytest.approx(1.09, abs=0.01)
+    assert {"scarce", "life_dollars", "plain_life_dollars"} <= data.keys()
+    assert "overspent_interval" in data["standings"][0]
+
+
 @pytest.mark.parametrize(
     "law", ["hoffmann2022", "besiroglu2024", "kaplan2020", "sardana2024", "muennighoff2023"]
 )
@@ -152,18 +166,18 @@ def test_kaplan_at_one_petaflop_day() -> None:
 def test_hours_and_dollars_are_budgets() -> None:
     hours, text = ask("law=hoffmann2022", "gpu_hours=1000", "device=h100", "mfu=0.5", "gpus=8")
     assert hours.answer.flops == pytest.approx(1000 * 3600 * 0.5 * 9.89e14)
-    assert hours.bill.wall_hours == pytest.approx(125)
+    assert hours.cost.wall_hours == pytest.approx(125)
     assert "$2,000" in text
     dollars, _ = ask("law=hoffmann2022", "dollars=2000", "device=h100", "mfu=0.5")
     assert dollars.answer.flops == pytest.approx(hours.answer.flops)
 
 
-def test_an_announced_model() -> None:
+def test_a_given_model_is_assessed() -> None:
     report, text = ask("law=hoffmann2022", "params=280e9", "tokens=300e9", "budget=5.76e23")
     assert "trained with 4.13x too many parameters for its compute" in text
-    assert report.standing.overspent > 1
+    assert report.assessment.compute_overhead > 1
     repeated, text = ask("law=hoffmann2022", "params=1e9", "tokens=1e11", "unique_tokens=1e10")
-    assert repeated.repeated_loss > repeated.standing.loss
+    assert repeated.repeated_loss > repeated.assessment.loss
     assert "repeats counting less" in text
 
 
@@ -178,7 +192,7 @@ def test_serving_in_dollars_and_the_figure(tmp_path: Path) -> None:
         f"figure={tmp_path / 'figures' / 'price.png'}",
     )
     assert report.serving.weight > 1
-    assert report.life_dollars < report.plain_life_dollars
+    assert report.lifetime_cost < report.plain_lifetime_cost
     assert "in dollars" in text
     assert (tmp_path / "figures" / "price.png").stat().st_size > 10_000
     with pytest.raises(UserError, match="figure"):

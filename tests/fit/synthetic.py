@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.fit import CostLaw, Curve, Points
-from harness.fit.surface import frontier, loss
+from harness.fit.laws import Law
 
 CHINCHILLA = (1.69, 406.4, 410.7, 0.34, 0.28)
 # alpha / beta = 3 with the same alpha + beta, as in Czech et al. 2026.
@@ -26,14 +26,16 @@ def sweep(
     theta = np.array(law)
     log_n, flops = [], []
     for budget, share in zip(budgets, np.linspace(0, 1, len(budgets)), strict=True):
-        centre = float(frontier(theta, budget, CostLaw())[0]) + share * np.log(drift)
+        centre = float(Law.from_theta(theta, CostLaw()).log_optimum(budget)[0]) + share * np.log(drift)
         log_n += list(centre + np.linspace(-np.log(width), np.log(width), sizes))
         flops += [budget] * sizes
     n, c = np.array(log_n), np.array(flops)
     d = np.log(c / 6) - n
     off = noise * np.random.default_rng(seed).standard_normal(len(n))
     names = tuple(f"run-{i}" for i in range(len(n)))
-    return Points(np.exp(n), np.exp(d), c, loss(theta, n, d) * np.exp(off), names, budget=c)
+    return Points(
+        np.exp(n), np.exp(d), c, Law.from_theta(theta).loss_of_logs(n, d) * np.exp(off), names, budget=c
+    )
 
 
 def curves(points: Points, law: Sequence[float] = CHINCHILLA, logged: int = 80) -> dict[str, Curve]:
@@ -44,11 +46,13 @@ def curves(points: Points, law: Sequence[float] = CHINCHILLA, logged: int = 80) 
         size = np.full(logged, np.log(points.params[i]))
         step = np.round(1e4 * tokens / points.tokens[i])
         flops = tokens * points.flops[i] / points.tokens[i]
-        found[run] = Curve(step, tokens, flops, loss(np.array(law), size, np.log(tokens)))
+        found[run] = Curve(
+            step, tokens, flops, Law.from_theta(np.array(law)).loss_of_logs(size, np.log(tokens))
+        )
     return found
 
 
 def optimum(flops: float, law: Sequence[float] = CHINCHILLA) -> tuple[float, float]:
     """True (N*, D*)."""
-    log_n, log_d, _ = frontier(np.array(law), flops, CostLaw())
+    log_n, log_d, _ = Law.from_theta(np.array(law), CostLaw()).log_optimum(flops)
     return float(np.exp(log_n)), float(np.exp(log_d))

@@ -9,9 +9,9 @@ from harness.errors import UserError
 from harness.fit import CostLaw, FitOptions, Points
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.budgets import group_budgets
+from harness.fit.laws import Law
 from harness.fit.powerlaw import fit_loss_law, fit_power
 from harness.fit.profiles import Axis, fit_polynomials, minima
-from harness.fit.surface import frontier
 from tests.fit.synthetic import ASYMMETRIC, CHINCHILLA, FIVE, optimum, sweep
 
 NO_DRAWS = FitOptions(draws=0)
@@ -182,7 +182,7 @@ def test_forecasts_of_the_loss_from_three_budgets_hold_the_truth() -> None:
         fit = fit_approach_2(
             sweep(budgets=(1e18, 3e18, 1e19), sizes=7, noise=0.004, seed=seed), FitOptions(draws=100)
         )
-        truth = float(frontier(np.array(CHINCHILLA), 1e20, CostLaw())[2])
+        truth = float(Law.from_theta(np.array(CHINCHILLA), CostLaw()).log_optimum(1e20)[2])
         prediction = fit.predict(1e20)
         assert ("no_floor" in prediction.flags) == (prediction.loss_interval is None)
         if prediction.loss_interval is not None:

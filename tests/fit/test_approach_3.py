@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.fit import CostLaw, FitOptions, Points, law
+from harness.fit import CostLaw, FitOptions, Points, law_solver
 from harness.fit.approach_3 import _draw_flags, fit_approach_3
+from harness.fit.cost_law import fit_cost_law
 from harness.fit.huber import huber_sum
-from harness.fit.surface import cost_law, exponents, frontier, loss
+from harness.fit.laws import Law
 from tests.fit.synthetic import ASYMMETRIC, CHINCHILLA, optimum, sweep
 
 NO_DRAWS = FitOptions(draws=0)
@@ -40,7 +41,7 @@ def test_any_sane_surface_is_recovered(
     truth = (E, size_share * 1e9**alpha, token_share * 2e10**beta, alpha, beta)
     grid = np.array(list(itertools.product(np.geomspace(1e7, 1e10, 6), np.geomspace(1e9, 3e11, 6))))
     n, d = grid.T
-    points = Points(n, d, 6 * n * d, loss(np.array(truth), np.log(n), np.log(d)))
+    points = Points(n, d, 6 * n * d, Law.from_theta(np.array(truth)).loss_of_logs(np.log(n), np.log(d)))
     fit = fit_approach_3(points, NO_DRAWS)
     assert (fit.E, fit.A, fit.B, fit.alpha, fit.beta) == pytest.approx(truth, rel=1e-5)
 
@@ -95,15 +96,15 @@ def test_bootstrap_standard_errors_match_the_replication(published: Points) -> N
 @pytest.mark.slow
 def test_no_start_of_the_papers_grid_does_better(published: Points) -> None:
     """All 4,500 starts of Hoffmann et al. 2022, section 3.3, descended with the whitened search."""
-    data = law.Data.of(published.params, published.tokens, published.loss)
-    ours = law.fit_lbfgs(data, 1e-3).objective
+    data = law_solver.Data.of(published.params, published.tokens, published.loss)
+    ours = law_solver.fit_lbfgs(data, 1e-3).objective
     powers, logs = np.arange(0, 2.5, 0.5), np.arange(0, 30, 5.0)
     best, one = np.inf, np.ones(len(published))
     for e, a, b, alpha, beta in itertools.product(np.arange(-1, 1.5, 0.5), logs, logs, powers, powers):
         start = np.array((e, a - alpha * data.mean_x, b - beta * data.mean_y, alpha, beta))
         # A start that far off saturates: bring its level to the data's, its slopes are what it differs by.
         start[1:3] = np.clip(start[1:3], -5, 5)
-        best = min(best, law.refit_lbfgs(data, 1e-3, one, [start]).objective)
+        best = min(best, law_solver.refit_lbfgs(data, 1e-3, one, [start]).objective)
     assert ours <= best * (1 + 1e-9)
 
 
@@ -138,7 +139,7 @@ def test_measured_compute_that_is_not_6nd_moves_the_frontier() -> None:
     points = sweep(sizes=9)
     flops = 20 * points.params**0.9 * points.tokens
     measured = Points(points.params, points.tokens, flops, points.loss)
-    cost = cost_law(measured)
+    cost = fit_cost_law(measured)
     assert (cost.kappa, cost.power) == pytest.approx((20, 0.9), rel=1e-9)
     fit = fit_approach_3(measured, NO_DRAWS)
     target = 1e22
@@ -154,12 +155,12 @@ def test_measured_compute_that_is_not_6nd_moves_the_frontier() -> None:
 @given(st.floats(17, 26), st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.7, 1.2))
 def test_the_closed_form_optimum_is_one(log_c: float, alpha: float, beta: float, power: float) -> None:
     theta, cost = np.array((1.7, 400.0, 500.0, alpha, beta)), CostLaw(7.0, power)
-    log_n, log_d, best = frontier(theta, 10**log_c, cost)
+    log_n, log_d, best = Law.from_theta(theta, cost).log_optimum(10**log_c)
     assert np.log(cost.kappa) + power * log_n + log_d == pytest.approx(log_c * np.log(10))
     for step in (-0.05, 0.05):
-        assert loss(theta, log_n + step, log_d - power * step) > best
-    a, b = exponents(theta, cost)
-    further = frontier(theta, 10 ** (log_c + 1), cost)
+        assert Law.from_theta(theta).loss_of_logs(log_n + step, log_d - power * step) > best
+    a, b = Law.from_theta(theta, cost).exponents
+    further = Law.from_theta(theta, cost).log_optimum(10 ** (log_c + 1))
     assert further[0] - log_n == pytest.approx(a * np.log(10))
     assert further[1] - log_d == pytest.approx(b * np.log(10))
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,11 @@ from harness.fit import (
     read_points,
     write_fit,
 )
-from harness.fit.fit import compare_approaches, prepare
+from harness.fit.agreement import compare_approaches
+from harness.fit.encoding import decode, encode, json_key
+from harness.fit.intervals import percentile_interval
+from harness.fit.laws import Optimum
+from harness.fit.pipeline import prepare
 from harness.fit.summary import frontier_table, quantity
 from tests.fit.synthetic import curves, sweep
 
@@ -256,3 +260,25 @@ def test_too_few_runs_and_a_single_compute_make_no_law_to_believe() -> None:
     assert len(budget) >= 8
     one = fit_points(points.select(list(budget)), QUICK)
     assert "unidentified" in one.approach_3.flags
+
+
+@dataclass(frozen=True)
+class Cost:
+    hours: float
+    dollars: float | None = field(default=None, metadata=json_key("money"))
+
+
+def test_json_keeps_its_keys_where_a_python_name_has_changed() -> None:
+    assert encode(Cost(2.0, 3.0)) == {"hours": 2.0, "money": 3.0}
+    assert decode(Cost, {"hours": 2.0, "money": 3.0, "of a later version": 1}) == Cost(2.0, 3.0)
+
+
+def test_a_draw_that_no_float_holds_is_the_end_of_an_interval_and_an_infinite_one_may_count() -> None:
+    draws = np.array([*range(1, 41), np.inf, np.inf, np.inf, np.nan], dtype=float)
+    assert percentile_interval(draws, 0.9) == pytest.approx((2.95, 38.05))
+    assert percentile_interval(draws, 0.9, keep_infinite=True) == (4.0, np.inf)
+    assert percentile_interval(draws[:19], 0.9) is None
+    logs = np.array([800.0, -800.0])
+    optimum = Optimum.of_logs(logs, logs[::-1], np.zeros(2), 1e20)
+    assert np.isfinite(optimum.params).all()
+    assert np.isfinite(optimum.tokens_per_param).all()

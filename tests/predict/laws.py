@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from harness.fit.results import CostLaw
-from harness.predict.laws import Law
+from harness.fit.laws import CostLaw, Law
 
 HOFFMANN = Law(
     E=float(np.exp(0.5267228)),

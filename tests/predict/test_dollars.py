@@ -15,11 +15,11 @@ def test_hours_dollars_and_back() -> None:
     trainer = Trainer(H100, mfu=0.4, count=8)
     flops = trainer.flops_of_hours(1000)
     assert flops == pytest.approx(1000 * 3600 * 0.4 * 9.89e14)
-    assert trainer.flops_of_dollars(2000) == pytest.approx(flops)
-    bill = trainer.bill(flops)
-    assert bill.gpu_hours == pytest.approx(1000)
-    assert bill.wall_hours == pytest.approx(125)
-    assert bill.dollars == pytest.approx(2000)
+    assert trainer.flops_of_cost(2000) == pytest.approx(flops)
+    cost = trainer.cost(flops)
+    assert cost.gpu_hours == pytest.approx(1000)
+    assert cost.wall_hours == pytest.approx(125)
+    assert cost.dollars == pytest.approx(2000)
 
 
 def test_the_weight_is_sardanas_ratio() -> None:

@@ -15,6 +15,8 @@ from harness.commands import predict
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
+from harness.fit.estimate import FrontierSource
+from harness.fit.laws import Law
 from harness.model.counts import count_params, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
@@ -22,9 +24,7 @@ from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.predict.clock import Clock, ShapeRules, plan_flops
 from harness.predict.fixed_time import answer_time, flops_in, frontier_of_time
-from harness.predict.laws import Law
-from harness.predict.report import Report
-from harness.predict.source import Source
+from harness.predict.result import PredictResult
 
 LAW = Law(E=1.0, A=60.0, B=300.0, alpha=0.36, beta=0.36)
 RULES = ShapeRules(
@@ -41,13 +41,15 @@ LAUNCHES = replace(
 )
 
 
-def source(draws: int = 0) -> Source:
+def source(draws: int = 0) -> FrontierSource:
     """The law, with draws whose exponents scatter about its own."""
     if not draws:
-        return Source(name="approach_3", frontier=LAW)
+        return FrontierSource(name="approach_3", frontier=LAW)
     theta = np.tile(LAW.theta, (draws, 1))
     theta[:, 3:] += 0.01 * np.random.default_rng(0).standard_normal((draws, 2))
-    return Source(name="approach_3", frontier=LAW, draws=Law.from_theta(theta, LAW.cost), largest_flops=1e18)
+    return FrontierSource(
+        name="approach_3", frontier=LAW, draws=Law.from_theta(theta, LAW.cost), largest_flops=1e18
+    )
 
 
 def test_the_clock_says_what_a_plan_of_the_run_says() -> None:
@@ -164,7 +166,7 @@ def test_a_model_far_off_the_runs_tokens_per_parameter_is_no_ok() -> None:
     assert any("of the frontier's tokens per parameter" in note for note in far.notes)
 
 
-def ask(*overrides: str, as_json: bool = False) -> tuple[Report, str]:
+def ask(*overrides: str, as_json: bool = False) -> tuple[PredictResult, str]:
     console = Console(file=io.StringIO(), width=200)
     config, _ = compose_config(list(overrides), ROOT, PredictConfig)
     report = predict.run(config, console, as_json)
@@ -176,17 +178,17 @@ def test_hours_on_a_device_have_two_answers(tmp_path: Path) -> None:
     figure = tmp_path / "time.png"
     report, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", "gpus=8", f"figure={figure}")
     assert report.timed is not None
-    assert report.bill is not None
+    assert report.cost is not None
     assert report.timed.seconds == pytest.approx(1000 * 3600 / 8)
     assert re.search(r"steps of .*; [\d.]+ s a step", text), "not thousands of milliseconds"
-    assert report.bill.gpu_hours == pytest.approx(1000, rel=0.02)
-    assert report.bill.wall_hours == pytest.approx(125, rel=0.02)
+    assert report.cost.gpu_hours == pytest.approx(1000, rel=0.02)
+    assert report.cost.wall_hours == pytest.approx(125, rel=0.02)
     assert report.timed.loss <= report.timed.plain_loss + 1e-6
     assert report.answer is not None
     assert report.answer.flops == pytest.approx(report.timed.plain_flops, rel=1e-3)
     assert "  times by h100: isoflop calibrate experiment=one_gpu" in text
     assert "assumed" not in text
-    assert not report.bill.assumed
+    assert not report.cost.assumed
     assert "the best model of 1,000 GPU-hours on h100" in text
     assert "communication between the devices is not counted" in text
     assert report.run is not None
@@ -200,10 +202,10 @@ def test_hours_on_a_device_have_two_answers(tmp_path: Path) -> None:
     assert json.loads(text)["timed"]["flops"] > 1e20
 
 
-def test_beside_serving_and_scarce_data_the_best_of_a_time_is_still_that_of_the_time_asked_for() -> None:
+def test_beside_serving_and_limited_data_the_best_of_a_time_is_still_that_of_the_time_asked_for() -> None:
     report, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", "inference_tokens=1e12")
-    assert report.bill is not None
-    assert report.bill.gpu_hours > 1200, "that of serving takes longer"
+    assert report.cost is not None
+    assert report.cost.gpu_hours > 1200, "that of serving takes longer"
     assert "the best model of 1,000 GPU-hours on h100 (approach 3)" in text
     report, text = ask("fit=hoffmann2022", "gpu_hours=1000", "device=h100", "unique_tokens=1e9")
     assert "the best model of 1,000 GPU-hours on h100 (approach 3, every token fresh)" in text
@@ -224,8 +226,8 @@ def test_a_constant_share_of_the_peak_is_assumed_and_said() -> None:
     ):
         report, text = ask("fit=hoffmann2022", "budget=1e21", *more)
         assert f"assumed: times {said}" in text
-        assert report.bill is not None
-        assert report.bill.assumed
+        assert report.cost is not None
+        assert report.cost.assumed
 
 
 def test_a_step_of_a_small_model_takes_milliseconds_not_microseconds() -> None:
@@ -233,11 +235,11 @@ def test_a_step_of_a_small_model_takes_milliseconds_not_microseconds() -> None:
     results = Path(__file__).resolve().parents[2] / "results"
     report, text = ask(f"fit={results}/demo", "budget=1e13", "device=a100")
     assert report.run is not None
-    assert report.bill is not None
+    assert report.cost is not None
     assert report.run["step_seconds"] > 1e-3
-    assert 3600 * report.bill.gpu_hours == pytest.approx(report.run["seconds"], rel=0.25)
+    assert 3600 * report.cost.gpu_hours == pytest.approx(report.run["seconds"], rel=0.25)
     assert "ms a step" in text
-    assert report.bill.assumed
+    assert report.cost.assumed
 
 
 @pytest.mark.parametrize(
@@ -254,8 +256,8 @@ def test_a_step_of_a_small_model_takes_milliseconds_not_microseconds() -> None:
 def test_where_the_two_cannot_be_told_apart_it_is_said(overrides: tuple[str, ...], said: str) -> None:
     report, text = ask(*overrides)
     assert report.timed is None
-    assert report.bill is not None
-    assert report.bill.gpu_hours == pytest.approx(100, rel=0.05)
+    assert report.cost is not None
+    assert report.cost.gpu_hours == pytest.approx(100, rel=0.05)
     assert said in text
 
 
@@ -268,10 +270,10 @@ def test_a_calibrated_device_answers_by_its_name(tmp_path: Path, monkeypatch: py
         (tmp_path / "configs" / group / "mine.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     report, text = ask("fit=hoffmann2022", "gpu_hours=50", "device=mine")
-    assert report.bill is not None
-    assert not report.bill.assumed
-    assert report.bill.mfu is None
-    assert report.bill.dollars is None
+    assert report.cost is not None
+    assert not report.cost.assumed
+    assert report.cost.mfu is None
+    assert report.cost.dollars is None
     assert "times by mine: a test" in text
     assert "assumed" not in text
     (tmp_path / "configs" / "throughput" / "mine.yaml").write_text("name: mine\nparams: [1e6]\n")

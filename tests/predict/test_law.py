@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.fit.laws import Law, PowerLaws
 from harness.predict.assess import params_for, tokens_for
-from harness.predict.laws import Law, PowerLaws
 from tests.predict.laws import HOFFMANN, SMALL, budgets, laws
 
 # Hoffmann et al. 2022, Table A3: parameters, FLOPs and tokens of approach 3.

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.fit import Points
-from harness.predict.answer import Question
-from harness.predict.data_constrained import answer_scarce
-from harness.predict.laws import Law, PowerLaws
+from harness.fit.estimate import FrontierSource
+from harness.fit.laws import Law, PowerLaws
+from harness.predict.data_constrained import answer_data_constrained
+from harness.predict.question import Question
 from harness.predict.repetition import (
     Repetition,
     effective_params,
@@ -20,7 +21,6 @@ from harness.predict.repetition import (
     repeated_optimum,
     token_worth,
 )
-from harness.predict.source import Source
 from tests.predict.laws import HOFFMANN, laws
 
 PUBLISHED = Repetition()
@@ -69,7 +69,7 @@ def test_a_corpus_that_suffices_changes_nothing(law: Law, flops: float, spare: f
 
 @given(laws(), st.floats(1e13, 1e22), st.floats(0.01, 0.99))
 @settings(max_examples=50)
-def test_no_other_size_is_better_on_a_scarce_corpus(law: Law, flops: float, share: float) -> None:
+def test_no_other_size_is_better_on_a_small_corpus(law: Law, flops: float, share: float) -> None:
     plain = law.at_flops(flops)
     unique = share * float(plain.tokens)
     best = repeated_optimum(law, flops, unique)
@@ -80,7 +80,7 @@ def test_no_other_size_is_better_on_a_scarce_corpus(law: Law, flops: float, shar
     assert float(best.tokens) >= unique * (1 - 1e-6)
 
 
-def test_scarce_data_go_to_more_epochs_before_more_parameters() -> None:
+def test_limited_data_go_to_more_epochs_before_more_parameters() -> None:
     # Muennighoff et al. 2023, section 5: parameters lose their worth faster than epochs (R_N* < R_D*)
     unique = 1e8
     flops = 100 * float(MUENNIGHOFF.at_tokens(unique).flops)
@@ -89,7 +89,7 @@ def test_scarce_data_go_to_more_epochs_before_more_parameters() -> None:
     assert best.tokens > plain.tokens
 
 
-def test_the_cheapest_training_for_a_loss_on_a_scarce_corpus() -> None:
+def test_the_cheapest_training_for_a_loss_on_a_small_corpus() -> None:
     flops = 1e22
     unique = 0.1 * float(HOFFMANN.at_flops(flops).tokens)
     best = repeated_optimum(HOFFMANN, flops, unique)
@@ -103,8 +103,8 @@ def test_the_cheapest_training_for_a_loss_on_a_scarce_corpus() -> None:
 def test_the_answer_says_how_many_epochs() -> None:
     rng = np.random.default_rng(1)
     draws = Law.from_theta(HOFFMANN.theta * np.exp(0.005 * rng.standard_normal((60, 5))), HOFFMANN.cost)
-    source = Source(name="approach_3", frontier=HOFFMANN, draws=draws, largest_flops=3e21)
-    found = answer_scarce(source, Question("flops", 1e22), 5e10)
+    source = FrontierSource(name="approach_3", frontier=HOFFMANN, draws=draws, largest_flops=3e21)
+    found = answer_data_constrained(source, Question("flops", 1e22), 5e10)
     assert found.epochs == pytest.approx(found.tokens / 5e10)
     assert found.epochs > 1
     assert found.effective_tokens < found.tokens
@@ -114,13 +114,15 @@ def test_the_answer_says_how_many_epochs() -> None:
     assert found.extrapolation == pytest.approx(1e22 / 3e21)
     assert float(HOFFMANN.at_flops(found.first_repeat_flops).tokens) == pytest.approx(5e10)
     with pytest.raises(UserError, match="budget or a target_loss"):
-        answer_scarce(source, Question("params", 1e9), 5e10)
+        answer_data_constrained(source, Question("params", 1e9), 5e10)
 
 
 def test_power_laws_cannot_say() -> None:
     powers = PowerLaws(log_params_scale=0.0, a=0.5, log_tokens_scale=0.0, b=0.5)
     with pytest.raises(UserError, match=r"L\(N, D\)"):
-        answer_scarce(Source(name="approach_2", frontier=powers), Question("flops", 1e20), 1e9)
+        answer_data_constrained(
+            FrontierSource(name="approach_2", frontier=powers), Question("flops", 1e20), 1e9
+        )
 
 
 def _runs(law: Law, true: Repetition, oversized: bool) -> Points:

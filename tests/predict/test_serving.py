@@ -6,11 +6,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.fit.results import CostLaw
+from harness.fit.estimate import FrontierSource
+from harness.fit.laws import CostLaw, Law
 from harness.predict.assess import most_smaller, overtrain, tokens_for
-from harness.predict.laws import Law
 from harness.predict.serving import answer_serving, serve, total_cost
-from harness.predict.source import Source
 from tests.predict.laws import HOFFMANN, SARDANA, laws, volumes
 
 
@@ -105,7 +104,7 @@ def test_draws_give_intervals_and_skip_those_that_cannot_reach_the_loss() -> Non
     rng = np.random.default_rng(0)
     theta = HOFFMANN.theta * np.exp(0.01 * rng.standard_normal((200, 5)))
     theta[:3, 0] = 5.0
-    source = Source(name="approach_3", frontier=HOFFMANN, draws=Law.from_theta(theta, CostLaw()))
+    source = FrontierSource(name="approach_3", frontier=HOFFMANN, draws=Law.from_theta(theta, CostLaw()))
     served = answer_serving(source, 2.0, 1e12)
     assert served.params_interval is not None
     assert served.params_interval[0] < served.params < served.params_interval[1]

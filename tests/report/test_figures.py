@@ -11,7 +11,8 @@ import pytest
 from matplotlib.text import Text
 
 from harness.fit import FitOptions, fit_points, read_points
-from harness.fit.results import Approach3, CostLaw
+from harness.fit.laws import CostLaw
+from harness.fit.results import Approach3
 from harness.predict.fixed_time import answer_time, within_ladder
 from harness.predict.source import choose, from_fit
 from harness.report.axes import log_flops
@@ -22,13 +23,12 @@ from harness.report.figures.catalogue import FIGURES
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
 from harness.report.published import (
-    HOFFMANN,
     KNOWN_MODELS,
     TABLE_2,
     TABLE_A3,
     TABLE_A4,
-    kaplan_params,
-    kaplan_tokens,
+    kaplan_frontier,
+    published_theta,
 )
 from harness.report.style import figure_style, panels
 from harness.report.tables import compute, frontier
@@ -41,7 +41,7 @@ from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
 
 PUBLISHED = os.environ.get("ISOFLOP_HOFFMANN_POINTS")
-E, A, B, ALPHA, BETA = HOFFMANN.theta
+E, A, B, ALPHA, BETA = published_theta("hoffmann2022")
 PAPER = Approach3(
     E=E,
     A=A,
@@ -121,8 +121,12 @@ def test_published_numbers_are_consistent() -> None:
     assert chinchilla.flops == pytest.approx(5.76e23, rel=0.03)
     assert gopher.flops == pytest.approx(5.76e23, rel=0.15)
     # Kaplan et al.: N grows much faster than D; together as C.
-    assert kaplan_params(1e23) / kaplan_params(1e21) == pytest.approx(100**0.73)
-    assert kaplan_tokens(1e23) / kaplan_tokens(1e21) == pytest.approx(100**0.27)
+    small, large = (kaplan_frontier().at_flops(c) for c in (1e21, 1e23))
+    assert large.params / small.params == pytest.approx(100**0.73)
+    assert large.tokens / small.tokens == pytest.approx(100**0.27)
+    # The printed 1.3e9 C^0.73 and 2e10 C^0.27 are of petaFLOP-days.
+    assert kaplan_frontier().at_flops(1e15 * 86400).params == pytest.approx(1.3e9, rel=1e-5)
+    assert kaplan_frontier().at_flops(1e15 * 86400).tokens == pytest.approx(2e10, rel=1e-5)
 
 
 def test_tables_hold_the_fit_s_numbers(report_data: ReportData) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit.results import Interval
+from harness.fit.estimate import FrontierSource
+from harness.fit.intervals import Interval
 from harness.predict.clock import Clock
 from harness.predict.fixed_time import SIZES, answer_time, flops_in
-from harness.predict.source import Source, choose, from_fit
+from harness.predict.source import choose, from_fit
 from harness.report.calculator import calculator_data
 from harness.report.data import ReportData
 from harness.report.html import render
@@ -33,7 +34,7 @@ def report_data(reported: Reported) -> ReportData:
     return from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
 
 
-def law_of(report_data: ReportData) -> Source:
+def law_of(report_data: ReportData) -> FrontierSource:
     return choose(from_fit(report_data.fit), "approach_3")[1]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points
-from harness.fit.store import encode
+from harness.fit.encoding import encode
 from harness.predict.source import choose, from_fit
 from harness.report.style import figure_style
 from harness.validate.config import ValidateConfig

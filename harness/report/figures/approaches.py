@@ -9,7 +9,7 @@ from harness.fit.table import Array
 from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.line import draw_track, frontier_line
-from harness.report.published import KNOWN_MODELS, kaplan_params, kaplan_tokens
+from harness.report.published import KNOWN_MODELS, kaplan_frontier
 from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, INK, panels
 
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
@@ -52,7 +52,7 @@ def draw_approaches(data: ReportData) -> Figure:
         raise MissingError("no approach has a frontier")
     figure, (left, right) = panels(2, width=4.6, height=3.9)
     c = np.geomspace(low, high, 200)
-    for axes, name, kaplan in ((left, "params", kaplan_params), (right, "tokens", kaplan_tokens)):
+    for axes, name in ((left, "params"), (right, "tokens")):
         for approach, line in lines.items():
             draw_track(axes, line, getattr(line, name), APPROACH_COLOURS[approach], APPROACH_NAMES[approach])
         shade_runs(axes, data, name)
@@ -61,7 +61,7 @@ def draw_approaches(data: ReportData) -> Figure:
             seen.append(_known(axes, name))
         # The runs, our lines and the released models fill the picture; Kaplan's line and wide bands may leave it.
         bottom, top = np.concatenate(seen).min() / 1.3, np.concatenate(seen).max() * 1.3
-        theirs = np.array([kaplan(float(x)) for x in c])
+        theirs = np.array([getattr(kaplan_frontier().at_flops(float(x)), name) for x in c])
         if ((theirs > bottom) & (theirs < top)).any():
             axes.plot(c, theirs, ":", color=GREY, label=KAPLAN)
         axes.set(xlabel="training compute C (FLOPs)", xlim=(low, high), ylim=(bottom, top))

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.errors import UserError
+from harness.fit.estimate import FrontierSource
 from harness.predict.fixed_time import TimedOptimum, answer_time, within_ladder
-from harness.predict.source import Source, choose, from_fit
+from harness.predict.source import choose, from_fit
 from harness.report.axes import log_counts, log_plain, top_scale
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import TimedDevice
@@ -88,7 +89,7 @@ def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float
     return [low for low, _ in kept], [high for _, high in kept]
 
 
-def source_and_device(data: ReportData) -> tuple[Source, TimedDevice]:
+def source_and_device(data: ReportData) -> tuple[FrontierSource, TimedDevice]:
     """The source that answers, and the device: the sweep's own, where that is known.
 
     Raises:
@@ -105,14 +106,14 @@ def source_and_device(data: ReportData) -> tuple[Source, TimedDevice]:
     return choose(from_fit(data.fit), law.name)[1], data.devices[0]
 
 
-def seconds_of(source: Source, device: TimedDevice, flops: float) -> float:
+def seconds_of(source: FrontierSource, device: TimedDevice, flops: float) -> float:
     """How long the compute-optimal model of a budget trains."""
     assert source.frontier is not None, "the source was chosen because it has one"
     best = source.frontier.at_flops(flops)
     return float(device.clock.seconds(best.params, best.tokens))
 
 
-def timed(source: Source, device: TimedDevice, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
+def timed(source: FrontierSource, device: TimedDevice, seconds: Iterable[float]) -> tuple[TimedOptimum, ...]:
     """The best models of these times, without the times in which no model of the ladder is trained."""
     found = []
     for time in seconds:

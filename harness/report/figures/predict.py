@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from harness.errors import UserError
 from harness.predict.fixed_time import TimedOptimum
-from harness.predict.report import Report
+from harness.predict.result import PredictResult
 from harness.report.figures.fixed_time import draw_rows
 from harness.report.style import BLUE, GREY, ORANGE, RED, figure_style
 from harness.text import count
@@ -17,7 +17,7 @@ from harness.text import count
 FORMATS = (".png", ".pdf", ".svg")
 
 
-def draw_overtraining(report: Report, file: Path) -> Path:
+def draw_overtraining(report: PredictResult, file: Path) -> Path:
     """Draws the over-training table of ``report`` into ``file``.
 
     Raises:
@@ -36,26 +36,26 @@ def draw_overtraining(report: Report, file: Path) -> Path:
         return _saved(figure, file)
 
 
-def draw_fixed_time(report: Report, curve: Sequence[TimedOptimum], file: Path) -> Path:
+def draw_fixed_time(report: PredictResult, curve: Sequence[TimedOptimum], file: Path) -> Path:
     """Draws loss and size of the best models of a time into ``file``, beside the compute-optimal ones of as long.
 
     Raises:
         UserError: the format is unknown, or the folder cannot be written.
     """
     _check(file)
-    bill, asked = report.bill, report.timed
-    assert bill is not None, "the report has the cost of a training"
+    cost, asked = report.cost, report.timed
+    assert cost is not None, "the report has the cost of a training"
     assert asked is not None, "the report has the best model of a time"
-    price = None if bill.dollars is None or not bill.gpu_hours else bill.dollars / bill.gpu_hours
+    price = None if cost.dollars is None or not cost.gpu_hours else cost.dollars / cost.gpu_hours
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
-        device = bill.device + " (assumed)" * bill.assumed
-        unit = draw_rows((left, right), [row.seconds * bill.gpus for row in curve], curve, device, price)
+        device = cost.device + " (assumed)" * cost.assumed
+        unit = draw_rows((left, right), [row.seconds * cost.gpus for row in curve], curve, device, price)
         for axes in (left, right):
-            axes.axvline(asked.seconds * bill.gpus / unit, color=GREY, ls=":", lw=1)
+            axes.axvline(asked.seconds * cost.gpus / unit, color=GREY, ls=":", lw=1)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
         level = f", {asked.level:.0%} bands of the law" if asked.loss_interval is not None else ""
-        figure.suptitle(f"The best model of a fixed time on {bill.device}{level}", fontsize=9.5)
+        figure.suptitle(f"The best model of a fixed time on {cost.device}{level}", fontsize=9.5)
         return _saved(figure, file)
 
 
@@ -75,7 +75,7 @@ def _saved(figure: Figure, file: Path) -> Path:
     return file
 
 
-def _cost(axes: Axes, report: Report) -> None:
+def _cost(axes: Axes, report: PredictResult) -> None:
     """Training FLOPs and FLOPs of a served token, both relative to the compute-optimal model's."""
     rows = [row for row in report.overtraining if row.extra_training is not None]
     smaller = [row.smaller for row in rows]
@@ -98,7 +98,7 @@ def _cost(axes: Axes, report: Report) -> None:
     axes.legend()
 
 
-def _volume(axes: Axes, report: Report) -> None:
+def _volume(axes: Axes, report: PredictResult) -> None:
     """The number of served tokens from which each model is cheaper in all."""
     rows = [row for row in report.overtraining if row.break_even_tokens]
     smaller = [row.smaller for row in rows]

@@ -5,8 +5,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.fit.counting import count_label
-from harness.fit.results import Approach, Approach3
-from harness.fit.surface import exponents
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
@@ -28,7 +26,7 @@ def draw_clouds(data: ReportData) -> Figure:
         assert approach.draws is not None
         draws = approach.draws[np.unique(np.linspace(0, len(approach.draws) - 1, SHOWN).astype(int))]
         colour = APPROACH_COLOURS[approach.name]
-        a, b = _exponents(approach, draws)
+        a, b = approach.exponents(draws)
         left.plot(a, b, ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0)
         assert approach.a is not None
         assert approach.b is not None
@@ -71,12 +69,6 @@ def draw_clouds(data: ReportData) -> Figure:
     log_counts(right, "y")
     right.set_ylabel("D* (tokens)")
     return figure
-
-
-def _exponents(approach: Approach, draws: Array) -> tuple[Array, Array]:
-    if isinstance(approach, Approach3):
-        return exponents(draws, approach.cost)
-    return draws[:, 1], draws[:, 3]
 
 
 def _window(values: Array) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from harness.fit.results import Approach
 from harness.model.counts import BACKWARD_OVER_FORWARD, all_flops_per_token, count_params, forward_flops
 from harness.model.shape import Shape
 from harness.report.data import MissingError, ReportData
-from harness.report.published import TABLE_A3, TABLE_A4, CountedModel, Optimum
+from harness.report.published import TABLE_A3, TABLE_A4, CountedModel, SizeOptimum
 from harness.report.table import Table
 from harness.report.text import NOTHING, approach_label, counted, fixed, power, times
 
@@ -129,7 +129,7 @@ def sizes_table(data: ReportData) -> Table:
     )
 
 
-def optimum_for(approach: Approach, params: float) -> Optimum | None:
+def optimum_for(approach: Approach, params: float) -> SizeOptimum | None:
     """C and D* at which N*(C) is ``params``; None where the approach has no rising frontier."""
     theta = approach.theta()
     if theta is None or approach.a is None or approach.a <= 0 or not approach.largest_flops:
@@ -146,7 +146,7 @@ def optimum_for(approach: Approach, params: float) -> Optimum | None:
     if gap(low) > 0 or gap(high) < 0:
         return None
     flops = math.exp(brentq(gap, low, high)) if low < high else math.exp(low)
-    return Optimum(flops, math.exp(float(approach.optimum(theta, flops)[1])))
+    return SizeOptimum(flops, math.exp(float(approach.optimum(theta, flops)[1])))
 
 
 def _difference(value: float, paper: float) -> str:

@@ -1,9 +1,9 @@
 """Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
-from harness.fit.predict import Prediction, marked
+from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.summary import along_6nd
 from harness.report.data import MissingError, ReportData
-from harness.report.published import LAWS, TABLE_2
+from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
 from harness.report.text import (
     approach_label,
@@ -46,7 +46,7 @@ def _budget(flops: float, largest: float) -> str:
     return f"{power(flops)} ({times(flops / largest)} the largest)"
 
 
-def _cells(prediction: Prediction) -> tuple[str, str, str, str, str]:
+def _cells(prediction: OptimumEstimate) -> tuple[str, str, str, str, str]:
     return (
         with_interval(counted(prediction.params), interval(prediction.params_interval)),
         with_interval(counted(prediction.tokens), interval(prediction.tokens_interval)),
@@ -149,13 +149,13 @@ def law_table(data: ReportData) -> Table:
                 write(float(theta[i])),
                 write(getattr(law, f"{name}_se")),
                 "–" if bounds is None else f"{write(bounds[0])} to {write(bounds[1])}",
-                *(write(published.theta[i]) for published in LAWS),
+                *(write(published_theta(law_name)[i]) for law_name in LAWS.values()),
             )
         )
     return Table(
         "law",
         "The fitted law L(N, D) = E + A/N^α + B/D^β",
-        ("", "here", "standard error", f"{law.level:.0%} interval", *(published.short for published in LAWS)),
+        ("", "here", "standard error", f"{law.level:.0%} interval", *LAWS),
         tuple(rows),
         left=("",),
         note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "

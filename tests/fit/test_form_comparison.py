@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from harness.fit import CostLaw, FitOptions, Points, fit_points
-from harness.fit.compare import compare_forms, optimum, solve_form
 from harness.fit.counting import counting_table, parameter_counts
+from harness.fit.form_comparison import compare_forms, optimum, solve_form
 from harness.fit.forms import FORMS, Kaplan, Kappa, Standard, Tied, derivative
-from harness.fit.law import Data
+from harness.fit.law_solver import Data
 from tests.fit.synthetic import optimum as true_optimum
 from tests.fit.synthetic import sweep
 
@@ -67,13 +67,13 @@ def test_kappa_of_one_is_the_standard_form_and_kaplan_has_no_floor() -> None:
 
 
 def test_derivatives_are_those_of_the_analytic_law() -> None:
-    from harness.fit import law
+    from harness.fit import law_solver
 
     data = data_of(sweep(sizes=5))
     theta = np.array((0.5, -0.4, -0.5, 0.34, 0.28))
     value, jacobian = derivative(lambda t: Standard().log_loss(t, data.x, data.y, data), theta)
-    assert value == pytest.approx(law.predict(theta, data))
-    assert jacobian == pytest.approx(law.jacobian(theta, data), abs=1e-8)
+    assert value == pytest.approx(law_solver.predict(theta, data))
+    assert jacobian == pytest.approx(law_solver.jacobian(theta, data), abs=1e-8)
 
 
 def test_a_table_too_small_to_compare_is_not_compared() -> None:

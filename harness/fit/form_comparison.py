@@ -1,4 +1,4 @@
-"""Which functional form predicts best, and what each would have you train."""
+"""Which functional form of L(N, D) predicts best, and the optimum that each gives."""
 
 from dataclasses import dataclass, replace
 
@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from harness.fit import huber, law
+from harness.fit import huber, law_solver
 from harness.fit.budgets import group_budgets
+from harness.fit.cost_law import fit_cost_law
 from harness.fit.forms import FORMS, Form, derivative
+from harness.fit.laws import CostLaw
 from harness.fit.options import FitOptions
-from harness.fit.results import Comparison, CostLaw, FormFit
+from harness.fit.results import FormComparison, FormFit
 from harness.fit.status import Flag, judge
-from harness.fit.surface import cost_law
 from harness.fit.table import Array, Points
 
 Mask = NDArray[np.bool_]
@@ -35,7 +36,7 @@ class Solved:
     all: tuple[huber.Solution, ...]
 
 
-def compare_forms(points: Points, options: FitOptions, target: float) -> Comparison | None:
+def compare_forms(points: Points, options: FitOptions, target: float) -> FormComparison | None:
     """Fits each form and ranks them by the prediction of held-out budgets, then left-out ones, then BIC.
 
     The split trains on the lower budgets and predicts the higher (``holdout_above``). Returns None where the
@@ -43,18 +44,18 @@ def compare_forms(points: Points, options: FitOptions, target: float) -> Compari
     """
     if len(points) < 12:
         return None
-    data = law.Data.of(points.params, points.tokens, points.loss)
+    data = law_solver.Data.of(points.params, points.tokens, points.loss)
     above = options.holdout_above or _split(points)
     test: Mask = np.zeros(len(points), dtype=bool) if above is None else points.flops > above
     if not 0 < test.sum() < len(points) - 6:
         above, test = None, np.zeros(len(points), dtype=bool)
     folds = _folds(points)
-    cost = cost_law(points)
+    cost = fit_cost_law(points)
     # Forms with exponentials of exponentials overflow on the optimizer's way; it steps back by itself.
     with np.errstate(all="ignore"):
         fits = [_form_fit(form, data, options.huber_delta, test, folds, target, cost) for form in FORMS]
     ranked = sorted(fits, key=_key)
-    return Comparison(
+    return FormComparison(
         target=target,
         holdout_above=above,
         n_train=int((~test).sum()),
@@ -63,23 +64,23 @@ def compare_forms(points: Points, options: FitOptions, target: float) -> Compari
     )
 
 
-def solve_form(form: Form, data: law.Data, delta: float, starts: list[Array] | None = None) -> Solved:
+def solve_form(form: Form, data: law_solver.Data, delta: float, starts: list[Array] | None = None) -> Solved:
     """The best of a form's starts by sum of Huber losses of the log residuals."""
     if starts is None:
-        base = law.fit_lbfgs(data, delta).theta
+        base = law_solver.fit_lbfgs(data, delta).theta
         starts = form.starts(base, data)
     solutions = [_descend(form, data, delta, start) for start in starts]
     best = min(solutions, key=lambda s: s.objective if np.isfinite(s.objective) else np.inf)
     return Solved(best.theta, best.objective, best.converged, tuple(solutions))
 
 
-def log_rmse(form: Form, theta: Array, data: law.Data) -> float:
+def log_rmse(form: Form, theta: Array, data: law_solver.Data) -> float:
     """Root mean square of ln(predicted/measured)."""
     return float(np.sqrt(np.mean((form.log_loss(theta, data.x, data.y, data) - data.log_loss) ** 2)))
 
 
 def optimum(
-    form: Form, theta: Array, data: law.Data, flops: float, cost: CostLaw
+    form: Form, theta: Array, data: law_solver.Data, flops: float, cost: CostLaw
 ) -> tuple[float, float, float] | None:
     """(N*, D*, L*) of a form at C = ``flops``, found numerically; None where it has no minimum near the runs.
 
@@ -112,7 +113,7 @@ def optimum(
     return float(np.exp(log_n)), float(np.exp(log_c - cost.power * log_n)), float(np.exp(found.fun))
 
 
-def _descend(form: Form, data: law.Data, delta: float, start: Array) -> huber.Solution:
+def _descend(form: Form, data: law_solver.Data, delta: float, start: Array) -> huber.Solution:
     def residuals(theta: Array) -> Array:
         return form.log_loss(theta, data.x, data.y, data) - data.log_loss
 
@@ -136,7 +137,7 @@ def _descend(form: Form, data: law.Data, delta: float, start: Array) -> huber.So
 
 def _form_fit(
     form: Form,
-    data: law.Data,
+    data: law_solver.Data,
     delta: float,
     test: Mask,
     folds: list[Mask],
@@ -174,7 +175,7 @@ def _form_fit(
 
 
 def _flags(
-    form: Form, solved: Solved, data: law.Data, target: float, cost: CostLaw, has_optimum: bool
+    form: Form, solved: Solved, data: law_solver.Data, target: float, cost: CostLaw, has_optimum: bool
 ) -> list[Flag]:
     flags = []
     if not has_optimum:
@@ -193,8 +194,8 @@ def _flags(
         flags.append(
             Flag("unidentified", f"its parameters trade off against each other (condition {condition:.0e})")
         )
-    rivals = [s.theta for s in solved.all if s.objective <= SAME * solved.objective]
-    found = [o[0] for o in (optimum(form, theta, data, target, cost) for theta in rivals) if o]
+    alternatives = [s.theta for s in solved.all if s.objective <= SAME * solved.objective]
+    found = [o[0] for o in (optimum(form, theta, data, target, cost) for theta in alternatives) if o]
     if len(found) > 1 and max(found) > SPREAD * min(found):
         flags.append(
             Flag(
@@ -205,7 +206,7 @@ def _flags(
     return flags
 
 
-def _bic(form: Form, theta: Array, data: law.Data, delta: float) -> float:
+def _bic(form: Form, theta: Array, data: law_solver.Data, delta: float) -> float:
     """-2 ln likelihood + k ln n: Laplace where delta clips the residuals, normal where it does not."""
     residual = form.log_loss(theta, data.x, data.y, data) - data.log_loss
     n, rms = len(residual), max(float(np.sqrt(np.mean(residual**2))), 1e-15)

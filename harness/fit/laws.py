@@ -1,10 +1,7 @@
-"""One point of a frontier, and what a frontier can be asked.
+"""The closed forms: power laws of compute, the parametric law L(N, D), and the compute-optimal models of both.
 
-Intervals of quantities that may be infinite: a draw that cannot reach a loss still counts.
-
-A frontier known only as power laws of compute: approaches 1 and 2, and Kaplan et al. 2020.
-
-The parametric law L = E + A/N^alpha + B/D^beta with the compute it is paid in.
+Everywhere N is parameters, D tokens, C training FLOPs, L nats per token. A frontier is the line of compute-optimal
+models; it is entered by compute, by size, by tokens or by loss, for one law or for one law a bootstrap draw.
 """
 
 from collections.abc import Iterator
@@ -13,30 +10,65 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.fit.results import CostLaw, Interval
-from harness.fit.surface import frontier
 from harness.fit.table import Array
 
 Number = float | Array
 """One value, or one a bootstrap draw."""
+
+LARGEST_LOG = 700.0  # of a number that a float can hold
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = coefficient * C^exponent."""
+
+    coefficient: float
+    exponent: float
+
+
+@dataclass(frozen=True)
+class LossLaw:
+    """L*(C) = floor + scale * C^(-exponent); a floor of 0 is one that the runs do not show."""
+
+    floor: float
+    scale: float
+    exponent: float
+
+
+@dataclass(frozen=True)
+class CostLaw:
+    """C = kappa * N^power * D: how the runs' compute follows from N and D (6ND is kappa 6, power 1).
+
+    Attributes:
+        misfit: the largest relative difference between the table's compute and the law.
+        least: the lowest C/(ND) of the runs; None where that is not known.
+    """
+
+    kappa: float = 6.0
+    power: float = 1.0
+    misfit: float = 0.0
+    least: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimum:
     """A model and its training: N parameters on D tokens for C FLOPs, and the loss expected (nats per token).
 
-    ``loss`` is NaN where a frontier has no loss law.
+    Attributes:
+        loss: NaN where a frontier has no loss law.
+        ratio: D/N where it is known from logarithms; None: it is ``tokens / params``.
     """
 
     params: Number
     tokens: Number
     flops: Number
     loss: Number
+    ratio: Number | None = None
 
     @property
     def tokens_per_param(self) -> Number:
         """D/N."""
-        return self.tokens / self.params
+        return self.tokens / self.params if self.ratio is None else self.ratio
 
     @classmethod
     def of(cls, params: Number, tokens: Number, flops: Number, loss: Number) -> "Optimum":
@@ -45,12 +77,31 @@ class Optimum:
         n, d, c, l = (float(value) if value.ndim == 0 else value for value in values)  # noqa: E741
         return cls(params=n, tokens=d, flops=c, loss=l)
 
+    @classmethod
+    def of_logs(cls, log_params: Number, log_tokens: Number, loss: Number, flops: float) -> "Optimum":
+        """From ln N and ln D, which may be of numbers that no float holds: these become the largest or smallest."""
+        return cls(
+            params=_exp(log_params),
+            tokens=_exp(log_tokens),
+            flops=flops,
+            loss=loss,
+            ratio=_exp(log_tokens - log_params),
+        )
+
+
+def _exp(logs: Number) -> Number:
+    """exp, in numbers a float can hold: a draw that runs away is the end of an interval, not left out of it."""
+    return np.exp(np.clip(logs, -LARGEST_LOG, LARGEST_LOG))
+
 
 class Frontier(Protocol):
     """The compute-optimal models, entered from any side. Values are floats, or arrays with one entry a draw.
 
-    A loss that cannot be reached has an infinite price: N, D and C are then ``inf``.
+    A loss that cannot be reached takes infinite compute: N, D and C are then ``inf``.
     """
+
+    def log_optimum(self, flops: float) -> tuple[Number, Number, Number]:
+        """(ln N*, ln D*, L*) of a budget of C training FLOPs."""
 
     def at_flops(self, flops: float) -> Optimum:
         """The best model of a budget of C training FLOPs."""
@@ -68,33 +119,13 @@ class Frontier(Protocol):
         """The frontier of one draw."""
 
 
-ENOUGH = 20
-
-
-def interval(draws: Number | None, level: float) -> Interval | None:
-    """The central interval of draws (n,) at ``level``; None without draws, or with fewer than 20 usable.
-
-    NaN (a draw without an optimum) is left out; an infinity is kept, as the end of the interval if need be.
-    Between a finite draw and an infinite one there is no interpolation, so quantiles are then draws.
-    """
-    if draws is None:
-        return None
-    values = np.atleast_1d(np.asarray(draws, dtype=float))
-    usable = values[~np.isnan(values)]
-    if len(usable) < ENOUGH:
-        return None
-    method = "linear" if np.isfinite(usable).all() else "higher"
-    low, high = np.quantile(usable, ((1 - level) / 2, (1 + level) / 2), method=method)  # type: ignore[call-overload]
-    return float(low), float(high)
-
-
 @dataclass(frozen=True, kw_only=True)
 class PowerLaws:
     """N* = exp(log_params_scale) C^a, D* = exp(log_tokens_scale) C^b, L* = floor + exp(log_loss_scale) C^-e.
 
-    It knows the best model of every budget and nothing of any other model: no L(N, D), hence no price of
-    serving, of scarce data or of a model off the frontier. Floats, or arrays with one entry a draw; the loss
-    law is NaN where there is none.
+    The form of approaches 1 and 2, and of Kaplan et al. 2020. It knows the best model of every budget and nothing of
+    any other model: there is no L(N, D), so it cannot weigh serving, data-constrained training or a model off the
+    frontier. Floats, or arrays with one entry a draw; the loss law is NaN where there is none.
     """
 
     log_params_scale: Number
@@ -107,7 +138,7 @@ class PowerLaws:
 
     @classmethod
     def from_theta(cls, theta: Array) -> "PowerLaws":
-        """From one row (7,) or all rows (draws, 7), the columns in the fit room's order, which is ours."""
+        """From one row (7,) or from rows (..., 7), the columns in the order of the fields."""
         columns = (float(column) if theta.ndim == 1 else column for column in np.moveaxis(theta, -1, 0))
         return cls(**dict(zip((field.name for field in fields(cls)), columns, strict=True)))
 
@@ -120,6 +151,15 @@ class PowerLaws:
     def row(self, index: int) -> "PowerLaws":
         """The frontier of one draw."""
         return PowerLaws.from_theta(self.theta[index])
+
+    @property
+    def exponents(self) -> tuple[Number, Number]:
+        """(a, b) of N* ~ C^a and D* ~ C^b."""
+        return self.a, self.b
+
+    def log_optimum(self, flops: float) -> tuple[Number, Number, Number]:
+        """(ln N*, ln D*, L*) at C = ``flops``, each of the shape of the parameters."""
+        return self._log_at(np.log(flops))
 
     def at_flops(self, flops: float) -> Optimum:
         """The best model of C FLOPs."""
@@ -141,10 +181,23 @@ class PowerLaws:
         return Optimum.of(found.params, found.tokens, found.flops, loss)
 
     def _at(self, log_flops: Number) -> Optimum:
-        params = np.exp(self.log_params_scale + self.a * log_flops)
-        tokens = np.exp(self.log_tokens_scale + self.b * log_flops)
+        log_params, log_tokens, loss = self._log_at(log_flops)
+        return Optimum.of(np.exp(log_params), np.exp(log_tokens), np.exp(log_flops), loss)
+
+    def _log_at(self, log_flops: Number) -> tuple[Number, Number, Number]:
         loss = self.loss_floor + np.exp(self.log_loss_scale - self.loss_exponent * log_flops)
-        return Optimum.of(params, tokens, np.exp(log_flops), loss)
+        return (
+            self.log_params_scale + self.a * log_flops,
+            self.log_tokens_scale + self.b * log_flops,
+            loss,
+        )
+
+
+POWER_COLUMNS = tuple(field.name for field in fields(PowerLaws))
+"""The columns of ``PowerLaws.theta``."""
+
+LAW_COLUMNS = ("E", "A", "B", "alpha", "beta")
+"""The columns of ``Law.theta``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,19 +222,15 @@ class Law:
 
     @property
     def theta(self) -> Array:
-        """The five numbers on the last axis, as the fit room stores them."""
+        """The five numbers on the last axis."""
         values = (self.E, self.A, self.B, self.alpha, self.beta)
         return np.stack([np.asarray(value, dtype=float) for value in values], axis=-1)
 
     @classmethod
-    def from_theta(cls, theta: Array, cost: CostLaw) -> "Law":
-        """The law of one row (5,), or of all rows (draws, 5)."""
-        if theta.ndim == 1:
-            E, A, B, alpha, beta = (float(v) for v in theta)
-            return cls(E=E, A=A, B=B, alpha=alpha, beta=beta, cost=cost)
-        return cls(
-            E=theta[:, 0], A=theta[:, 1], B=theta[:, 2], alpha=theta[:, 3], beta=theta[:, 4], cost=cost
-        )
+    def from_theta(cls, theta: Array, cost: CostLaw | None = None) -> "Law":
+        """The law of one row (5,), or of rows (..., 5); compute is 6ND without ``cost``."""
+        columns = (float(column) if theta.ndim == 1 else column for column in np.moveaxis(theta, -1, 0))
+        return cls(**dict(zip(LAW_COLUMNS, columns, strict=True)), cost=cost or CostLaw())
 
     def row(self, index: int) -> "Law":
         """The law of one draw."""
@@ -203,6 +252,34 @@ class Law:
         """L(N, D), nats per token."""
         return self.E + self.A * params ** (-self.alpha) + self.B * tokens ** (-self.beta)
 
+    def loss_of_logs(self, log_params: Number, log_tokens: Number) -> Array:
+        """L(N, D) of ln N and ln D: ``loss`` up to rounding, for N and D that no float holds."""
+        E, A, B, alpha, beta = np.moveaxis(self.theta, -1, 0)
+        return E + A * np.exp(-alpha * log_params) + B * np.exp(-beta * log_tokens)
+
+    @property
+    def exponents(self) -> tuple[Array, Array]:
+        """(a, b) of N* ~ C^a and D* ~ C^b along the budget: beta and alpha over alpha + power beta."""
+        alpha, beta = self.theta[..., 3], self.theta[..., 4]
+        with np.errstate(all="ignore"):
+            scale = alpha + self.cost.power * beta
+            return beta / scale, alpha / scale
+
+    def log_optimum(self, flops: float | Array) -> tuple[Array, Array, Array]:
+        """(ln N*, ln D*, L*) at C = ``flops``, each of the shape of the parameters.
+
+        Minimises the law subject to C = kappa N^p D. The constraint turns the stationary point into
+        alpha A N^-alpha = p beta B D^-beta, so N* = G (C/kappa)^a with a = beta / (alpha + p beta) and
+        G = (alpha A / (p beta B))^(1 / (alpha + p beta)); for kappa = 6, p = 1 this is equation 4 of
+        Hoffmann et al. 2022, section 3.3. A draw without an optimum (an exponent below zero) is NaN.
+        """
+        _, A, B, alpha, beta = np.moveaxis(self.theta, -1, 0)
+        p, log_c = self.cost.power, np.log(flops / self.cost.kappa)
+        with np.errstate(all="ignore"):
+            log_n = (np.log(alpha * A / (p * beta * B)) + beta * log_c) / (alpha + p * beta)
+            log_d = log_c - p * log_n
+            return log_n, log_d, self.loss_of_logs(log_n, log_d)
+
     def flops(self, params: Number, tokens: Number) -> Number:
         """Training FLOPs C = kappa N^power D."""
         return self.cost.kappa * params**self.cost.power * tokens
@@ -213,7 +290,7 @@ class Law:
 
     def at_flops(self, flops: float) -> Optimum:
         """The best model of C FLOPs, in closed form (Hoffmann et al. 2022, section 3.3, equation 4)."""
-        log_n, log_d, loss = frontier(self.theta, flops, self.cost)
+        log_n, log_d, loss = self.log_optimum(flops)
         return Optimum.of(np.exp(log_n), np.exp(log_d), flops, loss)
 
     def at_params(self, params: float) -> Optimum:

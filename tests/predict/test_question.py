@@ -1,15 +1,16 @@
-"""Questions, intervals, warnings and the judgement of announced models."""
+"""Questions, intervals, warnings and the assessment of given models."""
 
 import numpy as np
 import pytest
 
 from harness.errors import UserError
 from harness.fit import FitOptions, Points, fit_points
-from harness.fit.results import CostLaw
-from harness.predict.answer import Question, ask
-from harness.predict.assess import Announced, announce
-from harness.predict.laws import Law, PowerLaws, interval
-from harness.predict.source import Source, choose, from_fit
+from harness.fit.estimate import FrontierSource
+from harness.fit.intervals import percentile_interval
+from harness.fit.laws import CostLaw, Law, PowerLaws
+from harness.predict.assess import GivenModel, assess
+from harness.predict.question import Question, ask
+from harness.predict.source import choose, from_fit
 from tests.fit.synthetic import sweep
 from tests.predict.laws import HOFFMANN, SMALL
 
@@ -22,10 +23,10 @@ def _draws(law: Law, spread: float = 0.01, count: int = 400) -> Law:
 POWERS = PowerLaws(
     log_params_scale=float(np.log(0.0992)), a=0.498, log_tokens_scale=float(np.log(1.7)), b=0.502
 )
-SURFACE = Source(
+SURFACE = FrontierSource(
     name="approach_3", frontier=HOFFMANN, draws=_draws(HOFFMANN), smallest_flops=6e18, largest_flops=3e21
 )
-PROFILES = Source(name="approach_2", frontier=POWERS, largest_flops=3e21)
+PROFILES = FrontierSource(name="approach_2", frontier=POWERS, largest_flops=3e21)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_loss_law_without_a_floor_is_marked_beyond_the_runs() -> None:
         loss_exponent=0.05,
     )
     draws = PowerLaws.from_theta(powers.theta + 0.001 * np.random.default_rng(0).standard_normal((60, 7)))
-    source = Source(name="approach_2", frontier=powers, draws=draws, largest_flops=1e18)
+    source = FrontierSource(name="approach_2", frontier=powers, draws=draws, largest_flops=1e18)
     beyond, within = (ask(source, Question("flops", c)) for c in (1e19, 1e17))
     assert "no_floor" in beyond.flags
     assert (beyond.loss_interval, beyond.params_interval is None) == (None, False)
@@ -88,10 +89,10 @@ def test_a_loss_law_without_a_floor_is_marked_beyond_the_runs() -> None:
     assert within.loss_interval is not None
 
 
-def test_a_cost_law_below_6nd_is_a_doubt() -> None:
+def test_a_cost_law_below_6nd_is_a_warning() -> None:
     """22N^0.91 a token is 6N at two million parameters: a model beyond costs more than the law says."""
     law = Law(E=0.857, A=13.0, B=634.4, alpha=0.3057, beta=0.5343, cost=CostLaw(22.14, 0.9099))
-    source = Source(name="approach_3", frontier=law)
+    source = FrontierSource(name="approach_3", frontier=law)
     for flops, doubted in ((1e13, False), (1e16, True)):
         found = ask(source, Question("flops", flops))
         assert (found.params > 2.0e6) == doubted
@@ -99,7 +100,8 @@ def test_a_cost_law_below_6nd_is_a_doubt() -> None:
     assert "approximate_cost" not in ask(SURFACE, Question("flops", 1e26)).flags, "6ND is 6ND"
     own = Law(E=1.2, A=60, B=300, alpha=0.3, beta=0.4, cost=CostLaw(9.0, 0.95, least=4.0))
     assert (
-        "approximate_cost" not in ask(Source(name="approach_3", frontier=own), Question("flops", 1e14)).flags
+        "approximate_cost"
+        not in ask(FrontierSource(name="approach_3", frontier=own), Question("flops", 1e14)).flags
     )
 
 
@@ -108,18 +110,18 @@ def test_nonsense_is_refused() -> None:
         with pytest.raises(UserError):
             Question(kind, value)
     with pytest.raises(UserError, match="params"):
-        Announced(0.0, 1e9)
+        GivenModel(0.0, 1e9)
 
 
 def test_intervals_keep_infinities_and_leave_out_nan() -> None:
     values = np.arange(100.0)
-    assert interval(values, 0.9) == pytest.approx((4.95, 94.05))
+    assert percentile_interval(values, 0.9, keep_infinite=True) == pytest.approx((4.95, 94.05))
     values[:10] = np.nan
-    assert interval(values, 0.9)[0] > 10
+    assert percentile_interval(values, 0.9, keep_infinite=True)[0] > 10
     values[90:] = np.inf
-    assert interval(values, 0.9)[1] == np.inf
-    assert interval(values[:25], 0.9) is None
-    assert interval(None, 0.9) is None
+    assert percentile_interval(values, 0.9, keep_infinite=True)[1] == np.inf
+    assert percentile_interval(values[:25], 0.9, keep_infinite=True) is None
+    assert percentile_interval(None, 0.9, keep_infinite=True) is None
 
 
 def test_gopher_was_four_times_too_large_for_its_compute() -> None:
@@ -130,22 +132,22 @@ def test_gopher_was_four_times_too_large_for_its_compute() -> None:
         log_tokens_scale=float(np.log(1.6960844)),
         b=0.5018543,
     )
-    found = announce(Source(name="approach_1", frontier=powers), Announced(280e9, 300e9, 5.76e23))
+    found = assess(FrontierSource(name="approach_1", frontier=powers), GivenModel(280e9, 300e9, 5.76e23))
     assert found.params_ratio == pytest.approx(4.13, abs=0.01)
     assert found.verdict == "trained with 4.13x too many parameters for its compute"
     assert found.loss is None  # power laws say nothing about a model off the frontier
-    assert found.overspent is None
+    assert found.compute_overhead is None
 
 
-def test_an_announced_model_is_judged_by_its_loss_too() -> None:
-    found = announce(SURFACE, Announced(280e9, 300e9))
+def test_a_given_model_is_assessed_by_its_loss_too() -> None:
+    found = assess(SURFACE, GivenModel(280e9, 300e9))
     assert found.flops == pytest.approx(6 * 280e9 * 300e9)
     assert found.loss == pytest.approx(float(HOFFMANN.loss(280e9, 300e9)))
     assert found.best_loss is not None
     assert found.best_loss < found.loss
     assert float(HOFFMANN.at_flops(found.same_loss_flops).loss) == pytest.approx(found.loss, rel=1e-9)
-    assert found.overspent == pytest.approx(found.flops / found.same_loss_flops)
-    assert found.overspent_interval[0] < found.overspent < found.overspent_interval[1]
+    assert found.compute_overhead == pytest.approx(found.flops / found.same_loss_flops)
+    assert found.compute_overhead_interval[0] < found.compute_overhead < found.compute_overhead_interval[1]
 
 
 @pytest.mark.parametrize(("factor", "word"), [(1.0, "compute-optimal"), (0.25, "fewer"), (4.0, "too many")])
@@ -153,22 +155,22 @@ def test_verdicts(factor: float, word: str) -> None:
     best = SMALL.at_flops(1e15)
     params = factor * best.params
     tokens = 1e15 / (SMALL.cost.kappa * params**SMALL.cost.power)
-    found = announce(Source(name="approach_3", frontier=SMALL), Announced(params, tokens))
+    found = assess(FrontierSource(name="approach_3", frontier=SMALL), GivenModel(params, tokens))
     assert found.params_ratio == pytest.approx(factor)
     assert word in found.verdict
-    assert found.overspent >= 1 - 1e-9
+    assert found.compute_overhead >= 1 - 1e-9
 
 
 def test_a_wide_interval_tells_nothing_apart() -> None:
-    wide = Source(name="approach_3", frontier=SMALL, draws=_draws(SMALL, 0.05))
+    wide = FrontierSource(name="approach_3", frontier=SMALL, draws=_draws(SMALL, 0.05))
     best = SMALL.at_flops(1e15)
     params = 1.3 * best.params
-    found = announce(wide, Announced(params, 1e15 / (SMALL.cost.kappa * params**SMALL.cost.power)))
+    found = assess(wide, GivenModel(params, 1e15 / (SMALL.cost.kappa * params**SMALL.cost.power)))
     assert "not told apart" in found.verdict
 
 
 def test_the_deciding_source() -> None:
-    void = Source(name="approach_3", frontier=None)
+    void = FrontierSource(name="approach_3", frontier=None)
     assert choose((PROFILES, SURFACE), "auto")[1] is SURFACE
     assert choose((PROFILES, void), "auto")[1] is PROFILES
     assert choose((PROFILES, SURFACE), "approach_2") == ((PROFILES,), PROFILES)
@@ -180,13 +182,13 @@ def test_the_deciding_source() -> None:
 
 
 def test_every_approach_counts_compute_as_the_runs_do() -> None:
-    """A cell of the sweep is announced at the compute it had, not at 6ND, by all three approaches."""
+    """A cell of the sweep is assessed at the compute it had, not at 6ND, by all three approaches."""
     points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7, noise=0.002)
     measured = 1.4 * points.flops * (points.params / 1e9) ** -0.05
     table = Points(points.params, points.tokens, measured, points.loss, points.run_id)
     sources = from_fit(fit_points(table, FitOptions(draws=0)))
     for source in sources:
-        found = announce(source, Announced(float(table.params[3]), float(table.tokens[3])))
+        found = assess(source, GivenModel(float(table.params[3]), float(table.tokens[3])))
         assert found.flops == pytest.approx(float(table.flops[3]), rel=1e-6), source.name
 
 

@@ -102,7 +102,7 @@ def objective(data: Data, weights: Array, delta: float) -> huber.Objective:
 def natural(theta: Array, data: Data) -> Array:
     """(E, A, B, alpha, beta) from centred theta, on the last axis."""
     e, a, b, alpha, beta = np.moveaxis(theta, -1, 0)
-    # A draw that has run away overflows to inf and is told apart by that.
+    # A draw that has run away overflows to inf, by which it is recognised.
     with np.errstate(over="ignore"):
         columns = (np.exp(e), np.exp(a + alpha * data.mean_x), np.exp(b + beta * data.mean_y), alpha, beta)
     return np.stack(columns, axis=-1)
@@ -170,7 +170,7 @@ def fit_lbfgs(
 
 
 def refit_lbfgs(data: Data, delta: float, weights: Array, start: list[Array]) -> LawFit:
-    """One descent from a solution nearby (the full fit): what a bootstrap draw needs, at half the price."""
+    """One descent from a solution nearby (the full fit): what a bootstrap draw needs, at half the time."""
     theta = start[0]
     scale = huber.unit(delta, predict(theta, data) - data.log_loss) ** 2
     found = huber.solve(objective(data, weights, delta), theta, huber.whitening(jacobian(theta, data)), scale)

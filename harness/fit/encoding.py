@@ -1,0 +1,60 @@
+"""Dataclasses as plain JSON values, and back."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any
+
+import numpy as np
+
+# Arrays live in draws.npz, not in the JSON that people read.
+ARRAYS = ("draws", "envelope")
+
+
+def json_key(name: str) -> Any:
+    """A dataclass field that is called ``name`` in JSON: files keep their keys where a Python name has changed.
+
+    ``dataclasses.field(metadata=json_key("bill"))``
+    """
+    return {"json": name}
+
+
+def encode(value: Any) -> Any:
+    """Dataclasses to dicts, tuples to lists, anything not finite to None; arrays are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        shown = [f for f in dataclasses.fields(value) if f.name not in ARRAYS]
+        return {_key(f): encode(getattr(value, f.name)) for f in shown}
+    if isinstance(value, dict):
+        return {str(k): encode(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+def decode(kind: Any, value: Any) -> Any:
+    """The inverse of ``encode`` for a type annotation; unknown fields of newer files are ignored."""
+    if value is None:
+        return None
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return decode(next(k for k in typing.get_args(kind) if k is not type(None)), value)
+    if origin is tuple:
+        inner = typing.get_args(kind)
+        repeated = len(inner) == 2 and inner[1] is Ellipsis
+        return tuple(decode(inner[0] if repeated else inner[i], v) for i, v in enumerate(value))
+    if origin is dict:
+        return {k: decode(typing.get_args(kind)[1], v) for k, v in value.items()}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        names = {_key(f): f.name for f in dataclasses.fields(kind) if f.name not in ARRAYS}
+        return kind(**{names[k]: decode(hints[names[k]], v) for k, v in value.items() if k in names})
+    return float(value) if kind is float else value
+
+
+def _key(field: "dataclasses.Field[Any]") -> str:
+    return str(field.metadata.get("json", field.name))
