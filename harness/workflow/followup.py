@@ -21,7 +21,7 @@ class Grown:
         plan: the grid with the replicates; this is what is frozen and fitted.
         ablations: trained into the same ``cells/``; the fit never sees them.
         losses: of the grid's runs, by run id: what best cells were chosen by.
-        later: stand-ins, for estimates, of the follow-ups whose best cell is not known yet.
+        later: placeholders, for estimates, of the follow-ups whose best cell is not known yet.
     """
 
     plan: Plan
