@@ -15,8 +15,8 @@ class FollowupConfig:
 
     Attributes:
         seeds: further seeds of the best cell; they join the fit as replicates.
-        rates: multiples of the best cell's peak learning rate; these runs say how much loss the recipe gives away and
-            never join the fit, which would otherwise take the luckiest of several learning rates at one size only.
+        rates: multiples of the best cell's peak learning rate; these runs measure the excess loss of the recipe
+            and never join the fit, which would otherwise pick the luckiest of several rates at one size only.
         horizons: lengths of the schedule as multiples of the best cell's run, which is cut before the cooldown
             ends (Hoffmann et al. 2022, Fig. A1: 1.1, 1.25, 1.5, 2, 5); these runs never join the fit either.
     """
@@ -81,7 +81,7 @@ def ablations(best: Sequence[Cell], config: FollowupConfig) -> list[Ablation]:
 
 
 def expected(grid: Plan, config: FollowupConfig, known: Collection[float]) -> list[Cell]:
-    """Placeholders for the follow-ups of the budgets that are not among ``known``: their best cell is not found yet.
+    """Placeholders of the follow-ups of the budgets that are not among ``known``: their best cell is not found yet.
 
     As many as there will be, of the same FLOPs, at the middle size of each budget, where the grid was centred.
     """
