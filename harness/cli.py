@@ -200,7 +200,7 @@ def _renamed(arguments: list[str]) -> list[str]:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.compose import compose_config
-    from harness.config.unread import refuse_unread
+    from harness.config.overrides import refuse_unread
 
     refuse_unread(options.command, options.overrides)
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …

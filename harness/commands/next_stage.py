@@ -15,7 +15,7 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
-from harness.workflow.continuation import submitted_config
+from harness.workflow.training import submitted_config
 
 # The last argument is the submission whose dependent job this process is.
 COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {

@@ -9,7 +9,6 @@ from harness.config.schema import Config
 from harness.plan.plan import Plan
 from harness.text import count, duration
 from harness.workflow import followup
-from harness.workflow.cost import print_cost
 from harness.workflow.experiment import (
     freeze,
     plan_experiment,
@@ -18,7 +17,7 @@ from harness.workflow.experiment import (
     say_left_out,
     sweep_folder,
 )
-from harness.workflow.resources import planned_workers
+from harness.workflow.resources import planned_workers, print_cost
 
 
 def run(config: Config, yaml: str, console: Console) -> Plan:
@@ -26,8 +25,8 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
-    grown = followup.grow(config, plan_experiment(config, corpus), folder)
-    plan = grown.plan
+    extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
+    plan = extended.plan
     say_dropped(folder, plan, console)
     freeze(folder, plan, yaml)
     console.print(
@@ -37,8 +36,8 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     )
     console.print(plan_table(plan, assumed=config.throughput.assumed))
     say_left_out(plan, console)
-    whole = replace(plan, cells=grown.cells)
-    print_cost(whole, planned_workers(config), config, console, grown.later)
+    every_cell = replace(plan, cells=extended.cells)
+    print_cost(every_cell, planned_workers(config), config, console, extended.later)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
     return plan
 

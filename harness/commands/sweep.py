@@ -13,7 +13,7 @@ from harness.workflow.experiment import (
     sweep_folder,
     training_corpus,
 )
-from harness.workflow.followup import Grown
+from harness.workflow.followup import PlanWithFollowups
 from harness.workflow.training import train_missing
 
 
@@ -34,18 +34,18 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
     grid = plan_experiment(config, corpus)
     continuation = Continuation("reproduce", yaml, submission)
 
-    def train(grown: Grown) -> Outcome:
-        freeze(folder, grown.plan, yaml)
+    def train(extended: PlanWithFollowups) -> Outcome:
+        freeze(folder, extended.plan, yaml)
         outcome = train_missing(
-            continuation, config, grown.plan, corpus, folder, console, grown.beside, grown.later
+            continuation, config, extended.plan, corpus, folder, console, extended.beside, extended.later
         )
-        followup.list_ablations(config, grown, folder)
+        followup.list_ablations(config, extended, folder)
         return outcome
 
     say_left_out(grid, console)
-    first = followup.grow(config, grid, folder)
+    first = followup.with_followups(config, grid, folder)
     say_dropped(folder, first.plan, console)
     outcome = train(first)
     # only a finished column has a best cell: what follows it is known now, where it was not before
-    then = followup.grow(config, grid, folder)
+    then = followup.with_followups(config, grid, folder)
     return train(then) if outcome is Outcome.DONE and then.cells != first.cells else outcome

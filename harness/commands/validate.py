@@ -6,8 +6,7 @@ from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.report.table import terminal_table
 from harness.runs.table import records
-from harness.validate.files import write_validation
-from harness.validate.register import FILE
+from harness.validate.files import FILE, write_validation
 from harness.validate.result import judge
 from harness.workflow.training import train_missing
 from harness.workflow.validate import register_prediction

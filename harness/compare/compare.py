@@ -17,7 +17,7 @@ from harness.compare.results import (
 )
 from harness.compare.verdict import verdict
 from harness.errors import UserError
-from harness.fit.intervals import Interval
+from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
 

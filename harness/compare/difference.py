@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.fit.intervals import Interval, percentile_interval
+from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.table import Array
 
 DIFFER, ALIKE, UNKNOWN = "differ", "do not differ", "cannot be told"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.compare.difference import Difference
+from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.fit.intervals import Interval
 
 # In the order of the tables: exponents, then the optimum at the common budget.
 QUANTITIES = ("a", "b", "log_params", "log_tokens", "bits_per_byte")

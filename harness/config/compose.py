@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from harness.config.renamed import add_old_sections, current_overrides, move_old_sections
+from harness.config.overrides import add_old_sections, current_overrides, move_old_sections
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.registry import refuse_option

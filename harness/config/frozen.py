@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.compose import compose_config
-from harness.config.renamed import SECTIONS
+from harness.config.overrides import SECTIONS
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.packaged import config_folder

@@ -9,9 +9,9 @@ from scipy.special import ndtri, stdtrit
 
 from harness.errors import UserError
 from harness.fit import bootstrap
+from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets
 from harness.fit.estimate import WIDE
-from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.profiles import Axis, fit_polynomials, minima, value

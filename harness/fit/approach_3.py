@@ -6,9 +6,9 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap, law_solver
+from harness.fit.bootstrap import percentile_interval
 from harness.fit.budgets import Cells, cells_of, count_cells, pairs_kind
 from harness.fit.cost_law import cost_flags, fit_cost_law
-from harness.fit.intervals import percentile_interval
 from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach3

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.fit.bootstrap import Interval, percentile_interval, span
 from harness.fit.cost_law import below_6nd
-from harness.fit.intervals import Interval, percentile_interval, span
 from harness.fit.laws import LARGEST_LOG, CostLaw, Law, Number, Optimum, PowerLaws
 from harness.fit.status import Flag, judge
 
@@ -139,7 +139,7 @@ def estimate(
     Args:
         drawn: the same of every draw, arrays of shape (draws,); None without draws.
         given: what was asked for, ``flops``, ``params``, ``tokens`` or ``loss``: it is exact and has no interval.
-        keep_infinite: see :func:`harness.fit.intervals.percentile_interval`.
+        keep_infinite: see :func:`harness.fit.bootstrap.percentile_interval`.
     """
     with np.errstate(all="ignore"):
         intervals = {

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.fit.bootstrap import standard_error
-from harness.fit.intervals import percentile_interval
+from harness.fit.bootstrap import percentile_interval, standard_error
 from harness.fit.laws import LossLaw, PowerLaw
 from harness.fit.status import Flag
 from harness.fit.table import Array

@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
 from harness.fit.estimate import HELD_OUT, TRAINING, FrontierSource, OptimumEstimate, estimate_at
-from harness.fit.intervals import Interval
 from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
 from harness.fit.status import Flag
 from harness.fit.table import Array, Excluded

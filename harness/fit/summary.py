@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from harness.fit.bootstrap import Interval
 from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
-from harness.fit.intervals import Interval
 from harness.fit.results import Approach2, Approach3, FitResults
 
 SHOWN = 12

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.cost_law import below_6nd
 from harness.fit.encoding import json_key
 from harness.fit.estimate import FrontierSource, extrapolation, finite, range_flags
-from harness.fit.intervals import Interval
 from harness.fit.laws import Law
 from harness.fit.status import judge
 

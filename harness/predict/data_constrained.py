@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource, extrapolation, range_flags
-from harness.fit.intervals import Interval
 from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
 from harness.predict.question import Question

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.estimate import FrontierSource, range_flags, wide
-from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.laws import Frontier, Law
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array

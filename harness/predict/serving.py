@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource, finite
-from harness.fit.intervals import Interval
 from harness.fit.laws import Law, Optimum
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array

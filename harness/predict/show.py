@@ -11,7 +11,7 @@ from harness.predict.data_constrained import DataConstrained
 from harness.predict.fixed_time import TimedOptimum
 from harness.predict.result import PredictRequest, PredictResult
 from harness.predict.serving import Served
-from harness.predict.show_cells import (
+from harness.predict.show_training import (
     add_row,
     count_cell,
     hours_text,
@@ -21,8 +21,11 @@ from harness.predict.show_cells import (
     plain_status,
     plain_table,
     ratio,
+    show_cost,
+    show_data_constrained,
+    show_run,
+    show_time,
 )
-from harness.predict.show_training import show_cost, show_data_constrained, show_run, show_time
 from harness.text import count
 
 

@@ -1,18 +1,90 @@
-"""What the page and the Markdown have in common: figures, tables, and what is not shown and why."""
+"""What the page and the Markdown have in common: figures, tables, provenance, and what is not shown and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.report.data import MissingError, ReportData
+from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics
 from harness.report.figures.catalogue import FIGURES, Entry
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
 from harness.report.tables import compute, conventions, fixed_time, frontier, runs
 from harness.report.tables import frontier as answer_rows
-from harness.report.text import typeset
+from harness.report.text import power, typeset
 from harness.report.verdict import Diagnostic, Headline, headline
+from harness.runs.record import Record
+from harness.text import count, duration
+
+
+def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Pairs (name, value) in the order to show; what is unknown is left out."""
+    fit = data.fit
+    records = list(data.records.values())
+    pairs = [
+        ("N counts", _meaning(fit.count, PARAM_COUNTS, "params", "total")),
+        ("C counts", _compute(data)),
+        ("runs in the fit", str(fit.n_points)),
+        ("intervals", _bootstrap(data)),
+    ]
+    if records:
+        pairs += [
+            (
+                "corpus",
+                _each(f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records),
+            ),
+            ("tokenizer", _each(r.data.get("tokenizer", "?") for r in records)),
+            ("unique training tokens", _each(count(r.unique_tokens) for r in records)),
+            ("device", _each(r.device for r in records)),
+            ("precision", _each(r.precision for r in records)),
+            ("training time", duration(sum(r.seconds for r in records)) + " in all, over all workers"),
+            *_estimated(data),
+            ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
+            ("trained with", _each(_versions(r) for r in records)),
+        ]
+    if data.versions:
+        pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in data.versions.items())))
+    return tuple(pairs)
+
+
+def _estimated(data: ReportData) -> list[tuple[str, str]]:
+    """How near the time model's estimates came to the measured times."""
+    if not data.devices or (check := data.devices[0].check) is None:
+        return []
+    name = data.devices[0].throughput.name
+    ratio = f"{check.ratio:.2f} times the measured, in the median of {check.runs} runs"
+    text = f"{ratio}; {check.near:.0%} within a factor of {NEAR:g} (time model {name})"
+    return [("time estimated", text)]
+
+
+def _meaning(column: str, meanings: dict[str, str], stem: str, default: str) -> str:
+    key = default if column == stem else column.removeprefix(f"{stem}_")
+    return f"{column}: {meanings[key]}" if key in meanings else column
+
+
+def _compute(data: ReportData) -> str:
+    column = data.fit.compute
+    counts = {record.budget_count for record in data.records.values()}
+    if column == "flops" and len(counts) == 1:
+        name = counts.pop()
+        return f"flops, as the plan counts ({name}): {FLOP_COUNTS.get(name, name)}"
+    return _meaning(column, FLOP_COUNTS, "flops", "")
+
+
+def _bootstrap(data: ReportData) -> str:
+    asked = ", ".join(f"{key} {value}" for key, value in data.fit.bootstrap.items())
+    return f"{data.fit.level:.0%}, percentiles of the bootstrap" + (f" ({asked})" if asked else "")
+
+
+def _versions(record: Record) -> str:
+    return ", ".join(f"{package} {version}" for package, version in record.versions.items())
+
+
+def _each(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values))
+
 
 TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The measured frontier", frontier.frontier_table),

@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from harness.fit.estimate import marked
 from harness.report.calculator import as_script, calculator_data
-from harness.report.content import Content, LeftOut, Shown
-from harness.report.provenance import facts
+from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
 from harness.report.verdict import Diagnostic, Headline

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from harness.fit.intervals import Interval
+from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
 from harness.report.data import ReportData

@@ -1,7 +1,6 @@
 """The report as Markdown, for pull requests: the same text, with links to the figures' files."""
 
-from harness.report.content import Content
-from harness.report.provenance import facts
+from harness.report.content import Content, facts
 from harness.report.table import Cell, Table
 
 MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}

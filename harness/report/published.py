@@ -6,7 +6,7 @@ Constants of laws are not here: their only home is ``configs/law``, from which t
 from dataclasses import dataclass
 from functools import cache
 
-from harness.fit.intervals import Interval
+from harness.fit.bootstrap import Interval
 from harness.fit.laws import Frontier
 from harness.predict.source import from_law, published_law
 

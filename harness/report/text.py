@@ -3,7 +3,7 @@
 import math
 import re
 
-from harness.fit.intervals import Interval
+from harness.fit.bootstrap import Interval
 from harness.fit.status import plain
 from harness.text import count
 

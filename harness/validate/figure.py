@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
-from harness.fit.intervals import percentile_interval
 from harness.fit.laws import Law
 from harness.report.axes import log_counts
 from harness.report.style import BLUE, INK, RED, panels

@@ -8,9 +8,9 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import Points
+from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
 from harness.fit.estimate import FrontierSource
-from harness.fit.intervals import Interval, percentile_interval
 from harness.fit.laws import Law
 from harness.plan.cell import Cell
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.fit.intervals import Interval
 from harness.validate.prediction import JSON_KEYS, Candidate, RegisteredPrediction
 
 WON, LOST, NOISE, UNKNOWN = "won", "lost", "within seed noise", "cannot be told"

@@ -1,6 +1,6 @@
 """A validation as a table: predicted and measured loss of every candidate, and the gaps to the predicted winner."""
 
-from harness.fit.intervals import Interval
+from harness.fit.bootstrap import Interval
 from harness.report.table import Table
 from harness.report.text import approach_label, counted, fixed, interval, power, ratio, with_interval
 from harness.validate.prediction import RegisteredPrediction

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
+from harness.config.overrides import refuse_unread
 from harness.config.schema import Config
-from harness.config.unread import refuse_unread
 from harness.errors import UserError
 from harness.launch.registry import submitter_of
 from harness.runs.folder import SweepFolder
-from harness.workflow.continuation import submitted_config
 from harness.workflow.experiment import sweep_folder
+from harness.workflow.training import submitted_config
 
 NONE = "0000"  # comes before every submission
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -14,7 +14,7 @@ from harness.runs.table import records
 
 
 @dataclass(frozen=True)
-class Grown:
+class PlanWithFollowups:
     """A grid and its follow-ups, as far as they are known.
 
     Attributes:
@@ -40,36 +40,36 @@ class Grown:
         return (*self.plan.cells, *self.beside)
 
 
-def grow(config: Config, grid: Plan, folder: SweepFolder) -> Grown:
+def with_followups(config: Config, grid: Plan, folder: SweepFolder) -> PlanWithFollowups:
     """``grid`` with the follow-ups of the budgets whose whole column has ended: before, the best cell is not known."""
     best, losses = _best(grid, folder)
     known = {cell.run_id for cell in grid.cells}
     more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
     plan = replace(grid, cells=(*grid.cells, *more))
     later = expected(grid, config.followup, {cell.budget for cell in best})
-    return Grown(plan, tuple(ablations(best, config.followup)), losses, tuple(later))
+    return PlanWithFollowups(plan, tuple(ablations(best, config.followup)), losses, tuple(later))
 
 
-def list_ablations(config: Config, grown: Grown, folder: SweepFolder) -> None:
+def list_ablations(config: Config, extended: PlanWithFollowups, folder: SweepFolder) -> None:
     """Write ``controls.json``, where follow-ups are asked for: the ablations that have ended, beside their runs."""
     asked = config.followup
     if not (asked.seeds or asked.rates or asked.horizons):
         return
-    found = records(folder, replace(grown.plan, cells=grown.beside))
+    found = records(folder, replace(extended.plan, cells=extended.beside))
     made = [
         AblationRun(
             budget=ablation.cell.budget,
             of=ablation.of,
-            loss_of=grown.losses[ablation.of],
+            loss_of=extended.losses[ablation.of],
             rate=ablation.rate,
             run_id=run_id,
             loss=found[run_id].loss,
             horizon=ablation.horizon,
         )
-        for ablation in grown.ablations
+        for ablation in extended.ablations
         if (run_id := ablation.cell.run_id) in found
     ]
-    write_ablations(folder.ablations, against_other_seeds(made, records(folder, grown.plan)))
+    write_ablations(folder.ablations, against_other_seeds(made, records(folder, extended.plan)))
 
 
 def _best(plan: Plan, folder: SweepFolder) -> tuple[list[Cell], dict[str, float]]:

@@ -1,21 +1,23 @@
-"""Training what is missing of a plan by the experiment's launcher: what sweep, tune and validate share."""
+"""Training what is missing of a plan by the experiment's launcher, and how a dependent job finds its configuration."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
+from harness.config.frozen import load_config
 from harness.config.schema import Config
-from harness.data import Corpus
+from harness.data import Corpus, prepared
 from harness.errors import UserError
 from harness.launch.launcher import Continuation, Outcome, Work
+from harness.launch.ledger import read_task
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
 from harness.runs.folder import SweepFolder
 from harness.runs.table import records, write_table
-from harness.workflow.cost import print_cost
 from harness.workflow.experiment import missing_jobs
-from harness.workflow.resources import launcher_of
+from harness.workflow.resources import launcher_of, print_cost
 from harness.workflow.status import show_sweep
 
 
@@ -61,3 +63,16 @@ def train_missing(
         return launcher_of(config).train(work)
     finally:
         write_table(folder.table, records(folder, plan).values())
+
+
+def submitted_config(folder: Path) -> tuple[Config, str]:
+    """The configuration that the submission in ``folder`` came from, and its YAML.
+
+    The corpus is the tokenised one that its cells train on: a compute node may lack the text, or have another one.
+    """
+    yaml = (folder / "config.yaml").read_text(encoding="utf-8")
+    config = load_config(yaml)
+    if not (folder / "tasks").is_dir():  # a job without cells of its own
+        return config, yaml
+    job = read_task(folder, 0)[0][0]
+    return replace(config, data=prepared(config.data, job.corpus, job.domains)), yaml

@@ -22,6 +22,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.folder import SweepFolder
 from harness.runs.table import records
+from harness.validate.files import FILE, register, sha256
 from harness.validate.prediction import (
     FitFacts,
     PredictionBasis,
@@ -30,7 +31,6 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
-from harness.validate.register import FILE, register, sha256
 from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
 
 Entries = dict[float, tuple[float, list[Cell]]]

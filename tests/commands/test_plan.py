@@ -8,9 +8,8 @@ import pytest
 from rich.console import Console
 
 from harness.config.compose import compose_config
-from harness.workflow.cost import print_cost
 from harness.workflow.experiment import plan_experiment, prepare_corpus
-from harness.workflow.resources import runs_per_device
+from harness.workflow.resources import print_cost, runs_per_device
 
 LONG = ("experiment=demo", "ladder=small", "grid.budgets=[1e15]", "grid.params=[1e6,2e6,4e6]")
 DECLARED = ("data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")

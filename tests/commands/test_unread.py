@@ -11,9 +11,9 @@ import pytest
 from harness.cli import COMMANDS, EXIT_USER_ERROR, main
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
+from harness.config.overrides import READS, refuse_unread
 from harness.config.predict import PredictConfig
 from harness.config.schema import Config
-from harness.config.unread import READS, refuse_unread
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.workflow.arms import compose_arms

@@ -5,8 +5,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.fit import FitOptions, Points, fit_points
+from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
-from harness.fit.intervals import percentile_interval
 from harness.fit.laws import CostLaw, Law, PowerLaws
 from harness.predict.assess import GivenModel, assess
 from harness.predict.question import Question, ask

@@ -11,9 +11,9 @@ from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.schema import Config
 from harness.fit import FitOptions, fit_points, read_points
+from harness.report.content import facts
 from harness.report.data import ReportData
 from harness.report.devices import NEAR, TimeCheck, TimedDevice, check_times
-from harness.report.provenance import facts
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import devices_of, from_sweep
 from tests.records import SLOWER

@@ -18,7 +18,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
-from harness.report.figures import approaches, contours, fixed_time, overtraining, training_curves
+from harness.report.figures import approaches, contours, fixed_time, training_curves
 from harness.report.figures.catalogue import FIGURES
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
@@ -75,7 +75,7 @@ def test_line_is_the_prediction_and_its_interval(reported: Reported) -> None:
 
 
 def test_the_price_of_another_ratio_is_none_at_the_optimum_and_grows_away_from_it() -> None:
-    per_param, excess, multiple = overtraining.penalty(PAPER, 1e21)
+    per_param, excess, multiple = contours.penalty(PAPER, 1e21)
     best = PAPER.predict(1e21)
     at = int(np.argmin(excess))
     assert per_param[at] == pytest.approx(best.tokens_per_param, rel=0.05)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource
-from harness.fit.intervals import Interval
 from harness.predict.clock import Clock
 from harness.predict.fixed_time import SIZES, answer_time, flops_in
 from harness.predict.source import choose, from_fit

@@ -14,8 +14,8 @@ from harness.predict.source import choose, from_fit
 from harness.report.style import figure_style
 from harness.validate.config import ValidateConfig
 from harness.validate.figure import draw
+from harness.validate.files import first_difference
 from harness.validate.prediction import FitFacts, PredictionBasis, RegisteredPrediction, predict, scatter
-from harness.validate.register import first_difference
 from harness.validate.result import LOST, NOISE, UNKNOWN, WON, judge
 from harness.validate.tables import build
 from tests.fit.synthetic import CHINCHILLA, optimum, sweep

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import renamed
+from harness.config import overrides
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
-from harness.config.unread import refuse_unread
+from harness.config.overrides import refuse_unread
 from harness.errors import UserError
 from harness.validate.prediction import RegisteredPrediction
 
@@ -19,9 +19,9 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "rematch"
 @pytest.fixture(autouse=True)
 def says_again() -> Iterator[None]:
     """A name is said once in a process; here, once in a test."""
-    renamed.say.cache_clear()
+    overrides.say.cache_clear()
     yield
-    renamed.say.cache_clear()
+    overrides.say.cache_clear()
 
 
 def test_old_overrides_are_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:

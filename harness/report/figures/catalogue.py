@@ -12,7 +12,6 @@ from harness.report.figures import (
     diagnostics,
     fixed_time,
     isoflop,
-    overtraining,
     response_surfaces,
     sensitivity,
     training_curves,
@@ -102,7 +101,7 @@ FIGURES: tuple[Entry, ...] = (
         "By the fitted law, the cost of training at other than the optimal tokens per parameter: in loss at the same "
         "compute (left, points are runs), and in compute at the same loss (right). For a model that will serve many "
         "requests, a size below the optimum can pay off; this is what it costs to train. Dotted: 20.",
-        overtraining.draw_overtraining,
+        contours.draw_overtraining,
     ),
     Entry(
         "fixed_time",

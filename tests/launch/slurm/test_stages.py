@@ -14,7 +14,7 @@ from harness.launch.ledger import Ledger, Submission
 from harness.launch.slurm import client
 from harness.runs.ablations import read_ablations
 from harness.runs.folder import SweepFolder
-from harness.workflow.continuation import submitted_config
+from harness.workflow.training import submitted_config
 from tests.device import ON_CPU
 from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
 from tests.train.small import overrides

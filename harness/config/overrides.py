@@ -1,4 +1,6 @@
-"""Names of earlier versions in a configuration: they keep working, and one line to stderr gives the new name."""
+"""What a user types, before it is composed: names of earlier versions keep working and one line to stderr gives the new
+name, and a key that the command does not read is refused.
+"""
 
 import re
 import sys
@@ -8,6 +10,8 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from harness.errors import UserError
 
 SECTIONS = {"rematch": "validate"}
 """Sections of a configuration, by their old names."""
@@ -95,3 +99,47 @@ def say(old: str, new: str) -> None:
 def current_overrides(overrides: Sequence[str]) -> list[str]:
     """:func:`current_override` of each."""
     return [current_override(override) for override in overrides]
+
+
+# Keys that are arguments of some commands, and which of them each command reads; every other key describes the
+# experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
+# are looked for in their own folders.
+READS: dict[str, tuple[str, ...]] = {
+    "plan": (),
+    "sweep": (),
+    "train": ("run",),
+    "tune": ("tune", "write"),
+    "calibrate": ("calibrate", "write"),
+    "status": ("arms",),
+    "cancel": ("arms",),
+    "fit": ("points", "out", "compare", "source", "project", "group"),
+    "report": ("points", "out"),
+    "predict": ("points", "write"),
+    "compare": ("arms", "compare"),
+    "validate": ("validate",),
+    "reproduce": ("points", "out", "compare", "source", "project", "group"),
+}
+
+HEAD = re.compile(r"[+~\s]*(\w+)")  # of 'tune=demo', '+arms.one=[]', '~points'
+
+
+def refuse_unread(command: str, overrides: Sequence[str]) -> None:
+    """Refuse an override of a key that other commands read and ``command`` does not.
+
+    Only what a user typed: a configuration that was frozen, or an experiment's file, has the keys of every command.
+
+    Args:
+        command: a key of :data:`READS`.
+        overrides: Hydra overrides.
+
+    Raises:
+        UserError: the key, and the commands that read it.
+    """
+    for override in overrides:
+        found = HEAD.match(override)
+        key = current_section(found[1]) if found else ""
+        readers = [f"'isoflop {name}'" for name, keys in READS.items() if key in keys]
+        if readers and key not in READS[command]:
+            *others, last = readers
+            named = f"{', '.join(others)} and {last} do" if others else f"{last} does"
+            raise UserError(f"{command}: does not read '{key}'; {named}")
