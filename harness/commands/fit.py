@@ -20,7 +20,7 @@ from harness.workflow.experiment import frozen_plan, sweep_folder
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class FitInput:
     """What is fitted, and the folder for the fit; ``curves`` as :func:`harness.runs.curve.read_curves` has them."""
 
     table: Path
@@ -39,20 +39,20 @@ def run(config: Config, yaml: str, console: Console) -> Fit:
     return fit
 
 
-def _source(config: Config, console: Console) -> Source:
+def _source(config: Config, console: Console) -> FitInput:
     if config.source == "wandb":
         return _wandb(config, console)
     if config.points:
         if not config.out:
             raise UserError("out: name the folder for fit.json, e.g. out=fits/mine")
-        source = Source(Path(config.points), Path(config.out), {})
+        source = FitInput(Path(config.points), Path(config.out), {})
     else:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)
         found = records(sweep, plan)
         write_table(sweep.table, found.values())
         folder = Path(config.out) if config.out else sweep.path
-        source = Source(sweep.table, folder, read_curves(sweep, plan))
+        source = FitInput(sweep.table, folder, read_curves(sweep, plan))
         _say_missing(sweep, plan, found, source.curves, console)
     if not source.table.exists():
         raise UserError(f"points: no file {source.table}")
@@ -81,7 +81,7 @@ def _say_missing(
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _wandb(config: Config, console: Console) -> Source:
+def _wandb(config: Config, console: Console) -> FitInput:
     """From a W&B project, or without one from W&B's files; the table goes beside the fit."""
     group = config.group or config.name
     if config.project:
@@ -98,4 +98,4 @@ def _wandb(config: Config, console: Console) -> Source:
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
     console.print(f"W&B: {len(gathered.records)} runs{more}", highlight=False, soft_wrap=True)
-    return Source(table, folder, gathered.curves)
+    return FitInput(table, folder, gathered.curves)
