@@ -103,6 +103,7 @@ def _copy(state: Path, part: Path) -> None:
         *state.glob("log/*.txt"),
         *state.glob("*.json"),
         *state.glob("work/configs/throughput/*.yaml"),
+        *sweep.glob("calibration.json"),  # what the rates were fitted to
     ):
         _write(file, evidence / file.name)
 
