@@ -18,7 +18,7 @@ from harness.launch.retry import back_off, cause_of_death
 from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.model.shape import Shape
 from harness.runs.record import FAILED, read_record
-from harness.runs.watch import Look, Watcher
+from harness.runs.watch import Observation, Watcher
 from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
@@ -96,7 +96,7 @@ class _Worker:
 class _Waiting:
     job: Job
     due: float = 0.0
-    look: Look | None = None  # at the claim of another; None while nobody else was seen to hold it
+    seen: Observation | None = None  # of the claim of another; None while nobody else was seen to hold it
     trunk: str | None = None  # the run that will leave it a checkpoint; None where it can be trained now
 
 
@@ -138,7 +138,7 @@ def run_pool(
     with signals_as_interrupt():
         try:
             while pool.queue or pool.running():
-                _look(pool)
+                _observe(pool)
                 _spawn(pool)
                 _assign(pool)
                 _listen(pool)
@@ -158,12 +158,12 @@ def run_pool(
             for worker in pool.workers:
                 worker.process.join(KILL_SECONDS)  # what it holds, MPS's server for one, is free only then
     for waiting in pool.queue:
-        owner = waiting.look.owner.label if waiting.look and waiting.look.owner else "another process"
+        owner = waiting.seen.owner.label if waiting.seen and waiting.seen.owner else "another process"
         _end(pool, waiting.job, Ended(waiting.job.cell.run_id, HELD, reason=f"held by {owner}"))
     return pool.outcomes
 
 
-def _look(pool: _Pool) -> None:
+def _observe(pool: _Pool) -> None:
     """See which waiting cells others hold, have finished, or have left behind, and which wait for their trunk."""
     now = time.monotonic()
     mine = {worker.job.cell.run_id for worker in pool.workers if worker.job is not None}
@@ -173,27 +173,27 @@ def _look(pool: _Pool) -> None:
         waiting.trunk = trunk if trunk in mine else None
         if waiting.trunk is not None or waiting.due > now:
             continue
-        before = waiting.look
-        look = pool.watcher.look(waiting.job.folder.path)
-        waiting.look = look if look.owner is not None else None
+        before = waiting.seen
+        seen = pool.watcher.observe(waiting.job.folder.path)
+        waiting.seen = seen if seen.owner is not None else None
         record = read_record(waiting.job.folder.record, waiting.job.cell.run_id)
-        if record is not None and record.status != FAILED and not look.held:
+        if record is not None and record.status != FAILED and not seen.held:
             pool.queue.remove(waiting)
             _end(
                 pool,
                 waiting.job,
                 Ended(record.run_id, record.status, record.loss, record.seconds, record.reason),
             )
-        elif look.held:
+        elif seen.held:
             waiting.due = now + POLL_SECONDS
-            if look.owner is not None and not (before and before.held):
-                pool.view.held(waiting.job, look.owner.label)
-        elif waiting.look is None or look.dead:
+            if seen.owner is not None and not (before and before.held):
+                pool.view.held(waiting.job, seen.owner.label)
+        elif waiting.seen is None or seen.dead:
             pool.busy = now
 
 
 def _is_free(waiting: _Waiting) -> bool:
-    held = waiting.look is not None and waiting.look.held
+    held = waiting.seen is not None and waiting.seen.held
     return waiting.due <= time.monotonic() and not held and waiting.trunk is None
 
 
@@ -223,7 +223,7 @@ def _assign(pool: _Pool) -> None:
             return
         run_id = waiting.job.cell.run_id
         try:
-            worker.connection.send(Task(waiting.job, waiting.look.tokens if waiting.look else ()))
+            worker.connection.send(Task(waiting.job, waiting.seen.tokens if waiting.seen else ()))
         except OSError:
             continue  # it died idle; listening finds out
         pool.queue.remove(waiting)
@@ -319,7 +319,7 @@ def _end(pool: _Pool, job: Job, ended: Ended) -> None:
 
 def _patience_is_over(pool: _Pool) -> bool:
     """Whether only cells of others are left, and have been for long."""
-    held = {waiting.job.cell.run_id for waiting in pool.queue if waiting.look and waiting.look.held}
+    held = {waiting.job.cell.run_id for waiting in pool.queue if waiting.seen and waiting.seen.held}
     if pool.running() or not all({waiting.job.cell.run_id, waiting.trunk} & held for waiting in pool.queue):
         pool.busy = time.monotonic()
         return False

@@ -13,8 +13,8 @@ LOOK_SECONDS = 2.0  # between two looks at a claim while waiting for it
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at a run's claim shows: nobody (``owner`` is None), a holder, or a dead one."""
+class Observation:
+    """What a run's claim shows: nobody (``owner`` is None), a holder, or a dead one."""
 
     owner: Owner | None
     dead: bool = False
@@ -39,20 +39,20 @@ class Watcher:
         self._stale, self._clock = stale_seconds, clock
         self._unchanged: dict[Path, tuple[tuple[str, int], float]] = {}
 
-    def look(self, folder: Path) -> Look:
+    def observe(self, folder: Path) -> Observation:
         """How the claim on ``folder`` stands now."""
         owner = holder(folder)
         if owner is None:
             self._unchanged.pop(folder, None)
-            return Look(None)
+            return Observation(None)
         if gone(folder):
-            return Look(owner, dead=True)
+            return Observation(owner, dead=True)
         sign, now = (owner.token, owner.beat), self._clock()
         before = self._unchanged.get(folder)
         if before is None or before[0] != sign:
             self._unchanged[folder] = (sign, now)
-            return Look(owner)
-        return Look(owner, dead=now - before[1] > self._stale)
+            return Observation(owner)
+        return Observation(owner, dead=now - before[1] > self._stale)
 
 
 def acquire(
@@ -65,11 +65,11 @@ def acquire(
     watcher = watcher or Watcher()
     told = ""
     while not should_stop():
-        look = watcher.look(folder)
-        if not look.held and (claim := take(folder, look.tokens)) is not None:
+        seen = watcher.observe(folder)
+        if not seen.held and (claim := take(folder, seen.tokens)) is not None:
             return claim
-        if look.owner is not None and look.owner.token != told:
-            told = look.owner.token
-            on_wait(look.owner)
+        if seen.owner is not None and seen.owner.token != told:
+            told = seen.owner.token
+            on_wait(seen.owner)
         time.sleep(LOOK_SECONDS)
     return None

@@ -80,10 +80,10 @@ def test_on_one_machine_a_killed_owner_is_followed_at_once(tmp_path: Path) -> No
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     assert take(tmp_path) is None
-    assert Watcher().look(tmp_path).held
+    assert Watcher().observe(tmp_path).held
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert Watcher().look(tmp_path).dead
+    assert Watcher().observe(tmp_path).dead
     claim = take(tmp_path)
     assert claim is not None
     assert claim.holds()
@@ -101,15 +101,15 @@ def test_a_claim_of_another_machine_is_dead_when_its_beat_stops_by_our_clock(
     watcher = Watcher(stale_seconds=60, clock=clock)
     os.utime(tmp_path / "claim.json", (0, 0))  # whatever the other machine's clock says
     for _ in range(10):
-        assert watcher.look(tmp_path).held
+        assert watcher.observe(tmp_path).held
         clock.now += 50
         claim.beat()
-    assert watcher.look(tmp_path).held
+    assert watcher.observe(tmp_path).held
     clock.now += 61
-    look = watcher.look(tmp_path)
-    assert look.dead
+    seen = watcher.observe(tmp_path)
+    assert seen.dead
     assert take(tmp_path) is None, "not without knowing that it is dead"
-    follower = take(tmp_path, look.tokens)
+    follower = take(tmp_path, seen.tokens)
     assert follower is not None
     claim.beat()
     assert claim.lost, "an owner that was only slow notices and stops"
@@ -154,9 +154,9 @@ def test_without_hard_links_claims_are_exclusive_too(tmp_path: Path, monkeypatch
     assert take(tmp_path) is None
     clock = Clock()
     watcher = Watcher(60, clock)
-    assert watcher.look(tmp_path).held
+    assert watcher.observe(tmp_path).held
     clock.now += 61
-    follower = take(tmp_path, watcher.look(tmp_path).tokens)
+    follower = take(tmp_path, watcher.observe(tmp_path).tokens)
     assert follower is not None
     follower.release()
     assert files(tmp_path) == []
