@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
@@ -199,29 +200,22 @@ def _renamed(arguments: list[str]) -> list[str]:
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
+    from harness.commands.invocation import Invocation
     from harness.config.compose import compose_config
     from harness.config.overrides import refuse_unread
+    from harness.config.predict import ROOT, PredictConfig
 
     refuse_unread(options.command, options.overrides)
+    config: Any
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
-        from harness.commands import predict
-        from harness.config.predict import ROOT, PredictConfig
-
-        question, yaml = compose_config(options.overrides, ROOT, PredictConfig)
-        if not options.config:
-            predict.run(question, console, options.json)
-            return
+        config, yaml = compose_config(options.overrides, ROOT, PredictConfig)
     else:
         config, yaml = compose_config(options.overrides)
-        if options.command == "compare" and not options.config:  # its arms are configurations of their own
-            from harness.commands import compare
-
-            compare.run(options.overrides, console)
-            return
-        if not options.config:
-            if options.command in READ_TEXT:
-                config.check_path()
-            command = importlib.import_module(f"harness.commands.{options.command}")
-            command.run(config, yaml, console)
-            return
-    console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
+        if options.command in READ_TEXT and not options.config:
+            config.check_path()
+    if options.config:
+        console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
+        return
+    command = importlib.import_module(f"harness.commands.{options.command}")
+    as_json = getattr(options, "json", False)
+    command.run(Invocation(config, yaml, console, tuple(options.overrides), as_json=as_json))

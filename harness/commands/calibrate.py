@@ -16,8 +16,10 @@ from harness.calibrate.output import (
     speed_table,
     throughput_yaml,
 )
+from harness.commands.invocation import Invocation
 from harness.config.compose import compose_config
 from harness.config.schema import Config
+from harness.launch.launcher import Outcome
 from harness.launch.pool import signals_as_interrupt
 from harness.launch.sharing import gpus_of
 from harness.plan.throughput import ThroughputConfig
@@ -28,7 +30,7 @@ from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder
 PRIORS = {True: "h100", False: "cpu"}  # where a fit begins, by whether the device is a GPU
 
 
-def run(config: Config, yaml: str, console: Console) -> Path:
+def run(asked: Invocation[Config]) -> Outcome:
     """Train short stretches, print what was measured, write ``configs/throughput/NAME.yaml`` here.
 
     What was measured is kept in the sweep's folder: a second call measures only what is missing.
@@ -36,6 +38,7 @@ def run(config: Config, yaml: str, console: Console) -> Path:
     Raises:
         UserError: there is nothing to train on, or a stretch fails.
     """
+    config, console = asked.config, asked.console
     if config.write:
         check_name(config.write)
     folder = sweep_folder(config)
@@ -59,7 +62,8 @@ def run(config: Config, yaml: str, console: Console) -> Path:
         f"isoflop calibrate experiment={config.name} on {device.name}, {device.precision}, {date.today()}"
     )
     measured = replace(timed.throughput, name=name, source=source, assumed=False, peak_flops=device.peak)
-    return _write(measured, console)
+    _write(measured, console)
+    return Outcome.DONE
 
 
 def _prior(config: Config, gpu: bool) -> ThroughputConfig:
@@ -69,7 +73,7 @@ def _prior(config: Config, gpu: bool) -> ThroughputConfig:
     return compose_config([f"throughput={PRIORS[gpu]}"])[0].throughput
 
 
-def _write(measured: ThroughputConfig, console: Console) -> Path:
+def _write(measured: ThroughputConfig, console: Console) -> None:
     """The calibration as ``configs/throughput/NAME.yaml``, and of a GPU the device that refers to it."""
     path, device = (Path("configs") / group / f"{measured.name}.yaml" for group in ("throughput", "device"))
     write_atomic(path, throughput_yaml(measured))
@@ -82,4 +86,3 @@ def _write(measured: ThroughputConfig, console: Console) -> Path:
         soft_wrap=True,
         markup=False,
     )
-    return path

@@ -11,19 +11,19 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.commands import compare, reproduce, tune, validate
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.workflow.training import submitted_config
 
-# The last argument is the submission whose dependent job this process is.
-COMMANDS: dict[str, Callable[[Config, str, Console, str], Outcome]] = {
+COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
     "reproduce": reproduce.run,
     "tune": tune.run,
     "validate": validate.run,
     "rematch": validate.run,  # of jobs that an earlier version submitted
-    "compare": compare.go_on,
+    "compare": compare.run,
 }
 EXIT_INCOMPLETE = 1
 
@@ -40,7 +40,7 @@ def main(command: str, folder: Path) -> int:
         return 0
     try:
         config, yaml = submitted_config(folder)
-        outcome = COMMANDS[command](config, yaml, console, folder.name)
+        outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
     except UserError as error:
         _say(f"isoflop: {error}; the same command by hand continues from here", console)
         return EXIT_INCOMPLETE

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from rich.console import Console
 from rich.table import Table
 
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
+from harness.launch.launcher import Outcome
 from harness.plan.plan import Plan
 from harness.text import count, duration
 from harness.workflow import followup
@@ -20,8 +21,9 @@ from harness.workflow.experiment import (
 from harness.workflow.resources import planned_workers, print_cost
 
 
-def run(config: Config, yaml: str, console: Console) -> Plan:
+def run(asked: Invocation[Config]) -> Outcome:
     """Plan, freeze and print."""
+    config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
@@ -39,7 +41,7 @@ def run(config: Config, yaml: str, console: Console) -> Plan:
     every_cell = replace(plan, cells=extended.cells)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
     console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
-    return plan
+    return Outcome.DONE
 
 
 def plan_table(plan: Plan, assumed: bool = False) -> Table:

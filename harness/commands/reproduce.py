@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from rich.console import Console
-
 from harness.commands import fit, report, sweep
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.fit import load_fit
 from harness.launch.launcher import Outcome
@@ -13,35 +12,33 @@ from harness.workflow import publish
 from harness.workflow.experiment import sweep_folder
 
 
-def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
+def run(asked: Invocation[Config]) -> Outcome:
     """All stages in their order; a fit and a report that are newer than what they are made of are kept.
 
     With ``points`` the runs are that table's, and only the fit and the report are made. Where cells are
     submitted, the dependent job calls this again; where it finds some missing, it fits and reports the others.
 
-    Args:
-        submission: the one whose dependent job this process is; empty by hand.
-
     Raises:
         UserError: cells failed here, or a stage cannot be.
     """
+    config, console = asked.config, asked.console
     folder = sweep_folder(config)
     if config.points:  # runs that somebody else has trained: there is nothing to plan or to train
-        config = replace(config, out=config.out or str(folder.path))
-        fit.run(config, yaml, console)
-        report.run(config, yaml, console)
+        asked = replace(asked, config=replace(config, out=config.out or str(folder.path)))
+        fit.run(asked)
+        report.run(asked)
         return Outcome.DONE
-    outcome = sweep.run(config, yaml, console, submission)
+    outcome = sweep.run(asked)
     if outcome is Outcome.QUEUED:
         return outcome
     if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
         console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
     else:
-        fit.run(config, yaml, console)
+        fit.run(asked)
     ablations = [folder.ablations] if folder.ablations.exists() else []
     if up_to_date(folder.report, folder.fit, *ablations):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
         publish.run(config, folder, console)
     else:
-        report.run(config, yaml, console)
+        report.run(asked)
     return outcome

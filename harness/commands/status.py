@@ -1,19 +1,20 @@
 """``isoflop status``: every cell of a frozen plan, from its record, its claim and the queue; of every arm, too."""
 
-from rich.console import Console
-
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
+from harness.launch.launcher import Outcome
 from harness.workflow.arms import arm_folders
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.status import show_dependent, show_sweep
 
 
-def run(config: Config, yaml: str, console: Console) -> None:
+def run(asked: Invocation[Config]) -> Outcome:
     """Show the sweep; of a comparison, each of its arms.
 
     Raises:
         UserError: nothing of it was planned.
     """
+    config, console = asked.config, asked.console
     folder = sweep_folder(config)
     arms = [arm for arm in arm_folders(config).values() if arm.plan.exists()]
     for arm in arms:
@@ -24,3 +25,4 @@ def run(config: Config, yaml: str, console: Console) -> None:
         show_dependent(folder, console)
     else:
         show_sweep(folder, console)
+    return Outcome.DONE

@@ -1,7 +1,6 @@
 """``isoflop sweep``: train what is missing, here or on a cluster."""
 
-from rich.console import Console
-
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.workflow import followup
@@ -17,22 +16,20 @@ from harness.workflow.followup import PlanWithFollowups
 from harness.workflow.training import train_missing
 
 
-def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
+def run(asked: Invocation[Config]) -> Outcome:
     """Plan, train the cells without a record (or submit them), then the follow-ups; write the table of runs.
 
     Where cells are submitted, the dependent job continues as ``isoflop reproduce`` does.
-
-    Args:
-        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: cells failed; the others are trained and in the table.
         KeyboardInterrupt: asked to stop; running cells wrote checkpoints.
     """
+    config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
     corpus = training_corpus(config, console)
     grid = plan_experiment(config, corpus)
-    continuation = Continuation("reproduce", yaml, submission)
+    continuation = Continuation("reproduce", yaml, asked.submission)
 
     def train(extended: PlanWithFollowups) -> Outcome:
         freeze(folder, extended.plan, yaml)

@@ -7,8 +7,10 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.launch.launcher import Outcome
 from harness.runs.claim import Owner
 from harness.runs.record import Record
 from harness.runs.watch import acquire
@@ -19,12 +21,13 @@ from harness.workflow.experiment import freeze, make_jobs, plan_experiment, swee
 LINES = 50  # no more are printed of a run, evenly
 
 
-def run(config: Config, yaml: str, console: Console) -> Record:
+def run(asked: Invocation[Config]) -> Outcome:
     """Train the cell that ``run=`` names, or continue it.
 
     Raises:
         PreemptedError: asked to stop by SIGTERM or SIGUSR1; a checkpoint was written.
     """
+    config, yaml, console = asked.config, asked.yaml, asked.console
     if not config.run:
         raise UserError("run: name the cell to train, e.g. run=3f0c; 'isoflop plan' lists them")
     folder = sweep_folder(config)
@@ -47,7 +50,7 @@ def run(config: Config, yaml: str, console: Console) -> Record:
         highlight=False,
         soft_wrap=True,
     )
-    return record
+    return Outcome.DONE
 
 
 def _train(job: Job, stop: list[int], console: Console) -> Record:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Continuation, Outcome
@@ -22,18 +23,16 @@ from harness.workflow.experiment import freeze, plan_rules, sweep_folder, traini
 from harness.workflow.training import train_missing
 
 
-def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
+def run(asked: Invocation[Config]) -> Outcome:
     """Train what is missing of the tuning's grid, fit, draw, write the recipe.
 
     The runs go to a sweep folder of their own, ``<name>-tune``, beside the experiment's. No recipe is made of a grid
     with holes: a rule through what happened to finish would be used for years.
 
-    Args:
-        submission: the one whose dependent job this process is; empty by hand.
-
     Raises:
         UserError: cells failed, or no recipe can be made of the runs.
     """
+    config, yaml, console = asked.config, asked.yaml, asked.console
     if config.write:
         check_name(config.write)
     sweep_folder(config)  # refuses a missing name
@@ -47,7 +46,7 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
     check_corpus(made.plan, corpus.name, config.data.max_epochs)
     freeze(folder, made.plan, yaml)
     print_design(made, console)
-    continuation = Continuation("tune", yaml, submission)
+    continuation = Continuation("tune", yaml, asked.submission)
     outcome = train_missing(continuation, config, made.plan, corpus, folder, console)
     if outcome is not Outcome.DONE:
         return outcome

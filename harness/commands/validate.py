@@ -1,7 +1,6 @@
 """``isoflop validate``: the predicted optimum of a larger budget against other sizes, registered before training."""
 
-from rich.console import Console
-
+from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.report.table import terminal_table
@@ -12,16 +11,14 @@ from harness.workflow.training import train_missing
 from harness.workflow.validate import register_prediction
 
 
-def run(config: Config, yaml: str, console: Console, submission: str = "") -> Outcome:
+def run(asked: Invocation[Config]) -> Outcome:
     """Predict and register, train what is missing, compare measured with predicted once every run has ended.
-
-    Args:
-        submission: the one whose dependent job this process is; empty by hand.
 
     Raises:
         UserError: there is no fit, it is of other runs than these would be, the registered prediction does not
             stand, or cells failed.
     """
+    config, yaml, console = asked.config, asked.yaml, asked.console
     made = register_prediction(config, yaml, console)
     folder, prediction = made.folder, made.prediction
     console.print(
@@ -31,7 +28,7 @@ def run(config: Config, yaml: str, console: Console, submission: str = "") -> Ou
     )
     if not config.validate.train:
         return Outcome.DONE
-    continuation = Continuation("validate", yaml, submission)
+    continuation = Continuation("validate", yaml, asked.submission)
     outcome = train_missing(continuation, config, made.plan, made.corpus, folder, console)
     if outcome is not Outcome.DONE:
         return outcome

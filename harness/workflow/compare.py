@@ -15,8 +15,8 @@ from harness.report.table import terminal_table
 from harness.workflow.arms import ArmConfig
 from harness.workflow.experiment import frozen_plan, sweep_folder
 
-Reproduce = Callable[[Config, str, Console, str], Outcome]
-"""Plans, trains, fits and reports one arm: its configuration, the YAML of it, the console, its last submission."""
+Reproduce = Callable[[ArmConfig], Outcome]
+"""Plans, trains, fits and reports one arm."""
 
 
 def compare(
@@ -40,7 +40,7 @@ def compare(
     for arm in arms:
         console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
         with arm.named():
-            outcomes[arm.name] = reproduce(arm.config, arm.yaml, console, arm.submission)
+            outcomes[arm.name] = reproduce(arm)
     console.print()
     if Outcome.QUEUED in outcomes.values():
         return wait(base, yaml, live_jobs(arms), console, submission)

@@ -1,13 +1,17 @@
 """From a frontier to a decision: the source, the question, the device, and the report that answers."""
 
 import difflib
+import json
 from dataclasses import replace
 from pathlib import Path
+
+from rich.console import Console
 
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
 from harness.fit import fit_points, load_fit, read_points
+from harness.fit.encoding import encode
 from harness.fit.estimate import FrontierSource
 from harness.fit.fitted import Fit
 from harness.fit.laws import CostLaw
@@ -20,12 +24,29 @@ from harness.predict.fixed_time import FACTORS, answer_time, frontier_of_time, w
 from harness.predict.question import Question
 from harness.predict.repetition import Repetition, fit_repetition
 from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
+from harness.predict.show import show
 from harness.predict.source import LawConfig, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
 from harness.workflow.next_experiment import setup_for, with_run
 
 CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 """The figure's times, as multiples of the one asked for."""
+
+
+def print_answer(config: PredictConfig, console: Console, as_json: bool = False) -> PredictResult:
+    """Answer ``config`` and print it, for people or as JSON.
+
+    Raises:
+        UserError: the source cannot be read, or cannot answer.
+    """
+    with console.status("fitting …" if config.points else "reading …"):
+        result, request = answer_question(config)
+    if as_json:
+        text = json.dumps(encode(result), indent=2, allow_nan=False)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    else:
+        show(result, request, console)
+    return result
 
 
 def answer_question(config: PredictConfig) -> tuple[PredictResult, PredictRequest]:

@@ -6,10 +6,13 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rich.console import Console
+
 from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
+from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, load_fit, read_points
 from harness.model.counts import known_count
@@ -21,16 +24,40 @@ from harness.predict.clock import Clock
 from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData, used_points
 from harness.report.devices import TimedDevice, check_times
+from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
 from harness.runs.folder import SweepFolder
 from harness.runs.record import Record
 from harness.runs.table import records
 from harness.tune.results import TuneFit
+from harness.workflow.experiment import frozen_plan, sweep_folder
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
 """Devices of ``configs/device`` that every report gives times for."""
+
+
+def make_report(config: Config, console: Console) -> Written:
+    """Write the report of a sweep or of anyone's table, and say where it is.
+
+    Raises:
+        UserError: there is no fit yet, or no table of runs.
+    """
+    with console.status("report …"):
+        if config.points:
+            folder = Path(config.out or ".")
+            data = from_points(Path(config.points), folder)
+        else:
+            sweep = sweep_folder(config)
+            folder = Path(config.out) if config.out else sweep.path
+            data = from_sweep(sweep, frozen_plan(sweep), folder)
+        written = write_report(data, folder)
+    console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
+    console.print(
+        f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True
+    )
+    return written
 
 
 def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:

@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from harness.commands import calibrate
+from harness.commands.invocation import Invocation
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.launch.launcher import Outcome
 from harness.workflow.resources import runs_per_device
 from tests.device import ON_CPU
 from tests.train.small import overrides
@@ -23,7 +25,9 @@ def test_calibrate_measures_writes_and_goes_on(
     monkeypatch.chdir(tmp_path)
     arguments = overrides(tmp_path, text_folder, *QUICK)
     console = Console(width=160, record=True)
-    path = calibrate.run(*compose_config(arguments), console)
+    written = tmp_path / "configs" / "throughput" / "mine.yaml"
+    assert calibrate.run(Invocation(*compose_config(arguments), console)) is Outcome.DONE
+    first = written.read_text()
     said = console.export_text()
     assert "2 at once" in said
     assert "one a core" in said
@@ -45,9 +49,11 @@ def test_calibrate_measures_writes_and_goes_on(
     monkeypatch.setattr(
         "harness.calibrate.bench.train_side_by_side", lambda *_: pytest.fail("measured again")
     )
-    assert calibrate.run(*compose_config(arguments), Console(quiet=True)) == path
+    written.unlink()
+    calibrate.run(Invocation(*compose_config(arguments), Console(quiet=True)))
+    assert written.read_text() == first
     with pytest.raises(pytest.fail.Exception):
-        calibrate.run(*compose_config([*arguments, "calibrate.seconds=0.3"]), Console(quiet=True))
+        calibrate.run(Invocation(*compose_config([*arguments, "calibrate.seconds=0.3"]), Console(quiet=True)))
 
 
 def test_calibrate_needs_something_to_train_on(tmp_path: Path) -> None:
@@ -55,4 +61,4 @@ def test_calibrate_needs_something_to_train_on(tmp_path: Path) -> None:
         ["experiment=chinchilla", f"runs_dir={tmp_path}", f"cache_dir={tmp_path}/cache"]
     )
     with pytest.raises(UserError, match="corpus"):
-        calibrate.run(config, yaml_text, Console(quiet=True))
+        calibrate.run(Invocation(config, yaml_text, Console(quiet=True)))

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.commands import predict
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
@@ -23,6 +22,7 @@ from harness.model.counts import flops_per_token
 from harness.plan.duration import Timing
 from harness.plan.plan import Rules, make_plan
 from harness.predict.result import PredictResult
+from harness.workflow.predict import print_answer
 from tests.predict.laws import SMALL
 
 
@@ -30,7 +30,7 @@ def ask(*overrides: str) -> tuple[PredictResult, str]:
     """The report and what was printed."""
     config, _ = compose_config(overrides, ROOT, PredictConfig)
     out = StringIO()
-    return predict.run(config, Console(file=out, width=140)), out.getvalue()
+    return print_answer(config, Console(file=out, width=140)), out.getvalue()
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_json_is_json(fit_folder: Path) -> None:
         PredictConfig,
     )
     out = StringIO()
-    predict.run(config, Console(file=out, width=80), as_json=True)
+    print_answer(config, Console(file=out, width=80), as_json=True)
     data = json.loads(out.getvalue())
     assert data["answers"][2]["params"] == pytest.approx(SMALL.at_flops(1e16).params)
     assert data["answers"][2]["extrapolation"] == pytest.approx(100)
@@ -128,7 +128,7 @@ def test_json_keys_are_those_of_earlier_versions() -> None:
     keys = ["law=hoffmann2022", "device=h100", "params=70e9", "tokens=1.4e12"]
     config, _ = compose_config(keys, ROOT, PredictConfig)
     out = StringIO()
-    predict.run(config, Console(file=out, width=80), as_json=True)
+    print_answer(config, Console(file=out, width=80), as_json=True)
     data = json.loads(out.getvalue())
     assert data["bill"]["gpu_hours"] > 1e5
     assert data["standings"][2]["overspent"] == pytest.approx(1.09, abs=0.01)

@@ -4,6 +4,7 @@ import inspect
 import re
 from dataclasses import fields
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,8 @@ def read_by(command: str) -> set[str]:
     if command == "predict":
         return {key for key in ARGUMENTS if key in {field.name for field in fields(PredictConfig)}}
     code = inspect.getsource(import_module(f"harness.commands.{command}"))
+    if find_spec(f"harness.workflow.{command}"):  # where the work of a thin command is done
+        code += inspect.getsource(import_module(f"harness.workflow.{command}"))
     read = {key for key in ARGUMENTS if re.search(rf"\bconfig\.{key}\b", code)}
     read |= {"arms"} if re.search(r"\b(arm_folders|compose_arms)\(", code) else set()
     # 'compare' chooses the value of an option of the fit

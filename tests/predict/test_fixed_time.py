@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.commands import predict
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.errors import UserError
@@ -25,6 +24,7 @@ from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.predict.clock import Clock, ShapeRules, plan_flops
 from harness.predict.fixed_time import answer_time, flops_in, frontier_of_time
 from harness.predict.result import PredictResult
+from harness.workflow.predict import print_answer
 
 LAW = Law(E=1.0, A=60.0, B=300.0, alpha=0.36, beta=0.36)
 RULES = ShapeRules(
@@ -169,7 +169,7 @@ def test_a_model_far_off_the_runs_tokens_per_parameter_is_no_ok() -> None:
 def ask(*overrides: str, as_json: bool = False) -> tuple[PredictResult, str]:
     console = Console(file=io.StringIO(), width=200)
     config, _ = compose_config(list(overrides), ROOT, PredictConfig)
-    report = predict.run(config, console, as_json)
+    report = print_answer(config, console, as_json)
     assert isinstance(console.file, io.StringIO)
     return report, console.file.getvalue()
 

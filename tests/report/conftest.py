@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands import report
 from harness.config.compose import compose_config
 from harness.fit import Fit, FitOptions
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import Written, write_report
 from harness.runs.folder import SweepFolder
+from harness.workflow import report as workflow
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.synthetic import fit_sweep, make_sweep
@@ -36,8 +36,8 @@ class Reported:
 
 def report_on(folder: Path) -> Written:
     """``isoflop report`` on the sweep in ``folder``, as the command runs it."""
-    config, yaml = compose_config(["experiment=demo", f"runs_dir={folder.parent}", f"name={folder.name}"])
-    return report.run(config, yaml, Console(quiet=True))
+    config, _ = compose_config(["experiment=demo", f"runs_dir={folder.parent}", f"name={folder.name}"])
+    return workflow.make_report(config, Console(quiet=True))
 
 
 def report_few(folder: Path) -> Written:

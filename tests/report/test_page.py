@@ -11,7 +11,6 @@ from urllib.parse import unquote
 import pytest
 from rich.console import Console
 
-from harness.commands import report
 from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
@@ -22,7 +21,7 @@ from harness.report.text import counted
 from harness.runs.files import write_json
 from harness.runs.folder import SweepFolder
 from harness.text import count
-from harness.workflow.report import from_points
+from harness.workflow.report import from_points, make_report
 from tests.report.conftest import FEW, Reported, report_few, report_on
 from tests.report.synthetic import make_sweep
 from tests.tune.synthetic import Truth
@@ -218,8 +217,8 @@ def test_a_fit_that_found_nothing_still_has_a_page(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     write_fit(fit_points(read_points(table), FitOptions(draws=20)), tmp_path)
-    config, yaml = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path}"])
-    html = report.run(config, yaml, Console(quiet=True)).html.read_text(encoding="utf-8")
+    config, _ = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path}"])
+    html = make_report(config, Console(quiet=True)).html.read_text(encoding="utf-8")
     parse(html)
     assert "these runs do not determine an optimum" in html
     assert "calculator-data" not in html

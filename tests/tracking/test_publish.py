@@ -12,6 +12,7 @@ import pytest
 from matplotlib.pyplot import imsave
 from rich.console import Console
 
+from harness.commands.invocation import Invocation
 from harness.commands.report import run as report
 from harness.config.compose import compose_config
 from harness.config.schema import Config
@@ -138,9 +139,9 @@ def test_the_report_publishes(config: Config, sweep: SweepFolder, monkeypatch: p
     called: list[Path] = []
     monkeypatch.setattr(publish, "run", lambda config, folder, console: called.append(folder.path))
     written = Written(sweep.report, sweep.report, sweep.figures)
-    monkeypatch.setattr("harness.commands.report.write_report", lambda *_: written)
-    report(config, "", Console(quiet=True))
-    report(replace(config, out=str(sweep.path)), "", Console(quiet=True))
+    monkeypatch.setattr("harness.workflow.report.write_report", lambda *_: written)
+    report(Invocation(config, "", Console(quiet=True)))
+    report(Invocation(replace(config, out=str(sweep.path)), "", Console(quiet=True)))
     assert called == [sweep.path]
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands import fit
 from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.runs.folder import SweepFolder
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from harness.workflow.experiment import freeze, frozen_plan
+from harness.workflow.fit import fit_runs
 from tests.tracking.conftest import Way
 from tests.tracking.fake_server import FakeServer
 from tests.train.small import overrides, small_jobs
@@ -27,8 +27,8 @@ OPTIONS = ("tracker=wandb", DRAWS)
 def fit_of(arguments: list[str]) -> tuple[Path, str]:
     """Run ``isoflop fit``; the folder of the fit and what was printed."""
     out = io.StringIO()
-    config, yaml = compose_config(arguments)
-    fit.run(config, yaml, Console(file=out, width=300))
+    config, _ = compose_config(arguments)
+    fit_runs(config, Console(file=out, width=300))
     printed = out.getvalue()
     return Path(printed.rsplit("fit: ", 1)[1].strip()).parent, printed
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from harness.cli import main
 from harness.commands import sweep
+from harness.commands.invocation import Invocation
 from harness.config.compose import compose_config
 from harness.launch.launcher import Outcome
 from harness.runs.ablations import read_ablations
@@ -31,7 +32,7 @@ def test_best_cells_are_followed_up_once(
     )
     config, yaml = compose_config(arguments)
     console = Console(width=132)
-    assert sweep.run(config, yaml, console) is Outcome.DONE
+    assert sweep.run(Invocation(config, yaml, console)) is Outcome.DONE
     folder = SweepFolder(tmp_path / "runs" / "small")
     with folder.table.open() as file:
         rows = list(csv.DictReader(file))
@@ -53,7 +54,7 @@ def test_best_cells_are_followed_up_once(
     stamps = {path: path.stat().st_mtime_ns for path in folder.path.glob("cells/*/record.json")}
     assert len(stamps) == 7
     capsys.readouterr()
-    sweep.run(config, yaml, console)
+    sweep.run(Invocation(config, yaml, console))
     assert "workers" not in capsys.readouterr().out, "nothing is trained again"
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 

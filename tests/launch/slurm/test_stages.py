@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness.cli import main
 from harness.commands import fit, report, reproduce
+from harness.commands.invocation import Invocation
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger, Submission
 from harness.launch.slurm import client
@@ -35,8 +36,8 @@ def told(tmp_path: Path, text_folder: Path) -> list[str]:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was fitted and reported, in place of doing it."""
     calls: list[str] = []
-    monkeypatch.setattr(fit, "run", lambda config, yaml, console: calls.append(f"fit {config.name}"))
-    monkeypatch.setattr(report, "run", lambda config, yaml, console: calls.append(f"report {config.name}"))
+    monkeypatch.setattr(fit, "run", lambda asked: calls.append(f"fit {asked.config.name}"))
+    monkeypatch.setattr(report, "run", lambda asked: calls.append(f"report {asked.config.name}"))
     return calls
 
 
@@ -156,7 +157,7 @@ def test_who_is_faster_than_the_dependent_job_takes_its_place(
     config, yaml = submitted_config(tmp_path / "runs" / "small" / "slurm" / "0001")
     capsys.readouterr()
     # as if it ran already when the follow-ups were submitted by hand
-    assert reproduce.run(config, yaml, Console(), "0001") is Outcome.QUEUED
+    assert reproduce.run(Invocation(config, yaml, Console(), submission="0001")) is Outcome.QUEUED
     assert "submission 0002 is newer: job 4 continues" in capsys.readouterr().out
     assert slurm.drain() == [0, 0]
     assert made == ["fit small", "report small"]

@@ -1,0 +1,105 @@
+"""Fitting the frontier to finished runs, to W&B's copy of them, or to anyone's table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from harness.config.schema import Config
+from harness.errors import UserError
+from harness.fit import Curve, Fit, fit_points, read_points, write_fit
+from harness.plan.plan import Plan
+from harness.runs.curve import read_curves
+from harness.runs.folder import SweepFolder
+from harness.runs.record import FAILED, FINISHED, Record
+from harness.runs.table import records, write_table
+from harness.tracking.source import from_files, from_server
+from harness.workflow.experiment import frozen_plan, sweep_folder
+
+
+@dataclass(frozen=True, eq=False)
+class FitInput:
+    """What is fitted, and the folder for the fit; ``curves`` as :func:`harness.runs.curve.read_curves` has them."""
+
+    table: Path
+    folder: Path
+    curves: Mapping[str, Mapping[str, np.ndarray]]
+
+
+def fit_runs(config: Config, console: Console) -> Fit:
+    """Fit, write ``fit.json`` and ``draws.npz``, print the summary.
+
+    Raises:
+        UserError: there are no runs, or the table cannot be read.
+    """
+    source = _source(config, console)
+    curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
+    fit = fit_points(read_points(source.table), config.analysis, curves or None)
+    written = write_fit(fit, source.folder)
+    console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
+    console.print(f"fit: {written}", highlight=False, soft_wrap=True)
+    return fit
+
+
+def _source(config: Config, console: Console) -> FitInput:
+    if config.source == "wandb":
+        return _wandb(config, console)
+    if config.points:
+        if not config.out:
+            raise UserError("out: name the folder for fit.json, e.g. out=fits/mine")
+        source = FitInput(Path(config.points), Path(config.out), {})
+    else:
+        sweep = sweep_folder(config)
+        plan = frozen_plan(sweep)
+        found = records(sweep, plan)
+        write_table(sweep.table, found.values())
+        folder = Path(config.out) if config.out else sweep.path
+        source = FitInput(sweep.table, folder, read_curves(sweep, plan))
+        _say_missing(sweep, plan, found, source.curves, console)
+    if not source.table.exists():
+        raise UserError(f"points: no file {source.table}")
+    return source
+
+
+def _say_missing(
+    sweep: SweepFolder,
+    plan: Plan,
+    found: Mapping[str, Record],
+    curves: Mapping[str, object],
+    console: Console,
+) -> None:
+    """A line where runs of the plan have not ended, and one where runs that have ended left no readable curve."""
+    ended = [run_id for run_id, record in found.items() if record.status != FAILED]
+    lines = []
+    if len(ended) < len(plan.cells):
+        lines.append(f"{len(ended)} of {len(plan.cells)} planned runs have ended; the fit is of these")
+    lost = [run_id for run_id in ended if found[run_id].status == FINISHED and run_id not in curves]
+    if lost:
+        lines.append(
+            f"{len(lost)} finished runs have no readable curve.csv, so approach 1 is without them: {', '.join(lost)} "
+            f"(in {sweep.cells})"
+        )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _wandb(config: Config, console: Console) -> FitInput:
+    """From a W&B project, or without one from W&B's files; the table goes beside the fit."""
+    group = config.group or config.name
+    if config.project:
+        if not group:
+            raise UserError("group: name the sweep, which is its runs' group in W&B, e.g. group=demo")
+        gathered = from_server(config.project, group)
+    else:
+        where = Path(config.path).expanduser() if config.path else sweep_folder(config).path
+        gathered = from_files(where, group)
+    # not the sweep's own folder: its table has all that was trained, W&B's what was sent
+    folder = Path(config.out or Path(config.runs_dir).expanduser() / f"{gathered.group}-wandb")
+    table = folder / "runs.csv"
+    write_table(table, gathered.records)
+    unfinished = gathered.unfinished
+    more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
+    console.print(f"W&B: {len(gathered.records)} runs{more}", highlight=False, soft_wrap=True)
+    return FitInput(table, folder, gathered.curves)
