@@ -14,16 +14,16 @@ from harness.runs.folder import SweepFolder
 
 
 @dataclass(frozen=True)
-class Entry:
+class LauncherEntry:
     """A launcher, and the configuration it takes."""
 
     config: type[LauncherConfig]
     make: Callable[[Any], Launcher]
 
 
-LAUNCHERS: dict[str, Entry] = {
-    "local": Entry(LocalConfig, LocalLauncher),
-    "slurm": Entry(SlurmConfig, SlurmLauncher),
+LAUNCHERS: dict[str, LauncherEntry] = {
+    "local": LauncherEntry(LocalConfig, LocalLauncher),
+    "slurm": LauncherEntry(SlurmConfig, SlurmLauncher),
 }
 """By ``launcher.kind``. A launcher is one file and one line here, and a file in ``configs/launcher``."""
 

@@ -15,7 +15,7 @@ from harness.launch.config import LauncherConfig
 from harness.launch.launcher import Continuation, Outcome, Work
 from harness.launch.ledger import TaskId, TaskState, read_task
 from harness.launch.local import LocalConfig, LocalLauncher
-from harness.launch.registry import LAUNCHERS, OPTIONS, Entry, make_launcher, queue_of, submitter_of
+from harness.launch.registry import LAUNCHERS, OPTIONS, LauncherEntry, make_launcher, queue_of, submitter_of
 from harness.launch.slurm.client import SlurmState
 from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.launcher import SlurmLauncher
@@ -129,7 +129,7 @@ def test_a_registered_launcher_is_found_in_the_folder_of_its_sweep(
     tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launcher = CloudLauncher()
-    monkeypatch.setitem(LAUNCHERS, "cloud", Entry(CloudConfig, lambda config: launcher))
+    monkeypatch.setitem(LAUNCHERS, "cloud", LauncherEntry(CloudConfig, lambda config: launcher))
     folder = SweepFolder(tmp_path / "sweep")
     assert isinstance(submitter_of(folder), LocalLauncher)
     assert queue_of(folder, set()).problem == ""
