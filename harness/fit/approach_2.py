@@ -143,7 +143,7 @@ def fit_profile(
         params_interval=intervals[0],
         tokens_interval=intervals[1],
         loss_interval=intervals[2],
-        **judge(uneven + _doubts(outside[: len(judged)], intervals[0])),
+        **judge(uneven + _minimum_flags(outside[: len(judged)], intervals[0])),
     )
     return ProfileMinimum(result, log_c, point, judged)
 
@@ -222,7 +222,7 @@ def _problem(coefficients: Array, vertex: float, degree: int, letter: str) -> Fl
     return None
 
 
-def _doubts(outside: NDArray[np.bool_], interval: Interval | None) -> list[Flag]:
+def _minimum_flags(outside: NDArray[np.bool_], interval: Interval | None) -> list[Flag]:
     flags = []
     if not len(outside):
         flags.append(Flag("no_interval", "no bootstrap draws, or one degree of freedom only"))

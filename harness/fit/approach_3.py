@@ -163,7 +163,7 @@ def _one_compute(points: Points) -> list[Flag]:
 
 
 def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
-    """Doubts that the fitted law itself shows, without its draws."""
+    """Warnings that the fitted law itself gives, without its draws."""
     E, _, _, alpha, beta = fit.natural
     total = np.exp(law_solver.predict(fit.theta, data))
     size = np.exp(fit.theta[1] - alpha * data.x) / total

@@ -40,7 +40,7 @@ _RANK = {code: rank for rank, code in enumerate(ORDER)}
 
 
 class Flag(NamedTuple):
-    """One reason for doubt: a code for scripts and a sentence for people."""
+    """A warning: a code for scripts and a sentence for people."""
 
     code: str
     note: str

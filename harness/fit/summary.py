@@ -22,7 +22,7 @@ def summary(fit: FitResults) -> str:
         f"Agreement: {fit.agreement.status}. {fit.agreement.message}.",
         _counting(fit),
         _comparison(fit),
-        _doubts(fit),
+        _warnings(fit),
         _excluded(fit),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -142,8 +142,9 @@ def _counting(fit: FitResults) -> str:
         for r in fit.counting
     ]
     header = ("N is", "C is", "approach", "a", "b", "D/N", "status")
-    return f"Counting: the same runs under each convention, D/N at C = {fit.largest_flops:.3g}\n" + table(
-        header, rows
+    return (
+        f"Sensitivity to the N and C conventions: the same runs, D/N at C = {fit.largest_flops:.3g}\n"
+        + table(header, rows)
     )
 
 
@@ -173,13 +174,13 @@ def _comparison(fit: FitResults) -> str:
     return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows)
 
 
-def _doubts(fit: FitResults) -> str:
+def _warnings(fit: FitResults) -> str:
     lines = [f"  {a.name}: {note}" for a in fit.approaches for note in a.notes]
     for b in fit.approach_2.budgets:
         lines += [f"  approach_2 at {b.budget:.3g}: {note}" for note in b.notes]
     if fit.comparison:
         lines += [f"  {f.name}: {note}" for f in fit.comparison.forms for note in f.notes]
-    return "Reasons for doubt\n" + "\n".join(lines) if lines else ""
+    return "Warnings\n" + "\n".join(lines) if lines else ""
 
 
 def _excluded(fit: FitResults) -> str:

@@ -1,1 +1,1 @@
-"""Where and how runs execute: launchers, the local pool of workers, claims and retries, how a sweep is doing."""
+"""Where and how runs execute: launchers, the local pool of workers, retries, how a sweep is doing."""

@@ -1,1 +1,1 @@
-"""What to train: FLOP and parameter counts, shapes, hyperparameter rules, the grid and its cost."""
+"""What to train: hyperparameter rules, schedules, the grid, and the time that its runs take."""

@@ -38,7 +38,7 @@ class FollowupConfig:
 
 @dataclass(frozen=True)
 class Ablation:
-    """The cell ``of`` (a run id) at ``rate`` times its peak rate, or with a schedule ``horizon`` times its run."""
+    """The cell ``of`` (a run id) at ``rate`` times its peak learning rate, its schedule ``horizon`` times its run."""
 
     of: str
     cell: Cell

@@ -156,7 +156,7 @@ def show_run(report: PredictResult, line: Callable[[str], None]) -> None:
             f"D {count(run['tokens'])}{loss}"
         )
         line(
-            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, rate {run['lr']:.3g} "
+            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, learning rate {run['lr']:.3g} "
             f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
             + (
                 f"; {step(run['step_seconds'])} a step ({run['mode']}), {duration(run['seconds'])}"

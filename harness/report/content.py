@@ -8,7 +8,7 @@ from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics
-from harness.report.figures.catalogue import FIGURES, Entry
+from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
 from harness.report.tables import compute, conventions, fixed_time, frontier, runs
@@ -102,7 +102,7 @@ TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
 class Shown:
     """A figure as the page shows it."""
 
-    entry: Entry
+    entry: FigureEntry
     picture: Picture
 
 
@@ -129,7 +129,7 @@ class Content:
     left_out: tuple[LeftOut, ...]
 
 
-def make_content(data: ReportData, figures: Path, entries: tuple[Entry, ...] = FIGURES) -> Content:
+def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ...] = FIGURES) -> Content:
     """Draw ``entries`` into the folder ``figures`` and build every table."""
     shown, left_out, tables = [], [], []
     with figure_style():

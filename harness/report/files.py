@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import ReportData
-from harness.report.figures.catalogue import FIGURES, Entry
+from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.runs.files import write_atomic
 
 
@@ -19,7 +19,7 @@ class Written:
     figures: Path
 
 
-def write_report(data: ReportData, folder: Path, entries: tuple[Entry, ...] = FIGURES) -> Written:
+def write_report(data: ReportData, folder: Path, entries: tuple[FigureEntry, ...] = FIGURES) -> Written:
     """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same data, same bytes."""
     figures = folder / "figures"
     content = make_content(data, figures, entries)

@@ -195,7 +195,7 @@ def test_wide_intervals_that_overlap_are_no_agreement() -> None:
 def test_the_summary_shows_what_speaks_against_it(demo: tuple[Points, Fit]) -> None:
     _, fit = demo
     text = fit.summary()
-    for part in ("Exponents", "Frontier", "D/N", "Reasons for doubt", "approach_3"):
+    for part in ("Exponents", "Frontier", "D/N", "Warnings", "approach_3"):
         assert part in text
     assert "1e+25" in frontier_table(fit, [1e25])
     assert "extrapolation" in frontier_table(fit, [1e25])

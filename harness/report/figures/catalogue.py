@@ -19,7 +19,7 @@ from harness.report.figures import (
 
 
 @dataclass(frozen=True)
-class Entry:
+class FigureEntry:
     """A figure: its file name, what it is called, how to read it, and the function that draws it.
 
     ``draw`` raises MissingError where the data for it is missing. ``more`` adds to the caption what only some data puts
@@ -32,13 +32,13 @@ class Entry:
     draw: Callable[[ReportData], Figure]
     more: Callable[[ReportData], str] | None = None
 
-    def about(self, data: ReportData) -> "Entry":
+    def about(self, data: ReportData) -> "FigureEntry":
         """The same with the whole caption for this data."""
         return self if self.more is None else replace(self, caption=self.caption + self.more(data), more=None)
 
 
-FIGURES: tuple[Entry, ...] = (
-    Entry(
+FIGURES: tuple[FigureEntry, ...] = (
+    FigureEntry(
         "isoflop",
         "IsoFLOP profiles and the frontier through their minima",
         "Left: every run of a budget against its size, the fitted polynomial, and its minimum (star) with "
@@ -47,14 +47,14 @@ FIGURES: tuple[Entry, ...] = (
         "al. 2022, Fig. 3.",
         isoflop.draw_isoflop,
     ),
-    Entry(
+    FigureEntry(
         "tokens_per_param",
         "Tokens per parameter at the optimum",
         "D*/N* against compute by every approach, with bootstrap bands; solid within the runs' compute, "
         "dashed beyond. The rule of thumb of 20 was measured on English web text.",
         approaches.draw_tokens_per_param,
     ),
-    Entry(
+    FigureEntry(
         "approaches",
         "The three approaches together",
         "Optimal size and tokens against compute by every approach, with bootstrap bands; dashed where they "
@@ -62,7 +62,7 @@ FIGURES: tuple[Entry, ...] = (
         approaches.draw_approaches,
         approaches.more,
     ),
-    Entry(
+    FigureEntry(
         "training_curves",
         "Training curves and their envelope",
         "Left: training loss against compute so far, one line a run, coloured by size; the thick line is "
@@ -70,7 +70,7 @@ FIGURES: tuple[Entry, ...] = (
         "lowest, and the power laws through them. After Hoffmann et al. 2022, Fig. 2.",
         training_curves.draw_training_curves,
     ),
-    Entry(
+    FigureEntry(
         "contours",
         "The fitted law L(N, D)",
         "Left: contours of equal loss over compute and size, their losses at the edge; blue is the efficient "
@@ -79,7 +79,7 @@ FIGURES: tuple[Entry, ...] = (
         "al. 2022, Fig. 4.",
         contours.draw_contours,
     ),
-    Entry(
+    FigureEntry(
         "residuals",
         "Residuals",
         "Measured over fitted loss, against size, tokens and compute. The grey line joins means of equally "
@@ -87,7 +87,7 @@ FIGURES: tuple[Entry, ...] = (
         "extrapolation.",
         diagnostics.draw_residuals,
     ),
-    Entry(
+    FigureEntry(
         "clouds",
         "Bootstrap draws",
         "One point a bootstrap draw; large points are the fits themselves, crosses the values of Hoffmann "
@@ -95,7 +95,7 @@ FIGURES: tuple[Entry, ...] = (
         "the target.",
         sensitivity.draw_clouds,
     ),
-    Entry(
+    FigureEntry(
         "overtraining",
         "The cost of over- or under-training",
         "By the fitted law, the cost of training at other than the optimal tokens per parameter: in loss at the same "
@@ -103,7 +103,7 @@ FIGURES: tuple[Entry, ...] = (
         "requests, a size below the optimum can pay off; this is what it costs to train. Dotted: 20.",
         contours.draw_overtraining,
     ),
-    Entry(
+    FigureEntry(
         "fixed_time",
         "The best model of a fixed time",
         "Among all models that train for a given time on one device, the one with the lowest loss by the fitted law "
@@ -114,7 +114,7 @@ FIGURES: tuple[Entry, ...] = (
         fixed_time.draw_fixed_time,
         fixed_time.more,
     ),
-    Entry(
+    FigureEntry(
         "curvature",
         "Curvature of the frontier",
         "N* over the power law fitted to it; dashed is a parabola through the same points. A frontier that "
@@ -122,7 +122,7 @@ FIGURES: tuple[Entry, ...] = (
         "cover that.",
         diagnostics.draw_curvature,
     ),
-    Entry(
+    FigureEntry(
         "counting",
         "Sensitivity to the N and C conventions",
         "The same runs, with parameters (N) and compute (C) counted in other ways, each at its own largest "
@@ -131,7 +131,7 @@ FIGURES: tuple[Entry, ...] = (
         "and 20 tokens per parameter.",
         sensitivity.draw_counting,
     ),
-    Entry(
+    FigureEntry(
         "bowls",
         "Response surfaces behind the recipe",
         "Curves are cuts of the surface fitted to all runs of a size. Right: the minima against size with their "
@@ -139,7 +139,7 @@ FIGURES: tuple[Entry, ...] = (
         response_surfaces.draw_response_surfaces,
         response_surfaces.more,
     ),
-    Entry(
+    FigureEntry(
         "cycle",
         "Schedules longer than the run",
         "Each budget's best cell trained with a cooldown meant for a longer run, and cut where the run ends: final "

@@ -1,4 +1,4 @@
-"""The response surfaces of a tuning: loss against rate and batch at each size, and the rules through the minima."""
+"""The response surfaces of a tuning: loss against learning rate and batch at each size, and the fitted rules."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher o
 
 
 def draw_response_surfaces(data: ReportData) -> Figure:
-    """The bowls of the tuning beside the sweep."""
+    """The response surfaces of the tuning beside the sweep."""
     if data.tuning is None:
         raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")
     return draw_tuning(data.tuning)
