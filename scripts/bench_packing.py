@@ -32,7 +32,7 @@ from harness.launch.pool import PoolOptions, run_pool
 from harness.launch.progress import Progress
 from harness.launch.sharing import gpus_of, placed, shared_gpus
 from harness.plan.cell import Cell
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import read_record
 from harness.text import count
 from harness.tracking.config import TrackerConfig

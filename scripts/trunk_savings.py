@@ -20,7 +20,7 @@ from harness.launch.local import LocalConfig, LocalLauncher
 from harness.launch.pool import run_pool
 from harness.launch.progress import Progress
 from harness.plan.plan import Plan
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import Record
 from harness.runs.table import records, write_table
 from harness.train.job import Job

@@ -21,7 +21,7 @@ from harness.calibrate.selection import (
 from harness.calibrate.stretch import DoesNotFitError, Speed, train_side_by_side
 from harness.errors import UserError
 from harness.launch.memory import compile_threads, fitting, free_bytes, share
-from harness.launch.mps import mps
+from harness.launch.sharing import mps
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.throughput import SETTINGS, ThroughputConfig

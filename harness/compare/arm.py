@@ -6,7 +6,7 @@ from statistics import median
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.plan import Plan
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import Record, Score
 from harness.runs.table import records
 

@@ -11,8 +11,7 @@ from harness.report import markdown
 from harness.report.data import MissingError
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import json_text, write_changed
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, json_text, write_changed
 
 
 @dataclass(frozen=True)

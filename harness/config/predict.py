@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
-from harness.model.family import ModelConfig
 from harness.model.ladder import LadderConfig
+from harness.model.shape import ModelConfig
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.predict.assess import FACTORS

@@ -8,10 +8,10 @@ from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
 from harness.fit import FitOptions
-from harness.launch.config import LauncherConfig
+from harness.launch.launcher import LauncherConfig
 from harness.launch.registry import OPTIONS, choose
-from harness.model.family import ModelConfig
 from harness.model.ladder import LadderConfig
+from harness.model.shape import ModelConfig
 from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
 from harness.plan.recipe import RecipeConfig

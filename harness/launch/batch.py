@@ -26,8 +26,7 @@ from harness.launch.ledger import (
 from harness.launch.state import pace_of
 from harness.plan.plan import Plan
 from harness.runs.claim import gone, holder
-from harness.runs.files import write_atomic
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_atomic
 from harness.runs.table import records
 from harness.train.config import TrainConfig
 from harness.train.job import Job

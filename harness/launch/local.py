@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness.errors import UserError
-from harness.launch.config import LauncherConfig
-from harness.launch.launcher import Continuation, Outcome, Queue, Work
+from harness.launch.launcher import Continuation, LauncherConfig, Outcome, Queue, Work
 from harness.launch.pool import PoolOptions, run_pool
 from harness.launch.progress import Progress
 from harness.launch.sharing import gpus_of, placed, shared_gpus
 from harness.plan.cell import Cell
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED
 from harness.train.config import TrainConfig
 

@@ -5,12 +5,11 @@ from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from typing import Any
 
 from harness.errors import UserError
-from harness.launch.config import LauncherConfig
-from harness.launch.launcher import Launcher, Queue
+from harness.launch.launcher import Launcher, LauncherConfig, Queue
 from harness.launch.local import LocalConfig, LocalLauncher
-from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.launcher import SlurmLauncher
-from harness.runs.folder import SweepFolder
+from harness.launch.slurm.request import SlurmConfig
+from harness.runs.files import SweepFolder
 
 
 @dataclass(frozen=True)

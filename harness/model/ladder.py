@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import UserError
 from harness.model.counts import count_params
-from harness.model.family import ModelConfig, find_family
-from harness.model.shape import Shape, canonical_options
+from harness.model.shape import ModelConfig, Shape, canonical_options, find_family
 
 FAR = 1.5  # a shape smaller or larger than a wanted size by more than this factor is not of that size
 

@@ -12,9 +12,8 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit.table import Array
 from harness.model.counts import count_params, flops_per_token
-from harness.model.family import ModelConfig
 from harness.model.ladder import LadderConfig, build_ladder, near
-from harness.model.shape import Shape
+from harness.model.shape import ModelConfig, Shape
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig

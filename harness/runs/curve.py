@@ -13,8 +13,7 @@ import numpy as np
 
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
-from harness.runs.files import write_atomic
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_atomic
 
 COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")
 READ_COLUMNS = ("step", "tokens", "flops", "train_loss")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan.plan import Plan
-from harness.runs.files import write_changed
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_changed
 from harness.runs.record import Record, read_record
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.runs.curve import READ_COLUMNS
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import Record, parse_record
 
 RECORD = "record"  # key of a summary: the record as JSON text, which no server rounds

@@ -10,8 +10,7 @@ from typing import Any
 
 from harness.plan.cell import Cell
 from harness.runs.curve import curve_rows
-from harness.runs.files import write_json
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_json
 from harness.runs.record import Record
 from harness.tracking.client import Destination, close_run, init_options, next_step, open_run
 from harness.tracking.files import config_values, run_id_of, run_name, summary_values

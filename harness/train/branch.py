@@ -6,7 +6,7 @@ from torch import Tensor
 from harness.plan.cell import Cell
 from harness.runs.claim import take
 from harness.runs.curve import curve_row, write_curve
-from harness.runs.folder import CellFolder
+from harness.runs.files import CellFolder
 from harness.runs.record import FAILED, read_record
 from harness.train.checkpoint import BranchState, RunState, Saver
 from harness.train.job import DivergedError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan.cell import Cell
-from harness.runs.folder import CellFolder, SweepFolder
+from harness.runs.files import CellFolder, SweepFolder
 from harness.tracking.config import TrackerConfig
 from harness.train.config import TrainConfig
 

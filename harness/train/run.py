@@ -16,7 +16,7 @@ from harness.data import Corpus, open_corpus
 from harness.model.build import build_model
 from harness.plan.branching import shared_steps
 from harness.runs.curve import CurveWriter, curve_row
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker

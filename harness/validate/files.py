@@ -13,8 +13,7 @@ from harness.fit.estimate import FrontierSource
 from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import json_text, write_atomic, write_changed
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, json_text, write_atomic, write_changed
 from harness.validate.figure import draw
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import ValidationResult

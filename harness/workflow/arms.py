@@ -11,7 +11,7 @@ from harness.config.overrides import refuse_unread
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.registry import submitter_of
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.training import submitted_config
 

@@ -13,8 +13,7 @@ from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.runs.files import json_text, write_changed
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, json_text, write_changed
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.text import count

@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
 from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED, FINISHED, Record
 from harness.runs.table import records, write_table
 from harness.tracking.source import from_files, from_server

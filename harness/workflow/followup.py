@@ -8,7 +8,7 @@ from harness.plan.cell import Cell
 from harness.plan.followup import Ablation, ablations, best_cells, expected, replicates
 from harness.plan.plan import Plan
 from harness.runs.ablations import AblationRun, against_other_seeds, write_ablations
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
 

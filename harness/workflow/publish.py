@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.plan.plan import Plan
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.table import records
 from harness.tracking.client import WANDB, Destination, wandb_mode
 from harness.tracking.files import read_files

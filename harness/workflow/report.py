@@ -16,7 +16,7 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, load_fit, read_points
 from harness.model.counts import known_count
-from harness.model.family import FAMILIES
+from harness.model.shape import FAMILIES
 from harness.packaged import config_folder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan
@@ -27,7 +27,7 @@ from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import Record
 from harness.runs.table import records
 from harness.tune.results import TuneFit

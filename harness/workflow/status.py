@@ -19,7 +19,7 @@ from harness.plan.duration import makespan
 from harness.plan.followup import expected
 from harness.plan.plan import Plan
 from harness.runs.claim import Owner, gone, holder
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED, Record, read_record
 from harness.runs.table import records
 from harness.text import count, duration

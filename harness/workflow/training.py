@@ -14,7 +14,7 @@ from harness.launch.launcher import Continuation, Outcome, Work
 from harness.launch.ledger import read_task
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.table import records, write_table
 from harness.workflow.experiment import missing_jobs
 from harness.workflow.resources import launcher_of, print_cost

@@ -20,7 +20,7 @@ from harness.plan.cell import Cell
 from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.table import records
 from harness.validate.files import FILE, register, sha256
 from harness.validate.prediction import (

@@ -16,7 +16,7 @@ import pytest
 
 from harness.cli import main
 from harness.config.compose import compose_config
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
 from tests.device import about

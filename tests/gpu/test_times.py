@@ -12,7 +12,7 @@ import torch
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
-from harness.launch.mps import mps
+from harness.launch.sharing import mps
 from harness.text import count
 from harness.train.config import TrainConfig
 from harness.train.device import available_bytes, choose_device

@@ -11,16 +11,15 @@ from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.errors import UserError
 from harness.launch.batch import Array, BatchLauncher
-from harness.launch.config import LauncherConfig
-from harness.launch.launcher import Continuation, Outcome, Work
+from harness.launch.launcher import Continuation, LauncherConfig, Outcome, Work
 from harness.launch.ledger import TaskId, TaskState, read_task
 from harness.launch.local import LocalConfig, LocalLauncher
 from harness.launch.registry import LAUNCHERS, OPTIONS, LauncherKind, make_launcher, queue_of, submitter_of
 from harness.launch.slurm.client import SlurmState
-from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.launcher import SlurmLauncher
+from harness.launch.slurm.request import SlurmConfig
 from harness.plan.plan import Plan
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 from tests.train.small import small_jobs

@@ -17,16 +17,14 @@ from rich.console import Console
 from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.launch import mps as daemons
-from harness.launch.config import LauncherConfig
+from harness.launch import sharing as daemons
+from harness.launch.launcher import LauncherConfig
 from harness.launch.local import LocalConfig, LocalLauncher
 from harness.launch.memory import CONTEXT_BYTES, fitting, free_bytes, needed_bytes, share
-from harness.launch.mps import CONTROL, QUIT, mps
 from harness.launch.pool import PoolOptions
-from harness.launch.sharing import placed, shared_gpus
+from harness.launch.sharing import CONTROL, QUIT, mps, placed, shared_gpus
 from harness.launch.slurm import task as array_task
-from harness.launch.slurm.config import SlurmConfig
-from harness.launch.slurm.request import concurrency
+from harness.launch.slurm.request import SlurmConfig, concurrency
 from harness.plan.cell import Cell
 from harness.train.config import TrainConfig
 from harness.train.driver import DriverError
@@ -269,7 +267,7 @@ def test_a_daemon_that_does_not_quit_is_killed_with_its_server(
 
 
 OWNER = """
-import sys, time, harness.launch.mps as daemons
+import sys, time, harness.launch.sharing as daemons
 daemons.ask = lambda *_: []
 with daemons.mps(lambda text: None) as environment:
     print(environment["CUDA_MPS_PIPE_DIRECTORY"], flush=True)

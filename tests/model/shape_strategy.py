@@ -2,8 +2,7 @@
 
 from hypothesis import strategies as st
 
-from harness.model.family import FAMILIES, find_family
-from harness.model.shape import Shape
+from harness.model.shape import FAMILIES, Shape, find_family
 
 FAMILY_NAMES = sorted(FAMILIES)
 

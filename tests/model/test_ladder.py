@@ -12,7 +12,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.errors import UserError
 from harness.model.counts import count_params
-from harness.model.family import ModelConfig
 from harness.model.ladder import (
     BandConfig,
     Ladder,
@@ -23,6 +22,7 @@ from harness.model.ladder import (
     nearest,
     spread,
 )
+from harness.model.shape import ModelConfig
 from tests.model.shape_strategy import FAMILY_NAMES
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "ladder"

@@ -11,8 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from harness.errors import UserError
 from harness.model.build import build_model, meta_model
-from harness.model.family import FAMILIES
-from harness.model.shape import Shape, canonical_options
+from harness.model.shape import FAMILIES, Shape, canonical_options
 
 NAMES = sorted(FAMILIES)
 

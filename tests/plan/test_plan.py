@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.model.counts import FLOP_COUNTS, flops_per_token
-from harness.model.family import ModelConfig
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
+from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig, targets
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan

@@ -10,7 +10,7 @@ from harness.config.compose import compose_config
 from harness.fit import Fit, FitOptions
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import Written, write_report
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.workflow import report as workflow
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep

@@ -22,8 +22,7 @@ from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.runs.ablations import AblationRun, write_ablations
 from harness.runs.curve import COLUMNS, read_curve
-from harness.runs.files import write_atomic, write_json
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_atomic, write_json
 from harness.runs.table import records, write_table
 from tests.records import fake_record
 

@@ -60,7 +60,7 @@ def test_how_near_the_estimates_were_is_told(report_data: ReportData, reported: 
 
 
 def test_a_plan_from_before_has_its_times_estimated_now() -> None:
-    from harness.runs.folder import SweepFolder
+    from harness.runs.files import SweepFolder
 
     demo = SweepFolder(Path(__file__).resolve().parents[2] / "results" / "demo")
     found = from_sweep(demo, frozen_plan(demo), demo.path)

@@ -18,8 +18,7 @@ from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
-from harness.runs.files import write_json
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder, write_json
 from harness.text import count
 from harness.workflow.report import from_points, make_report
 from tests.report.conftest import FEW, Reported, report_few, report_on

@@ -18,7 +18,7 @@ from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.fit import FitOptions
 from harness.report.files import Written
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.record import read_record
 from harness.train.run import train_cell
 from harness.workflow import publish

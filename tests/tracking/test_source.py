@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.config.compose import compose_config
 from harness.errors import UserError
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from harness.workflow.experiment import freeze, frozen_plan

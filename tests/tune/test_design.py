@@ -6,8 +6,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.model.counts import flops_per_token
-from harness.model.family import ModelConfig
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
+from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules

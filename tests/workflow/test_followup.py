@@ -12,7 +12,7 @@ from harness.commands.invocation import Invocation
 from harness.config.compose import compose_config
 from harness.launch.launcher import Outcome
 from harness.runs.ablations import read_ablations
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.workflow.experiment import frozen_plan
 from tests.train.small import overrides
 

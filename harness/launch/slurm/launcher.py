@@ -8,8 +8,14 @@ from pathlib import Path
 from harness.launch.batch import Array, BatchLauncher
 from harness.launch.ledger import TaskId, TaskState
 from harness.launch.slurm import client
-from harness.launch.slurm.config import SlurmConfig
-from harness.launch.slurm.request import Request, chunks, concurrency, make_request, requested_gpus
+from harness.launch.slurm.request import (
+    Request,
+    SlurmConfig,
+    chunks,
+    concurrency,
+    make_request,
+    requested_gpus,
+)
 from harness.launch.slurm.script import Script, option_lines, program, read_template, render, setup_lines
 from harness.runs.files import write_atomic
 from harness.train.config import TrainConfig

@@ -8,7 +8,7 @@ import pytest
 
 from harness.config.compose import compose_config
 from harness.runs.ablations import read_ablations
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from tests.commands.test_tune import TUNE
 from tests.commands.test_validate import GRID, QUESTION, fitted
 from tests.launch.slurm.sweeps import SLURM, Sweep, wait_for

@@ -15,10 +15,10 @@ from harness.launch.slurm.client import (
     parse_scontrol,
     parse_squeue,
 )
-from harness.launch.slurm.config import SlurmConfig
 from harness.launch.slurm.launcher import array_script
 from harness.launch.slurm.request import (
     Request,
+    SlurmConfig,
     chunks,
     clock,
     estimate_memory,

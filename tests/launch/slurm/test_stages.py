@@ -14,7 +14,7 @@ from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger, Submission
 from harness.launch.slurm import client
 from harness.runs.ablations import read_ablations
-from harness.runs.folder import SweepFolder
+from harness.runs.files import SweepFolder
 from harness.workflow.training import submitted_config
 from tests.device import ON_CPU
 from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
