@@ -5,7 +5,7 @@ whole (all logits of a micro-batch), chunked (some tokens at a time, logits made
 more of the head's FLOPs, any device), and Liger's fused kernel (Hsu et al. 2024, arXiv 2410.10989: gradients made in
 the forward pass, CUDA). Loss and gradients of the other two were compared with the whole on a CPU, Liger's kernel there
 in Triton's interpreter, and on an H100 (results/one_gpu/evidence.md, test_vocabulary). torch's own
-``linear_cross_entropy`` (2.13) is not used: it returns a bfloat16 sum for bfloat16 input, 5% off on four thousand tokens.
+``linear_cross_entropy`` (2.13) is not used: it returns a bfloat16 sum for bfloat16 input, 5% off on 4,000 tokens.
 """
 
 from collections.abc import Callable
