@@ -200,6 +200,7 @@ def _renamed(arguments: list[str]) -> list[str]:
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
+    # Hydra, and what a command needs, are not imported for --help
     from harness.commands.invocation import Invocation
     from harness.config.compose import compose_config
     from harness.config.overrides import refuse_unread

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,7 +33,7 @@ def current_override(override: str) -> str:
     if found is None:
         return override
     sign, name, rest = found["sign"], found["name"], found["rest"]
-    if name == "experiment" and rest[1:] in EXPERIMENTS:
+    if name == "experiment" and rest[1:] in EXPERIMENTS and not _is_own_experiment(rest[1:]):
         now = f"{sign}experiment={EXPERIMENTS[rest[1:]]}"
         say(override, now)
         return now
@@ -41,6 +42,11 @@ def current_override(override: str) -> str:
         say(f"{name}{key}", f"{SECTIONS[name]}{key}")
         return f"{sign}{SECTIONS[name]}{rest}"
     return override
+
+
+def _is_own_experiment(name: str) -> bool:
+    """Whether the working directory has an experiment of that name, which is then the one that is meant."""
+    return (Path.cwd() / "configs" / "experiment" / f"{name}.yaml").is_file()
 
 
 def add_old_sections(schema: Any) -> DictConfig:

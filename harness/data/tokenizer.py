@@ -1,4 +1,7 @@
-"""Tokenizers, from text to token ids: bytes, byte-level BPE that is trained here, or one that exists already."""
+"""Tokenizers, from text to token ids: bytes, byte-level BPE that is trained here, or one that exists already.
+
+``tokenizers`` and ``transformers`` are imported by the functions that use them: bytes are encoded without either.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Sequence

@@ -173,12 +173,6 @@ def tokens_for(law: Law, loss: float, params: float) -> float:
     return float((law.B / left) ** (1 / law.beta)) if left > 0 else float("inf")
 
 
-def params_for(law: Law, loss: float, tokens: float) -> float:
-    """Parameters that reach ``loss`` on ``tokens`` tokens; ``inf`` where none do."""
-    left = loss - float(law.E + law.B * tokens ** (-law.beta))
-    return float((law.A / left) ** (1 / law.alpha)) if left > 0 else float("inf")
-
-
 def most_smaller(law: Law) -> float:
     """How many times below the optimum a model of the same loss can be at all, on unlimited data.
 

@@ -118,10 +118,6 @@ class Trainer:
         """Training FLOPs of ``gpu_hours`` device-hours, all devices together."""
         return gpu_hours * self.flops_per_hour
 
-    def flops_of_cost(self, dollars: float) -> float:
-        """Training FLOPs that ``dollars`` pay for."""
-        return self.flops_of_hours(dollars / self.device.price)
-
     def cost(self, flops: float) -> "TrainingCost":
         """What ``flops`` training FLOPs take."""
         share = f"a constant {100 * self.mfu:.3g}% of its peak"

@@ -52,7 +52,7 @@ def quiet_client() -> Any:
     os.environ.setdefault("WANDB_SILENT", "true")
     # the client's reports about itself: a server that hangs would hold up the end of the process for them
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    import wandb
+    import wandb  # only where W&B is used, and not before its environment is set
 
     return wandb
 
@@ -93,7 +93,7 @@ def open_run(to: Destination, options: dict[str, Any]) -> Any:
     Raises:
         Exception: whatever the client raises where the server does not answer.
     """
-    import wandb
+    import wandb  # only where W&B is used
 
     try:
         return wandb.init(project=to.project, **options)
@@ -121,7 +121,7 @@ def close_run(run: Any, exit_code: int = 0) -> None:
 
 def forget_failed_start() -> None:
     """Let the client accept the id of a run that it could not start: until then it takes that id to be in use."""
-    import wandb
+    import wandb  # only where W&B is used
 
     wandb.teardown()
 

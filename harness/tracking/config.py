@@ -23,9 +23,8 @@ class TrackerConfig:
         if self.mode not in ("auto", "online", "offline", "disabled"):
             raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")
         if self.name not in ("wandb", "none"):
-            from accelerate.tracking import (
-                LOGGER_TYPE_TO_CLASS,  # it imports torch: only where a name is checked
-            )
+            # accelerate imports torch: only where a name is checked
+            from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
             if self.name not in LOGGER_TYPE_TO_CLASS:
                 known = ", ".join(["none", *sorted(LOGGER_TYPE_TO_CLASS)])
@@ -39,6 +38,7 @@ class TrackerConfig:
         """
         if self.name in ("wandb", "none"):  # wandb is among our own requirements
             return
+        # torch, again
         from accelerate.tracking import LoggerType, get_available_trackers
 
         if LoggerType(self.name) not in get_available_trackers():

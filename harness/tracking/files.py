@@ -182,6 +182,7 @@ def records(path: Path) -> Iterator[Any]:
     Raises:
         UserError: it is no such file.
     """
+    # only where W&B's files are read
     from google.protobuf.message import DecodeError
     from wandb.proto import wandb_internal_pb2
 

@@ -43,7 +43,7 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
     Raises:
         Exception: whatever the client raises where the server does not answer, within seconds.
     """
-    import wandb
+    import wandb  # only where W&B is used
 
     options = init_options(sweep.path, to, summary_id(name), f"{name} results", name, job_type="summary")
     run = open_run(to, options)
@@ -94,7 +94,7 @@ def _results(sweep: SweepFolder) -> list[Path]:
 
 
 def _points(table: Path) -> Any:
-    import wandb
+    import wandb  # only where W&B is used
 
     with table.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)

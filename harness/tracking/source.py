@@ -56,7 +56,7 @@ def from_files(folder: Path, group: str) -> Gathered:
 
 def read_server(project: str, group: str, histories: bool = True) -> list[Mirrored]:
     """The runs of ``group``; histories, if asked for, only of those that have a record."""
-    import wandb
+    import wandb  # only where W&B is used
 
     if not has_key():
         raise UserError("source=wandb: no W&B key; set WANDB_API_KEY or run 'wandb login'")

@@ -1,4 +1,4 @@
-"""The runs of a tuning: which sizes, how long, at which rates and batches, and the flat table of them that is fitted.
+"""The runs of a tuning: which sizes, how long, at which learning rates and batches, and the table to be fitted.
 
 Nothing here trains.
 """

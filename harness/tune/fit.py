@@ -182,7 +182,7 @@ def _notes(fitted: SurfaceFit | None, p: float | None, tune: TuneConfig) -> tupl
     notes = []
     if fitted is None:
         notes.append(
-            "the runs do not determine a response surface: try more rates, more batches or more seeds"
+            "the runs do not determine a response surface: try more learning rates, more batches or more seeds"
         )
     elif fitted.draws is None:
         notes.append("as many coefficients as runs: no intervals")

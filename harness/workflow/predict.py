@@ -224,6 +224,7 @@ def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetit
 def _with_figure(
     report: PredictResult, file: str, decider: FrontierSource, cluster: Cluster | None
 ) -> PredictResult:
+    # matplotlib: only where a figure is asked for
     from harness.report.figures import predict as figures
 
     path = Path(file).expanduser()

@@ -1,4 +1,4 @@
-"""Branches wait for their trunk as long as it will give them something, no longer; with a stand-in for training."""
+"""Branches wait for their trunk as long as it will give them something, no longer; with a fake for training."""
 
 from dataclasses import replace
 from pathlib import Path

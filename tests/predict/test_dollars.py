@@ -11,11 +11,10 @@ A100 = DeviceConfig("a100", {"bf16": 3.12e14, "int8": 6.24e14}, 1.5)
 H100 = DeviceConfig("h100", {"bf16": 9.89e14, "fp8": 1.978e15}, 2.0)
 
 
-def test_hours_dollars_and_back() -> None:
+def test_hours_and_dollars() -> None:
     trainer = Trainer(H100, mfu=0.4, count=8)
     flops = trainer.flops_of_hours(1000)
     assert flops == pytest.approx(1000 * 3600 * 0.4 * 9.89e14)
-    assert trainer.flops_of_cost(2000) == pytest.approx(flops)
     cost = trainer.cost(flops)
     assert cost.gpu_hours == pytest.approx(1000)
     assert cost.wall_hours == pytest.approx(125)

@@ -47,6 +47,16 @@ def test_the_old_experiment_is_the_new_one_with_the_old_folder(capsys: pytest.Ca
     assert old[0].validate.budget == 1.2e13
 
 
+def test_an_experiment_of_ones_own_by_the_old_name_is_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    (tmp_path / "configs" / "experiment" / "rematch.yaml").write_text("# @package _global_\nname: mine\n")
+    monkeypatch.chdir(tmp_path)
+    assert compose_config(["experiment=rematch"])[0].name == "mine"
+    assert capsys.readouterr().err == ""
+
+
 def test_an_old_section_of_a_file_is_read_and_overrides_come_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
