@@ -211,7 +211,7 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     axes.set_xlabel("parameters N")
     if axis == RATE:
         log_plain(axes, "y")
-        axes.set_ylabel("best learning rate at the rule's batch")
+        axes.set_ylabel("best learning rate at rule's batch")
         axes.set_title(f"Learning rate: {_power(result)}")
     else:
         log_counts(axes, "y")
