@@ -117,7 +117,7 @@ def test_counting_moves_the_exponent() -> None:
     crooked = known["params", "flops_6nd_non_embedding", "approach_2"]
     assert crooked.status == "not_isoflop"
     assert crooked.a is None
-    assert "Counting" in fit_points(table, FitOptions(draws=0)).summary()
+    assert "Sensitivity to the N and C conventions" in fit_points(table, FitOptions(draws=0)).summary()
 
 
 def test_a_tied_head_is_counted_from_the_embedding() -> None:
