@@ -20,6 +20,7 @@ from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
+from harness.predict.source import PREFERENCE
 
 # What a difference must be smaller than to be called none: the step from Kaplan's exponent to Chinchilla's is 0.23,
 # single corrections of Porian et al. 2024 move it by 0.03 to 0.13; a factor of 1.5 in size; a twentieth of a bit.
@@ -32,8 +33,6 @@ RESOLUTION = {
 }
 # Statuses under which an approach's own interval is not to be trusted.
 UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "unstable")
-# As 'isoflop predict' chooses.
-PREFERENCE = ("approach_3", "approach_2", "approach_1")
 
 
 def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:

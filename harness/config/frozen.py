@@ -1,6 +1,6 @@
-"""A configuration read back from where it was frozen.
+"""A configuration read back from where it was frozen, and whether two train alike.
 
-Whether two configurations train alike: a law fitted under one recipe says nothing of runs under another.
+A law that was fitted under one recipe says nothing of runs under another.
 """
 
 from dataclasses import asdict, is_dataclass

@@ -139,7 +139,7 @@ class BatchLauncher(ABC):
             for submission in submissions
             if (state := states.get(TaskId(submission.report_job))) is not None and is_queued(state)
         ]
-        return Queue(placed(ledger, states), states, tuple(unplanned), tuple(dependent), problem)
+        return Queue(placed(ledger, submissions, states), states, tuple(unplanned), tuple(dependent), problem)
 
     def _ask(self, submissions: Sequence[Submission]) -> tuple[Mapping[TaskId, TaskState], str]:
         """The queue, and why it is not known."""
@@ -213,7 +213,7 @@ class _Submitter:
         submissions = self.ledger.read()
         states = self.launcher.states(_jobs(submissions))
         live = queued_jobs(submissions, states)
-        places = placed(self.ledger, states)
+        places = placed(self.ledger, submissions, states)
         queued = {
             run_id for run_id, place in places.items() if place.state is not None and is_queued(place.state)
         }
@@ -254,9 +254,8 @@ class _Submitter:
         self._say(f"{total - len(missing)} of {total} cells finished, {len(missing)} to submit")
         try:
             warning = self._submit(missing)
-        except (
-            UserError
-        ) as error:  # a container without the commands, or a cluster that takes no jobs from jobs
+        except UserError as error:
+            # a container without the commands, or a cluster that takes no jobs from jobs
             self._say(
                 f"the next {len(missing)} cells are not submitted: {error}; run the same command again by hand"
             )

@@ -190,10 +190,12 @@ def queued_jobs(submissions: Iterable[Submission], states: Mapping[TaskId, TaskS
     return [job for submission in submissions for job in submission.jobs if job in live]
 
 
-def placed(ledger: Ledger, states: Mapping[TaskId, TaskState]) -> dict[str, Placed]:
-    """By run id, the task of its latest submission; a task that is queued goes before one that is not."""
+def placed(
+    ledger: Ledger, submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]
+) -> dict[str, Placed]:
+    """By run id, the task of its latest among the ledger's ``submissions``; one that is queued goes before others."""
     places: dict[str, Placed] = {}
-    for submission in ledger.read():
+    for submission in submissions:
         for task, run_ids in enumerate(submission.tasks):
             state = states.get(TaskId(submission.job, task))
             for run_id in run_ids:

@@ -93,9 +93,9 @@ def assess(source: FrontierSource, model: GivenModel) -> Assessment:
     best = source.frontier.at_flops(flops)
     ratio = params / float(best.params)
     with np.errstate(all="ignore"):
-        ratio_draws = None if draws is None else params / draws.at_flops(flops).params
-        ratio_interval = source.interval(ratio_draws)
-        best_interval = source.interval(None if draws is None else draws.at_flops(flops).params)
+        best_draws = None if draws is None else draws.at_flops(flops).params
+        ratio_interval = source.interval(None if best_draws is None else params / best_draws)
+        best_interval = source.interval(best_draws)
         loss = same = compute_overhead_interval = loss_interval = None
         if law is not None:
             loss = float(law.loss(params, tokens))

@@ -22,6 +22,10 @@ def from_fit(fit: FitResults) -> tuple[FrontierSource, ...]:
     return tuple(replace(approach.source(), cost=fit.approach_3.cost) for approach in fit.approaches)
 
 
+PREFERENCE = ("approach_3", "approach_2", "approach_1", "frontier")
+"""Which source decides, where several have a number."""
+
+
 def choose(
     sources: tuple[FrontierSource, ...], approach: str
 ) -> tuple[tuple[FrontierSource, ...], FrontierSource]:
@@ -38,7 +42,7 @@ def choose(
         if approach not in names:
             raise UserError(f"approach: '{approach}' is not here; there is auto, {', '.join(names)}")
         sources = tuple(source for source in sources if source.name == approach)
-    for name in ("approach_3", "approach_2", "approach_1", "frontier"):
+    for name in PREFERENCE:
         for source in sources:
             if source.name == name and source.frontier is not None:
                 return sources, source

@@ -186,7 +186,7 @@ def test_the_ledger_finds_a_cell_where_it_is_queued(tmp_path: Path) -> None:
     assert ledger.read() == [first, second]
     running = SlurmState(TaskId("7", 1), "RUNNING")
     over = SlurmState(TaskId("9", 0), "FAILED")
-    places = placed(ledger, {running.id: running, over.id: over})
+    places = placed(ledger, ledger.read(), {running.id: running, over.id: over})
     assert (places["a"].submission, places["a"].state) == (second, over)
     assert (places["b"].submission, places["b"].state) == (first, None)
     assert (places["c"].submission, places["c"].state) == (first, running), "queued goes before over"
