@@ -16,6 +16,7 @@ from harness.fit.budgets import cells_of, grid_seeds, pairs_kind
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_loss_law, fit_power, frontier_fields, frontier_flags
 from harness.fit.results import Approach1
+from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Curve, Points
 
@@ -127,6 +128,7 @@ def fit_approach_1(
         "level": options.level,
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
     }
     losses = tabulate(points, curves or {}, options.smoothing_steps, options.envelope_points)

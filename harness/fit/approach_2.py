@@ -16,6 +16,7 @@ from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.profiles import Axis, fit_polynomials, minima, value
 from harness.fit.results import Approach2, BudgetOptimum, Profile
+from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Points
 
@@ -59,6 +60,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
         "n_points": len(points) - len(budgets.ungrouped),
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
         "budgets": tuple(optimum.result for optimum in optima),
         "degree": options.degree,

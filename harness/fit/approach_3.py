@@ -12,6 +12,7 @@ from harness.fit.cost_law import cost_flags, fit_cost_law
 from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach3
+from harness.fit.run_range import run_range
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
 
@@ -37,6 +38,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "n_points": len(points),
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,

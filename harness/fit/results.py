@@ -13,8 +13,16 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.fit.estimate import HELD_OUT, TRAINING, FrontierSource, OptimumEstimate, estimate_at
+from harness.fit.estimate import (
+    EXTRAPOLATION_LIMIT,
+    HELD_OUT,
+    TRAINING,
+    FrontierSource,
+    OptimumEstimate,
+    estimate_at,
+)
 from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
+from harness.fit.run_range import RunRange
 from harness.fit.status import Flag
 from harness.fit.table import Array, Excluded
 
@@ -47,7 +55,8 @@ class Approach(Judged):
     n_points: int = 0
     smallest_flops: float | None = None
     largest_flops: float | None = None
-    extrapolation_limit: float = 100.0
+    runs: RunRange | None = None
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
     draws: Array | None = field(default=None, repr=False)
 
     # What ``loss`` is in all that this approach predicts; losses of different kinds are not to be compared.
@@ -83,6 +92,7 @@ class Approach(Judged):
             flags=tuple(Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)),
             smallest_flops=self.smallest_flops,
             largest_flops=self.largest_flops,
+            runs=self.runs,
             extrapolation_limit=self.extrapolation_limit,
         )
 
