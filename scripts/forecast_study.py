@@ -107,6 +107,9 @@ WIDTH, SIZES = 12**0.5, 7
 FACTORS = (1.5, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
+PUBLISHED = Law.from_theta(np.array(TRUTH))
+
+
 @dataclass(frozen=True)
 class Surface:
     """L(N, D) with an interaction term, c/(N^(alpha/2) D^(beta/2)), that is ``share`` of A/N^alpha + B/D^beta there.
@@ -115,7 +118,7 @@ class Surface:
     """
 
     share: float
-    law: Law = Law.from_theta(np.array(TRUTH))
+    law: Law = PUBLISHED
 
     def loss(self, log_n: Array, log_d: Array) -> Array:
         """Nats per token."""
@@ -124,9 +127,7 @@ class Surface:
         n, d = float(middle.params), float(middle.tokens)
         reducible = float(middle.loss) - float(law.E)
         scale = self.share * reducible * n ** (law.alpha / 2) * d ** (law.beta / 2)
-        return law.loss_of_logs(log_n, log_d) + scale * np.exp(
-            -law.alpha / 2 * log_n - law.beta / 2 * log_d
-        )
+        return law.loss_of_logs(log_n, log_d) + scale * np.exp(-law.alpha / 2 * log_n - law.beta / 2 * log_d)
 
     def optimum(self, flops: float) -> tuple[float, float]:
         """(ln N*, L*) at C = 6ND = ``flops``, on a fine grid about the law's own."""
@@ -150,7 +151,9 @@ def sweep(surface: Surface, noise: float, seed: int) -> Points:
 
 def synthetic(surface: Surface, noise: float, trials: int, options: FitOptions) -> dict[str, list[Forecast]]:
     """Forecasts of N* and L* beyond the budgets, and of L at D/N beyond the runs' at the largest budget."""
-    found: dict[str, list[Forecast]] = {name: [] for name in ("N* in C", "L* in C", "L in D/N", "L in D/N, below")}
+    found: dict[str, list[Forecast]] = {
+        name: [] for name in ("N* in C", "L* in C", "L in D/N", "L in D/N, below")
+    }
     for seed in range(trials):
         points = sweep(surface, noise, seed)
         fit = fit_approach_3(points, options)
