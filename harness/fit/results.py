@@ -291,8 +291,12 @@ class CountingRow(Judged):
 class Agreement:
     """Whether the approaches agree at ``target`` and in their exponents.
 
-    ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
-    ``disagree`` or ``unknown`` (fewer than two approaches have a number).
+    Attributes:
+        target: budget in FLOPs.
+        params_opt, tokens_opt, loss_opt: N*, D* and L* there by approach; the last two None in earlier fits.
+        ratio: the largest N* over the smallest.
+        status: ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
+            ``disagree`` or ``unknown`` (fewer than two approaches have a number).
     """
 
     target: float
@@ -300,6 +304,8 @@ class Agreement:
     ratio: float | None
     status: str
     message: str
+    tokens_opt: dict[str, float | None] | None = None
+    loss_opt: dict[str, float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
