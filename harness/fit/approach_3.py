@@ -7,9 +7,11 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit import bootstrap, law_solver
 from harness.fit.bootstrap import percentile_interval
-from harness.fit.budgets import Cells, cells_of, count_cells, pairs_kind
+from harness.fit.budgets import Cells, count_cells, pairs_kind
 from harness.fit.cost_law import cost_flags, fit_cost_law
+from harness.fit.law_draws import refit_draws
 from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
+from harness.fit.misfit import LawCheck, check_law, constant_loss, fit_error, outliers
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach3
 from harness.fit.run_range import run_range
@@ -29,9 +31,13 @@ STREAM = 3
 def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     """Fits L = E + A/N^alpha + B/D^beta and bootstraps it (Hoffmann et al. 2022, section 3.3).
 
-    Status: ``too_few_points`` (fewer than 8 runs, or 3 sizes, or 3 horizons), ``unidentified`` (all runs are of one
-    compute), ``not_converged``, ``at_bound`` (a term has vanished, in the fit or in more than a twentieth of the
-    draws), ``unstable`` (draws without an optimum), ``sensitive_to_outliers``.
+    Every row is a point; rows of one ``run_id``, and the runs of one cell, are resampled together. Where ``loss_se``
+    differs from run to run, runs are weighted by their precision.
+
+    Status: ``too_few_points`` (fewer than 8 runs, or 3 sizes, or 3 horizons), ``constant_loss``, ``unidentified`` (all
+    runs are of one compute), ``not_converged``, ``at_bound`` (a term has vanished, in the fit or in more than a
+    twentieth of the draws), ``misfit`` (see :mod:`harness.fit.misfit`), ``unstable`` (draws without an optimum),
+    ``sensitive_to_outliers``.
     """
     common: dict[str, Any] = {
         "level": options.level,
@@ -45,12 +51,18 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         # Known even where the law is not: the cost of a model by the other approaches needs it too.
         "cost": (cost := fit_cost_law(points)),
     }
-    if too_few := _too_few(points):
-        return Approach3(**common, **judge([too_few]))
-    data = law_solver.Data.of(points.params, points.tokens, points.loss)
-    fit = _solve(data, options)
+    if void := [*_too_few(points), *constant_loss(points)]:
+        return Approach3(**common, **judge(void))
+    check = check_law(points)
+    data, unit = check.data, check.unit
+    fit = _solve(data, options, check.weights)
     kind, strata = pairs_kind(points, _asked(fit, data, options))
-    draws = bootstrap_law(data, fit, options, kind, cells_of(points), strata) if options.draws else None
+    few = count_cells(unit) < MIN_RUNS
+    draws = (
+        bootstrap_law(data, fit, options, kind, unit, strata, check.weights)
+        if options.draws and not few
+        else None
+    )
     sensitivity = _sensitivity(points, data, fit, options)
     lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
     a, b = map(float, _exponents(fit.natural, cost)) if lawful else (None, None)
@@ -59,20 +71,22 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         law_flags(fit, data)
         + _one_compute(points)
         + cost_flags(cost)
-        + _draw_flags(draws, points)
-        + _outlier_flags(sensitivity, draws, cost, options.level)
+        + check.flags
+        + _draw_flags(draws, points, count_cells(unit))
+        + _outlier_flags(points, check, fit, draws, cost, options)
     )
     return Approach3(
         a=a,
         b=b,
         a_6nd=a_6nd,
         b_6nd=b_6nd,
-        bootstrap=kind if options.draws else "none",
+        bootstrap=kind if draws is not None else "none",
         draws=draws,
         objective=fit.objective,
         starts=fit.starts,
         starts_agreeing=fit.agreeing,
         sensitivity=sensitivity,
+        fit_error=fit_error(data.log_loss, law_solver.predict(fit.theta, data)),
         **_named(fit.natural),
         **_spread(draws, cost, options.level),
         **common,
@@ -85,29 +99,26 @@ def bootstrap_law(
     fit: law_solver.LawFit,
     options: FitOptions,
     kind: str,
-    cell: Cells,
+    unit: Cells,
     strata: list[list[int]] | None = None,
+    weights: Array | None = None,
 ) -> Array:
     """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
 
     Args:
-        kind: ``wild``, or pairs: whole cells, within each of ``strata`` (lists of runs) where there are any.
-        cell: of every run; its seeds are drawn, or turned, together.
+        kind: ``wild``, or pairs: whole units, within each of ``strata`` (lists of rows) where there are any.
+        unit: of every row: those of one unit are drawn, or turned, together.
+        weights: of every row, (n,); default 1.
 
     Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
     """
     n = len(data.x)
+    weights = np.ones(n) if weights is None else weights
     rng = bootstrap.generator(options.seed, STREAM)
-    refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.refit_lbfgs
-    draws = np.empty((options.draws, 5))
     if kind != "wild":
-        for i, counts in enumerate(
-            bootstrap.stratified_counts(rng, strata or [list(range(n))], cell, options.draws)
-        ):
-            held = counts > 0
-            draws[i] = refit(data.take(held), options.huber_delta, counts[held], [fit.theta]).natural
-        return draws
+        counts = bootstrap.stratified_counts(rng, strata or [list(range(n))], unit, options.draws)
+        return _redraw(data, data.log_loss[None], counts * weights, fit, options)
     fitted = law_solver.predict(fit.theta, data)
     residual = data.log_loss - fitted
     rms = float(np.sqrt(np.mean(residual**2)))
@@ -116,16 +127,33 @@ def bootstrap_law(
             f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
         )
-    residual = bootstrap.inflated(residual, law_solver.jacobian(fit.theta, data), cell, 1.0)
-    for i, signs in enumerate(bootstrap.wild_signs(rng, count_cells(cell), options.draws)[:, cell]):
-        turned = law_solver.Data(data.x, data.y, fitted + signs * residual, data.mean_x, data.mean_y)
-        draws[i] = refit(turned, options.huber_delta, np.ones(n), [fit.theta]).natural
+    root = np.sqrt(weights)
+    tangent = law_solver.jacobian(fit.theta, data) * root[:, None]
+    residual = bootstrap.inflated(residual * root, tangent, unit, 1.0) / root
+    signs = bootstrap.wild_signs(rng, count_cells(unit), options.draws)[:, unit]
+    return _redraw(data, fitted + signs * residual, weights[None], fit, options)
+
+
+def _redraw(
+    data: law_solver.Data, log_loss: Array, weights: Array, fit: law_solver.LawFit, options: FitOptions
+) -> Array:
+    """(E, A, B, alpha, beta) of every draw from its ln L and weights, which broadcast to (draws, n)."""
+    if options.solver != "varpro":
+        with np.errstate(all="ignore"):
+            return law_solver.natural(
+                refit_draws(data, log_loss, weights, options.huber_delta, fit.theta), data
+            )
+    draws = np.empty((options.draws, 5))
+    for i, (mine, heavy) in enumerate(zip(*np.broadcast_arrays(log_loss, weights), strict=True)):
+        held = heavy > 0
+        part = law_solver.Data(data.x[held], data.y[held], mine[held], data.mean_x, data.mean_y)
+        draws[i] = law_solver.fit_varpro(part, options.huber_delta, heavy[held], [fit.theta]).natural
     return draws
 
 
-def _solve(data: law_solver.Data, options: FitOptions) -> law_solver.LawFit:
+def _solve(data: law_solver.Data, options: FitOptions, weights: Array) -> law_solver.LawFit:
     return (law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs)(
-        data, options.huber_delta
+        data, options.huber_delta, weights
     )
 
 
@@ -143,25 +171,29 @@ def _named(natural: Array) -> dict[str, Any]:
     return dict(zip(LAW_COLUMNS, map(float, natural), strict=True))
 
 
-def _too_few(points: Points) -> Flag | None:
+def _too_few(points: Points) -> list[Flag]:
     counts = {
         "runs": (len(points), MIN_RUNS),
         "sizes": (len(np.unique(points.params)), MIN_SIZES),
         "horizons": (len(np.unique(points.tokens)), MIN_SIZES),
     }
     short = [f"{have} {what} (needs {need})" for what, (have, need) in counts.items() if have < need]
-    return (
-        Flag("too_few_points", f"the law has five parameters; the table has {', '.join(short)}")
-        if short
-        else None
-    )
+    if not short:
+        return []
+    note = f"the law has five parameters; the table has {', '.join(short)}{rows_left(points)}"
+    return [Flag("too_few_points", note)]
+
+
+def rows_left(points: Points) -> str:
+    """The end of a sentence: that the earlier rows of these runs, which were left out, could say more."""
+    return f"; analysis.rows=all adds {points.earlier_rows} earlier rows" if points.earlier_rows else ""
 
 
 def _one_compute(points: Points) -> list[Flag]:
     if np.ptp(np.log(points.flops)) > ONE_COMPUTE:
         return []
     note = "all runs are of one compute: how N* and D* grow with it rests on the form of the law alone"
-    return [Flag("unidentified", note)]
+    return [Flag("unidentified", note + rows_left(points))]
 
 
 def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
@@ -187,7 +219,9 @@ def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
     return flags
 
 
-def _draw_flags(draws: Array | None, points: Points) -> list[Flag]:
+def _draw_flags(draws: Array | None, points: Points, units: int) -> list[Flag]:
+    if units < MIN_RUNS:
+        return [Flag("no_interval", f"{units} independent runs: an interval needs {MIN_RUNS}")]
     if draws is None or not len(draws):
         return [Flag("no_interval", "no bootstrap draws were asked for")]
     with np.errstate(all="ignore"):
@@ -199,26 +233,40 @@ def _draw_flags(draws: Array | None, points: Points) -> list[Flag]:
     floorless = float(np.mean(draws[:, 0] < VANISHED * points.loss.min()))
     if floorless > 0.05:
         note = f"E has gone to 0 in {floorless:.0%} of the bootstrap draws: these runs hardly show an irreducible loss"
-        flags.append(Flag("at_bound", note))
+        flags.append(Flag("at_bound", note + rows_left(points)))
     return flags
 
 
 def _outlier_flags(
-    sensitivity: tuple[tuple[float, float], ...], draws: Array | None, cost: CostLaw, level: float
+    points: Points,
+    check: LawCheck,
+    fit: law_solver.LawFit,
+    draws: Array | None,
+    cost: CostLaw,
+    options: FitOptions,
 ) -> list[Flag]:
-    if draws is None or not sensitivity:
+    """``sensitive_to_outliers``: runs far off the fit, without which a lies beyond its interval.
+
+    Both must hold. That the highest losses move a is no sign of anything: they are the edge of the design, and in clean
+    normal sweeps a left its interval without them in an eighth to a third.
+    """
+    if draws is None or len(points) < RUNS_TO_SPARE:
         return []
-    interval = percentile_interval(_exponents(draws, cost)[0], level)
-    found = [a for _, a in sensitivity]
-    if interval is None or (interval[0] <= min(found) and max(found) <= interval[1]):
+    far = np.flatnonzero(outliers(law_solver.predict(fit.theta, check.data) - check.data.log_loss))
+    if not 0 < len(far) <= len(points) // 4:
         return []
-    return [
-        Flag(
-            "sensitive_to_outliers",
-            f"without the 1 to {len(found) - 1} highest losses a lies between {min(found):.3f} and "
-            f"{max(found):.3f}, beyond its interval: see exclude_highest",
-        )
-    ]
+    keep = np.setdiff1d(np.arange(len(points)), far)
+    refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs
+    again = refit(check.data.take(keep), options.huber_delta, check.weights[keep], [fit.theta])
+    a = float(_exponents(again.natural, cost)[0])
+    interval = percentile_interval(_exponents(draws, cost)[0], options.level)
+    if interval is None or interval[0] <= a <= interval[1]:
+        return []
+    named = ", ".join(points.run_id[i] for i in far[:4]) + (
+        f" and {len(far) - 4} more" if len(far) > 4 else ""
+    )
+    note = f"without {len(far)} runs far off the fit ({named}) a is {a:.3f}, beyond its interval"
+    return [Flag("sensitive_to_outliers", note)]
 
 
 def _sensitivity(

@@ -109,6 +109,11 @@ DOUBTING = (
         "a few runs far off the fit move the answer beyond its interval",
         "look at the runs that the note names; analysis.exclude_highest, analysis.max_loss",
     ),
+    Status(
+        "lack_of_fit",
+        "cells differ from the law by more than their seeds differ from each other",
+        "intervals count it in; see the residuals for a cell or a shape that stands out",
+    ),
     Status("two_budgets", "the power law passes through two minima: nothing checks it", "add a budget"),
     Status("at_edge", "the smallest or largest size wins much of the envelope", "extend the sizes"),
     Status(

@@ -184,5 +184,5 @@ def test_a_floor_that_vanishes_in_many_draws_is_at_its_bound() -> None:
     points = sweep(budgets=(1e18, 1e19, 1e20), sizes=7)
     draws = np.tile(np.array(CHINCHILLA), (200, 1))
     draws[:15, 0] = 2e-7
-    assert [flag.code for flag in _draw_flags(draws, points)] == ["at_bound"]
-    assert not _draw_flags(draws[10:], points), "a fortieth is no ground"
+    assert [flag.code for flag in _draw_flags(draws, points, 21)] == ["at_bound"]
+    assert not _draw_flags(draws[10:], points, 21), "a fortieth is no ground"
