@@ -19,6 +19,7 @@ from harness.fit.results import Approach1
 from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Curve, Points
+from harness.fit.useless import useless_intervals
 
 STREAM = 1
 MIN_SIZES = 3
@@ -164,6 +165,7 @@ def fit_approach_1(
         )
     progress = float(np.median(losses.progress[won, at]))
     flags = [*frontier_flags(row, draws), *_shape_flags(log_n, losses, best, progress)]
+    flags += useless_intervals(frontier_fields(row, draws, options.level))
     return Approach1(
         **common,
         **frontier_fields(row, draws, options.level),

@@ -24,6 +24,7 @@ from harness.fit.results import Approach2, BudgetOptimum, FitError
 from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Points
+from harness.fit.useless import useless_intervals
 
 STREAM = 2
 MIN_RUNS_FOR_LAW = 8
@@ -124,6 +125,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     flags += _doubtful_minima(good) + _uneven(good) + frontier_flags(row, draws) + _misfit(error, check)
     flags += _scatter(log_c, good) + _biased(log_c, good, check, draws, options)
+    flags += useless_intervals(frontier_fields(row, draws, options.level))
     return Approach2(**common, **frontier_fields(row, draws, options.level), **judge(flags))
 
 

@@ -17,6 +17,7 @@ from harness.fit.results import Approach3
 from harness.fit.run_range import run_range
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
+from harness.fit.useless import useless_intervals
 
 # From six or seven runs of a sweep, chosen at random, the interval of a missed the value from all runs in about half of
 # the cases; from eight in few. The bootstrap draws of so few runs nearly repeat them.
@@ -74,6 +75,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         + check.flags
         + _draw_flags(draws, points, count_cells(unit))
         + _outlier_flags(points, check, fit, draws, cost, options)
+        + useless_intervals({"a": a, "b": b, **_named(fit.natural), **_spread(draws, cost, options.level)})
     )
     return Approach3(
         a=a,

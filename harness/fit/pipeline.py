@@ -57,7 +57,11 @@ def fit_points(
         smallest_flops=float(table.flops.min()),
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
-        counting=counting_table(prepare(points, replace(options, count="params", compute="flops")), options),
+        counting=counting_table(
+            prepare(points, replace(options, count="params", compute="flops")),
+            options,
+            (approach_2, approach_3),
+        ),
         comparison=compare_forms(table, options, target) if options.compare else None,
     )
 

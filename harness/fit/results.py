@@ -23,7 +23,7 @@ from harness.fit.estimate import (
 )
 from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
 from harness.fit.run_range import RunRange
-from harness.fit.status import Flag
+from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Excluded
 
 
@@ -80,6 +80,23 @@ class Approach(Judged):
     # What ``loss`` is in all that this approach predicts; losses of different kinds are not to be compared.
     loss_kind: ClassVar[str] = HELD_OUT
     draw_columns: ClassVar[tuple[str, ...]] = POWER_COLUMNS
+    # What an approach without an answer must not show, by field.
+    answers: ClassVar[tuple[str, ...]] = ("a", "b", "a_se", "b_se", "a_interval", "b_interval", "draws")
+
+    def __post_init__(self) -> None:
+        """The one place where an approach without an answer loses all that would look like one.
+
+        Its status says that there is none (``status.VOID``); exponents that are not numbers are none, and say so.
+        """
+        flags = [Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)]
+        exponents = [value for value in (self.a, self.b) if value is not None]
+        if not np.isfinite(exponents).all() and not is_void(flags):
+            flags.append(Flag("failed", "the exponents that came out are not numbers"))
+            for name, value in judge(flags).items():
+                object.__setattr__(self, name, value)
+        if is_void(flags):
+            for name in self.answers:
+                object.__setattr__(self, name, None)
 
     def theta(self) -> Array | None:
         """The point estimate as one row of ``draws``; None where there is none."""
@@ -128,6 +145,8 @@ class PowerApproach(Approach):
     params_law: PowerLaw | None = None
     tokens_law: PowerLaw | None = None
     loss_law: LossLaw | None = None
+
+    answers: ClassVar[tuple[str, ...]] = (*Approach.answers, "params_law", "tokens_law", "loss_law")
 
     def theta(self) -> Array | None:
         if self.params_law is None or self.tokens_law is None:
@@ -254,6 +273,11 @@ class Approach3(Approach):
     sensitivity: tuple[tuple[float, float], ...] = ()
 
     draw_columns: ClassVar[tuple[str, ...]] = LAW_COLUMNS
+    answers: ClassVar[tuple[str, ...]] = (
+        *Approach.answers,
+        *("a_6nd", "b_6nd"),
+        *(f"{name}{kind}" for name in LAW_COLUMNS for kind in ("", "_se", "_interval")),
+    )
 
     def theta(self) -> Array | None:
         if self.a is None or self.E is None or self.A is None or self.B is None:
