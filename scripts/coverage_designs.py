@@ -9,8 +9,8 @@ from scipy.optimize import minimize_scalar
 from harness.fit import CostLaw, Curve, Points
 from harness.fit.laws import Law
 
-# E, A, B, alpha, beta: Hoffmann et al. 2022, section 3.3, as published; and two strongly asymmetric published surfaces on
-# which approach 2's parabola is known to be biased.
+# E, A, B, alpha, beta: Hoffmann et al. 2022, section 3.3, as published; and two strongly asymmetric published surfaces,
+# on which approach 2's parabola is known to be biased.
 LAWS = {
     "Hoffmann": (1.69, 406.4, 410.7, 0.34, 0.28),
     "asymmetric 1": (3.169, 215_886.0, 4750.0, 0.684, 0.439),
@@ -79,7 +79,9 @@ class Design:
         def along(log_n: float) -> float:
             return float(self.loss(np.array(log_n), np.array(log_c - self.cost.power * log_n)))
 
-        found = minimize_scalar(along, bounds=(start - 5, start + 5), method="bounded", options={"xatol": 1e-10})
+        found = minimize_scalar(
+            along, bounds=(start - 5, start + 5), method="bounded", options={"xatol": 1e-10}
+        )
         return float(found.x), float(found.fun)
 
     @property
@@ -114,10 +116,18 @@ def small() -> tuple[Design, ...]:
     cost = CostLaw(31.07, 0.8784)
     return (
         Design("demo: 3 x 7", three, noise=0.0094, truth=law, cost=cost),
-        Design("3 x 7, two more seeds of the best cells", three, noise=0.0094, truth=law, cost=cost, follow=2),
+        Design(
+            "3 x 7, two more seeds of the best cells", three, noise=0.0094, truth=law, cost=cost, follow=2
+        ),
         Design("4 x 7 x 3 seeds", four, noise=0.0094, truth=law, cost=cost, seeds=3),
         Design(
-            "4 x 7 x 3 seeds, cells .0077 besides", four, noise=0.0094, truth=law, cost=cost, seeds=3, cell_noise=0.0077
+            "4 x 7 x 3 seeds, cells .0077 besides",
+            four,
+            noise=0.0094,
+            truth=law,
+            cost=cost,
+            seeds=3,
+            cell_noise=0.0077,
         ),
     )
 
@@ -136,7 +146,9 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
     cell, seed = np.tile(np.arange(len(flops)), design.seeds), np.repeat(np.arange(design.seeds), len(flops))
     log_loss, offs = np.log(design.loss(log_n, log_d)), off.ravel()
     for extra in range(1, design.follow + 1):
-        lowest = np.array([np.flatnonzero(flops == c)[np.argmin((log_loss + off[0])[flops == c])] for c in design.flops])
+        lowest = np.array(
+            [np.flatnonzero(flops == c)[np.argmin((log_loss + off[0])[flops == c])] for c in design.flops]
+        )
         cell, seed = np.append(cell, lowest), np.append(seed, np.full(len(lowest), extra))
         offs = np.append(offs, _noise(rng, design, len(lowest)))
     if design.kind == "by run":

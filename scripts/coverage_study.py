@@ -6,9 +6,9 @@
     python scripts/coverage_study.py --small                           sweeps of the demo's size
     python scripts/coverage_study.py --alarms                          whole reports of clean sweeps: false alarms
 
-Every trial is a grid of budgets x sizes on a known surface; the intervals asked about are those of a and, at ten times the
-largest budget, of N* and L*. A sweep doubts itself where the status of the approach, or of what it predicts there, is not
-ok. A design passes where a and N* are held in at least .85 of all sweeps, or at least half of the sweeps doubt themselves.
+Every trial is a grid of budgets x sizes on a known surface; the intervals asked about are those of a and, at ten times
+the largest budget, of N* and L*. A sweep doubts itself where the status of the approach, or of what it predicts there,
+is not ok. A design passes where a and N* are held in at least .85 of all sweeps, or at least half of them doubt.
 """
 
 import argparse
@@ -189,7 +189,15 @@ def alarms(asked: Asked) -> tuple[str, float, float, str]:
 
 
 # Doubts that say what the runs do not show, which is true of a sweep that is too small: not that something is wrong.
-LACKING = ("wide_interval", "at_bound", "unidentified", "unstable", "budgets_dropped", "vertex_outside_range", "no_floor")
+LACKING = (
+    "wide_interval",
+    "at_bound",
+    "unidentified",
+    "unstable",
+    "budgets_dropped",
+    "vertex_outside_range",
+    "no_floor",
+)
 
 
 def main() -> None:
@@ -211,14 +219,19 @@ def main() -> None:
         for method in (methods[:1] if args.alarms else methods)
         if args.only in method.name
     ]
-    print(f"{len(asked)} lines of {args.trials} sweeps, {args.draws} draws, nominal {args.level:.0%}\n", flush=True)
+    print(
+        f"{len(asked)} lines of {args.trials} sweeps, {args.draws} draws, nominal {args.level:.0%}\n",
+        flush=True,
+    )
     with ProcessPoolExecutor(args.workers) as pool:
         if args.alarms:
             print("| design | any doubt | that something is wrong | by approach |\n|---|---|---|---|")
             for name, doubt, wrong, told in pool.map(alarms, asked):
                 print(f"| {name} | {doubt:.3f} | {wrong:.3f} | {told} |", flush=True)
             return
-        print("| design | method | a | N* | L* | doubted | N* of trusted | width of ln N* | bias of ln N* | doubts |")
+        print(
+            "| design | method | a | N* | L* | doubted | N* of trusted | width of ln N* | bias of ln N* | doubts |"
+        )
         print("|---|---|---|---|---|---|---|---|---|---|")
         rows = []
         for found in pool.map(study, asked):
@@ -227,14 +240,16 @@ def main() -> None:
             if args.out:
                 _write(Path(args.out), rows)
     failed = [row for row in rows if not row.passed]
-    print(f"\n{len(rows) - len(failed)} of {len(rows)} hold a and N* in {HELD:g}, or doubt in {DOUBTED:g} of their sweeps")
+    print(
+        f"\n{len(rows) - len(failed)} of {len(rows)} hold a and N* in {HELD:g}, or doubt in {DOUBTED:g} of their sweeps"
+    )
 
 
 def _line(found: Studied) -> str:
     mark = "" if found.passed else " **!**"
     return (
-        f"| {found.design}{mark} | {found.method} | {found.held_a:.3f} | {found.held_params:.3f} | {found.held_loss:.3f} "
-        f"| {found.doubted:.3f} | {found.trusted:.3f} | {found.width:.3f} | {found.bias_params:+.3f} | {found.doubts} |"
+        f"| {found.design}{mark} | {found.method} | {found.held_a:.3f} | {found.held_params:.3f} "
+        f"| {found.held_loss:.3f} | {found.doubted:.3f} | {found.trusted:.3f} | {found.width:.3f} | {found.bias_params:+.3f} | {found.doubts} |"
     )
 
 
@@ -256,10 +271,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--level", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="methods whose name contains this")
-    parser.add_argument("--designs", default="", help="designs whose name contains this; several parts joined by &")
+    parser.add_argument(
+        "--designs", default="", help="designs whose name contains this; several parts joined by &"
+    )
     parser.add_argument("--methods", action="store_true", help="every method on one design")
     parser.add_argument("--small", action="store_true", help="sweeps of the demo's size")
-    parser.add_argument("--alarms", action="store_true", help="false alarms of whole fits in the clean designs")
+    parser.add_argument(
+        "--alarms", action="store_true", help="false alarms of whole fits in the clean designs"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--out", default="", help="folder for coverage.csv")
     return parser.parse_args()

@@ -16,9 +16,9 @@ from harness.fit.table import Array, Points
 
 # Runs of one budget whose compute differs by more than this (in ln C) get a regressor for it.
 SPREAD = 0.02
-# Of the leverage, in what residuals are inflated by: HC2's 1/2 is right for the variance of a draw, which is known from a
-# few runs at the profile's ends; between it and HC3's 1 intervals of N* held the truth about as often as they say
-# (nominal .90, five budgets of seven: by HC2 .85 to .88, by HC3 .93 to .97).
+# Of the leverage, in what residuals are inflated by. HC2's 1/2 gives a draw the right variance, but that is known from
+# few runs, at the ends of the profile; HC3's 1 gives more. Between them intervals of N* held the truth about as often
+# as they say (nominal .90, five budgets of seven: by HC2 .85 to .88, by HC3 .93 to .97).
 LEVERAGE_POWER = 0.75
 
 

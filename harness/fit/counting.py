@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness.fit.approach_2 import fit_approach_2
-from harness.fit.approach_3 import MIN_RUNS, fit_approach_3
+from harness.fit.approach_3 import fit_approach_3
+from harness.fit.law_flags import MIN_RUNS
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach, CountingRow
 from harness.fit.table import Array, Points

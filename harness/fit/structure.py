@@ -102,7 +102,7 @@ def powers(values: Array) -> Array:
     return np.stack((u**2, u**3), axis=1)
 
 
-def indicators(labels: Sequence[object] | Array) -> Array:
+def indicators(labels: Sequence[object] | Cells) -> Array:
     """One column of zeros and ones for each label but the first, (n, labels - 1)."""
     _, number = np.unique(np.asarray(labels), return_inverse=True)
     return np.asarray(np.eye(int(number.max()) + 1)[number][:, 1:])
