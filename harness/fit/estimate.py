@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.fit.bootstrap import Interval, percentile_interval, span
+from harness.fit.bootstrap import NOT_BOUNDED, Interval, percentile_interval, span
 from harness.fit.cost_law import below_6nd
 from harness.fit.laws import LARGEST_LOG, CostLaw, Law, Number, Optimum, PowerLaws
 from harness.fit.run_range import ROUNDING, RunRange
@@ -245,10 +245,16 @@ def beyond_runs(source: FrontierSource, params: float, tokens: float) -> list[Fl
 def wide(ranges: Mapping[str, Interval | None]) -> list[Flag]:
     """The warning for quantities, by name, whose interval spans more than a factor of :data:`WIDE`."""
     return [
-        Flag("wide_interval", f"the interval of {name} spans a factor of {factor:.3g}")
+        Flag("wide_interval", f"the interval of {name} {_spans(found)}")
         for name, found in ranges.items()
-        if found is not None and (factor := span(found)) > WIDE
+        if found is not None and span(found) > WIDE
     ]
+
+
+def _spans(interval: Interval) -> str:
+    if np.isinf(interval[1]):
+        return f"is {NOT_BOUNDED}"
+    return f"spans a factor of {span(interval):.3g}" if interval[0] > 0 else "reaches down to 0"
 
 
 def no_floor(source: FrontierSource, flops: float) -> list[Flag]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import count_cells
-from harness.fit.estimate import WIDE
+from harness.fit.estimate import wide
 from harness.fit.law_check import LawCheck
 from harness.fit.options import FitOptions
 from harness.fit.profile_draws import Redrawn, laws_at
@@ -120,11 +120,7 @@ def _minimum_flags(outside: NDArray[np.bool_], interval: Interval | None) -> lis
                 "unstable", f"{outside.mean():.0%} of the draws have their minimum outside the sampled range"
             )
         )
-    if interval is not None and interval[1] > WIDE * interval[0]:
-        flags.append(
-            Flag("wide_interval", f"N* is known to a factor of {interval[1] / interval[0]:.3g} only")
-        )
-    return flags
+    return flags + wide({"N*": interval})
 
 
 def _named(curves: list[Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.fit.bootstrap import Interval, bounds_text
 from harness.fit.status import Flag
 
 WIDEST = 0.3
@@ -28,11 +29,27 @@ def useless_intervals(fields: Mapping[str, Any]) -> list[Flag]:
             continue
         low, high = interval
         if low <= 0 or high >= 1 or high - low > WIDEST:
-            known = f"{quantity} a decade of compute further is known to a factor of {10 ** min(high - low, 99):.2g}"
-            flags.append(Flag("wide_interval", f"{name} = {value:.3f} ({low:.3f}, {high:.3f}): {known}"))
+            flags.append(
+                Flag(
+                    "wide_interval",
+                    f"{name} = {_written(value, interval, '.3f')}: {_known(quantity, interval)}",
+                )
+            )
     floor, interval = fields.get("E"), fields.get("E_interval")
     if floor is not None and interval is not None and interval[0] < SHARE_OF_FLOOR * floor:
-        held = f"E = {floor:.3g} ({interval[0]:.3g}, {interval[1]:.3g})"
-        note = f"{held}: these runs do not determine the irreducible loss"
+        note = f"E = {_written(floor, interval, '.3g')}: these runs do not determine the irreducible loss"
         flags.append(Flag("unidentified", note))
     return flags
+
+
+def _written(value: float, interval: Interval, form: str) -> str:
+    return f"{value:{form}} ({bounds_text(interval, lambda end: format(end, form), ', ')})"
+
+
+def _known(quantity: str, interval: Interval) -> str:
+    low, high = interval
+    if low <= 0:
+        return f"{quantity} may not grow with compute at all"
+    if high >= 1:
+        return f"{quantity} may take all of the compute's growth"
+    return f"{quantity} a decade of compute further is known to a factor of {10 ** (high - low):.2g}"
