@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harness.errors import UserError
+from harness.fit.estimate import EXTRAPOLATION_LIMIT
 
 BOOTSTRAPS = ("auto", "pairs", "wild")
 SOLVERS = ("lbfgs", "varpro")
@@ -55,7 +56,7 @@ class FitOptions:
     compute: str = "flops"
     loss: str = "loss"
     target: float | None = None
-    extrapolation_limit: float = 100.0
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
     solver: str = "lbfgs"
     smoothing_steps: float = 10.0
     envelope_points: int = 1500

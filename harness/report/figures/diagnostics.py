@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.fit.table import Array
-from harness.report.axes import log_counts, log_flops, log_plain
+from harness.report.axes import error_arms, log_counts, log_flops, log_plain, mark_not_bounded
 from harness.report.data import MissingError, ReportData
 from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
 from harness.report.text import significant
@@ -109,6 +109,9 @@ def draw_curvature(data: ReportData) -> Figure:
             one.plot(flops[keep], value[keep], ".", color=colour, markersize=3, alpha=0.6)
         else:
             one.errorbar(flops, value, yerr=bars, fmt="o", color=colour, markersize=5, capsize=2.5)
+            bounds = {b.budget: b.params_interval for b in data.fit.approach_2.budgets}
+            for c_at, v_at in zip(flops, value, strict=True):
+                mark_not_bounded(one, c_at, v_at, bounds[c_at])
         bend = np.polyfit(log_c - log_c.mean(), log_v, 2)
         c = np.geomspace(flops.min(), flops.max(), 100)
         one.plot(c, np.exp(np.polyval(bend, np.log(c) - log_c.mean())), "--", color=INK, linewidth=1)
@@ -130,8 +133,8 @@ def _minima(data: ReportData) -> Part | None:
     flops = np.array([b.budget for b in found])
     line = law.coefficient * flops**law.exponent
     value = np.array([b.params_opt or np.nan for b in found]) / line
-    bounds = np.array([b.params_interval or (b.params_opt, b.params_opt) for b in found], dtype=float)
-    bars = np.abs(bounds.T / line - value)
+    arms = [error_arms(b.params_opt or np.nan, b.params_interval) or [0.0, 0.0] for b in found]
+    bars = np.abs(np.array(arms).T / line)
     return "Approach 2's minima", BLUE, flops, value, bars
 
 
