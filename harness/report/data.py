@@ -66,6 +66,19 @@ class ReportData:
 
 def used_points(table: Points, fit: Fit) -> Points:
     """The runs of ``table`` that ``fit`` used, counted as it counted."""
-    gone = {excluded.run for excluded in fit.excluded}
     counted = table.scored(fit.loss).counted(fit.count, fit.compute)
-    return counted.select(np.array([run not in gone for run in counted.run_id], dtype=bool))
+    return counted.select(np.array([not reason for reason in left_out(counted, fit)], dtype=bool))
+
+
+def left_out(table: Points, fit: Fit) -> tuple[str, ...]:
+    """Why ``fit`` is without each row of ``table``, (n,); "" where it used the row.
+
+    A fit tells the rows of one run apart by their lines in the file. One of an earlier version has no line for the rows
+    that its options left out; it had one row a run.
+    """
+    reasons = {(gone.run, gone.row): gone.reason for gone in fit.excluded}
+    lines = table.lines or (None,) * len(table)
+    return tuple(
+        reasons.get((run, line)) or reasons.get((run, None), "")
+        for run, line in zip(table.run_id, lines, strict=True)
+    )
