@@ -1,4 +1,4 @@
-"""Which column of a table holds what: the numbers of a fit, the name of a run, how it ended, and everything else."""
+"""Which column of a table holds what: the numbers of a fit, the name of a run, and everything else."""
 
 import math
 import re
@@ -29,25 +29,8 @@ RUN_NAMES = ("run_id", "run", "run_name", "id")
 GENERIC_NAME = "name"
 # Of one run's parameters or budget over its rows: further apart is another model, not another rounding.
 ROUNDING = 0.01
-
-# Columns that say how a run ended, by their name: a word that is not known there has not finished.
-STATES = ("status", "state", "run_state", "run_status")
+# Why a run ended as it did, in the table's words.
 REASON = "reason"
-FINISHED = frozenset(
-    {"finished", "ok", "done", "complete", "completed", "success", "successful", "succeeded"}
-)
-UNFINISHED = frozenset(
-    {
-        *("running", "pending", "queued", "scheduled", "waiting", "starting", "started", "in progress"),
-        *("crashed", "failed", "failure", "error", "killed", "aborted", "stopped", "interrupted"),
-        *("preempted", "preempting", "canceled", "cancelled", "timeout", "timed out", "node fail"),
-        *("oom", "out of memory", "diverged", "nan", "unfinished", "incomplete"),
-    }
-)
-NO_WORD = frozenset({"", "na", "n/a", "none", "null", "-"})
-# Columns of true and false, by their name (an "is_" before it means the same).
-TRUE = frozenset({"true", "yes", "1", "1.0", "t", "y"})
-FALSE = frozenset({"false", "no", "0", "0.0", "f", "n"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,77 +89,6 @@ def number_columns(name: str, header: Sequence[str]) -> tuple[dict[str, int], li
             f"{name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {has}"
         )
     return found, notes
-
-
-@dataclass(frozen=True, eq=False)
-class RunStates:
-    """How every row's run ended: what it says, "" where it finished; (rows,). ``columns`` say so."""
-
-    said: tuple[str, ...]
-    columns: frozenset[int]
-    notes: tuple[str, ...]
-
-    @property
-    def finished(self) -> NDArray[np.bool_]:
-        """Boolean, (rows,)."""
-        return np.array([not said for said in self.said], dtype=bool)
-
-
-def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
-    """Reads all columns that say how a run ended.
-
-    These are those called ``status``, ``state`` and the like; columns of true and false called ``finished``,
-    ``diverged`` and the like; and any other of which every word is a known state of runs and one of them an
-    unfinished one. A note names what was recognised by its words.
-
-    Args:
-        others: columns that hold something else.
-    """
-    said: list[list[str]] = [[] for _ in cells.lines]
-    columns, notes = set(), []
-    for i, plain in enumerate(cells.plain):
-        if i in set(others):
-            continue
-        by_name = plain in STATES
-        unfinished = _unfinished_words(plain, cells.columns[i], by_name)
-        if unfinished is None:
-            continue
-        columns.add(i)
-        header = cells.header[i].strip()
-        gone = [row for row, word in enumerate(cells.columns[i]) if word.lower() in unfinished]
-        for row in gone:
-            said[row].append(f"{header} {cells.columns[i][row].lower()}")
-        if gone and not by_name:
-            words = ", ".join(sorted({cells.columns[i][row].lower() for row in gone}))
-            notes.append(
-                f"column {header!r} says how runs ended: {counted(len(gone), 'row')} ({words}) took no part"
-            )
-    reasons = next((cells.columns[i] for i in cells.called([REASON])), ("",) * len(said))
-    told = tuple(
-        ", ".join(words) + (f": {reason}" if words and reason else "")
-        for words, reason in zip(said, reasons, strict=True)
-    )
-    return RunStates(told, frozenset(columns), tuple(notes))
-
-
-def _unfinished_words(plain: str, column: Sequence[str], by_name: bool) -> set[str] | None:
-    """The column's words that say a run did not finish; None where the column says nothing of the kind."""
-    words = {word.lower() for word in column} - {""}
-    told = {word: _spaced(word) for word in words}
-    if by_name:
-        return {word for word, text in told.items() if text not in FINISHED}
-    flag = _spaced(plain.removeprefix("is_").removeprefix("has_"))
-    if words and words <= TRUE | FALSE:
-        return words & FALSE if flag in FINISHED else words & TRUE if flag in UNFINISHED else None
-    told = {word: text for word, text in told.items() if word not in NO_WORD}
-    # A column of numbers writes a missing one as nan: without another word it says nothing of runs.
-    if set(told) <= {"nan"} or not set(told.values()) <= FINISHED | UNFINISHED:
-        return None
-    return {word for word, text in told.items() if text in UNFINISHED} or None
-
-
-def _spaced(word: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", word.lower()).strip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,9 +178,14 @@ def other_columns(
     return numbers, text
 
 
-def telling(text: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The text columns that sort rows into groups: more than one value, and not another in every row."""
-    return {name: tuple(column) for name, column in text.items() if 1 < len(set(column)) < len(column)}
+def telling(text: Mapping[str, Sequence[str]], runs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The text columns that sort runs into groups: more than one value, and fewer than there are runs.
+
+    Args:
+        runs: every row's run, (rows,).
+    """
+    most = len(set(runs))
+    return {name: tuple(column) for name, column in text.items() if 1 < len(set(column)) < most}
 
 
 def numbers_of(cells: Cells, i: int, finished: NDArray[np.bool_]) -> Array:

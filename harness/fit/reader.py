@@ -26,11 +26,11 @@ from harness.fit.columns import (
     numbers_of,
     other_columns,
     run_names,
-    run_states,
     telling,
 )
 from harness.fit.options import ALL, check_rows
 from harness.fit.rows import results
+from harness.fit.run_states import run_states
 from harness.fit.table import Points, clean
 
 # Runs, and the evaluations along them; more rows than this are curves or another file, and are refused promptly.
@@ -132,7 +132,7 @@ def _parse(name: str, lines: Iterator[str], every: bool) -> Points:
     if "loss" in where:
         silent |= np.array([not cell for cell in cells.columns[where["loss"]]], dtype=bool)
     kept = clean(results(table, states.said, silent.tolist(), every))
-    return replace(kept, text=telling(kept.text))
+    return replace(kept, text=telling(kept.text, kept.run_id))
 
 
 def _read(name: str, lines: Iterator[str]) -> tuple[Cells, dict[str, int], list[str]]:

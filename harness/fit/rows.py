@@ -161,9 +161,9 @@ class _Sorting:
 
 
 def _progress(tokens: np.ndarray) -> list[float]:
-    """Tokens of a run's rows in the table's order, those of the row before where a row has none."""
-    reached, last = [], -np.inf
+    """Tokens of a run's rows in the table's order, those of the row before where a row has none; 0 before the first."""
+    reached, last = [], 0.0
     for value in tokens.tolist():
-        last = value if np.isfinite(value) else last
+        last = value if np.isfinite(value) and value > 0 else last
         reached.append(last)
     return reached
