@@ -81,14 +81,15 @@ def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
 
 def _unfinished_words(plain: str, column: Sequence[str], by_name: bool) -> set[str] | None:
     """The column's words that say a run did not finish; None where the column says nothing of the kind."""
-    words = {word.lower() for word in column} - {""}
-    told = {word: _spaced(word) for word in words}
+    words = {word.lower() for word in set(column)} - {""}
     if by_name:
-        return {word for word, text in told.items() if text not in FINISHED}
+        return {word for word in words if _spaced(word) not in FINISHED}
+    if len(words) > len(FINISHED | UNFINISHED | NO_WORD):
+        return None
     flag = _spaced(plain.removeprefix("is_").removeprefix("has_"))
     if words and words <= TRUE | FALSE:
         return words & FALSE if flag in FINISHED else words & TRUE if flag in UNFINISHED else None
-    told = {word: text for word, text in told.items() if word not in NO_WORD}
+    told = {word: _spaced(word) for word in words - NO_WORD}
     # A column of numbers writes a missing one as nan: without another word it says nothing of runs.
     if set(told) <= {"nan"} or not set(told.values()) <= FINISHED | UNFINISHED:
         return None
