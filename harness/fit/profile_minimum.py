@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.fit.bootstrap import Interval, percentile_interval
+from harness.fit.bootstrap import Interval, percentile_interval, span
 from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import count_cells
 from harness.fit.estimate import WIDE
@@ -120,10 +120,8 @@ def _minimum_flags(outside: NDArray[np.bool_], interval: Interval | None) -> lis
                 "unstable", f"{outside.mean():.0%} of the draws have their minimum outside the sampled range"
             )
         )
-    if interval is not None and interval[1] > WIDE * interval[0]:
-        flags.append(
-            Flag("wide_interval", f"N* is known to a factor of {interval[1] / interval[0]:.3g} only")
-        )
+    if interval is not None and (factor := span(interval)) > WIDE:
+        flags.append(Flag("wide_interval", f"N* is known to a factor of {factor:.3g} only"))
     return flags
 
 

@@ -110,7 +110,8 @@ def test_counting_moves_the_exponent() -> None:
     assert base.a == pytest.approx(0.28 / 0.62, rel=1e-5)
     assert other.a > base.a + 0.01
     # Compute is no power law of this N: the law's D/N is off, says so, and the profile's is the one to read.
-    assert other.status == "approximate_cost"
+    assert "approximate_cost" in other.flags
+    assert other.status == "misfit", "nor is the law one of this N, and without noise that shows"
     total, body_only = (known[c, "flops", "approach_2"] for c in ("params", "params_non_embedding"))
     assert body_only.a > total.a + 0.01
     assert body_only.tokens_per_param > total.tokens_per_param
