@@ -117,7 +117,7 @@ DOUBTING = (
     Status("two_budgets", "the power law passes through two minima: nothing checks it", "add a budget"),
     Status(
         "at_edge",
-        "the optimum lies at the edge of the sizes that were run, or beyond: it rests on the form of the law alone",
+        "the optimum lies at the edge of the sizes that were run, or beyond them: it rests on the form alone",
         "extend the sizes",
     ),
     Status(
