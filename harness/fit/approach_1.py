@@ -68,7 +68,10 @@ def tabulate(points: Points, curves: Mapping[str, Curve], steps: float, count: i
     The computes span the runs' final ones. A run's compute along the way is its tokens times the table's
     FLOPs a token, so the curve follows whichever compute convention the table is in. None without curves.
     """
-    rows = [i for i, run in enumerate(points.run_id) if run in curves and _usable(curves[run])]
+    # A run with several rows has one curve, up to the last of them.
+    by_tokens = np.argsort(points.tokens, kind="stable").tolist()
+    last = {points.run_id[i]: i for i in by_tokens}
+    rows = sorted(i for run, i in last.items() if run in curves and _usable(curves[run]))
     if not rows:
         return None
     flops = np.geomspace(points.flops[rows].min(), points.flops[rows].max(), count)

@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.fit import law_solver
 from harness.fit.bootstrap import percentile_interval
+from harness.fit.budgets import group_budgets
 from harness.fit.law_check import LawCheck
 from harness.fit.laws import CostLaw, Law
 from harness.fit.misfit import outliers
@@ -16,6 +17,7 @@ from harness.fit.table import Array, Points
 MIN_RUNS = 8
 RUNS_TO_SPARE = 24  # with so many, a few may be left out to see how much depends on them
 ONE_COMPUTE = 0.1  # range of ln C
+EDGE = 0.05  # of ln N: an optimum so close to a size that was run is within the sizes
 MIN_SIZES = 3
 VANISHED = 1e-3  # a term below this share of the loss has gone
 
@@ -66,6 +68,27 @@ def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
         if share.max() < VANISHED or not 0.01 < power < 5:
             flags.append(Flag("at_bound", f"the term {name} is at a bound (exponent {power:.3g})"))
     return flags
+
+
+def beside_the_sizes(points: Points, fit: law_solver.LawFit, cost: CostLaw) -> list[Flag]:
+    """``at_edge`` where the optimum that the law gives lies outside the sizes of its largest budget, or of a quarter.
+
+    Such an optimum is the law's form and no measurement: with a further term in the truth, which the runs did not
+    show, intervals of N* at ten times the largest budget then held it in .67 to .80 of a nominal .90.
+    """
+    budgets = group_budgets(points)
+    if budgets.approximate or len(budgets.groups) < 2:
+        return []
+    outside = []
+    for label, rows in zip(budgets.labels, budgets.groups, strict=True):
+        log_n = np.log(points.params[list(rows)])
+        best = float(Law.from_theta(fit.natural, cost).log_optimum(label)[0])
+        if np.isfinite(best) and not log_n.min() - EDGE <= best <= log_n.max() + EDGE:
+            outside.append(label)
+    if not outside or (budgets.labels[-1] not in outside and 4 * len(outside) < len(budgets.labels)):
+        return []
+    listed = ", ".join(f"{label:.3g}" for label in outside)
+    return [Flag("at_edge", f"its optimum lies outside the sizes that were run at C = {listed}")]
 
 
 def draw_flags(draws: Array | None, points: Points, units: int) -> list[Flag]:

@@ -13,7 +13,7 @@ from harness.fit.approach_3 import fit_approach_3
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
-from harness.fit.options import FitOptions
+from harness.fit.options import ALL, FitOptions
 from harness.fit.table import Curve, Points, clean
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
@@ -26,7 +26,7 @@ def fit_points(
     """Fits all three approaches to a table of runs.
 
     Args:
-        points: finished runs.
+        points: finished runs; of a run with several entries all are fitted.
         options: how; the defaults follow the paper.
         curves: training curves by ``run_id``, for approach 1; without them its status is ``no_curves``.
 
@@ -49,6 +49,7 @@ def fit_points(
         count=options.count,
         compute=options.compute,
         loss=options.loss,
+        rows=ALL if len(set(points.run_id)) < len(points) else options.rows,
         n_points=len(table),
         excluded=table.excluded,
         notes=table.notes,

@@ -94,6 +94,8 @@ def scatter(log_c: Array, good: list[ProfileMinimum]) -> list[Flag]:
             continue
         off, freedom = _off(log_c, minimum[None])[0], len(good) - 2
         typical = np.median(np.sum(((_off(log_c, drawn) - off) / spread) ** 2, axis=1))
+        if not typical > 0:
+            continue
         ratio = float(np.sum((off / spread) ** 2) / typical) * chi2.median(freedom) / freedom
         # The spread of each minimum is itself known from a few degrees of freedom.
         p = float(f_distribution.sf(ratio, freedom, 4 * len(good)))

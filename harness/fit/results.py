@@ -367,7 +367,10 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResults:
-    """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree."""
+    """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
+
+    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run.
+    """
 
     approach_1: Approach1
     approach_2: Approach2
@@ -385,6 +388,7 @@ class FitResults:
     counting: tuple[CountingRow, ...] = ()
     comparison: FormComparison | None = None
     loss: str = "loss"
+    rows: str = "last"
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

@@ -115,7 +115,11 @@ DOUBTING = (
         "intervals count it in; see the residuals for a cell or a shape that stands out",
     ),
     Status("two_budgets", "the power law passes through two minima: nothing checks it", "add a budget"),
-    Status("at_edge", "the smallest or largest size wins much of the envelope", "extend the sizes"),
+    Status(
+        "at_edge",
+        "the optimum lies at the edge of the sizes that were run, or beyond them: it rests on the form alone",
+        "extend the sizes",
+    ),
     Status(
         "mid_run",
         "the envelope touches its runs before their cooldown, so its losses are too high",

@@ -189,9 +189,10 @@ def _excluded(fit: FitResults) -> str:
     lines = []
     for e in fit.excluded[:SHOWN]:
         where = f" (row {e.row})" if e.row is not None and e.run != f"row {e.row}" else ""
+        where = where if e.rows == 1 else f" ({e.rows} rows, the last row {e.row})"
         lines.append(f"  {e.run}{where}: {e.reason}")
     more = len(fit.excluded) - SHOWN
-    return f"Excluded: {len(fit.excluded)} runs\n" + "\n".join(
+    return f"Excluded: {len({e.run for e in fit.excluded})} runs\n" + "\n".join(
         lines + ([f"  and {more} more"] if more > 0 else [])
     )
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.fit.table import Array
 from harness.report.axes import error_arms, log_counts, log_flops, log_plain, mark_not_bounded
-from harness.report.data import MissingError, ReportData
+from harness.report.data import MissingError, ReportData, members
 from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
 from harness.report.text import significant
 
@@ -54,14 +54,13 @@ def profile_residuals(data: ReportData) -> Array | None:
     """ln(measured / fitted) of approach 2's profiles in N; NaN for runs of no profile."""
     points = data.points
     residual = np.full(len(points), np.nan)
-    index = {run: i for i, run in enumerate(points.run_id)}
     for budget in data.fit.approach_2.budgets:
         if budget.params_profile is None:
             continue
-        members = [index[run] for run in budget.run_ids if run in index]
-        x = np.log(points.params[members]) - budget.params_profile.centre
+        rows = members(points, budget)
+        x = np.log(points.params[rows]) - budget.params_profile.centre
         fitted = np.polynomial.polynomial.polyval(x, budget.params_profile.coefficients)
-        residual[members] = np.log(points.loss[members] / fitted)
+        residual[rows] = np.log(points.loss[rows] / fitted)
     return residual if np.isfinite(residual).any() else None
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
 from harness.report.axes import error_arms, log_counts, log_flops, mark_not_bounded
-from harness.report.data import MissingError, ReportData
+from harness.report.data import MissingError, ReportData, members
 from harness.report.line import draw_track, frontier_line, mark_target
 from harness.report.style import BLUE, INK, MARKERS, MAX_LEGEND, budget_key, log_colours, panels
 from harness.report.text import power
@@ -52,8 +52,7 @@ def draw_isoflop(data: ReportData) -> Figure:
 
 
 def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, marker: str) -> None:
-    members = set(budget.run_ids)
-    chosen = [i for i, run in enumerate(points.run_id) if run in members]
+    chosen = members(points, budget)
     good = budget.params_opt is not None
     axes.plot(
         points.params[chosen],
