@@ -9,6 +9,7 @@ from harness.errors import UserError
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.backtest import backtest, flagged
 from harness.fit.bootstrap import Interval
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
@@ -96,6 +97,9 @@ def fit_points(
     approach_1 = fit_approach_1(table, options, curves if options.loss == "loss" else None)
     approach_2 = fit_approach_2(table, options)
     approach_3 = fit_approach_3(table, options)
+    tested = backtest(table, approach_2, options) if options.backtest else None
+    if tested is not None:
+        approach_2, approach_3 = flagged(approach_2, tested), flagged(approach_3, tested)
     return Fit(
         approach_1=approach_1,
         approach_2=approach_2,
@@ -113,6 +117,7 @@ def fit_points(
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
         counting=counting_table(prepare(points, replace(options, count="params", compute="flops")), options),
         comparison=compare_forms(table, options, target) if options.compare else None,
+        backtest=tested,
     )
 
 

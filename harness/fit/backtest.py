@@ -1,0 +1,274 @@
+"""How this experiment would have forecast itself: fits to its lower budgets against what its higher ones measured.
+
+Forecast and measurement rest on different runs, so their difference is uncertain by both. Its interval is put together
+from theirs, each on the side where the other value lies (Zou & Donner 2008, "Construction of confidence limits about
+effect measures", Statistics in Medicine 27).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from harness.fit.approach_2 import fit_approach_2
+from harness.fit.approach_3 import fit_approach_3
+from harness.fit.bootstrap import Interval
+from harness.fit.budgets import cells_of, count_cells, group_budgets
+from harness.fit.options import FitOptions
+from harness.fit.results import Approach, Approach2, Approach3, Backtest, BacktestRow, BudgetOptimum
+from harness.fit.status import Flag, judge
+from harness.fit.table import Points
+
+# A power law has nothing to spare below three budgets; only where there are no more than three is it fitted to two.
+FEWEST_FITTED, FEWEST_BUDGETS = 3, 3
+# Of each forecast. Their sum over the cutoffs is about half of the fit's own, and so is the time they take.
+MOST_DRAWS, FEWEST_DRAWS = 200, 50
+# How often an approach that is right may be flagged, over all its forecasts together.
+CHANCE = 0.003
+LAW_PARAMETERS = 5
+LEAST, MOST = 1e-100, 1e100  # an end of an interval beyond these is a bootstrap draw that has run away
+QUANTITIES = BacktestRow.QUANTITIES
+SYMBOLS = {"params": "N*", "tokens": "D*", "loss": "L*"}
+
+SomeApproach = TypeVar("SomeApproach", bound=Approach)
+Triple = tuple[float | None, float | None, float | None]
+Bounds = tuple[Interval | None, Interval | None, Interval | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Forecast minus measured, of ln N*, ln D* or L*, with its interval at the fit's level.
+
+    Attributes:
+        freedom: degrees of freedom behind the interval's half-width on the side of zero (Satterthwaite).
+    """
+
+    quantity: str
+    value: float
+    interval: Interval
+    freedom: float
+
+    @property
+    def ratio(self) -> float:
+        """How many half-widths zero lies away; above 1 it lies outside: the forecast missed."""
+        half = self.value - self.interval[0] if self.value > 0 else self.interval[1] - self.value
+        return abs(self.value) / half if half > 0 else math.inf if self.value else 0.0
+
+    def chance(self, level: float) -> float:
+        """How often a forecast that is right would be as far off, by Student's distribution."""
+        unit = float(stdtrit(self.freedom, (1 + level) / 2))
+        return float(2 * stdtr(self.freedom, -self.ratio * unit))
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """One row of the backtest and the differences that its status rests on."""
+
+    row: BacktestRow
+    differences: tuple[Difference, ...]
+
+
+def backtest(points: Points, approach_2: Approach2, options: FitOptions) -> Backtest:
+    """Fits approaches 2 and 3 to the lowest budgets, and sets what they say of the higher against what was measured.
+
+    Args:
+        points: the runs of the fit, N, C and L as it counts them.
+        approach_2: the fit of their profiles, whose minima are what was measured.
+
+    A cutoff takes the lowest k budgets that have a minimum, k from 3 up to all but the highest; with three budgets, 2.
+    Without enough budgets, or without draws, there are no rows and ``note`` says why.
+
+    Status: ``forecast_missed`` where an approach misses by more than chance allows in all its forecasts together.
+    """
+    if note := _obstacle(points, approach_2, options):
+        return Backtest(level=options.level, note=note)
+    found, draws = forecasts(points, approach_2, options)
+    mine: dict[str, list[Forecast]] = {}
+    for forecast in found:
+        mine.setdefault(forecast.row.approach, []).append(forecast)
+    compared = {name: sum(len(f.row.compared) for f in those) for name, those in mine.items()}
+    held = {name: compared[name] - sum(len(f.row.missed) for f in those) for name, those in mine.items()}
+    missed = {name: said for name, those in mine.items() if (said := worst_miss(those, options.level))}
+    return Backtest(
+        rows=tuple(forecast.row for those in mine.values() for forecast in those),
+        level=options.level,
+        draws=draws,
+        held=held,
+        compared=compared,
+        missed=missed,
+        **judge(Flag("forecast_missed", f"{name}: {said}") for name, said in missed.items()),
+    )
+
+
+def flagged(approach: SomeApproach, tested: Backtest) -> SomeApproach:
+    """The approach with ``forecast_missed`` among its flags where the backtest has it, else as it is."""
+    if approach.name not in tested.missed:
+        return approach
+    flags = [Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)]
+    return replace(approach, **judge([*flags, Flag("forecast_missed", tested.missed[approach.name])]))
+
+
+def forecasts(points: Points, approach_2: Approach2, options: FitOptions) -> tuple[list[Forecast], int]:
+    """Every forecast by rising cutoff and budget, and how many draws each has."""
+    measured = [budget for budget in approach_2.budgets if budget.params_opt is not None]
+    grouped = group_budgets(points)
+    runs_of = dict(zip(grouped.labels, grouped.groups, strict=True))
+    cutoffs = range(min(FEWEST_FITTED, len(measured) - 1), len(measured))
+    draws = min(options.draws, max(FEWEST_DRAWS, min(MOST_DRAWS, options.draws // (2 * len(cutoffs)))))
+    lean = replace(options, draws=draws)
+    found = []
+    for k in cutoffs:
+        cutoff = measured[k - 1].budget
+        below = points.select(sorted(i for label, runs in runs_of.items() if label <= cutoff for i in runs))
+        for fit in (fit_approach_2(below, lean), fit_approach_3(below, lean)):
+            for budget in measured[k:]:
+                runs = points.select(runs_of[budget.budget])
+                found.append(_forecast(fit, (k, below), budget, runs, cutoff, options))
+    return found, draws
+
+
+def worst_miss(found: list[Forecast], level: float) -> str:
+    """The clearest miss in words, where chance would hardly give one like it in all these forecasts; else empty.
+
+    Bonferroni over the cutoffs and two quantities: at a given C, D* follows from N*, and the forecasts of one cutoff
+    share its error.
+    """
+    differences = [(forecast.row, one) for forecast in found for one in forecast.differences]
+    if not differences:
+        return ""
+    row, worst = min(differences, key=lambda pair: pair[1].chance(level))
+    if worst.chance(level) * 2 * len({forecast.row.cutoff for forecast in found}) > CHANCE:
+        return ""
+    said, was = getattr(row, worst.quantity), getattr(row, f"measured_{worst.quantity}")
+    missed, compared = sum(len(f.row.missed) for f in found), len(differences)
+    return (
+        f"fitted to the {row.cutoff_budgets} budgets up to {row.cutoff:.3g} it forecasts {SYMBOLS[worst.quantity]} = "
+        f"{said:.4g} at C = {row.budget:.3g}, and {was:.4g} was measured, {worst.ratio:.1f} times as far off as the "
+        f"{level:.0%} interval of the difference allows; it missed {missed} of {compared}"
+    )
+
+
+def _obstacle(points: Points, approach_2: Approach2, options: FitOptions) -> str:
+    if not options.draws:
+        return "no bootstrap draws were asked for, and a forecast without an interval cannot be judged"
+    if group_budgets(points).approximate:
+        return "the runs fall into no clear budgets, so there is none to hold out"
+    have = sum(budget.params_opt is not None for budget in approach_2.budgets)
+    if have < FEWEST_BUDGETS:
+        return f"{have} of {len(approach_2.budgets)} budgets have a minimum; holding one out needs {FEWEST_BUDGETS}"
+    return ""
+
+
+def _forecast(
+    fit: Approach2 | Approach3,
+    fitted: tuple[int, Points],
+    budget: BudgetOptimum,
+    runs: Points,
+    cutoff: float,
+    options: FitOptions,
+) -> Forecast:
+    """What a fit to some lower budgets (how many, and their runs) says of one, against the minimum of its ``runs``."""
+    count, below = fitted
+    said = fit.predict(budget.budget)
+    values: Triple = (said.params, said.tokens, said.loss)
+    bounds: Bounds = (said.params_interval, said.tokens_interval, said.loss_interval)
+    run_error = None
+    if isinstance(fit, Approach3) and fit.theta() is not None:
+        law = replace(runs, loss=fit.loss(runs.params, runs.tokens))
+        run_error = float(np.mean(np.log(law.loss / runs.loss)))
+        values, bounds = _as_profile(values, bounds, law, options)
+    measured: Triple = (budget.params_opt, budget.tokens_opt, budget.loss_opt)
+    spread: Bounds = (budget.params_interval, budget.tokens_interval, budget.loss_interval)
+    freedom = _freedom(fit, below, options.degree), _left(runs, options.degree + 1)
+    differences = tuple(
+        _difference(quantity, (value, interval), (was, its), freedom)
+        for quantity, value, interval, was, its in zip(
+            QUANTITIES, values, bounds, measured, spread, strict=True
+        )
+        if value is not None and was is not None and _bounded(interval) and _bounded(its)
+    )
+    missed = tuple(one.quantity for one in differences if one.ratio > 1)
+    columns: dict[str, Any] = {}
+    for i, quantity in enumerate(QUANTITIES):
+        columns |= {quantity: values[i], f"{quantity}_interval": bounds[i]}
+        columns |= {f"measured_{quantity}": measured[i], f"measured_{quantity}_interval": spread[i]}
+    for one in differences:
+        name, scale = (
+            ("loss_difference", float) if one.quantity == "loss" else (f"{one.quantity}_ratio", math.exp)
+        )
+        columns |= {name: scale(one.value), f"{name}_interval": tuple(map(scale, one.interval))}
+    row = BacktestRow(
+        approach=fit.name,
+        cutoff=cutoff,
+        cutoff_budgets=count,
+        budget=budget.budget,
+        compared=tuple(one.quantity for one in differences),
+        missed=missed,
+        run_error=run_error,
+        status="no_forecast" if not differences else "missed" if missed else "held",
+        **columns,
+    )
+    return Forecast(row, differences)
+
+
+def _as_profile(values: Triple, bounds: Bounds, law: Points, options: FitOptions) -> tuple[Triple, Bounds]:
+    """A law's forecast as the minimum of the profile through its own losses, ``law``, at a budget's runs.
+
+    The polynomial of a profile has a bias of its own, with five budgets of seven sizes over a factor of 100 as much as
+    five half-widths of N*. What was measured has it; this gives it to the forecast too, so that they can be compared.
+    """
+    (profile, *_) = fit_approach_2(law, replace(options, draws=0, bootstrap="auto")).budgets or (None,)
+    if profile is None or profile.params_opt is None or values[0] is None:
+        return values, bounds
+    turned: Triple = (profile.params_opt, profile.tokens_opt, profile.loss_opt)
+
+    def moved(number: float, i: int) -> float:
+        one, other = turned[i], values[i]
+        assert one is not None
+        assert other is not None
+        return number + one - other if QUANTITIES[i] == "loss" else number * one / other
+
+    spans = tuple(None if b is None else (moved(b[0], i), moved(b[1], i)) for i, b in enumerate(bounds))
+    return turned, spans  # type: ignore[return-value]
+
+
+def _bounded(interval: Interval | None) -> TypeGuard[Interval]:
+    """Whether both ends are numbers to reckon with: an interval without an end is missed by nothing."""
+    return interval is not None and all(end is not None and LEAST < end < MOST for end in interval)
+
+
+def _difference(
+    quantity: str,
+    forecast: tuple[float, Interval],
+    measured: tuple[float, Interval],
+    freedom: tuple[float, float],
+) -> Difference:
+    """Of a forecast and a measured value with their intervals, and the degrees of freedom behind each of these."""
+    scale = float if quantity == "loss" else math.log
+    (value, low, high), (was, its_low, its_high) = (
+        tuple(map(scale, (number, *interval))) for number, interval in (forecast, measured)
+    )
+    below, above = (value - low, its_high - was), (high - value, was - its_low)
+    interval = (value - was - math.hypot(*below), value - was + math.hypot(*above))
+    halves = below if value > was else above
+    parts = sum(half**4 / its for half, its in zip(halves, freedom, strict=True))
+    pooled = math.hypot(*halves) ** 4 / parts if parts > 0 else 1.0
+    return Difference(quantity, value - was, interval, pooled)
+
+
+def _freedom(fit: Approach2 | Approach3, below: Points, degree: int) -> float:
+    """Degrees of freedom behind a forecast's interval.
+
+    A power law far from its middle leans on its outermost budgets: half of the profiles' residuals speak.
+    """
+    if isinstance(fit, Approach3):
+        return _left(below, LAW_PARAMETERS)
+    profiles = sum(budget.params_opt is not None for budget in fit.budgets)
+    return max(_left(below, profiles * (degree + 1)) / 2, 1.0)
+
+
+def _left(runs: Points, parameters: int) -> float:
+    """Cells beyond the parameters that were fitted to them, at least one."""
+    return float(max(count_cells(cells_of(runs)) - parameters, 1))
