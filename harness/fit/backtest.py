@@ -30,7 +30,6 @@ CHANCE = 0.003
 LAW_PARAMETERS = 5
 LEAST, MOST = 1e-100, 1e100  # an end of an interval beyond these is a bootstrap draw that has run away
 QUANTITIES = BacktestRow.QUANTITIES
-SYMBOLS = {"params": "N*", "tokens": "D*", "loss": "L*"}
 
 SomeApproach = TypeVar("SomeApproach", bound=Approach)
 Triple = tuple[float | None, float | None, float | None]
@@ -144,9 +143,10 @@ def worst_miss(found: list[Forecast], level: float) -> str:
     said, was = getattr(row, worst.quantity), getattr(row, f"measured_{worst.quantity}")
     missed, compared = sum(len(f.row.missed) for f in found), len(differences)
     return (
-        f"fitted to the {row.cutoff_budgets} budgets up to {row.cutoff:.3g} it forecasts {SYMBOLS[worst.quantity]} = "
-        f"{said:.4g} at C = {row.budget:.3g}, and {was:.4g} was measured, {worst.ratio:.1f} times as far off as the "
-        f"{level:.0%} interval of the difference allows; it missed {missed} of {compared}"
+        f"fitted to the {row.cutoff_budgets} budgets up to {row.cutoff:.3g} it forecasts "
+        f"{row.SYMBOLS[worst.quantity]} = {said:.4g} at C = {row.budget:.3g}, and {was:.4g} was measured: "
+        f"{worst.ratio:.1f} times as far off as the {level:.0%} interval of the difference allows (of its forecasts "
+        f"{missed} of {compared} miss)"
     )
 
 
@@ -259,14 +259,14 @@ def _difference(
 
 
 def _freedom(fit: Approach2 | Approach3, below: Points, degree: int) -> float:
-    """Degrees of freedom behind a forecast's interval.
+    """Degrees of freedom behind a forecast's interval: half of those that the fit's residuals have.
 
-    A power law far from its middle leans on its outermost budgets: half of the profiles' residuals speak.
+    A power law beyond its budgets leans on the outermost ones, and a Huber loss on the runs that it does not clip.
     """
-    if isinstance(fit, Approach3):
-        return _left(below, LAW_PARAMETERS)
-    profiles = sum(budget.params_opt is not None for budget in fit.budgets)
-    return max(_left(below, profiles * (degree + 1)) / 2, 1.0)
+    parameters = LAW_PARAMETERS
+    if isinstance(fit, Approach2):
+        parameters = (degree + 1) * sum(budget.params_opt is not None for budget in fit.budgets)
+    return max(_left(below, parameters) / 2, 1.0)
 
 
 def _left(runs: Points, parameters: int) -> float:

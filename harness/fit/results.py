@@ -330,6 +330,7 @@ class BacktestRow:
     """
 
     QUANTITIES: ClassVar[tuple[str, ...]] = ("params", "tokens", "loss")
+    SYMBOLS: ClassVar[dict[str, str]] = {"params": "N*", "tokens": "D*", "loss": "L*"}
 
     approach: str
     cutoff: float
