@@ -93,7 +93,7 @@ def backtest(points: Points, approach_2: Approach2, options: FitOptions) -> Back
     return Backtest(
         rows=tuple(forecast.row for those in mine.values() for forecast in those),
         level=options.level,
-        draws=draws,
+        draws_each=draws,
         held=held,
         compared=compared,
         missed=missed,

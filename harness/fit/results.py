@@ -367,14 +367,14 @@ class Backtest(Judged):
     Attributes:
         rows: every forecast, by approach, cutoff and budget; none where ``note`` says why there is none.
         level: nominal coverage of the intervals.
-        draws: bootstrap draws behind each forecast.
+        draws_each: bootstrap draws behind each forecast.
         held, compared: by approach, the quantities whose difference has an interval with zero in it, of how many.
         missed: by approach, the sentence of its flag ``forecast_missed``, where its misses are beyond chance.
     """
 
     rows: tuple[BacktestRow, ...] = ()
     level: float = 0.9
-    draws: int = 0
+    draws_each: int = 0
     held: dict[str, int] = field(default_factory=dict)
     compared: dict[str, int] = field(default_factory=dict)
     missed: dict[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from harness.report.text import (
 from harness.report.verdict import Diagnostic, Headline
 
 MARKS = {"good": "✔ ok", "caution": "⚠ caution", "bad": "✘ problem"}
-REASONS = 2  # on a card; the others are among the diagnostics
+REASONS = 3  # on a card; the others are among the diagnostics
 BY_WORDS = {plain(code): code for code in EXPLAINED}
 WIDE = 44
 PIXELS_PER_INCH = 106

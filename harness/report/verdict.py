@@ -66,10 +66,11 @@ def headline(data: ReportData, flops: float) -> Headline:
     name = decider(data.fit)
     if name is None:
         nothing = f"At C = {power(flops)} FLOPs: these runs do not determine an optimum."
+        # The approaches that need no more than a table of runs come first.
         void = tuple(
-            Reason(a.status, f"{approach_label(a.name)}: {a.notes[0]}")
-            for a in data.fit.approaches
-            if a.flags
+            Reason(approach.status, f"{approach_label(approach.name)}: {approach.notes[0]}")
+            for approach in reversed(data.fit.approaches)
+            if approach.notes
         )
         return Headline(nothing, None, BAD, void)
     prediction = data.fit.predict(flops)[name]

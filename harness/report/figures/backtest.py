@@ -14,7 +14,7 @@ from harness.report.text import approach_label, power
 PANELS = (
     ("params", "N* forecast / measured"),
     ("tokens", "D* forecast / measured"),
-    ("loss", "L* forecast − measured (nats)"),
+    ("loss", "L* forecast − measured"),
 )
 # Points of one budget stand beside each other, this far apart in the logarithm of C.
 APART = 0.045

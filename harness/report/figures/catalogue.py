@@ -67,8 +67,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "backtest",
         "How this experiment would have forecast itself",
         "Approaches 2 and 3 fitted to the lower budgets alone (colour: the highest budget of the fit). Shown is what "
-        "they forecast of the higher budgets over what was measured there, for the loss their difference. Black: the "
-        "measured minima; bars are intervals. The table below has the interval of each difference.",
+        "they forecast of the higher budgets over what was measured there, for the loss their difference in nats. "
+        "Black: the measured minima; bars are intervals. The table below has the interval of each difference.",
         backtest.draw_backtest,
     ),
     FigureEntry(
