@@ -10,9 +10,9 @@ START = """\
 # When not to believe a number
 
 Every estimate carries a status. `ok` says that no check found anything against it; any other status is the worst
-warning. `flags` in `fit.json` lists them all, each with a sentence in `notes` that has the numbers. The report's page and
-the terminal's summary begin with the verdict that follows from them: *no answer*, *do not use*, *use with caution*, or
-that there is no warning.
+warning. `flags` in `fit.json` lists them all, each with a sentence in `notes` that has the numbers. The report's page
+and the terminal's summary begin with the verdict that follows: *no answer*, *do not use*, *use with caution*, or that
+there is no warning.
 
 A warning about an approach is also one about everything that is predicted from it. A warning about one budget's profile
 stays with that budget unless half of the budgets have it.

@@ -25,8 +25,8 @@ from harness.fit.table import Points
 FEWEST_FITTED, FEWEST_BUDGETS = 3, 3
 # Of each forecast. Their sum over the cutoffs is about half of the fit's own, and so is the time they take.
 MOST_DRAWS, FEWEST_DRAWS = 200, 50
-# How often an approach that is right may be flagged, over all its forecasts together.
-CHANCE = 0.003
+# How often an approach that is right is flagged, nominally, over all its forecasts together.
+CHANCE = 0.002
 LAW_PARAMETERS = 5
 LEAST, MOST = 1e-100, 1e100  # an end of an interval beyond these is a bootstrap draw that has run away
 QUANTITIES = BacktestRow.QUANTITIES

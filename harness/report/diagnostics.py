@@ -1,7 +1,7 @@
 """Diagnostics: how far to trust the answer, read off the statuses of the fit."""
 
 from harness.fit.results import Judged
-from harness.fit.status import EXPLAINED, VOID, Status, is_serious
+from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.report.ablations import learning_rates, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
@@ -37,9 +37,7 @@ def occurring(data: ReportData) -> tuple[Status, ...]:
         codes |= {code for prediction in fit.predict(flops).values() for code in prediction.flags}
     codes |= {row.status for row in fit.backtest.rows} if fit.backtest is not None else set()
     codes.add(fit.agreement.status)
-    return tuple(
-        status for code, status in EXPLAINED.items() if code in codes and code not in ("agree", "held")
-    )
+    return tuple(status for code, status in EXPLAINED.items() if code in codes and not is_good(code))
 
 
 def _agreement(data: ReportData) -> list[Diagnostic]:

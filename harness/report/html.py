@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.fit.estimate import marked
-from harness.fit.status import EXPLAINED, Status, plain
+from harness.fit.status import EXPLAINED, Status, is_good, plain
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.table import Cell, Sparkline, Table
@@ -177,7 +177,7 @@ def _cell(cell: Cell, left: bool, status: bool = False) -> str:
         )
     # "missed N*, D*" is explained under its first word.
     code = BY_WORDS.get(cell, BY_WORDS.get(cell.partition(" ")[0])) if status else None
-    text = escape(cell) if code is None else _explained(code, cell)
+    text = escape(cell) if code is None or is_good(code) else _explained(code, cell)
     return f"<td{_side(left, wide=len(cell) > WIDE)}>{text}</td>"
 
 

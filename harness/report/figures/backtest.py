@@ -43,68 +43,42 @@ def draw_backtest(data: ReportData) -> Figure:
 
 def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[float, str]) -> None:
     """Every budget's measured minimum on the line, and beside it what each cutoff forecast."""
+    marks = {cutoff: MARKERS[i % len(MARKERS)] for i, cutoff in enumerate(colours)}
     budgets = sorted({row.budget for row in rows})
-    if not budgets:
-        return
     step = APART * max(1.0, float(np.log(budgets[-1] / budgets[0])))
     axes.axhline(0 if quantity == "loss" else 1, color=INK, linewidth=0.7)
-    for i, budget in enumerate(budgets):
+    for budget in budgets:
         here = sorted((row for row in rows if row.budget == budget), key=lambda row: row.cutoff)
-        start = -step * len(here) / 2
         measured = getattr(here[0], f"measured_{quantity}")
-        bounds = getattr(here[0], f"measured_{quantity}_interval")
-        _bar(
-            axes,
-            budget * np.exp(start),
-            measured,
-            bounds,
-            measured,
-            quantity,
-            "_",
-            INK,
-            "measured" if i == 0 else "",
-        )
-        for j, row in enumerate(here):
-            value, bounds = getattr(row, quantity), getattr(row, f"{quantity}_interval")
-            if value is None:
-                continue
-            marker = MARKERS[sorted(colours).index(row.cutoff) % len(MARKERS)]
-            place = budget * np.exp(start + step * (j + 1))
-            _bar(axes, place, value, bounds, measured, quantity, marker, colours[row.cutoff], "")
-    # Every cutoff in the key, whatever this panel has of it.
+        shown = [(f"measured_{quantity}", here[0], "_", INK)]
+        shown += [(quantity, row, marks[row.cutoff], colours[row.cutoff]) for row in here]
+        for i, (name, row, marker, colour) in enumerate(shown):
+            place = budget * float(np.exp(step * (i - len(here) / 2)))
+            value, bounds = getattr(row, name), getattr(row, f"{name}_interval")
+            if value is not None and measured is not None:
+                _bar(axes, place, _beside(measured, quantity, value, bounds), marker, colour)
+    axes.plot([], [], "_", color=INK, markersize=7, label="measured")
     for cutoff, colour in colours.items():
-        marker = MARKERS[sorted(colours).index(cutoff) % len(MARKERS)]
-        axes.plot([], [], marker, color=colour, markersize=4.5, label=f"fitted up to {power(cutoff)}")
-    axes.set_xlim(budgets[0] * np.exp(-4 * step), budgets[-1] * np.exp(4 * step))
+        axes.plot([], [], marks[cutoff], color=colour, markersize=4.5, label=f"fitted up to {power(cutoff)}")
+    axes.set_xlim(budgets[0] * float(np.exp(-4 * step)), budgets[-1] * float(np.exp(4 * step)))
     log_flops(axes)
 
 
-def _bar(
-    axes: Axes,
-    x: float,
-    value: float,
-    bounds: Interval | None,
-    measured: float,
-    quantity: str,
-    marker: str,
-    colour: str,
-    label: str,
-) -> None:
-    """A value and its interval beside the measured one, as a difference of losses or as a ratio."""
+def _beside(measured: float, quantity: str, value: float, bounds: Interval | None) -> list[float]:
+    """A value and the ends of its interval, where there is one, over the measured value, of losses minus it."""
+    return [x - measured if quantity == "loss" else x / measured for x in (value, *(bounds or ()))]
 
-    def shown(number: float) -> float:
-        return number - measured if quantity == "loss" else number / measured
 
-    bars = None if bounds is None else [[shown(value) - shown(bounds[0])], [shown(bounds[1]) - shown(value)]]
+def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) -> None:
+    value, *ends = values
     axes.errorbar(
         [x],
-        [shown(value)],
-        yerr=bars,
+        [value],
+        yerr=[[value - ends[0]], [ends[1] - value]] if ends else None,
         fmt=marker,
         color=colour,
         markersize=7 if marker == "_" else 4.5,
         elinewidth=1.2,
         capsize=2.5,
-        label=label or None,
         zorder=3,
     )

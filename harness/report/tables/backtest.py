@@ -39,10 +39,10 @@ def backtest_table(data: ReportData) -> Table:
         ),
         tuple(_cells(row) for row in shown),
         left=("approach", "fitted up to C", "forecast at C", "status"),
-        note=f"In brackets: {tested.level:.0%} intervals, {tested.draws_each} bootstrap draws a forecast. Measured: the "
-        "minimum of the budget's own profile, from runs that the forecast has not seen; approach 3's forecast is the "
-        "minimum of the same polynomial through the losses that its law gives those runs. A forecast is held where the "
-        "interval of its difference from the measurement has zero in it: of the quantities compared, "
+        note=f"In brackets: {tested.level:.0%} intervals, {tested.draws_each} bootstrap draws a forecast. Measured: "
+        "the minimum of the budget's own profile, from runs that the forecast has not seen; approach 3's forecast is "
+        "the minimum of the same polynomial through the losses that its law gives those runs. A forecast is held where "
+        "the interval of its difference from the measurement has zero in it: of the quantities compared, "
         f"{counts}. At {tested.level:.0%} some misses are expected; an approach is called forecast missed where its "
         "misses are beyond chance. The error of ln L is the mean of ln(forecast / measured) over the budget's runs."
         + (
