@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.fit.bootstrap import Interval
 from harness.fit.results import BacktestRow
-from harness.report.axes import log_flops
+from harness.report.axes import log_flops, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.style import INK, MARKERS, log_colours, panels
 from harness.report.text import approach_label, power
@@ -18,6 +18,9 @@ PANELS = (
 )
 # Points of one budget stand beside each other, this far apart in the logarithm of C.
 APART = 0.045
+# A bar is cut where it reaches further than this many times the furthest value, or beyond this factor (its logarithm).
+BEYOND, LARGEST_FACTOR = 10.0, float(np.log(10))
+TINY = 1e-300
 
 
 def draw_backtest(data: ReportData) -> Figure:
@@ -25,9 +28,13 @@ def draw_backtest(data: ReportData) -> Figure:
     tested = data.fit.backtest
     if tested is None:
         raise MissingError("the fit has no backtest; 'isoflop fit' makes it (analysis.backtest=true)")
-    names = [name for name, compared in tested.compared.items() if compared]
+    names = [
+        name
+        for name in tested.compared
+        if any(row.approach == name and row.params is not None for row in tested.rows)
+    ]
     if not names:
-        raise MissingError(tested.note or "no forecast has an interval")
+        raise MissingError(tested.note or "no lower budgets give a forecast")
     figure, axes = panels(3, width=3.3, height=2.5, rows=len(names))
     cutoffs = sorted({row.cutoff for row in tested.rows})
     colours = dict(zip(cutoffs, log_colours(cutoffs), strict=True))
@@ -47,6 +54,7 @@ def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[flo
     budgets = sorted({row.budget for row in rows})
     step = APART * max(1.0, float(np.log(budgets[-1] / budgets[0])))
     axes.axhline(0 if quantity == "loss" else 1, color=INK, linewidth=0.7)
+    seen = []
     for budget in budgets:
         here = sorted((row for row in rows if row.budget == budget), key=lambda row: row.cutoff)
         measured = getattr(here[0], f"measured_{quantity}")
@@ -56,17 +64,22 @@ def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[flo
             place = budget * float(np.exp(step * (i - len(here) / 2)))
             value, bounds = getattr(row, name), getattr(row, f"{name}_interval")
             if value is not None and measured is not None:
-                _bar(axes, place, _beside(measured, quantity, value, bounds), marker, colour)
+                seen.append(_beside(measured, quantity, value, bounds))
+                _bar(axes, place, seen[-1], marker, colour)
     axes.plot([], [], "_", color=INK, markersize=7, label="measured")
     for cutoff, colour in colours.items():
         axes.plot([], [], marks[cutoff], color=colour, markersize=4.5, label=f"fitted up to {power(cutoff)}")
     axes.set_xlim(budgets[0] * float(np.exp(-4 * step)), budgets[-1] * float(np.exp(4 * step)))
     log_flops(axes)
+    _frame(axes, seen, quantity)
 
 
 def _beside(measured: float, quantity: str, value: float, bounds: Interval | None) -> list[float]:
-    """A value and the ends of its interval, where there is one, over the measured value, of losses minus it."""
-    return [x - measured if quantity == "loss" else x / measured for x in (value, *(bounds or ()))]
+    """A value and the ends of its interval, if it has both, over the measured value; of losses minus it."""
+    ends = (
+        bounds if bounds is not None and all(end is not None and np.isfinite(end) for end in bounds) else ()
+    )
+    return [x - measured if quantity == "loss" else x / measured for x in (value, *ends)]
 
 
 def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) -> None:
@@ -82,3 +95,20 @@ def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) ->
         capsize=2.5,
         zorder=3,
     )
+
+
+def _frame(axes: Axes, seen: list[list[float]], quantity: str) -> None:
+    """Every value is in the picture, and so are its bars unless one reaches far beyond all values."""
+    logs = quantity != "loss"
+    drawn = [np.log(np.maximum(values, TINY)) if logs else np.array(values) for values in seen]
+    far = max(abs(float(values[0])) for values in drawn)
+    most = BEYOND * max(far, min(float(np.abs(values).max()) for values in drawn))
+    if logs:
+        most = min(most, max(LARGEST_FACTOR, 1.5 * far))
+    low = max(min(float(values.min()) for values in drawn), -most)
+    high = min(max(float(values.max()) for values in drawn), most)
+    margin = 0.06 * (high - low)
+    ends = np.array((low - margin, high + margin))
+    axes.set_ylim(*(np.exp(ends) if logs else ends))
+    if logs:
+        log_plain(axes, "y")
