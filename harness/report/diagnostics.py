@@ -92,7 +92,7 @@ def _backtest(data: ReportData) -> list[Diagnostic]:
     if not tested.rows:
         return [Diagnostic(CAUTION, f"No backtest: {tested.note}.")]
     counts = ", ".join(
-        f"{approach_label(name)} {tested.held[name]} of {n}" for name, n in tested.compared.items()
+        f"{tested.held[name]} of {n} by {approach_label(name).lower()}" for name, n in tested.compared.items()
     )
     text = f"Backtest: forecasts from the lower budgets within their {tested.level:.0%} intervals: {counts}."
     return [Diagnostic(CAUTION if tested.missed else GOOD, text)]

@@ -102,7 +102,8 @@ def _frame(axes: Axes, seen: list[list[float]], quantity: str) -> None:
     logs = quantity != "loss"
     drawn = [np.log(np.maximum(values, TINY)) if logs else np.array(values) for values in seen]
     far = max(abs(float(values[0])) for values in drawn)
-    most = BEYOND * max(far, min(float(np.abs(values).max()) for values in drawn))
+    reach = [float(np.abs(values).max()) for values in drawn if len(values) > 1]
+    most = BEYOND * max(far, min(reach, default=far))
     if logs:
         most = min(most, max(LARGEST_FACTOR, 1.5 * far))
     low = max(min(float(values.min()) for values in drawn), -most)
