@@ -1,71 +1,40 @@
-"""How often nominal intervals hold the truth: many noisy synthetic sweeps, each fitted and bootstrapped.
+"""How often nominal intervals hold the truth, and how often a sweep doubts itself: many noisy synthetic sweeps.
 
-    python scripts/coverage_study.py                       the table in the documentation (a few minutes)
-    python scripts/coverage_study.py --small               sweeps of the demo's size, with and without replicates
-    python scripts/coverage_study.py --trials 40 --only "approach 3"
+    python scripts/coverage_study.py --out results/coverage            144 designs x 400 sweeps, approaches 2 and 3
+    python scripts/coverage_study.py --designs "span 12, centred" --trials 60
+    python scripts/coverage_study.py --methods                         every method on one design
+    python scripts/coverage_study.py --small                           sweeps of the demo's size
+    python scripts/coverage_study.py --alarms                          whole reports of clean sweeps: false alarms
 
-Every trial is a grid of --budgets x --sizes runs on a known surface L = E + A/N^alpha + B/D^beta, with normal
-noise on ln L; the intervals asked about are those of a and of N* (and L*) at ten times the largest budget.
+Every trial is a grid of budgets x sizes on a known surface; the intervals asked about are those of a and, at ten times
+the largest budget, of N* and L*. A sweep doubts itself where the status of the approach, or of what it predicts there,
+is not ok. A design passes where a and N* are held in at least .85 of all sweeps, or at least half of them doubt.
 """
 
 import argparse
+import csv
+import os
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.fit import CostLaw, Curve, FitOptions, Points
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness.fit import Curve, FitOptions, Points, fit_points
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
-from harness.fit.laws import Law
 from harness.fit.results import Approach
+from scripts.coverage_designs import Design, grid, small, sweep
 
-CURVE_POINTS = 60
-
-
-@dataclass(frozen=True)
-class Design:
-    """A sweep to be repeated: budgets x sizes on a known surface.
-
-    Attributes:
-        truth: (E, A, B, alpha, beta). cost: training compute of N and D.
-        flops: the budgets. sizes: of each, within ``width`` x of its optimum.
-        noise: standard deviation of ln L from seed to seed; cell_noise: of what the seeds of a cell share.
-        seeds: of every cell. follow: further seeds of each budget's lowest cell.
-    """
-
-    name: str
-    flops: tuple[float, ...]
-    sizes: int
-    width: float
-    noise: float
-    # Hoffmann et al. 2022, section 3.3, as published.
-    truth: tuple[float, ...] = (1.69, 406.4, 410.7, 0.34, 0.28)
-    cost: CostLaw = field(default_factory=CostLaw)
-    cell_noise: float = 0.0
-    seeds: int = 1
-    follow: int = 0
-
-    @property
-    def target(self) -> float:
-        """The compute that predictions are asked for: ten times the largest budget."""
-        return 10 * self.flops[-1]
-
-
-def small_designs() -> tuple[Design, ...]:
-    """Sweeps of the size that a laptop affords, on the law of results/demo with the scatter of its seeds."""
-    law = {"truth": (1.374, 140.4, 5209.0, 0.6074, 0.7339), "cost": CostLaw(31.07, 0.8784)}
-    three, four = (1e11, 2.5e11, 6e11), (2e11, 6e11, 1.8e12, 5.4e12)
-    common: dict[str, Any] = {"sizes": 7, "width": 12**0.5, "noise": 0.0094, **law}
-    return (
-        Design("demo: 3 x 7", three, **common),
-        Design("3 x 7, two more seeds of the best cells", three, follow=2, **common),
-        Design("4 x 7 x 3 seeds", four, seeds=3, **common),
-        Design("4 x 7 x 3 seeds, cells .0077 besides", four, seeds=3, cell_noise=0.0077, **common),
-    )
+HELD, DOUBTED = 0.85, 0.5
 
 
 @dataclass(frozen=True)
@@ -90,168 +59,229 @@ def _three(points: Points, options: FitOptions, curves: dict[str, Curve]) -> App
 
 
 METHODS = (
-    Method("approach 1, pairs within budgets (default)", _one, {}),
-    Method("approach 2, parabola, wild (default)", _two, {}),
-    Method("approach 2, parabola, pairs", _two, {"bootstrap": "pairs"}),
-    Method("approach 2, cubic, wild", _two, {"degree": 3}),
-    Method("approach 2, robust parabola, pairs", _two, {"robust": True}),
-    Method("approach 3, Huber 1e-3, pairs within budgets (default)", _three, {}),
-    Method("approach 3, Huber 1e-3, pairs", _three, {"bootstrap": "pairs"}),
-    Method("approach 3, least squares, pairs", _three, {"huber_delta": np.inf}),
+    Method("approach 1", _one, {}),
+    Method("approach 2", _two, {}),
+    Method("approach 3", _three, {}),
+    Method("approach 2, bias left in", _two, {"correct_bias": False}),
+    Method("approach 2, pairs", _two, {"bootstrap": "pairs"}),
+    Method("approach 2, cubic", _two, {"degree": 3}),
+    Method("approach 2, robust", _two, {"robust": True}),
+    Method("approach 3, plain pairs", _three, {"bootstrap": "pairs"}),
+    Method("approach 3, least squares", _three, {"huber_delta": np.inf}),
     Method("approach 3, least squares, wild", _three, {"huber_delta": np.inf, "bootstrap": "wild"}),
-    Method("approach 3, variable projection, pairs", _three, {"solver": "varpro"}),
+    Method("approach 3, variable projection", _three, {"solver": "varpro"}),
 )
+DEFAULTS = METHODS[:3]
 
 
-def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, Curve]]:
-    """One synthetic sweep and its curves."""
-    theta, log_width = np.array(design.truth), np.log(design.width)
-    flops = np.repeat(design.flops, design.sizes)
-    best = np.array([float(Law.from_theta(theta, design.cost).log_optimum(c)[0]) for c in flops])
-    log_n = best + np.tile(np.linspace(-log_width, log_width, design.sizes), len(design.flops))
-    log_d = np.log(flops / design.cost.kappa) - design.cost.power * log_n
-    shared = (
-        design.cell_noise * rng.standard_normal(len(flops)) if design.cell_noise else np.zeros(len(flops))
-    )
-    off = shared[None] + design.noise * rng.standard_normal((design.seeds, len(flops)))
-    log_loss = np.log(Law.from_theta(theta).loss_of_logs(log_n, log_d))
-    cell, seed = np.tile(np.arange(len(flops)), design.seeds), np.repeat(np.arange(design.seeds), len(flops))
-    offs = off.ravel()
-    for extra in range(1, design.follow + 1):
-        lowest = [
-            np.flatnonzero(flops == c)[np.argmin((log_loss + off[0])[flops == c])] for c in design.flops
-        ]
-        cell, seed = np.append(cell, lowest), np.append(seed, np.full(len(lowest), extra))
-        offs = np.append(offs, shared[lowest] + design.noise * rng.standard_normal(len(lowest)))
-    names = tuple(f"run-{i}" for i in range(len(cell)))
-    size, data, spent = log_n[cell], log_d[cell], flops[cell]
-    points = Points(
-        np.exp(size),
-        np.exp(data),
-        spent,
-        np.exp(log_loss[cell] + offs),
-        names,
-        budget=spent,
-        seed=seed.astype(float),
-    )
-    curves = {}
-    for i, name in enumerate(names):
-        # A run keeps its offset all along; what remains of the batch noise after smoothing is a fifth of it.
-        share = np.geomspace(0.02, 1, CURVE_POINTS)
-        along = Law.from_theta(theta).loss_of_logs(np.full(CURVE_POINTS, size[i]), data[i] + np.log(share))
-        wobble = 0.2 * design.noise * rng.standard_normal(CURVE_POINTS)
-        curves[name] = Curve(
-            1000 * share, np.exp(data[i]) * share, spent[i] * share, along * np.exp(offs[i] + wobble)
-        )
-    return points, curves
+@dataclass(frozen=True)
+class Asked:
+    """One line of the study: a method on a design, ``trials`` times with ``draws`` each."""
+
+    design: Design
+    method: Method
+    trials: int
+    draws: int
+    level: float
+    seed: int
 
 
 @dataclass(frozen=True)
 class Studied:
-    """How often the truth was held, as shares of all trials, and by how far estimates miss it on average."""
+    """Shares of all sweeps: held is within the interval; doubted has a status that is not ok.
 
-    a: float
-    params: float
-    loss: float
+    Attributes:
+        trusted: of the sweeps that do not doubt themselves, how many hold N*.
+        width: median width of the interval of ln N*.
+        bias_a, bias_params: mean error of a, and of ln N* at the target.
+        doubts: the statuses met, most frequent first.
+    """
+
+    design: str
+    method: str
+    held_a: float
+    held_params: float
+    held_loss: float
+    doubted: float
+    trusted: float
     width: float
     bias_a: float
     bias_params: float
-    fitted: int
+    trials: int
     seconds: float
+    doubts: str
+
+    @property
+    def passed(self) -> bool:
+        return self.doubted >= DOUBTED or min(self.held_a, self.held_params) >= HELD
 
 
-def study(method: Method, design: Design, args: argparse.Namespace) -> Studied:
-    """Many trials of one method on one design."""
-    theta, target = np.array(design.truth), design.target
-    true_a = float(Law.from_theta(theta, design.cost).exponents[0])
-    log_n, _, true_loss = (float(v) for v in Law.from_theta(theta, design.cost).log_optimum(target))
-    held, widths, errors, started = np.zeros(3), [], [], time.perf_counter()
-    for trial in range(args.trials):
-        points, curves = sweep(np.random.default_rng([args.seed, trial]), design)
-        options = FitOptions(draws=args.draws, seed=trial, level=args.level, **method.options)
+def study(asked: Asked) -> Studied:
+    """Many sweeps of one design by one method."""
+    design, method, started = asked.design, asked.method, time.perf_counter()
+    log_n, loss = design.optimum(design.target)
+    truth = (design.exponent, float(np.exp(log_n)), loss)
+    held, doubted, trusted, widths, errors = np.zeros(3), 0, [], [], []
+    codes: Counter[str] = Counter()
+    for trial in range(asked.trials):
+        points, curves = sweep(np.random.default_rng([asked.seed, trial]), design)
+        options = FitOptions(draws=asked.draws, seed=trial, level=asked.level, **method.options)
         fitted = method.fit(points, options, curves)
-        prediction = fitted.predict(target)
-        if fitted.a is None or fitted.a_interval is None:
-            continue
-        if prediction.params is None or prediction.params_interval is None:
-            continue
-        for i, (bounds, truth) in enumerate(
-            (
-                (fitted.a_interval, true_a),
-                (prediction.params_interval, np.exp(log_n)),
-                (prediction.loss_interval, true_loss),
+        found = fitted.predict(design.target)
+        inside = [
+            bounds is not None and bounds[0] <= value <= bounds[1]
+            for bounds, value in zip(
+                (fitted.a_interval, found.params_interval, found.loss_interval), truth, strict=True
             )
-        ):
-            held[i] += bounds is not None and bounds[0] <= truth <= bounds[1]
-        widths.append(fitted.a_interval[1] - fitted.a_interval[0])
-        errors.append((fitted.a - true_a, np.log(prediction.params) - log_n))
-    bias_a, bias_n = np.mean(errors, axis=0)
+        ]
+        held += inside
+        flags = set(fitted.flags) | set(found.flags)
+        doubted += bool(flags)
+        codes.update(flags)
+        if not flags:
+            trusted.append(inside[1])
+        if fitted.a is not None and found.params is not None:
+            errors.append((fitted.a - truth[0], np.log(found.params) - log_n))
+        if found.params_interval is not None:
+            with np.errstate(all="ignore"):
+                widths.append(float(np.log(found.params_interval[1] / found.params_interval[0])))
+    shares = held / asked.trials
+    bias = np.mean(errors, axis=0) if errors else (np.nan, np.nan)
     return Studied(
-        a=float(held[0]) / args.trials,
-        params=float(held[1]) / args.trials,
-        loss=float(held[2]) / args.trials,
-        width=float(np.median(widths)),
-        bias_a=float(bias_a),
-        bias_params=float(np.expm1(bias_n)),
-        fitted=len(widths),
+        design=design.name,
+        method=method.name,
+        held_a=float(shares[0]),
+        held_params=float(shares[1]),
+        held_loss=float(shares[2]),
+        doubted=doubted / asked.trials,
+        trusted=float(np.mean(trusted)) if trusted else float("nan"),
+        width=float(np.median(widths)) if widths else float("nan"),
+        bias_a=float(bias[0]),
+        bias_params=float(bias[1]),
+        trials=asked.trials,
         seconds=time.perf_counter() - started,
+        doubts=" ".join(f"{code}:{count / asked.trials:.2f}" for code, count in codes.most_common(4)),
     )
 
 
-def _row(name: str, found: Studied, args: argparse.Namespace, loss: str = "") -> str:
-    return (
-        f"| {name} | {found.a:.3f} | {found.params:.3f} |{loss} {found.width:.3f} "
-        f"| {found.bias_a:+.4f} | {100 * found.bias_params:+.1f}% | {found.fitted}/{args.trials} "
-        f"| {found.seconds:.0f} s |"
-    )
+def alarms(asked: Asked) -> tuple[str, float, float, str]:
+    """Of a clean design: the share of whole fits with any doubt at all, and of doubts that something is wrong."""
+    codes: Counter[str] = Counter()
+    any_doubt = wrong = 0
+    for trial in range(asked.trials):
+        points, _ = sweep(np.random.default_rng([asked.seed, trial]), asked.design)
+        fit = fit_points(points, FitOptions(draws=asked.draws, seed=trial, level=asked.level))
+        found = {f"{a.name[-1]}:{code}" for a in fit.approaches[1:] for code in a.flags}
+        found |= {f"2:{code}" for budget in fit.approach_2.budgets for code in budget.flags}
+        found |= {
+            f"{name[-1]}:{code}"
+            for name, estimate in fit.predict(asked.design.target).items()
+            if name != "approach_1"
+            for code in estimate.flags
+        }
+        if fit.agreement.status == "disagree":
+            found.add("disagree")
+        codes.update(found)
+        any_doubt += bool(found)
+        wrong += bool([code for code in found if code.split(":")[-1] not in LACKING])
+    told = " ".join(f"{code} {count / asked.trials:.3f}" for code, count in codes.most_common(6))
+    return asked.design.name, any_doubt / asked.trials, wrong / asked.trials, told
+
+
+# Doubts that say what the runs do not show, which is true of a sweep that is too small: not that something is wrong.
+LACKING = (
+    "wide_interval",
+    "at_bound",
+    "unidentified",
+    "unstable",
+    "budgets_dropped",
+    "vertex_outside_range",
+    "no_floor",
+)
 
 
 def main() -> None:
+    args = _arguments()
+    if args.methods:
+        five = tuple(np.geomspace(1e18, 1e20, 5))
+        designs: Sequence[Design] = (Design("5 x 7, span 12, normal noise .002", five),)
+        methods: Sequence[Method] = METHODS
+    elif args.small:
+        designs, methods = small(), DEFAULTS
+    else:
+        designs, methods = grid(), DEFAULTS[1:]
+    if args.alarms:
+        designs = [design for design in designs if design.clean]
+    asked = [
+        Asked(design, method, args.trials, args.draws, args.level, args.seed)
+        for design in designs
+        if all(part in design.name for part in args.designs.split("&"))
+        for method in (methods[:1] if args.alarms else methods)
+        if args.only in method.name
+    ]
+    print(
+        f"{len(asked)} lines of {args.trials} sweeps, {args.draws} draws, nominal {args.level:.0%}\n",
+        flush=True,
+    )
+    with ProcessPoolExecutor(args.workers) as pool:
+        if args.alarms:
+            print("| design | any doubt | that something is wrong | by approach |\n|---|---|---|---|")
+            for name, doubt, wrong, told in pool.map(alarms, asked):
+                print(f"| {name} | {doubt:.3f} | {wrong:.3f} | {told} |", flush=True)
+            return
+        print(
+            "| design | method | a | N* | L* | doubted | N* of trusted | width of ln N* | bias of ln N* | doubts |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|---|")
+        rows = []
+        for found in pool.map(study, asked):
+            rows.append(found)
+            print(_line(found), flush=True)
+            if args.out:
+                _write(Path(args.out), rows)
+    failed = [row for row in rows if not row.passed]
+    print(
+        f"\n{len(rows) - len(failed)} of {len(rows)} hold a and N* in {HELD:g}, or doubt in {DOUBTED:g} of their sweeps"
+    )
+
+
+def _line(found: Studied) -> str:
+    mark = "" if found.passed else " **!**"
+    return (
+        f"| {found.design}{mark} | {found.method} | {found.held_a:.3f} | {found.held_params:.3f} "
+        f"| {found.held_loss:.3f} | {found.doubted:.3f} | {found.trusted:.3f} | {found.width:.3f} | {found.bias_params:+.3f} | {found.doubts} |"
+    )
+
+
+def _write(folder: Path, rows: list[Studied]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "coverage.csv").open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, [field.name for field in fields(Studied)], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()})
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=200, help="synthetic sweeps for each method")
+    parser.add_argument("--trials", type=int, default=400, help="synthetic sweeps for each line")
     parser.add_argument("--draws", type=int, default=200, help="bootstrap draws in each")
-    parser.add_argument("--noise", type=float, default=0.004, help="standard deviation of ln L")
-    parser.add_argument("--budgets", type=int, default=7)
-    parser.add_argument("--sizes", type=int, default=7)
-    parser.add_argument(
-        "--width", type=float, default=4.0, help="sizes span 1/width to width times the optimum"
-    )
     parser.add_argument("--level", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="methods whose name contains this")
     parser.add_argument(
-        "--small", action="store_true", help="sweeps of the demo's size instead, by the defaults"
+        "--designs", default="", help="designs whose name contains this; several parts joined by &"
     )
-    args = parser.parse_args()
-    if args.small:
-        print(
-            f"{args.trials} sweeps each, {args.draws} draws, nominal {args.level:.0%}; N* and L* at ten times C\n"
-        )
-        print(
-            "| sweep, approach | covers a | covers N* | covers L* "
-            "| width of a | bias of a | bias of N* | fitted | time |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|")
-        for design in small_designs():
-            for method in METHODS:
-                if "default" in method.name and args.only in method.name:
-                    found = study(method, design, args)
-                    name = f"{design.name}; {method.name.split(',')[0]}"
-                    loss = " – |" if "approach 1" in name else f" {found.loss:.3f} |"
-                    print(_row(name, found, args, loss), flush=True)
-        return
-    design = Design("grid", tuple(np.geomspace(1e18, 1e20, args.budgets)), args.sizes, args.width, args.noise)
-    print(
-        f"{args.trials} sweeps of {args.budgets} x {args.sizes} runs, 1e18 to 1e20 FLOPs, sizes within "
-        f"{args.width:g} x, noise {args.noise:g}; {args.draws} draws, nominal {args.level:.0%}; N* at 1e21\n"
+    parser.add_argument("--methods", action="store_true", help="every method on one design")
+    parser.add_argument("--small", action="store_true", help="sweeps of the demo's size")
+    parser.add_argument(
+        "--alarms", action="store_true", help="false alarms of whole fits in the clean designs"
     )
-    print("| method | covers a | covers N* | width of a | bias of a | bias of N* | fitted | time |")
-    print("|---|---|---|---|---|---|---|---|")
-    for method in METHODS:
-        if args.only in method.name:
-            print(_row(method.name, study(method, design, args), args), flush=True)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", default="", help="folder for coverage.csv")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -178,7 +178,8 @@ def _forecast(
     if isinstance(fit, Approach3) and fit.theta() is not None:
         law = replace(runs, loss=fit.loss(runs.params, runs.tokens))
         run_error = float(np.mean(np.log(law.loss / runs.loss)))
-        values, bounds = _as_profile(values, bounds, law, options)
+        if budget.params_bias is None:
+            values, bounds = _as_profile(values, bounds, law, options)
     measured: Triple = (budget.params_opt, budget.tokens_opt, budget.loss_opt)
     spread: Bounds = (budget.params_interval, budget.tokens_interval, budget.loss_interval)
     freedom = _freedom(fit, below, options.degree), _left(runs, options.degree + 1)
@@ -217,9 +218,11 @@ def _as_profile(values: Triple, bounds: Bounds, law: Points, options: FitOptions
     """A law's forecast as the minimum of the profile through its own losses, ``law``, at a budget's runs.
 
     The polynomial of a profile has a bias of its own, with five budgets of seven sizes over a factor of 100 as much as
-    five half-widths of N*. What was measured has it; this gives it to the forecast too, so that they can be compared.
+    five half-widths of N*. Where it was not taken off what was measured, this gives it to the forecast too, so that
+    they can be compared.
     """
-    (profile, *_) = fit_approach_2(law, replace(options, draws=0, bootstrap="auto")).budgets or (None,)
+    plain = replace(options, draws=0, bootstrap="auto", correct_bias=False)
+    (profile, *_) = fit_approach_2(law, plain).budgets or (None,)
     if profile is None or profile.params_opt is None or values[0] is None:
         return values, bounds
     turned: Triple = (profile.params_opt, profile.tokens_opt, profile.loss_opt)

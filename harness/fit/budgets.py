@@ -34,6 +34,24 @@ def cells_of(points: Points) -> Cells:
     return _numbered([tuple(row) for row in np.column_stack(columns).tolist()])
 
 
+def units_of(points: Points) -> Cells:
+    """The unit of every row, shape (n,), that a bootstrap draws whole: rows in one share what moves them together.
+
+    The rows of one ``run_id`` (checkpoints of a run share its luck), and the runs of one cell (their seeds share what
+    the fitted form misses there). A run's cell is that of its last row. In a table with one row a run units are cells.
+    """
+    rows: dict[str, list[int]] = {}
+    for i, run in enumerate(points.run_id):
+        rows.setdefault(run, []).append(i)
+    if len(rows) == len(points):
+        return cells_of(points)
+    last = [max(mine, key=lambda i: points.tokens[i]) for mine in rows.values()]
+    units = np.empty(len(points), dtype=np.intp)
+    for mine, cell in zip(rows.values(), cells_of(points.select(last)), strict=True):
+        units[mine] = cell
+    return units
+
+
 def count_cells(cell: Cells) -> int:
     """How many there are."""
     return len(np.unique(cell))
@@ -138,8 +156,10 @@ def pairs_kind(points: Points, kind: str) -> tuple[str, list[list[int]] | None]:
     if kind != "auto":
         return kind, None
     budgets = group_budgets(points)
-    cell = cells_of(points)
-    if budgets.approximate or min(count_cells(cell[list(group)]) for group in budgets.groups) < MIN_SIZES:
+    unit = units_of(points)
+    counts = [count_cells(unit[list(group)]) for group in budgets.groups]
+    # Rows of one run in several budgets come and go together, which drawing within budgets would undo.
+    if budgets.approximate or min(counts) < MIN_SIZES or sum(counts) > count_cells(unit):
         return "pairs", None
     return "pairs within budgets", [list(group) for group in budgets.groups]
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from harness.fit import law_solver
 from harness.fit.approach_2 import fit_approach_2
-from harness.fit.approach_3 import MIN_RUNS, law_flags
 from harness.fit.cost_law import cost_flags, fit_cost_law
+from harness.fit.law_flags import MIN_RUNS, law_flags
 from harness.fit.laws import Law
 from harness.fit.options import FitOptions
 from harness.fit.results import CountingRow

@@ -22,6 +22,7 @@ class FitOptions:
         huber_delta: delta of the Huber loss on log residuals (Hoffmann et al. 2022, section 3.3: 1e-3).
             ``inf`` gives least squares on log loss.
         degree: degree of approach 2's polynomial in log N: 2 (the paper), 3 or 4.
+        correct_bias: approach 2: take off each minimum what the polynomial misses of the fitted law's own optimum.
         robust: approach 2 by Huber weights instead of least squares.
         exclude_highest: leave out this many runs with the highest losses (5 on the published points of
             Hoffmann et al. gives the 240 that Besiroglu et al. 2024 fit).
@@ -48,6 +49,7 @@ class FitOptions:
     bootstrap: str = "auto"
     huber_delta: float = 1e-3
     degree: int = 2
+    correct_bias: bool = True
     robust: bool = False
     exclude_highest: int = 0
     max_loss: float | None = None

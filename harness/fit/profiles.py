@@ -43,6 +43,11 @@ def fit_polynomials(design: Array, losses: Array, weights: Array, robust: bool =
 
     Returns: coefficients (draws, k); NaN for draws with too few different points.
     """
+    if len(weights) == 1 and not robust:  # one matrix for all draws
+        root = np.sqrt(weights[0])
+        if np.linalg.matrix_rank(design * root[:, None]) < design.shape[1]:
+            return np.full((len(losses), design.shape[1]), np.nan)
+        return np.asarray((losses * root) @ np.linalg.pinv(design * root[:, None]).T)
     losses, weights = np.broadcast_arrays(losses, weights)
     coefficients = _weighted(design, losses, weights)
     for _ in range(25 if robust else 0):

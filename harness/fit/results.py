@@ -30,13 +30,13 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class FitError:
-    """How far a fit lies from the runs that it was made of.
+    """The size of a fit's residuals.
 
     Attributes:
-        rms_log: root mean square of ln(fitted / measured loss).
-        rms_nats: the same of fitted minus measured loss, in nats per token.
-        r_squared: share of the losses' variance that the fit accounts for.
-        n: residuals behind these numbers.
+        rms_log: root mean square of ln(fitted / measured).
+        rms_nats: the same of fitted - measured, nats per token.
+        r_squared: share of the variation of ln L that the fit explains; approach 2's is of that within budgets.
+        n: how many residuals.
     """
 
     rms_log: float | None = None
@@ -162,7 +162,12 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetOptimum(Judged):
-    """The minimum of one IsoFLOP profile; no numbers where ``status`` is one of ``status.VOID``."""
+    """The minimum of one IsoFLOP profile; no numbers where ``status`` is one of ``status.VOID``.
+
+    Attributes:
+        params_bias, tokens_bias, loss_bias: the polynomial's bias in ln N*, ln D* and nats, which has been taken off
+            ``params_opt``, ``tokens_opt`` and ``loss_opt``; None where nothing was.
+    """
 
     budget: float
     params_opt: float | None = None
@@ -171,6 +176,9 @@ class BudgetOptimum(Judged):
     params_interval: Interval | None = None
     tokens_interval: Interval | None = None
     loss_interval: Interval | None = None
+    params_bias: float | None = None
+    tokens_bias: float | None = None
+    loss_bias: float | None = None
     n_points: int = 0
     flops_spread: float = 0.0
     params_profile: Profile | None = None
@@ -181,12 +189,19 @@ class BudgetOptimum(Judged):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Approach2(PowerApproach):
-    """IsoFLOP profiles (Hoffmann et al. 2022, section 3.2)."""
+    """IsoFLOP profiles (Hoffmann et al. 2022, section 3.2).
+
+    Attributes:
+        correction: ``law`` where the polynomial's bias was taken off, as the fitted law has it; else ``none``.
+        correction_note: why so, in a sentence.
+    """
 
     name: str = "approach_2"
     budgets: tuple[BudgetOptimum, ...] = ()
     degree: int = 2
     robust: bool = False
+    correction: str = "none"
+    correction_note: str = ""
     ungrouped: tuple[str, ...] = ()
 
 

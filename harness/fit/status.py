@@ -150,6 +150,11 @@ MILD = (
         "train further sizes on that side",
     ),
     Status(
+        "lack_of_fit",
+        "runs of one size and length differ from the law by more than their seeds differ from each other",
+        "the intervals allow for it; look at the residuals for a size or a budget that stands out",
+    ),
+    Status(
         "mid_run",
         "approach 1 took its points from the middle of runs, before their learning rate had come down, where losses "
         "are too high",

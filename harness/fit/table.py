@@ -59,8 +59,10 @@ class Points:
     seed: Array | None = None
     loss_se: Array | None = None
     extra: Mapping[str, Array] = field(default_factory=dict)
+    text: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[str, ...] = ()
+    earlier_rows: int = 0
 
     def __post_init__(self) -> None:
         n = len(np.atleast_1d(self.params))
@@ -106,6 +108,7 @@ class Points:
             seed=take(self.seed),
             loss_se=take(self.loss_se),
             extra={name: column[index] for name, column in self.extra.items()},
+            text={name: tuple(column[i] for i in index) for name, column in self.text.items()},
         )
 
     def without(self, drop: NDArray[np.bool_], reason: str) -> "Points":

@@ -40,9 +40,8 @@ def backtest_table(data: ReportData) -> Table:
         tuple(_cells(row) for row in shown),
         left=("approach", "fitted up to C", "forecast at C", "status"),
         note=f"In brackets: {tested.level:.0%} intervals, {tested.draws_each} bootstrap draws a forecast. Measured: "
-        "the minimum of the budget's own profile, from runs that the forecast has not seen; approach 3's forecast is "
-        "the minimum of the same polynomial through the losses that its law gives those runs. A forecast is held where "
-        "the interval of its difference from the measurement has zero in it: of the quantities compared, "
+        f"the minimum of the budget's own profile{_bias(data)}, from runs that the forecast has not seen. A forecast "
+        "is held where the interval of its difference from the measurement has zero in it: of the quantities compared, "
         f"{counts}. At {tested.level:.0%} some misses are expected; an approach is called forecast missed where its "
         "misses are beyond chance. The error of ln L is the mean of ln(forecast / measured) over the budget's runs."
         + (
@@ -51,6 +50,13 @@ def backtest_table(data: ReportData) -> Table:
             else " Shown are forecasts of the highest budget; fit.json has all."
         ),
     )
+
+
+def _bias(data: ReportData) -> str:
+    """How forecasts of the law and minima of polynomials are made comparable."""
+    if data.fit.approach_2.correction == "law":
+        return ", less the polynomial's bias"
+    return " (approach 3's forecasts are of that minimum too: of the same polynomial through the law's own losses)"
 
 
 def _cells(row: BacktestRow) -> tuple[str, ...]:

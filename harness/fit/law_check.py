@@ -1,0 +1,233 @@
+"""The law fitted to a table for its residuals: whether it describes the runs, and how their noise is made up."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import f as f_distribution
+
+from harness.fit import law_solver
+from harness.fit.bootstrap import generator
+from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets, units_of
+from harness.fit.misfit import LARGE, ROUNDING, epochs_of, fit_error, repeated_data, spread
+from harness.fit.profiles import HUBER_WIDTH
+from harness.fit.status import Flag
+from harness.fit.structure import NEIGHBOURING, Structure, indicators, powers, residual_structure
+from harness.fit.table import Array, Points
+
+# The whole report may raise a false alarm in one clean sweep of twenty; these are the shares of two of its checks.
+ALPHA = 0.01
+LACK_ALPHA = 0.003
+# From here on the noise that runs of a budget share is counted into intervals of L*, and of the law.
+HINT = 0.1
+# A law that explains no half of what the losses vary by says little of them.
+LEAST_EXPLAINED = 0.5
+MOST_GROUPS = 12
+# Weights that differ less than this are left alone: they would move an estimate by less than its last printed digit.
+ALIKE = 0.8
+BUDGETS = "budgets"
+STREAM = 8
+
+
+@dataclass(frozen=True, eq=False)
+class LawCheck:
+    """The law fitted to a table, efficiently for normal noise, and what its residuals say.
+
+    Attributes:
+        points: the runs. data: the runs as the solver takes them.
+        fit: the law by Huber's loss of 1.345 standard deviations of the residuals: nearly least squares, but a run far
+            off does not bend it. delta: that Huber delta.
+        weights: of every run, (n,). unit: of every run, what is resampled together, (n,).
+    """
+
+    points: Points
+    data: law_solver.Data
+    fit: law_solver.LawFit
+    delta: float
+    weights: Array
+    unit: Cells
+
+    @cached_property
+    def residual(self) -> Array:
+        """ln L - ln of the law, (n,)."""
+        return self.data.log_loss - law_solver.predict(self.fit.theta, self.data)
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The joint test of the residuals."""
+        points, data, root = self.points, self.data, np.sqrt(self.weights)
+        size, tokens = data.x / max(data.x.std(), 1e-300), data.y / max(data.y.std(), 1e-300)
+        directions = {
+            "N": powers(data.x),
+            "D": powers(data.y),
+            "C": powers(np.log(points.flops)),
+            "N and D together": (size * tokens)[:, None],
+            "N, D and their products": np.stack(
+                (size**2, size * tokens, tokens**2, size**3, size**2 * tokens, size * tokens**2, tokens**3),
+                axis=1,
+            ),
+            **_groupings(points),
+        }
+        return residual_structure(
+            self.residual * root,
+            law_solver.jacobian(self.fit.theta, data) * root[:, None],
+            {name: columns * root[:, None] for name, columns in directions.items()},
+            self.unit,
+            np.stack((data.x, data.y), axis=1),
+        )
+
+    @cached_property
+    def misfit(self) -> list[Flag]:
+        """``misfit`` where the residuals are too large, have structure, or differ between groups of runs."""
+        error = fit_error(self.data.log_loss, self.data.log_loss - self.residual)
+        if error.rms_log is None or error.rms_log < ROUNDING:
+            return []
+        told = f"the law misses the runs by {error.rms_log:.3g} in ln L (rms)"
+        found = self.structure
+        columns = [name for name, p in found.each.items() if p <= ALPHA and name.startswith("the column ")]
+        split = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
+        if error.rms_log > LARGE:
+            return [Flag("misfit", told + split)]
+        if error.r_squared is not None and error.r_squared < LEAST_EXPLAINED:
+            return [Flag("misfit", f"{told} and explains {error.r_squared:.0%} of their variation{split}")]
+        if found.p > ALPHA:
+            return []
+        if found.worst == BUDGETS:
+            note = f"{told}, and the runs of a budget together (p = {found.p:.2g}): L* is known less well than it seems"
+            return [Flag("shared_noise", note)]
+        where = "between " + found.worst if found.worst == NEIGHBOURING else "along " + found.worst
+        if found.worst.startswith("the column "):
+            where = "between the values of " + found.worst
+        said = (
+            f", correlated at {found.correlation:.2f} between neighbouring cells"
+            if found.correlation > 0.3
+            else ""
+        )
+        return [Flag("misfit", f"{told}, with structure {where} (p = {found.p:.2g}){said}{split}")]
+
+    def shared_noise(self, draws: int, seed: int) -> Array | None:
+        """Draws of what the runs of a budget are off together, (draws, n) in ln L; None where nothing hints at it.
+
+        The between-budget variance comes from the residuals' mean squares between and within budgets, each draw with
+        its own chi-square (a generalised pivot: Weerahandi 1995, Exact Statistical Methods for Data Analysis, chapter
+        5), since a handful of budgets tell a variance to a factor of several.
+        """
+        member = budget_of(self.points)
+        if member is None or self.structure.each.get(BUDGETS, 1.0) > HINT:
+            return None
+        tangent, _ = np.linalg.qr(law_solver.jacobian(self.fit.theta, self.data))
+        dummy = np.eye(int(member.max()) + 1)[member]
+        shown = dummy - tangent @ (tangent.T @ dummy)  # what the law leaves to be seen of a budget's shift
+        u, size, _ = np.linalg.svd(shown, full_matrices=False)
+        u = u[:, size > 0.05]
+        freedom, left = u.shape[1], len(member) - u.shape[1] - 5
+        if freedom < 1 or left < 1:
+            return None
+        residual = self.residual - tangent @ (tangent.T @ self.residual)
+        between = float(np.sum((u.T @ residual) ** 2))
+        within = float(residual @ residual) - between
+        gain = float(np.sum((u.T @ dummy) ** 2)) / freedom
+        rng = generator(seed, STREAM)
+        total = between / rng.chisquare(freedom, draws)
+        own = within / rng.chisquare(left, draws)
+        spread = np.sqrt(np.maximum(total - own, 0.0) / gain)
+        shift = spread[:, None] * rng.standard_normal((draws, dummy.shape[1]))
+        return np.asarray(shift[:, member])
+
+    @cached_property
+    def lack_of_fit(self) -> list[Flag]:
+        """``lack_of_fit`` where cells differ from the law by more than their seeds differ (the classical F test)."""
+        cell = cells_of(self.points)
+        cells, rows = count_cells(cell), len(cell)
+        freedom, pure = cells - 5, rows - cells
+        if len(np.unique(self.unit)) < cells or freedom < 3 or pure < 3:
+            return []
+        mean = np.bincount(cell, self.residual) / np.bincount(cell)
+        within = float(np.sum((self.residual - mean[cell]) ** 2))
+        between = float(np.sum(mean[cell] ** 2))
+        if within <= 0:
+            return []
+        ratio = (between / freedom) / (within / pure)
+        p = float(f_distribution.sf(ratio, freedom, pure))
+        if p > LACK_ALPHA:
+            return []
+        note = (
+            f"cells differ from the law by more than their seeds do (F = {ratio:.3g} on {freedom} and {pure} degrees "
+            f"of freedom, p = {p:.2g}); intervals resample whole cells, so they count it in"
+        )
+        return [Flag("lack_of_fit", note)]
+
+    @cached_property
+    def flags(self) -> list[Flag]:
+        """All of them."""
+        return self.misfit + self.lack_of_fit + self.repeated
+
+    @cached_property
+    def repeated(self) -> list[Flag]:
+        """``repeated_data``."""
+        return repeated_data(self.points)
+
+
+def check_law(points: Points) -> LawCheck:
+    """Fits the law, runs weighted by :func:`precision`, and keeps what its residuals say.
+
+    Args:
+        points: at least as many runs as the law has parameters.
+    """
+    data, delta = law_solver.Data.of(points.params, points.tokens, points.loss), np.inf
+    weights = np.ones(len(points))
+    with np.errstate(all="ignore"):
+        fit = law_solver.fit_lbfgs(data, np.inf)
+        for _ in range(2):
+            residual = data.log_loss - law_solver.predict(fit.theta, data)
+            weights = precision(points, residual)
+            delta = HUBER_WIDTH * max(spread(residual), ROUNDING)
+            fit = law_solver.fit_lbfgs(data, delta, weights, [fit.theta])
+    return LawCheck(points, data, fit, delta, weights, units_of(points))
+
+
+def precision(points: Points, residual: Array) -> Array:
+    """Weights of the runs, (n,), at most 1: the inverse of each one's variance where ``loss_se`` says it differs.
+
+    ln L of a run varies by tau^2 + (loss_se / L)^2: from run to run, and by the evaluation's own error. tau^2 is what
+    the squared residuals (n,) of an unweighted fit leave (DerSimonian & Laird 1986, equation 8, for a regression).
+    Where the errors are alike (one validation set for all) every weight is 1.
+    """
+    if points.loss_se is None:
+        return np.ones(len(points))
+    variance = (points.loss_se / points.loss) ** 2
+    known = np.isfinite(variance) & (variance > 0)
+    if not known.any():
+        return np.ones(len(points))
+    variance = np.where(known, variance, np.median(variance[known]))
+    total = max(float(np.median(residual**2)) / 0.455, 1e-300)  # of normal residuals, where a few are far off
+    between = max(total - float(np.median(variance)), 0.1 * total)
+    weights = 1 / (between + variance)
+    weights /= weights.max()
+    return weights if weights.min() < ALIKE else np.ones(len(points))
+
+
+def budget_of(points: Points) -> Cells | None:
+    """The number of each run's budget, (n,); None where there are fewer than three clear ones."""
+    budgets = group_budgets(points)
+    if budgets.approximate or len(budgets.groups) < 3:
+        return None
+    member = np.zeros(len(points), dtype=np.intp)
+    for i, group in enumerate(budgets.groups):
+        member[list(group)] = i
+    return member
+
+
+def _groupings(points: Points) -> dict[str, Array]:
+    """What else may split the residuals: budgets, columns of text, repetition of data."""
+    found: dict[str, Array] = {}
+    member = budget_of(points)
+    if member is not None:
+        found[BUDGETS] = indicators(member)
+    for name, values in points.text.items():
+        if 2 <= len(set(values)) <= min(MOST_GROUPS, len(points) // 3):
+            found[f"the column {name}"] = indicators(values)
+    epochs = epochs_of(points)
+    if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():
+        found["how often data are repeated"] = np.log(np.maximum(epochs, 1.0))[:, None]
+    return found

@@ -1,0 +1,118 @@
+"""What approach 3 can tell against itself: too few runs, a vanished term, draws without an optimum, outliers."""
+
+import numpy as np
+
+from harness.fit import law_solver
+from harness.fit.bootstrap import percentile_interval
+from harness.fit.law_check import LawCheck
+from harness.fit.laws import CostLaw, Law
+from harness.fit.misfit import outliers
+from harness.fit.options import FitOptions
+from harness.fit.status import Flag
+from harness.fit.table import Array, Points
+
+# From six or seven runs of a sweep, chosen at random, the interval of a missed the value from all runs in about half of
+# the cases; from eight in few. The bootstrap draws of so few runs nearly repeat them.
+MIN_RUNS = 8
+RUNS_TO_SPARE = 24  # with so many, a few may be left out to see how much depends on them
+ONE_COMPUTE = 0.1  # range of ln C
+MIN_SIZES = 3
+VANISHED = 1e-3  # a term below this share of the loss has gone
+
+
+def too_few(points: Points) -> list[Flag]:
+    counts = {
+        "runs": (len(points), MIN_RUNS),
+        "sizes": (len(np.unique(points.params)), MIN_SIZES),
+        "horizons": (len(np.unique(points.tokens)), MIN_SIZES),
+    }
+    short = [f"{have} {what} (needs {need})" for what, (have, need) in counts.items() if have < need]
+    if not short:
+        return []
+    note = f"the law has five parameters; the table has {', '.join(short)}{rows_left(points)}"
+    return [Flag("too_few_points", note)]
+
+
+def rows_left(points: Points) -> str:
+    """The end of a sentence: that the earlier rows of these runs, which were left out, could say more."""
+    return f"; analysis.rows=all adds {points.earlier_rows} earlier rows" if points.earlier_rows else ""
+
+
+def one_compute(points: Points) -> list[Flag]:
+    if np.ptp(np.log(points.flops)) > ONE_COMPUTE:
+        return []
+    note = "all runs are of one compute: how N* and D* grow with it rests on the form of the law alone"
+    return [Flag("unidentified", note + rows_left(points))]
+
+
+def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
+    """Warnings that the fitted law itself gives, without its draws."""
+    E, _, _, alpha, beta = fit.natural
+    total = np.exp(law_solver.predict(fit.theta, data))
+    size = np.exp(fit.theta[1] - alpha * data.x) / total
+    tokens = np.exp(fit.theta[2] - beta * data.y) / total
+    flags = []
+    if not (np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all()):
+        flags.append(
+            Flag("no_optimum", f"loss does not fall with both N and D (alpha {alpha:.2g}, beta {beta:.2g})")
+        )
+    if not fit.converged:
+        flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
+    if total.min() * VANISHED > E:
+        flags.append(
+            Flag("at_bound", f"E has gone to 0 ({E:.2g}): these runs do not show an irreducible loss")
+        )
+    for name, share, power in (("A/N^alpha", size, alpha), ("B/D^beta", tokens, beta)):
+        if share.max() < VANISHED or not 0.01 < power < 5:
+            flags.append(Flag("at_bound", f"the term {name} is at a bound (exponent {power:.3g})"))
+    return flags
+
+
+def draw_flags(draws: Array | None, points: Points, units: int) -> list[Flag]:
+    if units < MIN_RUNS:
+        return [Flag("no_interval", f"{units} independent runs: an interval needs {MIN_RUNS}")]
+    if draws is None or not len(draws):
+        return [Flag("no_interval", "no bootstrap draws were asked for")]
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(draws).all(axis=1) & (draws > 0).all(axis=1)
+    lost = 1 - usable.mean()
+    flags = []
+    if lost > 0.05:
+        flags.append(Flag("unstable", f"{lost:.0%} of the bootstrap draws have no finite optimum"))
+    floorless = float(np.mean(draws[:, 0] < VANISHED * points.loss.min()))
+    if floorless > 0.05:
+        note = f"E has gone to 0 in {floorless:.0%} of the bootstrap draws: these runs hardly show an irreducible loss"
+        flags.append(Flag("at_bound", note + rows_left(points)))
+    return flags
+
+
+def outlier_flags(
+    points: Points,
+    check: LawCheck,
+    fit: law_solver.LawFit,
+    draws: Array | None,
+    cost: CostLaw,
+    options: FitOptions,
+) -> list[Flag]:
+    """``sensitive_to_outliers``: runs far off the fit, without which a lies beyond its interval.
+
+    Both must hold. That the highest losses move a is no sign of anything: they are the edge of the design, and in clean
+    normal sweeps a left its interval without them in an eighth to a third.
+    """
+    if draws is None or len(points) < RUNS_TO_SPARE:
+        return []
+    far = np.flatnonzero(outliers(law_solver.predict(fit.theta, check.data) - check.data.log_loss))
+    if not 0 < len(far) <= len(points) // 4:
+        return []
+    keep = np.setdiff1d(np.arange(len(points)), far)
+    refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs
+    again = refit(check.data.take(keep), options.huber_delta, check.weights[keep], [fit.theta])
+    a = float(Law.from_theta(again.natural, cost).exponents[0])
+    interval = percentile_interval(Law.from_theta(draws, cost).exponents[0], options.level)
+    if interval is None or interval[0] <= a <= interval[1]:
+        return []
+    named = ", ".join(points.run_id[i] for i in far[:4]) + (
+        f" and {len(far) - 4} more" if len(far) > 4 else ""
+    )
+    note = f"without {len(far)} runs far off the fit ({named}) a is {a:.3f}, beyond its interval"
+    return [Flag("sensitive_to_outliers", note)]

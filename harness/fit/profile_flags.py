@@ -1,0 +1,128 @@
+"""What approach 2 can tell against itself: budgets without a minimum, minima off their line, a bias too large."""
+
+import numpy as np
+from scipy.stats import chi2
+from scipy.stats import f as f_distribution
+
+from harness.fit import bootstrap
+from harness.fit.bootstrap import percentile_interval
+from harness.fit.law_check import LawCheck
+from harness.fit.misfit import LARGE
+from harness.fit.options import FitOptions
+from harness.fit.powerlaw import fit_power
+from harness.fit.profile_minimum import ProfileMinimum
+from harness.fit.results import FitError
+from harness.fit.status import Flag
+from harness.fit.table import Array
+
+SCATTER_ALPHA = 0.003  # this check's share of the report's false alarms
+
+
+def budget_flags(
+    optima: list[ProfileMinimum], good: list[ProfileMinimum], ungrouped: int, approximate: bool
+) -> list[Flag]:
+    flags = []
+    if len(good) < 2:
+        flags.append(
+            Flag(
+                "too_few_budgets",
+                f"{len(good)} of {len(optima)} budgets have a minimum; a power law needs two",
+            )
+        )
+    elif len(good) == 2:
+        flags.append(Flag("two_budgets", "two budgets: the power law passes through both, nothing checks it"))
+    lost = [optimum.result for optimum in optima if optimum.result.params_opt is None]
+    if lost and len(good) >= 2:
+        listed = ", ".join(f"{result.budget:.3g} ({result.status})" for result in lost)
+        flags.append(Flag("budgets_dropped", f"no minimum at {listed}: not part of the power laws"))
+    if approximate:
+        flags.append(
+            Flag(
+                "approximate_budgets",
+                "the table names no budgets and its compute does not fall into groups: windows of 20% in C "
+                f"were used, {ungrouped} runs lie in none",
+            )
+        )
+    return flags
+
+
+def doubtful_minima(good: list[ProfileMinimum]) -> list[Flag]:
+    """The warnings of single budgets as the approach's own, where at least half of the power law's points have them."""
+    codes = ("unstable", "wide_interval")
+    doubted = [o.result for o in good if any(code in o.result.flags for code in codes)]
+    if 2 * len(doubted) < len(good):
+        return []
+    worst = next(code for code in codes if any(code in result.flags for result in doubted))
+    listed = ", ".join(f"{result.budget:.3g}" for result in doubted)
+    return [Flag(worst, f"{len(doubted)} of {len(good)} minima are themselves doubtful (at {listed})")]
+
+
+def uneven(good: list[ProfileMinimum]) -> list[Flag]:
+    """``not_isoflop`` as the approach's own, where at least half of the power law's points have it."""
+    notes = [
+        o.result.notes[o.result.flags.index("not_isoflop")] for o in good if "not_isoflop" in o.result.flags
+    ]
+    if not notes or 2 * len(notes) < len(good):
+        return []
+    return [Flag("not_isoflop", f"in {len(notes)} of {len(good)} budgets {notes[0]} (the first of them)")]
+
+
+def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]:
+    """``misfit`` of the profiles: runs far off their polynomials, or a column of the table that splits them."""
+    flags = []
+    if error is not None and error.rms_log is not None and error.rms_log > LARGE:
+        flags.append(Flag("misfit", f"the profiles miss the runs by {error.rms_log:.3g} in ln L (rms)"))
+    if check is not None:
+        split = [flag for flag in check.misfit if "the column " in flag.note]
+        flags += [*split, *check.repeated]
+    return flags
+
+
+def scatter(log_c: Array, good: list[ProfileMinimum]) -> list[Flag]:
+    """``misfit`` where the minima lie further off their power laws than their own uncertainty allows."""
+    if len(good) < 3 or not all(len(optimum.draws) for optimum in good):
+        return []
+    flags = []
+    for column, letter in ((0, "N*"), (1, "D*")):
+        minimum = np.array([optimum.point[column] for optimum in good])
+        drawn = np.stack([optimum.draws[:, column] for optimum in good], axis=1)
+        drawn = drawn[np.isfinite(drawn).all(axis=1)]
+        if len(drawn) < bootstrap.ENOUGH:
+            continue
+        spread = np.subtract(*np.quantile(drawn, (0.84, 0.16), axis=0)) / 2
+        if (spread <= 1e-9).any():
+            continue
+        off, freedom = _off(log_c, minimum[None])[0], len(good) - 2
+        typical = np.median(np.sum(((_off(log_c, drawn) - off) / spread) ** 2, axis=1))
+        ratio = float(np.sum((off / spread) ** 2) / typical) * chi2.median(freedom) / freedom
+        # The spread of each minimum is itself known from a few degrees of freedom.
+        p = float(f_distribution.sf(ratio, freedom, 4 * len(good)))
+        if p < SCATTER_ALPHA / 2:
+            note = f"{letter} of the budgets scatters about a power law of C by more than its uncertainty (p = {p:.2g})"
+            flags.append(Flag("misfit", note))
+    return flags[:1]
+
+
+def _off(log_c: Array, log_y: Array) -> Array:
+    """Distances of log_y (draws, m) from a straight line in log_c (m,)."""
+    intercept, slope = fit_power(log_c, log_y)
+    return np.asarray(log_y - intercept[:, None] - slope[:, None] * log_c)
+
+
+def biased(
+    log_c: Array, good: list[ProfileMinimum], check: LawCheck | None, draws: Array | None, options: FitOptions
+) -> list[Flag]:
+    """``biased``: the bias at ten times the largest budget is large beside the interval, and the law misfits."""
+    if check is None or draws is None or not check.misfit:
+        return []
+    target = float(log_c.max() + np.log(10))
+    intercept, slope = fit_power(log_c, np.array([[optimum.bias[0] for optimum in good]]))
+    bias = float(intercept[0] + slope[0] * target)
+    found = percentile_interval(draws[:, 0] + draws[:, 1] * target, options.level)
+    if found is None or abs(bias) <= (found[1] - found[0]) / 4:
+        return []
+    note = (
+        f"the polynomial's bias, {np.expm1(bias):+.0%} of N* at ten times the largest budget, is more than half of the "
+        "interval's half-width, and the law that it was read from misfits"
+    )
+    return [Flag("biased", note)]

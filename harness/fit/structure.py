@@ -1,0 +1,149 @@
+"""Whether residuals have structure that noise does not give: a joint test along N, D, C, neighbours and groups.
+
+Every statistic is a share of the residuals' sum of squares. Its null distribution comes from the residuals themselves
+with the signs of whole units (cells, runs) flipped at random and the fit's tangent space projected out again, so it
+holds for heavy tails, for noise that grows with N, and for rows that share a run. The statistics are judged together:
+the smallest of their p-values is set against what the smallest is in the flipped tables (Westfall & Young 1993,
+Resampling-Based Multiple Testing, section 2.3), so that many of them are no more prone to false alarms than one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from harness.fit.bootstrap import MOST_LEVERAGE, generator
+from harness.fit.budgets import Cells
+from harness.fit.table import Array
+
+FLIPS = 1999
+NEIGHBOURS = 3
+CHUNK = 8_000_000  # numbers held at once
+STREAM = 9
+NEIGHBOURING = "neighbouring cells"
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the test found.
+
+    Attributes:
+        p: of all statistics together; 1 where nothing could be tested.
+        worst: the statistic with the smallest p of its own, by its name.
+        each: p of every statistic alone.
+        correlation: of the residuals of neighbouring cells.
+    """
+
+    p: float = 1.0
+    worst: str = ""
+    each: Mapping[str, float] = ()  # type: ignore[assignment]
+    correlation: float = 0.0
+
+
+def residual_structure(
+    residual: Array,
+    tangent: Array,
+    directions: Mapping[str, Array],
+    unit: Cells,
+    coordinates: Array,
+    seed: int = 0,
+    flips: int = FLIPS,
+) -> Structure:
+    """Tests residuals (n,) of a fit whose derivatives by its parameters are ``tangent`` (n, k).
+
+    Args:
+        directions: by name, regressors (n, q) that residuals must not follow.
+        unit: of every row, (n,): rows of one change sign together.
+        coordinates: (n, 2), where each row lies; near rows of different units are neighbours.
+        seed: of the flips: the same table gives the same p.
+    """
+    n = len(residual)
+    basis, _ = np.linalg.qr(tangent)
+    _, unit = np.unique(unit, return_inverse=True)
+    units = int(unit.max()) + 1
+    residual = residual - basis @ (basis.T @ residual)
+    square = float(residual @ residual)
+    if units <= tangent.shape[1] + 2 or square <= 0:
+        return Structure()
+    across = {name: found for name, columns in directions.items() if len(found := _beyond(columns, basis).T)}
+    pairs = _neighbours(coordinates, unit)
+    names = [*across, *([NEIGHBOURING] if len(pairs) else [])]
+    if not names:
+        return Structure()
+    leverage = np.minimum(np.sum(basis**2, axis=1), MOST_LEVERAGE)
+    larger = residual / np.sqrt(1 - leverage)
+    signs = generator(seed, STREAM).choice((-1.0, 1.0), size=(flips, units))
+    null = [
+        _statistics(part[:, unit] * larger, basis, across, pairs)
+        for part in np.array_split(signs, max(1, flips * n // CHUNK))
+    ]
+    observed = _statistics(residual[None], basis, across, pairs)
+    table = np.concatenate((observed, *null))
+    # The share of tables, this one among them, whose statistic is at least as large.
+    order = np.sort(table, axis=0)
+    share = np.stack(
+        [1 - np.searchsorted(order[:, j], table[:, j], side="left") / len(table) for j in range(len(names))],
+        axis=1,
+    )
+    smallest = share.min(axis=1)
+    each = dict(zip(names, share[0].tolist(), strict=True))
+    return Structure(
+        p=float(np.mean(smallest <= smallest[0])),
+        worst=min(each, key=lambda name: each[name]),
+        each=each,
+        correlation=_correlation(residual, pairs),
+    )
+
+
+def powers(values: Array) -> Array:
+    """The square and the cube of values (n,) in units of their spread, (n, 2)."""
+    u = (values - values.mean()) / max(float(values.std()), 1e-300)
+    return np.stack((u**2, u**3), axis=1)
+
+
+def indicators(labels: Sequence[object] | Cells) -> Array:
+    """One column of zeros and ones for each label but the first, (n, labels - 1)."""
+    _, number = np.unique(np.asarray(labels), return_inverse=True)
+    return np.asarray(np.eye(int(number.max()) + 1)[number][:, 1:])
+
+
+def _beyond(columns: Array, basis: Array) -> Array:
+    """An orthonormal basis (n, q) of what columns (n, p) add to ``basis``; q may be 0."""
+    columns = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    left = columns - basis @ (basis.T @ columns)
+    u, size, _ = np.linalg.svd(left, full_matrices=False)
+    return np.asarray(u[:, size > 1e-3])
+
+
+def _neighbours(coordinates: Array, unit: Cells) -> Cells:
+    """Pairs of rows, (m, 2), each row with the nearest rows of other units."""
+    spread = coordinates.std(axis=0)
+    if len(coordinates) < 8 or (spread <= 0).any():
+        return np.empty((0, 2), dtype=np.intp)
+    scaled = coordinates / spread
+    most = min(len(coordinates), NEIGHBOURS + 1 + int(np.bincount(unit).max()))
+    _, near = cKDTree(scaled).query(scaled, k=min(most, 64))
+    pairs: set[tuple[int, int]] = set()
+    for i, row in enumerate(near.tolist()):
+        others = [j for j in row if unit[j] != unit[i]][:NEIGHBOURS]
+        pairs.update((min(i, j), max(i, j)) for j in others)
+    return np.array(sorted(pairs), dtype=np.intp).reshape(-1, 2)
+
+
+def _statistics(rows: Array, basis: Array, across: Mapping[str, Array], pairs: Cells) -> Array:
+    """Of residuals, one table a row, (tables, n): the statistics, (tables, names)."""
+    rows = rows - (rows @ basis) @ basis.T
+    total = np.maximum(np.sum(rows**2, axis=1), 1e-300)
+    found = [np.sum((rows @ direction.T) ** 2, axis=1) / total for direction in across.values()]
+    if len(pairs):
+        found.append(np.sum(rows[:, pairs[:, 0]] * rows[:, pairs[:, 1]], axis=1) / total)
+    return np.stack(found, axis=1)
+
+
+def _correlation(residual: Array, pairs: Cells) -> float:
+    if not len(pairs):
+        return 0.0
+    one, two = residual[pairs[:, 0]], residual[pairs[:, 1]]
+    size = float(np.sqrt(np.sum(one**2) * np.sum(two**2)))
+    return float(one @ two) / size if size > 0 else 0.0
