@@ -249,7 +249,8 @@ def _line(found: Studied) -> str:
     mark = "" if found.passed else " **!**"
     return (
         f"| {found.design}{mark} | {found.method} | {found.held_a:.3f} | {found.held_params:.3f} "
-        f"| {found.held_loss:.3f} | {found.doubted:.3f} | {found.trusted:.3f} | {found.width:.3f} | {found.bias_params:+.3f} | {found.doubts} |"
+        f"| {found.held_loss:.3f} | {found.doubted:.3f} | {found.trusted:.3f} | {found.width:.3f} "
+        f"| {found.bias_params:+.3f} | {found.doubts} |"
     )
 
 

@@ -5,6 +5,7 @@ import math
 from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
 from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
 from harness.compare.verdict import signed
+from harness.fit.bootstrap import BEYOND_NUMBERS, bounds_text
 from harness.report.table import Table
 from harness.report.text import (
     approach_label,
@@ -122,9 +123,10 @@ def _times(found: Difference) -> str:
         return "–"
     text = f"{math.exp(found.value):.2f}"
     bounds = found.interval
-    return with_interval(
-        text, "" if bounds is None else f"{math.exp(bounds[0]):.2f} to {math.exp(bounds[1]):.2f}"
-    )
+    if bounds is None:
+        return text
+    ends = tuple(math.exp(end) if end < math.log(BEYOND_NUMBERS) else math.inf for end in bounds)
+    return with_interval(text, bounds_text((ends[0], ends[1]), lambda end: f"{end:.2f}"))
 
 
 def _per_param(arm: ArmEstimates) -> str:

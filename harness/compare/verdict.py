@@ -2,6 +2,7 @@
 
 from harness.compare.difference import ALIKE, DIFFER, Difference
 from harness.compare.results import ApproachComparison, ArmDifferences, FrontierComparison
+from harness.fit.bootstrap import bounds_text
 from harness.report.text import approach_label
 
 LAWS = {"a": "N* ∝ C^a", "b": "D* ∝ C^b"}
@@ -50,7 +51,7 @@ def signed(found: Difference, digits: int = 3) -> str:
     text = f"{found.value:+.{digits}f}"
     if found.interval is None:
         return text
-    return f"{text} ({found.interval[0]:+.{digits}f} to {found.interval[1]:+.{digits}f})"
+    return f"{text} ({bounds_text(found.interval, lambda end: f'{end:+.{digits}f}')})"
 
 
 def _agreement(other: ApproachComparison, arm: str) -> str:

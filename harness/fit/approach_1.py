@@ -16,8 +16,10 @@ from harness.fit.budgets import cells_of, grid_seeds, pairs_kind
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_loss_law, fit_power, frontier_fields, frontier_flags
 from harness.fit.results import Approach1
+from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Curve, Points
+from harness.fit.useless import useless_intervals
 
 STREAM = 1
 MIN_SIZES = 3
@@ -66,7 +68,10 @@ def tabulate(points: Points, curves: Mapping[str, Curve], steps: float, count: i
     The computes span the runs' final ones. A run's compute along the way is its tokens times the table's
     FLOPs a token, so the curve follows whichever compute convention the table is in. None without curves.
     """
-    rows = [i for i, run in enumerate(points.run_id) if run in curves and _usable(curves[run])]
+    # A run with several rows has one curve, up to the last of them.
+    by_tokens = np.argsort(points.tokens, kind="stable").tolist()
+    last = {points.run_id[i]: i for i in by_tokens}
+    rows = sorted(i for run, i in last.items() if run in curves and _usable(curves[run]))
     if not rows:
         return None
     flops = np.geomspace(points.flops[rows].min(), points.flops[rows].max(), count)
@@ -127,6 +132,7 @@ def fit_approach_1(
         "level": options.level,
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
     }
     losses = tabulate(points, curves or {}, options.smoothing_steps, options.envelope_points)
@@ -162,6 +168,7 @@ def fit_approach_1(
         )
     progress = float(np.median(losses.progress[won, at]))
     flags = [*frontier_flags(row, draws), *_shape_flags(log_n, losses, best, progress)]
+    flags += useless_intervals(frontier_fields(row, draws, options.level))
     return Approach1(
         **common,
         **frontier_fields(row, draws, options.level),

@@ -15,8 +15,10 @@ from harness.fit.profile_draws import redraw
 from harness.fit.profile_flags import biased, budget_flags, doubtful_minima, profile_misfit, scatter, uneven
 from harness.fit.profile_minimum import ProfileMinimum, profile_minimum, too_few
 from harness.fit.results import Approach2, FitError
+from harness.fit.run_range import run_range
 from harness.fit.status import is_void, judge
 from harness.fit.table import Points
+from harness.fit.useless import useless_intervals
 
 MIN_RUNS_FOR_LAW = 8
 
@@ -43,6 +45,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
         "n_points": len(points) - len(budgets.ungrouped),
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
         "degree": options.degree,
         "robust": options.robust,
@@ -83,6 +86,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     flags += doubtful_minima(good) + uneven(good) + frontier_flags(row, draws) + profile_misfit(error, check)
     flags += scatter(log_c, good) + biased(log_c, good, check, draws, options)
+    flags += useless_intervals(frontier_fields(row, draws, options.level))
     return Approach2(**common, **frontier_fields(row, draws, options.level), **judge(flags))
 
 

@@ -24,8 +24,10 @@ from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
 from harness.fit.misfit import constant_loss, fit_error
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach3
+from harness.fit.run_range import run_range
 from harness.fit.status import judge
 from harness.fit.table import Array, Points
+from harness.fit.useless import useless_intervals
 
 STREAM = 3
 
@@ -46,6 +48,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "n_points": len(points),
         "smallest_flops": float(points.flops.min()),
         "largest_flops": float(points.flops.max()),
+        "runs": run_range(points),
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
@@ -77,6 +80,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         + check.flags
         + draw_flags(draws, points, count_cells(unit))
         + outlier_flags(points, check, fit, draws, cost, options)
+        + useless_intervals({"a": a, "b": b, **_named(fit.natural), **_spread(draws, cost, options.level)})
     )
     return Approach3(
         a=a,

@@ -16,6 +16,8 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.bootstrap import Interval
 from harness.fit.budgets import cells_of, count_cells, group_budgets
+from harness.fit.law_check import check_law
+from harness.fit.law_flags import MIN_RUNS
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach, Approach2, Approach3, Backtest, BacktestRow, BudgetOptimum
 from harness.fit.status import Flag, judge
@@ -28,7 +30,6 @@ MOST_DRAWS, FEWEST_DRAWS = 200, 50
 # How often an approach that is right is flagged, nominally, over all its forecasts together.
 CHANCE = 0.002
 LAW_PARAMETERS = 5
-LEAST, MOST = 1e-100, 1e100  # an end of an interval beyond these is a bootstrap draw that has run away
 QUANTITIES = BacktestRow.QUANTITIES
 
 SomeApproach = TypeVar("SomeApproach", bound=Approach)
@@ -116,15 +117,22 @@ def forecasts(points: Points, approach_2: Approach2, options: FitOptions) -> tup
     runs_of = dict(zip(grouped.labels, grouped.groups, strict=True))
     cutoffs = range(min(FEWEST_FITTED, len(measured) - 1), len(measured))
     draws = min(options.draws, max(FEWEST_DRAWS, min(MOST_DRAWS, options.draws // (2 * len(cutoffs)))))
-    lean = replace(options, draws=draws)
+    lean = replace(options, draws=draws, correct_bias=approach_2.correction == "law")
+    # Intervals of a budget's runs alone. The whole fit's count in by how much budgets are off together, which it has
+    # learnt from the very budgets that are to be forecast.
+    plain = fit_approach_2(points, replace(options, correct_bias=False)).budgets
+    own = {budget.budget: budget for budget in plain}
     found = []
     for k in cutoffs:
         cutoff = measured[k - 1].budget
         below = points.select(sorted(i for label, runs in runs_of.items() if label <= cutoff for i in runs))
+        shared = _shared_noise(below, lean)
         for fit in (fit_approach_2(below, lean), fit_approach_3(below, lean)):
             for budget in measured[k:]:
                 runs = points.select(runs_of[budget.budget])
-                found.append(_forecast(fit, (k, below), budget, runs, cutoff, options))
+                corrected = fit.correction == "law" if isinstance(fit, Approach2) else lean.correct_bias
+                minimum = _minimum(own[budget.budget], budget if corrected else None, shared)
+                found.append(_forecast(fit, (k, below), (budget.budget, runs), minimum, lean))
     return found, draws
 
 
@@ -164,24 +172,21 @@ def _obstacle(points: Points, approach_2: Approach2, options: FitOptions) -> str
 def _forecast(
     fit: Approach2 | Approach3,
     fitted: tuple[int, Points],
-    budget: BudgetOptimum,
-    runs: Points,
-    cutoff: float,
+    higher: tuple[float, Points],
+    minimum: tuple[Triple, Bounds],
     options: FitOptions,
 ) -> Forecast:
-    """What a fit to some lower budgets (how many, and their runs) says of one, against the minimum of its ``runs``."""
-    count, below = fitted
-    said = fit.predict(budget.budget)
+    """What a fit to some lower budgets (how many, and their runs) says of a higher one (its FLOPs, and its runs)."""
+    (count, below), (budget, runs), (measured, spread) = fitted, higher, minimum
+    said = fit.predict(budget)
     values: Triple = (said.params, said.tokens, said.loss)
     bounds: Bounds = (said.params_interval, said.tokens_interval, said.loss_interval)
     run_error = None
     if isinstance(fit, Approach3) and fit.theta() is not None:
         law = replace(runs, loss=fit.loss(runs.params, runs.tokens))
         run_error = float(np.mean(np.log(law.loss / runs.loss)))
-        if budget.params_bias is None:
+        if not options.correct_bias:
             values, bounds = _as_profile(values, bounds, law, options)
-    measured: Triple = (budget.params_opt, budget.tokens_opt, budget.loss_opt)
-    spread: Bounds = (budget.params_interval, budget.tokens_interval, budget.loss_interval)
     freedom = _freedom(fit, below, options.degree), _left(runs, options.degree + 1)
     differences = tuple(
         _difference(quantity, (value, interval), (was, its), freedom)
@@ -202,9 +207,9 @@ def _forecast(
         columns |= {name: scale(one.value), f"{name}_interval": tuple(map(scale, one.interval))}
     row = BacktestRow(
         approach=fit.name,
-        cutoff=cutoff,
+        cutoff=max(group_budgets(below).labels),
         cutoff_budgets=count,
-        budget=budget.budget,
+        budget=budget,
         compared=tuple(one.quantity for one in differences),
         missed=missed,
         run_error=run_error,
@@ -226,20 +231,52 @@ def _as_profile(values: Triple, bounds: Bounds, law: Points, options: FitOptions
     if profile is None or profile.params_opt is None or values[0] is None:
         return values, bounds
     turned: Triple = (profile.params_opt, profile.tokens_opt, profile.loss_opt)
+    return turned, _moved(bounds, values, turned)
 
-    def moved(number: float, i: int) -> float:
-        one, other = turned[i], values[i]
-        assert one is not None
-        assert other is not None
-        return number + one - other if QUANTITIES[i] == "loss" else number * one / other
 
-    spans = tuple(None if b is None else (moved(b[0], i), moved(b[1], i)) for i, b in enumerate(bounds))
-    return turned, spans  # type: ignore[return-value]
+def _minimum(own: BudgetOptimum, corrected: BudgetOptimum | None, shared: float) -> tuple[Triple, Bounds]:
+    """What was measured: a minimum with the interval of its own runs, around the corrected one where there is one.
+
+    Args:
+        shared: half-width in ln L of what the runs of a budget are off together, as the lower budgets show it.
+    """
+    values: Triple = (own.params_opt, own.tokens_opt, own.loss_opt)
+    bounds: Bounds = (own.params_interval, own.tokens_interval, own.loss_interval)
+    if corrected is not None:
+        turned: Triple = (corrected.params_opt, corrected.tokens_opt, corrected.loss_opt)
+        values, bounds = turned, _moved(bounds, values, turned)
+    loss, span = values[2], bounds[2]
+    if loss is not None and span is not None and shared > 0:
+        halves = [math.hypot(end - loss, shared * loss) for end in span]
+        bounds = (bounds[0], bounds[1], (loss - halves[0], loss + halves[1]))
+    return values, bounds
+
+
+def _moved(bounds: Bounds, values: Triple, turned: Triple) -> Bounds:
+    """Intervals of ``values`` as those of ``turned``: as wide in ln N*, ln D* and L*."""
+    found: list[Interval | None] = []
+    for quantity, span, old, new in zip(QUANTITIES, bounds, values, turned, strict=True):
+        if span is None or old is None or new is None:
+            found.append(None)
+        elif quantity == "loss":
+            found.append((span[0] + new - old, span[1] + new - old))
+        else:
+            found.append((span[0] * new / old, span[1] * new / old))
+    params, tokens, loss = found
+    return params, tokens, loss
+
+
+def _shared_noise(below: Points, options: FitOptions) -> float:
+    """Half-width in ln L, at the fit's level, of what a budget's runs are off together; 0 where nothing hints at it."""
+    if len(below) < MIN_RUNS:
+        return 0.0
+    shift = check_law(below).shared_noise(options.draws, options.seed)
+    return 0.0 if shift is None else float(np.quantile(np.abs(shift[:, 0]), options.level))
 
 
 def _bounded(interval: Interval | None) -> TypeGuard[Interval]:
     """Whether both ends are numbers to reckon with: an interval without an end is missed by nothing."""
-    return interval is not None and all(end is not None and LEAST < end < MOST for end in interval)
+    return interval is not None and all(end is not None and np.isfinite(end) and end > 0 for end in interval)
 
 
 def _difference(

@@ -4,13 +4,21 @@ What is drawn, or changes sign, is a cell. Runs that differ in their seed alone 
 their size and horizon; drawn one by one they would pass for independent evidence of it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from harness.fit.budgets import Cells
 from harness.fit.table import Array
 
 Interval = tuple[float, float]
-"""(low, high)."""
+"""(low, high); ``inf`` is an end that is not bounded."""
+
+NOT_BOUNDED = "not bounded"
+"""What an end is called, in text and in JSON, that the runs leave open."""
+
+BEYOND_NUMBERS = 1e100
+"""An end beyond this is no number of anything here: a draw ran away, and the interval is not bounded."""
 
 ENOUGH = 20
 """Fewer usable draws give no interval."""
@@ -20,6 +28,8 @@ def percentile_interval(
     draws: float | Array | None, level: float, keep_infinite: bool = False
 ) -> Interval | None:
     """The central interval of the draws at ``level``; None without draws, or with fewer than 20 usable.
+
+    An end beyond 1e100 is infinite, one nearer to zero than 1e-100 is zero.
 
     Args:
         draws: (n,); NaN, a draw without a value, is left out.
@@ -37,7 +47,24 @@ def percentile_interval(
         return None
     method = "linear" if np.isfinite(usable).all() else "higher"
     low, high = np.quantile(usable, ((1 - level) / 2, (1 + level) / 2), method=method)  # type: ignore[call-overload]
-    return float(low), float(high)
+    return _end(float(low)), _end(float(high))
+
+
+def _end(value: float) -> float:
+    if abs(value) > BEYOND_NUMBERS:
+        return float(np.copysign(np.inf, value))
+    return 0.0 if abs(value) < 1 / BEYOND_NUMBERS else value
+
+
+def bounds_text(interval: Interval, show: Callable[[float], str], to: str = " to ") -> str:
+    """Both ends as ``show`` writes them: ``1.1M to 1.4M``, ``1.1M to not bounded``.
+
+    An interval that is open at both ends, or begins and ends beyond all numbers, is ``not bounded``.
+    """
+    low, high = interval
+    if np.isinf(low) and np.isinf(high):
+        return NOT_BOUNDED
+    return to.join(NOT_BOUNDED if np.isinf(end) else show(end) for end in (low, high))
 
 
 def span(interval: Interval) -> float:

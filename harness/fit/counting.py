@@ -4,38 +4,54 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.fit import law_solver
 from harness.fit.approach_2 import fit_approach_2
-from harness.fit.cost_law import cost_flags, fit_cost_law
-from harness.fit.law_flags import MIN_RUNS, law_flags
-from harness.fit.laws import Law
+from harness.fit.approach_3 import fit_approach_3
+from harness.fit.law_flags import MIN_RUNS
 from harness.fit.options import FitOptions
-from harness.fit.results import CountingRow
-from harness.fit.status import Flag, judge
+from harness.fit.results import Approach, CountingRow
 from harness.fit.table import Array, Points
+
+DRAWS = 200
+"""Of a convention that is not the fit's own: enough for its checks, which are of shares and of 90% intervals."""
 
 MATRICES_AND_HEAD = "matrices + head"
 """N as block matrices and the head (Porian et al. 2024)."""
 COMPUTES = ("flops", "flops_appendix_f", "flops_appendix_f_causal", "flops_6nd", "flops_6nd_non_embedding")
 
 
-def counting_table(points: Points, options: FitOptions) -> tuple[CountingRow, ...]:
+def counting_table(
+    points: Points, options: FitOptions, fitted: tuple[Approach, ...] = ()
+) -> tuple[CountingRow, ...]:
     """a, b and D/N at the largest budget for each parameter convention x each compute convention.
 
-    Approach 3 is fitted under all of them. Approach 2 needs runs of equal compute, so it is given where a
-    convention leaves the budgets equal to 2%; elsewhere its row says ``not_isoflop``. ``points`` are the runs
-    before any change of convention. Parameters: ``params`` (total), ``params_non_embedding``, and
-    ``matrices + head`` where the table has those columns.
+    Approaches 2 and 3 are fitted under all of them with all of their checks, by at most 200 draws, so a row has the
+    status that a fit under its convention has. Parameters: ``params`` (total), ``params_non_embedding``, and
+    ``matrices + head`` where the table has those columns; and whatever the options count by.
+
+    Args:
+        points: the runs before any change of convention.
+        fitted: approaches 2 and 3 of the fit itself, which are the rows of its own convention.
     """
-    counts, computes = parameter_counts(points), compute_counts(points)
+    own = points.column(options.count), points.column(options.compute)
+    counts = _distinct(parameter_counts(points) | {options.count: own[0]})
+    computes = _distinct(compute_counts(points) | {options.compute: own[1]})
+    kind = (
+        "auto" if options.bootstrap == "wild" else options.bootstrap
+    )  # which is valid only where residuals are small
+    quick = replace(options, draws=min(options.draws, DRAWS), bootstrap=kind)
     rows: list[CountingRow] = []
     for count, params in counts.items():
         for compute, flops in computes.items():
             table = replace(points, params=params, flops=flops)
-            usable = np.isfinite(params) & np.isfinite(flops) & (params > 0) & (flops > 0)
-            table = table.select(usable)
-            if len(table) >= MIN_RUNS:
-                rows += [_profiles(table, count, compute, options), _law(table, count, compute, options)]
+            table = table.select(np.isfinite(params) & np.isfinite(flops) & (params > 0) & (flops > 0))
+            if len(table) < MIN_RUNS:
+                continue
+            largest = float(table.flops.max())
+            if fitted and _same(params, own[0]) and _same(flops, own[1]):
+                found = fitted
+            else:
+                found = fit_approach_2(table, quick), fit_approach_3(table, quick)
+            rows += [_row(approach, count, compute, largest) for approach in found]
     return tuple(rows)
 
 
@@ -72,74 +88,26 @@ def compute_counts(points: Points) -> dict[str, Array]:
 def _distinct(counts: dict[str, Array]) -> dict[str, Array]:
     kept: dict[str, Array] = {}
     for name, column in counts.items():
-        if not any(np.allclose(column, other, rtol=1e-9, equal_nan=True) for other in kept.values()):
+        if not any(_same(column, other) for other in kept.values()):
             kept[name] = column
     return kept
 
 
-def _profiles(table: Points, count: str, compute: str, options: FitOptions) -> CountingRow:
-    largest = float(table.flops.max())
-    fit = fit_approach_2(table, replace(options, draws=0, bootstrap="auto"))
-    flags = [
-        Flag(code, note) for code, note in zip(fit.flags, fit.notes, strict=True) if code != "no_interval"
-    ]
-    uneven = any("not_isoflop" in budget.flags for budget in fit.budgets)
-    if uneven:
-        flags.append(Flag("not_isoflop", f"runs of one budget differ in {compute}: no IsoFLOP profile"))
-    if fit.a is None or uneven:
-        return _row(count, compute, "approach_2", None, None, None, largest, flags)
-    ratio = fit.predict(largest).tokens_per_param
-    return _row(count, compute, "approach_2", fit.a, fit.b, ratio, largest, flags)
+def _same(one: Array, two: Array) -> bool:
+    return bool(np.allclose(one, two, rtol=1e-9, equal_nan=True))
 
 
-def _law(table: Points, count: str, compute: str, options: FitOptions) -> CountingRow:
-    data = law_solver.Data.of(table.params, table.tokens, table.loss)
-    fit = law_solver.fit_lbfgs(data, options.huber_delta)
-    cost, largest = fit_cost_law(table), float(table.flops.max())
-    with np.errstate(all="ignore"):
-        found = Law.from_theta(fit.natural, cost)
-        a, b = found.exponents
-        log_n, log_d, _ = found.log_optimum(largest)
-    if not (np.isfinite(log_n) and np.isfinite(a)):
-        return _row(
-            count,
-            compute,
-            "approach_3",
-            None,
-            None,
-            None,
-            largest,
-            [Flag("no_optimum", "the law has no optimum")],
-        )
-    return _row(
-        count,
-        compute,
-        "approach_3",
-        float(a),
-        float(b),
-        float(np.exp(log_d - log_n)),
-        largest,
-        law_flags(fit, data) + cost_flags(cost),
-    )
-
-
-def _row(
-    count: str,
-    compute: str,
-    approach: str,
-    a: float | None,
-    b: float | None,
-    ratio: float | None,
-    budget: float,
-    flags: list[Flag],
-) -> CountingRow:
+def _row(approach: Approach, count: str, compute: str, largest: float) -> CountingRow:
+    """What an approach says of itself, with D/N at C = ``largest``; its own status, flags and notes."""
     return CountingRow(
         count=count,
         compute=compute,
-        approach=approach,
-        a=a,
-        b=b,
-        tokens_per_param=ratio,
-        budget=budget,
-        **judge(flags),
+        approach=approach.name,
+        a=approach.a,
+        b=approach.b,
+        tokens_per_param=approach.predict(largest).tokens_per_param,
+        budget=largest,
+        status=approach.status,
+        flags=approach.flags,
+        notes=approach.notes,
     )

@@ -1,12 +1,15 @@
 """Dataclasses as plain JSON values, and back."""
 
 import dataclasses
+import functools
 import math
 import types
 import typing
 from typing import Any
 
 import numpy as np
+
+from harness.fit.bootstrap import NOT_BOUNDED, Interval
 
 # Arrays live in draws.npz, not in the JSON that people read.
 ARRAYS = ("draws", "envelope")
@@ -21,10 +24,14 @@ def json_key(name: str) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """Dataclasses to dicts, tuples to lists, anything not finite to None; arrays are left out."""
+    """Dataclasses to dicts, tuples to lists, anything not finite to None; arrays are left out.
+
+    An infinite end of an interval (a field of that type) is ``"not bounded"``.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = _hints(type(value))
         shown = [f for f in dataclasses.fields(value) if f.name not in ARRAYS]
-        return {_key(f): encode(getattr(value, f.name)) for f in shown}
+        return {_key(f): _encode_field(hints[f.name], getattr(value, f.name)) for f in shown}
     if isinstance(value, dict):
         return {str(k): encode(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -40,6 +47,11 @@ def decode(kind: Any, value: Any) -> Any:
     """The inverse of ``encode`` for a type annotation; unknown fields of newer files are ignored."""
     if value is None:
         return None
+    if kind == Interval and NOT_BOUNDED in value:
+        # Open at both ends, the interval begins beyond all numbers: nothing is known but that.
+        below = -math.inf if value[1] != NOT_BOUNDED else math.inf
+        low, high = value
+        return below if low == NOT_BOUNDED else float(low), math.inf if high == NOT_BOUNDED else float(high)
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         return decode(next(k for k in typing.get_args(kind) if k is not type(None)), value)
@@ -50,10 +62,22 @@ def decode(kind: Any, value: Any) -> Any:
     if origin is dict:
         return {k: decode(typing.get_args(kind)[1], v) for k, v in value.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         names = {_key(f): f.name for f in dataclasses.fields(kind) if f.name not in ARRAYS}
         return kind(**{names[k]: decode(hints[names[k]], v) for k, v in value.items() if k in names})
     return float(value) if kind is float else value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _encode_field(kind: Any, value: Any) -> Any:
+    kinds = typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+    if value is not None and Interval in kinds:
+        return [NOT_BOUNDED if math.isinf(end) else encode(end) for end in value]
+    return encode(value)
 
 
 def _key(field: "dataclasses.Field[Any]") -> str:

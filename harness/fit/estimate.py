@@ -8,7 +8,19 @@ import numpy as np
 from harness.fit.bootstrap import Interval, percentile_interval, span
 from harness.fit.cost_law import below_6nd
 from harness.fit.laws import LARGEST_LOG, CostLaw, Law, Number, Optimum, PowerLaws
+from harness.fit.run_range import ROUNDING, RunRange
 from harness.fit.status import Flag, judge
+
+EXTRAPOLATION_LIMIT = 30.0
+"""The default of ``extrapolation_limit``; ``FitOptions`` has its reasons."""
+
+LIMIT_POWER = 2 / 3
+"""N, D and D/N may lie beyond the runs by this power of the limit in C: 10 times where that is 30.
+
+On a frontier whose exponents are at most 2/3 a budget within the limit has N* and D* within theirs.
+"""
+
+NO_INTERVAL = ": no interval, since nothing that was run says how the law holds there"
 
 WIDE = 10.0
 HELD_OUT, TRAINING = "held-out", "training"
@@ -33,7 +45,9 @@ class FrontierSource:
         level: nominal coverage of the intervals.
         flags: the warnings of the fit.
         smallest_flops, largest_flops: the compute of the runs behind it; None where that is unknown.
-        extrapolation_limit: beyond this multiple of the runs' compute, either way, an estimate is marked.
+        runs: their range of N, D and D/N; None for published constants, and for fits of earlier versions.
+        extrapolation_limit: beyond this multiple of the runs' compute, either way, an estimate is marked; beyond its
+            power of 2/3 in N, D or D/N it is marked and has no interval.
         cost: training compute of N parameters on D tokens, as the runs' compute was counted; 6ND for published laws.
     """
 
@@ -44,7 +58,8 @@ class FrontierSource:
     flags: tuple[Flag, ...] = ()
     smallest_flops: float | None = None
     largest_flops: float | None = None
-    extrapolation_limit: float = 100.0
+    runs: RunRange | None = None
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
     cost: CostLaw = field(default_factory=CostLaw)
 
     @property
@@ -151,6 +166,12 @@ def estimate(
         unreachable = 0.0 if drawn is None else float(np.mean(np.isinf(drawn.flops)))
     flops = float(found.flops)
     flags = [*source.flags, *range_flags(source, flops), *_interval_flags(intervals, unreachable)]
+    if beyond := beyond_runs(source, float(found.params), float(found.tokens)):
+        flags += beyond
+        # An end that the law's own draws leave open is as open without them.
+        intervals = {
+            name: one if one is not None and one[1] == np.inf else None for name, one in intervals.items()
+        }
     if floorless := no_floor(source, flops):
         flags += floorless
         intervals["loss"] = None
@@ -199,13 +220,26 @@ def extrapolation(source: FrontierSource, flops: float) -> float | None:
 def range_flags(source: FrontierSource, flops: float) -> list[Flag]:
     """The warning for a budget more than ``extrapolation_limit`` times beyond the runs', or below them."""
     smallest, largest, limit = source.smallest_flops, source.largest_flops, source.extrapolation_limit
-    if largest and flops > limit * largest:
+    if largest and flops > limit * largest * (1 + ROUNDING):
         note = f"C = {flops:.3g} is {flops / largest:.3g} x the largest budget of the fit"
         return [Flag("extrapolation", note)]
-    if smallest and limit * flops < smallest:
+    if smallest and limit * flops * (1 + ROUNDING) < smallest:
         note = f"C = {flops:.3g} is {smallest / flops:.3g} x below the smallest budget of the fit"
         return [Flag("extrapolation", note)]
     return []
+
+
+def beyond_runs(source: FrontierSource, params: float, tokens: float) -> list[Flag]:
+    """The warning for a model whose N, D or D/N is more than the limit's power of 2/3 beyond any run's.
+
+    Whoever gets it gives no interval: all draws share a form that nothing has tested so far out.
+    """
+    if source.runs is None:
+        return []
+    found = list(source.runs.beyond(params, tokens, source.extrapolation_limit**LIMIT_POWER))
+    if not found:
+        return []
+    return [Flag("extrapolation", "; ".join(found) + NO_INTERVAL)]
 
 
 def wide(ranges: Mapping[str, Interval | None]) -> list[Flag]:
@@ -245,6 +279,13 @@ def _interval_flags(intervals: Mapping[str, Interval | None], unreachable: float
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
     flags += wide(ranges)
     if unreachable > 0:
-        note = f"{unreachable:.0%} of the draws cannot reach this loss with any compute"
+        note = f"{_share(unreachable)} of the draws cannot reach this loss with any compute"
         flags.append(Flag("unidentified", note))
     return flags
+
+
+def _share(share: float) -> str:
+    """A share above 0 as per cent: 23%, 0.1%; never a 0% or 100% that rounding made."""
+    if share < 0.01:
+        return f"{100 * share:.1g}%"
+    return "more than 99%" if 0.99 < share < 1 else f"{share:.0%}"

@@ -3,9 +3,18 @@
 from dataclasses import dataclass
 
 from harness.errors import UserError
+from harness.fit.estimate import EXTRAPOLATION_LIMIT
 
 BOOTSTRAPS = ("auto", "pairs", "wild")
 SOLVERS = ("lbfgs", "varpro")
+LAST, ALL = "last", "all"
+ROWS = (LAST, ALL)
+
+
+def check_rows(rows: str) -> None:
+    """Raises UserError unless ``rows`` is one of ``ROWS``."""
+    if rows not in ROWS:
+        raise UserError(f"fit: rows must be one of {ROWS}, got {rows!r}")
 
 
 @dataclass  # not frozen: Hydra composes it, and a frozen schema would refuse overrides
@@ -31,6 +40,9 @@ class FitOptions:
         compute: column of the table used as C.
         loss: column of the table used as L, e.g. ``loss_NAME`` of a domain; approach 1 has training losses only, so
             it is left out with any other than ``loss``.
+        rows: how a table that is read from a file gives a run's result, where it has several rows of a run. ``last``:
+            the row with the most tokens, of equal ones the later; a note counts the others. ``all``: every row, the
+            rows of a run being no independent measurements. Points that are given to a fit are all fitted.
         target: budget in FLOPs at which the approaches and forms are compared; None: 10 x the largest budget.
         extrapolation_limit: predictions beyond this multiple of the largest budget are marked.
         solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection).
@@ -56,8 +68,9 @@ class FitOptions:
     count: str = "params"
     compute: str = "flops"
     loss: str = "loss"
+    rows: str = LAST
     target: float | None = None
-    extrapolation_limit: float = 100.0
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
     solver: str = "lbfgs"
     smoothing_steps: float = 10.0
     envelope_points: int = 1500
@@ -66,6 +79,7 @@ class FitOptions:
     holdout_above: float | None = None
 
     def __post_init__(self) -> None:
+        check_rows(self.rows)
         checks = (
             (0 < self.level < 1, f"level must lie between 0 and 1, got {self.level}"),
             (

@@ -6,70 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.agreement import compare_approaches
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.backtest import backtest, flagged
-from harness.fit.bootstrap import Interval
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
-from harness.fit.options import FitOptions
-from harness.fit.results import Agreement, Approach
+from harness.fit.options import ALL, FitOptions
 from harness.fit.table import Curve, Points, clean
-
-RATIO = 1.5  # between two N* that agree
-
-
-def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agreement:
-    """Sets the approaches' N* at ``target`` FLOPs and their exponents side by side.
-
-    Two approaches disagree where their intervals of N* at the target or of ``a`` do not overlap, or, without
-    intervals, where N* differs by more than a factor of 1.5. Overlap alone is no agreement: wide intervals overlap
-    whatever is true, so with N* further apart than that the status is ``unclear``. The factor between the largest and
-    the smallest N* is always given.
-    """
-    predictions = {approach.name: approach.predict(target) for approach in approaches}
-    params = {name: prediction.params for name, prediction in predictions.items()}
-    known = [approach for approach in approaches if params[approach.name] is not None]
-    if len(known) < 2:
-        message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
-        return Agreement(target=target, params_opt=params, ratio=None, status="unknown", message=message)
-    values = [value for value in params.values() if value is not None]
-    ratio = max(values) / min(values)
-    clashes = []
-    for i, first in enumerate(known):
-        for second in known[i + 1 :]:
-            one, two = predictions[first.name], predictions[second.name]
-            if _apart(first.a_interval, second.a_interval):
-                clashes.append(f"{first.name} and {second.name} on a ({first.a:.3f} against {second.a:.3f})")
-            if _apart(one.params_interval, two.params_interval) or (
-                (one.params_interval is None or two.params_interval is None)
-                and _ratio(one.params, two.params) > RATIO
-            ):
-                clashes.append(
-                    f"{first.name} and {second.name} on N* ({one.params:.3g} against {two.params:.3g})"
-                )
-    told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
-    if clashes:
-        status, told = "disagree", told + f"beyond their intervals: {'; '.join(clashes)}"
-    elif ratio > RATIO:
-        status, told = (
-            "unclear",
-            told + "their intervals overlap, being wide: whether they agree cannot be told",
-        )
-    else:
-        status, told = "agree", told + "their intervals overlap"
-    return Agreement(target=target, params_opt=params, ratio=ratio, status=status, message=told)
-
-
-def _apart(one: Interval | None, two: Interval | None) -> bool:
-    return one is not None and two is not None and (one[1] < two[0] or two[1] < one[0])
-
-
-def _ratio(one: float | None, two: float | None) -> float:
-    return max(one, two) / min(one, two) if one and two else 1.0
-
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
 TARGET = 10.0
@@ -81,7 +27,7 @@ def fit_points(
     """Fits all three approaches to a table of runs.
 
     Args:
-        points: finished runs.
+        points: finished runs; of a run with several entries all are fitted.
         options: how; the defaults follow the paper.
         curves: training curves by ``run_id``, for approach 1; without them its status is ``no_curves``.
 
@@ -107,6 +53,7 @@ def fit_points(
         count=options.count,
         compute=options.compute,
         loss=options.loss,
+        rows=ALL if len(set(points.run_id)) < len(points) else options.rows,
         n_points=len(table),
         excluded=table.excluded,
         notes=table.notes,
@@ -115,7 +62,11 @@ def fit_points(
         smallest_flops=float(table.flops.min()),
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
-        counting=counting_table(prepare(points, replace(options, count="params", compute="flops")), options),
+        counting=counting_table(
+            prepare(points, replace(options, count="params", compute="flops")),
+            options,
+            (approach_2, approach_3),
+        ),
         comparison=compare_forms(table, options, target) if options.compare else None,
         backtest=tested,
     )

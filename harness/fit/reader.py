@@ -8,57 +8,61 @@ data/svg_extracted_data.csv. That repository states no licence, so no copy is ke
 
 import csv
 import hashlib
-import math
 import os
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.table import Excluded, Points, clean
+from harness.fit.columns import (
+    GENERIC_NAME,
+    REASON,
+    REQUIRED,
+    RUN_NAMES,
+    Cells,
+    number_columns,
+    numbers_of,
+    other_columns,
+    run_names,
+    telling,
+)
+from harness.fit.options import ALL, check_rows
+from harness.fit.rows import results
+from harness.fit.run_states import run_states
+from harness.fit.table import Points, clean
 
-# A fit reads one row a run; more rows than this are curves or another file, and are refused promptly.
+# Runs, and the evaluations along them; more rows than this are curves or another file, and are refused promptly.
 MAX_ROWS = 100_000
 MAX_LINE = 1_000_000
 
-# Header names after lower-casing and turning everything but letters and digits into "_".
-ALIASES = {
-    "params": ("n", "parameters", "model_size", "params_total", "num_params", "n_params", "parameter_count"),
-    "tokens": ("d", "training_tokens", "train_tokens", "num_tokens", "n_tokens", "tokens_seen", "data"),
-    "flops": ("c", "training_flop", "training_flops", "train_flops", "compute", "flop", "total_flops"),
-    "loss": ("l", "final_loss", "val_loss", "validation_loss", "eval_loss", "test_loss"),
-    "run_id": ("run", "id", "run_name", "name"),
-    "budget": ("flop_budget", "flops_budget", "compute_budget", "isoflop_budget"),
-    "seed": ("random_seed",),
-    "loss_se": ("loss_stderr", "loss_std_error", "loss_sem"),
-}
-REQUIRED = ("params", "tokens", "flops", "loss")
-TEXT = ("run_id", "status", "reason")
-BLANK = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "diverged", "failed"})
-FINISHED = frozenset({"", "finished", "ok", "done", "completed"})
-
-
 # The published points: the variable that names the file, and what the file holds.
 VARIABLE = "ISOFLOP_HOFFMANN_POINTS"
-ROWS = 245
+PUBLISHED_ROWS = 245
 # Of N, C and loss at seven figures each: the same for any CSV formatting of these numbers.
 SHA256 = "8c1b85c562f195900954ab02ab66296c85fa7aecbbc75acceff235764eb4f131"
 
 
-def read_points(path: str | Path) -> Points:
+def read_points(path: str | Path, rows: str = "last") -> Points:
     """Reads runs from a CSV file (commas, semicolons or tabs; UTF-8, with or without a byte-order mark).
 
     ``params``, ``tokens``, ``flops`` and ``loss`` are required, under these names or an alias (``N``, ``D``,
     ``C``, ``Model Size``, ``Training FLOP`` ...). If one of the first three is absent it is derived from
-    C = 6ND (Hoffmann et al. 2022, section 3.3) and ``notes`` says so. Rows of unfinished runs and unusable
-    rows are in ``excluded``. Raises UserError, one line, for a file that is no such table.
+    C = 6ND (Hoffmann et al. 2022, section 3.3) and ``notes`` says so. ``run_id``, ``run``, ``run_name`` or ``id``
+    names the run of a row. Rows of unfinished runs and unusable rows are in ``excluded``.
+
+    Args:
+        rows: of a run with several rows ``last`` takes the one with the most tokens, of equal ones the later; a note
+            counts the others. ``all`` takes all. See :attr:`FitOptions.rows`.
+
+    Raises UserError, one line, for a file that is no such table.
     """
+    check_rows(rows)
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            return _parse(path.name, lines)
+            return _parse(path.name, lines, every=rows == ALL)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -85,8 +89,10 @@ def read_published(path: str | Path | None = None) -> Points:
             f"{VARIABLE} is unset: download data/svg_extracted_data.csv of analyzing-chinchilla, set it"
         )
     points = read_points(path)
-    if len(points) != ROWS or fingerprint(points) != SHA256:
-        raise UserError(f"{path}: not the published points ({len(points)} rows of {ROWS}, or other numbers)")
+    if len(points) != PUBLISHED_ROWS or fingerprint(points) != SHA256:
+        raise UserError(
+            f"{path}: not the published points ({len(points)} rows of {PUBLISHED_ROWS}, or other numbers)"
+        )
     return points
 
 
@@ -96,71 +102,64 @@ def fingerprint(points: Points) -> str:
     return hashlib.sha256("\n".join(f"{n:.6e},{c:.6e},{v:.6e}" for n, c, v in rows).encode()).hexdigest()
 
 
-def _parse(name: str, lines: Iterator[str]) -> Points:
+def _parse(name: str, lines: Iterator[str], every: bool) -> Points:
+    cells, where, notes = _read(name, lines)
+    # Of a run that did not finish anything may be written where a number belongs.
+    named = {*where.values(), *cells.called((*RUN_NAMES, GENERIC_NAME, REASON))}
+    states = run_states(cells, named)
+    numbers = {column: numbers_of(cells, i, states.finished) for column, i in where.items()}
+    for column in REQUIRED:
+        if column not in where:
+            notes.append(f"{name} has no column {column}: derived from flops = 6 x params x tokens")
+            numbers[column] = _derived(column, numbers)
+    runs = run_names(cells, numbers)
+    extra, text = other_columns(cells, {*where.values(), *states.columns, *runs.columns}, states.finished)
+    table = Points(
+        params=numbers["params"],
+        tokens=numbers["tokens"],
+        flops=numbers["flops"],
+        loss=numbers["loss"],
+        run_id=tuple(label or f"row {line}" for label, line in zip(runs.label, cells.lines, strict=True)),
+        budget=numbers.get("budget"),
+        seed=numbers.get("seed"),
+        loss_se=numbers.get("loss_se"),
+        extra=extra,
+        text=text,
+        notes=(*notes, *runs.notes, *states.notes),
+        lines=cells.lines,
+    )
+    silent = ~np.isfinite(table.tokens)
+    if "loss" in where:
+        silent |= np.array([not cell for cell in cells.columns[where["loss"]]], dtype=bool)
+    kept = clean(results(table, states.said, silent.tolist(), every))
+    return replace(kept, text=telling(kept.text, kept.run_id))
+
+
+def _read(name: str, lines: Iterator[str]) -> tuple[Cells, dict[str, int], list[str]]:
+    """The cells, which columns hold the fit's numbers, and notes on those; the header is checked before the rows."""
     bounded = _bounded(name, lines)
     header_line = next(bounded, "")
     if not header_line.strip():
         raise UserError(f"{name}: empty; expected a header with {', '.join(REQUIRED)}")
     delimiter = max(",;\t", key=header_line.count)
     header = next(csv.reader([header_line], delimiter=delimiter))
-    names, notes = _names(name, header)
-    present = [column for column in REQUIRED if column in names]
-    missing = [column for column in REQUIRED if column not in names]
-    if "loss" in missing or len(missing) > 1:
-        found = ", ".join(h.strip() for h in header)[:200]
-        raise UserError(
-            f"{name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {found}"
-        )
-
-    rows: list[int] = []
-    cells: dict[str, list[str]] = {column: [] for column in names}
-    unfinished: list[Excluded] = []
+    where, notes = number_columns(name, header)
+    found: list[int] = []
+    rows: list[list[str]] = []
     reader = csv.reader(bounded, delimiter=delimiter)
     for fields in reader:
         row = reader.line_num + 1
-        if not any(field.strip() for field in fields):
+        values = [field.strip() for field in fields]
+        if not any(values):
             continue
-        if len(fields) > len(header):
-            raise UserError(f"{name}: row {row} has {len(fields)} cells, the header has {len(header)}")
-        values = {c: (fields[i].strip() if i < len(fields) else "") for c, i in names.items()}
-        status = values.get("status", "").lower()
-        if status not in FINISHED:
-            reason = values.get("reason", "")
-            run = values.get("run_id") or f"row {row}"
-            unfinished.append(Excluded(run, f"status {status}" + (f": {reason}" if reason else ""), row))
-            continue
-        rows.append(row)
-        for column, value in values.items():
-            cells[column].append(value)
-    if not rows and not unfinished:
+        if len(values) > len(header):
+            raise UserError(f"{name}: row {row} has {len(values)} cells, the header has {len(header)}")
+        found.append(row)
+        rows.append(values + [""] * (len(header) - len(values)))
+    if not rows:
         raise UserError(f"{name}: a header and no rows")
-
-    columns = {
-        column: np.array(
-            [_number(name, row, header[names[column]], v) for row, v in zip(rows, cells[column], strict=True)]
-        )
-        for column in [*present, *(c for c in ("budget", "seed", "loss_se") if c in names)]
-    }
-    for column in missing:
-        notes.append(f"{name} has no column {column}: derived from flops = 6 x params x tokens")
-        columns[column] = _derived(column, columns)
-    points = Points(
-        params=columns["params"],
-        tokens=columns["tokens"],
-        flops=columns["flops"],
-        loss=columns["loss"],
-        run_id=tuple(
-            label or f"row {row}"
-            for row, label in zip(rows, cells.get("run_id", [""] * len(rows)), strict=True)
-        ),
-        budget=columns.get("budget"),
-        seed=columns.get("seed"),
-        loss_se=columns.get("loss_se"),
-        extra=_extra(names, cells),
-        excluded=tuple(unfinished),
-        notes=tuple(notes),
-    )
-    return clean(points, rows)
+    cells = Cells(name, tuple(header), tuple(found), tuple(zip(*rows, strict=True)))
+    return cells, where, notes
 
 
 def _bounded(name: str, lines: Iterator[str]) -> Iterator[str]:
@@ -177,40 +176,9 @@ def _bounded(name: str, lines: Iterator[str]) -> Iterator[str]:
         if "\0" in line:
             raise UserError(f"{name}: line {number + 1} has NUL bytes; not a CSV table")
         yield line
-    raise UserError(f"{name}: more than {MAX_ROWS} rows; a fit reads one row a run (curves go beside it)")
-
-
-def _names(name: str, header: list[str]) -> tuple[dict[str, int], list[str]]:
-    """Which column of the file holds what: canonical name to position, and notes on renamed ones."""
-    plain = [re.sub(r"[^a-z0-9]+", "_", h.strip().lower()).strip("_") for h in header]
-    names: dict[str, int] = {}
-    notes: list[str] = []
-    for canonical, aliases in ALIASES.items():
-        where = [i for i, h in enumerate(plain) if h == canonical] or [
-            i for alias in aliases for i, h in enumerate(plain) if h == alias
-        ]
-        if not where:
-            continue
-        if plain[where[0]] == canonical and len(where) > 1:
-            raise UserError(f"{name}: two columns are called {canonical}")
-        names[canonical] = where[0]
-        if plain[where[0]] != canonical:
-            notes.append(f"{canonical} is column {header[where[0]].strip()!r}")
-    used = set(names.values())
-    for i, h in enumerate(plain):
-        if i not in used and h and h not in names:
-            names[h] = i
-    return names, notes
-
-
-def _number(name: str, row: int, column: str, text: str) -> float:
-    if text.lower() in BLANK:
-        return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        shown = text if len(text) <= 40 else text[:37] + "..."
-        raise UserError(f"{name}: row {row}, column {column.strip()}: {shown!r} is not a number") from None
+    raise UserError(
+        f"{name}: more than {MAX_ROWS} rows; keep those with a held-out loss (curves go beside it)"
+    )
 
 
 def _derived(column: str, known: dict[str, np.ndarray]) -> np.ndarray:
@@ -218,20 +186,3 @@ def _derived(column: str, known: dict[str, np.ndarray]) -> np.ndarray:
         if column == "flops":
             return 6 * known["params"] * known["tokens"]
         return known["flops"] / (6 * known["tokens" if column == "params" else "params"])
-
-
-def _extra(names: dict[str, int], cells: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    """The other columns that are numbers throughout; a column with text in it is not for fitting."""
-    extra: dict[str, np.ndarray] = {}
-    for column in names:
-        if column in ALIASES or column in TEXT:
-            continue
-        try:
-            values = np.array(
-                [math.nan if v.lower() in BLANK else float(v) for v in cells[column]], dtype=float
-            )
-        except ValueError:
-            continue
-        if np.isfinite(values).any():
-            extra[column] = values
-    return extra

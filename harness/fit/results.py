@@ -13,9 +13,17 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.fit.estimate import HELD_OUT, TRAINING, FrontierSource, OptimumEstimate, estimate_at
+from harness.fit.estimate import (
+    EXTRAPOLATION_LIMIT,
+    HELD_OUT,
+    TRAINING,
+    FrontierSource,
+    OptimumEstimate,
+    estimate_at,
+)
 from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
-from harness.fit.status import Flag
+from harness.fit.run_range import RunRange
+from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Excluded
 
 
@@ -64,13 +72,31 @@ class Approach(Judged):
     n_points: int = 0
     smallest_flops: float | None = None
     largest_flops: float | None = None
-    extrapolation_limit: float = 100.0
+    runs: RunRange | None = None
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
     fit_error: FitError | None = None
     draws: Array | None = field(default=None, repr=False)
 
     # What ``loss`` is in all that this approach predicts; losses of different kinds are not to be compared.
     loss_kind: ClassVar[str] = HELD_OUT
     draw_columns: ClassVar[tuple[str, ...]] = POWER_COLUMNS
+    # What an approach without an answer must not show, by field.
+    answers: ClassVar[tuple[str, ...]] = ("a", "b", "a_se", "b_se", "a_interval", "b_interval", "draws")
+
+    def __post_init__(self) -> None:
+        """The one place where an approach without an answer loses all that would look like one.
+
+        Its status says that there is none (``status.VOID``); exponents that are not numbers are none, and say so.
+        """
+        flags = [Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)]
+        exponents = [value for value in (self.a, self.b) if value is not None]
+        if not np.isfinite(exponents).all() and not is_void(flags):
+            flags.append(Flag("failed", "the exponents that came out are not numbers"))
+            for name, value in judge(flags).items():
+                object.__setattr__(self, name, value)
+        if is_void(flags):
+            for name in self.answers:
+                object.__setattr__(self, name, None)
 
     def theta(self) -> Array | None:
         """The point estimate as one row of ``draws``; None where there is none."""
@@ -101,6 +127,7 @@ class Approach(Judged):
             flags=tuple(Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)),
             smallest_flops=self.smallest_flops,
             largest_flops=self.largest_flops,
+            runs=self.runs,
             extrapolation_limit=self.extrapolation_limit,
         )
 
@@ -118,6 +145,8 @@ class PowerApproach(Approach):
     params_law: PowerLaw | None = None
     tokens_law: PowerLaw | None = None
     loss_law: LossLaw | None = None
+
+    answers: ClassVar[tuple[str, ...]] = (*Approach.answers, "params_law", "tokens_law", "loss_law")
 
     def theta(self) -> Array | None:
         if self.params_law is None or self.tokens_law is None:
@@ -245,6 +274,11 @@ class Approach3(Approach):
     sensitivity: tuple[tuple[float, float], ...] = ()
 
     draw_columns: ClassVar[tuple[str, ...]] = LAW_COLUMNS
+    answers: ClassVar[tuple[str, ...]] = (
+        *Approach.answers,
+        *("a_6nd", "b_6nd"),
+        *(f"{name}{kind}" for name in LAW_COLUMNS for kind in ("", "_se", "_interval")),
+    )
 
     def theta(self) -> Array | None:
         if self.a is None or self.E is None or self.A is None or self.B is None:
@@ -315,8 +349,12 @@ class CountingRow(Judged):
 class Agreement:
     """Whether the approaches agree at ``target`` and in their exponents.
 
-    ``status`` is ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
-    ``disagree`` or ``unknown`` (fewer than two approaches have a number).
+    Attributes:
+        target: budget in FLOPs.
+        params_opt, tokens_opt, loss_opt: N*, D* and L* there by approach; the last two None in earlier fits.
+        ratio: the largest N* over the smallest.
+        status: ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
+            ``disagree`` or ``unknown`` (fewer than two approaches have a number).
     """
 
     target: float
@@ -324,6 +362,8 @@ class Agreement:
     ratio: float | None
     status: str
     message: str
+    tokens_opt: dict[str, float | None] | None = None
+    loss_opt: dict[str, float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +374,9 @@ class BacktestRow:
         cutoff, cutoff_budgets: the highest budget of the fit, in FLOPs, and how many budgets it had.
         budget: the budget that was forecast, in FLOPs.
         params, tokens, loss: N*, D*, L* as forecast, with intervals at the fit's level; None without a forecast.
-        measured_params, measured_tokens, measured_loss: the minimum of that budget's own profile.
+        measured_params, measured_tokens, measured_loss: the minimum of that budget's own profile. Their intervals are
+            those of its runs alone, and so may be narrower than approach 2's, which count in by how much budgets are
+            off together.
         params_ratio, tokens_ratio: forecast over measured; loss_difference: forecast minus measured, in nats per token;
             their intervals hold 1 and 0 where the forecast is held.
         compared, missed: the quantities of ``QUANTITIES`` that both have an interval for, and those of them that the
@@ -398,7 +440,10 @@ class Backtest(Judged):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResults:
-    """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree."""
+    """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
+
+    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run.
+    """
 
     approach_1: Approach1
     approach_2: Approach2
@@ -417,6 +462,7 @@ class FitResults:
     comparison: FormComparison | None = None
     backtest: Backtest | None = None
     loss: str = "loss"
+    rows: str = "last"
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

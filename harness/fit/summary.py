@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.fit.bootstrap import Interval
+from harness.fit.bootstrap import Interval, bounds_text
 from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults
@@ -273,9 +273,10 @@ def _excluded(fit: FitResults) -> str:
     lines = []
     for e in fit.excluded[:SHOWN]:
         where = f" (row {e.row})" if e.row is not None and e.run != f"row {e.row}" else ""
+        where = where if e.rows == 1 else f" ({e.rows} rows, the last row {e.row})"
         lines.append(f"  {e.run}{where}: {e.reason}")
     more = len(fit.excluded) - SHOWN
-    return f"Excluded: {len(fit.excluded)} runs\n" + "\n".join(
+    return f"Excluded: {len({e.run for e in fit.excluded})} runs\n" + "\n".join(
         lines + ([f"  and {more} more"] if more > 0 else [])
     )
 
@@ -293,11 +294,11 @@ def _prediction_row(p: OptimumEstimate) -> tuple[str, ...]:
 
 
 def _with(value: float | None, interval: Interval | None, spec: str = "") -> str:
-    """An estimate and its interval: 1.2B (1.1B, 1.4B)."""
+    """An estimate and its interval: 1.2B (1.1B, 1.4B), or 1.2B (1.1B, not bounded)."""
     show = (lambda x: format(x, spec)) if spec else quantity
     if value is None:
         return "-"
-    return show(value) if interval is None else f"{show(value)} ({show(interval[0])}, {show(interval[1])})"
+    return show(value) if interval is None else f"{show(value)} ({bounds_text(interval, show, ', ')})"
 
 
 def _number(value: float | None, spec: str = ".3f") -> str:

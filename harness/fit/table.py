@@ -1,5 +1,6 @@
 """What every fit starts from: the table of runs, what was left out of it and why, and the runs' training curves."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,39 +16,50 @@ Array = NDArray[np.float64]
 INCONSISTENT_FACTOR = 10.0
 # Fewer are no language model: they are millions of parameters and billions of tokens.
 LEAST_PARAMS, LEAST_TOKENS = 100, 1000
+# The label of an entry whose table names no runs.
+UNNAMED = re.compile(r"row \d+")
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """A run that takes no part in the fit.
+    """A run, or a row of one, that takes no part in the fit.
 
     Attributes:
         run: its ``run_id``, or ``row 7`` where the table has no ids.
         reason: why, in words.
-        row: its line in the file (the header is line 1), where it came from a file.
+        row: its line in the file (the header is line 1), where it came from a file; of several rows the last.
+        rows: how many rows of the file this stands for.
     """
 
     run: str
     reason: str
     row: int | None = None
+    rows: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Finished runs as columns, one entry a run, all of the same length n.
+    """Finished runs as columns, all of the same length n: one entry a run, or several, where ``run_id`` repeats.
+
+    The entries of one run are its checkpoints or evaluations: they share its luck, so they are no independent
+    measurements.
 
     Attributes:
         params: N, parameters, under the convention the fit uses.
         tokens: D, training tokens.
         flops: C, training FLOPs.
         loss: final validation loss, nats per token.
-        run_id: one label a run.
+        run_id: the run of every entry.
         budget: the planned FLOPs a run belongs to, or None where the table does not say.
         seed: the run's seed, or None.
         loss_se: standard error of the loss, or None; NaN where a run has none.
         extra: further numeric columns by name (other counts of parameters and FLOPs); NaN where empty.
         excluded: runs that were read and left out.
         notes: what the reader did that a user should know (a derived column, a renamed one).
+        text: columns of text by name, that sort the rows into groups (``dataset``, ``recipe``); "" where empty.
+        lines: the line of each entry in its file (the header is line 1), or None.
+        earlier_rows: rows that were left out because a run's result is its last row (``analysis.rows=all`` has
+            them).
     """
 
     params: Array
@@ -59,9 +71,10 @@ class Points:
     seed: Array | None = None
     loss_se: Array | None = None
     extra: Mapping[str, Array] = field(default_factory=dict)
-    text: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[str, ...] = ()
+    text: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lines: tuple[int, ...] | None = None
     earlier_rows: int = 0
 
     def __post_init__(self) -> None:
@@ -75,6 +88,12 @@ class Points:
             object.__setattr__(self, "run_id", tuple(f"row {i + 1}" for i in range(n)))
         if len(self.run_id) != n:
             raise UserError(f"points: {len(self.run_id)} run ids for {n} runs")
+        for name, column in (
+            *self.text.items(),
+            *([("lines", self.lines)] if self.lines is not None else []),
+        ):
+            if len(column) != n:
+                raise UserError(f"points: column {name!r} has {len(column)} entries for {n} runs")
 
     def __len__(self) -> int:
         return len(self.params)
@@ -87,6 +106,8 @@ class Points:
                 return value
         elif name in self.extra:
             return self.extra[name]
+        elif name in self.text:
+            raise UserError(f"points: column {name!r} is text, not numbers")
         known = ", ".join(["params", "tokens", "flops", "loss", *self.extra])
         raise UserError(f"points: no column {name!r}; the table has {known}")
 
@@ -109,14 +130,34 @@ class Points:
             loss_se=take(self.loss_se),
             extra={name: column[index] for name, column in self.extra.items()},
             text={name: tuple(column[i] for i in index) for name, column in self.text.items()},
+            lines=None if self.lines is None else tuple(self.lines[i] for i in index),
         )
 
     def without(self, drop: NDArray[np.bool_], reason: str) -> "Points":
         """The table without the runs of a boolean mask (n,), which join ``excluded`` for ``reason``."""
         if not drop.any():
             return self
-        gone = tuple(Excluded(self.run_id[i], reason) for i in np.flatnonzero(drop))
+        gone = tuple(self.left_out(i, reason) for i in np.flatnonzero(drop).tolist())
         return replace(self.select(~drop), excluded=self.excluded + gone)
+
+    def left_out(self, i: int, reason: str) -> Excluded:
+        """Entry ``i`` as one that takes no part."""
+        return Excluded(self.run_id[i], reason, None if self.lines is None else self.lines[i])
+
+    def named(self, i: int) -> bool:
+        """Whether the table names the run of entry ``i``, rather than its row."""
+        return not UNNAMED.fullmatch(self.run_id[i])
+
+    def identity(self, i: int) -> tuple[object, ...]:
+        """What an exact duplicate of entry ``i`` shares with it: run, N, D, C, loss and seed.
+
+        Without a run's name of its own, that is by values alone.
+        """
+        run = self.run_id[i] if self.named(i) else ""
+        values = (self.params[i], self.tokens[i], self.flops[i], self.loss[i])
+        # A seed that is missing is none, and the same as another missing one.
+        seed = None if self.seed is None or np.isnan(self.seed[i]) else self.seed[i]
+        return (run, *values, seed)
 
     def counted(self, count: str = "params", compute: str = "flops") -> "Points":
         """The table with N read from the column ``count`` and C from ``compute``.
@@ -162,36 +203,29 @@ class Curve:
     train_loss: Array
 
 
-def clean(points: Points, rows: Sequence[int] | None = None) -> Points:
-    """Leaves out NaN, non-positive, duplicate and inconsistent runs, each with its reason.
+def clean(points: Points) -> Points:
+    """Leaves out NaN, non-positive, inconsistent and exactly repeated entries of a table, each with its reason.
 
-    Args:
-        points: a table, shape (n,).
-        rows: the line of each run in its file, for the message.
+    Entries of one run that differ stay: which of a run's rows are its result is decided where a file is read.
     """
-    reasons = [_fault(points, i) for i in range(len(points))]
+    reasons = [fault(points, i) for i in range(len(points))]
     seen: dict[tuple[object, ...], int] = {}
-    named = not points.run_id[0].startswith("row ") if len(points) else False
     for i in range(len(points)):
-        if reasons[i]:
-            continue
-        values = (points.params[i], points.tokens[i], points.flops[i], points.loss[i])
-        key = (points.run_id[i],) if named else (*values, None if points.seed is None else points.seed[i])
-        first = seen.setdefault(key, i)
-        if first != i:
-            reasons[i] = f"duplicate of {points.run_id[first]}" + (
-                f" in row {rows[first]}" if rows is not None and named else ""
-            )
-    gone = tuple(
-        Excluded(points.run_id[i], reason, None if rows is None else rows[i])
-        for i, reason in enumerate(reasons)
-        if reason
-    )
+        if not reasons[i] and (first := seen.setdefault(points.identity(i), i)) != i:
+            reasons[i] = duplicate(points, first)
+    gone = tuple(points.left_out(i, reason) for i, reason in enumerate(reasons) if reason)
     kept = points.select(np.array([not reason for reason in reasons], dtype=bool))
     return replace(kept, excluded=points.excluded + gone)
 
 
-def _fault(points: Points, i: int) -> str:
+def duplicate(points: Points, first: int) -> str:
+    """The reason to leave out an entry that repeats ``first``."""
+    where = f" in row {points.lines[first]}" if points.lines is not None and points.named(first) else ""
+    return f"duplicate of {points.run_id[first]}{where}"
+
+
+def fault(points: Points, i: int) -> str:
+    """Why entry ``i`` cannot be fitted; "" where it can."""
     for name in ("params", "tokens", "flops", "loss"):
         value = getattr(points, name)[i]
         if np.isnan(value):

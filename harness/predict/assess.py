@@ -4,7 +4,7 @@ The smaller models that reach the same loss cost more to train and less to serve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.cost_law import below_6nd
 from harness.fit.encoding import json_key
-from harness.fit.estimate import FrontierSource, extrapolation, finite, range_flags
+from harness.fit.estimate import FrontierSource, beyond_runs, extrapolation, finite, range_flags
 from harness.fit.laws import Law
 from harness.fit.status import judge
 
@@ -46,6 +46,9 @@ class Assessment:
         same_loss_flops: the cheapest training that reaches ``loss``.
         compute_overhead: flops over ``same_loss_flops``.
         verdict: one sentence.
+
+    Where the model's N, D or D/N is beyond the runs, its loss and overhead have no interval; where those of the best
+    model of its compute are, N over ``best_params`` has none.
     """
 
     approach: str
@@ -91,6 +94,8 @@ def assess(source: FrontierSource, model: GivenModel) -> Assessment:
             **judge(flags),
         )
     best = source.frontier.at_flops(flops)
+    beyond = beyond_runs(source, params, tokens)
+    best_beyond = beyond_runs(source, float(best.params), float(best.tokens))
     ratio = params / float(best.params)
     with np.errstate(all="ignore"):
         best_draws = None if draws is None else draws.at_flops(flops).params
@@ -104,6 +109,10 @@ def assess(source: FrontierSource, model: GivenModel) -> Assessment:
             losses = laws.loss(params, tokens)
             loss_interval = source.interval(losses)
             compute_overhead_interval = source.interval(flops / laws.at_loss(losses).flops)
+    if beyond:
+        loss_interval = compute_overhead_interval = None
+    if best_beyond:
+        best_interval = ratio_interval = None
     return Assessment(
         approach=source.name,
         level=source.level,
@@ -125,9 +134,7 @@ def assess(source: FrontierSource, model: GivenModel) -> Assessment:
         extrapolation=extrapolation(source, flops),
         verdict=_verdict(ratio, ratio_interval),
         **judge(
-            flags
-            + range_flags(source, flops)
-            + ([] if law is None else below_6nd(law.cost, float(best.params)))
+            flags + beyond + best_beyond + ([] if law is None else below_6nd(law.cost, float(best.params)))
         ),
     )
 
@@ -155,6 +162,7 @@ class Overtrained:
         extra_training: that over the optimum's, less 1: 0.2 is 20% more.
         inference_saved: share of the FLOPs of every served token.
         break_even_tokens: served tokens from which it is the cheaper of the two; 0 for the optimum itself.
+        status: ``extrapolation`` where it lies beyond the runs, in C, N, D or D/N.
     """
 
     smaller: float
@@ -165,6 +173,9 @@ class Overtrained:
     extra_training: float | None = None
     inference_saved: float | None = None
     break_even_tokens: float | None = None
+    status: str = "ok"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def tokens_for(law: Law, loss: float, params: float) -> float:
@@ -182,7 +193,11 @@ def most_smaller(law: Law) -> float:
 
 
 def overtrain(
-    law: Law, loss: float, factors: Sequence[float] = FACTORS, weight: float = 1.0
+    law: Law,
+    loss: float,
+    factors: Sequence[float] = FACTORS,
+    weight: float = 1.0,
+    source: FrontierSource | None = None,
 ) -> tuple[Overtrained, ...]:
     """What smaller models of one loss cost to train, and from where they pay.
 
@@ -191,6 +206,7 @@ def overtrain(
         loss: what all of them reach (nats per token).
         factors: how many times smaller than the compute-optimal model.
         weight: cost of an inference FLOP over that of a training FLOP.
+        source: where the law comes from; models beyond its runs are marked.
 
     Raises:
         UserError: ``loss`` is not above E, or a factor is not positive.
@@ -200,7 +216,16 @@ def overtrain(
     if any(not (np.isfinite(k) and k > 0) for k in factors):
         raise UserError(f"smaller: every factor must be positive, got {list(factors)}")
     optimum = law.at_loss(loss)
-    return tuple(_row(law, loss, float(optimum.params), float(optimum.flops), k, weight) for k in factors)
+    rows = (_row(law, loss, float(optimum.params), float(optimum.flops), k, weight) for k in factors)
+    return tuple(rows) if source is None else tuple(_judged(row, source) for row in rows)
+
+
+def _judged(row: Overtrained, source: FrontierSource) -> Overtrained:
+    if row.tokens is None or row.training_flops is None:
+        return row
+    return replace(
+        row, **judge(range_flags(source, row.training_flops) + beyond_runs(source, row.params, row.tokens))
+    )
 
 
 def _row(law: Law, loss: float, params: float, flops: float, factor: float, weight: float) -> Overtrained:

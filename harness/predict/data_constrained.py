@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
-from harness.fit.estimate import FrontierSource, extrapolation, range_flags
+from harness.fit.estimate import FrontierSource, beyond_runs, extrapolation, range_flags
 from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
 from harness.predict.question import Question
@@ -85,9 +85,12 @@ def answer_data_constrained(
     flops, tokens, params = float(found.flops), float(found.tokens), float(found.params)
     plain = question.at(law)
     draws = _draws(source, flops, unique, repetition)
-    flags = list(source.flags) + range_flags(source, flops)
+    beyond = beyond_runs(source, params, tokens)
+    flags = [*source.flags, *range_flags(source, flops), *beyond]
     if draws is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
+    if beyond:
+        draws = None
     if flops > law.flops(*saturation(law, unique, repetition)):
         flags.append(
             Flag(

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval, percentile_interval
-from harness.fit.estimate import FrontierSource, range_flags, wide
+from harness.fit.estimate import FrontierSource, beyond_runs, range_flags, wide
 from harness.fit.laws import Frontier, Law
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
@@ -104,7 +104,8 @@ def answer_time(source: FrontierSource, clock: Clock, seconds: float) -> TimedOp
     spread = _intervals(draws, params, tokens, source.level) if draws is not None else (None, None, None)
     found = float(params[best]), float(tokens[best])
     flops = float(law.flops(*found))
-    flags = [*source.flags, *range_flags(source, flops)]
+    beyond = beyond_runs(source, *found)
+    flags = [*source.flags, *range_flags(source, flops), *beyond]
     if best in (0, len(params) - 1):
         end = "largest" if best else "smallest"
         flags.append(
@@ -114,9 +115,11 @@ def answer_time(source: FrontierSource, clock: Clock, seconds: float) -> TimedOp
                 "a ladder that goes further may have a better one",
             )
         )
-    else:
+    elif not beyond:
         flags += _spread_flags(spread[0], spread[1])
-    flags += unusual_ratio(found[1] / found[0], float(frontier.at_flops(flops).tokens_per_param))
+    if beyond:
+        spread = (None, None, None)
+    flags += unusual_ratio(source, found[1] / found[0], float(frontier.at_flops(flops).tokens_per_param))
     return TimedOptimum(
         approach=source.name,
         level=source.level,

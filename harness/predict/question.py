@@ -52,11 +52,14 @@ def ask(source: FrontierSource, question: Question) -> OptimumEstimate:
     return estimate(source, found, drawn, question.kind, keep_infinite=True)
 
 
-def unusual_ratio(tokens_per_param: float, usual: float) -> list[Flag]:
+def unusual_ratio(source: FrontierSource, tokens_per_param: float, usual: float) -> list[Flag]:
     """The warning for a model more than :data:`FAR` times off the ``usual`` D/N, that of the frontier.
 
-    Runs lie about the frontier, so a law says little of models that are this far to either side.
+    Runs lie about the frontier, so a law says little of models that are this far to either side. Where the source knows
+    its runs' own range, ``range_flags`` judges by that instead.
     """
+    if source.runs is not None:
+        return []
     if 1 / FAR <= (stretch := tokens_per_param / usual) <= FAR:
         return []
     times = f"{stretch:.3g} x" if stretch > 1 else f"1/{1 / stretch:.3g} of"

@@ -133,7 +133,7 @@ def consult(
         result = replace(
             result,
             serving=answer_serving(decider, loss, asked.inference_tokens, asked.weight),
-            overtraining=overtrain(decider.law, loss, asked.smaller, asked.weight),
+            overtraining=overtrain(decider.law, loss, asked.smaller, asked.weight, decider),
             most_smaller=most_smaller(decider.law),
         )
         wanted, unique = result.serving.tokens if result.serving else None, asked.unique_tokens

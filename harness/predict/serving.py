@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
-from harness.fit.estimate import FrontierSource, finite
+from harness.fit.estimate import FrontierSource, beyond_runs, finite, range_flags
 from harness.fit.laws import Law, Optimum
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
@@ -116,10 +116,13 @@ def answer_serving(
     inference = float(law.inference_flops(life.params)) * inference_tokens
     cost = float(life.flops) + weight * inference
     plain_cost = total_cost(law, plain, inference_tokens, weight)
-    flags = list(source.flags)
+    beyond = beyond_runs(source, float(life.params), float(life.tokens))
+    flags = [*source.flags, *range_flags(source, float(life.flops)), *beyond]
     if spread["params_interval"] is None:
         flags.append(Flag("no_interval", "no bootstrap draws, so no intervals"))
-    flags += unusual_ratio(float(life.tokens_per_param), float(plain.tokens_per_param))
+    if beyond:
+        spread = dict.fromkeys(spread)
+    flags += unusual_ratio(source, float(life.tokens_per_param), float(plain.tokens_per_param))
     return Served(
         approach=source.name,
         loss=loss,

@@ -172,7 +172,7 @@ def _show_serving(report: PredictResult, console: Console, line: Callable[[str],
 
 
 def _overtraining(rows: Sequence[Overtrained]) -> Table:
-    table = plain_table("smaller", "N", "D", "D/N", "training", "extra", "inference", "break-even")
+    table = plain_table("smaller", "N", "D", "D/N", "training", "extra", "inference", "break-even", "status")
     for row in rows:
         reached = row.tokens is not None
         add_row(
@@ -187,6 +187,7 @@ def _overtraining(rows: Sequence[Overtrained]) -> Table:
             else f"{100 * row.extra_training:+,.{0 if row.extra_training >= 1 else 1}f}%",
             "–" if row.inference_saved is None else f"{100 * (1 - row.inference_saved):.3g}%",
             f"{count(row.break_even_tokens)} tokens" if row.break_even_tokens else "–",
+            plain_status(row.status) if reached else "–",
         )
     return table
 
@@ -212,6 +213,9 @@ def _notes(report: PredictResult) -> list[str]:
         everyone = len(approaches) == len(listed) > 1
         who = "all" if everyone else ", ".join(name.replace("_", " ") for name in approaches)
         found.append(f"{who}: {note}")
+    far = [row for row in report.overtraining if row.status == "extrapolation"]
+    if far:
+        found.append(f"{far[0].smaller:.3g}x smaller: {far[0].notes[0]}")
     if any(part is not None and "no_interval" in part.flags for part in parts):
         found.append("no intervals: there are no bootstrap draws (points=FILE.csv fits a table with them)")
     return found

@@ -1,11 +1,12 @@
 """What ``isoflop predict`` prints of training: limited data, time and money, and the answer as a run."""
 
+import math
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.fit.bootstrap import Interval
+from harness.fit.bootstrap import NOT_BOUNDED, Interval, bounds_text
 from harness.predict.result import PredictResult
 from harness.text import count, duration
 
@@ -27,20 +28,22 @@ def add_row(table: Table, *cells: str) -> None:
 def count_cell(value: float | None, spread: Interval | None) -> str:
     if value is None:
         return "–"
-    if spread is not None and spread[0] == spread[1] and spread[0] in (0.0, float("inf")):
-        return f"{count(value)} (not bounded)"
-    return count(value) + (f" ({_end(spread[0])}–{_end(spread[1])})" if spread else "")
+    if spread == (0.0, 0.0):
+        return f"{count(value)} ({NOT_BOUNDED})"
+    return count(value) + _ends(spread, count)
 
 
-def _end(value: float) -> str:
-    return count(value) if value < float("inf") else "∞"
+def _ends(spread: Interval | None, show: Callable[[float], str]) -> str:
+    """`` (1.1M–1.4M)``, `` (1.1M, not bounded)``; empty where there is no interval."""
+    if spread is None:
+        return ""
+    return f" ({bounds_text(spread, show, '–' if all(map(math.isfinite, spread)) else ', ')})"
 
 
 def number(value: float | None, spread: Interval | None, form: str, unit: str = "") -> str:
     if value is None:
         return "–"
-    ends = "" if spread is None else f" ({spread[0]:{form}}–{spread[1]:{form}})".replace("inf", "∞")
-    return f"{value:{form}}{unit}{ends}"
+    return f"{value:{form}}{unit}{_ends(spread, lambda end: format(end, form))}"
 
 
 def ratio(value: float | None, spread: Interval | None) -> str:

@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.errors import UserError
-from harness.fit.estimate import TITLES, FrontierSource
+from harness.fit.estimate import EXTRAPOLATION_LIMIT, TITLES, FrontierSource
 from harness.fit.laws import Law, PowerLaws
 from harness.fit.results import FitResults
 from harness.packaged import config_folder
@@ -101,7 +101,7 @@ class LawConfig:
     frontiers: dict[str, PowerConfig] = field(default_factory=dict)
     smallest_flops: float | None = None
     largest_flops: float | None = None
-    extrapolation_limit: float = 100.0
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT
 
     def __post_init__(self) -> None:
         if self.surface is None and not self.frontiers:

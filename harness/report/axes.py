@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from harness.fit.bootstrap import NOT_BOUNDED, Interval
 from harness.report.text import power
 from harness.text import count
 
@@ -125,3 +126,19 @@ def label_ticks(axes: Axes, which: str, write: Callable[[float], str]) -> None:
     axis.set_major_locator(LogTicks(axes, which, write))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def error_arms(value: float, bounds: Interval | None) -> list[float] | None:
+    """How far an interval reaches below and above its value; an end that is not bounded has no arm."""
+    if bounds is None:
+        return None
+    below, above = value - bounds[0], bounds[1] - value
+    return [below if math.isfinite(below) else 0.0, above if math.isfinite(above) else 0.0]
+
+
+def mark_not_bounded(axes: Axes, x: float, y: float, bounds: Interval | None) -> None:
+    """Writes ``not bounded`` beside a point whose interval is open above: there is no arm or band to show it."""
+    if bounds is not None and math.isinf(bounds[1]):
+        axes.annotate(
+            NOT_BOUNDED, (x, y), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=6.5
+        )

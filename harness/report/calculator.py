@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.fit.cost_law import least_cost
+from harness.fit.estimate import LIMIT_POWER
 from harness.fit.laws import CostLaw
 from harness.fit.results import Approach, Approach3
 from harness.fit.status import ORDER
@@ -59,6 +60,8 @@ def _approach(approach: Approach) -> dict[str, Any]:
         "smallest": approach.smallest_flops,
         "largest": approach.largest_flops,
         "limit": approach.extrapolation_limit,
+        "runs": None if approach.runs is None else list(vars(approach.runs).values()),
+        "model_limit": approach.extrapolation_limit**LIMIT_POWER,
         "columns": len(theta),
         "draws": _packed(approach.draws, law),
         "floor": getattr(getattr(approach, "loss_law", None), "floor", None),

@@ -1,11 +1,12 @@
 """Everything a report is made from, read once; what only a sweep has is empty for a bare table of points."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.fit import Curve, Fit, Points
+from harness.fit import BudgetOptimum, Curve, Fit, Points
 from harness.plan.plan import Plan
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
@@ -66,6 +67,32 @@ class ReportData:
 
 def used_points(table: Points, fit: Fit) -> Points:
     """The runs of ``table`` that ``fit`` used, counted as it counted."""
-    gone = {excluded.run for excluded in fit.excluded}
     counted = table.scored(fit.loss).counted(fit.count, fit.compute)
-    return counted.select(np.array([run not in gone for run in counted.run_id], dtype=bool))
+    return counted.select(np.array([not reason for reason in left_out(counted, fit)], dtype=bool))
+
+
+def members(points: Points, budget: BudgetOptimum) -> list[int]:
+    """The rows of a budget's profile; of a run with several rows those nearest to the budget in compute."""
+    wanted = Counter(budget.run_ids)
+    mine: dict[str, list[int]] = {}
+    for i, run in enumerate(points.run_id):
+        if run in wanted:
+            mine.setdefault(run, []).append(i)
+    off = np.abs(np.log(points.flops / budget.budget))
+    return sorted(
+        i for run, rows in mine.items() for i in sorted(rows, key=lambda row: off[row])[: wanted[run]]
+    )
+
+
+def left_out(table: Points, fit: Fit) -> tuple[str, ...]:
+    """Why ``fit`` is without each row of ``table``, (n,); "" where it used the row.
+
+    A fit tells the rows of one run apart by their lines in the file. One of an earlier version has no line for the rows
+    that its options left out; it had one row a run.
+    """
+    reasons = {(gone.run, gone.row): gone.reason for gone in fit.excluded}
+    lines = table.lines or (None,) * len(table)
+    return tuple(
+        reasons.get((run, line)) or reasons.get((run, None), "")
+        for run, line in zip(table.run_id, lines, strict=True)
+    )

@@ -136,7 +136,7 @@ def _runs(data: ReportData) -> list[Diagnostic]:
         )
     reasons = dict.fromkeys(excluded.reason for excluded in fit.excluded)
     for reason in reasons:
-        runs = [excluded.run for excluded in fit.excluded if excluded.reason == reason]
+        runs = list(dict.fromkeys(gone.run for gone in fit.excluded if gone.reason == reason))
         named = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
         found.append(Diagnostic(CAUTION, f"Left out of the fit: {named}: {reason}."))
     return found

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
 from harness.fit.table import Array
+from harness.report.axes import mark_not_bounded
 from harness.report.data import ReportData
 from harness.report.style import INK
 from harness.report.text import counted, ratio
@@ -17,7 +18,10 @@ from harness.report.text import counted, ratio
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One quantity along the frontier; ``low`` and ``high`` are NaN where the draws give no interval."""
+    """One quantity along the frontier; ``low`` and ``high`` are NaN where the draws give no interval.
+
+    ``high`` is infinite where it is not bounded.
+    """
 
     value: Array
     low: Array
@@ -75,10 +79,16 @@ def _track(estimates: Sequence[tuple[float | None, Interval | None]]) -> Track:
 def draw_track(
     axes: Axes, line: Line, track: Track, colour: str, label: str | None = None, band: bool = True
 ) -> None:
-    """A quantity along the frontier: solid within the runs' compute, dashed beyond, a band of intervals."""
+    """A quantity along the frontier: solid within the runs' compute, dashed beyond, a band of intervals.
+
+    Where an interval has no upper end there is no band, and the figure says so.
+    """
     measured = line.measured
     if band:
-        axes.fill_between(line.flops, track.low, track.high, color=colour, alpha=0.18, linewidth=0)
+        bounded = np.where(np.isinf(track.high), np.nan, track.high)
+        axes.fill_between(line.flops, track.low, bounded, color=colour, alpha=0.18, linewidth=0)
+        for i in np.flatnonzero(np.isinf(track.high))[:1]:
+            mark_not_bounded(axes, line.flops[i], track.value[i], (track.low[i], track.high[i]))
     axes.plot(line.flops, track.value, "--", color=colour, linewidth=1.1)
     axes.plot(line.flops[measured], track.value[measured], color=colour, linewidth=1.7, label=label)
 

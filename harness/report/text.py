@@ -3,7 +3,7 @@
 import math
 import re
 
-from harness.fit.bootstrap import Interval
+from harness.fit.bootstrap import NOT_BOUNDED, Interval, bounds_text
 from harness.fit.status import plain
 from harness.text import count
 
@@ -72,17 +72,15 @@ def ratio(value: float | None) -> str:
 def interval(bounds: Interval | None, style: str = "count", digits: int = 3) -> str:
     """``1.1M to 1.4M``; ``style`` is ``count``, ``ratio`` or ``fixed``; empty where there is none.
 
-    An end beyond all numbers is ``∞``; an interval with both ends there, or both at zero, bounds nothing.
+    An end beyond all numbers is ``not bounded``; so is an interval with both ends there, or a count with both at zero.
     """
     if bounds is None:
         return ""
-    if bounds[0] == bounds[1] and bounds[0] in (0.0, math.inf):
-        return "not bounded"
     if style == "fixed":
-        return f"{fixed(bounds[0], digits)} to {fixed(bounds[1], digits)}"
-    one = ratio if style == "ratio" else counted
-    low, high = ("∞" if bound == math.inf else one(bound) for bound in bounds)
-    return f"{low} to {high}"
+        return bounds_text(bounds, lambda end: fixed(end, digits))
+    if bounds == (0.0, 0.0):
+        return NOT_BOUNDED
+    return bounds_text(bounds, ratio if style == "ratio" else counted)
 
 
 def with_interval(value: str, bounds: str) -> str:

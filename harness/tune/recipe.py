@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.fit.bootstrap import bounds_text
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.runs.files import write_atomic
 from harness.runs.record import Record
@@ -77,12 +78,12 @@ def check_name(name: str) -> None:
 def _evidence(result: RuleResult, level: float) -> str:
     if result.exponent_interval is None or result.value_interval is None:
         return RULE_STATUSES[result.status]
-    low, high = result.exponent_interval
-    first, last = result.value_interval
+    exponent = bounds_text(result.exponent_interval, lambda end: f"{end:.2g}")
+    value = bounds_text(result.value_interval, lambda end: f"{end:.3g}")
     left_out = f", without {', '.join(count(n) for n, _ in result.excluded)}" if result.excluded else ""
     return (
-        f"exponent {result.rule.params:.3g} ({100 * level:g}%: {low:.2g} to {high:.2g}), "
-        f"{result.rule.value:.3g} ({first:.3g} to {last:.3g}) at {count(result.rule.params_at)}, "
+        f"exponent {result.rule.params:.3g} ({100 * level:g}%: {exponent}), "
+        f"{result.rule.value:.3g} ({value}) at {count(result.rule.params_at)}, "
         f"{len(result.params)} sizes{left_out}"
     )
 

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from harness.fit.bootstrap import bounds_text
 from harness.text import count
 from harness.tune.design import TunePlan
 from harness.tune.results import RULE_STATUSES, Interval, RuleResult, SizeResult, TuneFit
@@ -95,7 +96,7 @@ def rule_text(result: RuleResult) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return "" if interval is None else f" ({interval[0]:.3g} to {interval[1]:.3g})"
+    return "" if interval is None else f" ({bounds_text(interval, lambda end: f'{end:.3g}')})"
 
 
 def _value(optimum: float | None, best: float | None, interval: Interval | None, text) -> str:  # type: ignore[no-untyped-def]
@@ -103,7 +104,7 @@ def _value(optimum: float | None, best: float | None, interval: Interval | None,
         return "–" if best is None else f"[{text(best)}]".replace("[", "\\[")
     if interval is None:
         return text(optimum)
-    return f"{text(optimum)} ({text(interval[0])} to {text(interval[1])})"
+    return f"{text(optimum)} ({bounds_text(interval, text)})"
 
 
 def _excess(size: SizeResult) -> str:

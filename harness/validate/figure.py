@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
 from harness.fit.laws import Law
-from harness.report.axes import log_counts
+from harness.report.axes import log_counts, mark_not_bounded
 from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
 from harness.validate.prediction import RegisteredPrediction
@@ -43,6 +43,7 @@ def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: Fro
                 markersize=6,
                 label=predicted,
             )
+            mark_not_bounded(axes, one.params, one.loss, one.run_interval)
         seen = [loss for loss in measured.losses.values() if loss is not None]
         axes.plot([one.params] * len(seen), seen, "o", color=RED, markersize=4, label=seeds)
         axes.annotate(

@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.fit import Points
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
-from harness.fit.estimate import FrontierSource
+from harness.fit.estimate import FrontierSource, beyond_runs
 from harness.fit.laws import Law
 from harness.plan.cell import Cell
 
@@ -173,7 +173,8 @@ def predict(
     if not np.isfinite(optimum.params):
         raise UserError(f"validate: {decider.title} has no optimum at C = {budget:.3g}")
     drawn = None
-    if decider.draws is not None:
+    beyond = beyond_runs(decider, float(optimum.params), float(optimum.tokens))
+    if decider.draws is not None and not beyond:
         with np.errstate(all="ignore"):
             drawn = decider.draws.at_flops(budget)
     at = {factor: (n, float(cells[0].tokens)) for factor, (n, cells) in entries.items()}
@@ -182,13 +183,15 @@ def predict(
         if source and source.law
         else {}
     )
-    draws = _draws(source.law_draws, at) if source else {}
+    # Beyond the runs the law has no interval, as everywhere; a gap needs both candidates within.
+    known = {factor: model for factor, model in at.items() if source and not beyond_runs(source, *model)}
+    draws = _draws(source.law_draws, known) if source else {}
     winner = min(losses, key=lambda factor: losses[factor]) if losses else 1.0
 
     def candidate(factor: float) -> Candidate:
         n, cells = entries[factor]
         mine = draws.get(factor)
-        compared = mine is not None and factor != winner
+        best = draws.get(winner) if factor != winner else None
         return Candidate(
             factor=factor,
             shape=cells[0].spec.shape.label,
@@ -199,7 +202,7 @@ def predict(
             loss_interval=decider.interval(mine),
             run_interval=_run_interval(mine, basis.scatter, decider.level),
             margin=losses[factor] - losses[winner] if losses and factor != winner else None,
-            margin_interval=decider.interval(mine - draws[winner]) if compared else None,
+            margin_interval=None if mine is None or best is None else decider.interval(mine - best),
             run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
         )
 

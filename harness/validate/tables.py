@@ -1,6 +1,6 @@
 """A validation as a table: predicted and measured loss of every candidate, and the gaps to the predicted winner."""
 
-from harness.fit.bootstrap import Interval
+from harness.fit.bootstrap import Interval, bounds_text
 from harness.report.table import Table
 from harness.report.text import approach_label, counted, fixed, interval, power, ratio, with_interval
 from harness.validate.prediction import RegisteredPrediction
@@ -104,4 +104,6 @@ def signed(value: float | None, bounds: Interval | None) -> str:
     """``+0.0712 (+0.0204 to +0.1220)``."""
     if value is None:
         return "–"
-    return with_interval(f"{value:+.4f}", "" if bounds is None else f"{bounds[0]:+.4f} to {bounds[1]:+.4f}")
+    return with_interval(
+        f"{value:+.4f}", "" if bounds is None else bounds_text(bounds, lambda end: f"{end:+.4f}")
+    )

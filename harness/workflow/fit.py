@@ -36,7 +36,7 @@ def fit_runs(config: Config, console: Console) -> Fit:
     """
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    fit = fit_points(read_points(source.table), config.analysis, curves or None)
+    fit = fit_points(read_points(source.table, config.analysis.rows), config.analysis, curves or None)
     written = write_fit(fit, source.folder)
     console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)

@@ -83,7 +83,7 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
     if config.law is not None:
         return _published(config.law)
     if config.points is not None:
-        points = read_points(config.points)
+        points = read_points(config.points, config.analysis.rows)
         fit, name = fit_points(points, config.analysis), config.points
     else:
         path = Path(str(config.fit)).expanduser()
@@ -210,7 +210,7 @@ def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetit
         return Repetition(given.r_tokens, given.r_params), ()
     if decider.law is None:
         raise UserError(f"repetition.points needs L(N, D), which {decider.title} does not give")
-    found = fit_repetition(decider.law, read_points(given.points))
+    found = fit_repetition(decider.law, read_points(given.points, config.analysis.rows))
     kept = "" if found.fitted_params else " (published: no run is oversized)"
     edge = "; a constant is at its bound: these runs do not determine it" if found.at_bound else ""
     note = (

@@ -67,7 +67,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         UserError: there is no fit yet, or no table of runs.
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
-    table = read_points(_require(sweep.table, "isoflop fit"))
+    table = read_points(_require(sweep.table, "isoflop fit"), fit.rows)
     curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
     found = records(sweep, plan)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
@@ -97,8 +97,8 @@ def from_points(path: Path, fitted: Path) -> ReportData:
     Raises:
         UserError: there is no fit yet, or the file is no table of runs.
     """
-    table = read_points(path)
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
+    table = read_points(path, fit.rows)
     return ReportData(
         name=path.stem,
         fit=fit,

@@ -115,7 +115,7 @@ def _scatter(fit: Fit, table: Path, law: Law | None) -> Scatter | None:
     """Of the runs that the fit used, where their table lies beside it."""
     if law is None or not table.exists():
         return None
-    return scatter(used_points(read_points(table), fit), law)
+    return scatter(used_points(read_points(table, fit.rows), fit), law)
 
 
 def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:

@@ -90,7 +90,8 @@ def test_bootstrap_standard_errors_match_the_replication(published: Points) -> N
     assert fit.alpha_se == pytest.approx(0.0154, rel=0.08)
     assert fit.beta_se == pytest.approx(0.0206, rel=0.08)
     assert fit.a_se == pytest.approx(0.0200, rel=0.08)
-    # Its residuals follow N, D and C: the law is not all there is to these losses, as forms with a further term say too.
+    # Its residuals follow N, D and C: the law is not all there is to these losses; a form with a further term fits them
+    # better.
     assert fit.status == "misfit"
     assert fit.fit_error is not None
     assert fit.fit_error.rms_log == pytest.approx(0.0069, abs=0.0002)

@@ -23,10 +23,11 @@ from harness.fit import (
     read_points,
     write_fit,
 )
+from harness.fit.agreement import compare_approaches
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import decode, encode, json_key
 from harness.fit.laws import Optimum
-from harness.fit.pipeline import compare_approaches, prepare
+from harness.fit.pipeline import prepare
 from harness.fit.summary import frontier_table, quantity
 from tests.fit.synthetic import curves, sweep
 

@@ -43,8 +43,13 @@ def test_predictions_and_intervals_agree_with_the_fit(
             ("loss", "loss"),
         ):
             assert one[theirs]["value"] == pytest.approx(getattr(prediction, ours), rel=1e-9)
-            # The draws are stored as 32-bit floats.
-            assert one[theirs]["interval"] == pytest.approx(getattr(prediction, f"{ours}_interval"), rel=2e-4)
+            expected = getattr(prediction, f"{ours}_interval")
+            if expected is None:
+                assert one[theirs]["interval"] is None
+                assert factor == 1e4, "only so far beyond the runs"
+            else:
+                # The draws are stored as 32-bit floats.
+                assert one[theirs]["interval"] == pytest.approx(expected, rel=2e-4)
 
 
 def doubtful(fit: Fit) -> dict[str, Fit]:

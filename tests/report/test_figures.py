@@ -373,7 +373,7 @@ def test_the_table_of_times_has_prices_where_there_are_any(report_data: ReportDa
 
 
 def test_an_interval_without_an_end_says_so() -> None:
-    assert interval((1e4, math.inf)) == "10.0k to ∞"
+    assert interval((1e4, math.inf)) == "10.0k to not bounded"
     assert interval((0.0, 2e4)) == "0 to 20.0k"
     assert interval((math.inf, math.inf)) == interval((0.0, 0.0)) == "not bounded"
     assert [dollars(x) for x in (0.001, 0.41, 12.0, 1234.5)] == ["under 1 cent", "$0.41", "$12.00", "$1,234"]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from harness.fit.results import Approach3
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_flops, log_plain
-from harness.report.data import MissingError, ReportData
+from harness.report.data import MissingError, ReportData, members
 from harness.report.line import frontier_line
 from harness.report.style import (
     BLUE,
@@ -122,22 +122,19 @@ def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) ->
 def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:
     points = data.points
     budgets = data.fit.approach_2.budgets
-    groups = [
-        (b.budget, [i for i, run in enumerate(points.run_id) if run in set(b.run_ids)]) for b in budgets
-    ]
-    groups = [(budget, members) for budget, members in groups if members]
+    groups = [(b.budget, rows) for b in budgets if (rows := members(points, b))]
     if not groups:
         budgets_at = np.geomspace(points.flops.min(), points.flops.max(), 5)
         groups = [(float(c), []) for c in budgets_at]
     colours = log_colours([budget for budget, _ in groups])
     everything = points.params
-    for i, ((budget, members), colour) in enumerate(zip(groups, colours, strict=True)):
-        sizes = points.params[members] if members else everything
+    for i, ((budget, rows), colour) in enumerate(zip(groups, colours, strict=True)):
+        sizes = points.params[rows] if rows else everything
         n = np.geomspace(sizes.min() / 1.3, sizes.max() * 1.3, 120)
         axes.plot(n, law.loss(n, tokens_at(law, budget, n)), color=colour)
         axes.plot(
-            points.params[members],
-            points.loss[members],
+            points.params[rows],
+            points.loss[rows],
             MARKERS[i % len(MARKERS)],
             color=colour,
             markersize=4,
@@ -169,7 +166,7 @@ def draw_overtraining(data: ReportData) -> Figure:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=4.5, height=3.6)
     points = data.points
-    measured = {b.budget: set(b.run_ids) for b in data.fit.approach_2.budgets}
+    measured = {b.budget: members(points, b) for b in data.fit.approach_2.budgets}
     budgets = sorted({*(measured or (data.fit.smallest_flops, data.fit.largest_flops)), data.target})
     highest = 0.0
     for i, (budget, colour) in enumerate(zip(budgets, log_colours(budgets), strict=True)):
@@ -179,11 +176,11 @@ def draw_overtraining(data: ReportData) -> Figure:
         label = power(budget) + (" (target)" if budget == data.target else "")
         left.plot(ratio, excess, style, color=colour, label=label)
         right.plot(ratio, multiple, style, color=colour)
-        members = [j for j, run in enumerate(points.run_id) if run in measured.get(budget, set())]
+        rows = measured.get(budget, [])
         best = float(law.optimum(law.theta(), budget)[2])  # type: ignore[arg-type]
         left.plot(
-            points.tokens[members] / points.params[members],
-            points.loss[members] - best,
+            points.tokens[rows] / points.params[rows],
+            points.loss[rows] - best,
             MARKERS[i % len(MARKERS)],
             color=colour,
             markersize=3.5,

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.fit.table import Array
-from harness.report.axes import log_counts, log_flops, log_plain
-from harness.report.data import MissingError, ReportData
+from harness.report.axes import error_arms, log_counts, log_flops, log_plain, mark_not_bounded
+from harness.report.data import MissingError, ReportData, members
 from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
 from harness.report.text import significant
 
@@ -54,14 +54,13 @@ def profile_residuals(data: ReportData) -> Array | None:
     """ln(measured / fitted) of approach 2's profiles in N; NaN for runs of no profile."""
     points = data.points
     residual = np.full(len(points), np.nan)
-    index = {run: i for i, run in enumerate(points.run_id)}
     for budget in data.fit.approach_2.budgets:
         if budget.params_profile is None:
             continue
-        members = [index[run] for run in budget.run_ids if run in index]
-        x = np.log(points.params[members]) - budget.params_profile.centre
+        rows = members(points, budget)
+        x = np.log(points.params[rows]) - budget.params_profile.centre
         fitted = np.polynomial.polynomial.polyval(x, budget.params_profile.coefficients)
-        residual[members] = np.log(points.loss[members] / fitted)
+        residual[rows] = np.log(points.loss[rows] / fitted)
     return residual if np.isfinite(residual).any() else None
 
 
@@ -109,6 +108,9 @@ def draw_curvature(data: ReportData) -> Figure:
             one.plot(flops[keep], value[keep], ".", color=colour, markersize=3, alpha=0.6)
         else:
             one.errorbar(flops, value, yerr=bars, fmt="o", color=colour, markersize=5, capsize=2.5)
+            bounds = {b.budget: b.params_interval for b in data.fit.approach_2.budgets}
+            for c_at, v_at in zip(flops, value, strict=True):
+                mark_not_bounded(one, c_at, v_at, bounds[c_at])
         bend = np.polyfit(log_c - log_c.mean(), log_v, 2)
         c = np.geomspace(flops.min(), flops.max(), 100)
         one.plot(c, np.exp(np.polyval(bend, np.log(c) - log_c.mean())), "--", color=INK, linewidth=1)
@@ -130,8 +132,8 @@ def _minima(data: ReportData) -> Part | None:
     flops = np.array([b.budget for b in found])
     line = law.coefficient * flops**law.exponent
     value = np.array([b.params_opt or np.nan for b in found]) / line
-    bounds = np.array([b.params_interval or (b.params_opt, b.params_opt) for b in found], dtype=float)
-    bars = np.abs(bounds.T / line - value)
+    arms = [error_arms(b.params_opt or np.nan, b.params_interval) or [0.0, 0.0] for b in found]
+    bars = np.abs(np.array(arms).T / line)
     return "Approach 2's minima", BLUE, flops, value, bars
 
 

@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.fit.estimate import FrontierSource
 from harness.predict.fixed_time import TimedOptimum, answer_time, within_ladder
 from harness.predict.source import choose, from_fit
-from harness.report.axes import log_counts, log_plain, top_scale
+from harness.report.axes import log_counts, log_plain, mark_not_bounded, top_scale
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import TimedDevice
 from harness.report.style import BLUE, GREY, RED, panels
@@ -68,7 +68,10 @@ def draw_rows(
     times = [value / unit for value in seconds]
     for each, quantity in zip(axes, ("loss", "params"), strict=True):
         best, plain = ([getattr(row, stem + quantity) for row in rows] for stem in ("", "plain_"))
-        low, high = _bounds(getattr(row, f"{quantity}_interval") for row in rows)
+        intervals = [getattr(row, f"{quantity}_interval") for row in rows]
+        low, high = _bounds(intervals)
+        for i in [i for i, one in enumerate(intervals) if one is not None and one[1] == np.inf][:1]:
+            mark_not_bounded(each, times[i], getattr(rows[i], quantity), intervals[i])
         each.fill_between(times, low, high, color=BLUE, alpha=0.18, linewidth=0)
         each.plot(times, best, color=BLUE, linewidth=1.7, label="best model of the time")
         each.plot(times, plain, "--", color=RED, linewidth=1.3, label="compute-optimal, takes as long")
@@ -83,7 +86,7 @@ def draw_rows(
 
 
 def _bounds(intervals: Iterable[tuple[float, float] | None]) -> tuple[list[float], list[float]]:
-    """Both ends of each, NaN where there is no interval or it is not bounded."""
+    """Both ends of each for a band, NaN where there is no interval or it is not bounded."""
     open_ended = (np.nan, np.nan)
     kept = [one if one is not None and 0 < one[0] <= one[1] < np.inf else open_ended for one in intervals]
     return [low for low, _ in kept], [high for _, high in kept]

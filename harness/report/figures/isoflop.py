@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
-from harness.report.axes import log_counts, log_flops
-from harness.report.data import MissingError, ReportData
+from harness.report.axes import error_arms, log_counts, log_flops, mark_not_bounded
+from harness.report.data import MissingError, ReportData, members
 from harness.report.line import draw_track, frontier_line, mark_target
 from harness.report.style import BLUE, INK, MARKERS, MAX_LEGEND, budget_key, log_colours, panels
 from harness.report.text import power
@@ -52,8 +52,7 @@ def draw_isoflop(data: ReportData) -> Figure:
 
 
 def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, marker: str) -> None:
-    members = set(budget.run_ids)
-    chosen = [i for i, run in enumerate(points.run_id) if run in members]
+    chosen = members(points, budget)
     good = budget.params_opt is not None
     axes.plot(
         points.params[chosen],
@@ -69,16 +68,12 @@ def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, mar
         x = np.geomspace(low / 1.08, high * 1.08, 200)
         axes.plot(x, _evaluate(budget.params_profile, x), color=colour, linestyle="-" if good else ":")
     if budget.params_opt is not None and budget.loss_opt is not None:
-        bars = None
-        if budget.params_interval is not None:
-            bars = [
-                [budget.params_opt - budget.params_interval[0]],
-                [budget.params_interval[1] - budget.params_opt],
-            ]
+        arms = error_arms(budget.params_opt, budget.params_interval)
+        mark_not_bounded(axes, budget.params_opt, budget.loss_opt, budget.params_interval)
         axes.errorbar(
             [budget.params_opt],
             [budget.loss_opt],
-            xerr=bars,
+            xerr=None if arms is None else [[arm] for arm in arms],
             fmt="*",
             color=colour,
             markersize=11,
@@ -96,11 +91,12 @@ def _minimum(axes: Axes, budget: BudgetOptimum, name: str, colour: str) -> None:
     bounds = budget.params_interval if name == "params" else budget.tokens_interval
     if value is None:
         return
-    bars = None if bounds is None else [[value - bounds[0]], [bounds[1] - value]]
+    arms = error_arms(value, bounds)
+    mark_not_bounded(axes, budget.budget, value, bounds)
     axes.errorbar(
         [budget.budget],
         [value],
-        yerr=bars,
+        yerr=None if arms is None else [[arm] for arm in arms],
         fmt="o",
         color=colour,
         markersize=5,

@@ -36,9 +36,17 @@
     return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   }
 
+  // The central interval of the finite values; an end beyond all numbers of anything here is infinite.
   function interval(values, level) {
     const finite = values.filter(Number.isFinite).sort((x, y) => x - y);
-    return finite.length < 20 ? null : [quantile(finite, (1 - level) / 2), quantile(finite, (1 + level) / 2)];
+    const end = (x) => (Math.abs(x) > 1e100 ? Math.sign(x) * Infinity : Math.abs(x) < 1e-100 ? 0 : x);
+    return finite.length < 20 ? null : [(1 - level) / 2, (1 + level) / 2].map((q) => end(quantile(finite, q)));
+  }
+
+  // "1.1M to 1.4M", with "not bounded" for an infinite end, and for an interval that bounds nothing.
+  function bounds([low, high], write) {
+    if (low === high && (low === 0 || low === Infinity)) return "not bounded";
+    return [low, high].map((end) => (Math.abs(end) === Infinity ? "not bounded" : write(end))).join(" to ");
   }
 
   // The bootstrap draws of an approach, unpacked once.
@@ -64,6 +72,12 @@
       out[name] = { value: best[i], interval: interval(drawn.map((row) => row[i]), level) };
     });
     if (floorless(approach, flops)) out.loss.interval = null;
+    if (beyondRuns(approach, out.params.value, out.tokens.value)) {
+      // An end that the law's own draws leave open is as open without them.
+      for (const one of Object.values(out)) {
+        if (one.interval && one.interval[1] !== Infinity) one.interval = null;
+      }
+    }
     return out;
   }
 
@@ -73,10 +87,12 @@
   // The most serious warning about a prediction, or "ok": those of the fit, and those that its extrapolation adds.
   function status(approach, flops, found, order) {
     const codes = approach.flags.slice();
+    const beyond = beyondRuns(approach, found.params.value, found.tokens.value);
     for (const range of [found.params.interval, found.tokens.interval]) {
       if (!range) codes.push("no_interval");
       else if (range[1] > 10 * range[0]) codes.push("wide_interval");
     }
+    if (beyond) codes.push("extrapolation");
     codes.push(...outOfRange(approach, flops));
     if (floorless(approach, flops)) codes.push("no_floor");
     const perPair = approach.kappa * Math.pow(found.params.value, approach.power - 1);
@@ -90,6 +106,13 @@
   function outOfRange(approach, flops) {
     const far = approach.largest && flops > approach.limit * approach.largest;
     return far || (approach.smallest && approach.limit * flops < approach.smallest) ? ["extrapolation"] : [];
+  }
+
+  // Whether N, D or D/N is so far beyond what was run that the law has no interval there.
+  function beyondRuns(approach, params, tokens) {
+    if (!approach.runs) return false;
+    return [params, tokens, tokens / params].some((value, i) =>
+      Math.max(value / approach.runs[2 * i + 1], approach.runs[2 * i] / value) > approach.model_limit * (1 + 1e-9));
   }
 
   const worst = (codes, order) => (codes.length ? order.find((code) => codes.includes(code)) : "ok");
@@ -132,5 +155,7 @@
     return found ? Number(found[1]) * { "": 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 }[found[2].toUpperCase()] : NaN;
   }
 
-  globalThis.isoflopCalculator = { predict, status, serve, optimum, interval, unpack, draws, outOfRange, worst, parse };
+  globalThis.isoflopCalculator = {
+    predict, status, serve, optimum, interval, bounds, unpack, draws, outOfRange, beyondRuns, worst, parse,
+  };
 })();

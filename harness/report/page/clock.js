@@ -139,11 +139,16 @@
       edge: best === 0 ? "smallest" : best === end ? "largest" : "",
     };
     const codes = approach.flags.concat(calc.outOfRange(approach, found.flops));
+    const beyond = calc.beyondRuns(approach, params, tokens);
+    if (beyond) {
+      codes.push("extrapolation");
+      for (const one of [found.params, found.tokens, found.loss]) one.interval = null;
+    }
     if (found.edge) codes.push("at_edge");
     else if ([found.params, found.tokens].some((one) => one.interval && open(one.interval))) codes.push("wide_interval");
     const [logN, logD] = calc.optimum(approach, approach.theta, Math.log(found.flops));
     const stretch = tokens / params / Math.exp(logD - logN);
-    if (!(1 / FAR <= stretch && stretch <= FAR)) codes.push("extrapolation");
+    if (!approach.runs && !(1 / FAR <= stretch && stretch <= FAR)) codes.push("extrapolation");
     found.status = calc.worst(codes, order);
     return found;
   }

@@ -71,10 +71,7 @@
   function cell(quantity, write) {
     if (!Number.isFinite(quantity.value)) return "–";
     const range = quantity.interval;
-    if (!range) return write(quantity.value);
-    const [low, high] = range.map((bound) => (bound === Infinity ? "∞" : write(bound)));
-    const bounded = range[0] !== range[1] || (range[0] > 0 && range[0] < Infinity);
-    return write(quantity.value) + " (" + (bounded ? low + " to " + high : "not bounded") + ")";
+    return write(quantity.value) + (range ? " (" + calc.bounds(range, write) + ")" : "");
   }
 
   // The chosen device with its clock and the price in the form; null where the page has no device.

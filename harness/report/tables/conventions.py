@@ -28,8 +28,9 @@ def counting_table(data: ReportData) -> Table:
             for row in rows
         ),
         left=("convention", "approach", "status"),
-        note="The runs are the same throughout: only the columns called N and C change. Not isoflop: runs "
-        "of one budget have unequal compute under that convention, so they form no profile.",
+        note="The runs are the same throughout: only the columns called N and C change. A status is that of a fit "
+        "under that convention. Not isoflop: runs of one budget have unequal compute under it, so a profile along N "
+        "is none along a budget, and its exponents are not to be trusted.",
     )
 
 

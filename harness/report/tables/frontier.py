@@ -1,5 +1,6 @@
 """Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
+from harness.fit.bootstrap import bounds_text
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.results import Approach
 from harness.fit.summary import along_6nd
@@ -170,7 +171,7 @@ def law_table(data: ReportData) -> Table:
                 {"alpha": "α", "beta": "β"}.get(name, name),
                 write(float(theta[i])),
                 write(getattr(law, f"{name}_se")),
-                "–" if bounds is None else f"{write(bounds[0])} to {write(bounds[1])}",
+                "–" if bounds is None else bounds_text(bounds, write),
                 *(write(published_theta(law_name)[i]) for law_name in LAWS.values()),
             )
         )

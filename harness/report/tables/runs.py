@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.fit import Curve
-from harness.report.data import ReportData
+from harness.report.data import ReportData, left_out
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
@@ -89,8 +89,8 @@ def _varying(rows: list[tuple[Cell, ...]]) -> tuple[list[int], str]:
 
 
 def _from_points(data: ReportData) -> Table:
-    gone = {excluded.run: excluded.reason for excluded in data.fit.excluded}
     table = data.table
+    reasons = left_out(table, data.fit)
     rows: list[tuple[Cell, ...]] = [
         (
             table.run_id[i],
@@ -99,13 +99,15 @@ def _from_points(data: ReportData) -> Table:
             counted(float(table.tokens[i])),
             ratio(float(table.tokens[i] / table.params[i])),
             fixed(float(table.loss[i]), 4),
-            f"left out: {gone[run]}" if (run := table.run_id[i]) in gone else "used",
+            f"left out: {reasons[i]}" if reasons[i] else "used",
         )
         for i in range(len(table))
     ]
-    known = set(table.run_id)
+    known = {*zip(table.run_id, table.lines or (), strict=False), *((run, None) for run in table.run_id)}
     rows += [
-        (run, "", "", "", "", "", f"left out: {reason}") for run, reason in gone.items() if run not in known
+        (gone.run, "", "", "", "", "", f"left out: {gone.reason}")
+        for gone in data.fit.excluded
+        if (gone.run, gone.row) not in known
     ]
     return Table(
         "runs",

@@ -1,0 +1,157 @@
+"""Whether the approaches agree: their exponents, and N*, D* and L* at one budget."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.special import ndtri
+
+from harness.fit.bootstrap import Interval, bounds_text, percentile_interval
+from harness.fit.estimate import HELD_OUT
+from harness.fit.results import Agreement, Approach
+from harness.fit.table import Array
+
+RATIO = 1.5  # between two N* that agree
+FALSE_ALARMS = 0.005
+"""Of a comparison in which nothing is amiss: the share of this check in the .05 that the whole report has."""
+
+LEVEL = 0.9  # of the intervals that the test is made from: percentiles further out are of few draws
+# Smaller differences matter to nobody, however small the noise: in a, ln N* and ln D*, and as a share of L*.
+SMALLEST = {"a": 1e-3, "N*": 0.01, "D*": 0.01, "L*": 5e-4}
+WITHOUT_DOUBT = ("ok", "no_interval")
+
+
+@dataclass(frozen=True, eq=False)
+class _Quantity:
+    """One number of one approach as the test sees it: N* and D* by their logarithms.
+
+    Attributes:
+        value: the point estimate. draws: (draws,), None without.
+        level: of the interval that is shown.
+        write: the value as people read it.
+    """
+
+    value: float
+    draws: Array | None
+    level: float
+    write: Callable[[float], str]
+
+    def interval(self, level: float) -> Interval | None:
+        return percentile_interval(self.draws, level, keep_infinite=True)
+
+    def __str__(self) -> str:
+        interval = self.interval(self.level)
+        return self.write(self.value) + (
+            "" if interval is None else f" ({bounds_text(interval, self.write)})"
+        )
+
+
+def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agreement:
+    """Sets the approaches' exponents and their N*, D* and L* at ``target`` FLOPs side by side.
+
+    Two approaches disagree where ``a``, N*, D* or L* differ by more than the bootstraps of both explain; without draws,
+    where N* or D* differs by more than a factor of 1.5. L* is compared where it is a held-out loss, so approach 1's is
+    not. Intervals that overlap are no agreement, since wide ones overlap whatever is true: with N* further apart than
+    that factor the status is ``unclear``. The factor between the largest and the smallest N* is always given, and an
+    agreement of answers that their own checks all doubt is said to be none.
+    """
+    found = {approach.name: approach.predict(target) for approach in approaches}
+    params = {name: one.params for name, one in found.items()}
+    at_target = {
+        "params_opt": params,
+        "tokens_opt": {name: one.tokens for name, one in found.items()},
+        "loss_opt": {name: one.loss for name, one in found.items()},
+    }
+    known = [approach for approach in approaches if params[approach.name] is not None]
+    if len(known) < 2:
+        message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
+        return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
+    values = [value for value in params.values() if value is not None]
+    ratio = max(values) / min(values)
+    told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
+    if clashes := list(_clashes(known, target)):
+        status, told = "disagree", told + f"beyond their intervals: {'; '.join(clashes)}"
+    elif ratio > RATIO:
+        status, told = (
+            "unclear",
+            told + "their intervals overlap, being wide: whether they agree cannot be told",
+        )
+    else:
+        status, told = "agree", told + "a, N*, D* and L* differ by no more than their intervals allow"
+        told += _doubts(known)
+    return Agreement(target=target, ratio=ratio, status=status, message=told, **at_target)
+
+
+def _clashes(approaches: list[Approach], target: float) -> Iterator[str]:
+    """Every quantity of every pair that differs beyond the intervals of both, with both values."""
+    quantities = [_quantities(approach, target) for approach in approaches]
+    pairs = list(combinations(range(len(approaches)), 2))
+    common = [[name for name in quantities[i] if name in quantities[j]] for i, j in pairs]
+    # Bonferroni: the allowance is shared by all quantities of all pairs.
+    critical = float(-ndtri(FALSE_ALARMS / 2 / max(1, sum(map(len, common)))))
+    for (i, j), names in zip(pairs, common, strict=True):
+        for name in names:
+            one, two = quantities[i][name], quantities[j][name]
+            if _apart(one, two, critical, name):
+                yield f"{approaches[i].name} and {approaches[j].name} on {name}: {one} against {two}"
+
+
+def _apart(one: _Quantity, two: _Quantity, critical: float, name: str) -> bool:
+    """Whether two estimates differ, by the interval of their difference from the intervals of each.
+
+    Zou & Donner 2008 (the method of variance estimates recovery): the squares of the two distances, from either
+    estimate to the end of its interval that faces the other, add up. It holds for skewed draws; estimates of the same
+    runs err in the same direction, for which it is on the safe side.
+    """
+    low, high = (one, two) if one.value < two.value else (two, one)
+    difference = high.value - low.value
+    if not difference > SMALLEST[name] * (low.value if name == "L*" else 1):
+        return False
+    below, above = low.interval(LEVEL), high.interval(LEVEL)
+    if below is None or above is None:
+        return name in ("N*", "D*") and difference > np.log(RATIO)
+    facing = np.hypot(max(below[1] - low.value, 0.0), max(high.value - above[0], 0.0))
+    return bool(difference > facing * critical / ndtri((1 + LEVEL) / 2))
+
+
+def _quantities(approach: Approach, target: float) -> dict[str, _Quantity]:
+    """What is compared, by name; a quantity that is not a number is left out."""
+    theta, draws = approach.theta(), approach.draws
+    assert theta is not None
+    with np.errstate(all="ignore"):
+        values = _columns(approach, theta, target)
+        drawn = None if draws is None or not len(draws) else _columns(approach, draws, target)
+    return {
+        name: _Quantity(float(value), None if drawn is None else drawn[name], approach.level, WRITTEN[name])
+        for name, value in values.items()
+        if np.isfinite(value)
+    }
+
+
+def _columns(approach: Approach, theta: Array, target: float) -> dict[str, Array]:
+    """a, ln N*, ln D* and, of held-out losses, L* for rows of parameters (..., columns), each (...)."""
+    log_n, log_d, loss = approach.optimum(theta, target)
+    found = {"a": approach.exponents(theta)[0], "N*": log_n, "D*": log_d}
+    return found | ({"L*": loss} if approach.loss_kind == HELD_OUT else {})
+
+
+def _of_log(value: float) -> str:
+    with np.errstate(over="ignore"):
+        return f"{np.exp(value):.3g}"
+
+
+WRITTEN: dict[str, Callable[[float], str]] = {
+    "a": lambda value: f"{value:.3f}",
+    "N*": _of_log,
+    "D*": _of_log,
+    "L*": lambda value: f"{value:.3f}",
+}
+
+
+def _doubts(approaches: list[Approach]) -> str:
+    """What an agreement is worth where every answer is doubted by its own checks."""
+    if any(approach.status in WITHOUT_DOUBT for approach in approaches):
+        return ""
+    listed = ", ".join(f"{approach.name} {approach.status}" for approach in approaches)
+    return f"; each is doubted by its own checks ({listed}), so that they agree confirms none of them"

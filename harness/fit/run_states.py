@@ -1,0 +1,100 @@
+"""How the runs of a table ended, whatever its columns call it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.fit.columns import REASON, Cells, counted
+
+# Columns that say how a run ended, by their name: a word that is not known there has not finished.
+STATES = ("status", "state", "run_state", "run_status")
+FINISHED = frozenset(
+    {"finished", "ok", "done", "complete", "completed", "success", "successful", "succeeded"}
+)
+UNFINISHED = frozenset(
+    {
+        *("running", "pending", "queued", "scheduled", "waiting", "starting", "started", "in progress"),
+        *("crashed", "failed", "failure", "error", "killed", "aborted", "stopped", "interrupted"),
+        *("preempted", "preempting", "canceled", "cancelled", "timeout", "timed out", "node fail"),
+        *("oom", "out of memory", "diverged", "nan", "unfinished", "incomplete"),
+    }
+)
+NO_WORD = frozenset({"", "na", "n/a", "none", "null", "-"})
+# Columns of true and false, by their name (an "is_" before it means the same).
+TRUE = frozenset({"true", "yes", "1", "1.0", "t", "y"})
+FALSE = frozenset({"false", "no", "0", "0.0", "f", "n"})
+
+
+@dataclass(frozen=True, eq=False)
+class RunStates:
+    """How every row's run ended: what it says, "" where it finished; (rows,). ``columns`` say so."""
+
+    said: tuple[str, ...]
+    columns: frozenset[int]
+    notes: tuple[str, ...]
+
+    @property
+    def finished(self) -> NDArray[np.bool_]:
+        """Boolean, (rows,)."""
+        return np.array([not said for said in self.said], dtype=bool)
+
+
+def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
+    """Reads all columns that say how a run ended.
+
+    These are those called ``status``, ``state`` and the like; columns of true and false called ``finished``,
+    ``diverged`` and the like; and any other of which every word is a known state of runs and one of them an
+    unfinished one. A note names what was recognised by its words.
+
+    Args:
+        others: columns that hold something else.
+    """
+    said: list[list[str]] = [[] for _ in cells.lines]
+    columns, notes, others = set(), [], set(others)
+    for i, plain in enumerate(cells.plain):
+        if i in others:
+            continue
+        by_name = plain in STATES
+        unfinished = _unfinished_words(plain, cells.columns[i], by_name)
+        if unfinished is None:
+            continue
+        columns.add(i)
+        header = cells.header[i].strip()
+        gone = [row for row, word in enumerate(cells.columns[i]) if word.lower() in unfinished]
+        for row in gone:
+            said[row].append(f"{header} {cells.columns[i][row].lower()}")
+        if gone and not by_name:
+            words = ", ".join(sorted({cells.columns[i][row].lower() for row in gone}))
+            notes.append(
+                f"column {header!r} says how runs ended: {counted(len(gone), 'row')} ({words}) took no part"
+            )
+    reasons = next((cells.columns[i] for i in cells.called([REASON])), ("",) * len(said))
+    told = tuple(
+        ", ".join(words) + (f": {reason}" if words and reason else "")
+        for words, reason in zip(said, reasons, strict=True)
+    )
+    return RunStates(told, frozenset(columns), tuple(notes))
+
+
+def _unfinished_words(plain: str, column: Sequence[str], by_name: bool) -> set[str] | None:
+    """The column's words that say a run did not finish; None where the column says nothing of the kind."""
+    words = {word.lower() for word in set(column)} - {""}
+    if by_name:
+        return {word for word in words if _spaced(word) not in FINISHED}
+    if len(words) > len(FINISHED | UNFINISHED | NO_WORD):
+        return None
+    flag = _spaced(plain.removeprefix("is_").removeprefix("has_"))
+    if words and words <= TRUE | FALSE:
+        return words & FALSE if flag in FINISHED else words & TRUE if flag in UNFINISHED else None
+    told = {word: _spaced(word) for word in words - NO_WORD}
+    # A column of numbers writes a missing one as nan: without another word it says nothing of runs.
+    if set(told) <= {"nan"} or not set(told.values()) <= FINISHED | UNFINISHED:
+        return None
+    return {word for word, text in told.items() if text in UNFINISHED} or None
+
+
+def _spaced(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", " ", word.lower()).strip()
