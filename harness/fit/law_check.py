@@ -23,6 +23,7 @@ HINT = 0.1
 # A law that explains no half of what the losses vary by says little of them.
 LEAST_EXPLAINED = 0.5
 MOST_GROUPS = 12
+MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 # Weights that differ less than this are left alone: they would move an estimate by less than its last printed digit.
 ALIKE = 0.8
 BUDGETS = "budgets"
@@ -177,7 +178,7 @@ def check_law(points: Points) -> LawCheck:
     data, delta = law_solver.Data.of(points.params, points.tokens, points.loss), np.inf
     weights = np.ones(len(points))
     with np.errstate(all="ignore"):
-        fit = law_solver.fit_lbfgs(data, np.inf)
+        fit = law_solver.fit_lbfgs(data, np.inf, start=law_solver.starts(data, weights, np.inf, count=2))
         for _ in range(2):
             residual = data.log_loss - law_solver.predict(fit.theta, data)
             weights = precision(points, residual)
@@ -218,14 +219,22 @@ def budget_of(points: Points) -> Cells | None:
     return member
 
 
+def _follows(values: tuple[object, ...], points: Points) -> bool:
+    """Whether a column is another way to write N, D or the budget (``shape``): then it is no grouping of its own."""
+    columns = [points.params, points.tokens, *([] if points.budget is None else [points.budget])]
+    return any(len(set(zip(column, values, strict=True))) == len(set(column)) for column in columns)
+
+
 def _groupings(points: Points) -> dict[str, Array]:
     """What else may split the residuals: budgets, columns of text, repetition of data."""
     found: dict[str, Array] = {}
     member = budget_of(points)
     if member is not None:
         found[BUDGETS] = indicators(member)
-    for name, values in points.text.items():
-        if 2 <= len(set(values)) <= min(MOST_GROUPS, len(points) // 3):
+    few = {name: tuple(column) for name, column in points.extra.items() if np.isfinite(column).all()}
+    for name, values in {**few, **points.text}.items():
+        most = min(MOST_GROUPS if name in points.text else MOST_VALUES, len(points) // 3)
+        if 2 <= len(set(values)) <= most and not _follows(values, points):
             found[f"the column {name}"] = indicators(values)
     epochs = epochs_of(points)
     if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():

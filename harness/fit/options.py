@@ -49,6 +49,8 @@ class FitOptions:
         smoothing_steps: approach 1: standard deviation of the Gaussian filter, in optimizer steps.
         envelope_points: approach 1: how many log-spaced FLOP values.
         compare: also fit the other functional forms and rank them.
+        backtest: also fit approaches 2 and 3 to the lower budgets alone, and compare what they forecast of the higher
+            ones with what was measured.
         holdout_above: compare: predict the runs above this many FLOPs from those below; None: the highest
             budgets that hold at least a sixth of the runs.
     """
@@ -73,6 +75,7 @@ class FitOptions:
     smoothing_steps: float = 10.0
     envelope_points: int = 1500
     compare: bool = False
+    backtest: bool = True
     holdout_above: float | None = None
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from harness.fit.agreement import compare_approaches
 from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.backtest import backtest, flagged
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
@@ -42,6 +43,9 @@ def fit_points(
     approach_1 = fit_approach_1(table, options, curves if options.loss == "loss" else None)
     approach_2 = fit_approach_2(table, options)
     approach_3 = fit_approach_3(table, options)
+    tested = backtest(table, approach_2, options) if options.backtest else None
+    if tested is not None:
+        approach_2, approach_3 = flagged(approach_2, tested), flagged(approach_3, tested)
     return Fit(
         approach_1=approach_1,
         approach_2=approach_2,
@@ -64,6 +68,7 @@ def fit_points(
             (approach_2, approach_3),
         ),
         comparison=compare_forms(table, options, target) if options.compare else None,
+        backtest=tested,
     )
 
 

@@ -212,6 +212,7 @@ class BudgetOptimum(Judged):
     flops_spread: float = 0.0
     params_profile: Profile | None = None
     tokens_profile: Profile | None = None
+    fit_error: FitError | None = None
     run_ids: tuple[str, ...] = ()
 
 
@@ -365,6 +366,78 @@ class Agreement:
     loss_opt: dict[str, float | None] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class BacktestRow:
+    """What an approach fitted to the budgets up to ``cutoff`` forecasts of a higher one, and what was measured there.
+
+    Attributes:
+        cutoff, cutoff_budgets: the highest budget of the fit, in FLOPs, and how many budgets it had.
+        budget: the budget that was forecast, in FLOPs.
+        params, tokens, loss: N*, D*, L* as forecast, with intervals at the fit's level; None without a forecast.
+        measured_params, measured_tokens, measured_loss: the minimum of that budget's own profile. Their intervals are
+            those of its runs alone, and so may be narrower than approach 2's, which count in by how much budgets are
+            off together.
+        params_ratio, tokens_ratio: forecast over measured; loss_difference: forecast minus measured, in nats per token;
+            their intervals hold 1 and 0 where the forecast is held.
+        compared, missed: the quantities of ``QUANTITIES`` that both have an interval for, and those of them that the
+            forecast missed.
+        run_error: mean of ln(forecast / measured loss) over that budget's runs; None for approach 2, which has no law
+            of the loss of single runs.
+        status: ``held`` where nothing was missed, ``missed``, or ``no_forecast`` where nothing could be compared.
+    """
+
+    QUANTITIES: ClassVar[tuple[str, ...]] = ("params", "tokens", "loss")
+    SYMBOLS: ClassVar[dict[str, str]] = {"params": "N*", "tokens": "D*", "loss": "L*"}
+
+    approach: str
+    cutoff: float
+    cutoff_budgets: int
+    budget: float
+    params: float | None = None
+    tokens: float | None = None
+    loss: float | None = None
+    params_interval: Interval | None = None
+    tokens_interval: Interval | None = None
+    loss_interval: Interval | None = None
+    measured_params: float | None = None
+    measured_tokens: float | None = None
+    measured_loss: float | None = None
+    measured_params_interval: Interval | None = None
+    measured_tokens_interval: Interval | None = None
+    measured_loss_interval: Interval | None = None
+    params_ratio: float | None = None
+    tokens_ratio: float | None = None
+    loss_difference: float | None = None
+    params_ratio_interval: Interval | None = None
+    tokens_ratio_interval: Interval | None = None
+    loss_difference_interval: Interval | None = None
+    compared: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    run_error: float | None = None
+    status: str = "no_forecast"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backtest(Judged):
+    """How this experiment would have forecast itself: each approach fitted to the lower budgets, against the higher.
+
+    Attributes:
+        rows: every forecast, by approach, cutoff and budget; none where ``note`` says why there is none.
+        level: nominal coverage of the intervals.
+        draws_each: bootstrap draws behind each forecast.
+        held, compared: by approach, the quantities whose difference has an interval with zero in it, of how many.
+        missed: by approach, the sentence of its flag ``forecast_missed``, where its misses are beyond chance.
+    """
+
+    rows: tuple[BacktestRow, ...] = ()
+    level: float = 0.9
+    draws_each: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    compared: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
@@ -387,6 +460,7 @@ class FitResults:
     agreement: Agreement
     counting: tuple[CountingRow, ...] = ()
     comparison: FormComparison | None = None
+    backtest: Backtest | None = None
     loss: str = "loss"
     rows: str = "last"
 

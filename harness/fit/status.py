@@ -15,134 +15,214 @@ class Status(NamedTuple):
     remedy: str
 
 
-# From worst to mildest, which decides what ``status`` is. These leave an estimate without a number.
+# From worst to mildest within each table and from table to table, which decides what ``status`` is.
+# These leave an estimate without a number.
 VOIDING = (
-    Status("no_curves", "approach 1 reads training curves and there are none", "keep each run's curve.csv"),
+    Status(
+        "no_curves",
+        "approach 1 reads training curves, and this table of runs comes without them",
+        "fit a sweep's folder, which keeps every run's curve.csv; approaches 2 and 3 need no curves",
+    ),
     Status(
         "too_few_points",
-        "fewer runs, sizes or horizons than the fit has parameters to spare",
-        "train more cells; of checkpoints, analysis.rows=all",
+        "there are hardly more runs, sizes or training lengths than the fit has parameters",
+        "train more runs, at further sizes and lengths; where the table holds checkpoints along each run, "
+        "analysis.rows=all fits them too",
     ),
     Status(
         "too_few_budgets",
-        "fewer than two budgets have a minimum",
-        "widen the sizes of the other budgets, or add budgets",
+        "fewer than two compute budgets have a minimum of the loss, and a power law needs two",
+        "train more sizes at the budgets without a minimum, on the side that their notes name, or add budgets",
     ),
     Status(
         "constant_loss",
-        "the losses do not differ beyond rounding",
-        "check the loss column: a constant one holds no answer",
+        "the losses are all the same up to rounding, so no size is better than another",
+        "check that the loss column is the right one and is not rounded",
     ),
     Status(
         "negative_curvature",
-        "the profile opens downward: it has no minimum",
-        "look for diverged or unfinished runs at this budget; add sizes",
+        "the curve through one budget's losses opens downward: it has a maximum and no minimum",
+        "look for diverged or unfinished runs at this budget, and train more sizes there",
     ),
     Status(
         "vertex_outside_range",
-        "the profile's minimum lies outside the sizes that were run",
-        "extend the budget's sizes to the side that the note names",
+        "the lowest loss of a budget lies beyond the smallest or largest size that was run",
+        "train further sizes at this budget, on the side that the note names",
     ),
     Status(
-        "no_optimum", "loss does not fall with both N and D, or no finite optimum exists", "widen the grid"
+        "no_optimum",
+        "in the fitted law the loss does not fall with both more parameters and more tokens, so no size is best",
+        "check the table for bad runs; then vary N and D over a wider range",
     ),
     Status("failed", "the fit could not be computed", "the note says why"),
 )
-# These leave the number, marked.
-DOUBTING = (
+# These leave the number, but nobody should decide by it.
+SERIOUS = (
     Status(
-        "not_converged", "the optimizer stopped before a minimum", "report it with the table: this is a fault"
+        "not_converged",
+        "the optimizer stopped before it reached a minimum",
+        "report it together with the table of runs: this is a fault of the program",
     ),
     Status(
         "misfit",
-        "the residuals have structure that noise does not give, or are too large: the form does not describe "
-        "these runs, so no interval is to be trusted",
-        "fit the data sets, recipes or regimes that the note names apart; compare forms with analysis.compare=true",
-    ),
-    Status(
-        "at_bound",
-        "a term of the law has gone to zero, in the fit or in many of its draws",
-        "a wider range of N, D and C shows the term, or approach 2 is the answer",
+        "the runs differ from the fit by more than noise, or in a pattern: the form does not describe them, so no "
+        "interval can be trusted",
+        "fit the groups that the note names (data sets, recipes, regimes) separately; analysis.compare=true tries "
+        "other forms of the law",
     ),
     Status(
         "unidentified",
-        "the runs do not determine the parameter that the note names",
-        "vary N and D apart from each other; with checkpoints, analysis.rows=all",
+        "the runs do not determine the parameter that the note names: very different values fit them as well",
+        "vary N and D independently of each other and over a wider range; where the table holds checkpoints along "
+        "each run, analysis.rows=all fits them too",
     ),
     Status(
         "repeated_data",
-        "runs repeat their data so often that their tokens are worth less than new ones",
-        "leave those runs out, or give them more data; predict unique_tokens= has the data-constrained law",
+        "some runs saw their data so often that a repeated token was worth less than a new one",
+        "leave those runs out or train them on more data; `isoflop predict unique_tokens=…` reckons with limited data",
     ),
-    Status("negative_exponent", "N* or D* falls as compute grows", "widen the range of C; look for bad runs"),
+    Status(
+        "negative_exponent",
+        "by this fit the best size, or its number of tokens, shrinks as compute grows",
+        "look for bad runs; then widen the range of compute",
+    ),
     Status(
         "forecast_missed",
-        "fitted on the lower budgets alone, this approach would have missed the higher ones beyond its intervals",
-        "do not extrapolate; see the backtest for which quantity drifts",
+        "fitted to the lower budgets alone, this approach forecasts the higher ones wrongly, by more than its "
+        "intervals and chance allow",
+        "do not extrapolate with it; the backtest says which of N*, D* and L* it missed and where: look for a change "
+        "of recipe or data between those budgets",
     ),
     Status(
         "biased",
-        "the polynomial's bias is large beside its interval, and the law that would correct it does not fit",
-        "narrower profiles, centred on the minimum; analysis.degree=3",
+        "the polynomial's systematic error is large beside its interval, and the law that would correct it does not "
+        "fit",
+        "train sizes closer to the minimum and on both sides of it; or fit cubics with analysis.degree=3",
     ),
     Status(
-        "not_isoflop", "runs of one budget differ in compute along N: no IsoFLOP profile", "use approach 3"
-    ),
-    Status(
-        "shared_noise",
-        "the losses of a budget are off together: L* is known less well than single runs suggest",
-        "train the budgets on the same data order and day, or with further seeds",
+        "not_isoflop",
+        "the runs that the table calls one budget differ in compute, and along with N: their lowest loss is not the "
+        "best size of one budget",
+        "use approach 3, or correct the table's budget and flops columns",
     ),
     Status(
         "extrapolation",
-        "C, N, D or D/N lies further beyond the runs than forecasts were measured to hold",
-        "train a budget nearer to it, and validate",
+        "C, N, D or D/N lies further from the runs than forecasts are known to hold",
+        "train a budget nearer to it and fit again; `isoflop validate` tests a forecast by training it",
+    ),
+)
+# These leave the number usable, with the caution that they name.
+MILD = (
+    Status(
+        "at_bound",
+        "a term of the law has gone to zero, in the fit or in many of its bootstrap draws: the runs do not show it",
+        "widen the range of N, D and C, or rely on approach 2",
+    ),
+    Status(
+        "shared_noise",
+        "all losses of a budget are too high or too low together, so L* is known less well than its runs suggest",
+        "train all budgets on the same data in the same order, or each with several seeds",
     ),
     Status(
         "unstable",
-        "many bootstrap draws have no minimum within the sizes, or no finite optimum",
-        "add sizes on the flat side, or seeds",
+        "many bootstrap draws have no minimum within the sizes that were run, or no finite optimum",
+        "train more sizes on the side where the profile is flat, or more seeds",
     ),
-    Status("wide_interval", "the interval is too wide to decide by", "more runs, or a wider range of C"),
+    Status(
+        "wide_interval",
+        "the interval is too wide to decide by",
+        "train more runs, or widen the range of compute",
+    ),
     Status(
         "sensitive_to_outliers",
-        "a few runs far off the fit move the answer beyond its interval",
-        "look at the runs that the note names; analysis.exclude_highest, analysis.max_loss",
+        "leaving out the few runs that the note names moves the answer beyond its interval",
+        "look at those runs; analysis.exclude_highest and analysis.max_loss leave out the highest losses",
+    ),
+    Status(
+        "two_budgets",
+        "there are only two budgets: the power law passes through both minima and nothing checks it",
+        "add a budget",
+    ),
+    Status(
+        "at_edge",
+        "the best size lies at the edge of the sizes that were run, or beyond them: it rests on the form of the fit, "
+        "and not on runs around it",
+        "train further sizes on that side",
     ),
     Status(
         "lack_of_fit",
-        "cells differ from the law by more than their seeds differ from each other",
-        "intervals count it in; see the residuals for a cell or a shape that stands out",
-    ),
-    Status("two_budgets", "the power law passes through two minima: nothing checks it", "add a budget"),
-    Status(
-        "at_edge",
-        "the optimum lies at the edge of the sizes that were run, or beyond them: it rests on the form alone",
-        "extend the sizes",
+        "runs of one size and length differ from the law by more than their seeds differ from each other",
+        "the intervals allow for it; look at the residuals for a size or a budget that stands out",
     ),
     Status(
         "mid_run",
-        "the envelope touches its runs before their cooldown, so its losses are too high",
-        "take N* and D* from approaches 2 and 3",
+        "approach 1 took its points from the middle of runs, before their learning rate had come down, where losses "
+        "are too high",
+        "rely on approaches 2 and 3",
     ),
     Status(
         "approximate_budgets",
-        "the table names no budgets and its compute falls into no groups",
-        "add a column budget, or use approach 3",
+        "the table names no budgets and its runs do not fall into groups of equal compute; ranges of compute were used",
+        "add a column named budget, or rely on approach 3",
     ),
-    Status("budgets_dropped", "a budget has no minimum and takes no part", "widen its sizes"),
-    Status("approximate_cost", "compute is no power law of N times D", "read N* and D* to that precision"),
+    Status(
+        "budgets_dropped",
+        "some compute takes no part in the power laws: a budget has no minimum, or no training curve reaches there",
+        "train more sizes at that budget",
+    ),
+    Status(
+        "approximate_cost",
+        "compute is not exactly a power law of N times D, which the law's optimum assumes",
+        "read N* and D* as no more precise than the note says",
+    ),
     Status(
         "no_floor",
-        "the loss law has no floor, which real losses have: beyond the runs it says too low a loss",
-        "more budgets, or the loss of approach 3",
+        "the fitted loss law falls towards zero, which real losses do not: beyond the runs its losses are too low",
+        "add budgets, or take the loss from approach 3",
     ),
-    Status("no_interval", "there are no draws, or too few usable ones", "analysis.draws=1000"),
+    Status(
+        "no_interval",
+        "there are no bootstrap draws, or too few that can be used, for an interval",
+        "ask for draws, analysis.draws=1000; with few sizes a budget, train more",
+    ),
 )
+# Whether the approaches agree; ``agree`` and ``ok`` are the only ones that warn of nothing.
+AGREEMENTS = (
+    Status("agree", "the approaches' intervals overlap and their values are close", "nothing"),
+    Status(
+        "unclear",
+        "the intervals overlap only because they are wide; the values are far apart",
+        "train more runs: whether the approaches agree cannot be told from these",
+    ),
+    Status(
+        "disagree",
+        "two approaches give answers whose intervals do not overlap, so at least one of them is wrong",
+        "look at the residuals and the backtest for the one that misses; do not decide by either before that",
+    ),
+    Status("unknown", "fewer than two approaches have a number", "see the status of each approach"),
+)
+# What a row of the backtest can be.
+FORECASTS = (
+    Status("held", "forecast and measurement agree within the interval of their difference", "nothing"),
+    Status(
+        "missed",
+        "the interval of the difference leaves out zero for at least one quantity",
+        "expected of one quantity in ten at 90% intervals; only misses beyond chance give forecast_missed",
+    ),
+    Status(
+        "no_forecast",
+        "the lower budgets give no number, or no interval, to compare",
+        "needs at least eight runs below the cutoff, and bootstrap draws",
+    ),
+)
+DOUBTING = (*SERIOUS, *MILD)
 STATUSES = (*VOIDING, *DOUBTING)
 VOID = tuple(status.code for status in VOIDING)
 DOUBTFUL = tuple(status.code for status in DOUBTING)
 ORDER = (*VOID, *DOUBTFUL)
+EXPLAINED = {status.code: status for status in (*STATUSES, *AGREEMENTS, *FORECASTS)}
+_BAD = frozenset((*VOID, *(status.code for status in SERIOUS), "disagree"))
+_GOOD = frozenset(("ok", "agree", "held"))
 # Where the words of a code are others than the code's own.
 WORDS = {"mid_run": "before cooldown"}
 _RANK = {code: rank for rank, code in enumerate(ORDER)}
@@ -166,6 +246,16 @@ class Judgement(TypedDict):
 def plain(code: str) -> str:
     """A code in words: ``vertex_outside_range`` → ``vertex outside range``."""
     return WORDS.get(code, code.replace("_", " "))
+
+
+def is_serious(code: str) -> bool:
+    """Whether nobody should decide by an estimate that carries this code; others but ``ok`` call for caution."""
+    return code in _BAD
+
+
+def is_good(code: str) -> bool:
+    """Whether the code warns of nothing."""
+    return code in _GOOD
 
 
 def judge(flags: Iterable[Flag]) -> Judgement:

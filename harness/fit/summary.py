@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from harness.fit.bootstrap import Interval, bounds_text
 from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
-from harness.fit.results import Approach2, Approach3, FitResults
+from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults
+from harness.fit.status import is_serious, plain
 
 SHOWN = 12
 SAME_EXPONENT = 0.02
@@ -15,11 +16,14 @@ def summary(fit: FitResults) -> str:
     """The tables of a fit for a terminal, with all of its warnings."""
     parts = [
         _heading(fit),
+        _verdict(fit),
         _exponents(fit),
+        _fit_errors(fit),
         _profiles(fit.approach_2),
         _law(fit.approach_3),
         "Frontier\n" + frontier_table(fit),
         f"Agreement: {fit.agreement.status}. {fit.agreement.message}.",
+        _backtest(fit),
         _counting(fit),
         _comparison(fit),
         _warnings(fit),
@@ -76,12 +80,92 @@ def _heading(fit: FitResults) -> str:
     return "\n".join((text, *(f"  {note}" for note in fit.notes)))
 
 
+def _verdict(fit: FitResults) -> str:
+    """Whether to use each approach's answer, before any number: the worst of its warnings."""
+    lines = []
+    for a in fit.approaches:
+        if not a.flags:
+            lines.append((a.name, "no warning"))
+        elif a.a is None:
+            lines.append((a.name, f"no answer: {plain(a.status)} ({a.notes[0]})"))
+        elif is_serious(a.status):
+            lines.append((a.name, f"do not use: {plain(a.status)} ({a.notes[0]})"))
+        else:
+            lines.append((a.name, f"use with caution: {', '.join(map(plain, dict.fromkeys(a.flags)))}"))
+    if fit.agreement.status == "disagree":
+        lines.append(("together", "do not use before it is known which is wrong: the approaches disagree"))
+    width = max(len(name) for name, _ in lines)
+    return "Verdict (docs/statuses.md explains each status)\n" + "\n".join(
+        f"  {name.ljust(width)}  {said}" for name, said in lines
+    )
+
+
 def _exponents(fit: FitResults) -> str:
     rows = [
         (a.name, _with(a.a, a.a_interval, ".3f"), _with(a.b, a.b_interval, ".3f"), a.bootstrap, a.status)
         for a in fit.approaches
     ]
     return "Exponents: N* ~ C^a, D* ~ C^b\n" + table(("approach", "a", "b", "bootstrap", "status"), rows)
+
+
+def _fit_errors(fit: FitResults) -> str:
+    found = [(a.name, a.fit_error) for a in fit.approaches if a.fit_error is not None]
+    if not found:
+        return ""
+    rows = [
+        (name, str(e.n), _number(e.rms_log, ".2g"), _number(e.rms_nats, ".2g"), _number(e.r_squared, ".4f"))
+        for name, e in found
+    ]
+    header = ("approach", "residuals", "rms ln L", "rms nats", "R2")
+    return "Fit error: fitted against measured loss\n" + table(header, rows)
+
+
+def _backtest(fit: FitResults) -> str:
+    tested = fit.backtest
+    if tested is None:
+        return ""
+    if not tested.rows:
+        return f"Backtest: none. {sentence(tested.note)}"
+    shown = furthest(tested)
+    rows = [
+        (
+            r.approach,
+            f"{r.cutoff:.3g} ({r.cutoff_budgets} budgets)",
+            f"{r.budget:.3g}",
+            _with(r.params_ratio, r.params_ratio_interval, ".2f"),
+            _with(r.tokens_ratio, r.tokens_ratio_interval, ".2f"),
+            _with(r.loss_difference, r.loss_difference_interval, "+.4f"),
+            _number(r.run_error, "+.4f"),
+            backtest_status(r),
+        )
+        for r in shown
+    ]
+    header = ("approach", "fitted up to", "forecast at", "N*", "D*", "L*", "runs, ln L", "status")
+    counts = "; ".join(f"{name} {tested.held[name]} of {n}" for name, n in tested.compared.items())
+    more = "" if len(shown) == len(tested.rows) else "; the highest budget only, fit.json has all"
+    return (
+        f"Backtest: forecasts from the lower budgets, over (N*, D*) or minus (L*) what was measured{more}\n"
+        f"{table(header, rows)}\n  within their {tested.level:.0%} intervals: {counts}"
+    )
+
+
+def furthest(tested: Backtest, most: int = 12) -> tuple[BacktestRow, ...]:
+    """The forecasts to list: all, or where these are more than ``most`` those of the highest budget."""
+    if len(tested.rows) <= most:
+        return tested.rows
+    highest = max(row.budget for row in tested.rows)
+    return tuple(row for row in tested.rows if row.budget == highest)
+
+
+def backtest_status(row: BacktestRow) -> str:
+    """``held``, ``missed N*, D*`` or ``no forecast``."""
+    missed = ", ".join(row.SYMBOLS[quantity] for quantity in row.missed)
+    return f"missed {missed}" if missed else plain(row.status)
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start and a full stop at its end."""
+    return text[:1].upper() + text[1:] + "." * (text[-1:] not in (".", ""))
 
 
 def _profiles(approach: Approach2) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.fit.status import Status
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
-from harness.report.diagnostics import diagnostics
+from harness.report.diagnostics import diagnostics, occurring
 from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
-from harness.report.tables import compute, conventions, fixed_time, frontier, runs
+from harness.report.tables import backtest, compute, conventions, fixed_time, frontier, runs
 from harness.report.tables import frontier as answer_rows
 from harness.report.text import power, typeset
 from harness.report.verdict import Diagnostic, Headline, headline
@@ -88,6 +89,7 @@ def _each(values: Iterable[str]) -> str:
 
 TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The measured frontier", frontier.frontier_table),
+    ("Backtest", backtest.backtest_table),
     ("Exponents", frontier.exponents_table),
     ("The fitted law", frontier.law_table),
     ("Optimal compute and tokens by model size", compute.sizes_table),
@@ -122,6 +124,7 @@ class Content:
     here: Headline
     target: Headline
     findings: tuple[Diagnostic, ...]
+    statuses: tuple[Status, ...]
     answer: Table
     figures: tuple[Shown, ...]
     tables: tuple[Table, ...]
@@ -151,6 +154,7 @@ def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ..
         here=headline(data, data.fit.largest_flops),
         target=headline(data, data.target),
         findings=tuple(replace(found, text=typeset(found.text)) for found in diagnostics(data)),
+        statuses=occurring(data),
         answer=answer_rows.answer_table(data),
         figures=tuple(shown),
         tables=tuple(tables),

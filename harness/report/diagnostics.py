@@ -1,6 +1,7 @@
 """Diagnostics: how far to trust the answer, read off the statuses of the fit."""
 
-from harness.fit.status import VOID
+from harness.fit.results import Judged
+from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.report.ablations import learning_rates, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
@@ -15,6 +16,7 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
         *_reach(data),
         *_at_target(data),
         *_approaches(data),
+        *_backtest(data),
         *_minima(data),
         *_runs(data),
         *learning_rates(data),
@@ -23,6 +25,19 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
     ]
     rank = {BAD: 0, CAUTION: 1, GOOD: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.level]))
+
+
+def occurring(data: ReportData) -> tuple[Status, ...]:
+    """Every status that the page shows, the worst first."""
+    fit = data.fit
+    judged: list[Judged] = [*fit.approaches, *fit.approach_2.budgets, *fit.counting]
+    judged += () if fit.comparison is None else fit.comparison.forms
+    codes = {code for one in judged for code in one.flags}
+    for flops in (fit.largest_flops, data.target):
+        codes |= {code for prediction in fit.predict(flops).values() for code in prediction.flags}
+    codes |= {row.status for row in fit.backtest.rows} if fit.backtest is not None else set()
+    codes.add(fit.agreement.status)
+    return tuple(status for code, status in EXPLAINED.items() if code in codes and not is_good(code))
 
 
 def _agreement(data: ReportData) -> list[Diagnostic]:
@@ -40,9 +55,7 @@ def _reach(data: ReportData) -> list[Diagnostic]:
     text = f"The runs span C = {power(fit.smallest_flops)} to {power(fit.largest_flops)}"
     if reach <= 1.01:
         return [Diagnostic(GOOD, f"{text}; the target lies within.")]
-    limit = max(approach.extrapolation_limit for approach in fit.approaches)
-    level = BAD if reach > limit else CAUTION
-    return [Diagnostic(level, f"{text}; the target, {power(data.target)}, is {times(reach)} the largest.")]
+    return [Diagnostic(CAUTION, f"{text}; the target, {power(data.target)}, is {times(reach)} the largest.")]
 
 
 def _approaches(data: ReportData) -> list[Diagnostic]:
@@ -51,7 +64,7 @@ def _approaches(data: ReportData) -> list[Diagnostic]:
         label = approach_label(approach.name)
         for code, note in zip(approach.flags, approach.notes, strict=True):
             # Without training curves there is no envelope; that is no fault of the runs.
-            level = BAD if code in VOID and code != "no_curves" else CAUTION
+            level = BAD if is_serious(code) and code != "no_curves" else CAUTION
             found.append(Diagnostic(level, f"{label}: {note} ({plain_status(code)})."))
         if not approach.flags:
             found.append(Diagnostic(GOOD, f"{label}: no warnings from its own diagnostics."))
@@ -65,10 +78,24 @@ def _at_target(data: ReportData) -> list[Diagnostic]:
     for approach in data.fit.approaches:
         prediction = predictions[approach.name]
         for code, note in zip(prediction.flags, prediction.notes, strict=True):
-            if note not in approach.notes and code not in ("extrapolation", "no_interval"):
+            if note not in approach.notes and code != "no_interval":
                 label = approach_label(approach.name)
-                found.append(Diagnostic(CAUTION, f"{label} at the target: {note} ({plain_status(code)})."))
+                level = BAD if is_serious(code) else CAUTION
+                found.append(Diagnostic(level, f"{label} at the target: {note} ({plain_status(code)})."))
     return found
+
+
+def _backtest(data: ReportData) -> list[Diagnostic]:
+    tested = data.fit.backtest
+    if tested is None:
+        return []
+    if not tested.rows:
+        return [Diagnostic(CAUTION, f"No backtest: {tested.note}.")]
+    counts = ", ".join(
+        f"{tested.held[name]} of {n} by {approach_label(name).lower()}" for name, n in tested.compared.items()
+    )
+    text = f"Backtest: forecasts from the lower budgets within their {tested.level:.0%} intervals: {counts}."
+    return [Diagnostic(CAUTION if tested.missed else GOOD, text)]
 
 
 def _minima(data: ReportData) -> list[Diagnostic]:
@@ -80,9 +107,9 @@ def _minima(data: ReportData) -> list[Diagnostic]:
     found = [Diagnostic(GOOD if len(inside) == len(budgets) else CAUTION, text)]
     for budget in budgets:
         for code, note in zip(budget.flags, budget.notes, strict=True):
-            found.append(
-                Diagnostic(CAUTION, f"At C = {power(budget.budget)}: {note} ({plain_status(code)}).")
-            )
+            # A budget without a minimum is left out; that is said of the approach where it matters.
+            level = BAD if is_serious(code) and code not in VOID else CAUTION
+            found.append(Diagnostic(level, f"At C = {power(budget.budget)}: {note} ({plain_status(code)})."))
     return found
 
 

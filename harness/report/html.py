@@ -7,13 +7,27 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.fit.estimate import marked
+from harness.fit.status import EXPLAINED, Status, is_good, plain
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.table import Cell, Sparkline, Table
-from harness.report.text import approach_label, counted, fixed, interval, plain_status, power, ratio, times
+from harness.report.text import (
+    approach_label,
+    counted,
+    fixed,
+    interval,
+    plain_status,
+    power,
+    ratio,
+    sentence,
+    times,
+    typeset,
+)
 from harness.report.verdict import Diagnostic, Headline
 
 MARKS = {"good": "✔ ok", "caution": "⚠ caution", "bad": "✘ problem"}
+REASONS = 3  # on a card; the others are among the diagnostics
+BY_WORDS = {plain(code): code for code in EXPLAINED}
 WIDE = 44
 PIXELS_PER_INCH = 106
 # A figure shrinks with the screen down to this share of its size, at which its letters have nine pixels.
@@ -35,6 +49,7 @@ def render(content: Content) -> str:
         calculator="" if calculator is None else _asset("calculator.html"),
         script="" if calculator is None else _script(calculator),
         findings=_findings(content.findings),
+        statuses=_statuses(content.statuses),
         figures="\n".join(figure(shown) for shown in content.figures),
         tables="\n".join(table(one) for one in content.tables),
         left_out=_left_out(content.left_out),
@@ -55,11 +70,33 @@ def headline(content: Content) -> str:
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
+def _stamp(answer: Headline) -> str:
+    """Whether to use the answer, and the first reasons in words, each with a link to what its status means."""
+    if not answer.stamp:
+        return ""
+    reasons = "".join(
+        f"<p class='why'>{escape(sentence(typeset(reason.text)))} {_explained(reason.code)}</p>"
+        for reason in answer.reasons[:REASONS]
+    )
+    more = len(answer.reasons) - REASONS
+    rest = f"<p class='why'><a href='#diagnostics'>{more} more under Diagnostics</a></p>" if more > 0 else ""
+    return f"<p class='stamp'>{MARKS[answer.level][0]} {escape(answer.stamp)}</p>{reasons}{rest}"
+
+
+def _explained(code: str, words: str = "what this means") -> str:
+    """A link to the page's own explanation of a status, which a pointer shows too; plain words where it has none."""
+    status = EXPLAINED.get(code)
+    if status is None:
+        return escape(words)
+    title = escape(f"{status.meaning}. What to do: {status.remedy}.")
+    return f'<a href="#status-{escape(code)}" title="{title}">{escape(words)}</a>'
+
+
 def _card(answer: Headline, flops: float, where: str) -> str:
     title = f"<h2>At C = {escape(power(flops))} FLOPs <span class='soft'>({escape(where)})</span></h2>"
     prediction = answer.prediction
     if prediction is None:
-        return f'<div class="card">{title}<p>{escape(answer.text)}</p></div>'
+        return f'<div class="card {answer.level}">{_stamp(answer)}{title}<p>{escape(answer.text)}</p></div>'
     level = f"{prediction.level:.0%} interval"
     lines = (
         ("N*", counted(prediction.params), interval(prediction.params_interval), "parameters"),
@@ -83,10 +120,9 @@ def _card(answer: Headline, flops: float, where: str) -> str:
         + "</dd>"
         for name, value, bounds, unit in lines
     )
-    warning = "" if prediction.status == "ok" else f"; {plain_status(prediction.status)}"
     return (
-        f'<div class="card">{title}<dl class="numbers">{numbers}</dl>'
-        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level + warning)}</p></div>"
+        f'<div class="card {answer.level}">{_stamp(answer)}{title}<dl class="numbers">{numbers}</dl>'
+        f"<p class='soft'>{escape(approach_label(prediction.approach) + ', ' + level)}</p></div>"
     )
 
 
@@ -98,7 +134,8 @@ def table(shown: Table) -> str:
     body = "\n".join(
         f"<tr{' class=strong' if i in shown.strong else ''}>"
         + "".join(
-            _cell(cell, heading in shown.left) for cell, heading in zip(row, shown.headings, strict=True)
+            _cell(cell, heading in shown.left, heading == "status")
+            for cell, heading in zip(row, shown.headings, strict=True)
         )
         + "</tr>"
         for i, row in enumerate(shown.rows)
@@ -131,14 +168,17 @@ def image(svg: str) -> str:
     return f"data:image/svg+xml;charset=utf-8,{quote(plain, safe=URL_SAFE)}"
 
 
-def _cell(cell: Cell, left: bool) -> str:
+def _cell(cell: Cell, left: bool, status: bool = False) -> str:
     if isinstance(cell, Sparkline):
         points = " ".join(f"{100 * x:g},{20 - 20 * y:g}" for x, y in cell.points)
         return (
             f'<td><svg class="spark" viewBox="0 -1 100 22" preserveAspectRatio="none" role="img" '
             f'aria-label="{escape(cell.text)}"><polyline points="{points}"/></svg></td>'
         )
-    return f"<td{_side(left, wide=len(cell) > WIDE)}>{escape(cell)}</td>"
+    # "missed N*, D*" is explained under its first word.
+    code = BY_WORDS.get(cell, BY_WORDS.get(cell.partition(" ")[0])) if status else None
+    text = escape(cell) if code is None or is_good(code) else _explained(code, cell)
+    return f"<td{_side(left, wide=len(cell) > WIDE)}>{text}</td>"
 
 
 def _side(left: bool, wide: bool = False) -> str:
@@ -153,6 +193,20 @@ def _findings(found: tuple[Diagnostic, ...]) -> str:
         for finding in found
     )
     return f'<ul class="findings">\n{items}\n</ul>'
+
+
+def _statuses(occurring: tuple[Status, ...]) -> str:
+    """What every status on this page means and what to do about it: the page is read without a network."""
+    if not occurring:
+        return ""
+    items = "\n".join(
+        f'<dt id="status-{escape(one.code)}">{escape(plain_status(one.code))}</dt>'
+        f"<dd>{escape(sentence(one.meaning))} <b>What to do:</b> {escape(sentence(one.remedy))}</dd>"
+        for one in occurring
+    )
+    return (
+        f'<h3 id="statuses">What the statuses on this page mean</h3>\n<dl class="statuses">\n{items}\n</dl>'
+    )
 
 
 def _left_out(left_out: tuple[LeftOut, ...]) -> str:

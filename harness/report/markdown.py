@@ -1,7 +1,10 @@
 """The report as Markdown, for pull requests: the same text, with links to the figures' files."""
 
+from harness.fit.status import Status
 from harness.report.content import Content, facts
 from harness.report.table import Cell, Table
+from harness.report.text import plain_status, sentence, typeset
+from harness.report.verdict import Headline
 
 MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}
 
@@ -12,12 +15,11 @@ def render(content: Content, figures: str = "figures") -> str:
     parts = [
         f"# {_escape(data.name)}",
         _escape(data.source),
-        "\n".join(
-            f"- **{_escape(answer.text)}**" for answer in dict.fromkeys((content.here, content.target))
-        ),
+        "\n".join(f"- {_stamped(answer)}" for answer in dict.fromkeys((content.here, content.target))),
         table(content.answer),
         "## Diagnostics",
         "\n".join(f"- {MARKS[finding.level]} {_escape(finding.text)}" for finding in content.findings),
+        _statuses(content.statuses),
         "## Figures",
         *(
             f"### {_escape(shown.entry.title)}\n\n"
@@ -43,6 +45,26 @@ def render(content: Content, figures: str = "figures") -> str:
             fence += "`"
         parts.append(f"{fence}yaml\n{data.config.rstrip()}\n{fence}")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _stamped(answer: Headline) -> str:
+    """The answer after whether to use it; a bad one is not in bold."""
+    if not answer.stamp:
+        return f"**{_escape(answer.text)}**"
+    why = " ".join(_escape(sentence(typeset(reason.text))) for reason in answer.reasons[:1])
+    stamp = f"**{MARKS[answer.level]} {_escape(sentence(answer.stamp))}** {why}"
+    return f"{stamp} {_escape(answer.text)}"
+
+
+def _statuses(occurring: tuple[Status, ...]) -> str:
+    if not occurring:
+        return ""
+    lines = [
+        f"- {_escape(plain_status(one.code))}: {_escape(sentence(one.meaning))} "
+        f"What to do: {_escape(sentence(one.remedy))}"
+        for one in occurring
+    ]
+    return "What the statuses here mean:\n\n" + "\n".join(lines)
 
 
 def table(shown: Table) -> str:

@@ -46,6 +46,12 @@ def typeset(text: str) -> str:
     return re.sub(r"\bapproach_(?=\d)", "approach ", text)
 
 
+def sentence(text: str) -> str:
+    """With a capital at its start and a full stop at its end; ``a = 0.5`` and the like stay as they are."""
+    start = text[:1].upper() if len(text.partition(" ")[0]) > 1 or text[:2] in ("a ", "A ") else text[:1]
+    return start + text[1:] + "." * (text[-1:] not in (".", ""))
+
+
 def fixed(value: float | None, digits: int) -> str:
     """``digits`` decimals, or a dash where there is no number."""
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

@@ -155,6 +155,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -
         approach_2=replace(fit.approach_2, params_law=None, budgets=(), draws=None, a=None),
         approach_3=Approach3(status="too_few_points", cost=CostLaw()),
         counting=(),
+        backtest=None,
     )
     bare = replace(report_data, fit=empty, curves={}, ablations=())
     with figure_style():

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from harness.report.data import ReportData
 from harness.report.figures import (
     approaches,
+    backtest,
     contours,
     diagnostics,
     fixed_time,
@@ -61,6 +62,14 @@ FIGURES: tuple[FigureEntry, ...] = (
         "extrapolate. Grey: the runs and the compute they cover. After Hoffmann et al. 2022, Fig. 1.",
         approaches.draw_approaches,
         approaches.more,
+    ),
+    FigureEntry(
+        "backtest",
+        "How this experiment would have forecast itself",
+        "Approaches 2 and 3 fitted to the lower budgets alone (colour: the highest budget of the fit). Shown is what "
+        "they forecast of the higher budgets over what was measured there, for the loss their difference in nats. "
+        "Black: the measured minima; bars are intervals. The table below has the interval of each difference.",
+        backtest.draw_backtest,
     ),
     FigureEntry(
         "training_curves",

@@ -2,11 +2,13 @@
 
 from harness.fit.bootstrap import bounds_text
 from harness.fit.estimate import OptimumEstimate, marked
+from harness.fit.results import Approach
 from harness.fit.summary import along_6nd
 from harness.report.data import MissingError, ReportData
 from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
 from harness.report.text import (
+    NOTHING,
     approach_label,
     counted,
     fixed,
@@ -111,21 +113,41 @@ def exponents_table(data: ReportData) -> Table:
                 f"{paper.a:.2f} ({interval(paper.a_interval, 'fixed')})",
                 f"{paper.b:.2f} ({interval(paper.b_interval, 'fixed')})",
                 "–" if difference is None else f"{difference:+.3f}",
+                *_fit_error(approach),
                 plain_status(approach.status),
             )
         )
     return Table(
         "exponents",
         "Exponents: N* ∝ Cᵃ, D* ∝ Cᵇ",
-        ("approach", "a", "b", "a, Hoffmann et al.", "b, Hoffmann et al.", "difference in a", "status"),
+        (
+            "approach",
+            "a",
+            "b",
+            "a, Hoffmann et al.",
+            "b, Hoffmann et al.",
+            "difference in a",
+            "rms of ln L",
+            "rms (nats)",
+            "R²",
+            "status",
+        ),
         tuple(rows),
         left=("approach", "status"),
-        note=f"{_along_6nd(data)}Here: {data.fit.level:.0%} bootstrap intervals. "
+        note=f"{_along_6nd(data)}Rms of ln L, in nats, and R²: fitted against measured loss, over the runs of the fit. "
+        f"Here: {data.fit.level:.0%} bootstrap intervals. "
         "Hoffmann et al. 2022, Table 2: 10th and "
         "90th percentile over subsamples of 80% of their runs, which is narrower than an interval of the "
         "estimate. Theirs is English web text at 6 × 10¹⁸ to 3 × 10²¹ FLOPs; other data and other scales "
         "may rightly differ.",
     )
+
+
+def _fit_error(approach: Approach) -> tuple[str, str, str]:
+    error = approach.fit_error
+    if error is None:
+        return NOTHING, NOTHING, NOTHING
+    return significant(error.rms_log, 2), significant(error.rms_nats, 2), fixed(error.r_squared, 4)
 
 
 def _along_6nd(data: ReportData) -> str:
