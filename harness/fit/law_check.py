@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from harness.fit import law_solver
 from harness.fit.bootstrap import generator
@@ -149,7 +149,7 @@ class LawCheck:
         if within <= 0:
             return []
         ratio = (between / freedom) / (within / pure)
-        p = float(f_distribution.sf(ratio, freedom, pure))
+        p = float(fdtrc(freedom, pure, ratio))
         if p > LACK_ALPHA:
             return []
         note = (
