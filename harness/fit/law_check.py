@@ -1,7 +1,7 @@
 """The law fitted to a table for its residuals: whether it describes the runs, and how their noise is made up."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import fdtrc
@@ -169,6 +169,7 @@ class LawCheck:
         return repeated_data(self.points)
 
 
+@lru_cache(maxsize=2)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
 def check_law(points: Points) -> LawCheck:
     """Fits the law, runs weighted by :func:`precision`, and keeps what its residuals say.
 
