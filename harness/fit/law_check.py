@@ -22,6 +22,8 @@ LACK_ALPHA = 0.003
 HINT = 0.1
 # A law that explains no half of what the losses vary by says little of them.
 LEAST_EXPLAINED = 0.5
+# Three budgets leave one direction, which tells a variance to nothing.
+SHOWN, LEAST_FREEDOM = 0.3, 2
 MOST_GROUPS = 12
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 # Weights that differ less than this are left alone: they would move an estimate by less than its last printed digit.
@@ -120,9 +122,10 @@ class LawCheck:
         dummy = np.eye(int(member.max()) + 1)[member]
         shown = dummy - tangent @ (tangent.T @ dummy)  # what the law leaves to be seen of a budget's shift
         u, size, _ = np.linalg.svd(shown, full_matrices=False)
-        u = u[:, size > 0.05]
+        # Directions that the law could take up as well as a shift tell next to nothing of shifts.
+        u = u[:, size > SHOWN * np.sqrt(len(member) / dummy.shape[1])]
         freedom, left = u.shape[1], len(member) - u.shape[1] - 5
-        if freedom < 1 or left < 1:
+        if freedom < LEAST_FREEDOM or left < 1:
             return None
         residual = self.residual - tangent @ (tangent.T @ self.residual)
         between = float(np.sum((u.T @ residual) ** 2))
