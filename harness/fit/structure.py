@@ -8,7 +8,7 @@ Resampling-Based Multiple Testing, section 2.3), so that many of them are no mor
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -37,7 +37,7 @@ class Structure:
 
     p: float = 1.0
     worst: str = ""
-    each: Mapping[str, float] = ()  # type: ignore[assignment]
+    each: Mapping[str, float] = field(default_factory=dict)
     correlation: float = 0.0
 
 

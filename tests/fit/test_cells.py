@@ -127,3 +127,12 @@ def test_residuals_of_single_runs_are_inflated_as_before() -> None:
     for c in range(3):
         mine = cell == c
         assert covariance[np.ix_(mine, mine)] == pytest.approx(np.eye(3), abs=1e-9)
+
+
+@pytest.mark.parametrize("cells", [4, 6, 7, 8])
+def test_many_seeds_of_few_cells_get_a_status(cells: int) -> None:
+    """Rows enough for the law, but fewer independent cells than a test of its residuals needs."""
+    chosen = np.linspace(0, 20, cells).astype(int)
+    few = [grid(noise=0.01, seed=seed).select(chosen) for seed in range(3)]
+    found = fit_approach_3(stacked(few, [0, 1, 2]), FitOptions(draws=20))
+    assert found.status != "ok"
