@@ -1,22 +1,33 @@
 """Approach 2: IsoFLOP profiles and the power laws through their minima."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness.errors import UserError
+from harness.fit.bootstrap import Interval
 from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import group_budgets, units_of
 from harness.fit.law_check import LawCheck, check_law
-from harness.fit.misfit import constant_loss, fit_error
+from harness.fit.law_flags import RUNS_TO_SPARE, outlier_flag
+from harness.fit.misfit import constant_loss, fit_error, outliers
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
 from harness.fit.profile_draws import redraw
-from harness.fit.profile_flags import biased, budget_flags, doubtful_minima, profile_misfit, scatter, uneven
+from harness.fit.profile_flags import (
+    biased,
+    budget_flags,
+    doubtful_minima,
+    profile_misfit,
+    scatter,
+    stands_out,
+    uneven,
+)
 from harness.fit.profile_minimum import ProfileMinimum, profile_minimum, too_few
 from harness.fit.results import Approach2, FitError
 from harness.fit.run_range import run_range
-from harness.fit.status import is_void, judge
+from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Points
 from harness.fit.useless import useless_intervals
 
@@ -85,9 +96,25 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     if options.draws and all(len(optimum.draws) for optimum in good):
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     flags += doubtful_minima(good) + uneven(good) + frontier_flags(row, draws) + profile_misfit(error, check)
-    flags += scatter(log_c, good) + biased(log_c, good, check, draws, options)
-    flags += useless_intervals(frontier_fields(row, draws, options.level))
-    return Approach2(**common, **frontier_fields(row, draws, options.level), **judge(flags))
+    flags += stands_out(usable) + scatter(log_c, good) + biased(log_c, good, check, draws, options)
+    fields = frontier_fields(row, draws, options.level)
+    flags += useless_intervals(fields) + _outlier_flags(points, check, fields.get("a_interval"), options)
+    return Approach2(**common, **fields, **judge(flags))
+
+
+def _outlier_flags(
+    points: Points, check: LawCheck | None, interval: Interval | None, options: FitOptions
+) -> list[Flag]:
+    """``sensitive_to_outliers``: without the runs far off the law the exponent lies beyond its interval."""
+    if check is None or interval is None or len(points) < RUNS_TO_SPARE:
+        return []
+    far = outliers(check.residual)
+    if not 0 < far.sum() <= len(points) // 4:
+        return []
+    again = fit_approach_2(points.select(~far), replace(options, draws=0)).a
+    if again is not None and interval[0] <= again <= interval[1]:
+        return []
+    return [outlier_flag(points, far, again)]
 
 
 def _correcting_law(points: Points, options: FitOptions) -> tuple[LawCheck | None, str]:

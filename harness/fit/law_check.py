@@ -224,9 +224,10 @@ def budget_of(points: Points) -> Cells | None:
 
 
 def _follows(values: tuple[object, ...], points: Points) -> bool:
-    """Whether a column is another way to write N, D or the budget (``shape``): then it is no grouping of its own."""
+    """Whether a column is another name of N, D or the budget (``shape``): then it is no grouping of its own."""
     columns = [points.params, points.tokens, *([] if points.budget is None else [points.budget])]
-    return any(len(set(zip(column, values, strict=True))) == len(set(column)) for column in columns)
+    kinds = len(set(values))
+    return any(len(set(zip(c, values, strict=True))) == len(set(c.tolist())) == kinds for c in columns)
 
 
 def _groupings(points: Points) -> dict[str, Array]:

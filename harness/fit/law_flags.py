@@ -1,6 +1,7 @@
 """What approach 3 can tell against itself: too few runs, a vanished term, draws without an optimum, outliers."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.fit import law_solver
 from harness.fit.bootstrap import percentile_interval
@@ -134,8 +135,14 @@ def outlier_flags(
     interval = percentile_interval(Law.from_theta(draws, cost).exponents[0], options.level)
     if interval is None or interval[0] <= a <= interval[1]:
         return []
-    named = ", ".join(points.run_id[i] for i in far[:4]) + (
-        f" and {len(far) - 4} more" if len(far) > 4 else ""
+    return [outlier_flag(points, np.isin(np.arange(len(points)), far), a)]
+
+
+def outlier_flag(points: Points, far: NDArray[np.bool_], a: float | None) -> Flag:
+    """The flag for runs ``far`` off (n,), without which the exponent is ``a``; None: there is none."""
+    rows = np.flatnonzero(far)
+    named = ", ".join(points.run_id[i] for i in rows[:4]) + (
+        f" and {len(rows) - 4} more" if len(rows) > 4 else ""
     )
-    note = f"without {len(far)} runs far off the fit ({named}) a is {a:.3f}, beyond its interval"
-    return [Flag("sensitive_to_outliers", note)]
+    found = "there is no a" if a is None else f"a is {a:.3f}, beyond its interval"
+    return Flag("sensitive_to_outliers", f"without {len(rows)} runs far off the fit ({named}) {found}")

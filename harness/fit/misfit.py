@@ -1,6 +1,7 @@
 """How well a fit describes its runs: the size of its residuals, and what tables warn of before any fit."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.fit.budgets import Cells
 from harness.fit.results import FitError
@@ -42,7 +43,7 @@ def fit_error(log_loss: Array, fitted: Array, groups: Cells | None = None) -> Fi
 FAR = 4.5
 
 
-def outliers(residual: Array) -> Array:
+def outliers(residual: Array) -> NDArray[np.bool_]:
     """Which residuals (n,) lie far off the others, by their median absolute deviation, boolean (n,)."""
     return np.asarray(np.abs(residual) > FAR * max(spread(residual), ROUNDING))
 

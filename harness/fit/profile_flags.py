@@ -5,6 +5,7 @@ from scipy.special import chdtri, fdtrc
 
 from harness.fit import bootstrap
 from harness.fit.bootstrap import percentile_interval
+from harness.fit.budget_profile import BudgetProfile
 from harness.fit.law_check import LawCheck
 from harness.fit.misfit import LARGE
 from harness.fit.options import FitOptions
@@ -14,6 +15,7 @@ from harness.fit.results import FitError
 from harness.fit.status import Flag
 from harness.fit.table import Array
 
+STANDS_OUT, OUT_ALPHA = 4.0, 0.001  # times the other budgets' rms, and the share of this check
 SCATTER_ALPHA = 0.003  # this check's share of the report's false alarms
 
 
@@ -75,6 +77,35 @@ def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]
         split = [flag for flag in check.misfit if "the column " in flag.note]
         flags += [*split, *check.repeated]
     return flags
+
+
+def stands_out(profiles: list[BudgetProfile]) -> list[Flag]:
+    """``misfit`` where one budget's runs lie far further off their polynomial than the other budgets' off theirs.
+
+    Runs that diverge or stop early bend their profile, and the exponent with it, and a law fitted to all runs too. Noise
+    that differs between budgets is no such thing: four times the others' rms, beyond chance, is asked for.
+    """
+    if len(profiles) < 3:
+        return []
+    square, freedom = [], []
+    for profile in profiles:
+        off = profile.points.loss - profile.smooth(0, profile.points.loss[None])[0]
+        square.append(float(np.sum(profile.weights * (off / profile.points.loss) ** 2)))
+        freedom.append(profile.freedom)
+    mean = [one / own for one, own in zip(square, freedom, strict=True)]
+    worst = int(np.argmax(mean))
+    others, left = sum(square) - square[worst], sum(freedom) - freedom[worst]
+    if others <= 0 or mean[worst] * left / others < STANDS_OUT**2:
+        return []
+    ratio = mean[worst] * left / others
+    p = min(1.0, len(profiles) * float(fdtrc(freedom[worst], left, ratio)))
+    if p > OUT_ALPHA:
+        return []
+    note = (
+        f"the runs at C = {profiles[worst].label:.3g} lie {np.sqrt(ratio):.3g} times as far off their profile as those of "
+        f"the other budgets (p = {p:.2g}): look for runs there that diverged or did not finish"
+    )
+    return [Flag("misfit", note)]
 
 
 def scatter(log_c: Array, good: list[ProfileMinimum]) -> list[Flag]:

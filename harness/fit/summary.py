@@ -182,7 +182,8 @@ def _profiles(approach: Approach2) -> str:
         )
         for b in approach.budgets
     ]
-    return "IsoFLOP profiles (approach 2)\n" + table(("C", "runs", "N*", "D*", "loss", "status"), rows)
+    told = f"\n  {approach.correction_note}" if approach.correction_note else ""
+    return "IsoFLOP profiles (approach 2)\n" + table(("C", "runs", "N*", "D*", "loss", "status"), rows) + told
 
 
 def _law(approach: Approach3) -> str:
