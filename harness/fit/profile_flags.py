@@ -82,8 +82,8 @@ def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]
 def stands_out(profiles: list[BudgetProfile]) -> list[Flag]:
     """``misfit`` where one budget's runs lie far further off their polynomial than the other budgets' off theirs.
 
-    Runs that diverge or stop early bend their profile, and the exponent with it, and a law fitted to all runs too. Noise
-    that differs between budgets is no such thing: four times the others' rms, beyond chance, is asked for.
+    Runs that diverge or stop early bend their profile, the exponent with it, and a law fitted to all runs too. Noise that
+    differs between budgets is no such thing: four times the others' rms, beyond chance, is asked for.
     """
     if len(profiles) < 3:
         return []
@@ -102,8 +102,8 @@ def stands_out(profiles: list[BudgetProfile]) -> list[Flag]:
     if p > OUT_ALPHA:
         return []
     note = (
-        f"the runs at C = {profiles[worst].label:.3g} lie {np.sqrt(ratio):.3g} times as far off their profile as those of "
-        f"the other budgets (p = {p:.2g}): look for runs there that diverged or did not finish"
+        f"the runs at C = {profiles[worst].label:.3g} lie {np.sqrt(ratio):.3g} times as far off their profile as those "
+        f"of the other budgets (p = {p:.2g}): look for runs there that diverged or did not finish"
     )
     return [Flag("misfit", note)]
 

@@ -95,7 +95,8 @@ def frontier_table(data: ReportData) -> Table:
         tuple(rows),
         left=("C (FLOPs)", "status"),
         note="A budget whose profile has no minimum inside the sizes that were run has no number: its "
-        "optimum is not known, only the side on which it lies.",
+        "optimum is not known, only the side on which it lies."
+        + (f" {note[0].upper()}{note[1:]}." if (note := fit.approach_2.correction_note) else ""),
     )
 
 
