@@ -82,8 +82,8 @@ def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]
 def stands_out(profiles: list[BudgetProfile]) -> list[Flag]:
     """``misfit`` where one budget's runs lie far further off their polynomial than the other budgets' off theirs.
 
-    Runs that diverge or stop early bend their profile, the exponent with it, and a law fitted to all runs too. Noise that
-    differs between budgets is no such thing: four times the others' rms, beyond chance, is asked for.
+    Runs that diverge or stop early bend their profile, the exponent with it, and a law fitted to all runs too. Noise
+    that differs between budgets is no such thing: four times the others' rms, beyond chance, is asked for.
     """
     if len(profiles) < 3:
         return []
