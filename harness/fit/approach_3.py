@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from harness.errors import UserError
 from harness.fit import bootstrap, law_solver
@@ -132,9 +131,7 @@ def bootstrap_law(
         units = count_cells(unit)
         counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
         log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
-        return _widened(
-            _redraw(data, log_loss, counts * weights, fit, options), fit.natural, units, options.level
-        )
+        return _widened(_redraw(data, log_loss, counts * weights, fit, options), fit.natural, units)
     fitted = law_solver.predict(fit.theta, data)
     residual = data.log_loss - fitted
     rms = float(np.sqrt(np.mean(residual**2)))
@@ -151,14 +148,14 @@ def bootstrap_law(
     return _redraw(data, fitted + signs * residual + shared, weights[None], fit, options)
 
 
-def _widened(draws: Array, point: Array, units: int, level: float) -> Array:
+def _widened(draws: Array, point: Array, units: int) -> Array:
     """Draws (draws, 5) moved away from the point estimate (5,), in ln E, ln A and ln B.
 
-    By sqrt(units / (units - 5)), since five parameters make residuals smaller than the noise, and by Student's quantile
-    over the normal one, since their size is known from units - 5 degrees of freedom only. (Without either intervals of
-    35 runs with three rows each held a and N* in .82 to .87 of a nominal .90.)
+    By sqrt(units / (units - 5)), since five parameters make residuals smaller than the noise, and by the standard
+    deviation of Student's distribution, since their size is known from units - 5 degrees of freedom only. (Without
+    either intervals of 35 runs with three rows each held a and N* in .82 to .87 of a nominal .90.)
     """
-    factor = np.sqrt(units / (units - 5)) * stdtrit(units - 5, (1 + level) / 2) / ndtri((1 + level) / 2)
+    factor = np.sqrt(units / max(units - 7, 3))
     with np.errstate(all="ignore"):
         logs = np.column_stack((np.log(draws[:, :3]), draws[:, 3:]))
         centre = np.append(np.log(point[:3]), point[3:])
@@ -176,8 +173,9 @@ def _redraw(
             return law_solver.natural(
                 refit_draws(data, log_loss, weights, options.huber_delta, fit.theta), data
             )
-    draws = np.empty((options.draws, 5))
-    for i, (mine, heavy) in enumerate(zip(*np.broadcast_arrays(log_loss, weights), strict=True)):
+    log_loss, weights = np.broadcast_arrays(log_loss, weights)
+    draws = np.empty((len(log_loss), 5))
+    for i, (mine, heavy) in enumerate(zip(log_loss, weights, strict=True)):
         held = heavy > 0
         part = law_solver.Data(data.x[held], data.y[held], mine[held], data.mean_x, data.mean_y)
         draws[i] = law_solver.fit_varpro(part, options.huber_delta, heavy[held], [fit.theta]).natural

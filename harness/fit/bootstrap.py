@@ -134,4 +134,4 @@ def standard_error(draws: Array) -> float | None:
         return None
     with np.errstate(over="ignore"):
         spread = float(finite.std(ddof=1))
-    return spread if np.isfinite(spread) else None
+    return spread if spread < BEYOND_NUMBERS else None

@@ -1,10 +1,10 @@
 """The law fitted to a table for its residuals: whether it describes the runs, and how their noise is made up."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from harness.fit import law_solver
 from harness.fit.bootstrap import generator
@@ -22,6 +22,8 @@ LACK_ALPHA = 0.003
 HINT = 0.1
 # A law that explains no half of what the losses vary by says little of them.
 LEAST_EXPLAINED = 0.5
+# Three budgets leave one direction, which tells a variance to nothing.
+SHOWN, LEAST_FREEDOM = 0.3, 2
 MOST_GROUPS = 12
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 # Weights that differ less than this are left alone: they would move an estimate by less than its last printed digit.
@@ -120,9 +122,10 @@ class LawCheck:
         dummy = np.eye(int(member.max()) + 1)[member]
         shown = dummy - tangent @ (tangent.T @ dummy)  # what the law leaves to be seen of a budget's shift
         u, size, _ = np.linalg.svd(shown, full_matrices=False)
-        u = u[:, size > 0.05]
+        # Directions that the law could take up as well as a shift tell next to nothing of shifts.
+        u = u[:, size > SHOWN * np.sqrt(len(member) / dummy.shape[1])]
         freedom, left = u.shape[1], len(member) - u.shape[1] - 5
-        if freedom < 1 or left < 1:
+        if freedom < LEAST_FREEDOM or left < 1:
             return None
         residual = self.residual - tangent @ (tangent.T @ self.residual)
         between = float(np.sum((u.T @ residual) ** 2))
@@ -149,7 +152,7 @@ class LawCheck:
         if within <= 0:
             return []
         ratio = (between / freedom) / (within / pure)
-        p = float(f_distribution.sf(ratio, freedom, pure))
+        p = float(fdtrc(freedom, pure, ratio))
         if p > LACK_ALPHA:
             return []
         note = (
@@ -169,6 +172,7 @@ class LawCheck:
         return repeated_data(self.points)
 
 
+@lru_cache(maxsize=2)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
 def check_law(points: Points) -> LawCheck:
     """Fits the law, runs weighted by :func:`precision`, and keeps what its residuals say.
 

@@ -1,8 +1,7 @@
 """What approach 2 can tell against itself: budgets without a minimum, minima off their line, a bias too large."""
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import f as f_distribution
+from scipy.special import chdtri, fdtrc
 
 from harness.fit import bootstrap
 from harness.fit.bootstrap import percentile_interval
@@ -96,9 +95,9 @@ def scatter(log_c: Array, good: list[ProfileMinimum]) -> list[Flag]:
         typical = np.median(np.sum(((_off(log_c, drawn) - off) / spread) ** 2, axis=1))
         if not typical > 0:
             continue
-        ratio = float(np.sum((off / spread) ** 2) / typical) * chi2.median(freedom) / freedom
+        ratio = float(np.sum((off / spread) ** 2) / typical) * float(chdtri(freedom, 0.5)) / freedom
         # The spread of each minimum is itself known from a few degrees of freedom.
-        p = float(f_distribution.sf(ratio, freedom, 4 * len(good)))
+        p = float(fdtrc(freedom, 4 * len(good), ratio))
         if p < SCATTER_ALPHA / 2:
             note = f"{letter} of the budgets scatters about a power law of C by more than its uncertainty (p = {p:.2g})"
             flags.append(Flag("misfit", note))

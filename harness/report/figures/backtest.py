@@ -71,7 +71,8 @@ def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[flo
         axes.plot([], [], marks[cutoff], color=colour, markersize=4.5, label=f"fitted up to {power(cutoff)}")
     axes.set_xlim(budgets[0] * float(np.exp(-4 * step)), budgets[-1] * float(np.exp(4 * step)))
     log_flops(axes)
-    _frame(axes, seen, quantity)
+    if seen:
+        _frame(axes, seen, quantity)
 
 
 def _beside(measured: float, quantity: str, value: float, bounds: Interval | None) -> list[float]:
