@@ -89,7 +89,7 @@ class LawConfig:
         surface: L(N, D), listed as approach 3; null where the paper gives none.
         frontiers: power laws by approach: ``approach_1``, ``approach_2`` or ``frontier``.
         smallest_flops, largest_flops: the runs it was fitted to.
-        extrapolation_limit: predictions beyond this multiple of ``largest_flops`` are marked.
+        extrapolation_limit: predictions beyond this multiple of ``largest_flops`` are marked (``FitOptions`` has why).
     """
 
     name: str = ""

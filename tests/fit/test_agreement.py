@@ -131,7 +131,7 @@ def test_an_agreement_of_doubted_answers_is_no_confirmation() -> None:
 
 
 def test_clean_sweeps_hardly_ever_disagree() -> None:
-    """None of 1,800 did in six designs (see the module); here a few, with curves, as a whole fit makes them."""
+    """One of 1,800 did in six designs (see the module); here a few, with curves, as a whole fit makes them."""
     for seed in range(6):
         points = sweep(budgets=tuple(np.geomspace(1e18, 1e20, 5)), sizes=7, width=2, noise=0.004, seed=seed)
         found = fit_points(points, FitOptions(draws=100, seed=seed), curves(points)).agreement
