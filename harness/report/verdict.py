@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from harness.errors import UserError
 from harness.fit.estimate import OptimumEstimate
 from harness.fit.fitted import Fit
+from harness.fit.results import Approach
 from harness.fit.status import is_serious, plain
-from harness.predict.source import choose, from_fit
+from harness.predict.source import PREFERENCE, choose, from_fit
 from harness.report.data import ReportData
 from harness.report.text import approach_label, counted, interval, power, ratio, with_interval
 
@@ -54,11 +55,23 @@ class Headline:
 
 
 def decider(fit: Fit) -> str | None:
-    """The approach to lead with, as ``isoflop predict`` does; None where none has a number."""
+    """The approach to lead with; None where none has a number.
+
+    The first in the order of ``isoflop predict`` that nothing serious speaks against; where something does against
+    each, the one that it would take.
+    """
+    approaches = {approach.name: approach for approach in fit.approaches}
+    trusted = [name for name in PREFERENCE if name in approaches and _trusted(approaches[name])]
+    if trusted:
+        return trusted[0]
     try:
         return choose(from_fit(fit), "auto")[1].name
     except UserError:
         return None
+
+
+def _trusted(approach: Approach) -> bool:
+    return approach.a is not None and not any(is_serious(code) for code in approach.flags)
 
 
 def headline(data: ReportData, flops: float) -> Headline:
