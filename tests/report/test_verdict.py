@@ -36,8 +36,28 @@ def clean(reported: Reported) -> ReportData:
 
 
 def warned(data: ReportData, *flags: Flag) -> ReportData:
-    """With warnings of approach 3, the one that decides."""
-    return replace(data, fit=replace(data.fit, approach_3=replace(data.fit.approach_3, **judge(flags))))
+    """With warnings of approach 3, the one that decides where the others are no better."""
+    fit = data.fit
+    others = judge([Flag("misfit", "as bad")])
+    return replace(
+        data,
+        fit=replace(
+            fit,
+            approach_1=replace(fit.approach_1, **others),
+            approach_2=replace(fit.approach_2, **others),
+            approach_3=replace(fit.approach_3, **judge(flags)),
+        ),
+    )
+
+
+def test_the_page_leads_with_an_approach_that_can_be_used(clean: ReportData) -> None:
+    fit = clean.fit
+    spoiled = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("misfit", "no law")])))
+    found = headline(replace(clean, fit=spoiled), clean.target)
+    assert found.prediction is not None
+    assert (found.prediction.approach, found.level) == ("approach_2", GOOD)
+    mild = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("unstable", "a little")])))
+    assert headline(replace(clean, fit=mild), clean.target).prediction.approach == "approach_3"
 
 
 def written(data: ReportData, folder: Path) -> tuple[str, str, str]:
