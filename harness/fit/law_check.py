@@ -26,8 +26,9 @@ LEAST_EXPLAINED = 0.5
 SHOWN, LEAST_FREEDOM = 0.3, 2
 MOST_GROUPS = 12
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
-# Weights that differ less than this are left alone: they would move an estimate by less than its last printed digit.
-ALIKE = 0.8
+DIFFERENT = (
+    2.0  # times: standard errors of the loss that differ by less between runs are of one validation set
+)
 BUDGETS = "budgets"
 STREAM = 8
 
@@ -196,7 +197,8 @@ def precision(points: Points, residual: Array) -> Array:
 
     ln L of a run varies by tau^2 + (loss_se / L)^2: from run to run, and by the evaluation's own error. tau^2 is what
     the squared residuals (n,) of an unweighted fit leave (DerSimonian & Laird 1986, equation 8, for a regression).
-    Where the errors are alike (one validation set for all) every weight is 1.
+    Where the errors are alike, within a factor of two, every weight is 1: they are then of one validation set, whose
+    error all runs share, and say nothing of their differences.
     """
     if points.loss_se is None:
         return np.ones(len(points))
@@ -205,11 +207,13 @@ def precision(points: Points, residual: Array) -> Array:
     if not known.any():
         return np.ones(len(points))
     variance = np.where(known, variance, np.median(variance[known]))
+    low, high = np.quantile(variance, (0.1, 0.9))
+    if high < DIFFERENT**2 * low:
+        return np.ones(len(points))
     total = max(float(np.median(residual**2)) / 0.455, 1e-300)  # of normal residuals, where a few are far off
     between = max(total - float(np.median(variance)), 0.1 * total)
     weights = 1 / (between + variance)
-    weights /= weights.max()
-    return weights if weights.min() < ALIKE else np.ones(len(points))
+    return np.asarray(weights / weights.max())
 
 
 def budget_of(points: Points) -> Cells | None:
