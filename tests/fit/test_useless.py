@@ -47,7 +47,7 @@ def test_a_floor_that_may_be_none_is_named() -> None:
 
 @pytest.mark.parametrize("noise", [0.002, 0.004])
 def test_good_sweeps_are_not_called_useless(noise: float) -> None:
-    """In 300 such sweeps of each noise it never fired."""
+    """Of 300 such sweeps it fired in none (noise .002) and in two (.004), whose draws of a by approach 2 ran away."""
     for seed in range(4):
         points = sweep(
             budgets=tuple(np.geomspace(1e18, 1e20, 5)), sizes=7, width=12**0.5, noise=noise, seed=seed
