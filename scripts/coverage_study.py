@@ -144,7 +144,8 @@ def study(asked: Asked) -> Studied:
             errors.append((fitted.a - truth[0], np.log(found.params) - log_n))
         if found.params_interval is not None:
             with np.errstate(all="ignore"):
-                widths.append(float(np.log(found.params_interval[1] / found.params_interval[0])))
+                low, high = found.params_interval
+                widths.append(float(np.log(high / low)) if low > 0 else np.inf)
     shares = held / asked.trials
     bias = np.mean(errors, axis=0) if errors else (np.nan, np.nan)
     return Studied(

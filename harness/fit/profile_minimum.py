@@ -81,8 +81,9 @@ def profile_minimum(
         if redrawn.laws is not None:
             with np.errstate(all="ignore"):
                 off = profile.bias(redrawn.law_losses[index], redrawn.laws, weights)
-            # A draw whose law has no optimum takes the fit's own bias.
-            known = np.asarray(np.isfinite(off).all(axis=1))
+            # A draw whose law has no optimum, or one far from the runs, takes the fit's own bias.
+            reach = np.array([profile.axes[0].half, profile.axes[1].half])
+            known = np.asarray((np.abs(off[:, :2] - bias[:2]) <= reach).all(axis=1) & np.isfinite(off[:, 2]))
             draws = draws - np.where(known[:, None], off, bias)
         if redrawn.shared is not None:
             draws[:, 2] *= np.exp(redrawn.shared[:, profile.rows[0]])

@@ -71,7 +71,7 @@ def decider(fit: Fit) -> str | None:
 
 
 def _trusted(approach: Approach) -> bool:
-    return approach.a is not None and not any(is_serious(code) for code in approach.flags)
+    return approach.theta() is not None and not any(is_serious(code) for code in approach.flags)
 
 
 def headline(data: ReportData, flops: float) -> Headline:

@@ -27,7 +27,7 @@ REPETITIONS = 12
 
 @cache
 def fit(law: tuple[float, ...], seed: int, draws: int = 200) -> Fit:
-    points = sweep(law, (1e18, 1e19, 1e20), sizes=7, noise=0.004, seed=seed)
+    points = sweep(law, (1e18, 1e19, 1e20), sizes=7, noise=0.003, seed=seed)
     return fit_points(points, FitOptions(draws=draws))
 
 
