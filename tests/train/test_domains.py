@@ -67,7 +67,7 @@ def test_domains_are_columns_that_can_be_fitted(tmp_path: Path, text_folder: Pat
     assert fit.approach_1.status == "no_curves"
     other = fit_points(points, FitOptions(draws=0))
     assert other.n_points == len(jobs)
-    assert fit.approach_3.E != other.approach_3.E
+    assert fit.approach_3.objective != other.approach_3.objective
 
 
 @pytest.mark.parametrize("command", ["plan", "sweep"])
