@@ -4,6 +4,7 @@
     python scripts/coverage_study.py --designs "span 12, centred" --trials 60
     python scripts/coverage_study.py --methods                         every method on one design
     python scripts/coverage_study.py --small                           sweeps of the demo's size
+    python scripts/coverage_study.py --table results/coverage          the study's file in short, by noise and form
     python scripts/coverage_study.py --alarms                          whole reports of clean sweeps: false alarms
 
 Every trial is a grid of budgets x sizes on a known surface; the intervals asked about are those of a and, at ten times
@@ -203,6 +204,9 @@ LACKING = (
 
 def main() -> None:
     args = _arguments()
+    if args.table:
+        print(_table(Path(args.table) / "coverage.csv"))
+        return
     if args.methods:
         five = tuple(np.geomspace(1e18, 1e20, 5))
         designs: Sequence[Design] = (Design("5 x 7, span 12, normal noise .002", five),)
@@ -264,6 +268,32 @@ def _write(folder: Path, rows: list[Studied]) -> None:
             writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()})
 
 
+def _table(path: Path) -> str:
+    """One row for each form, noise and method: the lowest and the highest share over laws, spans and grids."""
+    with path.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    groups: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        *_, kind, form = row["design"].split(", ")
+        groups.setdefault((form, kind, row["method"]), []).append(row)
+    lines_out = [
+        "| form | noise | method | designs | a | N* | L* | doubted | N* where not doubted |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (form, kind, method), found in sorted(groups.items()):
+        columns = [
+            _range([float(row[name]) for row in found])
+            for name in ("held_a", "held_params", "held_loss", "doubted", "trusted")
+        ]
+        lines_out.append(f"| {form} | {kind} | {method} | {len(found)} | {' | '.join(columns)} |")
+    return "\n".join(lines_out)
+
+
+def _range(values: list[float]) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    return f"{min(known):.2f} to {max(known):.2f}" if known else "-"
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -281,6 +311,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--alarms", action="store_true", help="false alarms of whole fits in the clean designs"
     )
+    parser.add_argument("--table", default="", help="folder whose coverage.csv is to be printed in short")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--out", default="", help="folder for coverage.csv")
     return parser.parse_args()
