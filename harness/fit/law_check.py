@@ -30,6 +30,7 @@ DIFFERENT = (
     2.0  # times: standard errors of the loss that differ by less between runs are of one validation set
 )
 BUDGETS = "budgets"
+PROGRESS = "the progress of runs"
 STREAM = 8
 
 
@@ -90,6 +91,8 @@ class LawCheck:
         found = self.structure
         columns = [name for name, p in found.each.items() if p <= ALPHA and name.startswith("the column ")]
         split = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
+        if found.each.get(PROGRESS, 1.0) <= ALPHA:
+            split += f"; {PROGRESS} shows in the residuals: analysis.rows=last fits each run's end alone"
         if error.rms_log > LARGE:
             return [Flag("misfit", told + split)]
         if error.r_squared is not None and error.r_squared < LEAST_EXPLAINED:
@@ -98,7 +101,7 @@ class LawCheck:
             return []
         if found.worst == BUDGETS:
             note = f"{told}, and the runs of a budget together (p = {found.p:.2g}): L* is known less well than it seems"
-            return [Flag("shared_noise", note)]
+            return [Flag("shared_noise", note + split)]
         where = "between " + found.worst if found.worst == NEIGHBOURING else "along " + found.worst
         if found.worst.startswith("the column "):
             where = "between the values of " + found.worst
@@ -234,9 +237,20 @@ def _follows(values: tuple[object, ...], points: Points) -> bool:
     return any(len(set(zip(c, values, strict=True))) == len(set(c.tolist())) == kinds for c in columns)
 
 
+def _progress(points: Points) -> Array:
+    """ln of the share of its run's tokens that a row has seen, (n,), at most 0: earlier rows have not cooled down."""
+    last: dict[str, float] = {}
+    for run, tokens in zip(points.run_id, points.tokens.tolist(), strict=True):
+        last[run] = max(tokens, last.get(run, 0.0))
+    return np.asarray(np.log(points.tokens / np.array([last[run] for run in points.run_id])))
+
+
 def _groupings(points: Points) -> dict[str, Array]:
-    """What else may split the residuals: budgets, columns of text, repetition of data."""
+    """What else may split the residuals: rows before a run's end, budgets, columns of text, repetition of data."""
     found: dict[str, Array] = {}
+    progress = _progress(points)
+    if (progress < 0).any():
+        found[PROGRESS] = np.stack((progress, progress**2), axis=1)
     member = budget_of(points)
     if member is not None:
         found[BUDGETS] = indicators(member)

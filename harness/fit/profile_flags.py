@@ -6,7 +6,7 @@ from scipy.special import chdtri, fdtrc
 from harness.fit import bootstrap
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.budget_profile import BudgetProfile
-from harness.fit.law_check import LawCheck
+from harness.fit.law_check import PROGRESS, LawCheck
 from harness.fit.misfit import LARGE
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_power
@@ -69,12 +69,12 @@ def uneven(good: list[ProfileMinimum]) -> list[Flag]:
 
 
 def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]:
-    """``misfit`` of the profiles: runs far off their polynomials, or a column of the table that splits them."""
+    """``misfit`` of the profiles: runs far off their polynomials, or a column or the progress of runs in residuals."""
     flags = []
     if error is not None and error.rms_log is not None and error.rms_log > LARGE:
         flags.append(Flag("misfit", f"the profiles miss the runs by {error.rms_log:.3g} in ln L (rms)"))
     if check is not None:
-        split = [flag for flag in check.misfit if "the column " in flag.note]
+        split = [flag for flag in check.misfit if "the column " in flag.note or PROGRESS in flag.note]
         flags += [*split, *check.repeated]
     return flags
 

@@ -53,6 +53,35 @@ def test_a_small_offset_between_two_sources_is_found() -> None:
     assert check_law(replace(points, text=told.text)).misfit == []
 
 
+def test_a_source_of_the_higher_budgets_is_named() -> None:
+    """Approach 2 was ok, and the column not named, where it also splits the budgets: that was called shared noise."""
+    points = sweep(budgets=(1e18, 3e18, 1e19, 3e19, 1e20), sizes=7, noise=0.003, seed=77)
+    later = points.flops > 2e19
+    told = replace(moved(points, 0.03 * later), text={"dataset": tuple(np.where(later, "B", "A"))})
+    check = check_law(told)
+    assert check.structure.each["budgets"] == check.structure.each["the column dataset"]
+    assert [flag.code for flag in check.misfit] == ["misfit"]
+    assert "the column dataset splits the residuals" in check.misfit[0].note
+    assert "misfit" in fit_approach_2(told, FitOptions(draws=0)).flags
+
+
+@pytest.mark.parametrize("cooled", [True, False])
+def test_rows_from_before_a_cooldown_are_misfit(cooled: bool) -> None:
+    """All rows of runs whose loss falls at their end by 5% beyond the law were fitted as if cooled down: ok."""
+    rng = np.random.default_rng(3)
+    size = np.repeat(np.geomspace(3e7, 2e9, 20), 15)
+    share = np.tile(np.geomspace(0.1, 1, 15), 20)
+    tokens = size * np.repeat(rng.choice([10, 20, 40], 20), 15) * share
+    luck = np.repeat(0.004 * rng.standard_normal(20), 15) + 0.001 * rng.standard_normal(300)
+    loss = Law.from_theta(np.array(CHINCHILLA)).loss(size, tokens) * np.exp(
+        luck + 0.05 * (1 - share) * (not cooled)
+    )
+    run = tuple(f"run {i // 15}" for i in range(300))
+    found = check_law(Points(size, tokens, 6 * size * tokens, loss, run)).misfit
+    assert [flag.code for flag in found] == ([] if cooled else ["misfit"])
+    assert cooled or "analysis.rows=last" in found[0].note
+
+
 def test_small_smooth_residuals_are_misfit() -> None:
     """An rms of .0085 with neighbours correlated at .97 was ok."""
     points = sweep(budgets=FIVE, sizes=9, width=6, noise=0.0003)
