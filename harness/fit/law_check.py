@@ -24,13 +24,13 @@ HINT = 0.1
 LEAST_EXPLAINED = 0.5
 # Three budgets leave one direction, which tells a variance to nothing.
 SHOWN, LEAST_FREEDOM = 0.3, 2
-MOST_GROUPS = 12
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 DIFFERENT = (
     2.0  # times: standard errors of the loss that differ by less between runs are of one validation set
 )
 BUDGETS = "budgets"
 PROGRESS = "the progress of runs"
+REPETITION = "how often data are repeated"
 STREAM = 8
 
 
@@ -82,6 +82,21 @@ class LawCheck:
         )
 
     @cached_property
+    def causes(self) -> str:
+        """The end of a sentence: what of the table's columns and rows splits the residuals; empty where nothing does.
+
+        These bend every approach, and not the law alone.
+        """
+        clear = {name for name, p in self.structure.each.items() if p <= ALPHA}
+        columns = [name for name in self.structure.each if name in clear and name.startswith("the column ")]
+        told = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
+        if PROGRESS in clear:
+            told += f"; {PROGRESS} shows in the residuals: analysis.rows=last fits each run's end alone"
+        if REPETITION in clear:
+            told += f"; {REPETITION} shows in the residuals: leave such runs out"
+        return told
+
+    @cached_property
     def misfit(self) -> list[Flag]:
         """``misfit`` where the residuals are too large, have structure, or differ between groups of runs."""
         error = fit_error(self.data.log_loss, self.data.log_loss - self.residual)
@@ -89,10 +104,7 @@ class LawCheck:
             return []
         told = f"the law misses the runs by {error.rms_log:.3g} in ln L (rms)"
         found = self.structure
-        columns = [name for name, p in found.each.items() if p <= ALPHA and name.startswith("the column ")]
-        split = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
-        if found.each.get(PROGRESS, 1.0) <= ALPHA:
-            split += f"; {PROGRESS} shows in the residuals: analysis.rows=last fits each run's end alone"
+        split = self.causes
         if error.rms_log > LARGE:
             return [Flag("misfit", told + split)]
         if error.r_squared is not None and error.r_squared < LEAST_EXPLAINED:
@@ -256,10 +268,10 @@ def _groupings(points: Points) -> dict[str, Array]:
         found[BUDGETS] = indicators(member)
     few = {name: tuple(column) for name, column in points.extra.items() if np.isfinite(column).all()}
     for name, values in {**few, **points.text}.items():
-        most = min(MOST_GROUPS if name in points.text else MOST_VALUES, len(points) // 3)
+        most = len(points) // 3 if name in points.text else min(MOST_VALUES, len(points) // 3)
         if 2 <= len(set(values)) <= most and not _follows(values, points):
             found[f"the column {name}"] = indicators(values)
     epochs = epochs_of(points)
     if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():
-        found["how often data are repeated"] = np.log(np.maximum(epochs, 1.0))[:, None]
+        found[REPETITION] = np.log(np.maximum(epochs, 1.0))[:, None]
     return found
