@@ -96,7 +96,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     if options.draws and all(len(optimum.draws) for optimum in good):
         draws = fit_frontier(log_c, *np.moveaxis(np.stack([o.draws for o in good], axis=1), 2, 0))
     flags += doubtful_minima(good) + uneven(good) + frontier_flags(row, draws) + profile_misfit(error, check)
-    flags += stands_out(usable) + scatter(log_c, good) + biased(log_c, good, check, draws, options)
+    flags += stands_out(usable, check) + scatter(log_c, good) + biased(log_c, good, check, draws, options)
     fields = frontier_fields(row, draws, options.level)
     flags += useless_intervals(fields) + _outlier_flags(points, check, fields.get("a_interval"), options)
     return Approach2(**common, **fields, **judge(flags))

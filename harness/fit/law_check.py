@@ -24,12 +24,13 @@ HINT = 0.1
 LEAST_EXPLAINED = 0.5
 # Three budgets leave one direction, which tells a variance to nothing.
 SHOWN, LEAST_FREEDOM = 0.3, 2
-MOST_GROUPS = 12
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 DIFFERENT = (
     2.0  # times: standard errors of the loss that differ by less between runs are of one validation set
 )
 BUDGETS = "budgets"
+PROGRESS = "the progress of runs"
+REPETITION = "how often data are repeated"
 STREAM = 8
 
 
@@ -81,6 +82,21 @@ class LawCheck:
         )
 
     @cached_property
+    def causes(self) -> str:
+        """The end of a sentence: what of the table's columns and rows splits the residuals; empty where nothing does.
+
+        These bend every approach, and not the law alone.
+        """
+        clear = {name for name, p in self.structure.each.items() if p <= ALPHA}
+        columns = [name for name in self.structure.each if name in clear and name.startswith("the column ")]
+        told = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
+        if PROGRESS in clear:
+            told += f"; {PROGRESS} shows in the residuals: analysis.rows=last fits each run's end alone"
+        if REPETITION in clear:
+            told += f"; {REPETITION} shows in the residuals: leave such runs out"
+        return told
+
+    @cached_property
     def misfit(self) -> list[Flag]:
         """``misfit`` where the residuals are too large, have structure, or differ between groups of runs."""
         error = fit_error(self.data.log_loss, self.data.log_loss - self.residual)
@@ -88,8 +104,7 @@ class LawCheck:
             return []
         told = f"the law misses the runs by {error.rms_log:.3g} in ln L (rms)"
         found = self.structure
-        columns = [name for name, p in found.each.items() if p <= ALPHA and name.startswith("the column ")]
-        split = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
+        split = self.causes
         if error.rms_log > LARGE:
             return [Flag("misfit", told + split)]
         if error.r_squared is not None and error.r_squared < LEAST_EXPLAINED:
@@ -98,7 +113,7 @@ class LawCheck:
             return []
         if found.worst == BUDGETS:
             note = f"{told}, and the runs of a budget together (p = {found.p:.2g}): L* is known less well than it seems"
-            return [Flag("shared_noise", note)]
+            return [Flag("shared_noise", note + split)]
         where = "between " + found.worst if found.worst == NEIGHBOURING else "along " + found.worst
         if found.worst.startswith("the column "):
             where = "between the values of " + found.worst
@@ -234,18 +249,29 @@ def _follows(values: tuple[object, ...], points: Points) -> bool:
     return any(len(set(zip(c, values, strict=True))) == len(set(c.tolist())) == kinds for c in columns)
 
 
+def _progress(points: Points) -> Array:
+    """ln of the share of its run's tokens that a row has seen, (n,), at most 0: earlier rows have not cooled down."""
+    last: dict[str, float] = {}
+    for run, tokens in zip(points.run_id, points.tokens.tolist(), strict=True):
+        last[run] = max(tokens, last.get(run, 0.0))
+    return np.asarray(np.log(points.tokens / np.array([last[run] for run in points.run_id])))
+
+
 def _groupings(points: Points) -> dict[str, Array]:
-    """What else may split the residuals: budgets, columns of text, repetition of data."""
+    """What else may split the residuals: rows before a run's end, budgets, columns of text, repetition of data."""
     found: dict[str, Array] = {}
+    progress = _progress(points)
+    if (progress < 0).any():
+        found[PROGRESS] = np.stack((progress, progress**2), axis=1)
     member = budget_of(points)
     if member is not None:
         found[BUDGETS] = indicators(member)
     few = {name: tuple(column) for name, column in points.extra.items() if np.isfinite(column).all()}
     for name, values in {**few, **points.text}.items():
-        most = min(MOST_GROUPS if name in points.text else MOST_VALUES, len(points) // 3)
+        most = len(points) // 3 if name in points.text else min(MOST_VALUES, len(points) // 3)
         if 2 <= len(set(values)) <= most and not _follows(values, points):
             found[f"the column {name}"] = indicators(values)
     epochs = epochs_of(points)
     if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():
-        found["how often data are repeated"] = np.log(np.maximum(epochs, 1.0))[:, None]
+        found[REPETITION] = np.log(np.maximum(epochs, 1.0))[:, None]
     return found

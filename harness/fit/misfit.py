@@ -78,9 +78,10 @@ def repeated_data(points: Points) -> list[Flag]:
 
 
 def epochs_of(points: Points) -> Array | None:
-    """How often each run saw its data, (n,), from a column ``epochs`` or ``unique_tokens``; None without either."""
-    if "epochs" in points.extra:
-        return points.extra["epochs"]
+    """How often each run saw its data, (n,), from a column such as ``epochs`` or ``unique_tokens``; None without."""
+    for name in ("epochs", "num_epochs", "n_epochs"):
+        if name in points.extra:
+            return points.extra[name]
     for name in ("unique_tokens", "tokens_unique", "dataset_tokens"):
         if name in points.extra:
             with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.law_check import check_law, precision
 from harness.fit.laws import Law
-from harness.fit.misfit import MOST_EPOCHS, fit_error
+from harness.fit.misfit import MOST_EPOCHS, fit_error, repeated_data
 from harness.fit.structure import indicators, powers, residual_structure
 from tests.fit.synthetic import CHINCHILLA, FIVE, sweep
 
@@ -51,6 +51,76 @@ def test_a_small_offset_between_two_sources_is_found() -> None:
     told = replace(moved(points, 0.01 * source), text={"source": tuple(np.where(source, "ours", "theirs"))})
     assert "the column source splits the residuals" in check_law(told).misfit[0].note
     assert check_law(replace(points, text=told.text)).misfit == []
+
+
+def test_a_source_of_the_higher_budgets_is_named() -> None:
+    """Approach 2 was ok, and the column not named, where it also splits the budgets: that was called shared noise."""
+    points = sweep(budgets=(1e18, 3e18, 1e19, 3e19, 1e20), sizes=7, noise=0.003, seed=77)
+    later = points.flops > 2e19
+    told = replace(moved(points, 0.03 * later), text={"dataset": tuple(np.where(later, "B", "A"))})
+    check = check_law(told)
+    assert check.structure.each["budgets"] == check.structure.each["the column dataset"]
+    assert [flag.code for flag in check.misfit] == ["misfit"]
+    assert "the column dataset splits the residuals" in check.misfit[0].note
+    assert "misfit" in fit_approach_2(told, FitOptions(draws=0)).flags
+
+
+def test_a_column_of_many_experiments_is_named() -> None:
+    """Fourteen experiments, .02 apart by ten times the noise, were ok: only columns of up to twelve values counted."""
+    points = sweep(budgets=FIVE, sizes=14, noise=0.002, seed=4)
+    group = np.arange(len(points)) * 5 % 14
+    names = {"experiment": tuple(f"e{i}" for i in group)}
+    shift = 0.02 * np.random.default_rng(8).standard_normal(14)[group]
+    found = check_law(replace(moved(points, shift), text=names)).misfit
+    assert [flag.code for flag in found] == ["misfit"]
+    assert "the column experiment splits the residuals" in found[0].note
+    assert check_law(replace(points, text=names)).misfit == []
+
+
+def test_repetition_that_shows_is_told_of_both_approaches() -> None:
+    """Up to 4.8 epochs of quickly worn data moved a to .50 (.48, .52): approach 2 was ok."""
+    points = sweep(budgets=(1e18, 3e18, 1e19, 3e19, 1e20), sizes=7, noise=0.002, seed=11)
+    unique = points.tokens.max() / 4.8
+    again = np.maximum(points.tokens / unique, 1) - 1
+    worth = np.where(again > 0, unique * (1 + 1.5 * -np.expm1(-again / 1.5)), points.tokens)
+    loss = points.loss * Law.from_theta(np.array(CHINCHILLA)).loss(points.params, worth)
+    loss /= Law.from_theta(np.array(CHINCHILLA)).loss(points.params, points.tokens)
+    told = replace(points, loss=loss, extra={"unique_tokens": np.full(len(points), unique)})
+    for approach in (fit_approach_2(told, FitOptions(draws=0)), fit_approach_3(told, FitOptions(draws=0))):
+        assert any("how often data are repeated" in note for note in approach.notes)
+        assert "misfit" in approach.flags
+
+
+def test_what_a_parabola_misses_of_a_law_is_no_run_that_diverged() -> None:
+    """Sizes a hundred times apart, from a third to three times the optimum of a right law: always an alarm."""
+    law, budgets = (3.169, 215886.0, 4750.0, 0.684, 0.439), (1e18, 1e19, 1e20, 1e21, 1e22)
+    clean = sweep(law, budgets, sizes=7, width=10, drift=9, noise=0.0005, seed=1)
+    theta = Law.from_theta(np.array(law))
+    params = clean.params / 3
+    tokens = clean.flops / 6 / params
+    noise = np.log(clean.loss / theta.loss(clean.params, clean.tokens))
+    points = replace(clean, params=params, tokens=tokens, loss=theta.loss(params, tokens) * np.exp(noise))
+    quick = FitOptions(draws=0)
+    assert not any("off their profile" in note for note in fit_approach_2(points, quick).notes)
+    spoilt = moved(points, np.where(np.arange(35) == 30, 0.1, 0.0))
+    assert any("off their profile" in note for note in fit_approach_2(spoilt, quick).notes)
+
+
+@pytest.mark.parametrize("cooled", [True, False])
+def test_rows_from_before_a_cooldown_are_misfit(cooled: bool) -> None:
+    """All rows of runs whose loss falls at their end by 5% beyond the law were fitted as if cooled down: ok."""
+    rng = np.random.default_rng(3)
+    size = np.repeat(np.geomspace(3e7, 2e9, 20), 15)
+    share = np.tile(np.geomspace(0.1, 1, 15), 20)
+    tokens = size * np.repeat(rng.choice([10, 20, 40], 20), 15) * share
+    luck = np.repeat(0.004 * rng.standard_normal(20), 15) + 0.001 * rng.standard_normal(300)
+    loss = Law.from_theta(np.array(CHINCHILLA)).loss(size, tokens) * np.exp(
+        luck + 0.05 * (1 - share) * (not cooled)
+    )
+    run = tuple(f"run {i // 15}" for i in range(300))
+    found = check_law(Points(size, tokens, 6 * size * tokens, loss, run)).misfit
+    assert [flag.code for flag in found] == ([] if cooled else ["misfit"])
+    assert cooled or "analysis.rows=last" in found[0].note
 
 
 def test_small_smooth_residuals_are_misfit() -> None:
@@ -102,6 +172,8 @@ def test_repeated_data_are_a_doubt() -> None:
     assert (points.tokens / unique).max() > MOST_EPOCHS
     for approach in (fit_approach_2(shown, QUICK), fit_approach_3(shown, QUICK)):
         assert "repeated_data" in approach.flags
+    counted = replace(points, extra={"num_epochs": points.tokens / unique})
+    assert [flag.code for flag in repeated_data(counted)] == ["repeated_data"]
     little = replace(points, extra={"epochs": np.full(len(points), 2.0)})
     assert "repeated_data" not in fit_approach_3(little, QUICK).flags
 
