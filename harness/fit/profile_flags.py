@@ -74,7 +74,9 @@ def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]
     if error is not None and error.rms_log is not None and error.rms_log > LARGE:
         flags.append(Flag("misfit", f"the profiles miss the runs by {error.rms_log:.3g} in ln L (rms)"))
     if check is not None:
-        flags += [*(check.misfit if check.causes else []), *check.repeated]
+        # What budgets are off together their minima are too, and so is L*.
+        told = [flag for flag in check.misfit if check.causes or flag.code == "shared_noise"]
+        flags += [*told, *check.repeated]
     return flags
 
 
