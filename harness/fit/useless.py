@@ -17,7 +17,7 @@ def useless_intervals(fields: Mapping[str, Any]) -> list[Flag]:
     """The warnings of an approach whose exponents or whose E its draws leave open.
 
     ``wide_interval``: the interval of a or b is wider than .3, or holds 0 or 1 (N* or D* may not grow at all).
-    ``unidentified``: that of E begins below a fifth of E.
+    ``unidentified``: that of E begins below a fifth of E. ``unstable``: a or b lies outside its own interval.
 
     Args:
         fields: of the approach, by name: ``a``, ``a_interval``, and likewise b and E; what is missing is not judged.
@@ -28,6 +28,10 @@ def useless_intervals(fields: Mapping[str, Any]) -> list[Flag]:
         if value is None or interval is None:
             continue
         low, high = interval
+        if not low <= value <= high:
+            said = f"{name} = {value:.3f} lies outside its own interval ({low:.3f}, {high:.3f})"
+            note = f"{said}: the draws lean to one side"
+            flags.append(Flag("unstable", note))
         if low <= 0 or high >= 1 or high - low > WIDEST:
             flags.append(
                 Flag(

@@ -13,6 +13,7 @@ from harness.fit.law_check import check_law, precision
 from harness.fit.laws import Law
 from harness.fit.misfit import MOST_EPOCHS, fit_error, repeated_data
 from harness.fit.structure import indicators, powers, residual_structure
+from harness.fit.useless import useless_intervals
 from tests.fit.synthetic import CHINCHILLA, FIVE, sweep
 
 QUICK = FitOptions(draws=100)
@@ -320,3 +321,11 @@ def test_a_law_whose_optimum_lies_beside_the_sizes_says_so() -> None:
     beside = fit_approach_3(sweep(budgets=FOUR, sizes=7, width=2, drift=4, noise=0.001), QUICK)
     assert "at_edge" in beside.flags
     assert "at_edge" not in fit_approach_3(sweep(budgets=FOUR, sizes=7, width=4, noise=0.001), QUICK).flags
+
+
+def test_an_estimate_outside_its_own_interval_is_unstable() -> None:
+    flags = useless_intervals(
+        {"a": 0.501, "a_interval": (0.378, 0.496), "b": 0.5, "b_interval": (0.45, 0.55)}
+    )
+    assert [flag.code for flag in flags] == ["unstable"]
+    assert "outside its own interval" in flags[0].note
