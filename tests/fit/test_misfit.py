@@ -264,7 +264,7 @@ def test_rows_of_one_run_are_resampled_together() -> None:
     """35 checkpoints of each of 22 runs: what a run has of luck all its rows have."""
     rng = np.random.default_rng(0)
     law, held = Law.from_theta(np.array(CHINCHILLA)), np.zeros(2)
-    trials = 30
+    trials = 16
     for trial in range(trials):
         size = np.repeat(np.geomspace(3e7, 3e9, 22), 35)
         ratio = np.repeat(np.tile([5.0, 20.0, 80.0, 300.0], 6)[:22], 35)
