@@ -10,7 +10,7 @@ from harness.fit.bootstrap import Interval
 from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import group_budgets, units_of
 from harness.fit.law_check import LawCheck, check_law
-from harness.fit.law_flags import RUNS_TO_SPARE, outlier_flag
+from harness.fit.law_flags import RUNS_TO_SPARE, outlier_flag, too_few
 from harness.fit.misfit import constant_loss, fit_error, outliers
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
@@ -24,14 +24,12 @@ from harness.fit.profile_flags import (
     stands_out,
     uneven,
 )
-from harness.fit.profile_minimum import ProfileMinimum, profile_minimum, too_few
+from harness.fit.profile_minimum import ProfileMinimum, profile_minimum, too_few_sizes
 from harness.fit.results import Approach2, FitError
 from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Points
 from harness.fit.useless import useless_intervals
-
-MIN_RUNS_FOR_LAW = 8
 
 
 def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
@@ -77,7 +75,7 @@ def fit_approach_2(points: Points, options: FitOptions) -> Approach2:
     redrawn = redraw(usable, check, points, unit, kind, options) if options.draws and usable else None
     fitted = iter(profile_minimum(p, i, check, redrawn, kind, options) for i, p in enumerate(usable))
     optima = [
-        too_few(points, list(rows), label, options.degree) if profile is None else next(fitted)
+        too_few_sizes(points, list(rows), label, options.degree) if profile is None else next(fitted)
         for profile, label, rows in zip(profiles, budgets.labels, budgets.groups, strict=True)
     ]
     good = [optimum for optimum in optima if optimum.result.params_opt is not None]
@@ -121,13 +119,10 @@ def _correcting_law(points: Points, options: FitOptions) -> tuple[LawCheck | Non
     """The law that the bias is read from; None, and why, where there is none."""
     if not options.correct_bias:
         return None, "the polynomial's bias is left in, as analysis.correct_bias=false asks"
-    if (
-        len(points) < MIN_RUNS_FOR_LAW
-        or min(len(np.unique(points.params)), len(np.unique(points.tokens))) < 3
-    ):
+    if too_few(points):
         return None, "too few runs for the law that the polynomial's bias would be read from: it is left in"
     check = check_law(points)
-    if not (np.isfinite(check.fit.natural).all() and (check.fit.natural[1:] > 0).all()):
+    if not check.fit.lawful:
         return None, "the law has no optimum, so the polynomial's bias cannot be read from it: it is left in"
     return check, ""
 

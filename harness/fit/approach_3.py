@@ -71,9 +71,9 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         else None
     )
     sensitivity = _sensitivity(points, data, fit, options, check.weights)
-    lawful = bool(np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all())
-    a, b = map(float, _exponents(fit.natural, cost)) if lawful else (None, None)
-    a_6nd, b_6nd = map(float, _exponents(fit.natural, CostLaw())) if lawful else (None, None)
+    a, b = map(float, _exponents(fit.natural, cost)) if fit.lawful else (None, None)
+    a_6nd, b_6nd = map(float, _exponents(fit.natural, CostLaw())) if fit.lawful else (None, None)
+    parameters = {"a": a, "b": b, **_named(fit.natural), **_spread(draws, cost, options.level)}
     flags = (
         law_flags(fit, data)
         + one_compute(points)
@@ -82,11 +82,9 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         + check.flags
         + draw_flags(draws, points, count_cells(unit))
         + outlier_flags(points, check, fit, draws, cost, options)
-        + useless_intervals({"a": a, "b": b, **_named(fit.natural), **_spread(draws, cost, options.level)})
+        + useless_intervals(parameters)
     )
     return Approach3(
-        a=a,
-        b=b,
         a_6nd=a_6nd,
         b_6nd=b_6nd,
         bootstrap=kind if draws is not None else "none",
@@ -96,8 +94,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         starts_agreeing=fit.agreeing,
         sensitivity=sensitivity,
         fit_error=fit_error(data.log_loss, law_solver.predict(fit.theta, data)),
-        **_named(fit.natural),
-        **_spread(draws, cost, options.level),
+        **parameters,
         **common,
         **judge(flags),
     )

@@ -106,8 +106,9 @@ def flagged(approach: SomeApproach, tested: Backtest) -> SomeApproach:
     """The approach with ``forecast_missed`` among its flags where the backtest has it, else as it is."""
     if approach.name not in tested.missed:
         return approach
-    flags = [Flag(code, note) for code, note in zip(approach.flags, approach.notes, strict=True)]
-    return replace(approach, **judge([*flags, Flag("forecast_missed", tested.missed[approach.name])]))
+    return replace(
+        approach, **judge([*approach.warnings, Flag("forecast_missed", tested.missed[approach.name])])
+    )
 
 
 def forecasts(points: Points, approach_2: Approach2, options: FitOptions) -> tuple[list[Forecast], int]:

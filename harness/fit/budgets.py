@@ -147,7 +147,7 @@ def group_budgets(points: Points) -> Budgets:
 
 
 def pairs_kind(points: Points, kind: str) -> tuple[str, list[list[int]] | None]:
-    """What ``bootstrap=kind`` means for approaches 1 and 3: its full name, and the groups to draw runs within.
+    """What ``bootstrap=kind`` means for approach 1: its full name, and the groups to draw runs within.
 
     By default (``auto``) runs are drawn within their budget, because how many each budget has was planned, not
     drawn; plain pairs overstate the spread (approach 1: .063 for a true .056). Without clear budgets of four

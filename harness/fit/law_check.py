@@ -25,9 +25,8 @@ LEAST_EXPLAINED = 0.5
 # Three budgets leave one direction, which tells a variance to nothing.
 SHOWN, LEAST_FREEDOM = 0.3, 2
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
-DIFFERENT = (
-    2.0  # times: standard errors of the loss that differ by less between runs are of one validation set
-)
+# Standard errors of the loss that differ by fewer times than this between runs are of one validation set.
+DIFFERENT = 2.0
 BUDGETS = "budgets"
 PROGRESS = "the progress of runs"
 REPETITION = "how often data are repeated"
@@ -53,9 +52,14 @@ class LawCheck:
     unit: Cells
 
     @cached_property
+    def fitted(self) -> Array:
+        """ln L of the law at the runs, (n,)."""
+        return law_solver.predict(self.fit.theta, self.data)
+
+    @cached_property
     def residual(self) -> Array:
         """ln L - ln of the law, (n,)."""
-        return self.data.log_loss - law_solver.predict(self.fit.theta, self.data)
+        return self.data.log_loss - self.fitted
 
     @cached_property
     def structure(self) -> Structure:
@@ -99,7 +103,7 @@ class LawCheck:
     @cached_property
     def misfit(self) -> list[Flag]:
         """``misfit`` where the residuals are too large, have structure, or differ between groups of runs."""
-        error = fit_error(self.data.log_loss, self.data.log_loss - self.residual)
+        error = fit_error(self.data.log_loss, self.fitted)
         if error.rms_log is None or error.rms_log < ROUNDING:
             return []
         told = f"the law misses the runs by {error.rms_log:.3g} in ln L (rms)"

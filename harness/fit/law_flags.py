@@ -55,7 +55,7 @@ def law_flags(fit: law_solver.LawFit, data: law_solver.Data) -> list[Flag]:
     size = np.exp(fit.theta[1] - alpha * data.x) / total
     tokens = np.exp(fit.theta[2] - beta * data.y) / total
     flags = []
-    if not (np.isfinite(fit.natural).all() and (fit.natural[1:] > 0).all()):
+    if not fit.lawful:
         flags.append(
             Flag("no_optimum", f"loss does not fall with both N and D (alpha {alpha:.2g}, beta {beta:.2g})")
         )
@@ -125,17 +125,17 @@ def outlier_flags(
     """
     if draws is None or len(points) < RUNS_TO_SPARE:
         return []
-    far = np.flatnonzero(outliers(law_solver.predict(fit.theta, check.data) - check.data.log_loss))
-    if not 0 < len(far) <= len(points) // 4:
+    far = outliers(law_solver.predict(fit.theta, check.data) - check.data.log_loss)
+    if not 0 < far.sum() <= len(points) // 4:
         return []
-    keep = np.setdiff1d(np.arange(len(points)), far)
+    keep = ~far
     refit = law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs
     again = refit(check.data.take(keep), options.huber_delta, check.weights[keep], [fit.theta])
     a = float(Law.from_theta(again.natural, cost).exponents[0])
     interval = percentile_interval(Law.from_theta(draws, cost).exponents[0], options.level)
     if interval is None or interval[0] <= a <= interval[1]:
         return []
-    return [outlier_flag(points, np.isin(np.arange(len(points)), far), a)]
+    return [outlier_flag(points, far, a)]
 
 
 def outlier_flag(points: Points, far: NDArray[np.bool_], a: float | None) -> Flag:

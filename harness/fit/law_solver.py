@@ -56,6 +56,11 @@ class LawFit:
     starts: int
     agreeing: int
 
+    @property
+    def lawful(self) -> bool:
+        """Whether loss falls with both N and D, so that a compute-optimal model exists."""
+        return bool(np.isfinite(self.natural).all() and (self.natural[1:] > 0).all())
+
 
 def predict(theta: Array, data: Data) -> Array:
     """ln L of the law at the data, shape (n,)."""

@@ -26,8 +26,8 @@ class FitOptions:
         draws: bootstrap draws for each approach; 0 gives point estimates without intervals.
         seed: seed of the bootstrap; the same table, options and seed give the same draws.
         bootstrap: ``pairs`` resamples whole runs, ``wild`` flips the signs of residuals; ``auto`` takes for
-            each approach the kind that its coverage study supports (whole runs within their budget for 1 and
-            3, pairs for robust profiles, wild for least-squares ones). ``wild`` is refused where not valid.
+            each approach the kind that its coverage study supports (whole runs for 3, within their budget for
+            1, pairs for robust profiles, wild for least-squares ones). ``wild`` is refused where not valid.
         huber_delta: delta of the Huber loss on log residuals (Hoffmann et al. 2022, section 3.3: 1e-3).
             ``inf`` gives least squares on log loss.
         degree: degree of approach 2's polynomial in log N: 2 (the paper), 3 or 4.

@@ -47,7 +47,7 @@ def redraw(
     """The bootstrap's tables. Wild: residuals, less what the law says is structure, with the signs of whole units."""
     rng = bootstrap.generator(options.seed, STREAM)
     shared = None if check is None else check.shared_noise(options.draws, options.seed)
-    law = None if check is None else predict_draws(check.fit.theta[None], check.data)[0]
+    law = None if check is None else check.fitted
     if kind == "pairs":
         counts = _pair_counts(rng, profiles, unit, options.draws)
         laws: Law | None = None

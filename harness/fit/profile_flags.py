@@ -94,16 +94,16 @@ def stands_out(profiles: list[BudgetProfile], check: LawCheck | None) -> list[Fl
     for profile in profiles:
         loss = profile.points.loss
         if check is not None:
-            loss = loss - np.exp(check.data.log_loss - check.residual)[profile.rows]
+            loss = loss - np.exp(check.fitted[profile.rows])
         off = loss - profile.smooth(0, loss[None])[0]
         square.append(float(np.sum(profile.weights * (off / profile.points.loss) ** 2)))
         freedom.append(profile.freedom)
     mean = [one / own for one, own in zip(square, freedom, strict=True)]
     worst = int(np.argmax(mean))
     others, left = sum(square) - square[worst], sum(freedom) - freedom[worst]
-    if others <= 0 or mean[worst] * left / others < STANDS_OUT**2:
+    ratio = mean[worst] * left / others if others > 0 else 0.0
+    if ratio < STANDS_OUT**2:
         return []
-    ratio = mean[worst] * left / others
     p = min(1.0, len(profiles) * float(fdtrc(freedom[worst], left, ratio)))
     if p > OUT_ALPHA:
         return []

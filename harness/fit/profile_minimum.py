@@ -32,7 +32,7 @@ class ProfileMinimum:
     bias: Array
 
 
-def too_few(points: Points, rows: list[int], label: float, degree: int) -> ProfileMinimum:
+def too_few_sizes(points: Points, rows: list[int], label: float, degree: int) -> ProfileMinimum:
     part = points.select(rows)
     sizes = len(np.unique(part.params))
     short = Flag("too_few_points", f"{sizes} sizes; a polynomial of degree {degree} needs {degree + 2}")

@@ -35,6 +35,11 @@ class Judged:
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def warnings(self) -> tuple[Flag, ...]:
+        """Every code with its sentence."""
+        return tuple(Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitError:
@@ -88,7 +93,7 @@ class Approach(Judged):
 
         Its status says that there is none (``status.VOID``); exponents that are not numbers are none, and say so.
         """
-        flags = [Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)]
+        flags = list(self.warnings)
         exponents = [value for value in (self.a, self.b) if value is not None]
         if not np.isfinite(exponents).all() and not is_void(flags):
             flags.append(Flag("failed", "the exponents that came out are not numbers"))
@@ -124,7 +129,7 @@ class Approach(Judged):
             frontier=None if theta is None else self.frontier(theta),
             draws=None if draws is None or not len(draws) else self.frontier(draws),
             level=self.level,
-            flags=tuple(Flag(code, note) for code, note in zip(self.flags, self.notes, strict=True)),
+            flags=self.warnings,
             smallest_flops=self.smallest_flops,
             largest_flops=self.largest_flops,
             runs=self.runs,
