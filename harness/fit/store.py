@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -65,7 +67,7 @@ def _with_arrays(fit: Fit, path: Path) -> Fit:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, Array] = dict(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
         raise UserError(f"{path}: not readable; rerun `isoflop fit`") from None
     changed: dict[str, Any] = {}
     for approach in fit.approaches:

@@ -282,3 +282,18 @@ def test_a_draw_that_no_float_holds_is_the_end_of_an_interval_and_an_infinite_on
     optimum = Optimum.of_logs(logs, logs[::-1], np.zeros(2), 1e20)
     assert np.isfinite(optimum.params).all()
     assert np.isfinite(optimum.tokens_per_param).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.999])
+def test_damaged_draws_are_one_line(tmp_path: Path, share: float) -> None:
+    write_fit(fit_points(sweep(noise=0.002), QUICK), tmp_path)
+    file = tmp_path / "draws.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=r"draws.npz: not readable; rerun"):
+        load_fit(tmp_path)
+    turned = bytearray(whole)
+    turned[len(whole) // 2] ^= 0xFF
+    file.write_bytes(turned)
+    with pytest.raises(UserError, match=r"draws.npz: not readable; rerun"):
+        load_fit(tmp_path)
