@@ -9,6 +9,7 @@ from scipy.special import fdtrc
 from harness.fit import law_solver
 from harness.fit.bootstrap import generator
 from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets, units_of
+from harness.fit.diverged import diverged_ends
 from harness.fit.misfit import LARGE, ROUNDING, epochs_of, fit_error, repeated_data, spread
 from harness.fit.profiles import HUBER_WIDTH
 from harness.fit.status import Flag
@@ -182,9 +183,19 @@ class LawCheck:
         return [Flag("lack_of_fit", note)]
 
     @cached_property
+    def diverged(self) -> list[Flag]:
+        """``misfit`` of runs at an end of a budget's profile, which bend the profile as they bend the law."""
+        error = fit_error(self.data.log_loss, self.fitted)
+        if error.rms_log is None or error.rms_log < ROUNDING:
+            return []
+        return diverged_ends(
+            self.points, self.residual, law_solver.jacobian(self.fit.theta, self.data), self.weights
+        )
+
+    @cached_property
     def flags(self) -> list[Flag]:
         """All of them."""
-        return self.misfit + self.lack_of_fit + self.repeated
+        return self.diverged + self.misfit + self.lack_of_fit + self.repeated
 
     @cached_property
     def repeated(self) -> list[Flag]:

@@ -69,14 +69,14 @@ def uneven(good: list[ProfileMinimum]) -> list[Flag]:
 
 
 def profile_misfit(error: FitError | None, check: LawCheck | None) -> list[Flag]:
-    """``misfit`` of the profiles: runs far off their polynomials, or residuals of the law with a known cause."""
+    """``misfit`` of the profiles: runs far off their polynomials, or residuals of the law with a cause in the runs."""
     flags = []
     if error is not None and error.rms_log is not None and error.rms_log > LARGE:
         flags.append(Flag("misfit", f"the profiles miss the runs by {error.rms_log:.3g} in ln L (rms)"))
     if check is not None:
         # What budgets are off together their minima are too, and so is L*.
         told = [flag for flag in check.misfit if check.causes or flag.code == "shared_noise"]
-        flags += [*told, *check.repeated]
+        flags += [*check.diverged, *told, *check.repeated]
     return flags
 
 
