@@ -167,12 +167,16 @@ def study(asked: Asked) -> Studied:
 
 
 def alarms(asked: Asked) -> tuple[str, float, float, str]:
-    """Of a clean design: the share of whole fits with any doubt at all, and of doubts that something is wrong."""
+    """Of a clean design: the share of whole fits with any doubt at all, and of doubts that something is wrong.
+
+    Approach 1 takes part in the comparison of the three; its own doubt, of envelopes from before the cooldown, is no
+    alarm: it holds of every sweep of cosines.
+    """
     codes: Counter[str] = Counter()
     any_doubt = wrong = 0
     for trial in range(asked.trials):
-        points, _ = sweep(np.random.default_rng([asked.seed, trial]), asked.design)
-        fit = fit_points(points, FitOptions(draws=asked.draws, seed=trial, level=asked.level))
+        points, curves = sweep(np.random.default_rng([asked.seed, trial]), asked.design)
+        fit = fit_points(points, FitOptions(draws=asked.draws, seed=trial, level=asked.level), curves)
         found = {f"{a.name[-1]}:{code}" for a in fit.approaches[1:] for code in a.flags}
         found |= {f"2:{code}" for budget in fit.approach_2.budgets for code in budget.flags}
         found |= {
@@ -181,8 +185,8 @@ def alarms(asked: Asked) -> tuple[str, float, float, str]:
             if name != "approach_1"
             for code in estimate.flags
         }
-        if fit.agreement.status == "disagree":
-            found.add("disagree")
+        if fit.agreement.status in ("disagree", "unclear"):
+            found.add(fit.agreement.status)
         codes.update(found)
         any_doubt += bool(found)
         wrong += bool([code for code in found if code.split(":")[-1] not in LACKING])
@@ -199,6 +203,7 @@ LACKING = (
     "budgets_dropped",
     "vertex_outside_range",
     "no_floor",
+    "unclear",
 )
 
 

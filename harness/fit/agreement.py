@@ -1,6 +1,6 @@
 """Whether the approaches agree: their exponents, and N*, D* and L* at one budget."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -58,8 +58,10 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     Two approaches disagree where ``a``, N*, D* or L* differ by more than the bootstraps of both explain; without draws,
     where N* or D* differs by more than a factor of 1.5. L* is compared where it is a held-out loss, so approach 1's is
     not. Intervals that overlap are no agreement, since wide ones overlap whatever is true: with N* further apart than
-    that factor the status is ``unclear``. The factor between the largest and the smallest N* is always given, and an
-    agreement of answers that their own checks all doubt is said to be none.
+    that factor the status is ``unclear``. An agreement of answers that their own checks all doubt is said to be none.
+
+    An approach 1 whose points come from before the cooldown is known to be off (on grids that drift across the optimum
+    N* by as much as 2.5), which its own status says: where two other approaches answer, it does not decide.
     """
     found = {approach.name: approach.predict(target) for approach in approaches}
     params = {name: one.params for name, one in found.items()}
@@ -72,10 +74,11 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     if len(known) < 2:
         message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
         return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
-    values = [value for value in params.values() if value is not None]
-    ratio = max(values) / min(values)
+    cooled = [approach for approach in known if "mid_run" not in approach.flags]
+    deciding = cooled if len(cooled) >= 2 else known
+    ratio = _ratio(params, deciding)
     told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
-    if clashes := list(_clashes(known, target)):
+    if clashes := list(_clashes(deciding, target)):
         status, told = "disagree", told + f"beyond their intervals: {'; '.join(clashes)}"
     elif ratio > RATIO:
         status, told = (
@@ -84,11 +87,29 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
         )
     else:
         status, told = "agree", told + "a, N*, D* and L* differ by no more than their intervals allow"
-        told += _doubts(known)
+        told += _doubts(deciding)
+    if deciding is not known:
+        told += _left_out([approach for approach in known if approach not in deciding], deciding, target)
     return Agreement(target=target, ratio=ratio, status=status, message=told, **at_target)
 
 
-def _clashes(approaches: list[Approach], target: float) -> Iterator[str]:
+def _ratio(params: Mapping[str, float | None], approaches: Sequence[Approach]) -> float:
+    """The largest N* over the smallest."""
+    values = [value for approach in approaches if (value := params[approach.name]) is not None]
+    return max(values) / min(values)
+
+
+def _left_out(others: Sequence[Approach], deciding: Sequence[Approach], target: float) -> str:
+    """The end of a sentence: which approaches the comparison leaves out, and whether they say something else."""
+    told = ""
+    for approach in others:
+        told += f"; {approach.name}, whose points come from before the cooldown, is left out of this"
+        if any(next(_clashes([approach, one], target), "") for one in deciding):
+            told += ": it differs beyond its interval"
+    return told
+
+
+def _clashes(approaches: Sequence[Approach], target: float) -> Iterator[str]:
     """Every quantity of every pair that differs beyond the intervals of both, with both values."""
     quantities = [_quantities(approach, target) for approach in approaches]
     pairs = combinations(range(len(approaches)), 2)
@@ -151,7 +172,7 @@ WRITTEN: dict[str, Callable[[float], str]] = {
 }
 
 
-def _doubts(approaches: list[Approach]) -> str:
+def _doubts(approaches: Sequence[Approach]) -> str:
     """What an agreement is worth where every answer is doubted by its own checks."""
     if any(approach.status in WITHOUT_DOUBT for approach in approaches):
         return ""

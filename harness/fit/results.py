@@ -357,7 +357,7 @@ class Agreement:
     Attributes:
         target: budget in FLOPs.
         params_opt, tokens_opt, loss_opt: N*, D* and L* there by approach; the last two None in earlier fits.
-        ratio: the largest N* over the smallest.
+        ratio: the largest N* over the smallest, of the approaches that decide the status.
         status: ``agree``, ``unclear`` (their intervals overlap, but N* differs by more than a factor of 1.5),
             ``disagree`` or ``unknown`` (fewer than two approaches have a number).
     """

@@ -77,6 +77,22 @@ def test_a_training_loss_is_not_compared_with_held_out_ones() -> None:
     assert compare_approaches((held_out, approach(loss=2.5)), TARGET).status == "disagree"
 
 
+@pytest.mark.parametrize("apart", [0.5, 3.0])
+def test_an_envelope_from_before_the_cooldown_does_not_decide(apart: float) -> None:
+    """On grids that drift across the optimum its N* is off by as much as 2.5, and nothing is amiss with the others."""
+    early = approach("approach_1", Approach1, log_d=apart, status="mid_run", half=(0.05, apart / 3, 0.05))
+    found = compare_approaches((early, approach(), approach("approach_3")), TARGET)
+    assert found.status == "agree"
+    assert found.ratio == pytest.approx(1.0)
+    assert found.message.endswith("is left out of this: it differs beyond its interval")
+    assert found.tokens_opt is not None
+    assert found.tokens_opt["approach_1"] is not None
+    late = approach("approach_1", Approach1, log_d=apart, half=(0.05, 0.05, 0.05))
+    assert compare_approaches((late, approach(), approach("approach_3")), TARGET).status == "disagree"
+    # Where there is but one other, it is better than nothing.
+    assert compare_approaches((early, approach()), TARGET).status == "disagree"
+
+
 def test_tokens_are_compared_too() -> None:
     found = compare_approaches((approach(), approach("approach_3", log_d=0.4)), TARGET)
     assert found.status == "disagree"
