@@ -77,8 +77,8 @@ def backtest(points: Points, approach_2: Approach2, options: FitOptions) -> Back
         points: the runs of the fit, N, C and L as it counts them.
         approach_2: the fit of their profiles, whose minima are what was measured.
 
-    A cutoff takes the lowest k budgets that have a minimum, k from 3 up to all but the highest; with three budgets, 2.
-    Without enough budgets, or without draws, there are no rows and ``note`` says why.
+    A cutoff takes the lowest k budgets that have a usable minimum, k from 3 up to all but the highest; with three
+    budgets, 2. Without enough budgets, or without draws, there are no rows and ``note`` says why.
 
     Status: ``forecast_missed`` where an approach misses by more than chance allows in all its forecasts together.
     """
@@ -113,7 +113,7 @@ def flagged(approach: SomeApproach, tested: Backtest) -> SomeApproach:
 
 def forecasts(points: Points, approach_2: Approach2, options: FitOptions) -> tuple[list[Forecast], int]:
     """Every forecast by rising cutoff and budget, and how many draws each has."""
-    measured = [budget for budget in approach_2.budgets if budget.params_opt is not None]
+    measured = _measured(approach_2)
     grouped = group_budgets(points)
     runs_of = dict(zip(grouped.labels, grouped.groups, strict=True))
     cutoffs = range(min(FEWEST_FITTED, len(measured) - 1), len(measured))
@@ -164,10 +164,20 @@ def _obstacle(points: Points, approach_2: Approach2, options: FitOptions) -> str
         return "no bootstrap draws were asked for, and a forecast without an interval cannot be judged"
     if group_budgets(points).approximate:
         return "the runs fall into no clear budgets, so there is none to hold out"
-    have = sum(budget.params_opt is not None for budget in approach_2.budgets)
+    if not approach_2.budgets:
+        return "there are no profiles of the loss, so no budget has a minimum to forecast"
+    have = len(_measured(approach_2))
     if have < FEWEST_BUDGETS:
-        return f"{have} of {len(approach_2.budgets)} budgets have a minimum; holding one out needs {FEWEST_BUDGETS}"
+        return (
+            f"{have} of {len(approach_2.budgets)} budgets have a usable minimum; holding one out needs "
+            f"{FEWEST_BUDGETS}"
+        )
     return ""
+
+
+def _measured(approach_2: Approach2) -> list[BudgetOptimum]:
+    """Budgets with a usable minimum: where compute follows N (``not_isoflop``) it is of no one compute."""
+    return [b for b in approach_2.budgets if b.params_opt is not None and "not_isoflop" not in b.flags]
 
 
 def _forecast(

@@ -96,17 +96,25 @@ def test_three_budgets_have_one_cutoff_at_two() -> None:
     assert profiles.compared == ("params", "tokens"), "two minima show no floor of the loss, so no interval"
 
 
+def test_a_budget_whose_compute_follows_n_measures_nothing() -> None:
+    points = seven()
+    top = points.flops > 5e20
+    bent = np.where(top, np.exp(0.3 * np.tile(np.linspace(-1, 1, 7), 5)), 1.0)
+    found = run_backtest(replace(points, tokens=points.tokens * bent, flops=points.flops * bent))
+    assert {row.budget for row in found.rows} == {1e20}
+
+
 @pytest.mark.parametrize(
     ("points", "options", "said"),
     [
-        (seven(budgets=FIVE[:2]), OPTIONS, "2 of 2 budgets have a minimum"),
+        (seven(budgets=FIVE[:2]), OPTIONS, "2 of 2 budgets have a usable minimum"),
         (seven(), FitOptions(draws=0), "no bootstrap draws"),
         (
             replace(seven(), budget=None, flops=seven().flops * np.geomspace(0.4, 2.5, 35)),
             OPTIONS,
             "no clear budgets",
         ),
-        (seven().select(np.arange(35) % 7 < 3), OPTIONS, "0 of 5 budgets have a minimum"),
+        (seven().select(np.arange(35) % 7 < 3), OPTIONS, "0 of 5 budgets have a usable minimum"),
     ],
     ids=["two budgets", "no draws", "no budgets", "few sizes"],
 )
