@@ -7,6 +7,8 @@
     python scripts/coverage_study.py --table results/coverage          the study's file in short, by noise and form
     python scripts/coverage_study.py --alarms                          whole reports of clean sweeps: false alarms
 
+Lines that --out already holds, of as many sweeps, are kept and not made again.
+
 Every trial is a grid of budgets x sizes on a known surface; the intervals asked about are those of a and, at ten times
 the largest budget, of N* and L*. A sweep doubts itself where the status of the approach, or of what it predicts there,
 is not ok. A design passes where a and N* are held in at least .85 of all sweeps, or at least half of them doubt.
@@ -20,9 +22,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.results import Approach
+from harness.fit.table import Array
 from scripts.coverage_designs import Design, grid, small, sweep
 
 HELD, DOUBTED = 0.85, 0.5
@@ -77,10 +80,10 @@ DEFAULTS = METHODS[:3]
 
 @dataclass(frozen=True)
 class Asked:
-    """One line of the study: a method on a design, ``trials`` times with ``draws`` each."""
+    """One design of the study: every sweep of it is fitted by all ``methods``, ``trials`` sweeps, ``draws`` in each."""
 
     design: Design
-    method: Method
+    methods: tuple[Method, ...]
     trials: int
     draws: int
     level: float
@@ -117,53 +120,76 @@ class Studied:
         return self.doubted >= DOUBTED or min(self.held_a, self.held_params) >= HELD
 
 
-def study(asked: Asked) -> Studied:
-    """Many sweeps of one design by one method."""
-    design, method, started = asked.design, asked.method, time.perf_counter()
-    log_n, loss = design.optimum(design.target)
-    truth = (design.exponent, float(np.exp(log_n)), loss)
-    held, doubted, trusted, widths, errors = np.zeros(3), 0, [], [], []
-    codes: Counter[str] = Counter()
-    for trial in range(asked.trials):
-        points, curves = sweep(np.random.default_rng([asked.seed, trial]), design)
-        options = FitOptions(draws=asked.draws, seed=trial, level=asked.level, **method.options)
-        fitted = method.fit(points, options, curves)
+@dataclass
+class Tally:
+    """Of one method on one design, sweep by sweep: what :class:`Studied` sums up."""
+
+    held: Array = field(default_factory=lambda: np.zeros(3))
+    doubted: int = 0
+    trusted: list[bool] = field(default_factory=list)
+    widths: list[float] = field(default_factory=list)
+    errors: list[tuple[float, float]] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, fitted: Approach, design: Design, truth: tuple[float, float, float]) -> None:
+        """One fit of a sweep whose a, N* and L* are ``truth``."""
         found = fitted.predict(design.target)
+        bounds = (fitted.a_interval, found.params_interval, found.loss_interval)
         inside = [
-            bounds is not None and bounds[0] <= value <= bounds[1]
-            for bounds, value in zip(
-                (fitted.a_interval, found.params_interval, found.loss_interval), truth, strict=True
-            )
+            span is not None and span[0] <= value <= span[1]
+            for span, value in zip(bounds, truth, strict=True)
         ]
-        held += inside
+        self.held = self.held + inside
         flags = set(fitted.flags) | set(found.flags)
-        doubted += bool(flags)
-        codes.update(flags)
+        self.doubted += bool(flags)
+        self.codes.update(flags)
         if not flags:
-            trusted.append(inside[1])
+            self.trusted.append(inside[1])
         if fitted.a is not None and found.params is not None:
-            errors.append((fitted.a - truth[0], np.log(found.params) - log_n))
+            self.errors.append((fitted.a - truth[0], float(np.log(found.params / truth[1]))))
         if found.params_interval is not None:
             with np.errstate(all="ignore"):
                 low, high = found.params_interval
-                widths.append(float(np.log(high / low)) if low > 0 else np.inf)
-    shares = held / asked.trials
-    bias = np.mean(errors, axis=0) if errors else (np.nan, np.nan)
-    return Studied(
-        design=design.name,
-        method=method.name,
-        held_a=float(shares[0]),
-        held_params=float(shares[1]),
-        held_loss=float(shares[2]),
-        doubted=doubted / asked.trials,
-        trusted=float(np.mean(trusted)) if trusted else float("nan"),
-        width=float(np.median(widths)) if widths else float("nan"),
-        bias_a=float(bias[0]),
-        bias_params=float(bias[1]),
-        trials=asked.trials,
-        seconds=time.perf_counter() - started,
-        doubts=" ".join(f"{code}:{count / asked.trials:.2f}" for code, count in codes.most_common(4)),
-    )
+                self.widths.append(float(np.log(high / low)) if low > 0 else np.inf)
+
+    def summary(self, design: str, method: str, trials: int) -> Studied:
+        held = self.held / trials
+        bias = np.mean(self.errors, axis=0) if self.errors else (np.nan, np.nan)
+        return Studied(
+            design=design,
+            method=method,
+            held_a=float(held[0]),
+            held_params=float(held[1]),
+            held_loss=float(held[2]),
+            doubted=self.doubted / trials,
+            trusted=float(np.mean(self.trusted)) if self.trusted else float("nan"),
+            width=float(np.median(self.widths)) if self.widths else float("nan"),
+            bias_a=float(bias[0]),
+            bias_params=float(bias[1]),
+            trials=trials,
+            seconds=self.seconds,
+            doubts=" ".join(f"{code}:{count / trials:.2f}" for code, count in self.codes.most_common(4)),
+        )
+
+
+def study(asked: Asked) -> list[Studied]:
+    """Many sweeps of one design, each by every method."""
+    design = asked.design
+    log_n, loss = design.optimum(design.target)
+    truth = (design.exponent, float(np.exp(log_n)), loss)
+    tallies = [Tally() for _ in asked.methods]
+    for trial in range(asked.trials):
+        points, curves = sweep(np.random.default_rng([asked.seed, trial]), design)
+        for method, tally in zip(asked.methods, tallies, strict=True):
+            started = time.perf_counter()
+            options = FitOptions(draws=asked.draws, seed=trial, level=asked.level, **method.options)
+            tally.add(method.fit(points, options, curves), design, truth)
+            tally.seconds += time.perf_counter() - started
+    return [
+        tally.summary(design.name, method.name, asked.trials)
+        for method, tally in zip(asked.methods, tallies, strict=True)
+    ]
 
 
 def alarms(asked: Asked) -> tuple[str, float, float, str]:
@@ -222,15 +248,19 @@ def main() -> None:
         designs, methods = grid(), DEFAULTS[1:]
     if args.alarms:
         designs = [design for design in designs if design.clean]
+    wanted = tuple(method for method in methods if args.only in method.name)
+    done = _read(Path(args.out), args.trials) if args.out and not args.alarms else []
     asked = [
-        Asked(design, method, args.trials, args.draws, args.level, args.seed)
+        Asked(design, wanted, args.trials, args.draws, args.level, args.seed)
         for design in designs
         if all(part in design.name for part in args.designs.split("&"))
-        for method in (methods[:1] if args.alarms else methods)
-        if args.only in method.name
+        and {(design.name, method.name) for method in wanted} - {(row.design, row.method) for row in done}
     ]
+    again = {one.design.name for one in asked}
+    done = [row for row in done if row.design not in again]
     print(
-        f"{len(asked)} lines of {args.trials} sweeps, {args.draws} draws, nominal {args.level:.0%}\n",
+        f"{len(asked)} designs of {args.trials} sweeps, {args.draws} draws, nominal {args.level:.0%}"
+        + (f"; {len(done)} lines are there\n" if done else "\n"),
         flush=True,
     )
     with ProcessPoolExecutor(args.workers) as pool:
@@ -243,10 +273,10 @@ def main() -> None:
             "| design | method | a | N* | L* | doubted | N* of trusted | width of ln N* | bias of ln N* | doubts |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
-        rows = []
+        rows = done
         for found in pool.map(study, asked):
-            rows.append(found)
-            print(_line(found), flush=True)
+            rows = [*rows, *found]
+            print("\n".join(map(_line, found)), flush=True)
             if args.out:
                 _write(Path(args.out), rows)
     failed = [row for row in rows if not row.passed]
@@ -271,6 +301,17 @@ def _write(folder: Path, rows: list[Studied]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()})
+
+
+def _read(folder: Path, trials: int) -> list[Studied]:
+    """Lines of an earlier study of as many sweeps, which are not made again."""
+    path = folder / "coverage.csv"
+    kinds = get_type_hints(Studied)
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as lines:
+        found = [Studied(**{k: kinds[k](v) for k, v in row.items()}) for row in csv.DictReader(lines)]
+    return [row for row in found if row.trials == trials]
 
 
 def _table(path: Path) -> str:

@@ -59,7 +59,7 @@ def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Arra
     note = (
         f"the {clearest.sizes} {'largest' if clearest.largest else 'smallest'} models at C = {clearest.budget:.3g} end "
         f"{np.expm1(clearest.shift):.1%} above the law through the other runs (p = {p:.2g}): look whether they "
-        "diverged or did not finish"
+        "diverged, stopped early or were trained in another way"
     )
     return [Flag("misfit", note)]
 

@@ -4,7 +4,7 @@ The clock is the time model of a device as a function of N and D, for any size b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -82,11 +82,14 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
 def plan_flops(
     rules: ShapeRules, shape: Shape, flops: float, compute: str, timing: Timing | None = None
 ) -> Cell:
-    """The run of ``shape`` whose whole steps come nearest to ``flops`` training FLOPs, as ``compute`` counts them."""
+    """The run of ``shape`` whose whole steps come nearest to ``flops`` training FLOPs, as ``compute`` counts them.
+
+    Its cooldown ends with it: one length for the schedules of a sweep's runs (``schedule.tokens``) is theirs alone.
+    """
     plan_rules = Rules(
         grid=GridConfig(budgets=[flops], count=compute),
         recipe=rules.recipe,
-        schedule=rules.schedule,
+        schedule=replace(rules.schedule, tokens=0.0, share_trunk=False),
         timing=timing or Timing(ThroughputConfig()),
         seq_len=rules.seq_len,
         eval_tokens=1,

@@ -20,6 +20,7 @@ from harness.model.counts import count_params, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
 from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.predict.clock import Clock, ShapeRules, plan_flops
 from harness.predict.fixed_time import answer_time, flops_in, frontier_of_time
@@ -50,6 +51,12 @@ def source(draws: int = 0) -> FrontierSource:
     return FrontierSource(
         name="approach_3", frontier=LAW, draws=Law.from_theta(theta, LAW.cost), largest_flops=1e18
     )
+
+
+def test_one_length_for_all_schedules_of_a_sweep_is_no_limit_to_other_runs() -> None:
+    """The page of a sweep with one fixed schedule could not be written: longer runs were refused."""
+    fixed = replace(RULES, schedule=ScheduleConfig(tokens=1e6))
+    assert Clock(fixed, Timing(RATE)).seconds(2e6, 1e9) == Clock(RULES, Timing(RATE)).seconds(2e6, 1e9)
 
 
 def test_the_clock_says_what_a_plan_of_the_run_says() -> None:
