@@ -47,46 +47,66 @@ def redraw(
     """The bootstrap's tables. Wild: residuals, less what the law says is structure, with the signs of whole units."""
     rng = bootstrap.generator(options.seed, STREAM)
     shared = None if check is None else check.shared_noise(options.draws, options.seed)
-    law = None if check is None else check.fitted
     if kind == "pairs":
-        counts = _pair_counts(rng, profiles, unit, options.draws)
-        laws: Law | None = None
-        at_runs: list[Array] = []
-        if check is not None:
-            theta = refit_draws(
-                check.data, check.data.log_loss[None], counts * check.weights, check.delta, check.fit.theta
-            )
-            laws, at_runs = laws_at(check, theta, profiles)
         losses = [(p.points.loss[None], p.points.loss[None]) for p in profiles]
-        return Redrawn(losses, [counts[:, p.rows] for p in profiles], laws, at_runs, shared)
+        counts = _pair_counts(rng, profiles, unit, options.draws)
+        weights: list[Array | None] = [counts[:, p.rows] for p in profiles]
+        measured = np.log(points.loss)[None]
+        return Redrawn(losses, weights, *_laws(check, measured, counts, profiles), shared)
     signs = bootstrap.wild_signs(rng, count_cells(unit), options.draws)[:, unit]
-    losses, off = [], np.zeros(len(points))
-    if check is not None and law is not None:
-        # Runs in no budget: their residuals about the law itself.
-        off = np.expm1(check.residual) * np.exp(law)
+    losses, off = _flipped(profiles, check, signs, options.level)
+    turned = None
+    if check is not None:
+        law = np.exp(check.fitted)
+        turned = np.log(np.maximum(law + signs * off, 1e-3 * law))
+    return Redrawn(losses, [None] * len(profiles), *_laws(check, turned, None, profiles), shared)
+
+
+def _flipped(
+    profiles: list[BudgetProfile], check: LawCheck | None, signs: Array, level: float
+) -> tuple[list[tuple[Array, Array]], Array]:
+    """Losses of the profiles in N and in D with flipped residuals, each (draws, n); residuals of all runs, (n,).
+
+    Args:
+        signs: of every run in every draw, (draws, n).
+    """
+    law = None if check is None else np.exp(check.fitted)
+    # Runs in no budget: their residuals about the law itself.
+    off = np.zeros(signs.shape[1]) if check is None or law is None else np.expm1(check.residual) * law
+    losses = []
     for profile in profiles:
         # The size of residuals is known from few degrees of freedom, which percentiles would pass over: Student's
         # quantile over the normal one makes up for it.
-        tail = (1 + options.level) / 2
+        tail = (1 + level) / 2
         student = float(stdtrit(profile.freedom, tail) / ndtri(tail))
         loss, drawn = profile.points.loss, []
         for column in (0, 1):
             smooth = profile.smooth(column, loss[None])[0]
             departure = np.zeros(len(loss))
             if law is not None:
-                mine = np.exp(law[profile.rows])
+                mine = law[profile.rows]
                 departure = mine - profile.smooth(column, mine[None])[0]
             turned = student * profile.perturbation(column, loss, departure)
             drawn.append(smooth + signs[:, profile.rows] * turned)
             if column == 0:
                 off[profile.rows] = turned
         losses.append((drawn[0], drawn[1]))
-    laws, at_runs = None, []
-    if check is not None and law is not None:
-        perturbed = np.log(np.maximum(np.exp(law) + signs * off, 1e-3 * np.exp(law)))
-        theta = refit_draws(check.data, perturbed, check.weights[None], check.delta, check.fit.theta)
-        laws, at_runs = laws_at(check, theta, profiles)
-    return Redrawn(losses, [None] * len(profiles), laws, at_runs, shared)
+    return losses, off
+
+
+def _laws(
+    check: LawCheck | None, log_loss: Array | None, counts: Array | None, profiles: list[BudgetProfile]
+) -> tuple[Law | None, list[Array]]:
+    """The law of every draw and its losses at the runs of each budget; without a law, none.
+
+    Args:
+        log_loss: ln L, (draws, n) or (1, n). counts: how often each run is in each draw, (draws, n); None: once.
+    """
+    if check is None or log_loss is None:
+        return None, []
+    weights = check.weights[None] if counts is None else counts * check.weights
+    theta = refit_draws(check.data, log_loss, weights, check.delta, check.fit.theta)
+    return laws_at(check, theta, profiles)
 
 
 def laws_at(check: LawCheck, theta: Array, profiles: list[BudgetProfile]) -> tuple[Law, list[Array]]:
