@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtri
 
-from harness.fit.bootstrap import Interval, bounds_text, percentile_interval
+from harness.fit.bootstrap import Interval, bounds_text, difference_halves, percentile_interval
 from harness.fit.estimate import HELD_OUT
 from harness.fit.results import Agreement, Approach
 from harness.fit.table import Array
@@ -121,11 +121,9 @@ def _clashes(approaches: Sequence[Approach], target: float) -> Iterator[str]:
 
 
 def _apart(one: _Quantity, two: _Quantity, name: str) -> bool:
-    """Whether two estimates differ, by the interval of their difference from the intervals of each.
+    """Whether two estimates differ, by the interval of their difference.
 
-    Zou & Donner 2008 (the method of variance estimates recovery): the squares of the two distances, from either
-    estimate to the end of its interval that faces the other, add up. It holds for skewed draws; estimates of the same
-    runs err in the same direction, for which it is on the safe side.
+    Estimates of the same runs err in the same direction, for which it is on the safe side.
     """
     low, high = (one, two) if one.value < two.value else (two, one)
     difference = high.value - low.value
@@ -134,7 +132,7 @@ def _apart(one: _Quantity, two: _Quantity, name: str) -> bool:
     below, above = low.interval(LEVEL), high.interval(LEVEL)
     if below is None or above is None:
         return name in ("N*", "D*") and difference > np.log(RATIO)
-    facing = np.hypot(max(below[1] - low.value, 0.0), max(high.value - above[0], 0.0))
+    facing, _ = difference_halves(high.value, above, low.value, below)
     return bool(difference > facing * ndtri(1 - FALSE_ALARMS / 2) / ndtri((1 + LEVEL) / 2))
 
 

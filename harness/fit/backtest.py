@@ -1,8 +1,6 @@
 """How this experiment would have forecast itself: fits to its lower budgets against what its higher ones measured.
 
-Forecast and measurement rest on different runs, so their difference is uncertain by both. Its interval is put together
-from theirs, each on the side where the other value lies (Zou & Donner 2008, "Construction of confidence limits about
-effect measures", Statistics in Medicine 27).
+Forecast and measurement rest on different runs, so their difference is uncertain by both.
 """
 
 import math
@@ -14,7 +12,7 @@ from scipy.special import stdtr, stdtrit
 
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
-from harness.fit.bootstrap import Interval
+from harness.fit.bootstrap import Interval, difference_halves
 from harness.fit.budgets import cells_of, count_cells, group_budgets
 from harness.fit.law_check import check_law
 from harness.fit.law_flags import MIN_RUNS
@@ -301,9 +299,10 @@ def _difference(
     (value, low, high), (was, its_low, its_high) = (
         tuple(map(scale, (number, *interval))) for number, interval in (forecast, measured)
     )
-    below, above = (value - low, its_high - was), (high - value, was - its_low)
-    interval = (value - was - math.hypot(*below), value - was + math.hypot(*above))
-    halves = below if value > was else above
+    below, above = difference_halves(value, (low, high), was, (its_low, its_high))
+    interval = (value - was - below, value - was + above)
+    facing = (value - low, its_high - was) if value > was else (high - value, was - its_low)
+    halves = [max(half, 0.0) for half in facing]
     parts = sum(half**4 / its for half, its in zip(halves, freedom, strict=True))
     pooled = math.hypot(*halves) ** 4 / parts if parts > 0 else 1.0
     return Difference(quantity, value - was, interval, pooled)

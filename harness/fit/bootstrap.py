@@ -4,6 +4,7 @@ What is drawn, or changes sign, is a cell. Runs that differ in their seed alone 
 their size and horizon; drawn one by one they would pass for independent evidence of it.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -54,6 +55,16 @@ def _end(value: float) -> float:
     if abs(value) > BEYOND_NUMBERS:
         return float(np.copysign(np.inf, value))
     return 0.0 if abs(value) < 1 / BEYOND_NUMBERS else value
+
+
+def difference_halves(value: float, interval: Interval, other: float, its: Interval) -> Interval:
+    """How far the interval of ``value - other`` reaches below and above it, from the intervals of both.
+
+    On each side the squares of the two distances that face each other add up, which holds for skewed intervals (Zou &
+    Donner 2008, "Construction of confidence limits about effect measures", Statistics in Medicine 27).
+    """
+    below = math.hypot(max(value - interval[0], 0.0), max(its[1] - other, 0.0))
+    return below, math.hypot(max(interval[1] - value, 0.0), max(other - its[0], 0.0))
 
 
 def bounds_text(interval: Interval, show: Callable[[float], str], to: str = " to ") -> str:
