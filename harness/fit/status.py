@@ -67,8 +67,8 @@ SERIOUS = (
         "misfit",
         "the runs differ from the fit by more than noise, or in a pattern: the form does not describe them, so no "
         "interval can be trusted",
-        "fit the groups that the note names (data sets, recipes, regimes) separately; analysis.compare=true tries "
-        "other forms of the law",
+        "leave out or repeat the runs that the note names where they diverged or stopped early; fit the groups that it "
+        "names (data sets, recipes, regimes) separately; analysis.compare=true tries other forms of the law",
     ),
     Status(
         "unidentified",
