@@ -195,8 +195,9 @@ def _law(approach: Approach3) -> str:
     for name in names:
         se = getattr(approach, f"{name}_se")
         shown = "-" if se is None else f"{se:.3g}"
+        form = ".4f" if name == "E" else ".5g"  # a loss: draws in which it has gone read 0, not 1e-58
         rows.append(
-            (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), ".5g"), shown)
+            (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), form), shown)
         )
     text = "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
     return text + (f"\n  {other}" if other else "")

@@ -41,7 +41,7 @@ def useless_intervals(fields: Mapping[str, Any]) -> list[Flag]:
             )
     floor, interval = fields.get("E"), fields.get("E_interval")
     if floor is not None and interval is not None and interval[0] < SHARE_OF_FLOOR * floor:
-        note = f"E = {_written(floor, interval, '.3g')}: these runs do not determine the irreducible loss"
+        note = f"E = {_written(floor, interval, '.3f')}: these runs do not determine the irreducible loss"
         flags.append(Flag("unidentified", note))
     return flags
 

@@ -41,7 +41,7 @@ def test_an_exponent_that_may_be_anything_is_wide(
 def test_a_floor_that_may_be_none_is_named() -> None:
     (flag,) = useless_intervals({"E": 0.9, "E_interval": (0.007, 1.85)})
     assert flag.code == "unidentified"
-    assert flag.note.startswith("E = 0.9 (0.007, 1.85)")
+    assert flag.note.startswith("E = 0.900 (0.007, 1.850)")
     assert not useless_intervals({"E": 0.9, "E_interval": (0.2, 1.85)})
 
 
