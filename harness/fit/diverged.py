@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
+from harness.fit.bootstrap import MOST_LEVERAGE
 from harness.fit.budgets import Cells, group_budgets
 from harness.fit.status import Flag
 from harness.fit.table import Array, Points
@@ -19,6 +20,8 @@ ALPHA = 0.003  # this check's share of the report's false alarms
 WIDTHS = (2, 3)  # sizes at an end of a profile
 OTHERS = 3  # sizes that the rest of a profile must have
 SEEN = 0.05  # of a group's shift: what the law must leave to be seen of it
+# Standard errors from which on a trend of the noise along N or C is believed.
+TREND = 2.0
 # Standard deviations by which each of the sizes must lie above: the shift is of the group and not of one far run.
 EACH = 1.0
 
@@ -46,8 +49,8 @@ def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Arra
         residual: ln L less the law fitted to all runs, (n,). tangent: the law's derivatives by its parameters, (n, k).
         weights: of the runs, (n,).
 
-    Student's t at ``ALPHA`` over all ends together (Bonferroni). It is wrong where runs share more than a budget's
-    noise, such as seeds that are no seeds of their own.
+    Student's t at ``ALPHA`` over all ends together (Bonferroni), with the variance that a trend of the noise along N or
+    C gives there. Runs of one end that share their luck have no such allowance.
     """
     tests = _ends(points, residual, tangent, weights)
     if not tests:
@@ -74,6 +77,8 @@ def _ends(points: Points, residual: Array, tangent: Array, weights: Array) -> li
     scaled = root * residual
     left = scaled - basis @ (basis.T @ scaled)
     square = float(left @ left)
+    trend = np.stack((np.log(points.params), np.log(points.flops)), axis=1)
+    trend = (trend - trend.mean(axis=0)) / np.maximum(trend.std(axis=0), 1e-300)
     tests = []
     for label, rows in zip(budgets.labels, budgets.groups, strict=True):
         place = np.array(rows, dtype=np.intp)
@@ -93,6 +98,7 @@ def _ends(points: Points, residual: Array, tangent: Array, weights: Array) -> li
                 variance = (square - shift**2 * information) / freedom
                 if variance <= 0:
                     continue
+                variance *= _relative_variance(left - shift * seen, basis, trend, group)
                 without = _left_out(left, basis, group) / root[group]
                 each = [float(np.mean(without[points.params[group] == one])) for one in sizes]
                 own = np.sqrt(variance) / root[group].max()
@@ -105,3 +111,25 @@ def _left_out(left: Array, basis: Array, group: Cells) -> Array:
     """Residuals of a group, (m,), from the fit to all other runs."""
     own = np.eye(len(group)) - basis[group] @ basis[group].T
     return np.asarray(np.linalg.lstsq(own, left[group], rcond=None)[0])
+
+
+def _relative_variance(left: Array, basis: Array, trend: Array, group: Cells) -> float:
+    """How many times the variance of the noise at a group is that at the other runs; 1 where it is no larger.
+
+    From the trend of the other runs' squared residuals along ln N and ln C, ``trend`` (n, 2), where it is clear (Harvey
+    1976, "Estimating regression models with multiplicative heteroscedasticity", Econometrica 44).
+    """
+    others = np.ones(len(left), dtype=bool)
+    others[group] = False
+    shown = np.maximum(1 - np.sum(basis**2, axis=1), 1 - MOST_LEVERAGE)
+    square = (left**2 / shown)[others]
+    # A residual that happens to be nearly nothing has a logarithm that would decide alone.
+    log_square = np.log(np.maximum(square, 0.02 * square.mean()))
+    design = np.column_stack((np.ones(len(square)), trend[others]))
+    gram = np.linalg.pinv(design.T @ design)
+    slopes = gram @ design.T @ log_square
+    off = log_square - design @ slopes
+    error = np.sqrt(np.diag(gram) * float(off @ off) / max(len(square) - 3, 1))
+    slopes[np.abs(slopes) < TREND * error] = 0.0
+    there, elsewhere = np.exp(trend[group] @ slopes[1:]), np.exp(trend[others] @ slopes[1:])
+    return max(1.0, float(there.mean() / elsewhere.mean()))
