@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from harness.fit.bootstrap import MOST_LEVERAGE
-from harness.fit.budgets import Cells, group_budgets
+from harness.fit.budgets import Cells, count_cells, group_budgets
 from harness.fit.status import Flag
 from harness.fit.table import Array, Points
 
@@ -42,17 +42,17 @@ class _End:
     budget: float
 
 
-def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Array) -> list[Flag]:
+def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Array, unit: Cells) -> list[Flag]:
     """``misfit`` where the two or three largest, or smallest, models of a budget lie together above the law.
 
     Args:
         residual: ln L less the law fitted to all runs, (n,). tangent: the law's derivatives by its parameters, (n, k).
-        weights: of the runs, (n,).
+        weights: of the runs, (n,). unit: of every row, (n,): rows of one share noise.
 
     Student's t at ``ALPHA`` over all ends together (Bonferroni), with the variance that a trend of the noise along N or
-    C gives there. Runs of one end that share their luck have no such allowance.
+    C gives there and as much more as rows of one unit at one budget are found to share.
     """
-    tests = _ends(points, residual, tangent, weights)
+    tests = _ends(points, residual, tangent, weights, unit)
     if not tests:
         return []
     clearest = min(tests, key=lambda end: end.p)
@@ -67,16 +67,19 @@ def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Arra
     return [Flag("misfit", note)]
 
 
-def _ends(points: Points, residual: Array, tangent: Array, weights: Array) -> list[_End]:
+def _ends(points: Points, residual: Array, tangent: Array, weights: Array, unit: Cells) -> list[_End]:
     """Every end that has a test, clear or not."""
     budgets, root = group_budgets(points), np.sqrt(weights)
     basis, _ = np.linalg.qr(tangent * root[:, None])
-    n, freedom = len(residual), len(residual) - tangent.shape[1] - 1
+    member = np.arange(len(residual)) + len(budgets.groups)  # rows of no budget are each their own
+    for i, rows in enumerate(budgets.groups):
+        member[list(rows)] = i
+    _, block = np.unique(np.stack((unit, member), axis=1), axis=0, return_inverse=True)
+    n, freedom = len(residual), count_cells(block) - tangent.shape[1] - 1
     if freedom < 1:
         return []
     scaled = root * residual
     left = scaled - basis @ (basis.T @ scaled)
-    square = float(left @ left)
     trend = np.stack((np.log(points.params), np.log(points.flops)), axis=1)
     trend = (trend - trend.mean(axis=0)) / np.maximum(trend.std(axis=0), 1e-300)
     tests = []
@@ -95,10 +98,11 @@ def _ends(points: Points, residual: Array, tangent: Array, weights: Array) -> li
                 if information < SEEN * float(column @ column):
                     continue
                 shift = float(seen @ left) / information
-                variance = (square - shift**2 * information) / freedom
+                unshifted = left - shift * seen
+                variance = float(unshifted @ unshifted) / (n - tangent.shape[1] - 1)
                 if variance <= 0:
                     continue
-                variance *= _relative_variance(left - shift * seen, basis, trend, group)
+                variance *= _relative_variance(unshifted, basis, trend, group) * _shared(unshifted, block)
                 without = _left_out(left, basis, group) / root[group]
                 each = [float(np.mean(without[points.params[group] == one])) for one in sizes]
                 own = np.sqrt(variance) / root[group].max()
@@ -111,6 +115,11 @@ def _left_out(left: Array, basis: Array, group: Cells) -> Array:
     """Residuals of a group, (m,), from the fit to all other runs."""
     own = np.eye(len(group)) - basis[group] @ basis[group].T
     return np.asarray(np.linalg.lstsq(own, left[group], rcond=None)[0])
+
+
+def _shared(left: Array, block: Cells) -> float:
+    """How many times the variance of a mean is what independent rows would give, by the sums of blocks; at least 1."""
+    return max(1.0, float(np.sum(np.bincount(block, left) ** 2)) / float(left @ left))
 
 
 def _relative_variance(left: Array, basis: Array, trend: Array, group: Cells) -> float:

@@ -188,9 +188,8 @@ class LawCheck:
         error = fit_error(self.data.log_loss, self.fitted)
         if error.rms_log is None or error.rms_log < ROUNDING:
             return []
-        return diverged_ends(
-            self.points, self.residual, law_solver.jacobian(self.fit.theta, self.data), self.weights
-        )
+        tangent = law_solver.jacobian(self.fit.theta, self.data)
+        return diverged_ends(self.points, self.residual, tangent, self.weights, self.unit)
 
     @cached_property
     def flags(self) -> list[Flag]:
