@@ -10,6 +10,7 @@ from scipy.special import ndtri
 from harness.fit.bootstrap import Interval, bounds_text, difference_halves, percentile_interval
 from harness.fit.estimate import HELD_OUT
 from harness.fit.results import Agreement, Approach
+from harness.fit.status import is_serious
 from harness.fit.table import Array
 
 RATIO = 1.5  # between two N* that agree
@@ -171,8 +172,12 @@ WRITTEN: dict[str, Callable[[float], str]] = {
 
 
 def _doubts(approaches: Sequence[Approach]) -> str:
-    """What an agreement is worth where every answer is doubted by its own checks."""
-    if any(approach.status in WITHOUT_DOUBT for approach in approaches):
-        return ""
-    listed = ", ".join(f"{approach.name} {approach.status}" for approach in approaches)
-    return f"; each is doubted by its own checks ({listed}), so that they agree confirms none of them"
+    """What an agreement is worth where its answers are doubted by their own checks: all of them, or all but one."""
+    listed = ", ".join(f"{a.name} {a.status}" for a in approaches if a.status not in WITHOUT_DOUBT)
+    sound = [a for a in approaches if a.status in WITHOUT_DOUBT]
+    if not sound:
+        return f"; each is doubted by its own checks ({listed}), so that they agree confirms none of them"
+    if len(sound) == 1 and all(is_serious(a.status) for a in approaches if a is not sound[0]):
+        said = f"by their own checks only {sound[0].name} is to be used ({listed})"
+        return f"; {said}: this agreement does not confirm it"
+    return ""

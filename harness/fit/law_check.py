@@ -8,12 +8,25 @@ from scipy.special import fdtrc
 
 from harness.fit import law_solver
 from harness.fit.bootstrap import generator
-from harness.fit.budgets import Cells, cells_of, count_cells, group_budgets, units_of
+from harness.fit.budgets import Cells, cells_of, count_cells, units_of
+from harness.fit.directions import (
+    BUDGETS,
+    COLUMN,
+    LARGEST,
+    PROGRESS,
+    REPETITION,
+    SMALLEST,
+    STEPS,
+    budget_of,
+    directions,
+    place,
+    steps,
+)
 from harness.fit.diverged import diverged_ends
-from harness.fit.misfit import LARGE, ROUNDING, epochs_of, fit_error, repeated_data, spread
+from harness.fit.misfit import LARGE, ROUNDING, fit_error, repeated_data, spread
 from harness.fit.profiles import HUBER_WIDTH
 from harness.fit.status import Flag
-from harness.fit.structure import NEIGHBOURING, Structure, indicators, powers, residual_structure
+from harness.fit.structure import Structure, residual_structure
 from harness.fit.table import Array, Points
 
 # The whole report may raise a false alarm in one clean sweep of twenty; these are the shares of two of its checks.
@@ -25,12 +38,8 @@ HINT = 0.1
 LEAST_EXPLAINED = 0.5
 # Three budgets leave one direction, which tells a variance to nothing.
 SHOWN, LEAST_FREEDOM = 0.3, 2
-MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
 # Standard errors of the loss that differ by fewer times than this between runs are of one validation set.
 DIFFERENT = 2.0
-BUDGETS = "budgets"
-PROGRESS = "the progress of runs"
-REPETITION = "how often data are repeated"
 STREAM = 8
 
 
@@ -65,25 +74,14 @@ class LawCheck:
     @cached_property
     def structure(self) -> Structure:
         """The joint test of the residuals."""
-        points, data, root = self.points, self.data, np.sqrt(self.weights)
-        size, tokens = data.x / max(data.x.std(), 1e-300), data.y / max(data.y.std(), 1e-300)
-        directions = {
-            "N": powers(data.x),
-            "D": powers(data.y),
-            "C": powers(np.log(points.flops)),
-            "N and D together": (size * tokens)[:, None],
-            "N, D and their products": np.stack(
-                (size**2, size * tokens, tokens**2, size**3, size**2 * tokens, size * tokens**2, tokens**3),
-                axis=1,
-            ),
-            **_groupings(points),
-        }
+        data, root = self.data, np.sqrt(self.weights)[:, None]
         return residual_structure(
-            self.residual * root,
-            law_solver.jacobian(self.fit.theta, data) * root[:, None],
-            {name: columns * root[:, None] for name, columns in directions.items()},
+            self.residual * root[:, 0],
+            law_solver.jacobian(self.fit.theta, data) * root,
+            {name: columns * root for name, columns in directions(self.points).items()},
             self.unit,
             np.stack((data.x, data.y), axis=1),
+            {name: columns * root for name, columns in steps(self.points).items()},
         )
 
     @cached_property
@@ -93,12 +91,17 @@ class LawCheck:
         These bend every approach, and not the law alone.
         """
         clear = {name for name, p in self.structure.each.items() if p <= ALPHA}
-        columns = [name for name in self.structure.each if name in clear and name.startswith("the column ")]
+        columns = [name for name in self.structure.each if name in clear and name.startswith(COLUMN)]
         told = f"; {columns[0]} splits the residuals: fit its values apart" if columns else ""
         if PROGRESS in clear:
             told += f"; {PROGRESS} shows in the residuals: analysis.rows=last fits each run's end alone"
         if REPETITION in clear:
             told += f"; {REPETITION} shows in the residuals: leave such runs out"
+        worst = self.structure.worst if self.structure.p <= ALPHA else ""
+        if worst in (LARGEST, SMALLEST):
+            told += f"; {worst} lie off together: their recipe (learning rate, batch) may not suit them"
+        if worst in STEPS:
+            told += "; what changes there (depth, recipe, data) bends every approach"
         return told
 
     @cached_property
@@ -119,9 +122,7 @@ class LawCheck:
         if found.worst == BUDGETS:
             note = f"{told}, and the runs of a budget together (p = {found.p:.2g}): L* is known less well than it seems"
             return [Flag("shared_noise", note + split)]
-        where = "between " + found.worst if found.worst == NEIGHBOURING else "along " + found.worst
-        if found.worst.startswith("the column "):
-            where = "between the values of " + found.worst
+        where = place(found.worst, self.points, found.at.get(found.worst))
         said = (
             f", correlated at {found.correlation:.2f} between neighbouring cells"
             if found.correlation > 0.3
@@ -243,49 +244,3 @@ def precision(points: Points, residual: Array) -> Array:
     between = max(total - float(np.median(variance)), 0.1 * total)
     weights = 1 / (between + variance)
     return np.asarray(weights / weights.max())
-
-
-def budget_of(points: Points) -> Cells | None:
-    """The number of each run's budget, (n,); None where there are fewer than three clear ones."""
-    budgets = group_budgets(points)
-    if budgets.approximate or len(budgets.groups) < 3:
-        return None
-    member = np.zeros(len(points), dtype=np.intp)
-    for i, group in enumerate(budgets.groups):
-        member[list(group)] = i
-    return member
-
-
-def _follows(values: tuple[object, ...], points: Points) -> bool:
-    """Whether a column is another name of N, D or the budget (``shape``): then it is no grouping of its own."""
-    columns = [points.params, points.tokens, *([] if points.budget is None else [points.budget])]
-    kinds = len(set(values))
-    return any(len(set(zip(c, values, strict=True))) == len(set(c.tolist())) == kinds for c in columns)
-
-
-def _progress(points: Points) -> Array:
-    """ln of the share of its run's tokens that a row has seen, (n,), at most 0: earlier rows have not cooled down."""
-    last: dict[str, float] = {}
-    for run, tokens in zip(points.run_id, points.tokens.tolist(), strict=True):
-        last[run] = max(tokens, last.get(run, 0.0))
-    return np.asarray(np.log(points.tokens / np.array([last[run] for run in points.run_id])))
-
-
-def _groupings(points: Points) -> dict[str, Array]:
-    """What else may split the residuals: rows before a run's end, budgets, columns of text, repetition of data."""
-    found: dict[str, Array] = {}
-    progress = _progress(points)
-    if (progress < 0).any():
-        found[PROGRESS] = np.stack((progress, progress**2), axis=1)
-    member = budget_of(points)
-    if member is not None:
-        found[BUDGETS] = indicators(member)
-    few = {name: tuple(column) for name, column in points.extra.items() if np.isfinite(column).all()}
-    for name, values in {**few, **points.text}.items():
-        most = len(points) // 3 if name in points.text else min(MOST_VALUES, len(points) // 3)
-        if 2 <= len(set(values)) <= most and not _follows(values, points):
-            found[f"the column {name}"] = indicators(values)
-    epochs = epochs_of(points)
-    if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():
-        found[REPETITION] = np.log(np.maximum(epochs, 1.0))[:, None]
-    return found

@@ -23,6 +23,8 @@ UNFINISHED = frozenset(
     }
 )
 NO_WORD = frozenset({"", "na", "n/a", "none", "null", "-"})
+# What is said of a word that is neither: it may be one for a finished run, or the column about something else.
+NOT_KNOWN = ", which is no word for a finished run here (finished, completed, done, success or ok is)"
 # Columns of true and false, by their name (an "is_" before it means the same).
 TRUE = frozenset({"true", "yes", "1", "1.0", "t", "y"})
 FALSE = frozenset({"false", "no", "0", "0.0", "f", "n"})
@@ -65,7 +67,9 @@ def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
         header = cells.header[i].strip()
         gone = [row for row, word in enumerate(cells.columns[i]) if word.lower() in unfinished]
         for row in gone:
-            said[row].append(f"{header} {cells.columns[i][row].lower()}")
+            word = cells.columns[i][row].lower()
+            known = not by_name or _spaced(word) in UNFINISHED or word in NO_WORD
+            said[row].append(f"{header} {word}" + ("" if known else NOT_KNOWN))
         if gone and not by_name:
             words = ", ".join(sorted({cells.columns[i][row].lower() for row in gone}))
             notes.append(

@@ -1,4 +1,4 @@
-"""Whether residuals have structure that noise does not give: a joint test along N, D, C, neighbours and groups.
+"""Whether residuals have structure that noise does not give: a joint test along N, D, C, steps, neighbours and groups.
 
 Every statistic is a share of the residuals' sum of squares. Its null distribution comes from the residuals themselves
 with the signs of whole units (cells, runs) flipped at random and the fit's tangent space projected out again, so it
@@ -22,6 +22,7 @@ NEIGHBOURS = 3
 CHUNK = 8_000_000  # numbers held at once
 STREAM = 9
 NEIGHBOURING = "neighbouring cells"
+LEAST_SEEN = 0.2  # of a break's length: what the fit must leave to be seen of it
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Structure:
         p: of all statistics together; 1 where nothing could be tested.
         worst: the statistic with the smallest p of its own, by its name; of equal ones the furthest off its null.
         each: p of every statistic alone.
+        at: of every break, which of its columns shows it most.
         correlation: of the residuals of neighbouring cells.
     """
 
     p: float = 1.0
     worst: str = ""
     each: Mapping[str, float] = field(default_factory=dict)
+    at: Mapping[str, int] = field(default_factory=dict)
     correlation: float = 0.0
 
 
@@ -47,6 +50,7 @@ def residual_structure(
     directions: Mapping[str, Array],
     unit: Cells,
     coordinates: Array,
+    breaks: Mapping[str, Array] | None = None,
     seed: int = 0,
     flips: int = FLIPS,
 ) -> Structure:
@@ -56,6 +60,7 @@ def residual_structure(
         directions: by name, regressors (n, q) that residuals must not follow.
         unit: of every row, (n,): rows of one change sign together.
         coordinates: (n, 2), where each row lies; near rows of different units are neighbours.
+        breaks: by name, regressors (n, q) of which they must not follow any one alone.
         seed: of the flips: the same table gives the same p.
     """
     n = len(residual)
@@ -67,18 +72,19 @@ def residual_structure(
     if units <= tangent.shape[1] + 2 or square <= 0:
         return Structure()
     across = {name: found for name, columns in directions.items() if len(found := _beyond(columns, basis).T)}
+    single = {name: _alone(columns, basis) for name, columns in (breaks or {}).items() if columns.shape[1]}
     pairs = _neighbours(coordinates, unit)
-    names = [*across, *([NEIGHBOURING] if len(pairs) else [])]
+    names = [*across, *single, *([NEIGHBOURING] if len(pairs) else [])]
     if not names:
         return Structure()
     leverage = np.minimum(np.sum(basis**2, axis=1), MOST_LEVERAGE)
     larger = residual / np.sqrt(1 - leverage)
     signs = generator(seed, STREAM).choice((-1.0, 1.0), size=(flips, units))
     null = [
-        _statistics(part[:, unit] * larger, basis, across, pairs)
+        _statistics(part[:, unit] * larger, basis, across, single, pairs)
         for part in np.array_split(signs, max(1, flips * n // CHUNK))
     ]
-    observed = _statistics(residual[None], basis, across, pairs)
+    observed = _statistics(residual[None], basis, across, single, pairs)
     table = np.concatenate((observed, *null))
     # The share of tables, this one among them, whose statistic is at least as large.
     order = np.sort(table, axis=0)
@@ -96,6 +102,7 @@ def residual_structure(
         p=float(np.mean(smallest <= smallest[0])),
         worst=min(each, key=lambda name: (each[name], -beyond[name])),
         each=each,
+        at={name: int(np.argmax((residual @ rows.T) ** 2)) for name, rows in single.items()},
         correlation=_correlation(residual, pairs),
     )
 
@@ -120,6 +127,14 @@ def _beyond(columns: Array, basis: Array) -> Array:
     return np.asarray(u[:, size > 1e-3])
 
 
+def _alone(columns: Array, basis: Array) -> Array:
+    """What each of columns (n, p) adds to ``basis``, of unit length, (p, n); 0 where that is hardly anything."""
+    columns = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    left = columns - basis @ (basis.T @ columns)
+    size = np.linalg.norm(left, axis=0)
+    return np.asarray((left / np.maximum(size, 1e-300) * (size > LEAST_SEEN)).T)
+
+
 def _neighbours(coordinates: Array, unit: Cells) -> Cells:
     """Pairs of rows, (m, 2), each row with the nearest rows of other units."""
     spread = coordinates.std(axis=0)
@@ -135,11 +150,14 @@ def _neighbours(coordinates: Array, unit: Cells) -> Cells:
     return np.array(sorted(pairs), dtype=np.intp).reshape(-1, 2)
 
 
-def _statistics(rows: Array, basis: Array, across: Mapping[str, Array], pairs: Cells) -> Array:
+def _statistics(
+    rows: Array, basis: Array, across: Mapping[str, Array], single: Mapping[str, Array], pairs: Cells
+) -> Array:
     """Of residuals, one table a row, (tables, n): the statistics, (tables, names)."""
     rows = rows - (rows @ basis) @ basis.T
     total = np.maximum(np.sum(rows**2, axis=1), 1e-300)
     found = [np.sum((rows @ direction.T) ** 2, axis=1) / total for direction in across.values()]
+    found += [np.max((rows @ columns.T) ** 2, axis=1) / total for columns in single.values()]
     if len(pairs):
         found.append(np.sum(rows[:, pairs[:, 0]] * rows[:, pairs[:, 1]], axis=1) / total)
     return np.stack(found, axis=1)

@@ -16,6 +16,11 @@ Array = NDArray[np.float64]
 INCONSISTENT_FACTOR = 10.0
 # Fewer are no language model: they are millions of parameters and billions of tokens.
 LEAST_PARAMS, LEAST_TOKENS = 100, 1000
+# Of D/N. What lies beyond has one of the two, or the FLOPs that the other was derived from, in another unit.
+LEAST_RATIO, MOST_RATIO = 1e-6, 1e11
+NO_UNITS = "write plain numbers, not millions or billions"
+# Numbers of one table that are fewer times apart are in one unit.
+ONE_UNIT = 1e3
 # The label of an entry whose table names no runs.
 UNNAMED = re.compile(r"row \d+")
 
@@ -209,6 +214,7 @@ def clean(points: Points) -> Points:
     Entries of one run that differ stay: which of a run's rows are its result is decided where a file is read.
     """
     reasons = [fault(points, i) for i in range(len(points))]
+    same_unit(points, reasons)
     seen: dict[tuple[object, ...], int] = {}
     for i in range(len(points)):
         if not reasons[i] and (first := seen.setdefault(points.identity(i), i)) != i:
@@ -216,6 +222,25 @@ def clean(points: Points) -> Points:
     gone = tuple(points.left_out(i, reason) for i, reason in enumerate(reasons) if reason)
     kept = points.select(np.array([not reason for reason in reasons], dtype=bool))
     return replace(kept, excluded=points.excluded + gone)
+
+
+def same_unit(points: Points, reasons: list[str]) -> None:
+    """Gives a reason to entries in the same unit as one that has been found to be in millions or billions.
+
+    A table whose N is in millions has models of 70 and of 400: without this the larger half would be fitted.
+    """
+    for name, least in (("params", LEAST_PARAMS), ("tokens", LEAST_TOKENS)):
+        column = getattr(points, name)
+        small = [i for i, reason in enumerate(reasons) if NO_UNITS in reason and column[i] < least]
+        if not small:
+            continue
+        largest = max(small, key=lambda i: column[i])
+        for i in range(len(points)):
+            if not reasons[i] and column[i] < ONE_UNIT * column[largest]:
+                reasons[i] = (
+                    f"{name} {column[i]:g} in the same unit as {column[largest]:g} of {points.run_id[largest]}: "
+                    f"{NO_UNITS}"
+                )
 
 
 def duplicate(points: Points, first: int) -> str:
@@ -236,7 +261,9 @@ def fault(points: Points, i: int) -> str:
             return f"{name} is not positive ({value:g})"
     if points.params[i] < LEAST_PARAMS or points.tokens[i] < LEAST_TOKENS:
         said = f"{points.params[i]:g} parameters on {points.tokens[i]:g} tokens"
-        return f"{said}: write plain numbers, not millions or billions"
+        return f"{said}: {NO_UNITS}"
+    if not LEAST_RATIO <= points.tokens[i] / points.params[i] <= MOST_RATIO:
+        return f"{points.tokens[i] / points.params[i]:.3g} tokens a parameter: {NO_UNITS}"
     ratio = points.flops[i] / (6 * points.params[i] * points.tokens[i])
     if not 1 / INCONSISTENT_FACTOR <= ratio <= INCONSISTENT_FACTOR:
         return f"inconsistent: flops is {ratio:.3g} times 6 x params x tokens"

@@ -142,6 +142,13 @@ def test_an_agreement_of_doubted_answers_is_no_confirmation() -> None:
     )
     trusted = compare_approaches((doubted[0], approach("approach_3")), TARGET)
     assert "confirms none" not in trusted.message
+    # It agrees with a misfit, and the whole page called that an agreement.
+    assert (
+        "only approach_3 is to be used (approach_2 misfit): this agreement does not confirm it"
+        in trusted.message
+    )
+    mild = compare_approaches((approach(status="at_edge"), approach("approach_3")), TARGET)
+    assert mild.message.endswith("no more than their intervals allow")
     # Doubt is no reason not to compare.
     assert compare_approaches((doubted[0], approach("approach_3", loss=3.0)), TARGET).status == "disagree"
 

@@ -225,7 +225,8 @@ def test_rows_that_did_not_finish_take_no_part(tmp_path: Path, header: str, word
     text = f"run,params,tokens,loss,{header}\n" + "".join(f"{r},{n},1e9,{v},{s}\n" for r, n, v, s in rows)
     points = table(tmp_path, text)
     assert points.run_id == ("r0", "r2", "r3")
-    assert told(points) == {"r1": f"{header} {word.lower()}"}
+    unknown = ", which is no word for a finished run here (finished, completed, done, success or ok is)"
+    assert told(points) == {"r1": f"{header} {word.lower()}" + unknown * (word == "odd")}
     assert points.text == {}
     assert set(points.extra) == set()
     by_name = header.lower().replace(" ", "_") in ("state", "run_state", "run_status", "status")

@@ -184,3 +184,14 @@ def test_millions_and_billions_are_no_plain_numbers() -> None:
     assert [gone.reason for gone in clean(Points([70], [1.4], [588], [2])).excluded] == [
         "70 parameters on 1.4 tokens: write plain numbers, not millions or billions"
     ]
+    # The larger half of such a table was fitted, and its law was ok.
+    n, d = np.array([25.0, 70, 150, 400]), np.array([5e9, 3e9, 2e9, 1e9])
+    half = clean(Points(n, d, 6 * n * d, [3.4, 3.2, 3.1, 3]))
+    assert len(half) == 0
+    assert "params 400 in the same unit as 70 of row 2: write plain numbers" in half.excluded[-1].reason
+    # All above 100, and their tokens derived from a plain C: 3e13 of them a parameter.
+    derived = clean(Points([150, 400], [1e18 / 900, 1e18 / 2400], [1e18, 1e18], [3, 3]))
+    assert [gone.reason for gone in derived.excluded] == [
+        "7.41e+12 tokens a parameter: write plain numbers, not millions or billions",
+        "1.04e+12 tokens a parameter: write plain numbers, not millions or billions",
+    ]
