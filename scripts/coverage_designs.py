@@ -39,6 +39,7 @@ class Design:
             runs share a noise of the same size besides their own).
         cell_noise: of what the seeds of a cell share. seeds: of every cell.
         follow: further seeds of each budget's lowest cell.
+        fault: what a recipe does to losses, one of ``FAULTS``; the truth asked for is that without it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Design:
     cell_noise: float = 0.0
     seeds: int = 1
     follow: int = 0
+    fault: str = ""
 
     @property
     def target(self) -> float:
@@ -63,7 +65,7 @@ class Design:
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong with it: a doubt is a false alarm."""
-        return self.interaction == 0 and self.kind == "normal" and self.cell_noise == 0
+        return self.interaction == 0 and self.kind == "normal" and self.cell_noise == 0 and not self.fault
 
     def loss(self, log_n: np.ndarray, log_d: np.ndarray) -> np.ndarray:
         """L without noise, of the shape of its arguments."""
@@ -132,6 +134,39 @@ def small() -> tuple[Design, ...]:
     )
 
 
+def recipes() -> tuple[Design, ...]:
+    """Sweeps whose recipe suits some of their runs worse than others: by a step, at ends of profiles, or smoothly."""
+    five = tuple(np.geomspace(1e18, 1e20, 5))
+    return tuple(Design(fault, five, fault=fault) for fault in FAULTS)
+
+
+def _fault(name: str, log_n: np.ndarray, log_d: np.ndarray, sizes: int) -> np.ndarray:
+    """What is added to ln L of cells (n,) that lie budget by budget, their ``sizes`` rising."""
+    place, budget = np.arange(len(log_n)) % sizes, np.arange(len(log_n)) // sizes
+    up, more = ((v - v.min()) / np.ptp(v) for v in (log_n, log_d))
+    shift = {
+        "the three largest models of the last budget diverge, 1 to 2.5%": (budget == budget.max())
+        * np.select([place == sizes - 3, place == sizes - 2, place == sizes - 1], [0.01, 0.017, 0.025]),
+        "the two largest models of every budget end 1% too high": 0.01 * (place >= sizes - 2),
+        "the larger half of the sizes ends 1% too high": 0.01 * (log_n > np.median(log_n)),
+        "tuned at the middle size, 2% too high at both ends": 0.02 * (2 * up - 1) ** 2,
+        "tuned at the smallest size, 2% too high at the largest": 0.02 * up**2,
+        "one batch for all, 2% too high where tokens are fewest": 0.02 * (1 - more),
+    }
+    return np.asarray(shift[name], dtype=float)
+
+
+FAULTS = (
+    "the three largest models of the last budget diverge, 1 to 2.5%",
+    "the two largest models of every budget end 1% too high",
+    "the larger half of the sizes ends 1% too high",
+    "tuned at the middle size, 2% too high at both ends",
+    "tuned at the smallest size, 2% too high at the largest",
+    "one batch for all, 2% too high where tokens are fewest",
+)
+SETS = {"grid": grid, "small": small, "recipes": recipes}
+
+
 def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, Curve]]:
     """One synthetic sweep and its curves (those of runs without rows of their own)."""
     flops = np.repeat(design.flops, design.sizes)
@@ -145,6 +180,8 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
         off = off + design.cell_noise * rng.standard_normal(len(flops))
     cell, seed = np.tile(np.arange(len(flops)), design.seeds), np.repeat(np.arange(design.seeds), len(flops))
     log_loss, offs = np.log(design.loss(log_n, log_d)), off.ravel()
+    if design.fault:
+        log_loss = log_loss + _fault(design.fault, log_n, log_d, design.sizes)
     for extra in range(1, design.follow + 1):
         lowest = np.array(
             [np.flatnonzero(flops == c)[np.argmin((log_loss + off[0])[flops == c])] for c in design.flops]

@@ -3,7 +3,8 @@
     python scripts/coverage_study.py --out results/coverage            144 designs x 400 sweeps, approaches 2 and 3
     python scripts/coverage_study.py --designs "span 12, centred" --trials 60
     python scripts/coverage_study.py --methods                         every method on one design
-    python scripts/coverage_study.py --small                           sweeps of the demo's size
+    python scripts/coverage_study.py --set small                       sweeps of the demo's size
+    python scripts/coverage_study.py --set recipes                     faults of a recipe: what the checks see of them
     python scripts/coverage_study.py --table results/coverage          the study's file in short, by noise and form
     python scripts/coverage_study.py --alarms                          whole reports of clean sweeps: false alarms
 
@@ -36,7 +37,7 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.results import Approach
 from harness.fit.table import Array
-from scripts.coverage_designs import Design, grid, small, sweep
+from scripts.coverage_designs import SETS, Design, sweep
 
 HELD, DOUBTED = 0.85, 0.5
 
@@ -228,6 +229,7 @@ LACKING = (
     "unstable",
     "budgets_dropped",
     "vertex_outside_range",
+    "at_edge",
     "no_floor",
     "unclear",
 )
@@ -242,10 +244,9 @@ def main() -> None:
         five = tuple(np.geomspace(1e18, 1e20, 5))
         designs: Sequence[Design] = (Design("5 x 7, span 12, normal noise .002", five),)
         methods: Sequence[Method] = METHODS
-    elif args.small:
-        designs, methods = small(), DEFAULTS
     else:
-        designs, methods = grid(), DEFAULTS[1:]
+        designs = SETS[args.set]()
+        methods = DEFAULTS if args.set == "small" else DEFAULTS[1:]
     if args.alarms:
         designs = [design for design in designs if design.clean]
     wanted = tuple(method for method in methods if args.only in method.name)
@@ -353,7 +354,7 @@ def _arguments() -> argparse.Namespace:
         "--designs", default="", help="designs whose name contains this; several parts joined by &"
     )
     parser.add_argument("--methods", action="store_true", help="every method on one design")
-    parser.add_argument("--small", action="store_true", help="sweeps of the demo's size")
+    parser.add_argument("--set", choices=SETS, default="grid", help="which designs")
     parser.add_argument(
         "--alarms", action="store_true", help="false alarms of whole fits in the clean designs"
     )

@@ -19,6 +19,21 @@ stays with that budget unless half of the budgets have it.
 
 `scripts/write_statuses.py` writes this page from `harness/fit/status.py`, where the codes are defined.
 """
+END = """\
+## What no check can see
+
+`ok` says that nothing speaks against an answer, not that it is right. What bends all losses smoothly along N or D looks
+like a law with other exponents, and only runs of another recipe can show it:
+
+- hyperparameters that were tuned at one size and suit the others less and less: tune at several sizes, or
+  repeat the best cells at half and twice the learning rate (`followup.rates`);
+- one batch size for all runs, too large where tokens are few;
+- runs that have not cooled down, by more the longer they are: rows of a run's end, of schedules that end with it;
+- a held-out set that differs from what the model will meet: fit it as another loss (`analysis.loss`).
+
+How often such faults are missed, and how often others are found, is measured by
+`scripts/coverage_study.py --set recipes`; results/README.md has the table.
+"""
 SECTIONS: tuple[tuple[str, str, tuple[Status, ...]], ...] = (
     ("No answer", "These leave an estimate without a number.", VOIDING),
     ("Do not use", "There is a number, and nobody should decide by it before the cause is known.", SERIOUS),
@@ -41,7 +56,7 @@ def statuses_page() -> str:
     parts = [START]
     for title, about, statuses in SECTIONS:
         parts.append(f"## {title}\n\n{about}\n\n{_table(statuses)}\n")
-    return "\n".join(parts)
+    return "\n".join((*parts, END))
 
 
 def _table(statuses: Sequence[Status]) -> str:
