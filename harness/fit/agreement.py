@@ -58,7 +58,7 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
 
     Two approaches disagree where ``a``, N*, D* or L* differ by more than the bootstraps of both explain; without draws,
     where N* or D* differs by more than a factor of 1.5. L* is compared where it is a held-out loss, so approach 1's is
-    not. Intervals that overlap are no agreement, since wide ones overlap whatever is true: with N* further apart than
+    not, and has a floor. Intervals that overlap are no agreement, since wide ones overlap whatever is true: with N* further apart than
     that factor the status is ``unclear``. An agreement of answers that their own checks all doubt is said to be none.
 
     An approach 1 whose points come from before the cooldown is known to be off (on grids that drift across the optimum
@@ -152,10 +152,12 @@ def _quantities(approach: Approach, target: float) -> dict[str, _Quantity]:
 
 
 def _columns(approach: Approach, theta: Array, target: float) -> dict[str, Array]:
-    """a, ln N*, ln D* and, of held-out losses, L* for rows of parameters (..., columns), each (...)."""
+    """a, ln N*, ln D* and, of held-out losses with a floor, L* for rows of parameters (..., columns), each (...)."""
     log_n, log_d, loss = approach.optimum(theta, target)
     found = {"a": approach.exponents(theta)[0], "N*": log_n, "D*": log_d}
-    return found | ({"L*": loss} if approach.loss_kind == HELD_OUT else {})
+    # A loss law without a floor says of itself that its losses are too low beyond the runs.
+    comparable = approach.loss_kind == HELD_OUT and "no_floor" not in approach.flags
+    return found | ({"L*": loss} if comparable else {})
 
 
 def _of_log(value: float) -> str:

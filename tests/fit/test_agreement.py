@@ -93,6 +93,16 @@ def test_an_envelope_from_before_the_cooldown_does_not_decide(apart: float) -> N
     assert compare_approaches((early, approach()), TARGET).status == "disagree"
 
 
+def test_a_loss_that_falls_to_nothing_is_not_compared() -> None:
+    """Approach 2's law without a floor made a clean narrow sweep a disagreement in three of twenty."""
+    floorless = approach(loss=2.2, status="no_floor")
+    assert compare_approaches((floorless, approach("approach_3", loss=2.3)), TARGET).status == "agree"
+    assert (
+        compare_approaches((approach(loss=2.2), approach("approach_3", loss=2.5)), TARGET).status
+        == "disagree"
+    )
+
+
 def test_tokens_are_compared_too() -> None:
     found = compare_approaches((approach(), approach("approach_3", log_d=0.4)), TARGET)
     assert found.status == "disagree"
