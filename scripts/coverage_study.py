@@ -228,6 +228,7 @@ LACKING = (
     "unidentified",
     "unstable",
     "budgets_dropped",
+    "two_budgets",
     "vertex_outside_range",
     "at_edge",
     "no_floor",

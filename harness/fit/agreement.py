@@ -58,8 +58,9 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
 
     Two approaches disagree where ``a``, N*, D* or L* differ by more than the bootstraps of both explain; without draws,
     where N* or D* differs by more than a factor of 1.5. L* is compared where it is a held-out loss, so approach 1's is
-    not, and has a floor. Intervals that overlap are no agreement, since wide ones overlap whatever is true: with N* further apart than
-    that factor the status is ``unclear``. An agreement of answers that their own checks all doubt is said to be none.
+    not, and its law has a floor. Intervals that overlap are no agreement, since wide ones overlap whatever is true:
+    where N* differs by more than that factor the status is ``unclear``. An agreement of answers that their own checks
+    all doubt is said to be none.
 
     An approach 1 whose points come from before the cooldown is known to be off (on grids that drift across the optimum
     N* by as much as 2.5), which its own status says: where two other approaches answer, it does not decide.
