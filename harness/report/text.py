@@ -48,7 +48,8 @@ def typeset(text: str) -> str:
 
 def sentence(text: str) -> str:
     """With a capital at its start and a full stop at its end; ``a = 0.5`` and the like stay as they are."""
-    start = text[:1].upper() if len(text.partition(" ")[0]) > 1 or text[:2] in ("a ", "A ") else text[:1]
+    first, _, rest = text.partition(" ")
+    start = text[:1] if len(first) == 1 and (first not in "aA" or rest.startswith("=")) else text[:1].upper()
     return start + text[1:] + "." * (text[-1:] not in (".", ""))
 
 

@@ -18,6 +18,7 @@ from harness.report.figures.backtest import draw_backtest
 from harness.report.style import figure_style
 from harness.report.tables.backtest import backtest_table
 from harness.report.tables.frontier import exponents_table
+from harness.report.text import sentence
 from harness.report.verdict import BAD, CAUTION, GOOD, headline
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
@@ -225,3 +226,17 @@ def test_no_backtest_says_why(clean: ReportData) -> None:
     older = replace(clean, fit=replace(clean.fit, backtest=None))
     with pytest.raises(MissingError, match="isoflop fit"):
         backtest_table(older)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a = 0.5 (0.1, 0.9): wide", "a = 0.5 (0.1, 0.9): wide."),
+        ("a budget has no minimum", "A budget has no minimum."),
+        ("b = 0.5", "b = 0.5."),
+        ("the runs differ.", "The runs differ."),
+    ],
+)
+def test_the_exponent_a_is_not_taken_for_the_constant_of_the_law(text: str, shown: str) -> None:
+    """The page began a reason with "A = 0.586", which is another parameter."""
+    assert sentence(text) == shown
