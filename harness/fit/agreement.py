@@ -63,7 +63,7 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     all doubt is said to be none.
 
     An approach 1 whose points come from before the cooldown is known to be off (on grids that drift across the optimum
-    N* by as much as 2.5), which its own status says: where two other approaches answer, it does not decide.
+    N* by as much as 2.5), which its own status says: it does not decide, and alone with another confirms nothing.
     """
     found = {approach.name: approach.predict(target) for approach in approaches}
     params = {name: one.params for name, one in found.items()}
@@ -76,8 +76,12 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     if len(known) < 2:
         message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
         return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
-    cooled = [approach for approach in known if "mid_run" not in approach.flags]
-    deciding = cooled if len(cooled) >= 2 else known
+    deciding = [approach for approach in known if "mid_run" not in approach.flags]
+    others = [approach for approach in known if approach not in deciding]
+    if len(deciding) < 2:
+        told = _left_out(others, deciding, target)
+        message = f"nothing to compare {', '.join(a.name for a in deciding) or 'with'}{' with' * bool(deciding)}{told}"
+        return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
     ratio = _ratio(params, deciding)
     told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
     if clashes := list(_clashes(deciding, target)):
@@ -90,8 +94,7 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     else:
         status, told = "agree", told + "a, N*, D* and L* differ by no more than their intervals allow"
         told += _doubts(deciding)
-    if deciding is not known:
-        told += _left_out([approach for approach in known if approach not in deciding], deciding, target)
+    told += _left_out(others, deciding, target)
     return Agreement(target=target, ratio=ratio, status=status, message=told, **at_target)
 
 
@@ -157,7 +160,7 @@ def _columns(approach: Approach, theta: Array, target: float) -> dict[str, Array
     log_n, log_d, loss = approach.optimum(theta, target)
     found = {"a": approach.exponents(theta)[0], "N*": log_n, "D*": log_d}
     # A loss law without a floor says of itself that its losses are too low beyond the runs.
-    comparable = approach.loss_kind == HELD_OUT and "no_floor" not in approach.flags
+    comparable = approach.loss_kind == HELD_OUT and "no_floor" not in approach.predict(target).flags
     return found | ({"L*": loss} if comparable else {})
 
 

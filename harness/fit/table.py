@@ -229,9 +229,10 @@ def same_unit(points: Points, reasons: list[str]) -> None:
 
     A table whose N is in millions has models of 70 and of 400: without this the larger half would be fitted.
     """
-    for name, least in (("params", LEAST_PARAMS), ("tokens", LEAST_TOKENS)):
+    for name in ("params", "tokens"):
         column = getattr(points, name)
-        small = [i for i, reason in enumerate(reasons) if NO_UNITS in reason and column[i] < least]
+        # A run of some hundred tokens is a test, of no use and in no other unit.
+        small = [i for i, reason in enumerate(reasons) if NO_UNITS in reason and column[i] < LEAST_PARAMS]
         if not small:
             continue
         largest = max(small, key=lambda i: column[i])

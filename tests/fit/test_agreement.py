@@ -1,5 +1,7 @@
 """What counts as disagreement: a, N*, D* and L*, by the interval of their difference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,18 +91,20 @@ def test_an_envelope_from_before_the_cooldown_does_not_decide(apart: float) -> N
     assert found.tokens_opt["approach_1"] is not None
     late = approach("approach_1", Approach1, log_d=apart, half=(0.05, 0.05, 0.05))
     assert compare_approaches((late, approach(), approach("approach_3")), TARGET).status == "disagree"
-    # Where there is but one other, it is better than nothing.
-    assert compare_approaches((early, approach()), TARGET).status == "disagree"
+    alone = compare_approaches((early, approach()), TARGET)
+    assert (alone.status, alone.ratio) == ("unknown", None)
+    assert alone.message.startswith(
+        "nothing to compare approach_2 with; approach_1, whose points come from before"
+    )
 
 
 def test_a_loss_that_falls_to_nothing_is_not_compared() -> None:
     """Approach 2's law without a floor made a clean narrow sweep a disagreement in three of twenty."""
-    floorless = approach(loss=2.2, status="no_floor")
-    assert compare_approaches((floorless, approach("approach_3", loss=2.3)), TARGET).status == "agree"
-    assert (
-        compare_approaches((approach(loss=2.2), approach("approach_3", loss=2.5)), TARGET).status
-        == "disagree"
-    )
+    low = approach(loss=2.2)
+    assert compare_approaches((low, approach("approach_3", loss=2.5)), TARGET).status == "disagree"
+    floorless = replace(low, loss_law=LossLaw(0.0, 2.2 * TARGET**0.1, 0.1), largest_flops=TARGET / 10)
+    assert "no_floor" in floorless.predict(TARGET).flags
+    assert compare_approaches((floorless, approach("approach_3", loss=2.5)), TARGET).status == "agree"
 
 
 def test_tokens_are_compared_too() -> None:
