@@ -1,8 +1,10 @@
 """What the residuals of a table may follow, by name: N, D, C, steps, ends of profiles, budgets, columns, repetition."""
 
+import re
+
 import numpy as np
 
-from harness.fit.budgets import Cells, group_budgets
+from harness.fit.budgets import Cells, cells_of, group_budgets
 from harness.fit.diverged import OTHERS, WIDTHS
 from harness.fit.misfit import epochs_of
 from harness.fit.structure import NEIGHBOURING, indicators, powers
@@ -14,7 +16,13 @@ REPETITION = "how often data are repeated"
 LARGEST, SMALLEST = "the largest models of every budget", "the smallest models of every budget"
 STEPS = {"a step in N": "params", "a step in D": "tokens"}
 COLUMN = "the column "
+MIXED = 0.2  # share of runs that differ from their cell in a number of the recipe
 MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one with more is a quantity
+# Numbers that a recipe sets, of which the runs of one cell may have several: they are no seeds of each other then.
+# Others (a training loss, a time) follow the loss without being a cause of it.
+RECIPE = re.compile(
+    r"((peak|max|base)_)?(lr|learning_rate)(_max|_peak)?|(global_)?batch(_size|_tokens)?|weight_decay|warmup\w*"
+)
 CUTS, BESIDE = 40, 4  # of a step: places that are tried, and rows on either side
 
 
@@ -87,6 +95,18 @@ def _ends(points: Points) -> dict[str, Array]:
     return found if wide >= 3 else {}
 
 
+def _within(column: Array, points: Points) -> Array:
+    """How far ln of a column (n,) is from the mean of its cell, and the square of that, (n, 2); (0,) if nowhere."""
+    if not (np.isfinite(column) & (column > 0)).all():
+        return np.empty(0)
+    cell, value = cells_of(points), np.log(column)
+    off = value - (np.bincount(cell, value) / np.bincount(cell))[cell]
+    if np.mean(np.abs(off) > 1e-6) < MIXED:
+        return np.empty(0)
+    square = off**2 - (np.bincount(cell, off**2) / np.bincount(cell))[cell]
+    return np.stack((off, square), axis=1)
+
+
 def budget_of(points: Points) -> Cells | None:
     """The number of each run's budget, (n,); None where there are fewer than three clear ones."""
     budgets = group_budgets(points)
@@ -127,6 +147,13 @@ def _groupings(points: Points) -> dict[str, Array]:
         most = len(points) // 3 if name in points.text else min(MOST_VALUES, len(points) // 3)
         if 2 <= len(set(values)) <= most and not _follows(values, points):
             found[f"{COLUMN}{name}"] = indicators(values)
+    for name, column in points.extra.items():
+        if (
+            RECIPE.fullmatch(name)
+            and f"{COLUMN}{name}" not in found
+            and len(within := _within(column, points))
+        ):
+            found[f"{COLUMN}{name}"] = within
     epochs = epochs_of(points)
     if epochs is not None and np.isfinite(epochs).all() and (epochs > 1.001).any():
         found[REPETITION] = np.log(np.maximum(epochs, 1.0))[:, None]
