@@ -21,7 +21,8 @@ MOST_VALUES = 3  # of a numeric column (``outlier``, a variant's number); one wi
 # Numbers that a recipe sets, of which the runs of one cell may have several: they are no seeds of each other then.
 # Others (a training loss, a time) follow the loss without being a cause of it.
 RECIPE = re.compile(
-    r"((peak|max|base)_)?(lr|learning_rate)(_max|_peak)?|(global_)?batch(_size|_tokens)?|weight_decay|warmup\w*"
+    r"((peak|max|base)_)?(lr|learning_rate)(_max|_peak)?|(global_)?batch(_size|_tokens)?|weight_decay|warmup\w*",
+    re.IGNORECASE,
 )
 CUTS, BESIDE = 40, 4  # of a step: places that are tried, and rows on either side
 
