@@ -1,5 +1,6 @@
 """Sweeps on a known surface, for the studies of how often an interval holds the truth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -140,30 +141,40 @@ def recipes() -> tuple[Design, ...]:
     return tuple(Design(fault, five, fault=fault) for fault in FAULTS)
 
 
-def _fault(name: str, log_n: np.ndarray, log_d: np.ndarray, sizes: int) -> np.ndarray:
-    """What is added to ln L of cells (n,) that lie budget by budget, their ``sizes`` rising."""
-    place, budget = np.arange(len(log_n)) % sizes, np.arange(len(log_n)) // sizes
-    up, more = ((v - v.min()) / np.ptp(v) for v in (log_n, log_d))
-    shift = {
-        "the three largest models of the last budget diverge, 1 to 2.5%": (budget == budget.max())
-        * np.select([place == sizes - 3, place == sizes - 2, place == sizes - 1], [0.01, 0.017, 0.025]),
-        "the two largest models of every budget end 1% too high": 0.01 * (place >= sizes - 2),
-        "the larger half of the sizes ends 1% too high": 0.01 * (log_n > np.median(log_n)),
-        "tuned at the middle size, 2% too high at both ends": 0.02 * (2 * up - 1) ** 2,
-        "tuned at the smallest size, 2% too high at the largest": 0.02 * up**2,
-        "one batch for all, 2% too high where tokens are fewest": 0.02 * (1 - more),
-    }
-    return np.asarray(shift[name], dtype=float)
+@dataclass(frozen=True)
+class _Cells:
+    """Where cells lie, each (n,).
+
+    Attributes:
+        budget: from 0, the lowest. place: in the budget, from 1, the largest model.
+        size, tokens: ln N and ln D, from 0 to 1.
+    """
+
+    budget: np.ndarray
+    place: np.ndarray
+    size: np.ndarray
+    tokens: np.ndarray
 
 
-FAULTS = (
-    "the three largest models of the last budget diverge, 1 to 2.5%",
-    "the two largest models of every budget end 1% too high",
-    "the larger half of the sizes ends 1% too high",
-    "tuned at the middle size, 2% too high at both ends",
-    "tuned at the smallest size, 2% too high at the largest",
-    "one batch for all, 2% too high where tokens are fewest",
-)
+# What is added to ln L, by what the recipe does.
+FAULTS: dict[str, Callable[[_Cells], np.ndarray]] = {
+    "the three largest models of the last budget diverge, 1 to 2.5%": lambda at: np.where(
+        at.budget == at.budget.max(), np.select([at.place == k for k in (3, 2, 1)], (0.01, 0.017, 0.025)), 0.0
+    ),
+    "the two largest models of every budget end 1% too high": lambda at: 0.01 * (at.place <= 2),
+    "the larger half of the sizes ends 1% too high": lambda at: 0.01 * (at.size > np.median(at.size)),
+    "tuned at the middle size, 2% too high at both ends": lambda at: 0.02 * (2 * at.size - 1) ** 2,
+    "tuned at the smallest size, 2% too high at the largest": lambda at: 0.02 * at.size**2,
+    "one batch for all, 2% too high where tokens are fewest": lambda at: 0.02 * (1 - at.tokens),
+}
+
+
+def _cells(log_n: np.ndarray, log_d: np.ndarray, sizes: int) -> _Cells:
+    """Of cells (n,) that lie budget by budget, their ``sizes`` rising."""
+    cell = np.arange(len(log_n))
+    return _Cells(cell // sizes, sizes - cell % sizes, *((v - v.min()) / np.ptp(v) for v in (log_n, log_d)))
+
+
 SETS = {"grid": grid, "small": small, "recipes": recipes}
 
 
@@ -181,7 +192,7 @@ def sweep(rng: np.random.Generator, design: Design) -> tuple[Points, dict[str, C
     cell, seed = np.tile(np.arange(len(flops)), design.seeds), np.repeat(np.arange(design.seeds), len(flops))
     log_loss, offs = np.log(design.loss(log_n, log_d)), off.ravel()
     if design.fault:
-        log_loss = log_loss + _fault(design.fault, log_n, log_d, design.sizes)
+        log_loss = log_loss + FAULTS[design.fault](_cells(log_n, log_d, design.sizes))
     for extra in range(1, design.follow + 1):
         lowest = np.array(
             [np.flatnonzero(flops == c)[np.argmin((log_loss + off[0])[flops == c])] for c in design.flops]

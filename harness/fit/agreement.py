@@ -1,6 +1,6 @@
 """Whether the approaches agree: their exponents, and N*, D* and L* at one budget."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -53,6 +53,9 @@ class _Quantity:
         )
 
 
+Quantities = dict[str, _Quantity]
+
+
 def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agreement:
     """Sets the approaches' exponents and their N*, D* and L* at ``target`` FLOPs side by side.
 
@@ -73,18 +76,18 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
         "loss_opt": {name: one.loss for name, one in found.items()},
     }
     known = [approach for approach in approaches if params[approach.name] is not None]
-    if len(known) < 2:
-        message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
-        return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
+    quantities = {a.name: _quantities(a, target, "no_floor" in found[a.name].flags) for a in known}
     deciding = [approach for approach in known if "mid_run" not in approach.flags]
-    others = [approach for approach in known if approach not in deciding]
+    left_out = _left_out([a.name for a in known if a not in deciding], [a.name for a in deciding], quantities)
     if len(deciding) < 2:
-        told = _left_out(others, deciding, target)
-        message = f"nothing to compare {', '.join(a.name for a in deciding) or 'with'}{' with' * bool(deciding)}{told}"
+        message = f"{len(known)} of {len(approaches)} approaches has an answer; nothing to compare"
+        if left_out:
+            message = f"nothing to compare {deciding[0].name if deciding else 'it'} with{left_out}"
         return Agreement(target=target, ratio=None, status="unknown", message=message, **at_target)
-    ratio = _ratio(params, deciding)
+    values = [value for a in deciding if (value := params[a.name]) is not None]
+    ratio = max(values) / min(values)
     told = f"at C = {target:.3g} the largest N* is {ratio:.2f} x the smallest; "
-    if clashes := list(_clashes(deciding, target)):
+    if clashes := list(_clashes({a.name: quantities[a.name] for a in deciding})):
         status, told = "disagree", told + f"beyond their intervals: {'; '.join(clashes)}"
     elif ratio > RATIO:
         status, told = (
@@ -94,35 +97,26 @@ def compare_approaches(approaches: tuple[Approach, ...], target: float) -> Agree
     else:
         status, told = "agree", told + "a, N*, D* and L* differ by no more than their intervals allow"
         told += _doubts(deciding)
-    told += _left_out(others, deciding, target)
+    told += left_out
     return Agreement(target=target, ratio=ratio, status=status, message=told, **at_target)
 
 
-def _ratio(params: Mapping[str, float | None], approaches: Sequence[Approach]) -> float:
-    """The largest N* over the smallest."""
-    values = [value for approach in approaches if (value := params[approach.name]) is not None]
-    return max(values) / min(values)
-
-
-def _left_out(others: Sequence[Approach], deciding: Sequence[Approach], target: float) -> str:
+def _left_out(others: list[str], deciding: list[str], quantities: Mapping[str, Quantities]) -> str:
     """The end of a sentence: which approaches the comparison leaves out, and whether they say something else."""
     told = ""
-    for approach in others:
-        told += f"; {approach.name}, whose points come from before the cooldown, is left out of this"
-        if any(next(_clashes([approach, one], target), "") for one in deciding):
+    for name in others:
+        told += f"; {name}, whose points come from before the cooldown, is left out of this"
+        if any(next(_clashes({n: quantities[n] for n in (name, one)}), "") for one in deciding):
             told += ": it differs beyond its interval"
     return told
 
 
-def _clashes(approaches: Sequence[Approach], target: float) -> Iterator[str]:
-    """Every quantity of every pair that differs beyond the intervals of both, with both values."""
-    quantities = [_quantities(approach, target) for approach in approaches]
-    pairs = combinations(range(len(approaches)), 2)
-    for i, j in pairs:
-        for name in (name for name in quantities[i] if name in quantities[j]):
-            one, two = quantities[i][name], quantities[j][name]
-            if _apart(one, two, name):
-                yield f"{approaches[i].name} and {approaches[j].name} on {name}: {one} against {two}"
+def _clashes(quantities: Mapping[str, Quantities]) -> Iterator[str]:
+    """Every quantity of every pair of approaches that differs beyond the intervals of both, with both values."""
+    for (first, mine), (second, its) in combinations(quantities.items(), 2):
+        for name in (name for name in mine if name in its):
+            if _apart(mine[name], its[name], name):
+                yield f"{first} and {second} on {name}: {mine[name]} against {its[name]}"
 
 
 def _apart(one: _Quantity, two: _Quantity, name: str) -> bool:
@@ -141,8 +135,12 @@ def _apart(one: _Quantity, two: _Quantity, name: str) -> bool:
     return bool(difference > facing * ndtri(1 - FALSE_ALARMS / 2) / ndtri((1 + LEVEL) / 2))
 
 
-def _quantities(approach: Approach, target: float) -> dict[str, _Quantity]:
-    """What is compared, by name; a quantity that is not a number is left out."""
+def _quantities(approach: Approach, target: float, floorless: bool) -> Quantities:
+    """What is compared, by name; a quantity that is not a number is left out.
+
+    Args:
+        floorless: the loss law has no floor and says of itself that its losses are too low beyond the runs: no L*.
+    """
     theta, draws = approach.theta(), approach.draws
     assert theta is not None
     with np.errstate(all="ignore"):
@@ -151,17 +149,15 @@ def _quantities(approach: Approach, target: float) -> dict[str, _Quantity]:
     return {
         name: _Quantity(float(value), None if drawn is None else drawn[name], approach.level, WRITTEN[name])
         for name, value in values.items()
-        if np.isfinite(value)
+        if np.isfinite(value) and not (floorless and name == "L*")
     }
 
 
 def _columns(approach: Approach, theta: Array, target: float) -> dict[str, Array]:
-    """a, ln N*, ln D* and, of held-out losses with a floor, L* for rows of parameters (..., columns), each (...)."""
+    """a, ln N*, ln D* and, of held-out losses, L* for rows of parameters (..., columns), each (...)."""
     log_n, log_d, loss = approach.optimum(theta, target)
     found = {"a": approach.exponents(theta)[0], "N*": log_n, "D*": log_d}
-    # A loss law without a floor says of itself that its losses are too low beyond the runs.
-    comparable = approach.loss_kind == HELD_OUT and "no_floor" not in approach.predict(target).flags
-    return found | ({"L*": loss} if comparable else {})
+    return found | ({"L*": loss} if approach.loss_kind == HELD_OUT else {})
 
 
 def _of_log(value: float) -> str:
@@ -177,7 +173,7 @@ WRITTEN: dict[str, Callable[[float], str]] = {
 }
 
 
-def _doubts(approaches: Sequence[Approach]) -> str:
+def _doubts(approaches: list[Approach]) -> str:
     """What an agreement is worth where its answers are doubted by their own checks: all of them, or all but one."""
     listed = ", ".join(f"{a.name} {a.status}" for a in approaches if a.status not in WITHOUT_DOUBT)
     sound = [a for a in approaches if a.status in WITHOUT_DOUBT]

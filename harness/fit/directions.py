@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from harness.fit.budgets import Cells, cells_of, group_budgets
-from harness.fit.diverged import OTHERS, WIDTHS
+from harness.fit.diverged import WIDTHS, profile_ends
 from harness.fit.misfit import epochs_of
 from harness.fit.structure import NEIGHBOURING, indicators, powers
 from harness.fit.table import Array, Points
@@ -82,18 +82,14 @@ def place(name: str, points: Points, at: int | None) -> str:
 
 def _ends(points: Points) -> dict[str, Array]:
     """The two and the three largest models of every budget, and the smallest, (n, 2) each."""
+    ends = profile_ends(points)
+    wide = {end.budget for end in ends if len(end.sizes) == WIDTHS[-1]}
+    if len(wide) < 3:
+        return {}
     found = {LARGEST: np.zeros((len(points), 2)), SMALLEST: np.zeros((len(points), 2))}
-    wide = 0
-    for rows in group_budgets(points).groups:
-        mine = np.array(rows, dtype=np.intp)
-        sizes = np.unique(points.params[mine])
-        if len(sizes) < OTHERS + WIDTHS[-1]:
-            continue
-        wide += 1
-        for column, width in enumerate(WIDTHS):
-            found[LARGEST][mine[points.params[mine] >= sizes[-width]], column] = 1
-            found[SMALLEST][mine[points.params[mine] <= sizes[width - 1]], column] = 1
-    return found if wide >= 3 else {}
+    for end in (end for end in ends if end.budget in wide):
+        found[LARGEST if end.largest else SMALLEST][end.rows, WIDTHS.index(len(end.sizes))] = 1
+    return found
 
 
 def _within(column: Array, points: Points) -> Array:

@@ -26,20 +26,31 @@ TREND = 2.0
 EACH = 1.0
 
 
-@dataclass(frozen=True)
-class _End:
-    """One end of a profile.
+@dataclass(frozen=True, eq=False)
+class End:
+    """One end of a profile: the two or three largest, or smallest, sizes at ``budget`` FLOPs.
 
     Attributes:
-        p: how often a shift upwards as clear as this one would come by chance.
-        shift: of ln L. sizes: how many, the ``largest`` or the smallest of those at ``budget`` FLOPs.
+        sizes: their N, (width,). rows: the runs of these sizes, (m,).
     """
 
-    p: float
-    shift: float
-    sizes: int
-    largest: bool
     budget: float
+    largest: bool
+    sizes: Array
+    rows: Cells
+
+
+def profile_ends(points: Points) -> list[End]:
+    """Both ends of every budget by every width that leaves ``OTHERS`` sizes or more."""
+    budgets, found = group_budgets(points), []
+    for label, group in zip(budgets.labels, budgets.groups, strict=True):
+        rows = np.array(group, dtype=np.intp)
+        ordered = np.unique(points.params[rows])
+        for width in (width for width in WIDTHS if len(ordered) >= width + OTHERS):
+            for largest in (True, False):
+                sizes = ordered[-width:] if largest else ordered[:width]
+                found.append(End(label, largest, sizes, rows[np.isin(points.params[rows], sizes)]))
+    return found
 
 
 def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Array, unit: Cells) -> list[Flag]:
@@ -52,29 +63,28 @@ def diverged_ends(points: Points, residual: Array, tangent: Array, weights: Arra
     Student's t at ``ALPHA`` over all ends together (Bonferroni), with the variance that a trend of the noise along N or
     C gives there and as much more as rows of one unit at one budget are found to share.
     """
-    tests = _ends(points, residual, tangent, weights, unit)
+    tests = _tests(points, residual, tangent, weights, unit)
     if not tests:
         return []
-    clearest = min(tests, key=lambda end: end.p)
-    p = clearest.p * len(tests)
+    p, shift, end = min(tests, key=lambda test: test[0])
+    p *= len(tests)
     if p > ALPHA:
         return []
     note = (
-        f"the {clearest.sizes} {'largest' if clearest.largest else 'smallest'} models at C = {clearest.budget:.3g} end "
-        f"{np.expm1(clearest.shift):.1%} above the law through the other runs (p = {p:.2g}): look whether they "
+        f"the {len(end.sizes)} {'largest' if end.largest else 'smallest'} models at C = {end.budget:.3g} end "
+        f"{np.expm1(shift):.1%} above the law through the other runs (p = {p:.2g}): look whether they "
         "diverged, stopped early or were trained in another way"
     )
     return [Flag("misfit", note)]
 
 
-def _ends(points: Points, residual: Array, tangent: Array, weights: Array, unit: Cells) -> list[_End]:
-    """Every end that has a test, clear or not."""
-    budgets, root = group_budgets(points), np.sqrt(weights)
+def _tests(
+    points: Points, residual: Array, tangent: Array, weights: Array, unit: Cells
+) -> list[tuple[float, float, End]]:
+    """Of every end that can be tested: how often a shift upwards as clear would come by chance, the shift, the end."""
+    root = np.sqrt(weights)
     basis, _ = np.linalg.qr(tangent * root[:, None])
-    member = np.arange(len(residual)) + len(budgets.groups)  # rows of no budget are each their own
-    for i, rows in enumerate(budgets.groups):
-        member[list(rows)] = i
-    _, block = np.unique(np.stack((unit, member), axis=1), axis=0, return_inverse=True)
+    block = _blocks(points, unit)
     n, freedom = len(residual), count_cells(block) - tangent.shape[1] - 1
     if freedom < 1:
         return []
@@ -83,32 +93,43 @@ def _ends(points: Points, residual: Array, tangent: Array, weights: Array, unit:
     trend = np.stack((np.log(points.params), np.log(points.flops)), axis=1)
     trend = (trend - trend.mean(axis=0)) / np.maximum(trend.std(axis=0), 1e-300)
     tests = []
-    for label, rows in zip(budgets.labels, budgets.groups, strict=True):
-        place = np.array(rows, dtype=np.intp)
-        size = points.params[place]
-        ordered = np.unique(size)
-        for width in (width for width in WIDTHS if len(ordered) >= width + OTHERS):
-            for largest in (True, False):
-                sizes = ordered[-width:] if largest else ordered[:width]
-                group = place[np.isin(size, sizes)]
-                column = np.zeros(n)
-                column[group] = root[group]
-                seen = column - basis @ (basis.T @ column)
-                information = float(seen @ seen)
-                if information < SEEN * float(column @ column):
-                    continue
-                shift = float(seen @ left) / information
-                unshifted = left - shift * seen
-                variance = float(unshifted @ unshifted) / (n - tangent.shape[1] - 1)
-                if variance <= 0:
-                    continue
-                variance *= _relative_variance(unshifted, basis, trend, group) * _shared(unshifted, block)
-                without = _left_out(left, basis, group) / root[group]
-                each = [float(np.mean(without[points.params[group] == one])) for one in sizes]
-                own = np.sqrt(variance) / root[group].max()
-                p = float(stdtr(freedom, -shift * np.sqrt(information / variance)))
-                tests.append(_End(p if min(each) > EACH * own else 1.0, shift, width, largest, label))
+    for end in profile_ends(points):
+        group = end.rows
+        column = np.zeros(n)
+        column[group] = root[group]
+        seen = column - basis @ (basis.T @ column)
+        information = float(seen @ seen)
+        if information < SEEN * float(column @ column):
+            continue
+        shift = float(seen @ left) / information
+        unshifted = left - shift * seen
+        variance = float(unshifted @ unshifted) / (n - tangent.shape[1] - 1)
+        if variance <= 0:
+            continue
+        p = float(stdtr(freedom, -shift * np.sqrt(information / variance)))
+        # The allowances only raise p: they are for the few ends that might be clear.
+        if p <= ALPHA:
+            variance *= _relative_variance(unshifted, basis, trend, group) * _shared(unshifted, block)
+            without = _left_out(left, basis, group) / root[group]
+            each = [float(np.mean(without[points.params[group] == one])) for one in end.sizes]
+            own = np.sqrt(variance) / root[group].max()
+            p = (
+                float(stdtr(freedom, -shift * np.sqrt(information / variance)))
+                if min(each) > EACH * own
+                else 1.0
+            )
+        tests.append((p, shift, end))
     return tests
+
+
+def _blocks(points: Points, unit: Cells) -> Cells:
+    """The number of each row's block, (n,): rows of one unit at one budget; a row of no budget is its own."""
+    groups = group_budgets(points).groups
+    member = np.arange(len(points)) + len(groups)
+    for i, rows in enumerate(groups):
+        member[list(rows)] = i
+    _, block = np.unique(np.stack((unit, member), axis=1), axis=0, return_inverse=True)
+    return np.asarray(block)
 
 
 def _left_out(left: Array, basis: Array, group: Cells) -> Array:

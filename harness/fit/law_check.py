@@ -25,6 +25,7 @@ from harness.fit.directions import (
 from harness.fit.diverged import diverged_ends
 from harness.fit.misfit import LARGE, ROUNDING, fit_error, repeated_data, spread
 from harness.fit.profiles import HUBER_WIDTH
+from harness.fit.results import FitError
 from harness.fit.status import Flag
 from harness.fit.structure import Structure, residual_structure
 from harness.fit.table import Array, Points
@@ -72,6 +73,16 @@ class LawCheck:
         return self.data.log_loss - self.fitted
 
     @cached_property
+    def error(self) -> FitError:
+        """The size of the residuals."""
+        return fit_error(self.data.log_loss, self.fitted)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the residuals are rounding: there is nothing to test in them."""
+        return self.error.rms_log is None or self.error.rms_log < ROUNDING
+
+    @cached_property
     def structure(self) -> Structure:
         """The joint test of the residuals."""
         data, root = self.data, np.sqrt(self.weights)[:, None]
@@ -107,8 +118,8 @@ class LawCheck:
     @cached_property
     def misfit(self) -> list[Flag]:
         """``misfit`` where the residuals are too large, have structure, or differ between groups of runs."""
-        error = fit_error(self.data.log_loss, self.fitted)
-        if error.rms_log is None or error.rms_log < ROUNDING:
+        error = self.error
+        if self.exact or error.rms_log is None:
             return []
         told = f"the law misses the runs by {error.rms_log:.3g} in ln L (rms)"
         found = self.structure
@@ -186,8 +197,7 @@ class LawCheck:
     @cached_property
     def diverged(self) -> list[Flag]:
         """``misfit`` of runs at an end of a budget's profile, which bend the profile as they bend the law."""
-        error = fit_error(self.data.log_loss, self.fitted)
-        if error.rms_log is None or error.rms_log < ROUNDING:
+        if self.exact:
             return []
         tangent = law_solver.jacobian(self.fit.theta, self.data)
         return diverged_ends(self.points, self.residual, tangent, self.weights, self.unit)

@@ -164,8 +164,10 @@ def backtest_status(row: BacktestRow) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its start and a full stop at its end."""
-    return text[:1].upper() + text[1:] + "." * (text[-1:] not in (".", ""))
+    """With a capital at its start and a full stop at its end; ``a = 0.5`` and the like stay as they are."""
+    first, _, rest = text.partition(" ")
+    start = text[:1] if len(first) == 1 and (first not in "aA" or rest.startswith("=")) else text[:1].upper()
+    return start + text[1:] + "." * (text[-1:] not in (".", ""))
 
 
 def _profiles(approach: Approach2) -> str:

@@ -2,6 +2,7 @@
 
 from harness.fit.results import Judged
 from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
+from harness.fit.summary import sentence
 from harness.report.ablations import learning_rates, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
@@ -43,10 +44,7 @@ def occurring(data: ReportData) -> tuple[Status, ...]:
 def _agreement(data: ReportData) -> list[Diagnostic]:
     agreement = data.fit.agreement
     level = {"agree": GOOD, "disagree": BAD}.get(agreement.status, CAUTION)
-    message = agreement.message
-    return (
-        [Diagnostic(level, message[0].upper() + message[1:] + "." * (message[-1] != "."))] if message else []
-    )
+    return [Diagnostic(level, sentence(agreement.message))] if agreement.message else []
 
 
 def _reach(data: ReportData) -> list[Diagnostic]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from harness.fit.estimate import marked
 from harness.fit.status import EXPLAINED, Status, is_good, plain
+from harness.fit.summary import sentence
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.table import Cell, Sparkline, Table
@@ -19,7 +20,6 @@ from harness.report.text import (
     plain_status,
     power,
     ratio,
-    sentence,
     times,
     typeset,
 )

@@ -1,9 +1,10 @@
 """The report as Markdown, for pull requests: the same text, with links to the figures' files."""
 
 from harness.fit.status import Status
+from harness.fit.summary import sentence
 from harness.report.content import Content, facts
 from harness.report.table import Cell, Table
-from harness.report.text import plain_status, sentence, typeset
+from harness.report.text import plain_status, typeset
 from harness.report.verdict import Headline
 
 MARKS = {"good": "✔", "caution": "⚠", "bad": "✘"}

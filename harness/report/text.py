@@ -46,13 +46,6 @@ def typeset(text: str) -> str:
     return re.sub(r"\bapproach_(?=\d)", "approach ", text)
 
 
-def sentence(text: str) -> str:
-    """With a capital at its start and a full stop at its end; ``a = 0.5`` and the like stay as they are."""
-    first, _, rest = text.partition(" ")
-    start = text[:1] if len(first) == 1 and (first not in "aA" or rest.startswith("=")) else text[:1].upper()
-    return start + text[1:] + "." * (text[-1:] not in (".", ""))
-
-
 def fixed(value: float | None, digits: int) -> str:
     """``digits`` decimals, or a dash where there is no number."""
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

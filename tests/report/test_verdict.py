@@ -10,6 +10,7 @@ import pytest
 from harness.fit import Approach3, BacktestRow, Fit, FitError
 from harness.fit.results import Backtest
 from harness.fit.status import EXPLAINED, Flag, judge
+from harness.fit.summary import sentence
 from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import MissingError, ReportData
@@ -18,7 +19,6 @@ from harness.report.figures.backtest import draw_backtest
 from harness.report.style import figure_style
 from harness.report.tables.backtest import backtest_table
 from harness.report.tables.frontier import exponents_table
-from harness.report.text import sentence
 from harness.report.verdict import BAD, CAUTION, GOOD, headline
 from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep

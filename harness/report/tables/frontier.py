@@ -3,7 +3,7 @@
 from harness.fit.bootstrap import bounds_text
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.results import Approach
-from harness.fit.summary import along_6nd
+from harness.fit.summary import along_6nd, sentence
 from harness.report.data import MissingError, ReportData
 from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
@@ -96,7 +96,7 @@ def frontier_table(data: ReportData) -> Table:
         left=("C (FLOPs)", "status"),
         note="A budget whose profile has no minimum inside the sizes that were run has no number: its "
         "optimum is not known, only the side on which it lies."
-        + (f" {note[0].upper()}{note[1:]}." if (note := fit.approach_2.correction_note) else ""),
+        + (f" {sentence(note)}" if (note := fit.approach_2.correction_note) else ""),
     )
 
 
