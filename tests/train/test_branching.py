@@ -102,7 +102,7 @@ def test_a_branch_that_is_stopped_remembers_what_it_inherited(
     assert outcome(jobs[1]) == about(alone[jobs[1].cell.run_id])
 
 
-def test_killed_between_the_curve_and_the_checkpoint_of_a_branch(
+def test_killed_before_the_checkpoint_of_a_branch(
     jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
@@ -112,7 +112,7 @@ def test_killed_between_the_curve_and_the_checkpoint_of_a_branch(
         once.setattr(savers, "write_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train_cell(jobs[0])
-    assert jobs[2].folder.curve.exists()
+    assert not jobs[2].folder.curve.exists(), "the curve of a branch is in its checkpoint"
     record = train_cell(jobs[2])
     assert record.flops_spent == record.flops
     assert outcome(jobs[2]) == about(alone[jobs[2].cell.run_id])
