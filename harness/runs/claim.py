@@ -141,7 +141,9 @@ class Claim(Hold):
         """Write the claim's file anew first: it may have been damaged, and its owner lives."""
         if not self._released.is_set():
             self._owner = replace(self._owner, beat=self._owner.beat + 1)
-            os.pwrite(self._handle, self._owner.dump(), 0)
+            content = self._owner.dump()
+            os.pwrite(self._handle, content, 0)
+            os.ftruncate(self._handle, len(content))
         super()._look()
 
     def release(self) -> None:
