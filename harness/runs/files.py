@@ -51,17 +51,21 @@ def new_folder(final: Path, fence: Fence = no_fence) -> Iterator[Path]:
     stops at the fence: it can remove nothing of its follower's, whose folder is not among those seen before.
     """
     fence()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    stale = list(final.parent.glob(f"{UNFINISHED}*"))
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=UNFINISHED))
+    temporary = None
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        stale = list(final.parent.glob(f"{UNFINISHED}*"))
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=UNFINISHED))
         os.chmod(temporary, 0o755)
         yield temporary
         fence()
         remove(final)
         temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            fence()  # the folder may be gone because the run is another's
         raise
     for path in stale:
         remove(path)
