@@ -135,9 +135,8 @@ class Saver:
         if self._writing is not None:
             if not self._writing.done():
                 return False
-            with suppress(
-                PreemptedError
-            ):  # it is the loop that stops then, at the same step in every process
+            # where the run is another's it is the loop that stops, at the same step in every process
+            with suppress(PreemptedError):
                 self.wait()
         return time.monotonic() - self._ended > max(seconds, (self._ended - self._began) / SAVES_SHARE)
 
