@@ -74,14 +74,13 @@ def _train(job: Job, stop: list[int], console: Console) -> Record:
             highlight=False,
         )
 
-    def should_stop() -> bool:
-        return bool(stop) or (claim is not None and claim.lost)
-
     # torch and transformers take seconds: only once the plan is known to be sound
     from harness.train.run import train_cell
 
     with claim or nullcontext():
-        return train_cell(job, Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
+        return train_cell(
+            job, Watch(report, lambda: bool(stop), lambda text: print(text, file=sys.stderr), claim)
+        )
 
 
 def _say_held(owner: Owner, console: Console) -> None:

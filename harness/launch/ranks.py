@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from harness.launch.retry import is_retryable
+from harness.runs.claim import Hold
 from harness.runs.files import write_json
 from harness.runs.record import FAILED, Record, read_record
 from harness.train.job import Job, PreemptedError, StepReport, Watch
@@ -48,14 +49,15 @@ def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
     """
     with tempfile.TemporaryDirectory(prefix="isoflop-ranks-") as name:
         folder = Path(name)
-        write_json(folder / "job.json", {**job.to_json(), "parent": os.getpid()})
+        claim = watch.claim.token if watch.claim else ""
+        write_json(folder / "job.json", {**job.to_json(), "parent": os.getpid(), "claim": claim})
         command = _command(folder, processes)
         ending: float | None = None
         with (folder / "reports.jsonl").open("w+", encoding="utf-8") as reports, _running(command) as process:
             while process.poll() is None and not _overdue(ending):
                 time.sleep(POLL_SECONDS)
                 _pass_on(reports, watch)
-                if ending is None and (watch.should_stop() or _is_done(_record(job))):
+                if ending is None and (watch.must_stop() or _is_done(_record(job))):
                     (folder / "stop").touch()
                     ending = time.monotonic()
             _pass_on(reports, watch)
@@ -138,7 +140,10 @@ def main(folder: Path) -> None:
     see to it, and its log says where it hung.
     """
     data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    parent = data.pop("parent")
+    parent, token = data.pop("parent"), data.pop("claim", "")
+    job = Job.from_json(data)
+    # the worker beats; its ranks look, for they write, and the worker may be the one that is frozen
+    claim = Hold(job.folder.path, token) if token else None
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda received, _: asked.append(received))
@@ -164,7 +169,7 @@ def main(folder: Path) -> None:
     from harness.train.run import train_cell  # torch and transformers: seconds
 
     try:
-        train_cell(Job.from_json(data), Watch(report, should_stop, lambda text: print(text, file=sys.stderr)))
+        train_cell(job, Watch(report, should_stop, lambda text: print(text, file=sys.stderr), claim))
     except PreemptedError as stopped:
         print(stopped, file=sys.stderr)
     except Exception as error:

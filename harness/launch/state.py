@@ -73,7 +73,7 @@ def state_of(cell: Cell, known: Evidence, pace: float) -> State:
     """
     if known.record and known.record.status != "failed":
         return State(known.record.status, known.record.reason or duration(known.record.seconds))
-    left = cell.estimate_seconds * pace * (1 - known.step / cell.spec.steps)
+    left = cell.estimate_seconds * pace * (1 - min(known.step, cell.spec.steps) / cell.spec.steps)
     step = f"step {known.step}/{cell.spec.steps}" if known.step else ""
     if known.owner and (known.alive or (known.alive is None and known.silent < 2 * STALE_SECONDS)):
         return State("running", _join(step, f"ETA {duration(left)}", known.owner.label), left)
@@ -122,7 +122,7 @@ def last_step(curve: Path) -> int:
     try:
         with curve.open(encoding="utf-8") as file:
             return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):  # damaged: for what is shown only
         return 0
 
 

@@ -90,8 +90,7 @@ def _train(
     try:
         claim = take(job.folder.path, task.dead)
         if claim is None:
-            owner = holder(job.folder.path)
-            return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
+            return _held(job)
         with claim, _output_to(job.folder.log):
             return _train_claimed(job, claim, connection, stop, train)
     except OSError as error:  # no claim or no log can be made there; the connection's end is not among these
@@ -117,14 +116,21 @@ def _train_claimed(
         print(text, file=sys.stderr)
 
     try:
-        record = train(job, Watch(report, lambda: stop() or claim.lost, warn))
+        record = train(job, Watch(report, stop, warn, claim))
     except PreemptedError as error:
         print(error, file=sys.stderr)
-        return Ended(run_id, HELD if claim.lost and not stop() else STOPPED, reason=str(error))
+        if claim.lost and not stop():
+            return _held(job)
+        return Ended(run_id, STOPPED, reason=str(error))
     except Exception as error:  # one bad cell must not take the worker, or the sweep, with it
         traceback.print_exc()
         return _failed(run_id, error)
     return Ended(run_id, record.status, record.loss, time.monotonic() - started, record.reason)
+
+
+def _held(job: Job) -> Ended:
+    owner = holder(job.folder.path)
+    return Ended(job.cell.run_id, HELD, reason=owner.label if owner else "")
 
 
 def _failed(run_id: str, error: Exception) -> Ended:

@@ -28,6 +28,7 @@ class ReportData:
         points: the runs that the fit used, N and C counted as the fit counts them.
         table: every run of the table, before the fit left any out.
         curves: training curves by run id.
+        notes: what the page is without, for people.
         records: records by run id, in the plan's order.
         plan: the frozen plan.
         config: the composed configuration, YAML.
@@ -43,6 +44,7 @@ class ReportData:
     points: Points
     table: Points
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     records: Mapping[str, Record] = field(default_factory=dict)
     plan: Plan | None = None
     config: str = ""

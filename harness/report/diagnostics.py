@@ -22,7 +22,7 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
         *_runs(data),
         *learning_rates(data),
         *schedule_lengths(data),
-        *(Diagnostic(CAUTION, note) for note in data.fit.notes),
+        *(Diagnostic(CAUTION, note) for note in dict.fromkeys((*data.fit.notes, *data.notes))),
     ]
     rank = {BAD: 0, CAUTION: 1, GOOD: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.level]))

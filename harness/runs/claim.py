@@ -16,7 +16,8 @@ import socket
 import threading
 import uuid
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,24 +84,44 @@ def boot_id() -> str:
         return ""
 
 
-class Claim:
+class Hold:
+    """A claim as any process of its run knows it: by the run's folder and the claim's token.
+
+    Attributes:
+        lost: another process took this claim for dead and follows it: stop, and write nothing more.
+    """
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self.token, self.lost = token, False
+        self._folder = folder
+
+    def holds(self) -> bool:
+        """Whether the claim still holds, as its files say now; to be asked before each write."""
+        with suppress(OSError):  # a file system that is away for a moment is no reason to stop training
+            self._look()
+        return not self.lost
+
+    def is_last(self) -> bool:
+        """Whether this claim is the last of its chain.
+
+        Raises:
+            OSError: the chain cannot be read.
+        """
+        chain = _chain(self._folder, strict=True)
+        return bool(chain) and chain[-1].token == self.token
+
+    def _look(self) -> None:
+        self.lost = self.lost or not self.is_last()
+
+
+class Claim(Hold):
     """A claim that this process holds. Beats in a thread until :meth:`release`; also a context manager."""
 
     def __init__(self, folder: Path, path: Path, handle: int, owner: Owner) -> None:
-        self._folder, self._path, self._handle, self._owner = folder, path, handle, owner
+        super().__init__(folder, owner.token)
+        self._path, self._handle, self._owner = path, handle, owner
         self._released = threading.Event()
-        self._lost = False
         self._thread: threading.Thread | None = None
-
-    @property
-    def token(self) -> str:
-        """This claim's name."""
-        return self._owner.token
-
-    @property
-    def lost(self) -> bool:
-        """Another process took this claim for dead and follows it: stop."""
-        return self._lost
 
     def start(self, seconds: float) -> "Claim":
         """Begin to beat."""
@@ -113,18 +134,17 @@ class Claim:
             self.beat()
 
     def beat(self) -> None:
-        """One sign of life. A file system that is away for a moment is no reason to stop training."""
-        self._owner = replace(self._owner, beat=self._owner.beat + 1)
-        try:
-            os.pwrite(self._handle, self._owner.dump(), 0)
-            self._lost = self._lost or not self.holds()
-        except OSError:
-            pass
+        """One sign of life, and a look whether the claim still holds."""
+        self.holds()
 
-    def holds(self) -> bool:
-        """Whether this claim is still the last of its chain."""
-        chain = _chain(self._folder)
-        return bool(chain) and chain[-1].token == self.token
+    def _look(self) -> None:
+        """Write the claim's file anew first: it may have been damaged, and its owner lives."""
+        if not self._released.is_set():
+            self._owner = replace(self._owner, beat=self._owner.beat + 1)
+            content = self._owner.dump()
+            os.pwrite(self._handle, content, 0)
+            os.ftruncate(self._handle, len(content))
+        super()._look()
 
     def release(self) -> None:
         """Let go. The first claim of the chain goes first: what is left without it claims nothing."""
@@ -166,7 +186,12 @@ def take(folder: Path, dead: Collection[str] = (), beat_seconds: float = BEAT_SE
     if claim is None:
         return None
     # the chain may have been released after it was read: then this claim follows nothing, and claims nothing
-    if not claim.holds():
+    try:
+        last = claim.is_last()
+    except OSError:
+        claim.withdraw()
+        raise
+    if not last:
         claim.withdraw()
         return None
     return claim.start(beat_seconds)
@@ -236,14 +261,18 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def _chain(folder: Path) -> list[Owner]:
-    """The claims of a run, each the successor of the one before."""
+def _chain(folder: Path, strict: bool = False) -> list[Owner]:
+    """The claims of a run, each the successor of the one before; where one cannot be read ``strict`` raises."""
     chain: list[Owner] = []
     path = folder / "claim.json"
     while True:
         try:
             owner = _parse(path.read_bytes())
+        except FileNotFoundError:
+            return chain
         except OSError:
+            if strict:
+                raise
             return chain
         if any(owner.token == before.token for before in chain):
             return chain
@@ -260,6 +289,12 @@ def _paths(folder: Path, chain: list[Owner]) -> list[Path]:
 def _parse(content: bytes) -> Owner:
     try:
         data = json.loads(content)
-        return Owner(**{**data, "beat": int(data["beat"])})
-    except (ValueError, TypeError, KeyError):
-        return Owner("unreadable", "?", 0, "", "", False, "")
+        owner = Owner(**{**data, "beat": int(data["beat"])})
+        if (
+            all(type(getattr(owner, field.name)) is field.type for field in fields(Owner))
+            and owner.token.isalnum()
+        ):
+            return owner
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return Owner("unreadable", "?", 0, "", "", False, "")

@@ -2,26 +2,93 @@
 
 import json
 import os
+import re
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+Fence = Callable[[], None]
+"""Asked right before something gets its name: raises where this process may no longer write there."""
 
 
-def write_atomic(path: Path, text: str) -> None:
+def no_fence() -> None:
+    """Nobody else writes there."""
+
+
+def write_atomic(path: Path, text: str, fence: Fence = no_fence) -> None:
     """Write ``text`` so that a reader, or a kill at any moment, sees the old file or the new one, never a part."""
+    open_atomic(path, text, fence).close()
+
+
+def open_atomic(path: Path, text: str, fence: Fence = no_fence) -> TextIO:
+    """As :func:`write_atomic`, and the file stays open: what follows goes to it, whatever gets its name by then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    file = os.fdopen(handle, "w", encoding="utf-8")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
         os.chmod(name, 0o644)
+        fence()
         os.replace(name, path)
     except BaseException:
+        file.close()
         Path(name).unlink(missing_ok=True)
         raise
+    return file
+
+
+@contextmanager
+def new_folder(final: Path, fence: Fence = no_fence) -> Iterator[Path]:
+    """A folder to fill. It becomes ``final``, in place of what was there, when it is left without an error.
+
+    What attempts that were killed have left half-written beside it is removed. An attempt that another has followed
+    stops at the fence: it can remove nothing of its follower's, whose folder is not among those seen before.
+    """
+    fence()
+    temporary = None
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        stale = list(final.parent.glob(f"{UNFINISHED}*"))
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=UNFINISHED))
+        os.chmod(temporary, 0o755)
+        yield temporary
+        fence()
+        remove(final)
+        temporary.rename(final)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            fence()  # the folder may be gone because the run is another's
+        raise
+    for path in stale:
+        remove(path)
+
+
+UNFINISHED = ".writing-"  # how the names of folders begin that are being filled
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The checkpoints in ``folder``, intact or not, oldest first: folders named by a step in nine digits."""
+    try:
+        found = [path for path in folder.iterdir() if re.fullmatch("[0-9]{9}", path.name) and path.is_dir()]
+    except OSError:
+        return []
+    return sorted(found)
 
 
 def write_changed(path: Path, text: str) -> None:
@@ -39,9 +106,9 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, fence: Fence = no_fence) -> None:
     """Write ``value`` as indented JSON, atomically."""
-    write_atomic(path, json_text(value))
+    write_atomic(path, json_text(value), fence)
 
 
 def up_to_date(target: Path, *sources: Path) -> bool:
@@ -76,7 +143,7 @@ class CellFolder:
 
     def checkpoint_step(self) -> int:
         """The step of the newest checkpoint, intact or not; 0 without one."""
-        return max((int(path.name) for path in self.checkpoint.glob("[0-9]*")), default=0)
+        return max((int(path.name) for path in checkpoint_folders(self.checkpoint)), default=0)
 
     @property
     def log(self) -> Path:

@@ -1,14 +1,17 @@
 """The record of one run: written atomically when the run ends, and the truth from then on."""
 
+import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from harness.plan.spec import RunSpec
-from harness.runs.files import write_json
+from harness.runs.files import Fence, no_fence, write_json
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
+CHECKSUM = "sha256"  # of all else in the file, which a flipped digit would change in silence
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Record:
         tokens_per_second: of its steps, the median over the curve's rows: what a start, compiling and checkpoints
             took is in ``seconds`` only.
         mfu: the FLOP/s of that speed (matrix products) over the device's peak; null where the peak is unknown.
+        curve_sha256: of ``curve.csv``, hexadecimal; empty, which means unknown, in records from before it was kept.
     """
 
     run_id: str
@@ -79,6 +83,7 @@ class Record:
     notes: list[str] = field(default_factory=list)
     flops_spent: float | None = None
     domains: dict[str, Score] = field(default_factory=dict)
+    curve_sha256: str = ""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":
@@ -90,13 +95,19 @@ class Record:
         """As plain data."""
         return asdict(self)
 
-    def write(self, path: Path) -> None:
-        """Write atomically."""
-        write_json(path, self.to_json())
+    def write(self, path: Path, fence: Fence = no_fence) -> None:
+        """Write atomically, with a checksum."""
+        data = self.to_json()
+        write_json(path, {**data, CHECKSUM: checksum(data)}, fence)
+
+
+def checksum(data: dict[str, Any]) -> str:
+    """SHA-256 of plain data as canonical JSON."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def read_record(path: Path, run_id: str) -> Record | None:
-    """The valid record at ``path``, or None: absent, not JSON, of another run, or of another specification."""
+    """The valid record at ``path``, or None: absent, not JSON, damaged, of another run, or of another specification."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -104,21 +115,46 @@ def read_record(path: Path, run_id: str) -> Record | None:
     return parse_record(text, run_id)
 
 
+def is_damaged(path: Path, run_id: str) -> bool:
+    """Whether there is a file at ``path`` that is no valid record of the run."""
+    return path.exists() and read_record(path, run_id) is None
+
+
 def parse_record(text: str, run_id: str) -> Record | None:
     """The valid record in ``text``, or None, as :func:`read_record` has it."""
     try:
-        record = Record.from_json(json.loads(text))
-        valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id and _is_typed(record)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        data = json.loads(text)
+        if CHECKSUM in data and data.pop(CHECKSUM) != checksum(data):
+            return None
+        record = Record.from_json(data)
+        valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
+        return record if valid and _is_typed(record) and _is_consistent(record) else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
-    return record if valid else None
 
 
 def _is_typed(record: Record) -> bool:
-    """Whether numbers are numbers: a record may have been edited by hand, and tables and fits count with them."""
-    types: dict[Any, Any] = {int: int | float, float: int | float, float | None: int | float | None, str: str}
-    return all(
-        isinstance(getattr(record, field.name), types[field.type])
-        for field in fields(Record)
-        if field.type in types
-    )
+    """Whether all is of its type, and numbers are finite: tables and fits count with them."""
+    return all(_fits(getattr(record, item.name), item.type) for item in fields(Record))
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    inner = get_args(kind)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(part, inner[1]) for part in value.values())
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(part, inner[0]) for part in value)
+    if type(None) in inner:
+        return value is None or _fits(value, inner[0])
+    if kind in (int, float):
+        return isinstance(value, int | float) and math.isfinite(value)
+    if kind is Score:
+        return all(_fits(getattr(value, item.name), item.type) for item in fields(Score))
+    return kind is Any or isinstance(value, kind)
+
+
+def _is_consistent(record: Record) -> bool:
+    """Whether the outcome is one that a run can have."""
+    if record.status == FINISHED:
+        return record.loss is not None and record.steps == record.spec["steps"]
+    return record.status in (DIVERGED, FAILED) and record.loss is None

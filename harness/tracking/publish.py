@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan.cell import Cell
-from harness.runs.curve import curve_rows
+from harness.runs.curve import curve_problem, curve_rows
 from harness.runs.files import SweepFolder, write_json
 from harness.runs.record import Record
 from harness.tracking.client import Destination, close_run, init_options, next_step, open_run
@@ -62,7 +62,7 @@ def publish_results(sweep: SweepFolder, name: str, to: Destination) -> str:
 
 
 def send_run(sweep: SweepFolder, name: str, cell: Cell, record: Record, to: Destination) -> None:
-    """Write what W&B lacks of a run that has ended: rows of its curve, its record.
+    """Write what W&B lacks of a run that has ended: rows of its curve, unless that is damaged, and its record.
 
     Raises:
         Exception: as :func:`publish_results`.
@@ -71,7 +71,8 @@ def send_run(sweep: SweepFolder, name: str, cell: Cell, record: Record, to: Dest
     try:
         run.config.update(config_values(sweep, name, cell), allow_val_change=True)
         first = next_step(run, sweep.path)
-        for row in curve_rows(sweep.cell(cell.run_id).curve):
+        curve = sweep.cell(cell.run_id).curve
+        for row in [] if curve_problem(curve, record) else curve_rows(curve):
             step = int(row.pop("step"))
             if step >= first:
                 run.log(row, step=step)

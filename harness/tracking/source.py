@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
+from harness.runs.curve import implausible, left_out
 from harness.runs.record import Record
 from harness.tracking.client import has_key
 from harness.tracking.files import RECORD, Mirrored, read_files
@@ -23,12 +24,14 @@ class Gathered:
         records: of the runs that ended, in the plan's order.
         curves: their training curves by run id, as :func:`harness.runs.curve.read_curve` gives them.
         unfinished: ids of the runs of the plan that have no record.
+        notes: a sentence about the curves that are left out.
     """
 
     group: str
     records: tuple[Record, ...]
     curves: dict[str, dict[str, np.ndarray]]
     unfinished: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def from_server(project: str, group: str) -> Gathered:
@@ -84,12 +87,21 @@ def _gather(found: Iterable[Mirrored], where: str) -> Gathered:
     unfinished = tuple(run.run_id for run in planned if run.run_id not in ended)
     if not ended:
         raise UserError(f"{where}: none of {len(planned)} runs is finished")
-    curves = {run.run_id: run.curve() for run in planned if run.run_id in ended}
+    curves = {
+        run.run_id: curve for run in planned if run.run_id in ended and (curve := run.curve()) is not None
+    }
+    problems = {run_id: "W&B has no rows of it" for run_id in ended if run_id not in curves}
+    for run_id, curve in curves.items():
+        if problem := implausible(curve, ended[run_id]):
+            problems[run_id] = problem
     return Gathered(
         group=planned[0].group,
         records=tuple(ended.values()),
-        curves={run_id: curve for run_id, curve in curves.items() if curve is not None},
+        curves={run_id: curve for run_id, curve in curves.items() if run_id not in problems},
         unfinished=unfinished,
+        notes=left_out(
+            problems, ended, "W&B may lack rows that were not sent; the sweep's own folder has them"
+        ),
     )
 
 

@@ -1,15 +1,16 @@
 """A branch of the run being trained: its curve is followed, and at the branch point it gets a checkpoint."""
 
+from contextlib import suppress
+
 from accelerate import Accelerator
 from torch import Tensor
 
 from harness.plan.cell import Cell
 from harness.runs.claim import take
-from harness.runs.curve import curve_row, write_curve
 from harness.runs.files import CellFolder
 from harness.runs.record import FAILED, read_record
 from harness.train.checkpoint import BranchState, RunState, Saver
-from harness.train.job import DivergedError
+from harness.train.job import DivergedError, PreemptedError, Watch
 from harness.train.meter import LossMeter, check_loss
 
 
@@ -47,10 +48,11 @@ class Branch:
         return BranchState(tuple(self._rows), self._meter.sum(), self._meter.steps)
 
     def save(self, saver: Saver, seconds: float, notes: tuple[str, ...]) -> None:
-        """Put curve and checkpoint into the branch's folder, as the run alone would have at this step.
+        """Put a checkpoint into the branch's folder, as the run alone would have written at this step.
 
-        Done under the branch's claim: a process that trains it already, or has come further, is left alone. Nothing is
-        written where the run alone would have ended as diverged at one of its rows, which need not be the trunk's.
+        Done under the branch's claim: a process that trains it already, has come further, or takes it over while this
+        one is frozen, is left alone. Nothing is written where the run alone would have ended as diverged at one of its
+        rows, which need not be the trunk's.
 
         Raises:
             OSError: the disk is full or not writable.
@@ -66,10 +68,20 @@ class Branch:
             ended = record is not None and record.status != FAILED
             if ended or self._folder.checkpoint_step() >= self.step:
                 return
-            write_curve(self._folder.curve, (curve_row(self._cell, *row) for row in state.rows))
-            own = RunState(self.step, state.loss_sum, state.loss_steps, seconds, notes, inherited=self.step)
-            saver.save(own, self._folder.checkpoint)
-            saver.wait()  # the claim is held until it is there
+            own = RunState(
+                step=self.step,
+                run_id=self.run_id,
+                rows=state.rows,
+                loss_sum=state.loss_sum,
+                loss_steps=state.loss_steps,
+                seconds=seconds,
+                notes=notes,
+                inherited=self.step,
+            )
+            # a trunk that is another's by now stops at its next step, in all its processes
+            with suppress(PreemptedError):
+                saver.save(own, self._folder.checkpoint, Watch(claim=claim).fence)
+                saver.wait()  # the claim is held until it is there
 
     def _diverged(self) -> bool:
         try:

@@ -1,39 +1,45 @@
 """Checkpoints of one run: atomic, without pickle, written while training goes on, and verified when they are loaded.
 
 A checkpoint is a folder named by its step: ``tensors.safetensors`` has weights and AdamW moments, ``state.json`` the
-:class:`RunState` and the SHA-256 of the tensors. The loop waits for a copy of the tensors in memory, not for the disk.
+:class:`RunState`, the SHA-256 of the tensors and one of all that. Nothing else is needed to go on: the rows of the
+curve are in it. The loop waits for a copy of the tensors in memory, not for the disk.
 """
 
 import hashlib
 import json
+import math
 import os
-import shutil
-import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 from torch.optim import Optimizer
 
+from harness.runs.files import Fence, checkpoint_folders, new_folder, no_fence, remove
+from harness.train.job import PreemptedError
 from harness.train.meter import CurveRow
 
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
 ALIGNMENT = 8  # of a safetensors file's data
 CHUNK_BYTES = 2**24  # hashed and written at a time
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter that was ever stepped
 # a checkpoint may take this share of the time: a large model on a slow disk would otherwise write most of the time
 SAVES_SHARE = 1 / 20
 
 
 @dataclass(frozen=True)
 class BranchState:
-    """The curve of a run that will branch from this one.
+    """Where a curve stands: that of a run that will branch from this one.
 
     Attributes:
         rows: those that have ended.
@@ -50,7 +56,9 @@ class RunState:
     """Where a run stands after ``step`` steps.
 
     Attributes:
-        loss_sum: sum of the training losses since the last curve row, over all processes; ``loss_steps`` their number.
+        run_id: the run's.
+        rows: of its curve, those that have ended.
+        loss_sum: sum of the training losses since the last of them, over all processes; ``loss_steps`` their number.
         seconds: training time so far, over all attempts; of a branch with that of its trunk up to the branch point.
         notes: what the record will say about this run (a halved micro-batch, a damaged checkpoint).
         inherited: steps that its trunk has trained for this run; 0 where it is no branch.
@@ -59,6 +67,8 @@ class RunState:
     """
 
     step: int = 0
+    run_id: str = ""
+    rows: tuple[CurveRow, ...] = ()
     loss_sum: float = 0.0
     loss_steps: int = 0
     seconds: float = 0.0
@@ -71,10 +81,34 @@ class RunState:
     def from_json(cls, data: dict[str, Any]) -> "RunState":
         """Inverse of ``asdict``."""
         branches = {
-            run_id: BranchState(**{**state, "rows": tuple(CurveRow(*row) for row in state["rows"])})
-            for run_id, state in data.get("branches", {}).items()
+            run_id: BranchState(**{**state, "rows": _rows(state["rows"])})
+            for run_id, state in data["branches"].items()
         }
-        return cls(**{**data, "notes": tuple(data["notes"]), "branches": branches})
+        return cls(
+            **{**data, "rows": _rows(data["rows"]), "notes": tuple(data["notes"]), "branches": branches}
+        )
+
+    def check(self, step: int, steps: int) -> None:
+        """Refuse what no run of ``steps`` steps can say after ``step`` of them.
+
+        Raises:
+            ValueError: it does not hold together.
+        """
+        if not (0 <= self.step == step <= steps and 0 <= self.inherited <= step):
+            raise ValueError(f"it says that it is of step {self.step} of {steps}")
+        if not (math.isfinite(self.seconds) and self.seconds >= 0 and self.micro_batch >= 0):
+            raise ValueError("its time or its micro-batch cannot be")
+        own = BranchState(self.rows, self.loss_sum, self.loss_steps)
+        for curve in (own, *self.branches.values()):
+            ends = [0, *(row.step for row in curve.rows)]
+            rising = all(one < other for one, other in pairwise(ends))
+            # a sum that is no number is that of a run about to end as diverged
+            if not rising or curve.loss_steps != step - ends[-1] or curve.loss_sum < 0:
+                raise ValueError("its curve does not lead to its step")
+
+
+def _rows(rows: Sequence[Sequence[Any]]) -> tuple[CurveRow, ...]:
+    return tuple(CurveRow(*row) for row in rows)
 
 
 class Saver:
@@ -84,9 +118,13 @@ class Saver:
     by the next call of any method.
     """
 
-    def __init__(self, folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
-        """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them."""
-        self._folder, self._model, self._optimizer = folder, model, optimizer
+    def __init__(self, folder: Path, model: nn.Module, optimizer: Optimizer, fence: Fence = no_fence) -> None:
+        """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them.
+
+        Args:
+            fence: asked before every write; raises PreemptedError where the run is another's by now.
+        """
+        self._folder, self._model, self._optimizer, self._fence = folder, model, optimizer, fence
         self._snapshot = Snapshot()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
@@ -97,21 +135,29 @@ class Saver:
         if self._writing is not None:
             if not self._writing.done():
                 return False
-            self.wait()
+            # where the run is another's it is the loop that stops, at the same step in every process
+            with suppress(PreemptedError):
+                self.wait()
         return time.monotonic() - self._ended > max(seconds, (self._ended - self._began) / SAVES_SHARE)
 
-    def save(self, state: RunState, folder: Path | None = None) -> None:
-        """Copy the tensors after ``state.step`` steps; a thread writes them to the run's folder, or to ``folder``."""
+    def save(self, state: RunState, folder: Path | None = None, fence: Fence | None = None) -> None:
+        """Copy the tensors after ``state.step`` steps; a thread writes them to the run's folder.
+
+        Args:
+            folder: another run's folder of checkpoints to write to, and the ``fence`` of that.
+        """
         self.wait()
         self._began = time.monotonic()
         blob = self._snapshot.take(self._model, self._optimizer)
-        self._writing = self._thread.submit(self._write, folder or self._folder, blob, state)
+        where = (folder or self._folder, blob, state, fence or self._fence)
+        self._writing = self._thread.submit(self._write, *where)
 
     def wait(self) -> None:
         """Until the last checkpoint is on the disk.
 
         Raises:
             OSError: it isn't, because the disk is full or not writable.
+            PreemptedError: it isn't, because the run is another's by now.
         """
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -125,8 +171,8 @@ class Saver:
             self._thread.shutdown()
             self._snapshot = Snapshot()
 
-    def _write(self, folder: Path, blob: memoryview, state: RunState) -> None:
-        write_checkpoint(folder, blob, state)
+    def _write(self, folder: Path, blob: memoryview, state: RunState, fence: Fence) -> None:
+        write_checkpoint(folder, blob, state, fence)
         self._ended = time.monotonic()
 
 
@@ -174,18 +220,17 @@ def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def write_checkpoint(folder: Path, blob: memoryview, state: RunState) -> None:
+def write_checkpoint(folder: Path, blob: memoryview, state: RunState, fence: Fence = no_fence) -> None:
     """Write ``folder/<step>/`` whole or not at all, then drop all but the newest :data:`KEEP`.
 
     Args:
         blob: what :class:`Snapshot` took after ``state.step`` steps.
+        fence: asked before anything is made or removed.
 
     Raises:
         OSError: the disk is full or not writable; earlier checkpoints are untouched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
-    try:
+    with new_folder(folder / f"{state.step:09d}", fence) as temporary:
         digest = hashlib.sha256()
         with (temporary / "tensors.safetensors").open("wb") as file:
             for start in range(0, len(blob), CHUNK_BYTES):
@@ -195,66 +240,116 @@ def write_checkpoint(folder: Path, blob: memoryview, state: RunState) -> None:
             _sync(file)
         content = {**asdict(state), "sha256": digest.hexdigest()}
         with (temporary / "state.json").open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content))
+            file.write(json.dumps({**content, "state_sha256": _checksum(content)}))
             _sync(file)
-        final = folder / f"{state.step:09d}"
-        if final.exists():  # written by an attempt that was killed right after; equal by construction
-            shutil.rmtree(final)
-        temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for old in _written(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
-    for stale in folder.glob(".writing-*"):
-        shutil.rmtree(stale, ignore_errors=True)
+    fence()
+    for old in checkpoint_folders(folder)[:-KEEP]:
+        remove(old)
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> RunState:
+def load_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    run_id: str,
+    steps: int,
+    fence: Fence | None = no_fence,
+) -> RunState:
     """Restore the newest intact checkpoint into ``model`` and ``optimizer``; a fresh start where there is none.
 
-    A truncated or corrupted one is skipped with a warning and a note in the returned state.
+    One that is truncated, corrupted, of another run, or of a version that had no checksum of the state and no curve in
+    it, is skipped with a warning and a note in the returned state.
+
+    Args:
+        run_id: the run's, and ``steps`` its horizon.
+        fence: asked before a checkpoint that was skipped is removed; None leaves that to another process.
     """
     notes: list[str] = []
-    for path in reversed(_written(folder)):
+    for path in reversed(checkpoint_folders(folder)):
         try:
-            content = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            blob = (path / "tensors.safetensors").read_bytes()
-            if hashlib.sha256(blob).hexdigest() != content.pop("sha256"):
-                raise ValueError("its tensors do not match their checksum")
-            state = RunState.from_json(content)
-            _restore(load(blob), model, optimizer)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            notes.append(f"checkpoint at step {int(path.name)} was damaged and skipped")
+            state, tensors = _read(path, run_id, steps)
+            _check_tensors(tensors, model, stepped=state.step > 0)
+        except UNREADABLE as error:
+            what = "of an earlier version" if isinstance(error, EarlierVersionError) else "damaged"
+            notes.append(f"checkpoint at step {int(path.name)} was {what} and skipped")
             warnings.warn(f"{path}: {notes[-1]} ({error})", RuntimeWarning, stacklevel=2)
-            shutil.rmtree(path, ignore_errors=True)
+            if fence is not None:
+                fence()
+                remove(path)
             continue
+        _restore(tensors, model, optimizer)
         return replace(state, notes=(*state.notes, *notes))
-    return RunState(notes=tuple(notes))
+    return RunState(run_id=run_id, notes=tuple(notes))
 
 
-def _restore(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: Optimizer) -> None:
-    parameters = dict(model.named_parameters())
-    missing = [name for name in parameters if f"model.{name}" not in tensors]
-    if missing:
-        raise ValueError(f"it lacks the parameter {missing[0]}")
+class EarlierVersionError(ValueError):
+    """A checkpoint whose state has no checksum: it cannot be told from a damaged one."""
+
+
+# what reading a damaged file raises; a lack of memory is not among it
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+    SafetensorError,
+)
+
+
+def _read(path: Path, run_id: str, steps: int) -> tuple[RunState, dict[str, torch.Tensor]]:
+    content = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    if "state_sha256" not in content and {"step", "sha256"} <= content.keys():
+        raise EarlierVersionError("its state has no checksum")
+    if content.pop("state_sha256") != _checksum(content):
+        raise ValueError("its state does not match its checksum")
+    blob = (path / "tensors.safetensors").read_bytes()
+    if content.pop("sha256") != hashlib.sha256(blob).hexdigest():
+        raise ValueError("its tensors do not match their checksum")
+    state = RunState.from_json(content)
+    if state.run_id != run_id:
+        raise ValueError(f"it is of the run {state.run_id}")
+    state.check(int(path.name), steps)
+    return state, load(blob)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data as canonical JSON; the tensors' own SHA-256 is in it."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_tensors(tensors: Mapping[str, torch.Tensor], model: nn.Module, stepped: bool) -> None:
+    """Refuse tensors that are not all of the model and its optimizer: none may start at zero in silence.
+
+    Raises:
+        ValueError: one is missing, not known, or of another shape.
+    """
+    shapes = {}
+    for name, parameter in model.named_parameters():
+        shapes[f"model.{name}"] = parameter.shape
+        moments = {f"optimizer.{moment}.{name}": moment for moment in MOMENTS}
+        if any(moment in tensors for moment in moments):
+            shapes |= {
+                key: torch.Size() if moment == "step" else parameter.shape for key, moment in moments.items()
+            }
+    wrong = {name for name in shapes.keys() | tensors.keys() if _shape(tensors, name) != shapes.get(name)}
+    if wrong or stepped != any(name.startswith("optimizer.") for name in tensors):
+        raise ValueError(f"it lacks {min(wrong, default='the moments')}, or has it in another shape")
+
+
+def _shape(tensors: Mapping[str, torch.Tensor], name: str) -> torch.Size | None:
+    """None where it is missing or no float32."""
+    found = tensors.get(name)
+    return None if found is None or found.dtype != torch.float32 else found.shape
+
+
+def _restore(tensors: Mapping[str, torch.Tensor], model: nn.Module, optimizer: Optimizer) -> None:
     with torch.no_grad():
-        for name, parameter in parameters.items():
+        for name, parameter in model.named_parameters():
             parameter.copy_(tensors[f"model.{name}"])
-    for key, value in tensors.items():
-        kind, _, rest = key.partition(".")
-        if kind == "optimizer":
-            moment, _, name = rest.partition(".")
-            parameter = parameters[name]
-            device = value.device if moment == "step" and not parameter.is_cuda else parameter.device
-            optimizer.state[parameter][moment] = value.to(device)
+            for moment in MOMENTS:
+                value = tensors.get(f"optimizer.{moment}.{name}")
+                if value is not None:
+                    device = value.device if moment == "step" and not parameter.is_cuda else parameter.device
+                    optimizer.state[parameter][moment] = value.to(device)
 
 
 def _sync(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _written(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())

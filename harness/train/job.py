@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan.cell import Cell
+from harness.runs.claim import Hold
 from harness.runs.files import CellFolder, SweepFolder
 from harness.tracking.config import TrackerConfig
 from harness.train.config import TrainConfig
@@ -79,11 +80,32 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of whoever watches a run: ``report`` at every curve row, ``should_stop`` before every step."""
+    """Callbacks of whoever watches a run: ``report`` at every curve row, ``should_stop`` before every step.
+
+    ``claim`` is the one that the run is trained under; None where no other process could train it.
+    """
 
     report: Callable[[StepReport], None] = lambda report: None
     should_stop: Callable[[], bool] = lambda: False
     warn: Callable[[str], None] = print
+    claim: Hold | None = None
+
+    def must_stop(self) -> bool:
+        """Whether the run is to stop: it is asked to, or is known to be another's by now."""
+        return self.should_stop() or (self.claim is not None and self.claim.lost)
+
+    def holds(self) -> bool:
+        """Whether the run is still this attempt's, as the claim's files say now."""
+        return self.claim is None or self.claim.holds()
+
+    def fence(self) -> None:
+        """To be called right before anything of the run is written.
+
+        Raises:
+            PreemptedError: the run is another's: one that was frozen, say, has woken up, and must not write.
+        """
+        if not self.holds():
+            raise PreemptedError("another process has taken this run over; nothing more was written")
 
 
 class PreemptedError(Exception):

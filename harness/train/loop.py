@@ -32,7 +32,7 @@ class WriteIntervals:
 
 
 class Loop:
-    """Trains one run. ``state`` always says where it stands, as far as rows were read."""
+    """Trains one run. ``state`` always says where it stands, and ``rows`` its curve, as far as rows were read."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Loop:
     ) -> None:
         """``state`` is that of the checkpoint; ``notes`` may still grow; ``branches`` lie at its step or later."""
         self.state = state
+        self.rows = list(state.rows)
         self._accelerator, self._stepper, self._saver, self._notes = accelerator, stepper, saver, notes
         self._branches = list(branches)
         self._meter = LossMeter(accelerator, state.loss_sum, state.loss_steps)
@@ -70,28 +71,26 @@ class Loop:
         on_row: Callable[[CurveRow, float], None],
         watch: Watch,
     ) -> float | None:
-        """Step to the horizon; returns the last row's loss (None when nothing was left to do).
+        """Step to the horizon; returns the last row's loss (None where there is no row).
 
         Args:
             on_row: gets each row of the curve when it is read, and the tokens per second of the steps that were done
                 by then and not yet at the read before.
 
         Raises:
-            PreemptedError: asked to stop, after writing a checkpoint.
+            PreemptedError: asked to stop, after writing a checkpoint; or the run is another's, and none was written.
             DivergedError: the loss is not finite or blew up; ``state`` has the step.
             OSError: a checkpoint could not be written.
         """
         self._started = self._read_time = time.monotonic()  # not when a tracker was still connecting
-        mean = None
 
         def read(done: int) -> None:
-            nonlocal mean
             rows, speed = self._read(spec, done)
             for row in rows:
-                mean = row.loss
+                self.rows.append(row)
                 self.state = replace(self.state, step=row.step)
                 on_row(row, speed)
-                check_loss(mean, row.step, spec.shape.vocab_size)
+                check_loss(row.loss, row.step, spec.shape.vocab_size)
 
         try:
             for step in range(self.state.step + 1, spec.steps + 1):
@@ -101,7 +100,7 @@ class Loop:
                     # before a checkpoint of this step: who resumes from that knows that the branches have theirs
                     self._save_branches(branching)
                 stop, save, late = self._agree(
-                    step, watch.should_stop(), self._save_is_due(every), self._read_is_due()
+                    step, watch.must_stop(), self._save_is_due(every), self._read_is_due()
                 )
                 if stop or save or late:
                     read(step - 1)
@@ -124,7 +123,7 @@ class Loop:
         finally:
             self._saver.close()
         assert self.state.step == spec.steps, "a run ends on its horizon, neither before nor after"
-        return mean
+        return self.rows[-1].loss if self.rows else None
 
     def _save_is_due(self, every: WriteIntervals) -> bool:
         return self._accelerator.is_main_process and self._saver.is_due(every.checkpoint_seconds)
@@ -165,6 +164,7 @@ class Loop:
         self.state = replace(
             self.state,
             step=step,
+            rows=tuple(self.rows),
             loss_sum=self._meter.sum(),
             loss_steps=self._meter.steps,
             seconds=self.seconds(),

@@ -89,6 +89,7 @@ class RunOutcome:
         tokens_per_second: of the steps of this attempt; None where it did none.
         domains: scores on further texts, by name.
         inherited: how many of the ``steps`` the run's trunk has trained.
+        curve_sha256: of the curve's file.
     """
 
     status: str
@@ -99,6 +100,7 @@ class RunOutcome:
     tokens_per_second: float | None = None
     notes: tuple[str, ...] = ()
     inherited: int = 0
+    curve_sha256: str = ""
     evaluation: Evaluation | None = None
     domains: Mapping[str, Score] = field(default_factory=dict)
 
@@ -153,6 +155,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         notes=list(outcome.notes),
         domains=dict(outcome.domains),
         flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
+        curve_sha256=outcome.curve_sha256,
     )
 
 

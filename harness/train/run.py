@@ -2,7 +2,6 @@
 
 import gc
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,9 @@ from transformers import PreTrainedModel
 from harness.data import Corpus, open_corpus
 from harness.model.build import build_model
 from harness.plan.branching import shared_steps
-from harness.runs.curve import CurveWriter, curve_row
-from harness.runs.files import SweepFolder
-from harness.runs.record import DIVERGED, FINISHED, Record, Score, read_record
+from harness.runs.curve import CurveWriter, curve_row, curve_text, digest_of
+from harness.runs.files import SweepFolder, new_folder, remove, write_atomic
+from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, read_record
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
@@ -37,7 +36,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     """Train the job's cell, continue it from its checkpoint, or return the record it already has.
 
     Raises:
-        PreemptedError: ``watch.should_stop`` said so; a checkpoint was written.
+        PreemptedError: ``watch.should_stop`` said so, and a checkpoint was written; or another process has taken the
+            run over meanwhile, and nothing was written.
         UserError: the device or the number of processes does not suit the run.
     """
     try:
@@ -53,6 +53,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     done = read_record(job.folder.record, job.cell.run_id)
     if done and done.status in (FINISHED, DIVERGED):
         return done
+    damaged = is_damaged(job.folder.record, job.cell.run_id)
     spec = job.cell.spec
 
     # what it trains on
@@ -67,11 +68,14 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     # the model, as its last checkpoint left it, and how it is executed
     raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
     optimizer = build_optimizer(raw, spec.optimizer)
-    state = load_checkpoint(job.folder.checkpoint, raw, optimizer)
+    main = accelerator.is_main_process
+    fence = watch.fence if main else None
+    state = load_checkpoint(job.folder.checkpoint, raw, optimizer, spec.run_id, spec.steps, fence)
     how = _set_float32_precision(device)
     train = settle(job.train, device, job.cell.estimate.mode, how)
     model = _prepare(raw, train, job.corpus.parent / "inductor", accelerator)
-    notes = list(dict.fromkeys((*state.notes, *how)))
+    lost = ["the record that was there was damaged: the run was trained again"] if damaged else []
+    notes = list(dict.fromkeys((*state.notes, *lost, *how)))
     stepper = Stepper(
         accelerator, model, optimizer, spec, corpus, train, notes.append, available, state.micro_batch
     )
@@ -80,21 +84,25 @@ def _train_cell(job: Job, watch: Watch) -> Record:
 
     # training
     branches = _branches(job, accelerator, state)
-    saver = Saver(job.folder.checkpoint, raw, optimizer)
+    saver = Saver(job.folder.checkpoint, raw, optimizer, watch.fence)
     loop = Loop(accelerator, stepper, saver, state, notes, branches)
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     try:
-        outcome = _train(job, loop, tracker, watch, accelerator.is_main_process)
+        outcome = _train(job, loop, tracker, watch, main)
+
+        # evaluation, and what is kept
+        outcome = _evaluated(outcome, job, raw, corpus, domains, accelerator, stepper.scored_sequences)
+        curve = curve_text(curve_row(job.cell, *row) for row in loop.rows)
+        outcome = replace(
+            outcome, notes=tuple(notes), inherited=state.inherited, curve_sha256=digest_of(curve)
+        )
+        record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
+        if main:
+            _write(job, watch, curve, record, raw, corpus)
     except PreemptedError:
+        tracker.finish(EXIT_STOPPED)
         accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
-
-    # evaluation, and what is kept
-    outcome = _evaluated(outcome, job, raw, corpus, domains, accelerator, stepper.scored_sequences)
-    outcome = replace(outcome, notes=tuple(notes), inherited=state.inherited)
-    record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
-    if accelerator.is_main_process:
-        _write(job, record, raw, corpus)
     tracker.summary(record)
     tracker.finish()
     accelerator.end_training()
@@ -159,12 +167,15 @@ def _tracked(job: Job) -> TrackedRun:
 
 
 def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> RunOutcome:
-    """Train to the horizon, or to where it diverged; the curve's file is whole either way."""
+    """Train to the horizon, or to where it diverged."""
     cell, spec = job.cell, job.cell.spec
-    curve = CurveWriter(job.folder.curve, loop.state.step) if main else None
-    tracker.log(curve.kept if curve else [])
+    before = [curve_row(cell, *row) for row in loop.rows]
+    curve = CurveWriter(job.folder.curve, before, watch.fence) if main else None
+    tracker.log(before)
 
     def on_row(row: CurveRow, tokens_per_second: float) -> None:
+        if not watch.holds():  # the run stops before its next step
+            return
         values = curve_row(cell, *row)
         if curve:
             curve.append(values)
@@ -223,13 +234,22 @@ def _score(job: Job, model: PreTrainedModel, domain: Corpus, accelerator: Accele
     return Score(found.loss, found.loss_se, domain.bits_per_byte(found.loss), found.tokens)
 
 
-def _write(job: Job, record: Record, model: PreTrainedModel, corpus: Corpus) -> None:
-    """The export where it is asked for, then the record; the checkpoints are removed only when that is there."""
+def _write(
+    job: Job, watch: Watch, curve: str, record: Record, model: PreTrainedModel, corpus: Corpus
+) -> None:
+    """The export where it is asked for, the whole curve, the record; once that is there, the checkpoints go.
+
+    Raises:
+        PreemptedError: the run is another's by now; the rest was not written.
+    """
     if job.train.export and record.status == FINISHED:
-        model.save_pretrained(job.folder.model)
-        corpus.save_tokenizer(job.folder.model)
-    record.write(job.folder.record)
-    shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
+        with new_folder(job.folder.model, watch.fence) as folder:
+            model.save_pretrained(folder)
+            corpus.save_tokenizer(folder)
+    write_atomic(job.folder.curve, curve, watch.fence)
+    record.write(job.folder.record, watch.fence)
+    watch.fence()
+    remove(job.folder.checkpoint)
 
 
 def _release() -> None:

@@ -1,7 +1,7 @@
 """Fitting the frontier to finished runs, to W&B's copy of them, or to anyone's table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from harness.fit import Curve, Fit, fit_points, read_points, write_fit
 from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder
-from harness.runs.record import FAILED, FINISHED, Record
+from harness.runs.record import FAILED, Record, is_damaged
 from harness.runs.table import records, write_table
 from harness.tracking.source import from_files, from_server
 from harness.workflow.experiment import frozen_plan, sweep_folder
@@ -21,11 +21,15 @@ from harness.workflow.experiment import frozen_plan, sweep_folder
 
 @dataclass(frozen=True, eq=False)
 class FitInput:
-    """What is fitted, and the folder for the fit; ``curves`` as :func:`harness.runs.curve.read_curves` has them."""
+    """What is fitted, and the folder for the fit; ``curves`` as :func:`harness.runs.curve.read_curves` has them.
+
+    ``notes`` say what else the fit would be made of and is without.
+    """
 
     table: Path
     folder: Path
     curves: Mapping[str, Mapping[str, np.ndarray]]
+    notes: tuple[str, ...] = ()
 
 
 def fit_runs(config: Config, console: Console) -> Fit:
@@ -36,7 +40,9 @@ def fit_runs(config: Config, console: Console) -> Fit:
     """
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    fit = fit_points(read_points(source.table, config.analysis.rows), config.analysis, curves or None)
+    points = read_points(source.table, config.analysis.rows)
+    points = replace(points, notes=(*points.notes, *source.notes))
+    fit = fit_points(points, config.analysis, curves or None)
     written = write_fit(fit, source.folder)
     console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)
@@ -56,33 +62,32 @@ def _source(config: Config, console: Console) -> FitInput:
         found = records(sweep, plan)
         write_table(sweep.table, found.values())
         folder = Path(config.out) if config.out else sweep.path
-        source = FitInput(sweep.table, folder, read_curves(sweep, plan))
-        _say_missing(sweep, plan, found, source.curves, console)
+        curves, left_out = read_curves(sweep, found)
+        source = FitInput(sweep.table, folder, curves, (*_damaged(sweep, plan), *left_out))
+        _say_missing(plan, found, console)
     if not source.table.exists():
         raise UserError(f"points: no file {source.table}")
     return source
 
 
-def _say_missing(
-    sweep: SweepFolder,
-    plan: Plan,
-    found: Mapping[str, Record],
-    curves: Mapping[str, object],
-    console: Console,
-) -> None:
-    """A line where runs of the plan have not ended, and one where runs that have ended left no readable curve."""
-    ended = [run_id for run_id, record in found.items() if record.status != FAILED]
-    lines = []
-    if len(ended) < len(plan.cells):
-        lines.append(f"{len(ended)} of {len(plan.cells)} planned runs have ended; the fit is of these")
-    lost = [run_id for run_id in ended if found[run_id].status == FINISHED and run_id not in curves]
-    if lost:
-        lines.append(
-            f"{len(lost)} finished runs have no readable curve.csv, so approach 1 is without them: {', '.join(lost)} "
-            f"(in {sweep.cells})"
+def _damaged(sweep: SweepFolder, plan: Plan) -> list[str]:
+    """A sentence about records that are there and cannot be believed."""
+    runs = [cell.run_id for cell in plan.cells if is_damaged(sweep.cell(cell.run_id).record, cell.run_id)]
+    if not runs:
+        return []
+    return [
+        f"{len(runs)} record{'s' if len(runs) > 1 else ''} in {sweep.cells} cannot be read or are not as the run left "
+        f"them; the fit is without {', '.join(runs)} ('isoflop sweep' trains them again)"
+    ]
+
+
+def _say_missing(plan: Plan, found: Mapping[str, Record], console: Console) -> None:
+    """A line where runs of the plan have not ended."""
+    ended = sum(record.status != FAILED for record in found.values())
+    if ended < len(plan.cells):
+        console.print(
+            f"{ended} of {len(plan.cells)} planned runs have ended; the fit is of these", highlight=False
         )
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _wandb(config: Config, console: Console) -> FitInput:
@@ -102,4 +107,4 @@ def _wandb(config: Config, console: Console) -> FitInput:
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
     console.print(f"W&B: {len(gathered.records)} runs{more}", highlight=False, soft_wrap=True)
-    return FitInput(table, folder, gathered.curves)
+    return FitInput(table, folder, gathered.curves, gathered.notes)

@@ -68,8 +68,8 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
     table = read_points(_require(sweep.table, "isoflop fit"), fit.rows)
-    curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
     found = records(sweep, plan)
+    curves, left_out = read_curves(sweep, found)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
     config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
@@ -78,7 +78,8 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         fit=fit,
         points=used_points(table, fit),
         table=table,
-        curves=curves,
+        curves={run_id: Curve(**columns) for run_id, columns in curves.items()},
+        notes=left_out,
         records=found,
         plan=plan,
         config=config,

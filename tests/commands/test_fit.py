@@ -1,11 +1,20 @@
 """What ``isoflop fit`` says of runs and curves that are not there."""
 
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
+from harness.report.diagnostics import diagnostics
+from harness.runs.curve import digest_of
+from harness.runs.files import CellFolder, SweepFolder
+from harness.runs.record import read_record
 from harness.workflow.experiment import frozen_plan
+from harness.workflow.report import from_sweep
 from tests.report.synthetic import make_sweep
 
 
@@ -13,11 +22,11 @@ def test_runs_that_have_not_ended_and_curves_that_cannot_be_read_are_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_sweep(tmp_path / "synthetic")
-    told = ["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", "analysis.draws=0"]
+    told = ["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK]
     main(told)
     printed = capsys.readouterr().out
     assert "planned runs" not in printed
-    assert "readable" not in printed
+    assert "training curve of" not in printed
 
     cells = frozen_plan(folder).cells
     paths = [folder.cell(cell.run_id) for cell in cells[:4]]
@@ -28,5 +37,105 @@ def test_runs_that_have_not_ended_and_curves_that_cannot_be_read_are_said(
     main(told)
     printed = capsys.readouterr().out
     assert f"{len(cells) - 1} of {len(cells)} planned runs have ended" in printed
-    assert "3 finished runs have no readable curve.csv" in printed
-    assert all(cell.run_id in printed for cell in cells[1:4])
+    assert (
+        f"without the training curve of 1 finished run: there is no curve.csv: {cells[1].run_id}" in printed
+    )
+    unread = f"{cells[2].run_id}, {cells[3].run_id}"
+    assert f"without the training curve of 2 finished runs: curve.csv cannot be read: {unread}" in printed
+    assert "record" not in printed.replace("record.json", "")
+
+
+QUICK = ("analysis.draws=0", "analysis.compare=false", "analysis.backtest=false")
+
+
+def with_digests(folder: SweepFolder) -> list[CellFolder]:
+    """The cells of a synthetic sweep, whose records know their curves from here on."""
+    found = []
+    for cell in frozen_plan(folder).cells:
+        paths = folder.cell(cell.run_id)
+        record = read_record(paths.record, cell.run_id)
+        assert record is not None
+        replace(record, curve_sha256=digest_of(paths.curve.read_text())).write(paths.record)
+        found.append(paths)
+    return found
+
+
+def flip(text: str) -> str:
+    """Another digit in the middle of a loss."""
+    rows = text.splitlines()
+    cells = rows[50].split(",")
+    cells[4] = cells[4][:-3] + str((int(cells[4][-3]) + 5) % 10) + cells[4][-2:]
+    rows[50] = ",".join(cells)
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("damage", "unknown"),
+    [
+        (flip, ""),
+        (
+            lambda text: "".join(text.splitlines(keepends=True)[:60]),
+            "its steps do not rise to the last of the run",
+        ),
+        (
+            lambda text: "".join(text.splitlines(keepends=True)[:30] + text.splitlines(keepends=True)[60:]),
+            "missing",
+        ),
+        (
+            lambda text: "".join(text.splitlines(keepends=True)[:1] + text.splitlines(keepends=True)[30:]),
+            "missing",
+        ),
+        (lambda text: text.replace("\n", ",x\n", 60).replace(",", ",-", 300), "cannot be read"),
+        (lambda text: "\0" * len(text), "cannot be read"),
+    ],
+    ids=["flipped", "cut", "holed", "headless", "mangled", "zeros"],
+)
+def test_a_damaged_curve_takes_no_part_and_fit_and_page_say_so(
+    damage: Callable[[str], str],
+    unknown: str,
+    known: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The fit is that without the curve; where the record does not know the curve, what is implausible is found."""
+    folder = make_sweep(tmp_path / "synthetic")
+    cells = with_digests(folder) if known else [folder.cell(c.run_id) for c in frozen_plan(folder).cells]
+    told = ["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK]
+    curve = cells[3].curve
+    text = curve.read_text()
+    curve.unlink()
+    main(told)
+    without = json.loads(folder.fit.read_text())["approach_1"]
+    curve.write_text(damage(text))
+    capsys.readouterr()
+    main(told)
+    printed = capsys.readouterr().out
+    if not known and not unknown:
+        assert "training curve of" not in printed, "nothing shows it"
+        return
+    why = unknown if not known or "read" in unknown else "the record has another SHA-256"
+    assert "approach 1 is without the training curve of 1 finished run" in printed
+    assert why in printed
+    assert curve.parent.name in printed
+    assert json.loads(folder.fit.read_text())["approach_1"] == without
+    page = from_sweep(folder, frozen_plan(folder), folder.path)
+    assert any(why in finding.text for finding in diagnostics(page))
+    assert curve.parent.name not in page.curves
+
+
+def test_a_damaged_record_is_named_and_the_fit_is_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_sweep(tmp_path / "synthetic")
+    cells = frozen_plan(folder).cells
+    texts = [folder.cell(cell.run_id).record.read_text() for cell in cells]
+    digit = re.sub(r'("loss": \d\.)\d', r"\g<1>00", texts[2])
+    assert digit != texts[2]
+    for cell, text in zip(cells, ("null", texts[0], digit, texts[3][:-40]), strict=False):
+        folder.cell(cell.run_id).record.write_text(text)
+    main(["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK])
+    printed = capsys.readouterr().out
+    assert f"4 records in {folder.cells} cannot be read or are not as the run left them" in printed
+    assert all(cell.run_id in printed for cell in cells[:4])
+    assert f"{len(cells) - 4} of {len(cells)} planned runs have ended" in printed

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
 from harness.runs.files import SweepFolder, write_json
+from harness.runs.record import read_record
 from harness.text import count
 from harness.workflow.report import from_points, make_report
 from tests.report.conftest import FEW, Reported, report_few, report_on
@@ -184,8 +186,9 @@ def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> Non
     plan = (copy / "plan.json").read_text(encoding="utf-8")
     (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
     for record in copy.glob("cells/*/record.json"):
-        text = record.read_text(encoding="utf-8").replace("a fake device", "<img src=//x>")
-        record.write_text(text, encoding="utf-8")
+        known = read_record(record, record.parent.name)
+        assert known is not None
+        replace(known, device="<img src=//x>").write(record)
     written = report_few(copy)
     html = written.html.read_text(encoding="utf-8")
     parse(html)

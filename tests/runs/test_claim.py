@@ -1,5 +1,6 @@
 """One owner to a run, whatever dies, and whatever other machines' clocks say."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -215,4 +216,81 @@ def test_waiting_for_a_claim_ends_when_asked(tmp_path: Path) -> None:
     asked = iter([False, True])
     assert acquire(tmp_path, lambda: next(asked), lambda owner: told.append(owner.label)) is None
     assert told == [f"{claims.myself().host}:{os.getpid()}"]
+    claim.release()
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: content[:15] + bytes([content[15] ^ 1]) + content[16:],
+    "zeroed": lambda content: bytes(len(content)),
+    "null": lambda content: b"null",
+    "of other types": lambda content: json.dumps({**json.loads(content), "job": None}).encode(),
+    "a path": lambda content: json.dumps({**json.loads(content), "token": "../../other"}).encode(),
+    "deep": lambda content: b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_claim_is_mended_by_an_owner_that_lives(damage: str, tmp_path: Path) -> None:
+    claim = take(tmp_path, beat_seconds=1e6)
+    assert claim is not None
+    path = tmp_path / "claim.json"
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    assert take(tmp_path) is None
+    assert not gone(tmp_path)
+    assert claim.holds()
+    owner = holder(tmp_path)
+    assert owner is not None
+    assert owner.token == claim.token
+    claim.release()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_claim_of_a_dead_owner_is_followed(damage: str, tmp_path: Path) -> None:
+    claim = take(tmp_path, beat_seconds=1e6)
+    assert claim is not None
+    path = tmp_path / "claim.json"
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(DAMAGES[damage](content))  # another file: no lock is on it, and nobody mends it
+    clock = Clock()
+    watcher = Watcher(60, clock)
+    # with another name in it, it is the sound claim of one that has no lock on it: dead at once
+    assert watcher.observe(tmp_path).held == (damage != "flipped")
+    clock.now += 61
+    follower = take(tmp_path, watcher.observe(tmp_path).tokens, beat_seconds=1e6)
+    assert follower is not None
+    assert follower.holds()
+    assert not claim.holds()
+    follower.release()
+    assert files(tmp_path) == []
+
+
+def test_a_claim_whose_file_is_gone_is_lost(tmp_path: Path) -> None:
+    claim = take(tmp_path, beat_seconds=1e6)
+    assert claim is not None
+    hold = claims.Hold(tmp_path, claim.token)
+    assert claim.holds()
+    assert hold.holds()
+    (tmp_path / "claim.json").unlink()
+    assert not claim.holds()
+    assert claim.lost
+    assert not hold.holds()
+
+
+def test_a_file_system_that_is_away_is_no_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = take(tmp_path, beat_seconds=1e6)
+    assert claim is not None
+
+    def away(_: Path) -> bytes:
+        raise OSError(116, "Stale file handle")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", away)
+        assert claim.holds()
+    assert claim.holds()
     claim.release()

@@ -8,7 +8,7 @@ import pytest
 
 from harness.launch.branching import share_trunks
 from harness.plan.branching import shared_steps
-from harness.runs.claim import take
+from harness.runs.claim import Claim, take
 from harness.train import checkpoint as savers
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
@@ -102,7 +102,7 @@ def test_a_branch_that_is_stopped_remembers_what_it_inherited(
     assert outcome(jobs[1]) == about(alone[jobs[1].cell.run_id])
 
 
-def test_killed_between_the_curve_and_the_checkpoint_of_a_branch(
+def test_killed_before_the_checkpoint_of_a_branch(
     jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
@@ -112,7 +112,7 @@ def test_killed_between_the_curve_and_the_checkpoint_of_a_branch(
         once.setattr(savers, "write_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train_cell(jobs[0])
-    assert jobs[2].folder.curve.exists()
+    assert not jobs[2].folder.curve.exists(), "the curve of a branch is in its checkpoint"
     record = train_cell(jobs[2])
     assert record.flops_spent == record.flops
     assert outcome(jobs[2]) == about(alone[jobs[2].cell.run_id])
@@ -130,6 +130,31 @@ def test_a_branch_that_another_trains_or_that_is_done_is_left_alone(jobs: list[J
     assert not jobs[1].folder.curve.exists()
     assert not jobs[2].folder.checkpoint.exists()
     assert jobs[2].folder.record.stat().st_mtime_ns == stamp
+
+
+def test_a_branch_that_is_taken_over_from_a_frozen_trunk_is_left_alone(
+    jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the trunk had slept between its claim on the branch and the checkpoint that it writes there."""
+    followers = []
+
+    def taken_over(folder: Path) -> Claim | None:
+        claim = take(folder)
+        assert claim is not None
+        followers.append(take(folder, [claim.token]))
+        return claim
+
+    monkeypatch.setattr("harness.train.branch.take", taken_over)
+    train_cell(jobs[0])
+    assert outcome(jobs[0]) == about(alone[jobs[0].cell.run_id])
+    assert len(followers) == 2
+    for job, follower in zip((jobs[2], jobs[1]), followers, strict=True):
+        assert not job.folder.checkpoint.exists()
+        assert follower is not None
+        assert follower.holds()
+        follower.release()
+        train_cell(job)
+        assert outcome(job) == about(alone[job.cell.run_id])
 
 
 def test_a_trunk_that_began_without_its_branches_leaves_them_to_themselves(

@@ -175,7 +175,7 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
         clock.now += 1
         return is_due(saver, seconds)
 
-    def slow(folder: Path, blob: object, state: RunState) -> None:
+    def slow(folder: Path, blob: object, state: RunState, fence: object) -> None:
         saves.append(state.step)
         clock.now += 1
 

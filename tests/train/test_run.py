@@ -46,7 +46,7 @@ def essence(job: Job) -> dict[str, Any]:
     return {
         k: v
         for k, v in record.items()
-        if k not in ("seconds", "tokens_per_second", "mfu", "notes", "versions")
+        if k not in ("seconds", "tokens_per_second", "mfu", "notes", "versions", "sha256")
     }
 
 

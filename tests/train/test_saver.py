@@ -36,6 +36,15 @@ def made(seed: int = 0) -> tuple[Model, torch.optim.AdamW]:
     return model, optimizer
 
 
+def loaded(folder: Path, model: Model, optimizer: torch.optim.AdamW) -> RunState:
+    return load_checkpoint(folder, model, optimizer, "run", 10)
+
+
+def at(step: int) -> RunState:
+    """The state of a run whose first row has not ended."""
+    return RunState(step=step, run_id="run", loss_sum=2.5 * step, loss_steps=step)
+
+
 def state(model: Model, optimizer: torch.optim.AdamW) -> list[torch.Tensor]:
     moments = [value.clone() for p in model.parameters() for value in optimizer.state.get(p, {}).values()]
     return [*(p.detach().clone() for p in model.parameters()), *moments]
@@ -54,7 +63,7 @@ def saver(tmp_path: Path) -> Iterator[Saver]:
 
 def test_a_checkpoint_is_a_safetensors_file_that_restores_the_state(tmp_path: Path) -> None:
     model, optimizer = made()
-    write_checkpoint(tmp_path, Snapshot().take(model, optimizer), RunState(step=3))
+    write_checkpoint(tmp_path, Snapshot().take(model, optimizer), at(3))
     file = tmp_path / "000000003" / "tensors.safetensors"
     tensors = load_file(file)
     assert torch.equal(tensors["model.first"], model.first)
@@ -65,7 +74,7 @@ def test_a_checkpoint_is_a_safetensors_file_that_restores_the_state(tmp_path: Pa
     assert written["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     other = made(seed=1)
     assert not equal(state(*other), state(model, optimizer))
-    assert load_checkpoint(tmp_path, *other) == RunState(step=3)
+    assert loaded(tmp_path, *other) == at(3)
     assert equal(state(*other), state(model, optimizer))
 
 
@@ -81,13 +90,13 @@ def test_what_is_written_is_the_state_of_the_call(tmp_path: Path, monkeypatch: p
     model, optimizer = made()
     saver = Saver(tmp_path, model, optimizer)
     states = [state(model, optimizer)]
-    saver.save(RunState(step=1))
+    saver.save(at(1))
     optimizer.step()
     states.append(state(model, optimizer))
     assert not saver.is_due(0.0), "one is on its way"
     assert not list(tmp_path.glob("[0-9]*"))
     threading.Timer(0.1, go.set).start()
-    saver.save(RunState(step=2))
+    saver.save(at(2))
     assert (tmp_path / "000000001").exists()
     optimizer.step()
     saver.close()
@@ -96,7 +105,7 @@ def test_what_is_written_is_the_state_of_the_call(tmp_path: Path, monkeypatch: p
         folder = tmp_path / f"only {number}"
         folder.mkdir()
         (tmp_path / f"{number:09d}").rename(folder / f"{number:09d}")
-        assert load_checkpoint(folder, *other).step == number
+        assert loaded(folder, *other).step == number
         assert equal(state(*other), expected)
 
 
@@ -108,24 +117,24 @@ def test_an_error_of_the_disk_comes_out_once_at_the_next_call(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(savers, "write_checkpoint", full)
-    saver.save(RunState(step=1))
+    saver.save(at(1))
     assert saver._writing is not None
     assert saver._writing.exception(60) is not None
-    arguments = {"is_due": (0.0,), "save": (RunState(step=2),)}.get(call, ())
+    arguments = {"is_due": (0.0,), "save": (at(2),)}.get(call, ())
     with pytest.raises(OSError, match="No space left"):
         getattr(saver, call)(*arguments)
     monkeypatch.undo()
     if call != "close":
-        saver.save(RunState(step=3))
+        saver.save(at(3))
         saver.wait()
         assert [path.name for path in tmp_path.glob("[0-9]*")] == ["000000003"]
 
 
 def test_a_second_save_takes_no_more_memory(saver: Saver) -> None:
-    saver.save(RunState(step=1))
+    saver.save(at(1))
     saver.wait()
     place = saver._snapshot._memory.data_ptr()
-    saver.save(RunState(step=2))
+    saver.save(at(2))
     assert saver._snapshot._memory.data_ptr() == place
     saver.close()
     assert len(saver._snapshot._memory) == 0
