@@ -12,7 +12,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     """Cancel the queued and running jobs of this sweep and of its arms; running cells keep their checkpoints."""
     config, console = asked.config, asked.console
     folders = (sweep_folder(config), *arm_folders(config).values())
-    cancelled = [job for folder in folders for job in submitter_of(folder).cancel(folder)]
+    say = lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)  # noqa: E731
+    cancelled = [job for folder in folders for job in submitter_of(folder).cancel(folder, say)]
     if cancelled:
         console.print(f"cancelled: {', '.join(cancelled)}; finished cells are kept", highlight=False)
     else:

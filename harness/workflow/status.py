@@ -71,6 +71,8 @@ def show_dependent(folder: SweepFolder, console: Console) -> None:
 
 
 def _say_dependent(queue: Queue, console: Console) -> None:
+    for note in queue.notes:
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
     for job, state in queue.dependent:
         console.print(f"dependent job {job} continues after them: {state}", highlight=False)
 

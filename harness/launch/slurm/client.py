@@ -1,18 +1,27 @@
-"""Slurm's commands: what they are told, and how what they print is read."""
+"""Slurm's commands: what they are told, and how what they print is read.
+
+A job's id is ``12``, or ``12;name`` where sbatch handed it to another cluster of a federation. Whether a number is
+still our job is seen from its mark, which stands in two fields: in the comment, where people look for it, though some
+sites' plugins rewrite comments and a user's own template may have another one; and in the name of the script that
+sbatch was given (``Command``, in accounting ``SubmitLine``), which no plugin and no option changes. The job's name has
+none: it stays readable, and users set their own.
+"""
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.launch.ledger import TaskId
+from harness.launch.ledger import Sight, TaskId, UnansweredError
 
-SQUEUE_FORMAT = "%F|%K|%T|%N|%r"
-SACCT_FORMAT = "JobID,State,NodeList"
+SEPARATOR = "\x1f"  # names and comments have bars and spaces
+SQUEUE_FORMAT = SEPARATOR.join(("%F", "%K", "%T", "%N", "%r", "%u", "%j", "%o", "%k"))
+SACCT_FORMAT = "JobID,State,NodeList,Comment"
+SACCT_SCRIPT = ",SubmitLine"  # from Slurm 21.08
 TIMEOUT_SECONDS = 60.0
 UNKNOWN_JOB = "Invalid job id"
 PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
@@ -35,6 +44,8 @@ class SlurmState:
     Attributes:
         state: Slurm's word, e.g. ``RUNNING``.
         restarts: how often it was sent back to the queue.
+        said: all that may have the mark of its submission.
+        who: its name and its user, for people.
     """
 
     id: TaskId
@@ -42,6 +53,8 @@ class SlurmState:
     node: str = ""
     reason: str = ""
     restarts: int = 0
+    said: str = field(default="", compare=False, repr=False)
+    who: str = field(default="", compare=False, repr=False)
 
     @property
     def waiting(self) -> bool:
@@ -62,11 +75,12 @@ class SlurmState:
 def parse_squeue(text: str) -> list[SlurmState]:
     """Lines of ``squeue -h -r -o SQUEUE_FORMAT``."""
     states = []
-    for line in text.splitlines():
-        fields = line.strip().split("|", 4)
-        if len(fields) == 5:
-            job, task, state, node, reason = fields
-            states += [SlurmState(id_, state, node, reason) for id_ in _ids(job, task)]
+    for line in text.split("\n"):
+        fields = line.split(SEPARATOR, 8)
+        if len(fields) == 9:
+            job, task, state, node, reason, user, name, command, comment = fields
+            said, who = f"{command}\n{comment}", f"'{name}' of {user}"
+            states += [SlurmState(id_, state, node, reason, 0, said, who) for id_ in _ids(job, task)]
     return states
 
 
@@ -79,19 +93,21 @@ def parse_scontrol(text: str) -> list[SlurmState]:
             ids = _ids(value.get("ArrayJobId") or value["JobId"], value.get("ArrayTaskId") or "")
             node, reason = (_unless_null(value.get(key, "")) for key in ("NodeList", "Reason"))
             restarts = int(value.get("Restarts", 0))
-            states += [SlurmState(id_, value["JobState"], node, reason, restarts) for id_ in ids]
+            who = f"'{value.get('JobName', '')}' of {value.get('UserId', '?').partition('(')[0]}"
+            states += [SlurmState(id_, value["JobState"], node, reason, restarts, line, who) for id_ in ids]
     return states
 
 
 def parse_sacct(text: str) -> list[SlurmState]:
-    """Lines of ``sacct -n -P -X --format=SACCT_FORMAT``; the last one of a task counts."""
+    """Lines of ``sacct -n -P -X --format=SACCT_FORMAT``, with or without the script; the last one of a task counts."""
     states: dict[TaskId, SlurmState] = {}
     for line in text.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) == 3:
+        fields = line.strip().split("|", 3)
+        if len(fields) == 4:
             job, _, task = fields[0].partition("_")
+            state, node = fields[1].partition(" ")[0], _unless_null(fields[2])
             for id_ in _ids(job, task.strip("[]")):
-                states[id_] = SlurmState(id_, fields[1].partition(" ")[0], _unless_null(fields[2]))
+                states[id_] = SlurmState(id_, state, node, said=fields[3])
     return list(states.values())
 
 
@@ -104,7 +120,7 @@ def merge(*sources: Iterable[SlurmState]) -> dict[TaskId, SlurmState]:
             if known is None:
                 merged[state.id] = state
             elif state.restarts > known.restarts:
-                merged[state.id] = SlurmState(known.id, known.state, known.node, known.reason, state.restarts)
+                merged[state.id] = replace(known, restarts=state.restarts)
     return merged
 
 
@@ -130,7 +146,15 @@ def _unless_null(text: str) -> str:
 
 def available() -> bool:
     """Whether Slurm's commands are on the PATH."""
-    return shutil.which("squeue") is not None
+    return all(shutil.which(name) for name in ("sbatch", "squeue", "scontrol", "scancel"))
+
+
+NO_ANSWER = re.compile(
+    r"tim(?:ed?|ing) ?out|unable to contact|connect|communicat|send/recv|unexpected message|temporarily|try again",
+    re.IGNORECASE,
+)
+"""Words of an sbatch that does not know itself whether the controller has the job."""
+ANSWER = re.compile(r"(\d+)(?:;([\w.-]+))?")
 
 
 def submit(script: Path) -> str:
@@ -138,38 +162,90 @@ def submit(script: Path) -> str:
 
     Raises:
         UserError: there is no sbatch, or it refuses: its own words.
+        UnansweredError: whether it took the job is not known.
     """
     # what a surrounding job or the user's shell sets for sbatch must not override the script
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SLURM_JOB"))
     }
-    return _call(["sbatch", "--parsable", str(script)], environment=kept).strip().partition(";")[0]
+    said = _call(["sbatch", "--parsable", str(script)], environment=kept).split()
+    numbers = [match for word in said if (match := ANSWER.fullmatch(word))]
+    if len(numbers) != 1:
+        raise UnansweredError(f"sbatch: answered '{' '.join(said)[:80]}', which is not one job's number")
+    number, cluster = numbers[0].groups()
+    return f"{number};{cluster}" if cluster and cluster != cluster_name() else number
 
 
-def queue(jobs: Sequence[str]) -> dict[TaskId, SlurmState]:
-    """The state of every task of ``jobs`` that Slurm still knows.
+def cluster_name() -> str:
+    """The cluster's name for itself; empty where that is not known."""
+    try:
+        found = re.search(r"^ClusterName\s*=\s*(\S+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
+    except UserError:
+        found = None
+    return found[1] if found else os.environ.get("SLURM_CLUSTER_NAME", "")
+
+
+def queue(jobs: Mapping[str, str]) -> Sight:
+    """The state of every task that Slurm still knows of ``jobs``, which are marks by id.
 
     Raises:
         UserError: Slurm is not there or does not answer.
     """
-    if not jobs:
-        return {}
-    live = _known(["squeue", "-h", "-r", "-o", SQUEUE_FORMAT, "-j", ",".join(jobs)])
-    shown = "\n".join(_known(["scontrol", "-o", "show", "job", job]) for job in jobs)
-    known = merge(parse_squeue(live), parse_scontrol(shown))
-    if {id_.job for id_ in known} >= set(jobs) or shutil.which("sacct") is None:
-        return known
-    try:
-        past = _call(["sacct", "-n", "-P", "-X", f"--format={SACCT_FORMAT}", "-j", ",".join(jobs)])
-    except UserError:  # clusters without accounting
-        past = ""
-    return merge(known.values(), parse_sacct(past))
+    states: dict[TaskId, SlurmState] = {}
+    strangers: dict[str, str] = {}
+    for cluster in sorted({job.partition(";")[2] for job in jobs}):
+        marks = {
+            job.partition(";")[0]: mark for job, mark in jobs.items() if job.partition(";")[2] == cluster
+        }
+        where = ["-M", cluster] if cluster else []
+        live = _known(["squeue", *where, "-h", "-r", "-o", SQUEUE_FORMAT, "-j", ",".join(marks)])
+        shown = "\n".join(_known(["scontrol", *where, "-o", "show", "job", number]) for number in marks)
+        # a number may also be that of one task of somebody's array: then the array's number is another
+        known = [one for one in (*parse_squeue(live), *parse_scontrol(shown)) if one.id.job in marks]
+        ours = [one for one in known if marks[one.id.job] in one.said]
+        numbers = {one.id.job for one in ours}
+        others = {one.id.job: one.who for one in known if one.id.job not in numbers}
+        forgotten = [number for number in marks if number not in numbers | others.keys()]
+        if forgotten:
+            past = _past([*where, "-j", ",".join(forgotten)])
+            ours += [one for one in past if one.id.job in forgotten and marks[one.id.job] in one.said]
+        full = f";{cluster}" if cluster else ""
+        for one in merge(ours).values():
+            id_ = TaskId(one.id.job + full, one.id.task)
+            states[id_] = replace(one, id=id_)
+        strangers |= {number + full: who for number, who in others.items()}
+    return Sight(states, strangers)
+
+
+def find(mark: str, since: str) -> list[str]:
+    """The jobs that carry ``mark``, of those in the queue and those that accounting has from the day ``since`` on.
+
+    Raises:
+        UserError: Slurm is not there or does not answer.
+    """
+    me = str(os.getuid())
+    live = parse_squeue(_call(["squeue", "-h", "-r", "-t", "all", "-u", me, "-o", SQUEUE_FORMAT]))
+    past = _past(["-u", me, "-S", since])
+    return sorted({one.id.job for one in (*live, *past) if mark in one.said}, key=int)
+
+
+def _past(which: Sequence[str]) -> list[SlurmState]:
+    """What accounting knows of these jobs: nothing on clusters without it."""
+    if shutil.which("sacct") is None:
+        return []
+    for fields in (SACCT_FORMAT + SACCT_SCRIPT, SACCT_FORMAT):
+        try:
+            return parse_sacct(_call(["sacct", "-n", "-P", "-X", f"--format={fields}", *which]))
+        except UserError:
+            continue
+    return []
 
 
 def cancel(jobs: Sequence[str]) -> None:
     """Cancel these jobs, with all their tasks."""
     for job in jobs:
-        _known(["scancel", job])
+        number, _, cluster = job.partition(";")
+        _known(["scancel", *(["-M", cluster] if cluster else []), number])
 
 
 def requeue(job: str) -> None:
@@ -196,15 +272,24 @@ def _known(command: Sequence[str]) -> str:
 def _call(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            env=environment,
         )
     except FileNotFoundError:
         raise UserError(
             f"{command[0]}: not found; launcher=slurm needs Slurm's commands on the PATH (launcher=local does not)"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"{command[0]}: no answer in {TIMEOUT_SECONDS:.0f} s") from None
+        raise UnansweredError(f"{command[0]}: no answer in {TIMEOUT_SECONDS:.0f} s") from None
     if done.returncode:
         said = [PREFIX.sub("", line.strip()) for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"{command[0]}: {'; '.join(dict.fromkeys(said)) or f'exit status {done.returncode}'}")
+        text = f"{command[0]}: {'; '.join(dict.fromkeys(said)) or f'exit status {done.returncode}'}"
+        # one that was killed, or left without a word, has refused nothing
+        refused = done.returncode > 0 and said and not NO_ANSWER.search(text)
+        raise UserError(text) if refused else UnansweredError(text)
     return done.stdout
