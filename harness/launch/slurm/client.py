@@ -93,7 +93,8 @@ def parse_scontrol(text: str) -> list[SlurmState]:
             ids = _ids(value.get("ArrayJobId") or value["JobId"], value.get("ArrayTaskId") or "")
             node, reason = (_unless_null(value.get(key, "")) for key in ("NodeList", "Reason"))
             restarts = int(value.get("Restarts", 0))
-            who = f"'{value.get('JobName', '')}' of {value.get('UserId', '?').partition('(')[0]}"
+            name = re.search(r"JobName=(.*?) (?:UserId=|\w+=)", line)
+            who = f"'{name[1] if name else ''}' of {value.get('UserId', '?').partition('(')[0]}"
             states += [SlurmState(id_, value["JobState"], node, reason, restarts, line, who) for id_ in ids]
     return states
 

@@ -40,8 +40,12 @@ class Sweep:
         return self.capsys.readouterr().out
 
     @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.path / "slurm")
+
+    @property
     def submissions(self) -> list[Submission]:
-        return Ledger(self.path / "slurm").read()
+        return self.ledger.read()
 
     @property
     def last(self) -> Submission:
@@ -49,11 +53,11 @@ class Sweep:
 
     def state(self, task: int) -> TaskState:
         job = self.last.job
-        return queue(Ledger(self.path / "slurm").marks([self.last])).states[TaskId(job, task)]
+        return queue(self.ledger.marks([self.last])).states[TaskId(job, task)]
 
     def report_state(self) -> str:
         job = self.last.report_job
-        return queue(Ledger(self.path / "slurm").marks([self.last])).states[TaskId(job)].state
+        return queue(self.ledger.marks([self.last])).states[TaskId(job)].state
 
     def wait_for_the_dependent_job(self) -> str:
         wait_for("the dependent job ends", lambda: self.report_state() in ("COMPLETED", "FAILED"))
