@@ -12,7 +12,8 @@ from typing import ClassVar, Protocol
 from rich.console import Console
 
 from harness.errors import UserError
-from harness.launch.ledger import Placed, TaskId, TaskState
+from harness.launch.ledger import Placed
+from harness.launch.queued import TaskId, TaskState
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder

@@ -126,7 +126,9 @@ def _alive(owner: Owner, folder: Path, queue: Queue) -> bool | None:
         return False
     job, _, task = owner.job.partition("_")
     states = [
-        state for id_, state in queue.states.items() if id_.job == job and str(id_.task or 0) == (task or "0")
+        state
+        for id_, state in queue.states.items()
+        if id_.job.partition(";")[0] == job and str(id_.task or 0) == (task or "0")
     ]
     return states[0].running if states else None
 

@@ -10,12 +10,14 @@ from rich.console import Console
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.errors import UserError
-from harness.launch.batch import Array, BatchLauncher
+from harness.launch.batch import BatchLauncher
+from harness.launch.batch_system import Array
 from harness.launch.launcher import Continuation, LauncherConfig, Outcome, Work
-from harness.launch.ledger import Sight, TaskId, read_task
+from harness.launch.ledger import read_task
 from harness.launch.local import LocalConfig, LocalLauncher
+from harness.launch.queued import Sight, TaskId
 from harness.launch.registry import LAUNCHERS, OPTIONS, LauncherKind, make_launcher, queue_of, submitter_of
-from harness.launch.slurm.client import SlurmState
+from harness.launch.slurm.answers import SlurmState
 from harness.launch.slurm.launcher import SlurmLauncher
 from harness.launch.slurm.request import SlurmConfig
 from harness.plan.plan import Plan

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.launch.batch import Array, BatchLauncher
-from harness.launch.ledger import Sight
+from harness.launch.batch import BatchLauncher
+from harness.launch.batch_system import Array
+from harness.launch.queued import Sight
 from harness.launch.slurm import client
 from harness.launch.slurm.request import (
     Request,

@@ -10,9 +10,10 @@ import pytest
 
 from harness.commands import next_stage
 from harness.errors import UserError
-from harness.launch.ledger import Sight, TaskId, read_task
+from harness.launch.ledger import read_task
+from harness.launch.queued import Sight, TaskId
 from harness.launch.slurm import client
-from harness.launch.slurm.client import SlurmState, expand
+from harness.launch.slurm.answers import SlurmState, expand
 from harness.plan.cell import Cell
 from tests.records import fake_record
 from tests.report.synthetic import law_loss

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.launch.ledger import Ledger, Submission, TaskId, TaskState
+from harness.launch.ledger import Ledger
+from harness.launch.queued import TaskId, TaskState
 from harness.launch.slurm.client import queue
+from harness.launch.submission import Submission
 from tests.device import ON_CPU
 
 SLURM = ("launcher=slurm", "launcher.memory=1000M", ON_CPU)  # no GPU is asked for

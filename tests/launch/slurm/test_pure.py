@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.launch.batch import Array
-from harness.launch.ledger import Ledger, Submission, TaskId, placed
-from harness.launch.slurm.client import (
+from harness.launch.batch_system import Array
+from harness.launch.ledger import Ledger, placed
+from harness.launch.queued import TaskId
+from harness.launch.slurm.answers import (
     SEPARATOR,
     SlurmState,
     expand,
@@ -28,6 +29,7 @@ from harness.launch.slurm.request import (
     make_request,
 )
 from harness.launch.slurm.script import render_fields
+from harness.launch.submission import Submission
 from harness.plan.duration import RunTime
 from harness.train.config import TrainConfig
 from harness.train.job import Job

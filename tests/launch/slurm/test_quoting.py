@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.launch.batch import Array
+from harness.launch.batch_system import Array
 from harness.launch.slurm.gpus import count_gpus
 from harness.launch.slurm.launcher import array_script, dependent_script
 from harness.launch.slurm.request import Request, SlurmConfig, task_gpus

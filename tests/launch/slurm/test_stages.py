@@ -11,8 +11,9 @@ from harness.cli import main
 from harness.commands import fit, report, reproduce
 from harness.commands.invocation import Invocation
 from harness.launch.launcher import Outcome
-from harness.launch.ledger import Ledger, Submission
+from harness.launch.ledger import Ledger
 from harness.launch.slurm import client
+from harness.launch.submission import Submission
 from harness.runs.ablations import read_ablations
 from harness.runs.files import SweepFolder
 from harness.workflow.training import submitted_config
