@@ -194,7 +194,8 @@ def squeue(folder: Path, arguments: list[str]) -> int:
         for task, state in job["tasks"].items():
             fields = {"F": number, "K": task or "N/A", "T": state, "N": "here", "r": "None", "u": job["user"]}
             fields |= {"j": job["name"], "o": job["command"], "k": job["comment"], "Z": job["folder"]}
-            if state not in OVER or asked.get("-t") == "all":
+            shown = asked.get("-t") or os.environ.get("SQUEUE_STATES", "")
+            if state in shown or shown == "all" or (not shown and state not in OVER):
                 print(re.sub(r"%(\w)", lambda match: fields[match[1]], asked["-o"]))  # noqa: B023
     return 0
 

@@ -30,6 +30,7 @@ from harness.launch.slurm.answers import (
 
 TIMEOUT_SECONDS = 60.0
 UNKNOWN_JOB = "Invalid job id"
+FILTERS = ("SBATCH_", "SLURM_JOB", "SQUEUE_", "SACCT_", "SCANCEL_")
 PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
 
 
@@ -53,11 +54,7 @@ def submit(script: Path) -> str:
         UserError: there is no sbatch, or it refuses: its own words.
         UnansweredError: whether it took the job is not known.
     """
-    # what a surrounding job or the user's shell sets for sbatch must not override the script
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SLURM_JOB"))
-    }
-    said = _call(["sbatch", "--parsable", str(script)], environment=kept).split()
+    said = _call(["sbatch", "--parsable", str(script)]).split()
     numbers = [match for word in said if (match := ANSWER.fullmatch(word))]
     if len(numbers) != 1:
         raise UnansweredError(f"sbatch: answered '{' '.join(said)[:80]}', which is not one job's number")
@@ -158,7 +155,10 @@ def _known(command: Sequence[str]) -> str:
         raise
 
 
-def _call(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+def _call(command: Sequence[str]) -> str:
+    # what a surrounding job or the user's shell sets for sbatch must not override the script, and what it sets for the
+    # others (SQUEUE_STATES, SCANCEL_STATE) must not hide a job of ours
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FILTERS)}
     try:
         done = subprocess.run(
             command,
@@ -167,7 +167,7 @@ def _call(command: Sequence[str], environment: dict[str, str] | None = None) -> 
             errors="replace",
             timeout=TIMEOUT_SECONDS,
             check=False,
-            env=environment,
+            env=kept,
         )
     except FileNotFoundError:
         raise UserError(

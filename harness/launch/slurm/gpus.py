@@ -18,7 +18,7 @@ LONG = {
     "--ntasks-per-node": "ntasks",
     "--sockets-per-node": "sockets",
 }
-"""The options that matter; what their values count is in the value: GPUs of a node, a task or a socket."""
+"""The options that matter, and what their values are: a list of resources, GPUs in all, or GPUs of a task or socket."""
 SHORT = {"-G": "--gpus", "-n": "--ntasks"}
 ENVIRONMENT = ("SBATCH_GRES", "SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK")
 SHARES = ("mps", "shard")  # a part of one GPU

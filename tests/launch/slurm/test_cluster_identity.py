@@ -52,12 +52,13 @@ def test_an_array_whose_answer_was_lost_is_found_in_the_queue(
     more = "" if comments else "--comment=charged"
     lying.write_text(f'#!/bin/sh\n"{real}" {more} "$@" >/dev/null\necho "{TIMED_OUT}" >&2\nexit 1\n')
     lying.chmod(0o755)
-    before = call("squeue", "-h", "-o", "%F").split()
+    before = call("squeue", "-h", "-t", "PENDING", "-o", "%F").split()
+    monkeypatch.setenv("SQUEUE_STATES", "FAILED")  # the user's shell hides what waits
     with monkeypatch.context() as lied:
         lied.setenv("PATH", str(lying.parent), prepend=":")
         sweep = Sweep(tmp_path, overrides(tmp_path, text_folder, *HELD), capsys)
         said = sweep.isoflop("sweep")
-    (job,) = set(call("squeue", "-h", "-o", "%F").split()) - set(before)
+    (job,) = set(call("squeue", "-h", "-t", "PENDING", "-o", "%F").split()) - set(before)
     assert sweep.last.job == job
     assert f"but job {job} is in the queue and is ours" in said
 
@@ -68,7 +69,7 @@ def test_an_array_whose_answer_was_lost_is_found_in_the_queue(
     assert f"job {job} is the array job of submission 0001" in said
     assert "0 to submit" in said
     assert sweep.isoflop("cancel").startswith(f"cancelled: {job}")
-    assert set(call("squeue", "-h", "-o", "%F").split()) == set(before)
+    assert set(call("squeue", "-h", "-t", "PENDING", "-o", "%F").split()) == set(before)
 
 
 def test_a_number_that_is_a_strangers_is_not_cancelled(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.cli import main
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
@@ -22,8 +24,9 @@ from harness.launch.slurm.task import run_task
 from harness.runs.files import SweepFolder
 from harness.train.job import Job
 from scripts import lying_slurm
+from tests.device import ON_CPU
 from tests.launch.test_launchers import work
-from tests.train.small import small_jobs
+from tests.train.small import overrides, small_jobs
 
 
 class Setting:
@@ -155,6 +158,15 @@ def test_a_kill_between_submission_and_ledger_submits_nothing_twice(
     all_is_queued_once(here)
 
 
+def test_what_the_users_shell_filters_hides_no_job(here: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_STATES", "FAILED")
+    monkeypatch.setenv("SQUEUE_USERS", "bob")
+    here.lie("timeout")
+    here.submit()
+    assert "0 to submit" in here.submit()
+    all_is_queued_once(here)
+
+
 def test_a_job_that_was_given_up_does_nothing_when_it_starts_after_all(here: Setting, capsys: Any) -> None:
     here.submit()
     one = here.ledger.read()[0]
@@ -272,3 +284,30 @@ def test_a_submission_keeps_what_it_does_not_change(here: Setting) -> None:
     (one,) = here.ledger.read()
     assert one.cluster == "lying"
     assert replace(one, cancelled=True).asked("array").answered("array", "9").report_job == one.report_job
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_slurm_that_lies_trains_every_cell_once(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "slurm"
+    monkeypatch.setenv("PATH", f"{lying_slurm.install(folder, run=True)}:{os.environ['PATH']}")
+    lying_slurm.lie(folder, "lost", "timeout", "error")
+    told = overrides(
+        tmp_path, text_folder, "launcher=slurm", "launcher.workers=2", "grid.budgets=[2e8]", ON_CPU
+    )
+    with pytest.raises(SystemExit):
+        main(["sweep", *told])
+    main(["sweep", *told])
+    deadline = time.monotonic() + 240
+    while any(
+        state in ("PENDING", "RUNNING")
+        for job in lying_slurm.jobs(folder).values()
+        for state in job["tasks"].values()
+    ):
+        assert time.monotonic() < deadline, lying_slurm.jobs(folder)
+        time.sleep(0.5)
+    capsys.readouterr()
+    main(["status", *told])
+    assert "3 ✔ finished" in " ".join(capsys.readouterr().out.split())
+    assert [list(job["tasks"].values()) for job in lying_slurm.jobs(folder).values()] == [["COMPLETED"]] * 2
