@@ -77,7 +77,7 @@ class Ledger:
     def knows(self, folder: str) -> bool:
         """Whether the submission in ``folder`` was not given up; True where that cannot be told."""
         try:
-            return any(submission.folder == folder for submission in self.read())
+            return not self.file.exists() or any(one.folder == folder for one in self.read())
         except UserError:
             return True
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
 ARRAY, REPORT = "array", "report"
@@ -92,6 +93,8 @@ def read_submission(entry: Any) -> Submission:
         raise ValueError("an entry has a number or nothing where text belongs")
     if not entry["folder"].isdigit():
         raise ValueError(f"folder '{entry['folder']}' is no number")
+    if unanswered:
+        datetime.fromisoformat(entry["submitted"])  # the day to search accounting from
     return Submission(
         **{**entry, "tasks": tuple(tuple(task) for task in tasks), "unanswered": tuple(unanswered)}
     )

@@ -242,6 +242,7 @@ BROKEN: list[Callable[[str], str]] = [
     lambda text: text.replace('"job": "1"', '"job": 1'),
     lambda text: text.replace('"folder": "0001"', '"folder": "one"'),
     lambda text: text.replace('"job"', '"jobs"'),
+    lambda text: text.replace('"unanswered": []', '"unanswered": ["array"], "submitted": "today"'),
 ]
 
 
