@@ -4,8 +4,8 @@ First the sweep runs undisturbed. Then, in another folder, two sweeps share the 
 a sweep or everything is killed (SIGKILL) or stopped (SIGTERM), and files of every kind that a sweep keeps lose a bit,
 their end or all; whoever dies is started again. One worker is frozen until its run was taken over, and woken. Then a
 third folder is trained by a Slurm whose sbatch lies about what it did. In the end every table of runs must be the same
-but for times, and every curve the same byte for byte. Prints how many of each blow were survived, and what records say was
-lost on the way; the exit status is 0 only if all of that holds.
+but for times, and every curve the same byte for byte. Prints how many of each blow were survived, and what records say
+was lost on the way; the exit status is 0 only if all of that holds.
 
     python scripts/chaos.py [--kills 30] [--frozen 1] [--lies 12] [--seed 0] [--cells 12] [--folder DIR]
 """
@@ -225,10 +225,8 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     print("| blow | survived |\n|---|---|")
     for blow, number in [*sorted(chaos.done.items()), *sorted(told.items())]:
         print(f"| {blow} | {number} |")
-    print(
-        "\nnotes in the records: "
-        + (", ".join(f"{n} × {note}" for note, n in notes(chaos.folder).items()) or "none")
-    )
+    lost = ", ".join(f"{number} × {note}" for note, number in notes(chaos.folder).items())
+    print(f"\nnotes in the records: {lost or 'none'}")
     print("\n".join(problems) or "tables, curves: equal to the undisturbed sweep's")
     return int(bool(problems))
 
