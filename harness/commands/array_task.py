@@ -3,7 +3,11 @@
 import sys
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.launch.slurm.task import run_task
 
 if __name__ == "__main__":
-    sys.exit(run_task(Path(sys.argv[1]), int(sys.argv[2])))
+    try:
+        sys.exit(run_task(Path(sys.argv[1]), int(sys.argv[2])))
+    except UserError as error:
+        sys.exit(f"isoflop: {error}")

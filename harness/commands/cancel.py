@@ -2,6 +2,7 @@
 
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
+from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.registry import submitter_of
 from harness.workflow.arms import arm_folders
@@ -9,12 +10,26 @@ from harness.workflow.experiment import sweep_folder
 
 
 def run(asked: Invocation[Config]) -> Outcome:
-    """Cancel the queued and running jobs of this sweep and of its arms; running cells keep their checkpoints."""
-    config, console = asked.config, asked.console
-    folders = (sweep_folder(config), *arm_folders(config).values())
-    cancelled = [job for folder in folders for job in submitter_of(folder).cancel(folder)]
+    """Cancel the queued and running jobs of this sweep and of its arms; running cells keep their checkpoints.
+
+    Raises:
+        UserError: of one of them it is not known what is queued; the others are cancelled all the same.
+    """
+    config, problems = asked.config, list[UserError]()
+    cancelled: list[str] = []
+
+    def say(text: str) -> None:
+        asked.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    for folder in (sweep_folder(config), *arm_folders(config).values()):
+        try:
+            cancelled += submitter_of(folder).cancel(folder, say)
+        except UserError as error:
+            problems.append(error)
     if cancelled:
-        console.print(f"cancelled: {', '.join(cancelled)}; finished cells are kept", highlight=False)
-    else:
-        console.print("nothing of this sweep is queued or runs", highlight=False)
+        say(f"cancelled: {', '.join(cancelled)}; finished cells are kept")
+    elif not problems:
+        say("nothing of this sweep is queued or runs")
+    if problems:
+        raise problems[0]
     return Outcome.DONE

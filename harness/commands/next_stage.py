@@ -16,6 +16,8 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
+from harness.launch.registry import submitter_of
+from harness.runs.files import SweepFolder
 from harness.workflow.training import submitted_config
 
 COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
@@ -34,14 +36,20 @@ def main(command: str, folder: Path) -> int:
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
     console = Console(file=sys.stdout, width=160)
-    # a newer one waits for all that was queued, and has the newer plan
-    if newer := Ledger(folder.parent).newer(folder.name):
-        _say(newer.takes_over, console)
+    sweep, ledger = SweepFolder(folder.parent.parent), Ledger(folder.parent)
+    if not ledger.knows(folder.name):
+        _say(f"submission {folder.name} was given up: nobody was told that it had been taken", console)
         return 0
     try:
+        for text in submitter_of(sweep).settle(sweep):
+            _say(text, console)
+        # a newer one waits for all that was queued, and has the newer plan
+        if newer := ledger.newer(folder.name):
+            _say(newer.takes_over, console)
+            return 0
         config, yaml = submitted_config(folder)
         outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
-    except UserError as error:
+    except (UserError, OSError) as error:
         _say(f"isoflop: {error}; the same command by hand continues from here", console)
         return EXIT_INCOMPLETE
     return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0

@@ -12,7 +12,8 @@ from typing import ClassVar, Protocol
 from rich.console import Console
 
 from harness.errors import UserError
-from harness.launch.ledger import Placed, TaskId, TaskState
+from harness.launch.ledger import Placed
+from harness.launch.queued import TaskId, TaskState
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
@@ -130,6 +131,7 @@ class Queue:
         unplanned: cells of the latest submission that the plan does not have.
         dependent: jobs that continue when others have ended, and are queued: their ids and states.
         problem: why the queue is not known; empty where it is.
+        notes: what else the user must know: numbers that are somebody else's now, submissions of another cluster.
     """
 
     places: Mapping[str, Placed] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class Queue:
     unplanned: tuple[Cell, ...] = ()
     dependent: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Launcher(Protocol):
@@ -176,8 +179,18 @@ class Launcher(Protocol):
             UserError: nothing can be submitted.
         """
 
-    def cancel(self, folder: SweepFolder) -> list[str]:
-        """Take back the sweep's jobs; returns their ids."""
+    def settle(self, folder: SweepFolder) -> list[str]:
+        """Find out what became of submissions that were never answered; returns what there is to say.
+
+        Raises:
+            UserError: that cannot be known now.
+        """
+
+    def cancel(self, folder: SweepFolder, say: Callable[[str], None]) -> list[str]:
+        """Take back the sweep's jobs and no others; returns their ids."""
 
     def latest(self, folder: SweepFolder) -> Path | None:
         """The folder of the sweep's latest submission; None where nothing was submitted."""
+
+    def touched(self, folder: SweepFolder) -> float:
+        """When anything of the sweep was last submitted by this launcher, in seconds since 1970; 0 for never."""

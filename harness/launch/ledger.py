@@ -2,115 +2,28 @@
 
 A submission's folder has all that its jobs need: ``config.yaml``, the configuration of the command, and
 ``tasks/N.json``, the jobs of each array task. It is self-contained, for a compute node may lack everything else.
+
+A submission is listed before the batch system is asked, with the parts it is asked for as ``unanswered``; they are
+answered by the system, or, where it never did, by looking for jobs that carry the submission's token. A number alone
+says nothing: another cluster, or this one after a reset, gives it to somebody else.
 """
 
 import fcntl
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
+from harness.errors import UserError
 from harness.launch.pool import PoolOptions
+from harness.launch.queued import TaskId, TaskState, is_queued
+from harness.launch.submission import ARRAY, REPORT, SCRIPT, Submission, read_submission
 from harness.runs.files import write_json
 from harness.train.job import Job
-
-
-@dataclass(frozen=True)
-class TaskId:
-    """One task of a job array, or (``task`` None) a plain job."""
-
-    job: str
-    task: int | None = None
-
-    def __str__(self) -> str:
-        return self.job if self.task is None else f"{self.job}_{self.task}"
-
-
-class TaskState(Protocol):
-    """What a queue says of a task."""
-
-    @property
-    def id(self) -> TaskId:
-        """Which task."""
-
-    @property
-    def state(self) -> str:
-        """The batch system's own word."""
-
-    @property
-    def node(self) -> str:
-        """Where it runs, or ran; empty where that is unknown."""
-
-    @property
-    def reason(self) -> str:
-        """Why it waits; empty where nothing is said."""
-
-    @property
-    def restarts(self) -> int:
-        """How often it was sent back to the queue."""
-
-    @property
-    def waiting(self) -> bool:
-        """It will run."""
-
-    @property
-    def running(self) -> bool:
-        """It runs."""
-
-    @property
-    def cancelled(self) -> bool:
-        """Somebody took it back."""
-
-
-def is_queued(state: TaskState) -> bool:
-    """Whether the task runs or will."""
-    return state.waiting or state.running
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One job array and the dependent job that continues after it.
-
-    Attributes:
-        folder: name of its folder below the ledger's.
-        job: the array's id; empty where there is none, but only a job that depends on the arrays of other sweeps.
-        report_job: the id of the dependent job, which continues with the next stage (follow-ups, or fit and report);
-            empty where there is none.
-        tasks: the run ids of each array task.
-    """
-
-    folder: str
-    submitted: str
-    tasks: tuple[tuple[str, ...], ...]
-    job: str = ""
-    report_job: str = ""
-    cancelled: bool = False
-
-    @property
-    def jobs(self) -> tuple[str, ...]:
-        """Both ids, those that there are."""
-        return tuple(job for job in (self.job, self.report_job) if job)
-
-    @property
-    def run_ids(self) -> tuple[str, ...]:
-        """The cells of all tasks."""
-        return tuple(run_id for task in self.tasks for run_id in task)
-
-    @property
-    def takes_over(self) -> str:
-        """What the dependent job of an older submission says of this one."""
-        then = (
-            f"job {self.report_job} continues"
-            if self.report_job
-            else "run the command again when it has ended"
-        )
-        return f"submission {self.folder} is newer: {then}"
-
-    def log(self, task: int) -> str:
-        """Name of an array task's log below its folder."""
-        return f"logs/{self.job}_{task}.txt"
 
 
 @dataclass(frozen=True)
@@ -130,15 +43,66 @@ class Ledger:
         return self.path / "submitted.json"
 
     def read(self) -> list[Submission]:
-        """All submissions, oldest first."""
+        """All submissions, oldest first; where the list is gone, those whose folders are there, as unanswered.
+
+        Raises:
+            UserError: the list cannot be read: nothing may be submitted, for it may be queued already.
+        """
         try:
             data = json.loads(self.file.read_text(encoding="utf-8"))
+            return [read_submission(entry) for entry in data["submissions"]]
         except FileNotFoundError:
-            return []
-        return [
-            Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
-            for entry in data["submissions"]
-        ]
+            return self._found()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(
+                f"{self.file}: is no list of submissions ({error or type(error).__name__}); move it away, and the "
+                "next command looks in the queue for what the folders beside it say was submitted"
+            ) from error
+
+    def _found(self) -> list[Submission]:
+        """What the folders of submissions tell of them."""
+        found = []
+        for folder in sorted(path for path in self.path.glob("[0-9]*") if path.name.isdigit()):
+            scripts = [match for path in folder.iterdir() if (match := SCRIPT.fullmatch(path.name))]
+            if not scripts:
+                continue
+            when = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            numbers = range(len(list((folder / "tasks").glob("*.json"))))
+            tasks = tuple(tuple(job.cell.run_id for job in read_task(folder, i)[0]) for i in numbers)
+            parts = tuple(sorted({match[1] for match in scripts}))
+            token = next((match[2] for match in scripts if match[2]), "")
+            found.append(Submission(folder.name, when, tasks, token=token, unanswered=parts))
+        return found
+
+    def knows(self, folder: str) -> bool:
+        """Whether the submission in ``folder`` was not given up; True where that cannot be told."""
+        try:
+            return not self.file.exists() or any(one.folder == folder for one in self.read())
+        except UserError:
+            return True
+
+    def mark(self, submission: Submission, part: str) -> str:
+        """What the queue says of the job that is ``part`` of ``submission``, and of no other job.
+
+        Jobs of earlier versions have no token; they run the only script of that path.
+        """
+        if submission.token:
+            return f"{part}-{submission.token}"
+        return f"/{self.path.resolve().parent.name}/{self.kind}/{submission.folder}/{part}.sbatch"
+
+    def marks(self, submissions: Iterable[Submission]) -> dict[str, str]:
+        """The mark of every job of ``submissions``, by its id."""
+        found: dict[str, str] = {}
+        for one in submissions:
+            parts = ((ARRAY, one.job), (REPORT, one.report_job))
+            found.update({job: self.mark(one, part) for part, job in parts if job})
+        return found
+
+    def started(self, submission: Submission, part: str) -> list[str]:
+        """The jobs that left logs as ``part`` of ``submission``."""
+        pattern = re.compile(r"(\d+)_\d+\.txt" if part == ARRAY else r"report-(\d+)\.txt")
+        names = [path.name for path in (self.path / submission.folder / "logs").glob("*.txt")]
+        return sorted({match[1] for name in names if (match := pattern.fullmatch(name))}, key=int)
 
     def newer(self, folder: str) -> Submission | None:
         """The last submission where it comes after that in ``folder``: its dependent job continues, and no other."""
@@ -146,17 +110,27 @@ class Ledger:
         return last[0] if last and int(last[0].folder) > int(folder) else None
 
     def write(self, submissions: Iterable[Submission]) -> None:
-        """Replace the list, atomically."""
+        """Replace the list, atomically; it has reached the disk before the batch system is asked for anything."""
         write_json(self.file, {"submissions": [asdict(submission) for submission in submissions]})
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def put(self, submission: Submission) -> None:
         """Add a submission, or replace the one of the same folder."""
-        others = [known for known in self.read() if known.folder != submission.folder]
-        self.write([*others, submission])
+        known = {one.folder: one for one in self.read()} | {submission.folder: submission}
+        self.write(known.values())
 
-    def mark_cancelled(self) -> None:
-        """Remember that all were cancelled: a task that is told to stop must not go back to the queue."""
-        self.write([replace(submission, cancelled=True) for submission in self.read()])
+    def give_up(self, submission: Submission) -> None:
+        """Forget a submission that never reached the queue; should it come there after all, its tasks do nothing."""
+        self.write(one for one in self.read() if one.folder != submission.folder)
+
+    def mark_cancelled(self, folders: Iterable[str]) -> None:
+        """Remember that these were cancelled: a task that is told to stop must not go back to the queue."""
+        gone = set(folders)
+        self.write(replace(one, cancelled=one.cancelled or one.folder in gone) for one in self.read())
 
     def new_folder(self) -> Path:
         """``0001``, ``0002``, …, with its folder for logs."""
@@ -166,12 +140,16 @@ class Ledger:
         return folder
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One submission at a time."""
+    def locked(self, wait: bool = True) -> Iterator[bool]:
+        """One submission at a time; without ``wait`` it may be False, and another process submits."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
 
 @dataclass(frozen=True)
@@ -215,6 +193,17 @@ def write_task(folder: Path, index: int, jobs: Iterable[Job], options: Mapping[s
 
 
 def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
-    """What array task ``index`` of the submission in ``folder`` trains, and how."""
-    data = json.loads((folder / "tasks" / f"{index}.json").read_text(encoding="utf-8"))
-    return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])
+    """What array task ``index`` of the submission in ``folder`` trains, and how.
+
+    Raises:
+        UserError: its file is not there, or is not whole.
+    """
+    path = folder / "tasks" / f"{index}.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path}: does not say what the array task trains ({error or type(error).__name__}); "
+            "'isoflop cancel' the sweep and submit it again"
+        ) from error

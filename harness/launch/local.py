@@ -1,7 +1,7 @@
 """The local launcher: a pool of workers on this machine."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -97,10 +97,18 @@ class LocalLauncher:
         """Nothing continues by itself."""
         return ""
 
-    def cancel(self, folder: SweepFolder) -> list[str]:
+    def settle(self, folder: SweepFolder) -> list[str]:
+        """Nothing is submitted."""
+        return []
+
+    def cancel(self, folder: SweepFolder, say: Callable[[str], None]) -> list[str]:
         """Nothing is submitted."""
         return []
 
     def latest(self, folder: SweepFolder) -> Path | None:
         """Nothing is submitted."""
         return None
+
+    def touched(self, folder: SweepFolder) -> float:
+        """Nothing is submitted."""
+        return 0.0

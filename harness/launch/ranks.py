@@ -48,7 +48,7 @@ def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
     """
     with tempfile.TemporaryDirectory(prefix="isoflop-ranks-") as name:
         folder = Path(name)
-        write_json(folder / "job.json", {**job.to_json(), "parent": os.getpid()})
+        write_json(folder / "job.json", {**job.to_json(), "parent": [os.getpid(), started(os.getpid())]})
         command = _command(folder, processes)
         ending: float | None = None
         with (folder / "reports.jsonl").open("w+", encoding="utf-8") as reports, _running(command) as process:
@@ -60,6 +60,18 @@ def train_on_ranks(job: Job, watch: Watch, processes: int) -> Record:
                     ending = time.monotonic()
             _pass_on(reports, watch)
         return _outcome(job, folder, process.returncode, asked=(folder / "stop").exists())
+
+
+def started(pid: int) -> str:
+    """When process ``pid`` was started, in the kernel's ticks: with it a number that is used again is another's.
+
+    Empty where there is no such process.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
 
 
 def _command(folder: Path, processes: int) -> list[str]:
@@ -138,7 +150,7 @@ def main(folder: Path) -> None:
     see to it, and its log says where it hung.
     """
     data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    parent = data.pop("parent")
+    parent, since = data.pop("parent")
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda received, _: asked.append(received))
@@ -148,7 +160,7 @@ def main(folder: Path) -> None:
 
     def should_stop() -> bool:
         nonlocal leaving
-        stop = bool(asked) or (folder / "stop").exists() or not Path(f"/proc/{parent}").exists()
+        stop = bool(asked) or (folder / "stop").exists() or started(parent) != since
         if stop and not leaving:
             leaving = True
             faulthandler.dump_traceback_later(

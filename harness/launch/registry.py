@@ -38,10 +38,8 @@ def submitter_of(folder: SweepFolder) -> Launcher:
     What was submitted is asked and taken back whatever launcher the configuration at hand names.
     """
     made = [entry.make(entry.config()) for entry in LAUNCHERS.values()]
-    found = [(path, launcher) for launcher in made if (path := launcher.latest(folder)) is not None]
-    if not found:
-        return LocalLauncher(LocalConfig())
-    return max(found, key=lambda one: one[0].stat().st_mtime)[1]
+    found = [(when, launcher) for launcher in made if (when := launcher.touched(folder))]
+    return max(found, key=lambda one: one[0])[1] if found else LocalLauncher(LocalConfig())
 
 
 def queue_of(folder: SweepFolder, planned: set[str]) -> Queue:

@@ -122,7 +122,7 @@ def last_step(curve: Path) -> int:
     try:
         with curve.open(encoding="utf-8") as file:
             return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return 0
 
 

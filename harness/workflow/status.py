@@ -71,6 +71,8 @@ def show_dependent(folder: SweepFolder, console: Console) -> None:
 
 
 def _say_dependent(queue: Queue, console: Console) -> None:
+    for note in queue.notes:
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
     for job, state in queue.dependent:
         console.print(f"dependent job {job} continues after them: {state}", highlight=False)
 
@@ -124,7 +126,9 @@ def _alive(owner: Owner, folder: Path, queue: Queue) -> bool | None:
         return False
     job, _, task = owner.job.partition("_")
     states = [
-        state for id_, state in queue.states.items() if id_.job == job and str(id_.task or 0) == (task or "0")
+        state
+        for id_, state in queue.states.items()
+        if id_.job.partition(";")[0] == job and str(id_.task or 0) == (task or "0")
     ]
     return states[0].running if states else None
 

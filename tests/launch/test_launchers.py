@@ -10,12 +10,14 @@ from rich.console import Console
 from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.errors import UserError
-from harness.launch.batch import Array, BatchLauncher
+from harness.launch.batch import BatchLauncher
+from harness.launch.batch_system import Array
 from harness.launch.launcher import Continuation, LauncherConfig, Outcome, Work
-from harness.launch.ledger import TaskId, TaskState, read_task
+from harness.launch.ledger import read_task
 from harness.launch.local import LocalConfig, LocalLauncher
+from harness.launch.queued import Sight, TaskId
 from harness.launch.registry import LAUNCHERS, OPTIONS, LauncherKind, make_launcher, queue_of, submitter_of
-from harness.launch.slurm.client import SlurmState
+from harness.launch.slurm.answers import SlurmState
 from harness.launch.slurm.launcher import SlurmLauncher
 from harness.launch.slurm.request import SlurmConfig
 from harness.plan.plan import Plan
@@ -57,19 +59,28 @@ class CloudLauncher(BatchLauncher):
     def pool_options(self, train: TrainConfig) -> Mapping[str, object]:
         return {"workers": 2}
 
-    def submit_array(self, array: Array) -> tuple[str, str]:
-        return self._new("PENDING"), f"a machine in the {self.config.region}"
+    def asks(self, array: Array) -> str:
+        return f"a machine in the {self.config.region}"
 
-    def submit_dependent(self, name: str, folder: Path, command: str, after: Sequence[str]) -> str:
+    def submit_array(self, array: Array) -> str:
         return self._new("PENDING")
+
+    def submit_dependent(self, name: str, folder: Path, command: str, after: Sequence[str], mark: str) -> str:
+        return self._new("PENDING")
+
+    def cluster(self) -> str:
+        return ""
+
+    def find(self, mark: str, since: str) -> Sequence[str]:
+        return []
 
     def _new(self, state: str) -> str:
         self.jobs[job := str(len(self.jobs) + 1)] = state
         return job
 
-    def states(self, jobs: Sequence[str]) -> Mapping[TaskId, TaskState]:
+    def states(self, jobs: Mapping[str, str]) -> Sight:
         ids = [TaskId(job, task) for job in jobs for task in (None, 0, 1)]
-        return {id_: SlurmState(id_, self.jobs[id_.job]) for id_ in ids}
+        return Sight({id_: SlurmState(id_, self.jobs[id_.job]) for id_ in ids})
 
     def stop(self, jobs: Sequence[str]) -> None:
         for job in jobs:
@@ -108,7 +119,7 @@ def test_a_third_launcher_submits_once_and_is_asked_and_taken_back(tmp_path: Pat
     assert queue.dependent == (("2", "pending"),)
     assert launcher.live(folder) == ["1", "2"]
     assert launcher.depend("small", folder, Continuation("compare", ""), ["1"]) == "2", "one waits already"
-    assert launcher.cancel(folder) == ["1", "2"]
+    assert launcher.cancel(folder, console.print) == ["1", "2"]
     assert set(launcher.jobs.values()) == {"CANCELLED"}
     assert launcher.live(folder) == []
 

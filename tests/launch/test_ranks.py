@@ -85,8 +85,22 @@ def is_gone(pid: int) -> bool:
 
 def test_a_rank_that_hangs_on_its_way_out_says_where_and_ends(tmp_path: Path, text_folder: Path) -> None:
     _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
-    write_json(tmp_path / "job.json", {**jobs[0].to_json(), "parent": os.getpid()})
+    parent = [os.getpid(), ranks.started(os.getpid())]
+    write_json(tmp_path / "job.json", {**jobs[0].to_json(), "parent": parent})
     (tmp_path / "stop").touch()
+    ended = _hanging_rank(tmp_path)
+    assert ended.returncode == 1
+    assert "in hang" in ended.stderr
+
+
+def test_a_rank_ends_though_another_process_has_its_parents_number(tmp_path: Path, text_folder: Path) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, ON_CPU)
+    write_json(tmp_path / "job.json", {**jobs[0].to_json(), "parent": [os.getpid(), "1"]})
+    assert "in hang" in _hanging_rank(tmp_path).stderr
+
+
+def _hanging_rank(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A rank of the job in ``folder`` that hangs once it is told to stop, and fails where it is not told."""
     program = f"""
 import pathlib, threading, types, sys
 def hang(job, watch):
@@ -95,10 +109,8 @@ def hang(job, watch):
 sys.modules["harness.train.run"] = types.SimpleNamespace(train_cell=hang)
 from harness.launch import ranks
 ranks.LEAVE_SECONDS = 0.5
-ranks.main(pathlib.Path({str(tmp_path)!r}))
+ranks.main(pathlib.Path({str(folder)!r}))
 """
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 1
-    assert "in hang" in ended.stderr

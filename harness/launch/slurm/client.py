@@ -1,136 +1,50 @@
-"""Slurm's commands: what they are told, and how what they print is read."""
+"""Slurm's commands: what they are told, and how what they print is read.
+
+A job's id is ``12``, or ``12;name`` where sbatch handed it to another cluster of a federation. Whether a number is
+still our job is seen from its mark, which stands in two fields: in the comment, where people look for it, though some
+sites' plugins rewrite comments and a user's own template may have another one; and in the name of the script that
+sbatch was given (``Command``, in accounting ``SubmitLine``), which no plugin and no option changes. The job's name has
+none: it stays readable, and users set their own.
+"""
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.launch.ledger import TaskId
+from harness.launch.queued import Sight, TaskId, UnansweredError
+from harness.launch.slurm.answers import (
+    SACCT_FORMAT,
+    SACCT_SCRIPT,
+    SQUEUE_FORMAT,
+    SlurmState,
+    merge,
+    parse_sacct,
+    parse_scontrol,
+    parse_squeue,
+)
 
-SQUEUE_FORMAT = "%F|%K|%T|%N|%r"
-SACCT_FORMAT = "JobID,State,NodeList"
 TIMEOUT_SECONDS = 60.0
 UNKNOWN_JOB = "Invalid job id"
+FILTERS = ("SBATCH_", "SLURM_JOB", "SQUEUE_", "SACCT_", "SCANCEL_")
 PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
-WAITING = {
-    "PENDING",
-    "CONFIGURING",
-    "REQUEUED",
-    "REQUEUE_HOLD",
-    "REQUEUE_FED",
-    "RESV_DEL_HOLD",
-    "SPECIAL_EXIT",
-}
-RUNNING = {"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING", "SUSPENDED", "STOPPED"}
-
-
-@dataclass(frozen=True)
-class SlurmState:
-    """What the queue says of a task.
-
-    Attributes:
-        state: Slurm's word, e.g. ``RUNNING``.
-        restarts: how often it was sent back to the queue.
-    """
-
-    id: TaskId
-    state: str
-    node: str = ""
-    reason: str = ""
-    restarts: int = 0
-
-    @property
-    def waiting(self) -> bool:
-        """It will run."""
-        return self.state in WAITING
-
-    @property
-    def running(self) -> bool:
-        """It runs."""
-        return self.state in RUNNING
-
-    @property
-    def cancelled(self) -> bool:
-        """By scancel, or with its account or node."""
-        return self.state.startswith("CANCELLED")
-
-
-def parse_squeue(text: str) -> list[SlurmState]:
-    """Lines of ``squeue -h -r -o SQUEUE_FORMAT``."""
-    states = []
-    for line in text.splitlines():
-        fields = line.strip().split("|", 4)
-        if len(fields) == 5:
-            job, task, state, node, reason = fields
-            states += [SlurmState(id_, state, node, reason) for id_ in _ids(job, task)]
-    return states
-
-
-def parse_scontrol(text: str) -> list[SlurmState]:
-    """Lines of ``scontrol -o show job``."""
-    states = []
-    for line in text.splitlines():
-        value = dict[str, str](re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
-        if "JobId" in value and "JobState" in value:
-            ids = _ids(value.get("ArrayJobId") or value["JobId"], value.get("ArrayTaskId") or "")
-            node, reason = (_unless_null(value.get(key, "")) for key in ("NodeList", "Reason"))
-            restarts = int(value.get("Restarts", 0))
-            states += [SlurmState(id_, value["JobState"], node, reason, restarts) for id_ in ids]
-    return states
-
-
-def parse_sacct(text: str) -> list[SlurmState]:
-    """Lines of ``sacct -n -P -X --format=SACCT_FORMAT``; the last one of a task counts."""
-    states: dict[TaskId, SlurmState] = {}
-    for line in text.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) == 3:
-            job, _, task = fields[0].partition("_")
-            for id_ in _ids(job, task.strip("[]")):
-                states[id_] = SlurmState(id_, fields[1].partition(" ")[0], _unless_null(fields[2]))
-    return list(states.values())
-
-
-def merge(*sources: Iterable[SlurmState]) -> dict[TaskId, SlurmState]:
-    """One state a task: the first source that knows it, with the largest count of restarts."""
-    merged: dict[TaskId, SlurmState] = {}
-    for source in sources:
-        for state in source:
-            known = merged.get(state.id)
-            if known is None:
-                merged[state.id] = state
-            elif state.restarts > known.restarts:
-                merged[state.id] = SlurmState(known.id, known.state, known.node, known.reason, state.restarts)
-    return merged
-
-
-def expand(indices: str) -> list[int]:
-    """``0,4-6,10-20:5%2`` as numbers."""
-    numbers: list[int] = []
-    for part in indices.partition("%")[0].split(","):
-        found = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
-        if found:
-            first, last, step = found.groups()
-            numbers += range(int(first), int(last or first) + 1, int(step or 1))
-    return numbers
-
-
-def _ids(job: str, task: str) -> list[TaskId]:
-    numbers = expand(task)
-    return [TaskId(job, number) for number in numbers] if numbers else [TaskId(job)]
-
-
-def _unless_null(text: str) -> str:
-    return "" if text in ("(null)", "None", "None assigned", "N/A") else text
 
 
 def available() -> bool:
     """Whether Slurm's commands are on the PATH."""
-    return shutil.which("squeue") is not None
+    return all(shutil.which(name) for name in ("sbatch", "squeue", "scontrol", "scancel"))
+
+
+NO_ANSWER = re.compile(
+    r"tim(?:ed?|ing) ?out|unable to contact|connect|communicat|send/recv|unexpected message|temporarily|try again",
+    re.IGNORECASE,
+)
+"""Words of an sbatch that does not know itself whether the controller has the job."""
+ANSWER = re.compile(r"(\d+)(?:;([\w.-]+))?")
 
 
 def submit(script: Path) -> str:
@@ -138,38 +52,86 @@ def submit(script: Path) -> str:
 
     Raises:
         UserError: there is no sbatch, or it refuses: its own words.
+        UnansweredError: whether it took the job is not known.
     """
-    # what a surrounding job or the user's shell sets for sbatch must not override the script
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SLURM_JOB"))
-    }
-    return _call(["sbatch", "--parsable", str(script)], environment=kept).strip().partition(";")[0]
+    said = _call(["sbatch", "--parsable", str(script)]).split()
+    numbers = [match for word in said if (match := ANSWER.fullmatch(word))]
+    if len(numbers) != 1:
+        raise UnansweredError(f"sbatch: answered '{' '.join(said)[:80]}', which is not one job's number")
+    number, cluster = numbers[0].groups()
+    return f"{number};{cluster}" if cluster and cluster != cluster_name() else number
 
 
-def queue(jobs: Sequence[str]) -> dict[TaskId, SlurmState]:
-    """The state of every task of ``jobs`` that Slurm still knows.
+def cluster_name() -> str:
+    """The cluster's name for itself; empty where that is not known."""
+    try:
+        found = re.search(r"^ClusterName\s*=\s*(\S+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
+    except UserError:
+        found = None
+    return found[1] if found else os.environ.get("SLURM_CLUSTER_NAME", "")
+
+
+def queue(jobs: Mapping[str, str]) -> Sight:
+    """The state of every task that Slurm still knows of ``jobs``, which are marks by id.
 
     Raises:
         UserError: Slurm is not there or does not answer.
     """
-    if not jobs:
-        return {}
-    live = _known(["squeue", "-h", "-r", "-o", SQUEUE_FORMAT, "-j", ",".join(jobs)])
-    shown = "\n".join(_known(["scontrol", "-o", "show", "job", job]) for job in jobs)
-    known = merge(parse_squeue(live), parse_scontrol(shown))
-    if {id_.job for id_ in known} >= set(jobs) or shutil.which("sacct") is None:
-        return known
-    try:
-        past = _call(["sacct", "-n", "-P", "-X", f"--format={SACCT_FORMAT}", "-j", ",".join(jobs)])
-    except UserError:  # clusters without accounting
-        past = ""
-    return merge(known.values(), parse_sacct(past))
+    states: dict[TaskId, SlurmState] = {}
+    strangers: dict[str, str] = {}
+    for cluster in sorted({job.partition(";")[2] for job in jobs}):
+        marks = {
+            job.partition(";")[0]: mark for job, mark in jobs.items() if job.partition(";")[2] == cluster
+        }
+        where = ["-M", cluster] if cluster else []
+        live = _known(["squeue", *where, "-h", "-r", "-o", SQUEUE_FORMAT, "-j", ",".join(marks)])
+        shown = "\n".join(_known(["scontrol", *where, "-o", "show", "job", number]) for number in marks)
+        # a number may also be that of one task of somebody's array: then the array's number is another
+        known = [one for one in (*parse_squeue(live), *parse_scontrol(shown)) if one.id.job in marks]
+        ours = [one for one in known if marks[one.id.job] in one.said]
+        numbers = {one.id.job for one in ours}
+        others = {one.id.job: one.who for one in known if one.id.job not in numbers}
+        forgotten = [number for number in marks if number not in numbers | others.keys()]
+        if forgotten:
+            past = _past([*where, "-j", ",".join(forgotten)])
+            ours += [one for one in past if one.id.job in forgotten and marks[one.id.job] in one.said]
+        full = f";{cluster}" if cluster else ""
+        for one in merge(ours).values():
+            id_ = TaskId(one.id.job + full, one.id.task)
+            states[id_] = replace(one, id=id_)
+        strangers |= {number + full: who for number, who in others.items()}
+    return Sight(states, strangers)
+
+
+def find(mark: str, since: str) -> list[str]:
+    """The jobs that carry ``mark``, of those in the queue and those that accounting has from the day ``since`` on.
+
+    Raises:
+        UserError: Slurm is not there or does not answer.
+    """
+    me = str(os.getuid())
+    live = parse_squeue(_call(["squeue", "-h", "-r", "-t", "all", "-u", me, "-o", SQUEUE_FORMAT]))
+    past = _past(["-u", me, "-S", since])
+    return sorted({one.id.job for one in (*live, *past) if mark in one.said}, key=int)
+
+
+def _past(which: Sequence[str]) -> list[SlurmState]:
+    """What accounting knows of these jobs: nothing on clusters without it."""
+    if shutil.which("sacct") is None:
+        return []
+    for fields in (SACCT_FORMAT + SACCT_SCRIPT, SACCT_FORMAT):
+        try:
+            return parse_sacct(_call(["sacct", "-n", "-P", "-X", f"--format={fields}", *which]))
+        except UserError:
+            continue
+    return []
 
 
 def cancel(jobs: Sequence[str]) -> None:
     """Cancel these jobs, with all their tasks."""
     for job in jobs:
-        _known(["scancel", job])
+        number, _, cluster = job.partition(";")
+        _known(["scancel", *(["-M", cluster] if cluster else []), number])
 
 
 def requeue(job: str) -> None:
@@ -193,18 +155,30 @@ def _known(command: Sequence[str]) -> str:
         raise
 
 
-def _call(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+def _call(command: Sequence[str]) -> str:
+    # what a surrounding job or the user's shell sets for sbatch must not override the script, and what it sets for the
+    # others (SQUEUE_STATES, SCANCEL_STATE) must not hide a job of ours
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FILTERS)}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            env=kept,
         )
     except FileNotFoundError:
         raise UserError(
             f"{command[0]}: not found; launcher=slurm needs Slurm's commands on the PATH (launcher=local does not)"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"{command[0]}: no answer in {TIMEOUT_SECONDS:.0f} s") from None
+        raise UnansweredError(f"{command[0]}: no answer in {TIMEOUT_SECONDS:.0f} s") from None
     if done.returncode:
         said = [PREFIX.sub("", line.strip()) for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"{command[0]}: {'; '.join(dict.fromkeys(said)) or f'exit status {done.returncode}'}")
+        text = f"{command[0]}: {'; '.join(dict.fromkeys(said)) or f'exit status {done.returncode}'}"
+        # one that was killed, or left without a word, has refused nothing
+        refused = done.returncode > 0 and said and not NO_ANSWER.search(text)
+        raise UserError(text) if refused else UnansweredError(text)
     return done.stdout

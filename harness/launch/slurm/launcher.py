@@ -5,8 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.launch.batch import Array, BatchLauncher
-from harness.launch.ledger import TaskId, TaskState
+from harness.launch.batch import BatchLauncher
+from harness.launch.batch_system import Array
+from harness.launch.queued import Sight
 from harness.launch.slurm import client
 from harness.launch.slurm.request import (
     Request,
@@ -14,9 +15,17 @@ from harness.launch.slurm.request import (
     chunks,
     concurrency,
     make_request,
-    requested_gpus,
+    task_gpus,
 )
-from harness.launch.slurm.script import Script, option_lines, program, read_template, render, setup_lines
+from harness.launch.slurm.script import (
+    Script,
+    log_pattern,
+    option_lines,
+    program,
+    read_template,
+    render,
+    setup_lines,
+)
 from harness.runs.files import write_atomic
 from harness.train.config import TrainConfig
 from harness.train.job import Job
@@ -43,8 +52,8 @@ class SlurmLauncher(BatchLauncher):
         return self._config.report
 
     def gpus(self, train: TrainConfig) -> int:
-        """What ``gres`` and the further options ask for."""
-        return requested_gpus([self._config.gres, *self._config.sbatch]) if train.device != "cpu" else 0
+        """What the sbatch file asks for: ``gres``, the further options, and the template's own lines."""
+        return task_gpus(self._config, train) if train.device != "cpu" else 0
 
     def workers(self, train: TrainConfig) -> int:
         """As asked for, ``per_gpu`` for each GPU, or one for its cores."""
@@ -65,25 +74,34 @@ class SlurmLauncher(BatchLauncher):
             "mps": config.mps,
         }
 
-    def submit_array(self, array: Array) -> tuple[str, str]:
-        """Write ``array.sbatch`` and submit it."""
-        config, train = self._config, array.tasks[0][0].train
-        request = make_request(array.tasks, config, train, array.pace)
-        threads = max(1, train.threads)
-        script = array_script(array.name, array.folder, len(array.tasks), config, request, threads)
-        path = array.folder / "array.sbatch"
-        write_atomic(path, render(read_template(config.template, "array.sbatch"), script))
-        asks = f"{request.time}, {request.memory or 'no memory'}, {request.cpus} cores"
-        return client.submit(path), asks
+    def asks(self, array: Array) -> str:
+        """Its time, memory and cores."""
+        request = self._request(array)
+        return f"{request.time}, {request.memory or 'no memory'}, {request.cpus} cores"
 
-    def submit_dependent(self, name: str, folder: Path, command: str, after: Sequence[str]) -> str:
-        """Write ``report.sbatch`` and submit it."""
-        script = dependent_script(name, folder, self._config, command, after)
-        path = folder / "report.sbatch"
-        write_atomic(path, render(read_template(self._config.report_template, "report.sbatch"), script))
-        return client.submit(path)
+    def _request(self, array: Array) -> Request:
+        return make_request(array.tasks, self._config, array.tasks[0][0].train, array.pace)
 
-    def states(self, jobs: Sequence[str]) -> Mapping[TaskId, TaskState]:
+    def submit_array(self, array: Array) -> str:
+        """Write the array's sbatch file, named by its mark, and submit it."""
+        config, threads = self._config, max(1, array.tasks[0][0].train.threads)
+        script = array_script(array, config, self._request(array), threads)
+        return _submit(array.folder, config.template, "array.sbatch", array.mark, script)
+
+    def submit_dependent(self, name: str, folder: Path, command: str, after: Sequence[str], mark: str) -> str:
+        """Write the dependent job's sbatch file, named by its mark, and submit it."""
+        script = dependent_script(name, folder, self._config, command, after, mark)
+        return _submit(folder, self._config.report_template, "report.sbatch", mark, script)
+
+    def cluster(self) -> str:
+        """As the controller calls it."""
+        return client.cluster_name()
+
+    def find(self, mark: str, since: str) -> Sequence[str]:
+        """As squeue and sacct say."""
+        return client.find(mark, since)
+
+    def states(self, jobs: Mapping[str, str]) -> Sight:
         """As squeue, scontrol and sacct say."""
         return client.queue(jobs)
 
@@ -92,19 +110,25 @@ class SlurmLauncher(BatchLauncher):
         client.cancel(jobs)
 
 
-def array_script(
-    name: str, folder: Path, tasks: int, config: SlurmConfig, request: Request, threads: int
-) -> Script:
+def _submit(folder: Path, given: str, standard: str, mark: str, script: Script) -> str:
+    """Fill the template in, ``given`` or ``standard``, and hand it to sbatch as ``<mark>.sbatch``."""
+    path = folder / f"{mark}.sbatch"
+    write_atomic(path, render(read_template(given, standard), script))
+    return client.submit(path)
+
+
+def array_script(array: Array, config: SlurmConfig, request: Request, threads: int) -> Script:
     """The fields of the array's sbatch file."""
+    folder = array.folder
     throttle = f"%{config.throttle}" if config.throttle else ""
     python = config.python or sys.executable
     return Script(
-        job_name=_job_name(name),
-        comment=f"{_job_name(name)}:{folder.name}",
-        output=str(folder / "logs" / "%A_%a.txt"),
+        job_name=_job_name(array.name),
+        comment=f"{_job_name(array.name)}:{folder.name}:{array.mark}",
+        output=log_pattern(folder / "logs", "%A_%a.txt"),
         program=program(config.container, python, TASK_MODULE, str(folder)),
         directory=str(Path.cwd()),
-        array=f"0-{tasks - 1}{throttle}",
+        array=f"0-{len(array.tasks) - 1}{throttle}",
         account=config.account,
         partition=config.partition,
         qos=config.qos,
@@ -120,18 +144,18 @@ def array_script(
 
 
 def dependent_script(
-    name: str, folder: Path, config: SlurmConfig, command: str, after: Sequence[str]
+    name: str, folder: Path, config: SlurmConfig, command: str, after: Sequence[str], mark: str
 ) -> Script:
     """The fields of the sbatch file of the dependent job; it needs no GPU and asks for none."""
     own = bool(config.report_options)
     python = config.python or sys.executable
     return Script(
         job_name=f"{_job_name(name)}-report",
-        comment=f"{_job_name(name)}:{folder.name}:report",
-        output=str(folder / "logs" / "report-%j.txt"),
+        comment=f"{_job_name(name)}:{folder.name}:{mark}",
+        output=log_pattern(folder / "logs", "report-%j.txt"),
         program=program(config.container, python, NEXT_MODULE, command, str(folder)),
         directory=str(Path.cwd()),
-        dependency=f"afterany:{':'.join(after)}" if after else "",
+        dependency=f"afterany:{':'.join(job.partition(';')[0] for job in after)}" if after else "",
         account="" if own else config.account,
         partition="" if own else config.partition,
         qos="" if own else config.qos,

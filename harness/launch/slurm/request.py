@@ -1,13 +1,15 @@
 """What Slurm is asked for: the launcher's options, which cells share an array task, its time, memory and cores."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import UserError
 from harness.launch.branching import groups, own_seconds
 from harness.launch.launcher import LauncherConfig
 from harness.launch.memory import training_bytes
+from harness.launch.slurm.gpus import count_gpus, refuse_environment
+from harness.launch.slurm.script import asked_options, option_lines, read_template
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.train.config import TrainConfig
@@ -69,8 +71,8 @@ class SlurmConfig(LauncherConfig):
         if self.task_minutes <= 0:
             raise UserError(f"launcher.task_minutes: too small, got {self.task_minutes:g}")
         for option in (*self.sbatch, *self.report_options):
-            if not option.startswith("-"):
-                raise UserError(f"launcher.sbatch: options begin with '-', got '{option}'")
+            if not option.startswith("-") or "\n" in option:
+                raise UserError(f"launcher.sbatch: options begin with '-' and are one line, got {option!r}")
 
 
 def chunks(jobs: Sequence[Job], seconds: float, workers: int, most: int) -> list[list[Job]]:
@@ -157,27 +159,28 @@ def concurrency(config: SlurmConfig, train: TrainConfig) -> int:
     """Runs at once in one array task: as asked for, ``per_gpu`` for each GPU, or one for its cores."""
     if config.workers:
         return config.workers
-    gpus = requested_gpus([config.gres, *config.sbatch])
-    if gpus:
+    if gpus := task_gpus(config, train):
         return max(1, gpus // config.processes) * max(1, config.per_gpu)
     return max(1, config.cpus // (max(1, train.threads) * config.processes))
 
 
-def requested_gpus(options: Iterable[str]) -> int:
-    """GPUs a task gets by ``gpu:2``, ``gpu:a100:4`` or ``--gpus-per-node=2``."""
-    total = 0
-    for option in options:
-        name, _, value = option.rpartition("=")
-        for part in value.split(","):
-            fields = part.split(":")
-            if name.startswith("--gpus") or (name in ("", "--gres") and fields[0] == "gpu"):
-                total += int(fields[-1]) if fields[-1].isdigit() else 1
-    return total
-
-
 def _gpus(config: SlurmConfig, train: TrainConfig) -> int:
     """GPUs of a task that its runs are trained on."""
-    return requested_gpus([config.gres, *config.sbatch]) if train.device != "cpu" else 0
+    return task_gpus(config, train) if train.device != "cpu" else 0
+
+
+def task_gpus(config: SlurmConfig, train: TrainConfig) -> int:
+    """GPUs of one array task, as sbatch reads the file that it is given.
+
+    Raises:
+        UserError: its options contradict one another; or only the environment asks for GPUs.
+    """
+    template = read_template(config.template, "array.sbatch")
+    given = {"gres": config.gres, "options": option_lines(config.sbatch)}
+    found = count_gpus(asked_options(template, given))
+    if not found and train.device != "cpu":
+        refuse_environment()
+    return found
 
 
 def _cores_a_process(processes: int, gpus: int, train: TrainConfig) -> int:

@@ -1,4 +1,9 @@
-"""sbatch files from their templates."""
+"""sbatch files from their templates: what is filled in stays what it is for the shell and for sbatch.
+
+sbatch reads its ``#SBATCH`` lines by rules of its own: a backslash takes the next character as it is, everywhere; both
+kinds of quotes group; an unquoted ``#`` ends the line; nothing is expanded. In names of logs ``%`` begins a pattern,
+and a backslash turns all patterns off, so that a folder with one cannot have them.
+"""
 
 import re
 import shlex
@@ -9,6 +14,9 @@ from pathlib import Path
 from harness.errors import UserError
 
 FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+DIRECTIVE = "#SBATCH"
+CODE = ("options", "setup", "program")  # complete lines, or a command that is quoted already
+PLAIN = re.compile(r"[\w@%+=:,./\[\]-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,11 @@ def render(template: str, script: Script) -> str:
 
 
 def render_fields(template: str, values: Mapping[str, str]) -> str:
-    """``template`` with ``values`` in their places, without the lines that have an empty one."""
+    """``template`` with ``values`` in their places, quoted as those need it, without lines that have an empty one.
+
+    Raises:
+        UserError: it names a field that does not exist, or a value with a line break is part of an ``#SBATCH`` line.
+    """
     lines = []
     for line in template.splitlines():
         if line.startswith("##"):  # a remark about the template itself
@@ -87,8 +99,114 @@ def render_fields(template: str, values: Mapping[str, str]) -> str:
             )
         if any(not values[name] for name in names):
             continue
-        lines.append(FIELD.sub(lambda match: values[match.group(1)], line))
+        lines.append(_filled(line, values))
     return "\n".join(lines) + "\n"
+
+
+def _filled(line: str, values: Mapping[str, str]) -> str:
+    """One line of a template, filled in."""
+    directive, made, end = line.startswith("#"), "", 0
+    for match in FIELD.finditer(line):
+        name, value = match[1], values[match[1]]
+        if directive and re.search(r"[\n\r\0]", value):
+            raise UserError(
+                f"launcher=slurm: {name} {value!r} has a line break, which sbatch cannot take; rename it"
+            )
+        quote = _open_quote(line[: match.start()], directive)
+        if not quote and name in CODE:
+            filled = value
+        elif directive:
+            filled = _for_sbatch(value, quote)
+        else:
+            filled = _for_shell(value, quote)
+        made += line[end : match.start()] + filled
+        end = match.end()
+    return made + line[end:]
+
+
+def _open_quote(text: str, directive: bool) -> str:
+    """The quote that ``text``, the beginning of a line, leaves open."""
+    quote, i = "", 0
+    while i < len(text):
+        if text[i] == "\\" and (directive or quote != "'"):
+            i += 1
+        elif text[i] == quote:
+            quote = ""
+        elif not quote and text[i] in "'\"":
+            quote = text[i]
+        i += 1
+    return quote
+
+
+def _for_sbatch(value: str, quote: str) -> str:
+    """``value`` as a part of an ``#SBATCH`` line, within ``quote``."""
+    if not quote and PLAIN.fullmatch(value):
+        return value
+    escaped = re.sub(r"""([\\"'])""", r"\\\1", value)
+    return escaped if quote else f'"{escaped}"'
+
+
+def _for_shell(value: str, quote: str) -> str:
+    """``value`` as a part of a shell's line, within ``quote``."""
+    if quote == '"':
+        return re.sub(r'([\\"$`])', r"\\\1", value)
+    return value.replace("'", "'\\''") if quote else shlex.quote(value)
+
+
+def words_of(directive: str) -> list[str]:
+    """The words of an ``#SBATCH`` line after that word, as sbatch reads them.
+
+    Raises:
+        UserError: a quote is left open.
+    """
+    words: list[str] = []
+    word, quote, i = None, "", 0
+    while i < len(directive):
+        char = directive[i]
+        if char == "\\" and i + 1 < len(directive):
+            i += 1
+            word = (word or "") + directive[i]
+        elif char == quote:
+            quote = ""
+        elif not quote and char in "'\"":
+            quote, word = char, word or ""
+        elif not quote and char == "#":
+            break
+        elif not quote and char.isspace():
+            words += [] if word is None else [word]
+            word = None
+        else:
+            word = (word or "") + char
+        i += 1
+    if quote:
+        raise UserError(f"launcher.template: a quote is not closed in '{DIRECTIVE}{directive}'")
+    return words if word is None else [*words, word]
+
+
+def asked_options(template: str, values: Mapping[str, str]) -> list[str]:
+    """The words of the ``#SBATCH`` lines of ``template`` that need no more than ``values`` to be filled in."""
+    known = [line for line in template.splitlines() if all(name in values for name in FIELD.findall(line))]
+    words: list[str] = []
+    for line in render_fields("\n".join(known), values).splitlines():
+        if line.strip() and not line.startswith("#"):  # sbatch stops at the first command
+            break
+        if line.startswith(DIRECTIVE):
+            words += words_of(line.removeprefix(DIRECTIVE))
+    return words
+
+
+def log_pattern(folder: Path, name: str) -> str:
+    """``folder/name`` as a pattern of Slurm's: only the patterns of ``name`` are any.
+
+    Raises:
+        UserError: Slurm cannot write logs there.
+    """
+    if re.search(r"[\\\n\r]", str(folder)):
+        raise UserError(
+            f"launcher=slurm: {str(folder)!r}: Slurm writes no logs below a folder whose name has a backslash or "
+            "a line break; rename it"
+        )
+    return f"{str(folder).replace('%', '%%')}/{name}"
 
 
 def option_lines(options: list[str]) -> str:

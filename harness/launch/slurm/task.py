@@ -1,6 +1,5 @@
 """What a task of a job array does: it trains its cells, and goes back to the queue when it is stopped."""
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -42,6 +41,9 @@ def run_task(folder: Path, index: int) -> int:
     jobs, options = read_task(folder, index)
     missing = [job for job in jobs if not _is_done(job)]
     console = Console(file=sys.stdout, width=160)
+    if not Ledger(folder.parent).knows(folder.name):
+        console.print(f"submission {folder.name} was given up: another has its cells", highlight=False)
+        return 0
     where = os.environ.get("SLURMD_NODENAME", "this machine")
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     console.print(
@@ -95,6 +97,6 @@ def _stopped(folder: Path, moved: bool, console: Console) -> int:
 def _is_cancelled(folder: Path) -> bool:
     try:
         submissions = Ledger(folder.parent).read()
-    except (OSError, json.JSONDecodeError):
+    except UserError:
         return False
     return any(submission.cancelled for submission in submissions if submission.folder == folder.name)

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pytest
 
 from harness.commands import next_stage
 from harness.errors import UserError
-from harness.launch.ledger import TaskId, read_task
+from harness.launch.ledger import read_task
+from harness.launch.queued import Sight, TaskId
 from harness.launch.slurm import client
-from harness.launch.slurm.client import SlurmState, expand
+from harness.launch.slurm.answers import SlurmState, expand
 from harness.plan.cell import Cell
 from tests.records import fake_record
 from tests.report.synthetic import law_loss
@@ -42,16 +43,21 @@ class FakeSlurm:
         self.scripts[job] = script
         return job
 
-    def queue(self, jobs: Sequence[str]) -> dict[TaskId, SlurmState]:
+    def queue(self, jobs: Mapping[str, str]) -> Sight:
         """As squeue."""
         found = {}
-        for job in jobs:
+        for job, mark in jobs.items():
+            assert mark in self.scripts[job].name
             indices = re.search(r"--array=(\S+)", self.scripts[job].read_text())
             for task in expand(indices.group(1)) if indices else [None]:
                 found[TaskId(job, task)] = SlurmState(
                     TaskId(job, task), "COMPLETED" if job in self.over else "PENDING"
                 )
-        return found
+        return Sight(found)
+
+    def find(self, mark: str, since: str) -> list[str]:
+        """As squeue, for a job that nobody knows the number of."""
+        return [job for job, script in self.scripts.items() if mark in script.name]
 
     def waits_for(self, job: str) -> set[str]:
         """The jobs in its dependency."""
@@ -62,7 +68,7 @@ class FakeSlurm:
         """Run the first job that waits for none; returns its id, or nothing where all is over."""
         for job, script in self.scripts.items():
             if job not in self.over and self.waits_for(job) <= self.over:
-                if script.name == "array.sbatch":
+                if script.name.startswith("array"):
                     self._train(script.parent)
                 else:
                     words = shlex.split(script.read_text().splitlines()[-1])
@@ -92,5 +98,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     made = FakeSlurm()
     monkeypatch.setattr(client, "submit", made.submit)
     monkeypatch.setattr(client, "queue", made.queue)
+    monkeypatch.setattr(client, "find", made.find)
+    monkeypatch.setattr(client, "cluster_name", lambda: "fake")
     monkeypatch.setattr(client, "available", lambda: True)
     return made

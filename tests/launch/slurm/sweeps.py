@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.launch.ledger import Ledger, Submission, TaskId
-from harness.launch.slurm.client import SlurmState, queue
+from harness.launch.ledger import Ledger
+from harness.launch.queued import TaskId, TaskState
+from harness.launch.slurm.client import queue
+from harness.launch.submission import Submission
 from tests.device import ON_CPU
 
 SLURM = ("launcher=slurm", "launcher.memory=1000M", ON_CPU)  # no GPU is asked for
@@ -40,18 +42,24 @@ class Sweep:
         return self.capsys.readouterr().out
 
     @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.path / "slurm")
+
+    @property
     def submissions(self) -> list[Submission]:
-        return Ledger(self.path / "slurm").read()
+        return self.ledger.read()
 
     @property
     def last(self) -> Submission:
         return self.submissions[-1]
 
-    def state(self, task: int) -> SlurmState:
-        return queue([self.last.job])[TaskId(self.last.job, task)]
+    def state(self, task: int) -> TaskState:
+        job = self.last.job
+        return queue(self.ledger.marks([self.last])).states[TaskId(job, task)]
 
     def report_state(self) -> str:
-        return queue([self.last.report_job])[TaskId(self.last.report_job)].state
+        job = self.last.report_job
+        return queue(self.ledger.marks([self.last])).states[TaskId(job)].state
 
     def wait_for_the_dependent_job(self) -> str:
         wait_for("the dependent job ends", lambda: self.report_state() in ("COMPLETED", "FAILED"))

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.launch.ledger import Ledger, Submission, TaskId, placed
-from harness.launch.slurm.client import (
+from harness.launch.batch_system import Array
+from harness.launch.ledger import Ledger, placed
+from harness.launch.queued import TaskId
+from harness.launch.slurm.answers import (
+    SEPARATOR,
     SlurmState,
     expand,
     merge,
@@ -24,9 +27,9 @@ from harness.launch.slurm.request import (
     estimate_memory,
     expected_seconds,
     make_request,
-    requested_gpus,
 )
 from harness.launch.slurm.script import render_fields
+from harness.launch.submission import Submission
 from harness.plan.duration import RunTime
 from harness.train.config import TrainConfig
 from harness.train.job import Job
@@ -92,15 +95,10 @@ def test_a_run_on_a_gpu_is_asked_the_hosts_memory_and_cores_for(jobs: list[Job])
     assert int(cpu.memory[:-1]) > 8 * 1.3 * 28e9 / 2**20, "it trains in the host's memory"
 
 
-def test_clock_and_gpus() -> None:
+def test_clock() -> None:
     assert clock(59) == "00:01:00"
     assert clock(3601) == "01:01:00"
     assert clock(2 * 86400) == "2-00:00:00"
-    assert requested_gpus(["gpu:2"]) == 2
-    assert requested_gpus(["gpu"]) == 1
-    assert requested_gpus(["gpu:a100:4,license:1"]) == 4
-    assert requested_gpus(["--gpus-per-node=h100:8"]) == 8
-    assert requested_gpus(["", "--constraint=gpu80", "--exclusive"]) == 0
 
 
 def test_a_template_loses_the_lines_it_has_nothing_for() -> None:
@@ -121,7 +119,8 @@ def test_an_array_runs_one_program_in_a_container_with_its_modules(tmp_path: Pat
         python="python3",
         sbatch=["--constraint=h100", "--exclusive"],
     )
-    script = array_script("a name", tmp_path, 8, launcher, Request("1:00", "2G", 4, 1), 2)
+    array = Array("a name", tmp_path, [[]] * 8, 1.0, "array-12ab")
+    script = array_script(array, launcher, Request("1:00", "2G", 4, 1), 2)
     assert script.array == "0-7%3"
     assert script.job_name == "isoflop-a-name"
     assert script.program.startswith("apptainer exec --nv a.sif python3 -m harness.commands.array_task /")
@@ -131,8 +130,9 @@ def test_an_array_runs_one_program_in_a_container_with_its_modules(tmp_path: Pat
 
 def test_reading_squeue() -> None:
     text = (
-        "7|0|RUNNING|n1|None\n7|3|PENDING||JobArrayTaskLimit\n8|N/A|PENDING||Dependency\nslurm says hello\n"
-    )
+        "7|0|RUNNING|n1|None|a|x|/s.sh|c\n7|3|PENDING||JobArrayTaskLimit|a|x|/s.sh|c\n"
+        "8|N/A|PENDING||Dependency|a|x|/s.sh|c\nslurm says hello\n"
+    ).replace("|", SEPARATOR)
     assert parse_squeue(text) == [
         SlurmState(TaskId("7", 0), "RUNNING", "n1", "None"),
         SlurmState(TaskId("7", 3), "PENDING", "", "JobArrayTaskLimit"),
@@ -157,7 +157,8 @@ def test_reading_scontrol() -> None:
 
 def test_reading_sacct() -> None:
     text = (
-        "7_0|COMPLETED|n1\n7_1|CANCELLED by 0|None assigned\n7_[2-3%2]|PENDING|None assigned\n8|TIMEOUT|n2\n"
+        "7_0|COMPLETED|n1|c\n7_1|CANCELLED by 0|None assigned|c\n7_[2-3%2]|PENDING|None assigned|c\n"
+        "8|TIMEOUT|n2|c|sbatch x\n"
     )
     assert [(str(state.id), state.state, state.node) for state in parse_sacct(text)] == [
         ("7_0", "COMPLETED", "n1"),
@@ -190,8 +191,8 @@ def test_the_ledger_finds_a_cell_where_it_is_queued(tmp_path: Path) -> None:
     assert (places["a"].submission, places["a"].state) == (second, over)
     assert (places["b"].submission, places["b"].state) == (first, None)
     assert (places["c"].submission, places["c"].state) == (first, running), "queued goes before over"
-    ledger.mark_cancelled()
-    assert all(submission.cancelled for submission in ledger.read())
+    ledger.mark_cancelled(["0001"])
+    assert [submission.cancelled for submission in ledger.read()] == [True, False]
 
 
 def test_a_job_survives_being_written_down(jobs: list[Job]) -> None:

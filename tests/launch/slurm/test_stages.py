@@ -11,8 +11,9 @@ from harness.cli import main
 from harness.commands import fit, report, reproduce
 from harness.commands.invocation import Invocation
 from harness.launch.launcher import Outcome
-from harness.launch.ledger import Ledger, Submission
+from harness.launch.ledger import Ledger
 from harness.launch.slurm import client
+from harness.launch.submission import Submission
 from harness.runs.ablations import read_ablations
 from harness.runs.files import SweepFolder
 from harness.workflow.training import submitted_config
@@ -276,3 +277,25 @@ def test_cancel_takes_the_dependent_jobs_first_and_those_of_the_arms(
     main(["compare", *told])
     main(["cancel", *told])
     assert cancelled == ["5", "2", "1", "4", "3"]
+
+
+def test_an_arm_whose_ledger_is_broken_keeps_no_other_from_being_cancelled(
+    slurm: FakeSlurm,
+    tmp_path: Path,
+    text_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr(client, "cancel", cancelled.extend)
+    told = overrides(tmp_path, text_folder, *SLURM, "+arms.cut=['schedule.horizon=4']", "+arms.whole=[]")
+    main(["compare", *told])
+    (tmp_path / "runs" / "small-cut" / "slurm" / "submitted.json").write_text("null")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["cancel", *told])
+    assert cancelled == ["5", "4", "3"]
+    said = capsys.readouterr()
+    assert "cancelled: 5, 3, 4" in said.out
+    assert "small-cut/slurm/submitted.json: is no list of submissions" in said.err
+    assert said.err.count("\n") == 1
