@@ -3,7 +3,17 @@
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
 from harness.launch.slurm.task import run_task
+from harness.workflow.training import mend_corpora
+
+
+def main(folder: Path, index: int) -> int:
+    """Train the cells of array task ``index``, on a corpus that is as it was written; returns the exit status."""
+    mend_corpora(folder, index, Console(file=sys.stdout, width=160))
+    return run_task(folder, index)
+
 
 if __name__ == "__main__":
-    sys.exit(run_task(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

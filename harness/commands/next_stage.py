@@ -16,7 +16,7 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
-from harness.workflow.training import submitted_config
+from harness.workflow.training import mend_corpora, submitted_config
 
 COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
     "reproduce": reproduce.run,
@@ -39,6 +39,8 @@ def main(command: str, folder: Path) -> int:
         _say(newer.takes_over, console)
         return 0
     try:
+        if (folder / "tasks").is_dir():
+            mend_corpora(folder, 0, console)
         config, yaml = submitted_config(folder)
         outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
     except UserError as error:

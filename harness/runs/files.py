@@ -1,27 +1,21 @@
 """A sweep is a folder: where each of its files is, and how small files are written whole or not at all."""
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_atomic
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader, or a kill at any moment, sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+__all__ = [
+    "CellFolder",
+    "SweepFolder",
+    "json_text",
+    "up_to_date",
+    "write_atomic",
+    "write_changed",
+    "write_json",
+]
 
 
 def write_changed(path: Path, text: str) -> None:

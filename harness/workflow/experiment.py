@@ -1,7 +1,7 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -38,9 +38,13 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
     """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress."""
     cache = Path(config.cache_dir).expanduser()
     with console.status("corpus …") as status:
-        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update)
-        _domains(config, corpus)
+        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update, say=_line(console))
+        prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache, _line(console))
         return corpus
+
+
+def _line(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def training_corpus(config: Config, console: Console) -> Corpus:

@@ -1,0 +1,99 @@
+"""Small files: written whole or not at all, and with their SHA-256, so that damage is seen.
+
+A file from before there were seals has none; whoever reads it checks what else it can.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+KEY = "sha256"
+_LINE = re.compile(r"# SHA-256 of the lines above: ([0-9a-f]{64})\n")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write ``text`` so that a reader, or a kill at any moment, sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def seal(data: Mapping[str, Any]) -> dict[str, Any]:
+    """``data``, plain JSON, with the digest of all of it under :data:`KEY`."""
+    plain = {name: value for name, value in data.items() if name != KEY}
+    return {**plain, KEY: _digest(plain)}
+
+
+def unseal(data: Any) -> dict[str, Any]:
+    """What :func:`seal` was given; a mapping without a digest is returned as it is.
+
+    Raises:
+        ValueError: it is no mapping, or not what was sealed.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"a mapping is expected, not {type(data).__name__}")
+    if KEY not in data:
+        return data
+    plain = {name: value for name, value in data.items() if name != KEY}
+    if data[KEY] != _digest(plain):
+        raise ValueError("it is not as it was written: its SHA-256 differs")
+    return plain
+
+
+def seal_text(text: str) -> str:
+    """``text`` with its digest as a comment in a line of its own at the end; as YAML reads comments."""
+    body = text if text.endswith("\n") or not text else f"{text}\n"
+    return f"{body}# SHA-256 of the lines above: {hashlib.sha256(body.encode()).hexdigest()}\n"
+
+
+def unseal_text(text: str) -> str:
+    """What :func:`seal_text` was given; a text without a digest is returned as it is.
+
+    Raises:
+        ValueError: it is not what was sealed.
+    """
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    if "# SHA-256" not in last:
+        if _LINE.search(text):
+            raise ValueError("there are lines after its SHA-256")
+        return text
+    body, found = f"{body}\n", _LINE.fullmatch(f"{last}\n")
+    if found is None or found[1] != hashlib.sha256(body.encode()).hexdigest():
+        raise ValueError("it is not as it was written: its SHA-256 differs")
+    return body
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The value of JSON; NaN and infinity, which Python would read, are none.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    # keys that are numbers become text, as in the file
+    canonical = json.dumps(json.loads(json.dumps(plain)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
