@@ -5,14 +5,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.errors import EXIT_USER_ERROR, UserError
 from harness.launch.slurm.task import run_task
 from harness.workflow.training import mend_corpora
 
 
 def main(folder: Path, index: int) -> int:
     """Train the cells of array task ``index``, on a corpus that is as it was written; returns the exit status."""
-    mend_corpora(folder, index, Console(file=sys.stdout, width=160))
-    return run_task(folder, index)
+    try:
+        mend_corpora(folder, index, Console(file=sys.stdout, width=160))
+        return run_task(folder, index)
+    except UserError as error:
+        print(f"isoflop: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
 
 
 if __name__ == "__main__":

@@ -34,11 +34,11 @@ def main(command: str, folder: Path) -> int:
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
     console = Console(file=sys.stdout, width=160)
-    # a newer one waits for all that was queued, and has the newer plan
-    if newer := Ledger(folder.parent).newer(folder.name):
-        _say(newer.takes_over, console)
-        return 0
     try:
+        # a newer one waits for all that was queued, and has the newer plan
+        if newer := Ledger(folder.parent).newer(folder.name):
+            _say(newer.takes_over, console)
+            return 0
         if (folder / "tasks").is_dir():
             mend_corpora(folder, 0, console)
         config, yaml = submitted_config(folder)

@@ -8,10 +8,10 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.plan.plan import Plan
+from harness.runs.frozen import freeze
 from harness.text import count, duration
 from harness.workflow import followup
 from harness.workflow.experiment import (
-    freeze,
     plan_experiment,
     prepare_corpus,
     say_dropped,

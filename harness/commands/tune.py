@@ -14,12 +14,13 @@ from harness.plan.plan import check_corpus
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.files import write_json
+from harness.runs.frozen import freeze
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan, trials_of
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.tables import print_design, print_fit
-from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import plan_rules, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
 

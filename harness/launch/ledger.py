@@ -5,15 +5,14 @@ A submission's folder has all that its jobs need: ``config.yaml``, the configura
 """
 
 import fcntl
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.launch.pool import PoolOptions
-from harness.runs.files import write_json
+from harness.runs.files import read_json, write_json
 from harness.train.job import Job
 
 
@@ -132,13 +131,11 @@ class Ledger:
     def read(self) -> list[Submission]:
         """All submissions, oldest first."""
         try:
-            data = json.loads(self.file.read_text(encoding="utf-8"))
+            return read_json(
+                self.file, "see what is queued, cancel it, and move this file away", _submissions
+            )
         except FileNotFoundError:
             return []
-        return [
-            Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
-            for entry in data["submissions"]
-        ]
 
     def newer(self, folder: str) -> Submission | None:
         """The last submission where it comes after that in ``folder``: its dependent job continues, and no other."""
@@ -184,6 +181,13 @@ class Placed:
     log: Path = Path()
 
 
+def _submissions(data: Any) -> list[Submission]:
+    return [
+        Submission(**{**entry, "tasks": tuple(tuple(task) for task in entry["tasks"])})
+        for entry in data["submissions"]
+    ]
+
+
 def queued_jobs(submissions: Iterable[Submission], states: Mapping[TaskId, TaskState]) -> list[str]:
     """The jobs of ``submissions``, arrays and their dependent jobs, that run or will."""
     live = {id_.job for id_, state in states.items() if is_queued(state)}
@@ -216,5 +220,8 @@ def write_task(folder: Path, index: int, jobs: Iterable[Job], options: Mapping[s
 
 def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
     """What array task ``index`` of the submission in ``folder`` trains, and how."""
-    data = json.loads((folder / "tasks" / f"{index}.json").read_text(encoding="utf-8"))
-    return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])
+    return read_json(
+        folder / "tasks" / f"{index}.json",
+        "the command that submitted it submits what is missing again",
+        lambda data: ([Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])),
+    )

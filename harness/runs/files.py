@@ -1,21 +1,65 @@
 """A sweep is a folder: where each of its files is, and how small files are written whole or not at all."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.files import write_atomic
+from harness.errors import UserError
+from harness.files import seal, strict_json, unseal, unseal_text, write_atomic
 
 __all__ = [
     "CellFolder",
     "SweepFolder",
     "json_text",
+    "read_json",
+    "read_text",
+    "reading",
     "up_to_date",
     "write_atomic",
     "write_changed",
     "write_json",
 ]
+
+T = TypeVar("T")
+
+
+@contextmanager
+def reading(path: Path, remedy: str) -> Iterator[None]:
+    """Whatever goes wrong inside with the content of ``path`` is one line that says what mends it.
+
+    Raises:
+        UserError: the content is not what is expected there.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: not what was written ({error}); {remedy}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, EOFError) as error:
+        what = f"without {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise UserError(f"{path}: not what was written ({what[:200]}); {remedy}") from None
+
+
+def read_json(path: Path, remedy: str, parse: Callable[[Any], T]) -> T:
+    """What ``parse`` makes of the JSON at ``path``, which is as it was written where that can be told.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        UserError: it is damaged.
+    """
+    content = path.read_bytes()
+    with reading(path, remedy):
+        data = strict_json(content)
+        return parse(unseal(data) if isinstance(data, dict) else data)
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """The text at ``path`` without its seal (:func:`harness.files.seal_text`); raises as :func:`read_json`."""
+    content = path.read_bytes()
+    with reading(path, remedy):
+        return unseal_text(content.decode("utf-8"))
 
 
 def write_changed(path: Path, text: str) -> None:
@@ -33,9 +77,9 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomic(path, json_text(value))
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write ``value`` with its SHA-256 as indented JSON, atomically."""
+    write_atomic(path, json_text(seal(value)))
 
 
 def up_to_date(target: Path, *sources: Path) -> bool:

@@ -1,10 +1,10 @@
 """The record of one run: written atomically when the run ends, and the truth from then on."""
 
-import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from harness.files import strict_json, unseal
 from harness.plan.spec import RunSpec
 from harness.runs.files import write_json
 
@@ -107,7 +107,7 @@ def read_record(path: Path, run_id: str) -> Record | None:
 def parse_record(text: str, run_id: str) -> Record | None:
     """The valid record in ``text``, or None, as :func:`read_record` has it."""
     try:
-        record = Record.from_json(json.loads(text))
+        record = Record.from_json(unseal(strict_json(text)))
         valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id and _is_typed(record)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -1,6 +1,5 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
-import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.runs.files import SweepFolder, json_text, write_changed
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.text import count
@@ -135,28 +135,6 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
-    """Write the plan and the configuration it came from into the sweep's folder."""
-    write_changed(folder.config, yaml)
-    write_changed(folder.plan, json_text(plan.to_json()))
-
-
-def frozen_plan(folder: SweepFolder) -> Plan:
-    """The plan as it was frozen.
-
-    Raises:
-        UserError: there is none.
-    """
-    try:
-        return Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
 
 
 def make_jobs(

@@ -13,10 +13,11 @@ from harness.fit import Curve, Fit, fit_points, read_points, write_fit
 from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, FINISHED, Record
 from harness.runs.table import records, write_table
 from harness.tracking.source import from_files, from_server
-from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.experiment import sweep_folder
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,5 @@
 """What a report is made from: a sweep's folder or anyone's table, with the devices that times are given for."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,11 +26,12 @@ from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
-from harness.runs.files import SweepFolder
+from harness.runs.files import SweepFolder, read_json
+from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
 from harness.runs.table import records
 from harness.tune.results import TuneFit
-from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.experiment import sweep_folder
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
@@ -72,7 +72,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     found = records(sweep, plan)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
-    config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
+    config = frozen_config(sweep.config)
     return ReportData(
         name=plan.name,
         fit=fit,
@@ -111,10 +111,14 @@ def from_points(path: Path, fitted: Path) -> ReportData:
 
 
 def _tuning(path: Path) -> TuneFit | None:
-    """The tuning at ``path``; None where there is none, or one of another version."""
+    """The tuning at ``path``; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        return TuneFit.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", TuneFit.from_json)
+    except FileNotFoundError:
         return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.frozen import load_config
+from harness.config.frozen import config_at
 from harness.config.schema import Config
 from harness.data import Corpus, open_corpus, prepared
 from harness.errors import UserError
@@ -77,7 +77,7 @@ def mend_corpora(folder: Path, index: int, console: Console) -> None:
     except UserError as damaged:
         console.print(str(damaged), highlight=False, soft_wrap=True, markup=False)
         try:
-            prepare_corpus(load_config((folder / "config.yaml").read_text(encoding="utf-8")), console)
+            prepare_corpus(config_at(folder / "config.yaml")[0], console)
         except (UserError, OSError) as error:
             console.print(f"not made anew: {error}", highlight=False, soft_wrap=True, markup=False)
 
@@ -87,8 +87,7 @@ def submitted_config(folder: Path) -> tuple[Config, str]:
 
     The corpus is the tokenised one that its cells train on: a compute node may lack the text, or have another one.
     """
-    yaml = (folder / "config.yaml").read_text(encoding="utf-8")
-    config = load_config(yaml)
+    config, yaml = config_at(folder / "config.yaml")
     if not (folder / "tasks").is_dir():  # a job without cells of its own
         return config, yaml
     job = read_task(folder, 0)[0][0]

@@ -1,6 +1,5 @@
 """Validation of a fit: predict a larger budget's optimum, register the prediction, train the candidates, compare."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import freeze, frozen_plan
 from harness.runs.table import records
 from harness.validate.files import FILE, register, sha256
 from harness.validate.prediction import (
@@ -31,7 +31,7 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
-from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import plan_rules, sweep_folder, training_corpus
 
 Entries = dict[float, tuple[float, list[Cell]]]
 """By factor: N, as the fit counts it, and the cells, one a seed."""
@@ -123,11 +123,9 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
     if rule := different_rule(config, folder / "config.yaml"):
         raise UserError(f"validate.fit: the runs of {folder} were trained otherwise: {rule}")
     count = fit.compute.removeprefix("flops_")
-    try:
-        cells = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["cells"]
-        planned, trained_on = str(cells[0]["count"]), str(cells[0]["spec"]["data"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        planned, trained_on = config.grid.count, corpus.fingerprint
+    planned, trained_on = config.grid.count, corpus.fingerprint
+    if (folder / "plan.json").exists() and (cells := frozen_plan(SweepFolder(folder)).cells):
+        planned, trained_on = cells[0].count, cells[0].spec.data
     count = count if count in FLOP_COUNTS else planned
     if count != config.grid.count:
         raise UserError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from tests.report.synthetic import make_sweep
 
 

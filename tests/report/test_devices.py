@@ -14,7 +14,7 @@ from harness.fit import FitOptions, fit_points, read_points
 from harness.report.content import facts
 from harness.report.data import ReportData
 from harness.report.devices import NEAR, TimeCheck, TimedDevice, check_times
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.report import devices_of, from_sweep
 from tests.records import SLOWER
 from tests.report.conftest import Reported

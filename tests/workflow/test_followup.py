@@ -13,7 +13,7 @@ from harness.config.compose import compose_config
 from harness.launch.launcher import Outcome
 from harness.runs.ablations import read_ablations
 from harness.runs.files import SweepFolder
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from tests.train.small import overrides
 
 

@@ -1,6 +1,5 @@
 """What a task of a job array does: it trains its cells, and goes back to the queue when it is stopped."""
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -95,6 +94,6 @@ def _stopped(folder: Path, moved: bool, console: Console) -> int:
 def _is_cancelled(folder: Path) -> bool:
     try:
         submissions = Ledger(folder.parent).read()
-    except (OSError, json.JSONDecodeError):
+    except (OSError, UserError):
         return False
     return any(submission.cancelled for submission in submissions if submission.folder == folder.name)
