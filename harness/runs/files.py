@@ -17,6 +17,8 @@ __all__ = [
     "read_json",
     "read_text",
     "reading",
+    "replace_text",
+    "set_aside",
     "up_to_date",
     "write_atomic",
     "write_changed",
@@ -70,6 +72,29 @@ def write_changed(path: Path, text: str) -> None:
     except (OSError, ValueError):
         pass
     write_atomic(path, text)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Copy ``path``, which is about to be replaced, to a name beside it that is free; None where there is no file."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    number = 1
+    while (kept := path.with_name(f"{path.name}.before-{number}")).exists():
+        if kept.read_bytes() == content:
+            return kept
+        number += 1
+    kept.write_bytes(content)
+    return kept
+
+
+def replace_text(path: Path, text: str) -> str:
+    """Write ``text`` atomically; returns ``"; what was there is kept as …"`` where it replaced something else."""
+    same = path.exists() and path.read_bytes() == text.encode("utf-8")
+    kept = None if same else set_aside(path)
+    write_atomic(path, text)
+    return f"; what was there is kept as {kept}" if kept else ""
 
 
 def json_text(value: Any) -> str:

@@ -12,7 +12,7 @@ from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.runs.files import SweepFolder
+from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
@@ -120,8 +120,31 @@ def say_left_out(plan: Plan, console: Console) -> None:
         )
 
 
+def has_runs(folder: SweepFolder) -> bool:
+    """Whether something was trained, is, or will be below ``folder``: a record, a claim, a checkpoint, a submission."""
+    return any(folder.cells.glob("*/*")) or any(folder.path.glob("*/submitted.json"))
+
+
+def differs(folder: SweepFolder, plan: Plan) -> str:
+    """What ``plan`` lacks and has of the runs of the plan that is frozen in ``folder``; empty where that is the same.
+
+    Where the frozen plan is missing or damaged, the runs that have left something there stand for it.
+    """
+    try:
+        before = {cell.run_id for cell in frozen_plan(folder).cells}
+    except UserError:
+        before = {path.parent.name for path in folder.cells.glob("*/record.json")}
+    now = {cell.run_id for cell in plan.cells}
+    parts = [f"lacks {len(before - now)} of its {len(before)} runs"] if before - now else []
+    parts += [f"has {len(now - before)} others"] if now - before else []
+    return " and ".join(parts)
+
+
 def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
-    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it."""
+    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it.
+
+    The configuration they belong to is kept.
+    """
     try:
         before = frozen_plan(folder)
     except UserError:
@@ -129,11 +152,11 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     now = {cell.run_id for cell in plan.cells}
     gone = [run_id for run_id in records(folder, before) if run_id not in now]
     if gone:
-        console.print(
+        kept = set_aside(folder.config)
+        _line(console)(
             f"{len(gone)} finished runs of {folder.path} are no longer in the plan, so neither table nor fit will have "
-            "them; they are kept, and the grid they belong to finds them again",
-            highlight=False,
-            soft_wrap=True,
+            "them; they are kept, and the grid they belong to finds them again"
+            + (f" (its configuration: {kept})" if kept else "")
         )
 
 

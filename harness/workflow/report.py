@@ -29,9 +29,10 @@ from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
-from harness.runs.table import records
+from harness.runs.table import check_table, whole_records
 from harness.tune.results import TuneFit
 from harness.workflow.experiment import sweep_folder
+from harness.workflow.fit import check_out
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
@@ -47,6 +48,7 @@ def make_report(config: Config, console: Console) -> Written:
     with console.status("report …"):
         if config.points:
             folder = Path(config.out or ".")
+            check_out(folder, Path(config.points))
             data = from_points(Path(config.points), folder)
         else:
             sweep = sweep_folder(config)
@@ -67,9 +69,10 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         UserError: there is no fit yet, or no table of runs.
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
-    table = read_points(_require(sweep.table, "isoflop fit"), fit.rows)
+    found = whole_records(sweep, plan)
+    check_table(_require(sweep.table, "isoflop fit"), found)
+    table = read_points(sweep.table, fit.rows)
     curves = {run_id: Curve(**columns) for run_id, columns in read_curves(sweep, plan).items()}
-    found = records(sweep, plan)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
     config = frozen_config(sweep.config)

@@ -21,7 +21,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import freeze, frozen_plan
-from harness.runs.table import records
+from harness.runs.table import check_table, records, whole_records
 from harness.validate.files import FILE, register, sha256
 from harness.validate.prediction import (
     FitFacts,
@@ -31,7 +31,7 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
-from harness.workflow.experiment import plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import differs, has_runs, plan_rules, sweep_folder, training_corpus
 
 Entries = dict[float, tuple[float, list[Cell]]]
 """By factor: N, as the fit counts it, and the cells, one a seed."""
@@ -81,6 +81,10 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     check_corpus(plan, corpus.name, config.data.max_epochs)
     written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     now = predict(config.name, written, basis, asked.budget, entries)
+    if not (folder.path / FILE).exists() and has_runs(folder) and differs(folder, plan):
+        raise UserError(
+            f"{folder.path}: has runs of another experiment; give the validation a folder of its own with name=NAME"
+        )
     prediction = register(folder.path, now, trained=bool(records(folder, plan)))
     freeze(folder, plan, yaml)
     return Registered(folder, prediction, sha256(folder.path / FILE), basis, plan, corpus)
@@ -115,6 +119,9 @@ def _scatter(fit: Fit, table: Path, law: Law | None) -> Scatter | None:
     """Of the runs that the fit used, where their table lies beside it."""
     if law is None or not table.exists():
         return None
+    sweep = SweepFolder(table.parent)
+    if sweep.plan.exists():
+        check_table(table, whole_records(sweep, frozen_plan(sweep)))
     return scatter(used_points(read_points(table, fit.rows), fit), law)
 
 

@@ -1,5 +1,6 @@
 """The page: whole, self-contained, deterministic, and buildable from a bare copy of the folder."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -181,8 +182,8 @@ def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> Non
     evil = '<script>alert("x")</script>'
     copy = bare_copy(reported, tmp_path)
     (copy / "config.yaml").write_text(f"name: {evil}\n", encoding="utf-8")
-    plan = (copy / "plan.json").read_text(encoding="utf-8")
-    (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
+    plan = json.loads((copy / "plan.json").read_text(encoding="utf-8"))
+    write_json(copy / "plan.json", plan | {"name": "<b>&|x"})
     for record in copy.glob("cells/*/record.json"):
         text = record.read_text(encoding="utf-8").replace("a fake device", "<img src=//x>")
         record.write_text(text, encoding="utf-8")
