@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 KEY = "sha256"
-_LINE = re.compile(r"# SHA-256 of the lines above: ([0-9a-f]{64})\n")
+_HEAD = "# SHA-256 of the lines below: "
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -55,24 +55,22 @@ def unseal(data: Any) -> dict[str, Any]:
 
 
 def seal_text(text: str) -> str:
-    """``text`` with its digest as a comment in a line of its own at the end; as YAML reads comments."""
-    body = text if text.endswith("\n") or not text else f"{text}\n"
-    return f"{body}# SHA-256 of the lines above: {hashlib.sha256(body.encode()).hexdigest()}\n"
+    """``text`` below a line with its digest, which is a comment to YAML."""
+    return f"{_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
 
 
 def unseal_text(text: str) -> str:
     """What :func:`seal_text` was given; a text without a digest is returned as it is.
 
     Raises:
-        ValueError: it is not what was sealed.
+        ValueError: it is not what was sealed, or empty.
     """
-    body, _, last = text.rstrip("\n").rpartition("\n")
-    if "# SHA-256" not in last:
-        if _LINE.search(text):
-            raise ValueError("there are lines after its SHA-256")
+    first, _, body = text.partition("\n")
+    if not text.strip():
+        raise ValueError("it is empty")
+    if not re.search("SHA-256|[0-9a-f]{60}", first):
         return text
-    body, found = f"{body}\n", _LINE.fullmatch(f"{last}\n")
-    if found is None or found[1] != hashlib.sha256(body.encode()).hexdigest():
+    if first != _HEAD + hashlib.sha256(body.encode()).hexdigest():
         raise ValueError("it is not as it was written: its SHA-256 differs")
     return body
 

@@ -52,8 +52,8 @@ def _keys(yaml: str, path: Path) -> DictConfig:
             written = OmegaConf.create(yaml) if yaml else DictConfig({})
         except (YAMLError, OmegaConfBaseException) as error:
             raise ValueError(str(error)) from None
-        if not isinstance(written, DictConfig) or (yaml and not written):
-            raise ValueError("a configuration has keys")
+        if not isinstance(written, DictConfig) or (yaml and "grid" not in written):
+            raise ValueError("a configuration has a grid")
         return written
 
 

@@ -125,8 +125,8 @@ def _entries(data: Any) -> tuple[AblationRun, ...]:
     entries = (
         data[ABLATIONS] if isinstance(data, dict) else data
     )  # a list in files from before they had a seal
-    if not isinstance(entries, list):
-        raise ValueError(f"a list is expected, not {type(entries).__name__}")
+    if not isinstance(entries, list) or data == []:
+        raise ValueError("it lists nothing")
     return tuple(_entry(entry) for entry in entries)
 
 
