@@ -155,7 +155,8 @@ def damage(folder: Path, pattern: str, chance: random.Random) -> bool:
         elif way == "removed":
             path.unlink()
         else:
-            path.write_bytes({"cut short": content[: len(content) // 2], "null": b"null"}.get(way, b""))
+            left = {"cut short": bytes(content[: len(content) // 2]), "null": b"null"}
+            path.write_bytes(left.get(way, b""))
     except OSError:  # the run went on and removed it
         return False
     return True

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
 from harness.calibrate.stretch import MeasuredDevice, Speed
+from harness.files import strict_json, unseal
 from harness.plan.cell import Cell
 from harness.plan.duration import StepWork, Timing, step_seconds
 from harness.plan.throughput import StepTime, ThroughputConfig
@@ -43,7 +44,7 @@ class Measurement:
     def read(cls, path: Path, key: str) -> "Measurement":
         """What is kept at ``path``, as far as it was measured under ``key``."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = unseal(strict_json(path.read_bytes()))
             if data["key"] == key:
                 return cls(
                     key=key,

@@ -3,11 +3,22 @@
 import sys
 from pathlib import Path
 
-from harness.errors import UserError
+from rich.console import Console
+
+from harness.errors import EXIT_USER_ERROR, UserError
 from harness.launch.slurm.task import run_task
+from harness.workflow.training import mend_corpora
+
+
+def main(folder: Path, index: int) -> int:
+    """Train the cells of array task ``index``, on a corpus that is as it was written; returns the exit status."""
+    try:
+        mend_corpora(folder, index, Console(file=sys.stdout, width=160))
+        return run_task(folder, index)
+    except UserError as error:
+        print(f"isoflop: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+
 
 if __name__ == "__main__":
-    try:
-        sys.exit(run_task(Path(sys.argv[1]), int(sys.argv[2])))
-    except UserError as error:
-        sys.exit(f"isoflop: {error}")
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

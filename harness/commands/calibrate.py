@@ -19,11 +19,12 @@ from harness.calibrate.output import (
 from harness.commands.invocation import Invocation
 from harness.config.compose import compose_config
 from harness.config.schema import Config
+from harness.files import write_atomic
 from harness.launch.launcher import Outcome
 from harness.launch.pool import signals_as_interrupt
 from harness.launch.sharing import gpus_of
 from harness.plan.throughput import ThroughputConfig
-from harness.runs.files import write_atomic
+from harness.runs.files import replace_text
 from harness.tune.recipe import check_name
 from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 
@@ -76,12 +77,12 @@ def _prior(config: Config, gpu: bool) -> ThroughputConfig:
 def _write(measured: ThroughputConfig, console: Console) -> None:
     """The calibration as ``configs/throughput/NAME.yaml``, and of a GPU the device that refers to it."""
     path, device = (Path("configs") / group / f"{measured.name}.yaml" for group in ("throughput", "device"))
-    write_atomic(path, throughput_yaml(measured))
+    before = replace_text(path, throughput_yaml(measured))
     if not device.exists():  # else it may have the user's price
         write_atomic(device, device_yaml(measured))
     console.print(
         f"throughput: {path}; use it with throughput={measured.name}, and in 'isoflop predict' with "
-        f"device={measured.name} (its price: {device})",
+        f"device={measured.name} (its price: {device}){before}",
         highlight=False,
         soft_wrap=True,
         markup=False,

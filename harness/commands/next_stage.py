@@ -18,7 +18,7 @@ from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
-from harness.workflow.training import submitted_config
+from harness.workflow.training import mend_corpora, submitted_config
 
 COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
     "reproduce": reproduce.run,
@@ -47,6 +47,8 @@ def main(command: str, folder: Path) -> int:
         if newer := ledger.newer(folder.name):
             _say(newer.takes_over, console)
             return 0
+        if (folder / "tasks").is_dir():
+            mend_corpora(folder, 0, console)
         config, yaml = submitted_config(folder)
         outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
     except (UserError, OSError) as error:

@@ -8,13 +8,14 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.plan.plan import Plan
+from harness.runs.frozen import freeze
 from harness.text import count, duration
 from harness.workflow import followup
 from harness.workflow.experiment import (
-    freeze,
+    differs,
+    has_runs,
     plan_experiment,
     prepare_corpus,
-    say_dropped,
     say_left_out,
     sweep_folder,
 )
@@ -22,15 +23,16 @@ from harness.workflow.resources import planned_workers, print_cost
 
 
 def run(asked: Invocation[Config]) -> Outcome:
-    """Plan, freeze and print."""
+    """Plan and print; freeze where no runs stand behind another plan."""
     config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
     corpus = prepare_corpus(config, console)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
     extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
     plan = extended.plan
-    say_dropped(folder, plan, console)
-    freeze(folder, plan, yaml)
+    other = differs(folder, plan) if has_runs(folder) else ""
+    if not other:
+        freeze(folder, plan, yaml)
     console.print(
         f"corpus {corpus.name} ({corpus.fingerprint}): {count(corpus.train_tokens)} training tokens, "
         f"{count(corpus.heldout_tokens)} held out, {corpus.tokenizer} tokens",
@@ -40,7 +42,15 @@ def run(asked: Invocation[Config]) -> Outcome:
     say_left_out(plan, console)
     every_cell = replace(plan, cells=extended.cells)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
-    console.print(f"plan: {folder.plan}", soft_wrap=True, highlight=False)
+    console.print(
+        f"not written: this plan {other} in {folder.plan}, which has runs behind it; 'isoflop sweep' with the same "
+        "overrides trains it in its place, name=NAME keeps both"
+        if other
+        else f"plan: {folder.plan}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
     return Outcome.DONE
 
 

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from rich.console import Console
+
 from harness.commands import fit, report, sweep
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
-from harness.fit import load_fit
+from harness.errors import UserError
+from harness.fit import Fit, load_fit
 from harness.launch.launcher import Outcome
-from harness.runs.files import up_to_date
+from harness.runs.files import SweepFolder, up_to_date
 from harness.workflow import publish
 from harness.workflow.experiment import sweep_folder
 
@@ -31,10 +34,11 @@ def run(asked: Invocation[Config]) -> Outcome:
     outcome = sweep.run(asked)
     if outcome is Outcome.QUEUED:
         return outcome
-    if up_to_date(folder.fit, folder.table, folder.config, folder.plan):
-        console.print(load_fit(folder.fit).summary(), highlight=False, soft_wrap=True, markup=False)
-    else:
+    kept = _kept_fit(folder, console)
+    if kept is None:
         fit.run(asked)
+    else:
+        console.print(kept.summary(), highlight=False, soft_wrap=True, markup=False)
     ablations = [folder.ablations] if folder.ablations.exists() else []
     if up_to_date(folder.report, folder.fit, *ablations):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
@@ -42,3 +46,14 @@ def run(asked: Invocation[Config]) -> Outcome:
     else:
         report.run(asked)
     return outcome
+
+
+def _kept_fit(folder: SweepFolder, console: Console) -> Fit | None:
+    """The fit in ``folder``; None where there is none, or one that is damaged or older than what it is made of."""
+    if not up_to_date(folder.fit, folder.table, folder.config, folder.plan):
+        return None
+    try:
+        return load_fit(folder.fit)
+    except UserError as damaged:
+        console.print(str(damaged), highlight=False, soft_wrap=True, markup=False)
+        return None

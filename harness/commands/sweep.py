@@ -3,9 +3,9 @@
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
+from harness.runs.frozen import freeze
 from harness.workflow import followup
 from harness.workflow.experiment import (
-    freeze,
     plan_experiment,
     say_dropped,
     say_left_out,

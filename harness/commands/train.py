@@ -12,11 +12,12 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.runs.claim import Owner
+from harness.runs.frozen import freeze
 from harness.runs.record import Record
 from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
-from harness.workflow.experiment import freeze, make_jobs, plan_experiment, sweep_folder, training_corpus
+from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 
 LINES = 50  # no more are printed of a run, evenly
 

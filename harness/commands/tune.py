@@ -14,12 +14,13 @@ from harness.plan.plan import check_corpus
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.files import write_json
+from harness.runs.frozen import freeze
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan, trials_of
 from harness.tune.fit import fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.tables import print_design, print_fit
-from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import plan_rules, say_dropped, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
 
@@ -44,6 +45,7 @@ def run(asked: Invocation[Config]) -> Outcome:
         config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
     )
     check_corpus(made.plan, corpus.name, config.data.max_epochs)
+    say_dropped(folder, made.plan, console)
     freeze(folder, made.plan, yaml)
     print_design(made, console)
     continuation = Continuation("tune", yaml, asked.submission)
@@ -64,8 +66,8 @@ def run(asked: Invocation[Config]) -> Outcome:
         )
     name = config.write or config.name
     where = Path("configs") / "recipe" if config.write else folder.path
-    written = write_recipe(recipe_yaml(name, fit, config.recipe, found), where, name)
-    _say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else ""), console)
+    written, before = write_recipe(recipe_yaml(name, fit, config.recipe, found), where, name)
+    _say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else "") + before, console)
     return outcome
 
 

@@ -8,7 +8,7 @@ from harness.fit import Fit, load_fit
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
 from harness.runs.record import Record, Score
-from harness.runs.table import records
+from harness.runs.table import whole_records
 
 DOMAIN = "loss_"  # the column of a domain's loss, before its name
 
@@ -39,7 +39,7 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
     Raises:
         UserError: there is no fit, or no record of a run.
     """
-    found = list(records(sweep, plan).values())
+    found = list(whole_records(sweep, plan).values())
     if not found:
         raise UserError(f"{sweep.path}: no finished run; nothing to compare")
     fit, fingerprint = load_fit(sweep.fit), found[0].spec["data"]

@@ -17,6 +17,44 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.packaged import config_folder
 from harness.plan.throughput import ThroughputConfig
+from harness.runs.files import reading
+from harness.runs.frozen import ANEW, frozen_config
+
+
+def parsed(path: Path) -> DictConfig:
+    """The configuration that was frozen at ``path``, as keys; empty where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    return _keys(frozen_config(path), path)
+
+
+def config_at(path: Path) -> tuple[Config, str]:
+    """The configuration that was frozen at ``path``, and its YAML.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    yaml = frozen_config(path)
+    if not _keys(yaml, path):
+        raise UserError(f"{path}: no configuration there; {ANEW}")
+    with reading(path, ANEW):
+        try:
+            return load_config(yaml), yaml
+        except OmegaConfBaseException as error:
+            raise ValueError(str(error)) from None
+
+
+def _keys(yaml: str, path: Path) -> DictConfig:
+    with reading(path, ANEW):
+        try:
+            written = OmegaConf.create(yaml) if yaml else DictConfig({})
+        except (YAMLError, OmegaConfBaseException) as error:
+            raise ValueError(str(error)) from None
+        if not isinstance(written, DictConfig) or (yaml and "grid" not in written):
+            raise ValueError("a configuration has a grid")
+        return written
 
 
 def load_config(yaml: str) -> Config:
@@ -68,12 +106,17 @@ def different_rule(config: Config, stored: Path) -> str | None:
 
     ``recipe.lr.value is 0.01 there and 0.02 here``; None where there is none, or no such file of this program. Keys
     that the file is older than have their defaults.
+
+    Raises:
+        UserError: the file is damaged.
     """
+    read = parsed(stored)
+    if not read:
+        return None
     try:
-        read = OmegaConf.load(stored)
         merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(read, TRAINING))  # type: ignore[arg-type]
         there = OmegaConf.to_container(OmegaConf.masked_copy(merged, TRAINING), resolve=True)  # type: ignore[arg-type]
-    except (OSError, ValueError, OmegaConfBaseException):
+    except OmegaConfBaseException:
         return None
     here = {name: _plain(getattr(config, name)) for name in TRAINING}
     return _first(there, here, "")

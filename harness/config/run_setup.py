@@ -1,17 +1,18 @@
 """By which rules an answer becomes a run: those of the sweep that the fit came from, unless told otherwise."""
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
+from harness.config.frozen import parsed
 from harness.config.predict import PredictConfig
 from harness.model.counts import FLOP_COUNTS
 from harness.predict.clock import ShapeRules
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,21 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
 
     Args:
         fallback: what the sweep's configuration does not say.
+
+    Raises:
+        UserError: its files are damaged.
     """
+    sweep = SweepFolder(folder)
+    if not (sweep.config.exists() and sweep.plan.exists()):
+        return None
+    plan = frozen_plan(sweep)
     try:
-        stored = OmegaConf.load(folder / "config.yaml")
-        if not isinstance(stored, DictConfig):
-            return None
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        stored = parsed(sweep.config)
         given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
-        given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
+        given["vocab_size"] = plan.cells[0].spec.shape.vocab_size
         rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
         compute = str(stored["grid"]["count"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
+    except (KeyError, IndexError, OmegaConfBaseException):
         return None
     if not isinstance(rules, ShapeRules):
         return None

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.corpus import offsets_file, tokens_file
+from harness.data.meta import offsets_file, tokens_file
 from harness.errors import UserError
 from harness.text import count
 

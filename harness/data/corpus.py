@@ -9,26 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from harness.data.meta import Meta, read_meta
+from harness.data.meta import TOKENIZER_FOLDER, Meta, offsets_file, read_meta, tokens_file
 from harness.data.permutation import stream
+from harness.data.verify import damage
 from harness.errors import UserError
-
-SPLITS = ("train", "heldout")
-TOKENIZER_FOLDER = "tokenizer"
-
-
-def tokens_file(folder: Path, split: str) -> Path:
-    """The raw little-endian tokens of a split."""
-    return folder / f"{split}.bin"
-
-
-def offsets_file(folder: Path, split: str) -> Path:
-    """Where documents begin: int64, one more than there are documents, the last is the split's length."""
-    return folder / f"{split}.offsets.npy"
 
 
 class Corpus:
-    """A tokenised corpus on disk. Cheap to open; nothing is read before it is asked for; pickles as its path.
+    """A tokenised corpus on disk. Cheap to open once its files were verified; pickles as its path.
 
     Sequence ``i`` of length ``seq_len`` covers tokens ``i * seq_len`` to ``(i + 1) * seq_len`` inclusive: one
     more than ``seq_len``, so that inputs and shifted labels are both in it; an epoch predicts a token once.
@@ -164,7 +152,7 @@ class Corpus:
             self._need_text()
             path = tokens_file(self.folder, split)
             number = self.train_tokens if split == "train" else self.heldout_tokens
-            if not _has_tokens(path, number, self.meta.dtype):
+            if not path.is_file() or path.stat().st_size != number * np.dtype(self.meta.dtype).itemsize:
                 # sequences are views by the meta's count: of a shorter file they would reach beyond its mapping
                 raise UserError(f"{path}: it is gone, or cut short; 'isoflop plan' prepares the corpus anew")
             self._arrays[split] = np.asarray(np.memmap(path, dtype=self.meta.dtype, mode="r"))
@@ -173,7 +161,13 @@ class Corpus:
     def offsets(self, split: str) -> NDArray[np.int64]:
         """Where the documents of a split begin, (documents + 1,); the last entry is the split's length."""
         self._need_text()
-        return np.asarray(np.load(offsets_file(self.folder, split), mmap_mode="r"))
+        path = offsets_file(self.folder, split)
+        try:
+            return np.asarray(np.load(path, mmap_mode="r"))
+        except (OSError, ValueError, EOFError):
+            raise UserError(
+                f"{path}: it is gone, or cut short; 'isoflop plan' prepares the corpus anew"
+            ) from None
 
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer to ``folder`` as ``AutoTokenizer.from_pretrained`` reads it."""
@@ -204,39 +198,17 @@ class Corpus:
 
 
 def open_corpus(folder: Path | str) -> Corpus:
-    """Open a prepared corpus.
+    """Open a prepared corpus whose files are as they were written.
 
     Raises:
-        UserError: there is none, or its files are not whole.
+        UserError: there is none, or it is damaged or of another format.
     """
     folder = Path(folder)
-    corpus = find_corpus(folder)
-    if corpus is None:
-        raise UserError(
-            f"{folder}: no complete corpus there (files are missing or cut short); 'isoflop plan' prepares it anew"
-        )
-    return corpus
-
-
-def find_corpus(folder: Path) -> Corpus | None:
-    """The corpus in ``folder``, or None where it is missing, damaged or of another format."""
-    meta = read_meta(folder)
-    if meta is None or not _whole(folder, meta):
-        return None
-    return Corpus(folder, meta)
-
-
-def _whole(folder: Path, meta: Meta) -> bool:
-    """Whether the token files have the sizes that the meta says: a truncated copy is not a corpus."""
-    if not meta.dtype:
-        return True
-    present = all(offsets_file(folder, split).is_file() for split in SPLITS)
-    lengths = zip(SPLITS, (meta.train_tokens, meta.heldout_tokens), strict=True)
-    return present and all(_has_tokens(tokens_file(folder, split), n, meta.dtype) for split, n in lengths)
-
-
-def _has_tokens(path: Path, number: int, dtype: str) -> bool:
     try:
-        return path.stat().st_size == number * np.dtype(dtype).itemsize
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        meta = read_meta(folder)
+        wrong = damage(folder, meta)
+    except ValueError as error:
+        wrong = str(error)
+    if wrong:
+        raise UserError(f"{folder}: no complete corpus there ({wrong}); 'isoflop plan' prepares it anew")
+    return Corpus(folder, meta)

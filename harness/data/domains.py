@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.config import DataConfig, TokenizerConfig
-from harness.data.corpus import TOKENIZER_FOLDER, Corpus
-from harness.data.prepare import prepare
+from harness.data.corpus import Corpus
+from harness.data.meta import TOKENIZER_FOLDER
+from harness.data.prepare import Say, prepare, say_aloud
 from harness.errors import UserError
 
 
 def prepare_domains(
-    data: DataConfig, tokenizer: TokenizerConfig, corpus: Corpus, seq_len: int, cache_dir: Path | str
+    data: DataConfig,
+    tokenizer: TokenizerConfig,
+    corpus: Corpus,
+    seq_len: int,
+    cache_dir: Path | str,
+    say: Say = say_aloud,
 ) -> dict[str, Corpus]:
     """The domains of ``data`` as corpora whose documents are all held out, from the cache where nothing changed.
 
@@ -24,6 +30,7 @@ def prepare_domains(
         tokenizer: that of ``corpus``; one that was trained on it is taken from its folder.
         corpus: what the models are trained on.
         seq_len: tokens of the sequences the models are scored on.
+        say: as for :func:`harness.data.prepare.prepare`.
 
     Raises:
         UserError: a name or a setting is wrong, a text is missing, or too short for one sequence.
@@ -35,7 +42,7 @@ def prepare_domains(
     for name, value in data.domains.items():
         config = _config(name, value)
         try:
-            made[name] = prepare(config, own, cache_dir, heldout_only=True)
+            made[name] = prepare(config, own, cache_dir, heldout_only=True, say=say)
             made[name].heldout_sequences(seq_len, 1)
         except UserError as error:
             raise UserError(f"data.domains.{name}: {error}") from error

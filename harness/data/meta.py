@@ -2,12 +2,28 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
+
+from harness.files import seal, strict_json, unseal
 
 FORMAT = 1  # raised whenever token files or their meaning change; part of the cache key
 META = "meta.json"
+TOKENIZER_FOLDER = "tokenizer"
+SPLITS = ("train", "heldout")
+
+
+def tokens_file(folder: Path, split: str) -> Path:
+    """The raw little-endian tokens of a split."""
+    return folder / f"{split}.bin"
+
+
+def offsets_file(folder: Path, split: str) -> Path:
+    """Where documents begin: int64, one more than there are documents, the last is the split's length."""
+    return folder / f"{split}.offsets.npy"
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,8 @@ class Meta:
         train_tokens, heldout_tokens: separators included.
         train_bytes, heldout_bytes: of text as UTF-8, separators not included.
         skipped: documents left out, by reason.
+        files: the SHA-256 of every other file of the corpus, by name below its folder; empty in a corpus from before
+            they were kept.
     """
 
     name: str
@@ -44,20 +62,50 @@ class Meta:
     skipped: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     format: int = FORMAT
+    files: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``meta.json``."""
         return asdict(self)
 
 
-def read_meta(folder: Path) -> Meta | None:
-    """The meta of a prepared corpus; None where there is none, or one that this version cannot read."""
+def read_meta(folder: Path) -> Meta:
+    """The meta of a prepared corpus.
+
+    Raises:
+        ValueError: there is none, or it is damaged, or of another version's format.
+    """
     try:
-        data = json.loads((folder / META).read_text(encoding="utf-8"))
-        meta = Meta(**data)
-    except (OSError, ValueError, TypeError):
-        return None
-    return meta if meta.format == FORMAT else None
+        meta = Meta(**unseal(strict_json((folder / META).read_bytes())))
+    except OSError:
+        raise ValueError("files are missing or cut short") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{META}: {error}") from None
+    for name, hint in get_type_hints(Meta).items():
+        kind = get_origin(hint) or hint
+        if type(getattr(meta, name)) not in ((int, float) if kind is float else (kind,)):
+            raise ValueError(f"{META}: {name} is no {kind.__name__}")
+    if meta.format != FORMAT:
+        raise ValueError(f"{META}: of another format")
+    if any(getattr(meta, field.name) < 0 for field in fields(Meta) if field.type in (int, float)):
+        raise ValueError(f"{META}: a number is negative")
+    if meta.dtype not in ("", "<u1", "<u2", "<u4"):
+        raise ValueError(f"{META}: tokens of type {meta.dtype}")
+    return meta
+
+
+def write_meta(folder: Path, meta: Meta) -> None:
+    """Last of all: a folder without it is not a corpus."""
+    with (folder / META).open("w", encoding="utf-8") as file:
+        json.dump(seal(meta.to_json()), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def fingerprint(hashes: Sequence[str], vocab_size: int, separator: int) -> str:
+    """The fingerprint of a corpus, from the SHA-256 of the token files of both splits."""
+    return short_hash([FORMAT, list(hashes), vocab_size, separator])
 
 
 def short_hash(value: Any, digits: int = 16) -> str:

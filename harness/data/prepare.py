@@ -1,8 +1,7 @@
 """From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
 
 import hashlib
-import json
-import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,12 +10,21 @@ from typing import Any
 
 from harness.data.cache import ProgressReporter, SplitWriter, building, exclusive, token_dtype, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
-from harness.data.corpus import TOKENIZER_FOLDER, Corpus, find_corpus, open_corpus
+from harness.data.corpus import Corpus, open_corpus
 from harness.data.document import DocumentSource, Selected, select, share
-from harness.data.meta import FORMAT, META, Meta, short_hash
+from harness.data.meta import FORMAT, TOKENIZER_FOLDER, Meta, fingerprint, short_hash, write_meta
 from harness.data.sources import open_source
 from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
+from harness.data.verify import file_hashes
 from harness.errors import UserError
+
+Say = Callable[[str], None]
+
+
+def say_aloud(text: str) -> None:
+    """One line to standard error."""
+    print(text, file=sys.stderr)
+
 
 BATCH_BYTES = 1 << 20  # text tokenised at once: enough to keep all cores busy, little enough for any memory
 
@@ -27,8 +35,9 @@ def prepare(
     cache_dir: Path | str,
     progress: Callable[[str], None] | None = None,
     heldout_only: bool = False,
+    say: Say = say_aloud,
 ) -> Corpus:
-    """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now.
+    """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now, a damaged one as well.
 
     Any number of processes may ask at once; one does the work. A process killed half-way leaves nothing that
     looks like a corpus.
@@ -36,6 +45,7 @@ def prepare(
     Args:
         progress: given a line of text now and then.
         heldout_only: hold every document out; there is nothing to train on then.
+        say: given a line where a damaged corpus is made anew.
 
     Raises:
         UserError: the text or the tokenizer cannot be had, is too little to be split, or cannot be written.
@@ -43,12 +53,12 @@ def prepare(
     cache_dir = Path(cache_dir).expanduser()
     reporter = ProgressReporter(data.name, progress)
     if data.kind == "declared":
-        return _declared(data, cache_dir)
+        return _declared(data, cache_dir, say)
     if data.kind == "prepared":
         return open_corpus(Path(data.path).expanduser())
     source = open_source(data)
     folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source, heldout_only)}"
-    found = find_corpus(folder)
+    found = _sound(folder)
     if found:
         return found
     with (
@@ -57,10 +67,10 @@ def prepare(
             cache_dir / f".{folder.name}.lock", lambda: reporter.say("another process is preparing it")
         ) as held,
     ):
-        found = find_corpus(folder)
+        found = _sound(folder, say)
         if not found:
             with building(folder, clean=held) as temporary:
-                _write_meta(temporary, _build(temporary, data, tokenizer, source, reporter, heldout_only))
+                write_meta(temporary, _build(temporary, data, tokenizer, source, reporter, heldout_only))
     return found or open_corpus(folder)
 
 
@@ -71,6 +81,16 @@ def prepared(data: DataConfig, corpus: Path, domains: Mapping[str, Path]) -> Dat
     """
     texts = {name: {"kind": "prepared", "path": str(folder)} for name, folder in domains.items()}
     return replace(data, kind="prepared", path=str(corpus), domains=texts)
+
+
+def _sound(folder: Path, say: Say | None = None) -> Corpus | None:
+    """The corpus in ``folder``; None where there is none, or a damaged one, which ``say`` is told."""
+    try:
+        return open_corpus(folder)
+    except UserError as error:
+        if say and folder.exists():
+            say(f"{str(error).partition(';')[0]}: it is made anew")
+        return None
 
 
 def _key(data: DataConfig, tokenizer: TokenizerConfig, source: DocumentSource, heldout_only: bool) -> str:
@@ -124,7 +144,7 @@ def _build(
     return Meta(
         name=data.name,
         kind=data.kind,
-        fingerprint=short_hash([FORMAT, hashes, encoder.vocab_size, encoder.separator]),
+        fingerprint=fingerprint(hashes, encoder.vocab_size, encoder.separator),
         tokenizer=config.label,
         vocab_size=encoder.vocab_size,
         separator=encoder.separator,
@@ -139,6 +159,7 @@ def _build(
         path=str(data.path) if data.path else "",
         skipped=dict(sorted(skipped.items())),
         seconds=round(reporter.seconds, 3),
+        files=file_hashes(folder),
     )
 
 
@@ -206,7 +227,7 @@ def _check(
         )
 
 
-def _declared(data: DataConfig, cache_dir: Path) -> Corpus:
+def _declared(data: DataConfig, cache_dir: Path, say: Say) -> Corpus:
     """A corpus of sizes only; kept as a folder like the others, so that it opens by its path."""
     sizes = [data.name, int(data.unique_tokens), data.vocab_size, data.fingerprint]
     key = short_hash([FORMAT, "declared", *sizes])
@@ -227,19 +248,11 @@ def _declared(data: DataConfig, cache_dir: Path) -> Corpus:
         heldout_bytes=0,
         heldout_fraction=data.heldout_fraction,
     )
-    found = find_corpus(folder)
-    if not found:
+    found = _sound(folder, say)
+    if not found or found.meta != meta:
         with writes_to(cache_dir):
             cache_dir.mkdir(parents=True, exist_ok=True)
             with building(folder, clean=False) as temporary:
-                _write_meta(temporary, meta)
-    return found or open_corpus(folder)
-
-
-def _write_meta(folder: Path, meta: Meta) -> None:
-    """Last of all: a folder without it is not a corpus."""
-    with (folder / META).open("w", encoding="utf-8") as file:
-        json.dump(meta.to_json(), file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+                write_meta(temporary, meta)
+        found = open_corpus(folder)
+    return found

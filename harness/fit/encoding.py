@@ -44,28 +44,45 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: Any, value: Any) -> Any:
-    """The inverse of ``encode`` for a type annotation; unknown fields of newer files are ignored."""
-    if value is None:
-        return None
-    if kind == Interval and NOT_BOUNDED in value:
+    """The inverse of ``encode`` for a type annotation; unknown fields of newer files are ignored.
+
+    A number that was not finite comes back as None.
+
+    Raises:
+        ValueError, TypeError, KeyError, IndexError: ``value`` is nothing that ``encode`` makes of that type.
+    """
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return decode(next(k for k in typing.get_args(kind) if k is not type(None)), value)
+    if kind is float:
+        return None if value is None else float(_typed(value, int, float))
+    if kind == Interval and NOT_BOUNDED in _typed(value, list):
         # Open at both ends, the interval begins beyond all numbers: nothing is known but that.
         below = -math.inf if value[1] != NOT_BOUNDED else math.inf
         low, high = value
         return below if low == NOT_BOUNDED else float(low), math.inf if high == NOT_BOUNDED else float(high)
-    origin = typing.get_origin(kind)
-    if origin in (types.UnionType, typing.Union):
-        return decode(next(k for k in typing.get_args(kind) if k is not type(None)), value)
     if origin is tuple:
         inner = typing.get_args(kind)
         repeated = len(inner) == 2 and inner[1] is Ellipsis
-        return tuple(decode(inner[0] if repeated else inner[i], v) for i, v in enumerate(value))
+        if not repeated and len(_typed(value, list)) != len(inner):
+            raise ValueError(f"{len(inner)} values are expected, not {len(value)}")
+        return tuple(decode(inner[0] if repeated else inner[i], v) for i, v in enumerate(_typed(value, list)))
     if origin is dict:
-        return {k: decode(typing.get_args(kind)[1], v) for k, v in value.items()}
+        return {k: decode(typing.get_args(kind)[1], v) for k, v in _typed(value, dict).items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
         names = {_key(f): f.name for f in dataclasses.fields(kind) if f.name not in ARRAYS}
-        return kind(**{names[k]: decode(hints[names[k]], v) for k, v in value.items() if k in names})
-    return float(value) if kind is float else value
+        known = {names[k]: v for k, v in _typed(value, dict).items() if k in names}
+        return kind(**{name: decode(hints[name], v) for name, v in known.items()})
+    return _typed(value, kind) if kind in (int, str, bool) else value
+
+
+def _typed(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise TypeError(f"{' or '.join(kind.__name__ for kind in kinds)} is expected, not {value!r:.40}")
+    return value
 
 
 @functools.cache

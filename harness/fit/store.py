@@ -1,9 +1,10 @@
 """``fit.json`` and ``draws.npz``: a fit to files and back."""
 
 import dataclasses
-import json
+import io
 import os
 import zlib
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,9 +12,16 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.errors import UserError
+from harness.files import seal
+from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import ARRAYS, decode
 from harness.fit.fitted import Fit
+from harness.fit.results import Approach
 from harness.fit.table import Array
+from harness.runs.files import json_text, read_json, reading
+
+DRAWS = "draws_sha256"
+REMEDY = "`isoflop fit` writes it anew"
 
 
 def write_fit(fit: Fit, folder: str | Path) -> Path:
@@ -30,13 +38,16 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
             for name in ARRAYS
             if getattr(approach, name, None) is not None
         }
-        partial = folder / "draws.npz.partial"
-        with partial.open("wb") as out:
-            np.savez_compressed(out, **arrays)
-        os.replace(partial, folder / "draws.npz")
-        partial = folder / "fit.json.partial"
-        partial.write_text(json.dumps(fit.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(partial, folder / "fit.json")
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **arrays)
+        content = {**fit.to_json(), DRAWS: sha256(packed.getvalue()).hexdigest()}
+        for name, data in (
+            ("draws.npz", packed.getvalue()),
+            ("fit.json", json_text(seal(content)).encode("utf-8")),
+        ):
+            partial = folder / f"{name}.partial"
+            partial.write_bytes(data)
+            os.replace(partial, folder / name)
     except OSError as error:
         raise UserError(f"{folder}: cannot write the fit ({error.strerror})") from None
     return folder / "fit.json"
@@ -45,34 +56,72 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
 def load_fit(path: str | Path) -> Fit:
     """Reads what ``write_fit`` wrote, from its folder or its ``fit.json``.
 
-    Without ``draws.npz`` beside it, predictions have no intervals. Raises UserError where there is no fit.
+    Without ``draws.npz`` beside it, predictions have no intervals.
+
+    Raises:
+        UserError: there is no fit, it is damaged, or the draws beside it are, or are those of another fit.
     """
     path = Path(path)
     path = path / "fit.json" if path.is_dir() else path
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        fit: Fit = decode(Fit, data)
+        fit, digest = read_json(path, REMEDY, _decoded)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `isoflop fit` writes it") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        raise UserError(f"{path}: not a fit.json of this program") from None
-    return _with_arrays(fit, path.parent / "draws.npz")
-
-
-def _with_arrays(fit: Fit, path: Path) -> Fit:
-    if not path.exists():
+    draws = path.parent / "draws.npz"
+    if not draws.exists():
         return fit
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, Array] = dict(file)
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
-        raise UserError(f"{path}: not readable; rerun `isoflop fit`") from None
+        with reading(draws, REMEDY):
+            content = draws.read_bytes()
+            if digest is not None and digest != sha256(content).hexdigest():
+                raise ValueError("it is not what was written with fit.json")
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return _with_arrays(fit, dict(file), checked=digest is not None)
+    except (OSError, BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise UserError(f"{draws}: not what was written ({error}); {REMEDY}") from None
+
+
+def _decoded(data: Any) -> tuple[Fit, str | None]:
+    """The fit, and the SHA-256 of its draws; None in a file from before that was kept."""
+    fit = decode(Fit, data)
+    return fit, None if DRAWS not in data else str(data[DRAWS])
+
+
+def _with_arrays(fit: Fit, arrays: dict[str, Array], checked: bool) -> Fit:
+    """``fit`` with its draws.
+
+    Raises:
+        ValueError: they are not of this fit, as far as can be told.
+    """
     changed: dict[str, Any] = {}
     for approach in fit.approaches:
         mine: dict[str, Any] = {
-            n: arrays[f"{approach.name}_{n}"] for n in ARRAYS if f"{approach.name}_{n}" in arrays
+            name: arrays.pop(f"{approach.name}_{name}")
+            for name in ARRAYS
+            if f"{approach.name}_{name}" in arrays
         }
         changed[approach.name] = dataclasses.replace(approach, **mine)
+        if not checked:
+            _check_draws(approach, mine.get("draws"))
+    if arrays:
+        raise ValueError(f"it has {', '.join(sorted(arrays))}, which nothing here reads")
     return dataclasses.replace(fit, **changed)
+
+
+def _check_draws(approach: Approach, draws: Array | None) -> None:
+    """Refuse draws from which the intervals that the fit gives do not follow: they are another fit's."""
+    given = {"a": approach.a_interval, "b": approach.b_interval}
+    if draws is None:
+        if given["a"] is not None:
+            raise ValueError(f"the draws of {approach.name} are missing")
+        return
+    if draws.dtype != np.float64 or draws.ndim != 2 or draws.shape[1] != len(approach.draw_columns):
+        raise ValueError(
+            f"the draws of {approach.name} are of {draws.dtype} and have the shape {draws.shape}"
+        )
+    for values, name in zip(approach.exponents(draws), given, strict=True):
+        found, interval = percentile_interval(values, approach.level), given[name]
+        if interval is not None and (found is None or not np.allclose(found, interval, rtol=1e-6)):
+            raise ValueError(f"the interval of {name} of {approach.name} is not that of fit.json")

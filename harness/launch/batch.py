@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.files import write_atomic
 from harness.launch.batch_system import BatchSystem
 from harness.launch.launcher import Continuation, Outcome, Queue, Work
 from harness.launch.ledger import Ledger, placed, read_task
@@ -16,7 +17,7 @@ from harness.launch.stages import Stages
 from harness.launch.submission import REPORT, Submission
 from harness.launch.submitting import Seen, Submissions
 from harness.plan.cell import Cell
-from harness.runs.files import SweepFolder, write_atomic
+from harness.runs.files import SweepFolder
 
 
 class BatchLauncher(BatchSystem):

@@ -9,7 +9,6 @@ says nothing: another cluster, or this one after a reset, gives it to somebody e
 """
 
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from harness.errors import UserError
 from harness.launch.pool import PoolOptions
 from harness.launch.queued import TaskId, TaskState, is_queued
 from harness.launch.submission import ARRAY, REPORT, SCRIPT, Submission, read_submission
-from harness.runs.files import write_json
+from harness.runs.files import read_json, write_json
 from harness.train.job import Job
 
 
@@ -49,15 +48,13 @@ class Ledger:
             UserError: the list cannot be read: nothing may be submitted, for it may be queued already.
         """
         try:
-            data = json.loads(self.file.read_text(encoding="utf-8"))
-            return [read_submission(entry) for entry in data["submissions"]]
+            return read_json(
+                self.file,
+                "move it away, and the next command looks in the queue for what the folders beside it tell",
+                lambda data: [read_submission(entry) for entry in data["submissions"]],
+            )
         except FileNotFoundError:
             return self._found()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(
-                f"{self.file}: is no list of submissions ({error or type(error).__name__}); move it away, and the "
-                "next command looks in the queue for what the folders beside it say was submitted"
-            ) from error
 
     def _found(self) -> list[Submission]:
         """What the folders of submissions tell of them."""
@@ -198,12 +195,12 @@ def read_task(folder: Path, index: int) -> tuple[list[Job], PoolOptions]:
     Raises:
         UserError: its file is not there, or is not whole.
     """
-    path = folder / "tasks" / f"{index}.json"
+    path, remedy = folder / "tasks" / f"{index}.json", "'isoflop cancel' the sweep and submit it again"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return [Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path}: does not say what the array task trains ({error or type(error).__name__}); "
-            "'isoflop cancel' the sweep and submit it again"
-        ) from error
+        return read_json(
+            path,
+            remedy,
+            lambda data: ([Job.from_json(job) for job in data["jobs"]], PoolOptions(**data["pool"])),
+        )
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; {remedy}") from None

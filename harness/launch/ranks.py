@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.files import strict_json, unseal
 from harness.launch.retry import is_retryable
 from harness.runs.claim import Hold
 from harness.runs.files import write_json
@@ -151,7 +152,7 @@ def main(folder: Path) -> None:
     Once it has seen that, it ends within :data:`LEAVE_SECONDS`, whatever hangs and whether or not a parent is left to
     see to it, and its log says where it hung.
     """
-    data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    data = unseal(strict_json((folder / "job.json").read_bytes()))
     (parent, since), token = data.pop("parent"), data.pop("claim")
     job = Job.from_json(data)
     # the worker beats; its ranks look, for they write, and the worker may be the one that is frozen

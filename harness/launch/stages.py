@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
+from harness.files import write_atomic
 from harness.launch.batch_system import Array, BatchSystem
 from harness.launch.launcher import Outcome, Work
 from harness.launch.ledger import Ledger, placed, write_task
@@ -13,7 +14,7 @@ from harness.launch.submission import ARRAY, REPORT, Submission
 from harness.launch.submitting import Submissions
 from harness.plan.plan import Plan
 from harness.runs.claim import gone, holder
-from harness.runs.files import SweepFolder, write_atomic
+from harness.runs.files import SweepFolder
 from harness.runs.table import records
 from harness.train.job import Job
 

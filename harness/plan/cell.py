@@ -7,6 +7,9 @@ from harness.model.counts import Params
 from harness.plan.duration import RunTime
 from harness.plan.spec import RunSpec
 
+LATER = ("shape", "spec", "estimate")
+"""Entries of a cell's JSON that later versions added to; the run id holds the first two."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -78,13 +81,17 @@ class Cell:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Cell":
-        """Inverse of :meth:`to_json`."""
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is no cell, or its entries contradict each other.
+        """
         stored = data["params"]
         groups = {name: stored[name] for name in ("embedding", "head", "matrices", "norms")}
         params = Params(**groups, vocab_matrix=stored["matrices_and_head"] - stored["matrices"])
         # a plan from before times were estimated by parts has their sum alone
         whole = RunTime("eager", 0.0, 0.0, data["estimate_seconds"], 0.0)
-        return cls(
+        made = cls(
             budget=data["budget"],
             count=data["count"],
             spec=RunSpec.from_json(data["spec"]),
@@ -93,3 +100,10 @@ class Cell:
             unique_tokens=data["unique_tokens"],
             estimate=RunTime(**data["estimate"]) if "estimate" in data else whole,
         )
+        if any(getattr(made.spec.shape, name) != value for name, value in data["shape"].items()):
+            raise ValueError(f"cell {data['run_id']}: its shape is not that of its specification")
+        # what stands beside the specification follows from it
+        for name, value in made.to_json().items():
+            if name in data and name not in LATER and data[name] != value:
+                raise ValueError(f"cell {data['run_id']}: {name} is {data[name]!r:.40}, not {value!r:.40}")
+        return made

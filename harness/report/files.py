@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import write_atomic
 from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.runs.files import write_atomic
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Ablations (``controls.json``): best cells at other peak learning rates, or with schedules longer than the run."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from harness.runs.files import json_text, write_changed
+from harness.files import seal
+from harness.runs.files import json_text, read_json, write_changed
 from harness.runs.record import Record
+
+ABLATIONS = "ablations"
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,34 @@ def _others(of: str, records: Mapping[str, Record]) -> list[float]:
 
 def write_ablations(path: Path, ablations: Iterable[AblationRun]) -> None:
     """Write ``controls.json`` where it changed, atomically."""
-    write_changed(path, json_text([asdict(ablation) for ablation in ablations]))
+    write_changed(path, json_text(seal({ABLATIONS: [asdict(ablation) for ablation in ablations]})))
 
 
 def read_ablations(path: Path) -> tuple[AblationRun, ...]:
-    """The ablations of a sweep; none where there is no such file."""
+    """The ablations of a sweep; none where there is no such file.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        return tuple(AblationRun(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path, "'isoflop sweep' writes it anew, and keeps what is trained", _entries)
     except FileNotFoundError:
         return ()
+
+
+def _entries(data: Any) -> tuple[AblationRun, ...]:
+    entries = (
+        data[ABLATIONS] if isinstance(data, dict) else data
+    )  # a list in files from before they had a seal
+    if not isinstance(entries, list) or data == []:
+        raise ValueError("it lists nothing")
+    return tuple(_entry(entry) for entry in entries)
+
+
+def _entry(entry: Any) -> AblationRun:
+    made = AblationRun(**entry)
+    numbers = (made.budget, made.loss_of, made.rate, made.horizon, made.seeds_of)
+    optional = [value for value in (made.loss, made.loss_chosen) if value is not None]
+    if not all(type(value) in (int, float) for value in (*numbers, *optional)):
+        raise ValueError(f"{made.run_id}: a number is none")
+    return made

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.files import Fence, no_fence, open_atomic
 from harness.plan.cell import Cell
-from harness.runs.files import Fence, SweepFolder, no_fence, open_atomic
+from harness.runs.files import SweepFolder
 from harness.runs.record import FINISHED, Record
 
 COLUMNS = ("step", "tokens", "flops", "lr", "train_loss", "grad_norm")

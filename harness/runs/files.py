@@ -9,38 +9,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TypeVar
 
-Fence = Callable[[], None]
-"""Asked right before something gets its name: raises where this process may no longer write there."""
+from harness.errors import UserError
+from harness.files import Fence, no_fence, seal, strict_json, unseal, unseal_text, write_atomic
 
-
-def no_fence() -> None:
-    """Nobody else writes there."""
+T = TypeVar("T")
 
 
-def write_atomic(path: Path, text: str, fence: Fence = no_fence) -> None:
-    """Write ``text`` so that a reader, or a kill at any moment, sees the old file or the new one, never a part."""
-    open_atomic(path, text, fence).close()
+@contextmanager
+def reading(path: Path, remedy: str) -> Iterator[None]:
+    """Whatever goes wrong inside with the content of ``path`` is one line that says what mends it.
 
-
-def open_atomic(path: Path, text: str, fence: Fence = no_fence) -> TextIO:
-    """As :func:`write_atomic`, and the file stays open: what follows goes to it, whatever gets its name by then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    file = os.fdopen(handle, "w", encoding="utf-8")
+    Raises:
+        UserError: the content is not what is expected there.
+    """
     try:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        fence()
-        os.replace(name, path)
-    except BaseException:
-        file.close()
-        Path(name).unlink(missing_ok=True)
-        raise
-    return file
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: not what was written ({error}); {remedy}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, EOFError) as error:
+        what = f"without {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise UserError(f"{path}: not what was written ({what[:200]}); {remedy}") from None
+
+
+def read_json(path: Path, remedy: str, parse: Callable[[Any], T]) -> T:
+    """What ``parse`` makes of the JSON at ``path``, which is as it was written where that can be told.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        UserError: it is damaged.
+    """
+    content = path.read_bytes()
+    with reading(path, remedy):
+        data = strict_json(content)
+        return parse(unseal(data) if isinstance(data, dict) else data)
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """The text at ``path`` without its seal (:func:`harness.files.seal_text`); raises as :func:`read_json`."""
+    content = path.read_bytes()
+    with reading(path, remedy):
+        return unseal_text(content.decode("utf-8"))
 
 
 @contextmanager
@@ -101,14 +111,37 @@ def write_changed(path: Path, text: str) -> None:
     write_atomic(path, text)
 
 
+def set_aside(path: Path) -> Path | None:
+    """Copy ``path``, which is about to be replaced, to a name beside it that is free; None where there is no file."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    number = 1
+    while (kept := path.with_name(f"{path.name}.before-{number}")).exists():
+        if kept.read_bytes() == content:
+            return kept
+        number += 1
+    kept.write_bytes(content)
+    return kept
+
+
+def replace_text(path: Path, text: str) -> str:
+    """Write ``text`` atomically; returns ``"; what was there is kept as …"`` where it replaced something else."""
+    same = path.exists() and path.read_bytes() == text.encode("utf-8")
+    kept = None if same else set_aside(path)
+    write_atomic(path, text)
+    return f"; what was there is kept as {kept}" if kept else ""
+
+
 def json_text(value: Any) -> str:
     """``value`` as indented JSON. NaN is refused: JSON has none."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, value: Any, fence: Fence = no_fence) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomic(path, json_text(value), fence)
+def write_json(path: Path, value: dict[str, Any], fence: Fence = no_fence) -> None:
+    """Write ``value`` with its SHA-256 as indented JSON, atomically."""
+    write_atomic(path, json_text(seal(value)), fence)
 
 
 def up_to_date(target: Path, *sources: Path) -> bool:

@@ -1,17 +1,15 @@
 """The record of one run: written atomically when the run ends, and the truth from then on."""
 
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from harness.files import Fence, no_fence, strict_json, unseal
 from harness.plan.spec import RunSpec
-from harness.runs.files import Fence, no_fence, write_json
+from harness.runs.files import write_json
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
-CHECKSUM = "sha256"  # of all else in the file, which a flipped digit would change in silence
 
 
 @dataclass(frozen=True)
@@ -96,14 +94,8 @@ class Record:
         return asdict(self)
 
     def write(self, path: Path, fence: Fence = no_fence) -> None:
-        """Write atomically, with a checksum."""
-        data = self.to_json()
-        write_json(path, {**data, CHECKSUM: checksum(data)}, fence)
-
-
-def checksum(data: dict[str, Any]) -> str:
-    """SHA-256 of plain data as canonical JSON."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        """Write atomically."""
+        write_json(path, self.to_json(), fence)
 
 
 def read_record(path: Path, run_id: str) -> Record | None:
@@ -123,13 +115,10 @@ def is_damaged(path: Path, run_id: str) -> bool:
 def parse_record(text: str, run_id: str) -> Record | None:
     """The valid record in ``text``, or None, as :func:`read_record` has it."""
     try:
-        data = json.loads(text)
-        if CHECKSUM in data and data.pop(CHECKSUM) != checksum(data):
-            return None
-        record = Record.from_json(data)
+        record = Record.from_json(unseal(strict_json(text)))
         valid = record.run_id == run_id == RunSpec.from_json(record.spec).run_id
         return record if valid and _is_typed(record) and _is_consistent(record) else None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
 
 

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UserError
 from harness.plan.plan import Plan
-from harness.runs.files import SweepFolder, write_changed
+from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import Record, read_record
 
 Row = dict[str, Any]
@@ -55,8 +56,54 @@ def row(record: Record) -> Row:
     }
 
 
-def write_table(path: Path, found: Iterable[Record]) -> None:
-    """Write ``runs.csv`` where it changed, atomically. Numbers are written so that they read back exactly."""
+def whole_records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
+    """:func:`records` for who makes numbers of all of them.
+
+    Raises:
+        UserError: a record is there that is damaged.
+    """
+    found = records(folder, plan)
+    for cell in plan.cells:
+        path = folder.cell(cell.run_id).record
+        if cell.run_id not in found and path.exists():
+            raise UserError(
+                f"{path}: not what was written; 'isoflop sweep' trains that run again, and without this file the "
+                "others are fitted without it"
+            )
+    return found
+
+
+def check_table(path: Path, found: Mapping[str, Record]) -> None:
+    """Refuse a table that does not say what the records say.
+
+    Args:
+        found: of the runs in the table; without any, nothing can be told.
+
+    Raises:
+        UserError: it is damaged, or older than some of the records.
+    """
+    if not found:
+        return
+    remedy = "'isoflop fit' writes it anew"
+    with reading(path, remedy), path.open(newline="", encoding="utf-8") as file:
+        listed = {entry["run_id"]: entry for entry in csv.DictReader(file, strict=True)}
+        if None in (names := {name for entry in listed.values() for name in entry}):
+            raise ValueError("a line is longer than the first")
+        if listed.keys() != found.keys():
+            raise ValueError(f"{len(listed)} runs, not the {len(found)} that have ended")
+        for run_id, record in found.items():
+            expected = {name: "" if value is None else str(value) for name, value in row(record).items()}
+            for name in sorted(map(str, names)):
+                if listed[run_id][name] != expected.get(name, ""):
+                    raise ValueError(f"{name} of {run_id} is {listed[run_id][name]!r:.40}")
+
+
+def write_table(path: Path, found: Iterable[Record]) -> str:
+    """Write ``runs.csv`` where it changed, atomically. Numbers are written so that they read back exactly.
+
+    Returns:
+        Where the table before is kept, as a part of a sentence, if it had runs that this one has not; else nothing.
+    """
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
@@ -65,4 +112,16 @@ def write_table(path: Path, found: Iterable[Record]) -> None:
         writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    lost = _listed(path) - {str(row["run_id"]) for row in rows}
+    kept = set_aside(path) if lost else None
     write_changed(path, text.getvalue())
+    return f"{len(lost)} runs of the table before are not in {path}; it is kept as {kept}" if kept else ""
+
+
+def _listed(path: Path) -> set[str]:
+    """Ids of the runs in the table at ``path``, as far as it can be read."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {run_id for entry in csv.DictReader(file) if (run_id := entry.get("run_id"))}
+    except (OSError, ValueError, csv.Error):
+        return set()

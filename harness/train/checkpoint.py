@@ -25,10 +25,12 @@ from safetensors.torch import load
 from torch import nn
 from torch.optim import Optimizer
 
-from harness.runs.files import Fence, checkpoint_folders, new_folder, no_fence, remove
+from harness.files import Fence, is_sealed, no_fence, seal, strict_json, unseal
+from harness.runs.files import checkpoint_folders, new_folder, remove
 from harness.train.job import PreemptedError
 from harness.train.meter import CurveRow
 
+TENSORS = "tensors_sha256"  # in the state, which has a checksum itself
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
 ALIGNMENT = 8  # of a safetensors file's data
 CHUNK_BYTES = 2**24  # hashed and written at a time
@@ -238,9 +240,9 @@ def write_checkpoint(folder: Path, blob: memoryview, state: RunState, fence: Fen
                 digest.update(chunk)
                 file.write(chunk)
             _sync(file)
-        content = {**asdict(state), "sha256": digest.hexdigest()}
+        content = seal({**asdict(state), TENSORS: digest.hexdigest()})
         with (temporary / "state.json").open("w", encoding="utf-8") as file:
-            file.write(json.dumps({**content, "state_sha256": _checksum(content)}))
+            file.write(json.dumps(content))
             _sync(file)
     fence()
     for old in checkpoint_folders(folder)[:-KEEP]:
@@ -294,24 +296,20 @@ UNREADABLE = (
 
 
 def _read(path: Path, run_id: str, steps: int) -> tuple[RunState, dict[str, torch.Tensor]]:
-    content = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if "state_sha256" not in content and {"step", "sha256"} <= content.keys():
+    content = strict_json((path / "state.json").read_bytes())
+    if TENSORS not in content and {"step", "sha256"} <= content.keys():
         raise EarlierVersionError("its state has no checksum")
-    if content.pop("state_sha256") != _checksum(content):
-        raise ValueError("its state does not match its checksum")
+    if not is_sealed(content):
+        raise ValueError("its state has no checksum")
+    content = unseal(content)
     blob = (path / "tensors.safetensors").read_bytes()
-    if content.pop("sha256") != hashlib.sha256(blob).hexdigest():
+    if content.pop(TENSORS) != hashlib.sha256(blob).hexdigest():
         raise ValueError("its tensors do not match their checksum")
     state = RunState.from_json(content)
     if state.run_id != run_id:
         raise ValueError(f"it is of the run {state.run_id}")
     state.check(int(path.name), steps)
     return state, load(blob)
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 of plain data as canonical JSON; the tensors' own SHA-256 is in it."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _check_tensors(tensors: Mapping[str, torch.Tensor], model: nn.Module, stepped: bool) -> None:

@@ -12,10 +12,11 @@ from accelerate.state import AcceleratorState
 from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
+from harness.files import write_atomic
 from harness.model.build import build_model
 from harness.plan.branching import shared_steps
 from harness.runs.curve import CurveWriter, curve_row, curve_text, digest_of
-from harness.runs.files import SweepFolder, new_folder, remove, write_atomic
+from harness.runs.files import SweepFolder, new_folder, remove
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, read_record
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker

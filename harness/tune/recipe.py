@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
 from harness.plan.recipe import RecipeConfig, Rule
-from harness.runs.files import write_atomic
+from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count
 from harness.tune.results import RULE_STATUSES, RuleResult, TuneFit
@@ -58,11 +58,10 @@ def source_line(fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record
     )
 
 
-def write_recipe(text: str, folder: Path, name: str) -> Path:
-    """Write ``NAME.yaml`` below ``folder``, atomically; returns its path."""
+def write_recipe(text: str, folder: Path, name: str) -> tuple[Path, str]:
+    """Write ``NAME.yaml`` below ``folder``; returns its path, and where another recipe of that name is kept."""
     path = folder / f"{name}.yaml"
-    write_atomic(path, text)
-    return path
+    return path, replace_text(path, text)
 
 
 def check_name(name: str) -> None:

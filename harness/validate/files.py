@@ -3,17 +3,17 @@ afterwards, then ``rematch.json``, ``rematch.md`` and ``figures/rematch``.
 """
 
 import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.files import write_atomic
 from harness.fit.estimate import FrontierSource
 from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import SweepFolder, json_text, write_atomic, write_changed
+from harness.runs.files import SweepFolder, json_text, read_json, write_changed
 from harness.validate.figure import draw
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import ValidationResult
@@ -86,7 +86,8 @@ def first_difference(before: Any, after: Any, key: str = "") -> tuple[str, Any, 
 
 
 def _check_hash(path: Path, hash_path: Path) -> None:
-    registered, found = hash_path.read_text(encoding="utf-8").split()[:1], sha256(path)
+    registered = hash_path.read_text(encoding="utf-8", errors="replace").split()[:1]
+    found = sha256(path)
     if registered != [found]:
         raise UserError(
             f"{path}: altered after it was registered (its SHA-256 is {found[:12]}…, {hash_path.name} says "
@@ -95,10 +96,7 @@ def _check_hash(path: Path, hash_path: Path) -> None:
 
 
 def _read(path: Path) -> RegisteredPrediction:
-    try:
-        return RegisteredPrediction.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: not a prediction of this program ({error}); {ANEW}") from None
+    return read_json(path, ANEW, RegisteredPrediction.from_json)
 
 
 def _timeless(prediction: RegisteredPrediction) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness.config.compose import compose_config
-from harness.config.frozen import load_config
+from harness.config.frozen import config_at
 from harness.config.overrides import refuse_unread
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -85,7 +85,6 @@ def submitted_arms(base: Config) -> list[ArmConfig]:
         if latest is not None:
             config, yaml = submitted_config(latest)
         else:
-            yaml = folder.config.read_text(encoding="utf-8")
-            config = load_config(yaml)
+            config, yaml = config_at(folder.config)
         made.append(ArmConfig(name, config, yaml, NONE if latest is None else latest.name))
     return made

@@ -12,8 +12,9 @@ from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.launch.registry import make_launcher, submitter_of
 from harness.report.table import terminal_table
+from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import ArmConfig
-from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.experiment import sweep_folder
 
 Reproduce = Callable[[ArmConfig], Outcome]
 """Plans, trains, fits and reports one arm."""

@@ -1,7 +1,6 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
-import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +12,8 @@ from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.runs.files import SweepFolder, json_text, write_changed
+from harness.runs.files import SweepFolder, set_aside
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.text import count
@@ -38,9 +38,13 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
     """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress."""
     cache = Path(config.cache_dir).expanduser()
     with console.status("corpus …") as status:
-        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update)
-        _domains(config, corpus)
+        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update, say=_line(console))
+        prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache, _line(console))
         return corpus
+
+
+def _line(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def training_corpus(config: Config, console: Console) -> Corpus:
@@ -116,8 +120,31 @@ def say_left_out(plan: Plan, console: Console) -> None:
         )
 
 
+def has_runs(folder: SweepFolder) -> bool:
+    """Whether something was trained, is, or will be below ``folder``: a record, a claim, a checkpoint, a submission."""
+    return any(folder.cells.glob("*/*")) or any(folder.path.glob("*/submitted.json"))
+
+
+def differs(folder: SweepFolder, plan: Plan) -> str:
+    """What ``plan`` lacks and has of the runs of the plan that is frozen in ``folder``; empty where that is the same.
+
+    Where the frozen plan is missing or damaged, the runs that have left something there stand for it.
+    """
+    try:
+        before = {cell.run_id for cell in frozen_plan(folder).cells}
+    except UserError:
+        before = {path.parent.name for path in folder.cells.glob("*/record.json")}
+    now = {cell.run_id for cell in plan.cells}
+    parts = [f"lacks {len(before - now)} of its {len(before)} runs"] if before - now else []
+    parts += [f"has {len(now - before)} others"] if now - before else []
+    return " and ".join(parts)
+
+
 def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
-    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it."""
+    """A line where finished runs of the plan that is frozen in ``folder`` are not in ``plan``, which replaces it.
+
+    The configuration they belong to is kept.
+    """
     try:
         before = frozen_plan(folder)
     except UserError:
@@ -125,34 +152,12 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     now = {cell.run_id for cell in plan.cells}
     gone = [run_id for run_id in records(folder, before) if run_id not in now]
     if gone:
-        console.print(
+        kept = set_aside(folder.config)
+        _line(console)(
             f"{len(gone)} finished runs of {folder.path} are no longer in the plan, so neither table nor fit will have "
-            "them; they are kept, and the grid they belong to finds them again",
-            highlight=False,
-            soft_wrap=True,
+            "them; they are kept, and the grid they belong to finds them again"
+            + (f" (its configuration: {kept})" if kept else "")
         )
-
-
-def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
-    """Write the plan and the configuration it came from into the sweep's folder."""
-    write_changed(folder.config, yaml)
-    write_changed(folder.plan, json_text(plan.to_json()))
-
-
-def frozen_plan(folder: SweepFolder) -> Plan:
-    """The plan as it was frozen.
-
-    Raises:
-        UserError: there is none.
-    """
-    try:
-        return Plan.from_json(json.loads(folder.plan.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.plan}: not a plan ({error}); 'isoflop plan' writes it anew") from error
 
 
 def make_jobs(

@@ -13,10 +13,11 @@ from harness.fit import Curve, Fit, fit_points, read_points, write_fit
 from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder
-from harness.runs.record import FAILED, Record, is_damaged
-from harness.runs.table import records, write_table
+from harness.runs.frozen import frozen_plan
+from harness.runs.record import FAILED, Record
+from harness.runs.table import whole_records, write_table
 from harness.tracking.source import from_files, from_server
-from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.experiment import has_runs, sweep_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,29 +57,31 @@ def _source(config: Config, console: Console) -> FitInput:
         if not config.out:
             raise UserError("out: name the folder for fit.json, e.g. out=fits/mine")
         source = FitInput(Path(config.points), Path(config.out), {})
+        check_out(source.folder, source.table)
     else:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)
-        found = records(sweep, plan)
-        write_table(sweep.table, found.values())
+        found = whole_records(sweep, plan)
+        if lost := write_table(sweep.table, found.values()):
+            console.print(lost, highlight=False, soft_wrap=True, markup=False)
         folder = Path(config.out) if config.out else sweep.path
         curves, left_out = read_curves(sweep, found)
-        source = FitInput(sweep.table, folder, curves, (*_damaged(sweep, plan), *left_out))
+        source = FitInput(sweep.table, folder, curves, left_out)
         _say_missing(plan, found, console)
     if not source.table.exists():
         raise UserError(f"points: no file {source.table}")
     return source
 
 
-def _damaged(sweep: SweepFolder, plan: Plan) -> list[str]:
-    """A sentence about records that are there and cannot be believed."""
-    runs = [cell.run_id for cell in plan.cells if is_damaged(sweep.cell(cell.run_id).record, cell.run_id)]
-    if not runs:
-        return []
-    return [
-        f"{len(runs)} record{'s' if len(runs) > 1 else ''} in {sweep.cells} cannot be read or are not as the run left "
-        f"them; the fit is without {', '.join(runs)} ('isoflop sweep' trains them again)"
-    ]
+def check_out(folder: Path, table: Path) -> None:
+    """Refuse to write what comes from ``table`` over the results of a sweep's folder.
+
+    Raises:
+        UserError: ``folder`` is that of a sweep with runs of its own.
+    """
+    sweep = SweepFolder(folder)
+    if sweep.plan.exists() and has_runs(sweep) and table.resolve() != sweep.table.resolve():
+        raise UserError(f"out: {folder} has a sweep's own runs and results; name another folder")
 
 
 def _say_missing(plan: Plan, found: Mapping[str, Record], console: Console) -> None:
@@ -103,7 +106,10 @@ def _wandb(config: Config, console: Console) -> FitInput:
     # not the sweep's own folder: its table has all that was trained, W&B's what was sent
     folder = Path(config.out or Path(config.runs_dir).expanduser() / f"{gathered.group}-wandb")
     table = folder / "runs.csv"
-    write_table(table, gathered.records)
+    if SweepFolder(folder).plan.exists():
+        raise UserError(f"out: {folder} has a sweep's own runs and results; name another folder")
+    if lost := write_table(table, gathered.records):
+        console.print(lost, highlight=False, soft_wrap=True, markup=False)
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
     console.print(f"W&B: {len(gathered.records)} runs{more}", highlight=False, soft_wrap=True)

@@ -8,12 +8,12 @@ from rich.console import Console
 from harness.config.schema import Config
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.table import records
 from harness.tracking.client import WANDB, Destination, wandb_mode
 from harness.tracking.files import read_files
 from harness.tracking.publish import begun, is_published, mark_published, publish_results, send_run
 from harness.tracking.source import read_server
-from harness.workflow.experiment import frozen_plan
 
 SENDING_SECONDS = 60.0  # the longest a report is held up by runs that W&B lacks; the next one goes on
 

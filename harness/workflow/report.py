@@ -1,6 +1,5 @@
 """What a report is made from: a sweep's folder or anyone's table, with the devices that times are given for."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,11 +26,13 @@ from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves
-from harness.runs.files import SweepFolder
+from harness.runs.files import SweepFolder, read_json
+from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
-from harness.runs.table import records
+from harness.runs.table import check_table, whole_records
 from harness.tune.results import TuneFit
-from harness.workflow.experiment import frozen_plan, sweep_folder
+from harness.workflow.experiment import sweep_folder
+from harness.workflow.fit import check_out
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
@@ -47,6 +48,7 @@ def make_report(config: Config, console: Console) -> Written:
     with console.status("report …"):
         if config.points:
             folder = Path(config.out or ".")
+            check_out(folder, Path(config.points))
             data = from_points(Path(config.points), folder)
         else:
             sweep = sweep_folder(config)
@@ -67,12 +69,13 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         UserError: there is no fit yet, or no table of runs.
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
-    table = read_points(_require(sweep.table, "isoflop fit"), fit.rows)
-    found = records(sweep, plan)
+    found = whole_records(sweep, plan)
+    check_table(_require(sweep.table, "isoflop fit"), found)
+    table = read_points(sweep.table, fit.rows)
     curves, left_out = read_curves(sweep, found)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
-    config = sweep.config.read_text(encoding="utf-8") if sweep.config.exists() else ""
+    config = frozen_config(sweep.config)
     return ReportData(
         name=plan.name,
         fit=fit,
@@ -112,10 +115,14 @@ def from_points(path: Path, fitted: Path) -> ReportData:
 
 
 def _tuning(path: Path) -> TuneFit | None:
-    """The tuning at ``path``; None where there is none, or one of another version."""
+    """The tuning at ``path``; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        return TuneFit.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", TuneFit.from_json)
+    except FileNotFoundError:
         return None
 
 

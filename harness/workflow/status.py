@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from harness.config.frozen import load_config
+from harness.config.frozen import config_at
 from harness.errors import UserError
 from harness.launch.launcher import Queue
 from harness.launch.registry import queue_of
@@ -20,10 +19,10 @@ from harness.plan.followup import expected
 from harness.plan.plan import Plan
 from harness.runs.claim import Owner, gone, holder
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, Record, read_record
 from harness.runs.table import records
 from harness.text import count, duration
-from harness.workflow.experiment import frozen_plan
 
 
 def show_sweep(folder: SweepFolder, console: Console) -> None:
@@ -80,8 +79,8 @@ def _say_dependent(queue: Queue, console: Console) -> None:
 def _later(plan: Plan, folder: SweepFolder, finished: Mapping[str, Record]) -> list[Cell]:
     """Placeholders of the follow-ups that wait for their budget to end, as far as the folder says what is asked for."""
     try:
-        asked = load_config(folder.config.read_text(encoding="utf-8")).followup
-    except (OSError, ValueError, OmegaConfBaseException, UserError):
+        asked = config_at(folder.config)[0].followup
+    except UserError:
         return []
     ended = {run_id for run_id, record in finished.items() if record.status != FAILED}
     waiting = {cell.budget for cell in plan.cells if cell.run_id not in ended}

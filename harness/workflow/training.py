@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.frozen import load_config
+from harness.config.frozen import config_at
 from harness.config.schema import Config
-from harness.data import Corpus, prepared
+from harness.data import Corpus, open_corpus, prepared
 from harness.errors import UserError
 from harness.launch.launcher import Continuation, Outcome, Work
 from harness.launch.ledger import read_task
@@ -16,7 +16,7 @@ from harness.plan.cell import Cell
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
 from harness.runs.table import records, write_table
-from harness.workflow.experiment import missing_jobs
+from harness.workflow.experiment import missing_jobs, prepare_corpus
 from harness.workflow.resources import launcher_of, print_cost
 from harness.workflow.status import show_sweep
 
@@ -65,13 +65,29 @@ def train_missing(
         write_table(folder.table, records(folder, plan).values())
 
 
+def mend_corpora(folder: Path, index: int, console: Console) -> None:
+    """Make anew what array task ``index`` of the submission in ``folder`` trains on, where that is damaged.
+
+    A compute node may lack the text: then that is said, and the cells fail with what is wrong with their corpus.
+    """
+    job = read_task(folder, index)[0][0]
+    try:
+        for corpus in (job.corpus, *job.domains.values()):
+            open_corpus(corpus)
+    except UserError as damaged:
+        console.print(str(damaged), highlight=False, soft_wrap=True, markup=False)
+        try:
+            prepare_corpus(config_at(folder / "config.yaml")[0], console)
+        except (UserError, OSError) as error:
+            console.print(f"not made anew: {error}", highlight=False, soft_wrap=True, markup=False)
+
+
 def submitted_config(folder: Path) -> tuple[Config, str]:
     """The configuration that the submission in ``folder`` came from, and its YAML.
 
     The corpus is the tokenised one that its cells train on: a compute node may lack the text, or have another one.
     """
-    yaml = (folder / "config.yaml").read_text(encoding="utf-8")
-    config = load_config(yaml)
+    config, yaml = config_at(folder / "config.yaml")
     if not (folder / "tasks").is_dir():  # a job without cells of its own
         return config, yaml
     job = read_task(folder, 0)[0][0]

@@ -1,6 +1,5 @@
 """Validation of a fit: predict a larger budget's optimum, register the prediction, train the candidates, compare."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,8 @@ from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.files import SweepFolder
-from harness.runs.table import records
+from harness.runs.frozen import freeze, frozen_plan
+from harness.runs.table import check_table, records, whole_records
 from harness.validate.files import FILE, register, sha256
 from harness.validate.prediction import (
     FitFacts,
@@ -31,7 +31,7 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
-from harness.workflow.experiment import freeze, plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import differs, has_runs, plan_rules, sweep_folder, training_corpus
 
 Entries = dict[float, tuple[float, list[Cell]]]
 """By factor: N, as the fit counts it, and the cells, one a seed."""
@@ -81,6 +81,10 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     check_corpus(plan, corpus.name, config.data.max_epochs)
     written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     now = predict(config.name, written, basis, asked.budget, entries)
+    if not (folder.path / FILE).exists() and has_runs(folder) and differs(folder, plan):
+        raise UserError(
+            f"{folder.path}: has runs of another experiment; give the validation a folder of its own with name=NAME"
+        )
     prediction = register(folder.path, now, trained=bool(records(folder, plan)))
     freeze(folder, plan, yaml)
     return Registered(folder, prediction, sha256(folder.path / FILE), basis, plan, corpus)
@@ -115,6 +119,9 @@ def _scatter(fit: Fit, table: Path, law: Law | None) -> Scatter | None:
     """Of the runs that the fit used, where their table lies beside it."""
     if law is None or not table.exists():
         return None
+    sweep = SweepFolder(table.parent)
+    if sweep.plan.exists():
+        check_table(table, whole_records(sweep, frozen_plan(sweep)))
     return scatter(used_points(read_points(table, fit.rows), fit), law)
 
 
@@ -123,11 +130,9 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
     if rule := different_rule(config, folder / "config.yaml"):
         raise UserError(f"validate.fit: the runs of {folder} were trained otherwise: {rule}")
     count = fit.compute.removeprefix("flops_")
-    try:
-        cells = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["cells"]
-        planned, trained_on = str(cells[0]["count"]), str(cells[0]["spec"]["data"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        planned, trained_on = config.grid.count, corpus.fingerprint
+    planned, trained_on = config.grid.count, corpus.fingerprint
+    if (folder / "plan.json").exists() and (cells := frozen_plan(SweepFolder(folder)).cells):
+        planned, trained_on = cells[0].count, cells[0].spec.data
     count = count if count in FLOP_COUNTS else planned
     if count != config.grid.count:
         raise UserError(

@@ -12,8 +12,8 @@ from harness.cli import main
 from harness.report.diagnostics import diagnostics
 from harness.runs.curve import digest_of
 from harness.runs.files import CellFolder, SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import read_record
-from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.synthetic import make_sweep
 
@@ -124,18 +124,25 @@ def test_a_damaged_curve_takes_no_part_and_fit_and_page_say_so(
     assert curve.parent.name not in page.curves
 
 
-def test_a_damaged_record_is_named_and_the_fit_is_of_the_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("damage", ["null", "another run's", "a digit", "cut short"])
+def test_a_damaged_record_is_named_and_nothing_is_fitted(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_sweep(tmp_path / "synthetic")
-    cells = frozen_plan(folder).cells
-    texts = [folder.cell(cell.run_id).record.read_text() for cell in cells]
-    digit = re.sub(r'("loss": \d\.)\d', r"\g<1>00", texts[2])
-    assert digit != texts[2]
-    for cell, text in zip(cells, ("null", texts[0], digit, texts[3][:-40]), strict=False):
-        folder.cell(cell.run_id).record.write_text(text)
-    main(["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK])
-    printed = capsys.readouterr().out
-    assert f"4 records in {folder.cells} cannot be read or are not as the run left them" in printed
-    assert all(cell.run_id in printed for cell in cells[:4])
-    assert f"{len(cells) - 4} of {len(cells)} planned runs have ended" in printed
+    first, second = (folder.cell(cell.run_id).record for cell in frozen_plan(folder).cells[:2])
+    text = first.read_text()
+    digit = re.sub(r'("loss": \d\.)\d', r"\g<1>00", text)
+    assert digit != text
+    first.write_text(
+        {"null": "null", "another run's": second.read_text(), "a digit": digit}.get(damage, text[:-40])
+    )
+    told = ["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK]
+    with pytest.raises(SystemExit) as ended:
+        main(told)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        f"isoflop: {first}: not what was written; 'isoflop sweep' trains"
+    )
+    first.unlink()
+    main(told)
+    assert "planned runs have ended; the fit is of these" in capsys.readouterr().out

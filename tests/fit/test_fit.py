@@ -97,7 +97,7 @@ def test_files_that_are_no_fit(tmp_path: Path) -> None:
         load_fit(tmp_path)
     for text in ("", "[]", "{}", '{"approach_1": 3}', "\x00"):
         (tmp_path / "fit.json").write_text(text)
-        with pytest.raises(UserError, match="not a fit"):
+        with pytest.raises(UserError, match=r"fit\.json: not what was written .* `isoflop fit`"):
             load_fit(tmp_path)
 
 
@@ -290,10 +290,10 @@ def test_damaged_draws_are_one_line(tmp_path: Path, share: float) -> None:
     file = tmp_path / "draws.npz"
     whole = file.read_bytes()
     file.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(UserError, match=r"draws.npz: not readable; rerun"):
+    with pytest.raises(UserError, match=r"draws.npz: not what was written .*; `isoflop fit` writes it anew"):
         load_fit(tmp_path)
     turned = bytearray(whole)
     turned[len(whole) // 2] ^= 0xFF
     file.write_bytes(turned)
-    with pytest.raises(UserError, match=r"draws.npz: not readable; rerun"):
+    with pytest.raises(UserError, match=r"draws.npz: not what was written .*; `isoflop fit` writes it anew"):
         load_fit(tmp_path)

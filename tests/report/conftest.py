@@ -11,8 +11,8 @@ from harness.fit import Fit, FitOptions
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import Written, write_report
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.workflow import report as workflow
-from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.synthetic import fit_sweep, make_sweep
 

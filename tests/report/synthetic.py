@@ -11,6 +11,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from harness.config.schema import Config
+from harness.files import write_atomic
 from harness.fit import Curve, Fit, FitOptions, fit_points, read_points, write_fit
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.cell import Cell
@@ -22,7 +23,8 @@ from harness.plan.recipe import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.runs.ablations import AblationRun, write_ablations
 from harness.runs.curve import COLUMNS, read_curve
-from harness.runs.files import SweepFolder, write_atomic, write_json
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import freeze
 from harness.runs.table import records, write_table
 from tests.records import fake_record
 
@@ -55,8 +57,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
     folder = SweepFolder(path)
     plan = _plan(path.name, budgets)
     rng = np.random.default_rng(7)
-    write_atomic(folder.config, OmegaConf.to_yaml(OmegaConf.create(asdict(make_config(path.name, budgets)))))
-    write_json(folder.plan, plan.to_json())
+    freeze(folder, plan, OmegaConf.to_yaml(OmegaConf.create(asdict(make_config(path.name, budgets)))))
     for i, cell in enumerate(plan.cells):
         diverged = i == len(plan.cells) - 1
         loss = law_loss(cell.params.total, cell.tokens) * float(np.exp(noise * rng.standard_normal()))

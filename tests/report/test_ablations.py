@@ -15,8 +15,8 @@ from harness.runs.ablations import (
     seed_noise,
     write_ablations,
 )
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import Record
-from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 

@@ -13,7 +13,7 @@ from harness.predict.source import from_fit
 from harness.report.calculator import MAX_DRAWS, as_script, calculator_data
 from harness.report.data import ReportData
 from harness.report.text import counted
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node

@@ -10,11 +10,12 @@ from omegaconf import OmegaConf
 from harness.config.compose import compose_config
 from harness.config.frozen import load_throughput
 from harness.config.schema import Config
+from harness.errors import UserError
 from harness.fit import FitOptions, fit_points, read_points
 from harness.report.content import facts
 from harness.report.data import ReportData
 from harness.report.devices import NEAR, TimeCheck, TimedDevice, check_times
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.report import devices_of, from_sweep
 from tests.records import SLOWER
 from tests.report.conftest import Reported
@@ -133,7 +134,8 @@ def test_a_sweep_of_models_that_must_be_built_to_be_counted_has_none(
         (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
         assert devices_of(reported.fit, tmp_path, text) == ()
     (tmp_path / "config.yaml").write_text("throughput: [\n", encoding="utf-8")
-    assert devices_of(reported.fit, tmp_path, "throughput: [\n") == (), "as a table of such sizes"
+    with pytest.raises(UserError, match=r"config\.yaml: not what was written"):
+        devices_of(reported.fit, tmp_path, "throughput: [\n")
 
 
 def test_a_price_is_read_from_the_device_of_that_name(

@@ -34,7 +34,7 @@ from harness.report.style import figure_style, panels
 from harness.report.tables import compute, frontier
 from harness.report.tables import fixed_time as fixed_time_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.tune.synthetic import Truth

@@ -24,7 +24,7 @@ from harness.report.figures import approaches, diagnostics, isoflop
 from harness.report.style import figure_style
 from harness.report.tables import frontier
 from harness.report.text import interval
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.predict import print_answer
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported

@@ -1,5 +1,6 @@
 """The page: whole, self-contained, deterministic, and buildable from a bare copy of the folder."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -175,6 +176,12 @@ def test_a_fit_of_other_runs_is_called_one(reported: Reported, tmp_path: Path) -
     copy = bare_copy(reported, tmp_path)
     lines = (copy / "runs.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (copy / "runs.csv").write_text("".join(lines[:20]), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"runs\.csv: not what was written \(19 runs, not the 28 that have ended\)"
+    ):
+        report_few(copy)
+    for line in lines[20:]:
+        shutil.rmtree(copy / "cells" / line.partition(",")[0])
     html = report_few(copy).html.read_text(encoding="utf-8")
     assert "The table has 19 usable runs, the fit used 27" in html
 
@@ -182,9 +189,9 @@ def test_a_fit_of_other_runs_is_called_one(reported: Reported, tmp_path: Path) -
 def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
     copy = bare_copy(reported, tmp_path)
-    (copy / "config.yaml").write_text(f"name: {evil}\n", encoding="utf-8")
-    plan = (copy / "plan.json").read_text(encoding="utf-8")
-    (copy / "plan.json").write_text(plan.replace('"name": "synthetic"', '"name": "<b>&|x"'), encoding="utf-8")
+    (copy / "config.yaml").write_text(f"name: {evil}\ngrid: {{}}\n", encoding="utf-8")
+    plan = json.loads((copy / "plan.json").read_text(encoding="utf-8"))
+    write_json(copy / "plan.json", plan | {"name": "<b>&|x"})
     for record in copy.glob("cells/*/record.json"):
         known = read_record(record, record.parent.name)
         assert known is not None

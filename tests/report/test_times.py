@@ -17,8 +17,8 @@ from harness.predict.source import choose, from_fit
 from harness.report.calculator import calculator_data
 from harness.report.data import ReportData
 from harness.report.html import render
+from harness.runs.frozen import frozen_plan
 from harness.text import duration
-from harness.workflow.experiment import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 from tests.report.javascript import in_browser, in_node, needs_browser, needs_node

@@ -20,7 +20,7 @@ from harness.report.style import figure_style
 from harness.report.tables.backtest import backtest_table
 from harness.report.tables.frontier import exponents_table
 from harness.report.verdict import BAD, CAUTION, GOOD, headline
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.files import up_to_date, write_atomic, write_changed, write_json
+from harness.files import write_atomic
+from harness.runs.files import up_to_date, write_changed, write_json
 from harness.runs.record import Record, read_record
 from harness.runs.table import row, write_table
 from tests.plan.test_plan import plan

@@ -11,9 +11,9 @@ from rich.console import Console
 from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import freeze, frozen_plan
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
-from harness.workflow.experiment import freeze, frozen_plan
 from harness.workflow.fit import fit_runs
 from tests.tracking.conftest import Way
 from tests.tracking.fake_server import FakeServer

@@ -14,9 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from harness.files import seal
 from harness.model.build import build_model
 from harness.runs.record import read_record
-from harness.train.checkpoint import RunState, _checksum, load_checkpoint
+from harness.train.checkpoint import RunState, load_checkpoint
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from harness.train.stepper import build_optimizer
@@ -113,10 +114,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], Any], sealed: bool)
     """Change ``state.json``; ``sealed`` as this program would have written it."""
     content = json.loads((path / "state.json").read_text())
     content = change(content) or content
-    if sealed:
-        content.pop("state_sha256")
-        content["state_sha256"] = _checksum(content)
-    (path / "state.json").write_text(json.dumps(content))
+    (path / "state.json").write_text(json.dumps(seal(content) if sealed else content))
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -222,8 +220,9 @@ def test_a_checkpoint_of_an_earlier_version_is_not_trusted(copied: tuple[Job, Jo
     job, straight = copied
     for path in job.folder.checkpoint.glob("[0-9]*"):
         content = json.loads((path / "state.json").read_text())
-        for name in ("state_sha256", "rows", "run_id"):
+        for name in ("rows", "run_id"):
             del content[name]
+        content["sha256"] = content.pop("tensors_sha256")
         (path / "state.json").write_text(json.dumps(content))
     record = train_cell(job)
     assert_same(job, straight)

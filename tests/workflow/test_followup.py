@@ -13,7 +13,7 @@ from harness.config.compose import compose_config
 from harness.launch.launcher import Outcome
 from harness.runs.ablations import read_ablations
 from harness.runs.files import SweepFolder
-from harness.workflow.experiment import frozen_plan
+from harness.runs.frozen import frozen_plan
 from tests.train.small import overrides
 
 
@@ -71,5 +71,21 @@ def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
     main(["plan", *toy])
     assert {cell.run_id for cell in frozen_plan(folder).cells} == trained
     assert "no longer in the plan" not in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in (folder.plan, folder.config, folder.table)}
     main(["plan", *toy, "grid.budgets=[5e8]"])
-    assert "3 finished runs of" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not written: this plan lacks 3 of its 3 runs and has 2 others in" in said
+    assert "'isoflop sweep' with the same overrides trains it in its place, name=NAME keeps both" in said
+    assert {path: path.read_bytes() for path in before} == before, "runs stand behind it"
+    main(["sweep", *toy, "grid.budgets=[5e8]"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 finished runs of" in said
+    aside = folder.path / "config.yaml.before-1"
+    assert aside.read_bytes() == before[folder.config]
+    assert f"(its configuration: {aside})" in said
+    assert (folder.path / "runs.csv.before-1").read_bytes() == before[folder.table]
+    main(["sweep", *toy])
+    assert (folder.table.read_bytes(), folder.plan.read_bytes()) == (
+        before[folder.table],
+        before[folder.plan],
+    )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.files import write_atomic
 from harness.launch.batch import BatchLauncher
 from harness.launch.batch_system import Array
 from harness.launch.queued import Sight
@@ -26,7 +27,6 @@ from harness.launch.slurm.script import (
     render,
     setup_lines,
 )
-from harness.runs.files import write_atomic
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 

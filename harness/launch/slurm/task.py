@@ -97,6 +97,6 @@ def _stopped(folder: Path, moved: bool, console: Console) -> int:
 def _is_cancelled(folder: Path) -> bool:
     try:
         submissions = Ledger(folder.parent).read()
-    except UserError:
+    except (OSError, UserError):
         return False
     return any(submission.cancelled for submission in submissions if submission.folder == folder.name)

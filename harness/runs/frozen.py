@@ -1,0 +1,55 @@
+"""What a sweep was frozen with: ``plan.json`` and ``config.yaml`` in its folder, and whether they are as written."""
+
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.files import seal, seal_text, write_atomic
+from harness.plan.plan import Plan
+from harness.runs.files import SweepFolder, json_text, read_json, read_text
+
+ANEW = "'isoflop sweep' writes it anew, and keeps what is trained"
+
+
+def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
+    """Write the plan and the configuration it came from into the sweep's folder, where they are not there already."""
+    if _now(folder.config) != yaml:
+        write_atomic(folder.config, seal_text(yaml))
+    planned = plan.to_json()
+    if _now(folder.plan) != planned:
+        write_atomic(folder.plan, json_text(seal(planned)))
+
+
+def frozen_plan(folder: SweepFolder) -> Plan:
+    """The plan as it was frozen.
+
+    Raises:
+        UserError: there is none, or a damaged one.
+    """
+    try:
+        return read_json(folder.plan, ANEW, Plan.from_json)
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
+        ) from None
+
+
+def frozen_config(path: Path) -> str:
+    """The configuration as it was frozen at ``path``, YAML; empty where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return read_text(path, ANEW)
+    except FileNotFoundError:
+        return ""
+
+
+def _now(path: Path) -> object:
+    """The plan at ``path`` as JSON, or its text; None where there is none that is as it was written."""
+    try:
+        if path.suffix == ".json":
+            return read_json(path, "", Plan.from_json).to_json()
+        return read_text(path, "")
+    except (OSError, UserError):
+        return None
