@@ -238,3 +238,17 @@ def test_a_damaged_corpus_is_made_anew_by_the_next_command(
     assert "not made anew: " in capsys.readouterr().out
     with pytest.raises(UserError, match=r"train\.bin is not as written"):
         train_cell(jobs[0])
+
+
+def test_a_throughput_file_that_is_no_text_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs" / "throughput").mkdir(parents=True)
+    (tmp_path / "configs" / "throughput" / "mine.yaml").write_bytes(bytes(range(128, 256)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["plan", "experiment=demo", "throughput=mine"])
+    assert left.value.code == 2
+    assert re.fullmatch(
+        r"isoflop: config: a file of [^\n]*throughput=mine is no text[^\n]*\n", capsys.readouterr().err
+    )
