@@ -67,6 +67,10 @@ def compose_config(
         return found, OmegaConf.to_yaml(composed)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(one_line(error, schema)) from error
+    except UnicodeDecodeError as error:  # Hydra does not say in which of the files that the overrides name
+        raise UserError(
+            f"config: a file of {' '.join(overrides)} is no text ({error}); mend or remove it"
+        ) from None
 
 
 def _refuse_other_launchers(overrides: Sequence[str], config: Config) -> None:

@@ -7,17 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness.cli import main
 from harness.compare.arm import load_arm
+from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import load_fit
+from harness.launch.ledger import write_task
 from harness.report.data import ReportData
 from harness.report.files import Written, write_report
 from harness.runs.files import SweepFolder, write_json
 from harness.runs.frozen import frozen_plan
+from harness.train.run import train_cell
 from harness.workflow import report as workflow
+from harness.workflow.training import mend_corpora
 from tests.report.synthetic import make_sweep
+from tests.train.small import overrides, small_jobs
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
 
@@ -196,3 +202,53 @@ def test_results_of_other_runs_do_not_replace_a_sweeps(
         assert left.value.code == 2
         assert "has a sweep's own runs and results; name another folder" in capsys.readouterr().err
     assert (finished / "fit.json").read_bytes() == before
+
+
+def test_a_damaged_corpus_is_made_anew_by_the_next_command(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that plans, and an array task, which has the tokens' folder only beside its configuration."""
+    _, jobs = small_jobs(tmp_path, text_folder)
+    tokens = jobs[0].corpus / "train.bin"
+    before = tokens.read_bytes()
+
+    def damage() -> None:
+        tokens.write_bytes(before[: len(before) // 2] + bytes(len(before) - len(before) // 2))
+        capsys.readouterr()
+
+    damage()
+    main(["plan", *overrides(tmp_path, text_folder)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"{jobs[0].corpus}: no complete corpus there (train.bin is not as written): it is made anew" in said
+    )
+    assert tokens.read_bytes() == before
+
+    submission = tmp_path / "0001"
+    write_task(submission, 0, jobs, {"workers": 1})
+    (submission / "config.yaml").write_text(compose_config(overrides(tmp_path, text_folder))[1])
+    damage()
+    mend_corpora(submission, 0, Console(width=200))
+    assert "it is made anew" in " ".join(capsys.readouterr().out.split())
+    assert tokens.read_bytes() == before
+
+    shutil.move(submission / "config.yaml", submission / "gone.yaml")
+    damage()
+    mend_corpora(submission, 0, Console(width=200))
+    assert "not made anew: " in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"train\.bin is not as written"):
+        train_cell(jobs[0])
+
+
+def test_a_throughput_file_that_is_no_text_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs" / "throughput").mkdir(parents=True)
+    (tmp_path / "configs" / "throughput" / "mine.yaml").write_bytes(bytes(range(128, 256)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["plan", "experiment=demo", "throughput=mine"])
+    assert left.value.code == 2
+    assert re.fullmatch(
+        r"isoflop: config: a file of [^\n]*throughput=mine is no text[^\n]*\n", capsys.readouterr().err
+    )

@@ -159,7 +159,7 @@ def test_the_prediction_stands_before_anything_is_trained(
     assert "fit.sha256 was registered as" in refused(told, capsys)
     (folder / "prediction.json").write_text("{}")
     (folder / "prediction.sha256").write_text(f"{hashlib.sha256(b'{}').hexdigest()}  prediction.json\n")
-    assert "not a prediction of this program" in refused(told, capsys)
+    assert "prediction.json: not what was written" in refused(told, capsys)
     assert not list(folder.glob("cells/*"))
 
 
