@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.predict import PredictConfig
+from harness.config.schema import Config
+from harness.config.written import load_written, typed, typed_values
 from harness.model.counts import FLOP_COUNTS
 from harness.predict.clock import ShapeRules
 
@@ -53,25 +55,19 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
         fallback: what the sweep's configuration does not say.
     """
     try:
-        stored = OmegaConf.load(folder / "config.yaml")
-        if not isinstance(stored, DictConfig):
-            return None
+        stored = typed_values(Config, load_written((folder / "config.yaml").read_text(encoding="utf-8")))
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
         given["vocab_size"] = int(plan["cells"][0]["shape"]["vocab_size"])
-        rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
+        rules = OmegaConf.to_object(typed(fallback, given))
         compute = str(stored["grid"]["count"])
     except (OSError, ValueError, KeyError, TypeError, IndexError, OmegaConfBaseException, YAMLError):
         return None
     if not isinstance(rules, ShapeRules):
         return None
-    kept = OmegaConf.masked_copy(
-        stored, [n for n in ("data", "tokenizer", "path", "precision") if n in stored]
-    )
-    corpus = OmegaConf.to_container(kept, resolve=True)
     return RunSetup(
         rules=rules,
         sweep=str(stored.get("name") or folder.name),
         compute=compute if compute in FLOP_COUNTS else "",
-        corpus={str(key): value for key, value in corpus.items()} if isinstance(corpus, dict) else {},
+        corpus={name: stored[name] for name in ("data", "tokenizer", "path", "precision") if name in stored},
     )

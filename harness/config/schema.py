@@ -71,7 +71,7 @@ class Config:
     validate: ValidateConfig = field(default_factory=ValidateConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    path: Any = None
+    path: Any = field(default=None, metadata={"leaves": "text"})
     run: str | None = None
     points: str | None = None
     out: str | None = None
