@@ -33,7 +33,7 @@ def main(command: str, folder: Path) -> int:
 
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
-    console = Console(file=sys.stdout, width=160)
+    console = Console(file=sys.stdout, width=160, markup=False)
     # a newer one waits for all that was queued, and has the newer plan
     if newer := Ledger(folder.parent).newer(folder.name):
         _say(newer.takes_over, console)

@@ -94,8 +94,8 @@ class Config:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.source not in ("folder", "wandb"):
             raise UserError(f"source: '{self.source}' is none of folder, wandb")
-        if "/" in self.name or self.name.startswith("."):
-            raise UserError(f"name: must be a plain folder name, got '{self.name}'")
+        if "/" in self.name or self.name.startswith(".") or not (self.name + "x").isprintable():
+            raise UserError(f"name: must be a plain folder name, got {self.name!r}")
 
     def reads_path(self) -> bool:
         """Whether a corpus is read from ``path``, or nothing stands there."""
