@@ -4,6 +4,8 @@ import argparse
 import errno
 import importlib
 import inspect
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -126,7 +128,16 @@ PREDICT_OVERRIDES = """'key=value' sets one of these keys:
 READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reproduce")  # compare: by its arms
 
 # files and folders that are not what a user took them for
-UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
+UNUSABLE = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -164,9 +175,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
     options = parser().parse_args(_renamed(sys.argv[1:] if arguments is None else list(arguments)))
-    # tables need their width; a narrower terminal wraps lines rather than losing digits
-    console = Console(width=max(132, Console().width))
+    for stream in (sys.stdout, sys.stderr):
+        # a sign that the terminal lacks is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    # tables need their width, and names may have brackets; a narrower terminal wraps lines rather than losing digits
+    console = Console(width=max(132, Console().width), markup=False)
     try:
+        _refuse_lost_letters(options.overrides)
         _run(options, console)
     except UserError as error:
         print(f"isoflop: {error}", file=sys.stderr)
@@ -197,6 +213,22 @@ def _renamed(arguments: list[str]) -> list[str]:
     now = RENAMED[arguments[0]]
     print(f"isoflop: '{arguments[0]}' is called '{now}' now", file=sys.stderr)
     return [now, *arguments[1:]]
+
+
+def _refuse_lost_letters(overrides: Sequence[str]) -> None:
+    """Names that Python could not read as text can be written into no file of a sweep.
+
+    Raises:
+        UserError: the working directory, or an override, is one.
+    """
+    for name in (os.getcwd(), *overrides):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            read = sys.getfilesystemencoding()
+            how = "rename it" if read == "utf-8" else f"this shell's encoding is {read}: set PYTHONUTF8=1"
+            raise UserError(f"'{shown}' cannot be read as text; {how}") from None
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:

@@ -13,7 +13,7 @@ from harness.workflow.training import mend_corpora
 def main(folder: Path, index: int) -> int:
     """Train the cells of array task ``index``, on a corpus that is as it was written; returns the exit status."""
     try:
-        mend_corpora(folder, index, Console(file=sys.stdout, width=160))
+        mend_corpora(folder, index, Console(file=sys.stdout, width=160, markup=False))
         return run_task(folder, index)
     except UserError as error:
         print(f"isoflop: {error}", file=sys.stderr)

@@ -35,7 +35,7 @@ def main(command: str, folder: Path) -> int:
 
     0: the stage is done, or another one is submitted; 1: cells are missing, or something refused.
     """
-    console = Console(file=sys.stdout, width=160)
+    console = Console(file=sys.stdout, width=160, markup=False)
     sweep, ledger = SweepFolder(folder.parent.parent), Ledger(folder.parent)
     if not ledger.knows(folder.name):
         _say(f"submission {folder.name} was given up: nobody was told that it had been taken", console)

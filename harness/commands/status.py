@@ -18,7 +18,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     folder = sweep_folder(config)
     arms = [arm for arm in arm_folders(config).values() if arm.plan.exists()]
     for arm in arms:
-        console.print(f"[bold]{arm.path.name}[/]", highlight=False)
+        console.print(arm.path.name, style="bold", markup=False, highlight=False)
         show_sweep(arm, console)
         console.print()
     if arms and not folder.plan.exists():  # a comparison trains nothing of its own

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints, overload
 
 from hydra import compose, initialize_config_dir
@@ -18,6 +17,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from harness.config.overrides import add_old_sections, current_overrides, move_old_sections
 from harness.config.schema import Config
+from harness.config.spelling import as_written
+from harness.config.written import typed, unmarked
 from harness.errors import UserError
 from harness.launch.registry import refuse_option
 from harness.packaged import config_folder
@@ -54,17 +55,18 @@ def compose_config(
     ConfigStore.instance().store(name="schema", node=add_old_sections(schema))
     GlobalHydra.instance().clear()
     overrides = current_overrides(overrides)
+    spelled = [as_written(override, schema) for override in overrides]
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(root, overrides=[*map(_plain, overrides), *_own_configs()])
-        move_old_sections(composed, overrides)
-        OmegaConf.resolve(composed)
+            composed = compose(root, overrides=spelled)
+        move_old_sections(composed, spelled)
         _refuse_unknown(schema, composed)
-        found = OmegaConf.to_object(composed)
+        resolved = typed(schema, composed)
+        found = OmegaConf.to_object(resolved)
         _refuse_infinite(found)
         if isinstance(found, Config):
             _refuse_other_launchers(overrides, found)
-        return found, OmegaConf.to_yaml(composed)
+        return found, OmegaConf.to_yaml(resolved)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(one_line(error, schema)) from error
     except UnicodeDecodeError as error:  # Hydra does not say in which of the files that the overrides name
@@ -78,26 +80,6 @@ def _refuse_other_launchers(overrides: Sequence[str], config: Config) -> None:
     for override in overrides:
         if option := re.match(r"\+*launcher\.(\w+)", override):
             refuse_option(option[1], config.launcher)
-
-
-def _plain(override: str) -> str:
-    """``override`` as it was meant, where Hydra's grammar has other ideas.
-
-    ``path=~/books`` is as bash passes it on: other shells leave the tilde. ``run=8e6811`` is an id, no number.
-    """
-    key, _, value = override.partition("=")
-    if value.startswith("~/"):
-        return f"{key}={Path(value).expanduser()}"
-    if key == "run" and value.isalnum():
-        return f"{key}='{value}'"
-    return override
-
-
-def _own_configs() -> list[str]:
-    own = Path.cwd() / "configs"
-    if not own.is_dir() or own.resolve() == config_folder():
-        return []
-    return [f"hydra.searchpath=[file://{own.resolve()}]"]
 
 
 def _refuse_unknown(schema: Any, node: DictConfig, prefix: str = "", root: Any = None) -> None:
@@ -142,16 +124,16 @@ def one_line(error: BaseException, schema: Any) -> str:
         cause = cause.__cause__ or cause.__context__
     users = [link for link in chain if isinstance(link, UserError)]
     if users:
-        return str(users[0])
+        return unmarked(str(users[0]))
     if isinstance(error, OverrideParseException):
         return (
-            f"config: cannot read '{error.override}'; overrides are key=value, and a value with other signs than names "
-            "have needs quotes inside those of the shell: 'key=\"value\"'"
+            f"config: cannot read '{unmarked(error.override)}'; overrides are key=value, and a value with other "
+            "signs than names have needs quotes inside those of the shell: 'key=\"value\"'"
         )
-    typed = [str(link) for link in chain if isinstance(link, OmegaConfBaseException)]
+    messages = [unmarked(str(link)) for link in chain if isinstance(link, OmegaConfBaseException)]
     # the innermost one may be a template that OmegaConf fills in only further out
-    text = next((message for message in reversed(typed) if "$VALUE" not in message), str(error))
-    full = next((found for message in typed if (found := re.search(r"full_key: (\S+)", message))), None)
+    text = next((message for message in reversed(messages) if "$VALUE" not in message), unmarked(str(error)))
+    full = next((found for message in messages if (found := re.search(r"full_key: (\S+)", message))), None)
     unknown = re.search(r"Key '([^']+)' (?:is )?not in", text)
     if unknown:
         key = full.group(1) if full else unknown.group(1)
@@ -166,6 +148,9 @@ def one_line(error: BaseException, schema: Any) -> str:
         return (
             f"config: this command has no key or group '{group.group(1)}'{suggestion(group.group(1), schema)}"
         )
+    if full and "Incompatible value 'None' for field of type 'str'" in text:
+        key = full.group(1)
+        return f"config: {key}: null is no text; where it is a name, it needs quotes: \"{key}='null'\""
     if full and "is not a ListConfig" in text:
         return f"config: {full.group(1)}: takes a list, in brackets also where it has one entry: '{full.group(1)}=[…]'"
     kept = [line.strip() for line in text.splitlines() if line.strip()]

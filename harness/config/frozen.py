@@ -14,6 +14,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from harness.config.compose import compose_config
 from harness.config.overrides import SECTIONS
 from harness.config.schema import Config
+from harness.config.written import load_written, typed, unmarked
 from harness.errors import UserError
 from harness.packaged import config_folder
 from harness.plan.throughput import ThroughputConfig
@@ -49,7 +50,7 @@ def config_at(path: Path) -> tuple[Config, str]:
 def _keys(yaml: str, path: Path) -> DictConfig:
     with reading(path, ANEW):
         try:
-            written = OmegaConf.create(yaml) if yaml else DictConfig({})
+            written = load_written(yaml)
         except (YAMLError, OmegaConfBaseException) as error:
             raise ValueError(str(error)) from None
         if not isinstance(written, DictConfig) or (yaml and "grid" not in written):
@@ -63,15 +64,13 @@ def load_config(yaml: str) -> Config:
     A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run. Sections
     with their old names are read without a word: nobody typed them.
     """
-    written = OmegaConf.create(yaml)
-    assert isinstance(written, DictConfig), "a configuration has keys"
+    written = load_written(yaml)
     if "params" in (written.get("throughput") or {}):
         del written["throughput"]
     for old, new in SECTIONS.items():
         if old in written:
             written[new] = written.pop(old)
-    merged = OmegaConf.merge(OmegaConf.structured(Config), written)
-    config = OmegaConf.to_object(merged)
+    config = OmegaConf.to_object(typed(Config, written))
     assert isinstance(config, Config)
     return config
 
@@ -83,15 +82,14 @@ def load_throughput(yaml: str) -> ThroughputConfig | None:
     its name; one that a user measured has no successor.
     """
     try:
-        written = OmegaConf.create(yaml)
-        stored = written.get("throughput") if isinstance(written, DictConfig) else None
+        stored = load_written(yaml).get("throughput")
         if not isinstance(stored, DictConfig):
             return None
         if "params" in stored:
-            name = str(stored.get("name"))
+            name = unmarked(str(stored.get("name")))
             known = {path.stem for path in (config_folder() / "throughput").glob("*.yaml")}
             return compose_config([f"throughput={name}"])[0].throughput if name in known else None
-        found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ThroughputConfig), stored))
+        found = OmegaConf.to_object(typed(ThroughputConfig, stored))
     except (OmegaConfBaseException, YAMLError, UserError):
         return None
     return found if isinstance(found, ThroughputConfig) else None
@@ -114,9 +112,9 @@ def different_rule(config: Config, stored: Path) -> str | None:
     if not read:
         return None
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(read, TRAINING))  # type: ignore[arg-type]
-        there = OmegaConf.to_container(OmegaConf.masked_copy(merged, TRAINING), resolve=True)  # type: ignore[arg-type]
-    except OmegaConfBaseException:
+        merged = typed(Config, OmegaConf.masked_copy(read, [name for name in TRAINING if name in read]))
+        there = OmegaConf.to_container(OmegaConf.masked_copy(merged, list(TRAINING)), resolve=True)
+    except (OmegaConfBaseException, ValueError):
         return None
     here = {name: _plain(getattr(config, name)) for name in TRAINING}
     return _first(there, here, "")

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from harness.config.written import untyped
 from harness.errors import UserError
 
 SECTIONS = {"rematch": "validate"}
@@ -50,9 +51,8 @@ def _is_own_experiment(name: str) -> bool:
 
 
 def add_old_sections(schema: Any) -> DictConfig:
-    """The dataclass ``schema`` as a node into which files with old sections can be merged, too."""
-    node = OmegaConf.structured(schema)
-    assert isinstance(node, DictConfig), "a dataclass has keys"
+    """The keys of the dataclass ``schema`` as a node into which files with old sections can be merged, too."""
+    node = untyped(schema)
     for old, new in SECTIONS.items():
         if new in node:
             with open_dict(node):

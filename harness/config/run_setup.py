@@ -9,6 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.frozen import parsed
 from harness.config.predict import PredictConfig
+from harness.config.schema import Config
+from harness.config.written import typed, typed_values
 from harness.model.counts import FLOP_COUNTS
 from harness.predict.clock import ShapeRules
 from harness.runs.files import SweepFolder
@@ -61,22 +63,18 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
         return None
     plan = frozen_plan(sweep)
     try:
-        stored = parsed(sweep.config)
+        stored = typed_values(Config, parsed(sweep.config))
         given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
         given["vocab_size"] = plan.cells[0].spec.shape.vocab_size
-        rules = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(fallback), given))
+        rules = OmegaConf.to_object(typed(fallback, given))
         compute = str(stored["grid"]["count"])
     except (KeyError, IndexError, OmegaConfBaseException):
         return None
     if not isinstance(rules, ShapeRules):
         return None
-    kept = OmegaConf.masked_copy(
-        stored, [n for n in ("data", "tokenizer", "path", "precision") if n in stored]
-    )
-    corpus = OmegaConf.to_container(kept, resolve=True)
     return RunSetup(
         rules=rules,
         sweep=str(stored.get("name") or folder.name),
         compute=compute if compute in FLOP_COUNTS else "",
-        corpus={str(key): value for key, value in corpus.items()} if isinstance(corpus, dict) else {},
+        corpus={name: stored[name] for name in ("data", "tokenizer", "path", "precision") if name in stored},
     )

@@ -71,7 +71,7 @@ class Config:
     validate: ValidateConfig = field(default_factory=ValidateConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    path: Any = None
+    path: Any = field(default=None, metadata={"leaves": "text"})
     run: str | None = None
     points: str | None = None
     out: str | None = None
@@ -94,8 +94,8 @@ class Config:
             raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.source not in ("folder", "wandb"):
             raise UserError(f"source: '{self.source}' is none of folder, wandb")
-        if "/" in self.name or self.name.startswith("."):
-            raise UserError(f"name: must be a plain folder name, got '{self.name}'")
+        if "/" in self.name or self.name.startswith(".") or not (self.name + "x").isprintable():
+            raise UserError(f"name: must be a plain folder name, got {self.name!r}")
 
     def reads_path(self) -> bool:
         """Whether a corpus is read from ``path``, or nothing stands there."""

@@ -45,7 +45,7 @@ class DataConfig:
 
     name: str = "python_stdlib"
     kind: str = "python_stdlib"
-    path: Any = None
+    path: Any = field(default=None, metadata={"leaves": "text"})
     fetch: str = ""
     patterns: list[str] = field(default_factory=list)
     document_bytes: int = 0
@@ -54,7 +54,7 @@ class DataConfig:
     subset: str | None = None
     split: str = "train"
     revision: str | None = None
-    data_files: Any = None
+    data_files: Any = field(default=None, metadata={"leaves": "text"})
     streaming: bool = False
     text_field: str = "text"
     unique_tokens: float = 0  # a float, as people write 1e10; whole after validation, as are the limits below
@@ -66,7 +66,7 @@ class DataConfig:
     max_bytes: float = 0
     max_epochs: float = 1.0
     eval_tokens: int = 131072
-    domains: dict[str, Any] = field(default_factory=dict)
+    domains: dict[str, Any] = field(default_factory=dict, metadata={"leaves": "settings"})
 
     def __post_init__(self) -> None:
         if self.kind not in CORPUS_KINDS:

@@ -24,7 +24,7 @@ class Progress:
     def __init__(
         self, jobs: Sequence[Job], finished_before: int, workers: int, console: Console | None = None
     ):
-        self._console = console or Console(file=sys.stderr)
+        self._console = console or Console(file=sys.stderr, markup=False)
         self._workers = workers
         expected = zip(jobs, own_seconds(jobs), strict=True)
         self._remaining = {job.cell.run_id: seconds for job, seconds in expected}

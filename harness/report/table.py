@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich import table as rich_table
 from rich.cells import cell_len
-from rich.markup import escape
+from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def terminal_table(shown: Table, width: int) -> rich_table.Table:
         if sum(widths) + PADDING * len(widths) <= width:
             break
     made = rich_table.Table(
-        title=escape(shown.title) or None,
+        title=Text(shown.title) if shown.title else None,
         title_justify="left",
         title_style="",
         box=None,
@@ -71,12 +71,12 @@ def terminal_table(shown: Table, width: int) -> rich_table.Table:
     )
     for heading, room in zip(shown.headings, widths, strict=True):
         made.add_column(
-            escape(textwrap.fill(heading, room)),
+            Text(textwrap.fill(heading, room)),
             justify="left" if heading in shown.left else "right",
             no_wrap=True,
         )
     for row in zip(*columns, strict=True):
-        made.add_row(*map(escape, row))
+        made.add_row(*map(Text, row))
     return made
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -13,6 +14,13 @@ from harness.tracking.files import has_ended, last_step
 WANDB = "wandb"
 INIT_SECONDS = 10.0  # for a server to answer at the start
 FINISH_SECONDS = 15.0  # and to take what is left at the end
+
+# Variables by which the client takes a run for another one: under a sweep's it even drops the id that it is given.
+# Notes, tags, server, key and folder stay the user's; so does WANDB_ENTITY, where tracker.entity is empty.
+IDENTITY = re.compile(
+    r"WANDB_(RUN_(ID|NAME|GROUP|JOB_TYPE|MODE)|NAME|JOB_TYPE|RESUME.*|FORK_FROM|REINIT|SWEEP_.*|LAUNCH.*"
+    r"|CONFIG(_PATHS)?|PROJECT)"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,12 @@ def has_key() -> bool:
 
 
 def quiet_client() -> Any:
-    """The module ``wandb``, told before its session starts to print nothing and to send no reports about itself."""
+    """The module ``wandb``, told before its session starts to print nothing and to send no reports about itself.
+
+    Nor is it told who a run is: a shell on a W&B agent, or of an earlier run, has variables that say so.
+    """
+    for name in [name for name in os.environ if IDENTITY.fullmatch(name)]:
+        del os.environ[name]
     os.environ.setdefault("WANDB_SILENT", "true")
     # the client's reports about itself: a server that hangs would hold up the end of the process for them
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")

@@ -126,4 +126,6 @@ def _hash(parts: Iterable[bytes]) -> str:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    """``name`` in W&B's letters; two names have two."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    return slug if slug == name else f"{slug}-{sha256(name.encode()).hexdigest()[:8]}"

@@ -9,6 +9,7 @@ from harness.config.compose import compose_config
 from harness.config.frozen import config_at
 from harness.config.overrides import refuse_unread
 from harness.config.schema import Config
+from harness.config.spelling import override
 from harness.errors import UserError
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
@@ -65,7 +66,7 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
             raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
         try:
             refuse_unread("compare", base.arms[name])
-            config, yaml = compose_config([*overrides, *base.arms[name], f"name={folder.path.name}"])
+            config, yaml = compose_config([*overrides, *base.arms[name], override("name", folder.path.name)])
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error
         made.append(ArmConfig(name, config, yaml))

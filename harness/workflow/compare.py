@@ -39,7 +39,7 @@ def compare(
     """
     outcomes = {}
     for arm in arms:
-        console.print(f"\n[bold]{arm.config.name}[/]", highlight=False)
+        console.print(f"\n{arm.config.name}", style="bold", markup=False, highlight=False)
         with arm.named():
             outcomes[arm.name] = reproduce(arm)
     console.print()

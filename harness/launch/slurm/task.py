@@ -40,7 +40,7 @@ def run_task(folder: Path, index: int) -> int:
     """
     jobs, options = read_task(folder, index)
     missing = [job for job in jobs if not _is_done(job)]
-    console = Console(file=sys.stdout, width=160)
+    console = Console(file=sys.stdout, width=160, markup=False)
     if not Ledger(folder.parent).knows(folder.name):
         console.print(f"submission {folder.name} was given up: another has its cells", highlight=False)
         return 0
