@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.data.meta import TOKENIZER_FOLDER, Meta, offsets_file, read_meta, tokens_file
 from harness.data.permutation import stream
-from harness.data.verify import damage
+from harness.data.verify import changed, damage, versions
 from harness.errors import UserError
 
 
@@ -27,6 +27,7 @@ class Corpus:
         """Use :func:`open_corpus` or :func:`harness.data.prepare`."""
         self.folder = folder
         self.meta = meta
+        self._opened = versions(folder, meta)
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -169,6 +170,18 @@ class Corpus:
                 f"{path}: it is gone, or cut short; 'isoflop plan' prepares the corpus anew"
             ) from None
 
+    def check_unchanged(self) -> None:
+        """To be called before what was made of the corpus's tokens is kept.
+
+        Raises:
+            UserError: a file was damaged or replaced since the corpus was opened.
+        """
+        if wrong := changed(self.folder, self.meta, self._opened):
+            raise UserError(
+                f"{self.folder}: its files changed while a run trained on them ({wrong}); what it trained since its "
+                "last checkpoint is not kept, and the same command goes on from there"
+            )
+
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer to ``folder`` as ``AutoTokenizer.from_pretrained`` reads it."""
         self._need_text()
@@ -205,10 +218,12 @@ def open_corpus(folder: Path | str) -> Corpus:
     """
     folder = Path(folder)
     try:
-        meta = read_meta(folder)
-        wrong = damage(folder, meta)
+        corpus = Corpus(
+            folder, read_meta(folder)
+        )  # first: what changes while its files are verified is noticed
+        wrong = damage(folder, corpus.meta)
     except ValueError as error:
         wrong = str(error)
     if wrong:
         raise UserError(f"{folder}: no complete corpus there ({wrong}); 'isoflop plan' prepares it anew")
-    return Corpus(folder, meta)
+    return corpus

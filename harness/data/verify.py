@@ -37,7 +37,7 @@ def damage(folder: Path, meta: Meta) -> str:
     """What is wrong with the files of the corpus in ``folder``; empty where nothing is."""
     if not meta.dtype:  # declared: it has none
         return ""
-    found = _versions(folder, meta)
+    found = versions(folder, meta)
     if found is None or not _has_sizes(found, meta):
         return INCOMPLETE
     if _is_known(folder, found):
@@ -48,11 +48,28 @@ def damage(folder: Path, meta: Meta) -> str:
         if any(ctime > time.time_ns() - TICK * 1e9 for _, _, ctime, _ in found.values()):
             time.sleep(TICK)
         wrong = _look(folder, meta)
-        if not wrong and _versions(folder, meta) != found:
+        if not wrong and versions(folder, meta) != found:
             wrong = "its files changed while they were read"
         if not wrong:
             _remember(folder, found)
     return wrong
+
+
+def changed(folder: Path, meta: Meta, before: Versions | None) -> str:
+    """Why what was read from the corpus since its files were as ``before`` cannot be trusted; empty where it can.
+
+    A file that has only other times is read again; one with another inode is not the one that was read.
+    """
+    now = versions(folder, meta)
+    if now == before:
+        return ""
+    if (
+        now is None
+        or before is None
+        or any(now.get(name, [0])[-1] != one[-1] for name, one in before.items())
+    ):
+        return "they are others by now"
+    return damage(folder, meta)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -113,8 +130,8 @@ def _tokenizer_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / TOKENIZER_FOLDER).glob("*") if path.is_file())
 
 
-def _versions(folder: Path, meta: Meta) -> Versions | None:
-    """Of all files that the corpus consists of; None where one is missing."""
+def versions(folder: Path, meta: Meta) -> Versions | None:
+    """The versions of all files that the corpus consists of; None where one is missing."""
     names = [META, *meta.files]
     if not meta.files:
         pairs = ((tokens_file(folder, split), offsets_file(folder, split)) for split in SPLITS)

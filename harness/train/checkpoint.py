@@ -11,7 +11,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -120,13 +120,22 @@ class Saver:
     by the next call of any method.
     """
 
-    def __init__(self, folder: Path, model: nn.Module, optimizer: Optimizer, fence: Fence = no_fence) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: nn.Module,
+        optimizer: Optimizer,
+        fence: Fence = no_fence,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them.
 
         Args:
             fence: asked before every write; raises PreemptedError where the run is another's by now.
+            check: asked once the tensors are copied; raises where what they were trained on cannot be trusted.
         """
-        self._folder, self._model, self._optimizer, self._fence = folder, model, optimizer, fence
+        self._folder, self._model, self._optimizer = folder, model, optimizer
+        self._fence, self._check = fence, check
         self._snapshot = Snapshot()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
@@ -160,6 +169,7 @@ class Saver:
         Raises:
             OSError: it isn't, because the disk is full or not writable.
             PreemptedError: it isn't, because the run is another's by now.
+            UserError: it isn't, because the corpus changed.
         """
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -174,6 +184,7 @@ class Saver:
             self._snapshot = Snapshot()
 
     def _write(self, folder: Path, blob: memoryview, state: RunState, fence: Fence) -> None:
+        self._check()
         write_checkpoint(folder, blob, state, fence)
         self._ended = time.monotonic()
 

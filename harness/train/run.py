@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
+from harness.errors import UserError
 from harness.files import write_atomic
 from harness.model.build import build_model
 from harness.plan.branching import shared_steps
@@ -39,7 +40,8 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
     Raises:
         PreemptedError: ``watch.should_stop`` said so, and a checkpoint was written; or another process has taken the
             run over meanwhile, and nothing was written.
-        UserError: the device or the number of processes does not suit the run.
+        UserError: the device or the number of processes does not suit the run; the corpus is damaged, or not the one
+            it was planned for.
     """
     try:
         return _train_cell(job, watch or Watch())
@@ -64,6 +66,10 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     accelerator = _accelerator(job, device)
     available = available_bytes(device)
     corpus = open_corpus(job.corpus)
+    if corpus.fingerprint != spec.data:
+        raise UserError(
+            f"{job.corpus}: has the fingerprint {corpus.fingerprint}, and the run is planned for {spec.data}"
+        )
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
 
     # the model, as its last checkpoint left it, and how it is executed
@@ -85,7 +91,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
 
     # training
     branches = _branches(job, accelerator, state)
-    saver = Saver(job.folder.checkpoint, raw, optimizer, watch.fence)
+    saver = Saver(job.folder.checkpoint, raw, optimizer, watch.fence, corpus.check_unchanged)
     loop = Loop(accelerator, stepper, saver, state, notes, branches)
     tracker = Tracker(accelerator, job.tracker, _tracked(job), watch.warn)
     try:
@@ -98,6 +104,8 @@ def _train_cell(job: Job, watch: Watch) -> Record:
             outcome, notes=tuple(notes), inherited=state.inherited, curve_sha256=digest_of(curve)
         )
         record = make_record(job.cell, device, accelerator.num_processes, corpus, outcome)
+        for text in (corpus, *domains.values()):
+            text.check_unchanged()
         if main:
             _write(job, watch, curve, record, raw, corpus)
     except PreemptedError:
