@@ -29,7 +29,14 @@ def reading(path: Path, remedy: str) -> Iterator[None]:
     except UserError as error:
         raise UserError(f"{path}: not what was written ({error}); {remedy}") from None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, EOFError) as error:
-        what = f"without {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        if isinstance(error, KeyError):
+            what = f"without {error}"
+        else:
+            what = (
+                " ".join(str(error).split())
+                if isinstance(error, ValueError | EOFError)
+                else "of another form"
+            )
         raise UserError(f"{path}: not what was written ({what[:200]}); {remedy}") from None
 
 

@@ -217,7 +217,7 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         ),
         (["compare", "experiment=domains", "path=books/"], "no arm has data=text; name the text in an arm"),
         (["plan", "experiment=demo", "grid.budgets=1e11"], "grid.budgets: takes a list, in brackets"),
-        (["plan", "experiment=demo", "path=~x"], "cannot read 'path=~x'; overrides are key=value"),
+        (["plan", "experiment=demo", "path=~x"], "path: ~x would not be read, for data=python_stdlib"),
         (["plan", "experiment=demo", "data=text", "path=~/none/here"], f"'{Path.home()}/none/here'"),
         (["predict", "experiment=demo", "budget=1e20"], "no key or group 'experiment'; it reads a fit"),
         (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean 'hoffmann2022'?"),

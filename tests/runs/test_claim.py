@@ -222,7 +222,7 @@ def test_waiting_for_a_claim_ends_when_asked(tmp_path: Path) -> None:
 DAMAGES = {
     "empty": lambda content: b"",
     "truncated": lambda content: content[: len(content) // 2],
-    "flipped": lambda content: content[:15] + bytes([content[15] ^ 1]) + content[16:],
+    "flipped": lambda content: content[:15] + (b"0" if content[15:16] == b"1" else b"1") + content[16:],
     "zeroed": lambda content: bytes(len(content)),
     "null": lambda content: b"null",
     "of other types": lambda content: json.dumps({**json.loads(content), "job": None}).encode(),

@@ -71,7 +71,7 @@ def test_a_checkpoint_is_a_safetensors_file_that_restores_the_state(tmp_path: Pa
     assert {name.split(".", 2)[-1] for name in tensors if name.startswith("optimizer")} == {"first", "second"}
     assert "model.tied" not in tensors
     written = json.loads((file.parent / "state.json").read_text())
-    assert written["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert written["tensors_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     other = made(seed=1)
     assert not equal(state(*other), state(model, optimizer))
     assert loaded(tmp_path, *other) == at(3)

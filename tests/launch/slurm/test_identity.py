@@ -217,6 +217,7 @@ def old(here: Setting) -> tuple[str, str]:
     for entry in data["submissions"]:
         for name in ("token", "cluster", "unanswered"):
             del entry[name]
+    del data["sha256"]
     here.ledger.file.write_text(json.dumps(data))
     return array, report
 
@@ -251,10 +252,10 @@ def test_an_unreadable_ledger_is_one_line_and_nothing_is_submitted(here: Setting
     here.submit()
     here.ledger.file.write_text(BROKEN[broken](here.ledger.file.read_text()))
     for command in (here.submit, here.cancel, lambda: here.launcher.live(here.sweep)):
-        with pytest.raises(UserError, match=r"submitted\.json: is no list of submissions") as refused:
+        with pytest.raises(UserError, match=r"submitted\.json: not what was written") as refused:
             command()
         assert "\n" not in str(refused.value)
-    assert "is no list of submissions" in here.launcher.queue(here.sweep, set()).problem
+    assert "not what was written" in here.launcher.queue(here.sweep, set()).problem
     here.ledger.file.unlink()
     here.submit()
     all_is_queued_once(here)
@@ -275,7 +276,7 @@ def test_a_tasks_file_that_is_not_whole_is_said_in_a_line(here: Setting) -> None
     here.submit()
     path = here.ledger.path / "0001" / "tasks" / "0.json"
     path.write_text(path.read_text()[:100])
-    with pytest.raises(UserError, match=r"tasks/0\.json: does not say what the array task trains"):
+    with pytest.raises(UserError, match=r"tasks/0\.json: not what was written"):
         run_task(here.ledger.path / "0001", 0)
     assert "0.json" in here.launcher.queue(here.sweep, set()).notes[0]
 

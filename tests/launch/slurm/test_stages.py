@@ -297,5 +297,5 @@ def test_an_arm_whose_ledger_is_broken_keeps_no_other_from_being_cancelled(
     assert cancelled == ["5", "4", "3"]
     said = capsys.readouterr()
     assert "cancelled: 5, 3, 4" in said.out
-    assert "small-cut/slurm/submitted.json: is no list of submissions" in said.err
+    assert "small-cut/slurm/submitted.json: not what was written" in said.err
     assert said.err.count("\n") == 1
