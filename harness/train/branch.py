@@ -9,9 +9,10 @@ from harness.plan.cell import Cell
 from harness.runs.claim import take
 from harness.runs.files import CellFolder
 from harness.runs.record import FAILED, read_record
-from harness.train.checkpoint import BranchState, RunState, Saver
+from harness.train.checkpoint import BranchState, RunState
 from harness.train.job import DivergedError, PreemptedError, Watch
 from harness.train.meter import LossMeter, check_loss
+from harness.train.saver import Saver
 
 
 class Branch:

@@ -1,19 +1,16 @@
-"""Checkpoints of one run: atomic, without pickle, written while training goes on, and verified when they are loaded.
+"""Checkpoints of one run: written whole or not at all, without pickle, and verified when they are loaded.
 
 A checkpoint is a folder named by its step: ``tensors.safetensors`` has weights and AdamW moments, ``state.json`` the
 :class:`RunState`, the SHA-256 of the tensors and one of all that. Nothing else is needed to go on: the rows of the
-curve are in it. The loop waits for a copy of the tensors in memory, not for the disk.
+curve are in it.
 """
 
 import hashlib
 import json
 import math
 import os
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,16 +24,12 @@ from torch.optim import Optimizer
 
 from harness.files import Fence, is_sealed, no_fence, seal, strict_json, unseal
 from harness.runs.files import checkpoint_folders, new_folder, remove
-from harness.train.job import PreemptedError
 from harness.train.meter import CurveRow
 
 TENSORS = "tensors_sha256"  # in the state, which has a checksum itself
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
-ALIGNMENT = 8  # of a safetensors file's data
 CHUNK_BYTES = 2**24  # hashed and written at a time
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter that was ever stepped
-# a checkpoint may take this share of the time: a large model on a slow disk would otherwise write most of the time
-SAVES_SHARE = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -113,131 +106,11 @@ def _rows(rows: Sequence[Sequence[Any]]) -> tuple[CurveRow, ...]:
     return tuple(CurveRow(*row) for row in rows)
 
 
-class Saver:
-    """Saves a run: copies its tensors at once, then hashes and writes them in a thread.
-
-    One checkpoint is being written at a time: the next save, and the end, wait for it. An error of the thread is raised
-    by the next call of any method.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        model: nn.Module,
-        optimizer: Optimizer,
-        fence: Fence = no_fence,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        """``model`` and ``optimizer`` are the unwrapped ones, as checkpoints know them.
-
-        Args:
-            fence: asked before every write; raises PreemptedError where the run is another's by now.
-            check: asked once the tensors are copied; raises where what they were trained on cannot be trusted.
-        """
-        self._folder, self._model, self._optimizer = folder, model, optimizer
-        self._fence, self._check = fence, check
-        self._snapshot = Snapshot()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._writing: Future[None] | None = None
-        self._began = self._ended = time.monotonic()
-
-    def is_due(self, seconds: float) -> bool:
-        """Whether the last checkpoint was finished more than ``seconds`` ago, and longer if it took long."""
-        if self._writing is not None:
-            if not self._writing.done():
-                return False
-            # where the run is another's it is the loop that stops, at the same step in every process
-            with suppress(PreemptedError):
-                self.wait()
-        return time.monotonic() - self._ended > max(seconds, (self._ended - self._began) / SAVES_SHARE)
-
-    def save(self, state: RunState, folder: Path | None = None, fence: Fence | None = None) -> None:
-        """Copy the tensors after ``state.step`` steps; a thread writes them to the run's folder.
-
-        Args:
-            folder: another run's folder of checkpoints to write to, and the ``fence`` of that.
-        """
-        self.wait()
-        self._began = time.monotonic()
-        blob = self._snapshot.take(self._model, self._optimizer)
-        where = (folder or self._folder, blob, state, fence or self._fence)
-        self._writing = self._thread.submit(self._write, *where)
-
-    def wait(self) -> None:
-        """Until the last checkpoint is on the disk.
-
-        Raises:
-            OSError: it isn't, because the disk is full or not writable.
-            PreemptedError: it isn't, because the run is another's by now.
-            UserError: it isn't, because the corpus changed.
-        """
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
-    def close(self) -> None:
-        """:meth:`wait`, and give the memory back; nothing is saved afterwards."""
-        try:
-            self.wait()
-        finally:
-            self._thread.shutdown()
-            self._snapshot = Snapshot()
-
-    def _write(self, folder: Path, blob: memoryview, state: RunState, fence: Fence) -> None:
-        self._check()
-        write_checkpoint(folder, blob, state, fence)
-        self._ended = time.monotonic()
-
-
-class Snapshot:
-    """Weights and AdamW moments after one step, in host memory, as the bytes of a safetensors file.
-
-    The memory is kept and used again: getting it anew from the system takes longer than copying into it.
-    """
-
-    def __init__(self) -> None:
-        self._memory = torch.empty(0, dtype=torch.uint8)
-
-    def take(self, model: nn.Module, optimizer: Optimizer) -> memoryview:
-        """The tensors as they are now; valid until the next call. On a GPU it waits for the steps that are queued."""
-        tensors = _tensors(model, optimizer)
-        entries: dict[str, dict[str, Any]] = {}
-        end = 0
-        for name, tensor in tensors.items():
-            begin, end = end, end + tensor.nbytes
-            entries[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
-        header = json.dumps(entries).encode()
-        header += b" " * (-len(header) % ALIGNMENT)
-        head = len(header).to_bytes(8, "little") + header
-        if len(self._memory) != len(head) + end:
-            self._memory = torch.empty(len(head) + end, dtype=torch.uint8)
-        blob = self._memory.numpy().data
-        blob[: len(head)] = head
-        numbers = self._memory[len(head) :].view(torch.float32)
-        for name, tensor in tensors.items():
-            begin, end = (offset // tensor.itemsize for offset in entries[name]["data_offsets"])
-            numbers[begin:end].view(tensor.shape).copy_(tensor)
-        return blob
-
-
-def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """Weights and AdamW moments by parameter name, all float32. Shared parameters appear once."""
-    tensors: dict[str, torch.Tensor] = {}
-    for name, parameter in model.named_parameters():
-        tensors[f"model.{name}"] = parameter.detach()
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}.{name}"] = value.detach()
-    assert all(tensor.dtype == torch.float32 for tensor in tensors.values()), (
-        "weights and moments are float32"
-    )
-    return tensors
-
-
 def write_checkpoint(folder: Path, blob: memoryview, state: RunState, fence: Fence = no_fence) -> None:
     """Write ``folder/<step>/`` whole or not at all, then drop all but the newest :data:`KEEP`.
 
     Args:
-        blob: what :class:`Snapshot` took after ``state.step`` steps.
+        blob: what :class:`harness.train.saver.Snapshot` took after ``state.step`` steps.
         fence: asked before anything is made or removed.
 
     Raises:

@@ -10,10 +10,11 @@ from accelerate import Accelerator
 
 from harness.plan.spec import RunSpec
 from harness.train.branch import Branch
-from harness.train.checkpoint import RunState, Saver
+from harness.train.checkpoint import RunState
 from harness.train.device import Backlog
 from harness.train.job import PreemptedError, Watch
 from harness.train.meter import CurveRow, LossMeter, check_loss
+from harness.train.saver import Saver
 from harness.train.stepper import Stepper
 
 # Steps between two questions of GPUs to each other what to do: each answer makes the CPU wait for the device.

@@ -22,7 +22,7 @@ from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, r
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
-from harness.train.checkpoint import BranchState, RunState, Saver, load_checkpoint
+from harness.train.checkpoint import BranchState, RunState, load_checkpoint
 from harness.train.compile import compiled, keep_traces, settle
 from harness.train.config import TrainConfig
 from harness.train.device import Device, available_bytes, choose_device
@@ -31,6 +31,7 @@ from harness.train.loop import Loop, WriteIntervals
 from harness.train.loss import next_token_loss
 from harness.train.meter import CurveRow
 from harness.train.outcome import Evaluation, RunOutcome, evaluate, make_record
+from harness.train.saver import Saver
 from harness.train.stepper import Stepper, build_optimizer
 
 

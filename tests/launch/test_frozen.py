@@ -17,9 +17,9 @@ import pytest
 from harness.runs.claim import holder, take
 from harness.runs.curve import curve_problem
 from harness.runs.record import read_record
-from harness.train.checkpoint import Saver
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
+from harness.train.saver import Saver
 from tests.commands.test_sweep import wait_for
 from tests.device import ON_CPU
 from tests.train.small import small_jobs
@@ -30,7 +30,7 @@ from tests.train.test_run import assert_same, elsewhere, essence, stop_at
 WORKER = """
 import json, os, pathlib, signal, sys
 from harness.runs.claim import take
-from harness.train.checkpoint import Saver
+from harness.train.saver import Saver
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 file, number, side = sys.argv[1:]

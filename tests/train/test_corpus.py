@@ -9,9 +9,9 @@ import pytest
 
 from harness.data import open_corpus
 from harness.errors import UserError
-from harness.train.checkpoint import Saver
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
+from harness.train.saver import Saver
 from tests.train.small import small_jobs
 from tests.train.test_run import assert_same, elsewhere, stop_at
 

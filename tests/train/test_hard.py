@@ -15,9 +15,10 @@ import pytest
 
 from harness.tracking.config import TrackerConfig
 from harness.tracking.files import read_files
-from harness.train.checkpoint import RunState, Saver, write_checkpoint
+from harness.train.checkpoint import RunState, write_checkpoint
 from harness.train.job import Job, Watch
 from harness.train.run import train_cell
+from harness.train.saver import Saver
 from tests.device import ON_CPU, about
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import assert_same, curve, elsewhere, essence

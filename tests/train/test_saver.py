@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from harness.train import checkpoint as savers
-from harness.train.checkpoint import RunState, Saver, Snapshot, load_checkpoint, write_checkpoint
+from harness.train.checkpoint import RunState, load_checkpoint, write_checkpoint
+from harness.train.saver import Saver, Snapshot
 
 
 class Model(torch.nn.Module):
