@@ -69,7 +69,9 @@ class Chaos:
         else:
             blow = self._one_of({name: weight for name, (weight, _) in FILES.items()})
             hit = damage(self.folder, FILES[blow][1], self.random)
-        self.done[blow] += hit
+            blow += " damaged"
+        if hit:
+            self.done[blow] += 1
 
     def _one_of(self, weights: dict[str, int]) -> str:
         return self.random.choices(list(weights), list(weights.values()))[0]
@@ -103,7 +105,8 @@ class Chaos:
         ):
             self.keep_running(2)
             time.sleep(0.5)
-        self.done["worker frozen, and woken when its run was another's"] += time.monotonic() < deadline
+        if time.monotonic() < deadline:
+            self.done["worker frozen, and woken when its run was another's"] += 1
         _signal(victim, signal.SIGCONT)
 
     def ended(self) -> int:

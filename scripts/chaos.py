@@ -2,8 +2,8 @@
 
 First the sweep runs undisturbed. Then, in another folder, two sweeps share the work while at random moments a worker,
 a sweep or everything is killed (SIGKILL) or stopped (SIGTERM), and files of every kind that a sweep keeps lose a bit,
-their end or all; whoever dies is started again. One worker is frozen until its run was taken over, and woken. Then a
-third folder is trained by a Slurm whose sbatch lies about what it did. In the end every table of runs must be the same
+their end or all; whoever dies is started again. In a third a worker is frozen until its run was taken over, and woken;
+a fourth is trained by a Slurm whose sbatch lies about what it did. In the end every table of runs must be the same
 but for times, and every curve the same byte for byte. Prints how many of each blow were survived, and what records say
 was lost on the way; the exit status is 0 only if all of that holds.
 
@@ -15,6 +15,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -61,27 +62,47 @@ def undisturbed(folder: Path, cells: int) -> None:
             raise SystemExit(f"chaos: the undisturbed sweep failed:\n{(folder / 'sweep.log').read_text()}")
 
 
-def disturbed(folder: Path, cells: int, kills: int, frozen: int, seed: int) -> Chaos:
+def frozen(folder: Path, cells: int, number: int) -> Chaos:
+    """Sweep ``folder``, where workers freeze and wake up once another has taken their run over."""
+    folder.mkdir(parents=True)
+    chaos = Chaos(overrides(folder, cells, *LOCAL), folder, random.Random(0))
+    for _ in range(number):
+        chaos.freeze()
+        say(f"{chaos.done.total()} workers frozen and woken")
+    to_its_end(chaos)
+    return chaos
+
+
+def disturbed(folder: Path, cells: int, kills: int, seed: int) -> Chaos:
     """Sweep ``folder`` under blows until every cell has its record."""
     folder.mkdir(parents=True)
     chaos = Chaos(overrides(folder, cells, *LOCAL), folder, random.Random(seed))
     deadline = time.monotonic() + PATIENCE_SECONDS
-    for _ in range(frozen):
-        chaos.freeze()
     while time.monotonic() < deadline and chaos.ended() < kills:
         chaos.keep_running(2)
         if chaos.random.random() < 0.8:  # mostly while cells train; at times in the middle of a start
             wait_for_a_claim(chaos)
-        time.sleep(chaos.random.expovariate(1 / 1.5))
+        time.sleep(chaos.random.expovariate(1.0))
         chaos.strike()
         say(f"{chaos.ended()} kills, {sum(chaos.done.values()) - chaos.ended()} other blows")
         if finished(folder):
             break
+    to_its_end(chaos)
+    return chaos
+
+
+def to_its_end(chaos: Chaos) -> None:
+    """Leave the sweep alone until one ends well, and look once more: what was damaged last is seen then."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        chaos.keep_running(1)  # and now let it come to its end
+        chaos.keep_running(1)
         if chaos.sweeps[0].wait() == 0:
-            return chaos
-    raise SystemExit("chaos: not finished in time")
+            for sweep in chaos.sweeps:
+                sweep.wait()
+            with (chaos.folder / "last.log").open("w") as log:
+                if start(chaos.arguments, log.fileno()).wait() == 0:
+                    return
+    raise SystemExit(f"chaos: {chaos.folder} was not finished in time")
 
 
 def lied_to(folder: Path, cells: int, lies: int, seed: int) -> Counter[str]:
@@ -164,8 +185,8 @@ def curves(folder: Path) -> dict[str, bytes]:
 
 def notes(folder: Path) -> Counter[str]:
     """What the records say was lost."""
-    records = [json.loads(path.read_text()) for path in folder.glob(f"{SWEEP}/cells/*/record.json")]
-    return Counter(note for record in records for note in record["notes"])
+    records = [json.loads(path.read_text()) for path in folder.glob(f"*/{SWEEP}/cells/*/record.json")]
+    return Counter(re.sub("[0-9]+", "N", note) for record in records for note in record["notes"])
 
 
 def compare(calm: Path, wild: Path) -> list[str]:
@@ -192,7 +213,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=30, help="stop after so many")
-    parser.add_argument("--frozen", type=int, default=1, help="workers to freeze, minutes each")
+    parser.add_argument("--frozen", type=int, default=1, help="workers to freeze, two minutes each")
     parser.add_argument("--lies", type=int, default=12, help="of sbatch and squeue; 0 leaves Slurm out")
     parser.add_argument("--cells", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
@@ -211,21 +232,20 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     calm = folder / "undisturbed"
     undisturbed(calm, options.cells)
     began = time.monotonic()
-    chaos = disturbed(folder / "disturbed", options.cells, options.kills, options.frozen, options.seed)
-    # all is there; what was damaged last is seen by one more look, which also writes the table
-    subprocess.run(
-        [sys.executable, "-m", "harness", "sweep", *chaos.arguments], check=True, capture_output=True
-    )
-    problems = compare(calm, chaos.folder)
     told = Counter[str]()
+    chaos = disturbed(folder / "disturbed", options.cells, options.kills, options.seed)
+    problems = compare(calm, chaos.folder)
+    if options.frozen:
+        told += frozen(folder / "frozen", options.cells, options.frozen).done
+        problems += compare(calm, folder / "frozen")
     if options.lies:
-        told = lied_to(folder / "lied_to", options.cells, options.lies, options.seed)
+        told += lied_to(folder / "lied_to", options.cells, options.lies, options.seed)
         problems += compare(calm, folder / "lied_to")
     print(f"\n{len(table(calm))} cells, {chaos.starts} sweeps started, {time.monotonic() - began:.0f} s\n")
     print("| blow | survived |\n|---|---|")
-    for blow, number in [*sorted(chaos.done.items()), *sorted(told.items())]:
+    for blow, number in [*chaos.done.most_common(), *told.most_common()]:
         print(f"| {blow} | {number} |")
-    lost = ", ".join(f"{number} × {note}" for note, number in notes(chaos.folder).items())
+    lost = ", ".join(f"{number} × {note}" for note, number in notes(folder).most_common())
     print(f"\nnotes in the records: {lost or 'none'}")
     print("\n".join(problems) or "tables, curves: equal to the undisturbed sweep's")
     return int(bool(problems))

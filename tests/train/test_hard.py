@@ -106,7 +106,7 @@ def test_a_full_disk_says_so_and_keeps_the_checkpoint_before(
         self.wait()
         return True
 
-    monkeypatch.setattr("harness.train.checkpoint.write_checkpoint", full)
+    monkeypatch.setattr("harness.train.saver.write_checkpoint", full)
     monkeypatch.setattr(Saver, "is_due", at_every_step)
     with pytest.raises(OSError, match="No space left"):
         train_cell(job)
@@ -168,7 +168,7 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
     """By a clock of which a step and a checkpoint take one second each: of 20 steps, at most one ends in a save."""
     _, jobs = small_jobs(tmp_path, text_folder, "train.checkpoint_seconds=0.000001")
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr("harness.train.checkpoint.time", clock)
+    monkeypatch.setattr("harness.train.saver.time", clock)
     is_due, saves = Saver.is_due, []
 
     def after_a_step(saver: Saver, seconds: float) -> bool:
@@ -181,7 +181,7 @@ def test_a_slow_disk_does_not_get_most_of_the_time(
         clock.now += 1
 
     monkeypatch.setattr(Saver, "is_due", after_a_step)
-    monkeypatch.setattr("harness.train.checkpoint.write_checkpoint", slow)
+    monkeypatch.setattr("harness.train.saver.write_checkpoint", slow)
     train_cell(jobs[3])
     assert len(saves) > 1
     assert all(later - earlier >= 20 for earlier, later in pairwise(saves))

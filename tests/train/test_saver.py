@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.train import checkpoint as savers
+from harness.train import saver as savers
 from harness.train.checkpoint import RunState, load_checkpoint, write_checkpoint
 from harness.train.saver import Saver, Snapshot
 
