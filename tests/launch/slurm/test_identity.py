@@ -15,6 +15,7 @@ from rich.console import Console
 
 from harness.cli import main
 from harness.errors import UserError
+from harness.files import seal, unseal
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.slurm import client
@@ -214,6 +215,7 @@ def old(here: Setting) -> tuple[str, str]:
         script.rename(folder / f"{part}.sbatch")
         here.change(number, comment="isoflop-small:0001", command=str(folder / f"{part}.sbatch"))
     data = json.loads(here.ledger.file.read_text())
+    del data["sha256"]
     for entry in data["submissions"]:
         for name in ("token", "cluster", "unanswered"):
             del entry[name]
@@ -244,13 +246,15 @@ BROKEN: list[Callable[[str], str]] = [
     lambda text: text.replace('"folder": "0001"', '"folder": "one"'),
     lambda text: text.replace('"job"', '"jobs"'),
     lambda text: text.replace('"unanswered": []', '"unanswered": ["array"], "submitted": "today"'),
+    lambda text: json.dumps(seal(json.loads(text))).replace('"job": "1"', '"job": "2"'),
 ]
 
 
 @pytest.mark.parametrize("broken", range(len(BROKEN)))
 def test_an_unreadable_ledger_is_one_line_and_nothing_is_submitted(here: Setting, broken: int) -> None:
     here.submit()
-    here.ledger.file.write_text(BROKEN[broken](here.ledger.file.read_text()))
+    data = unseal(json.loads(here.ledger.file.read_text()))  # as a seal tells of all but the last
+    here.ledger.file.write_text(BROKEN[broken](json.dumps(data)))
     for command in (here.submit, here.cancel, lambda: here.launcher.live(here.sweep)):
         with pytest.raises(UserError, match=r"submitted\.json: not what was written") as refused:
             command()
@@ -270,6 +274,30 @@ def test_a_ledger_that_is_gone_is_made_from_the_folders_and_the_queue(here: Sett
     (one,) = here.ledger.read()
     assert (one.job, one.report_job) == (array, report)
     assert set(one.run_ids) == {job.cell.run_id for job in here.jobs}
+
+
+def test_a_sweep_of_the_same_name_elsewhere_is_not_ours(here: Setting) -> None:
+    """Its jobs of an earlier version differ from ours by the beginning of their scripts' paths alone."""
+    array, report = old(here)
+    for number, part in ((array, "array"), (report, "report")):
+        here.change(number, command=f"/home/me/other/runs/small/slurm/0001/{part}.sbatch")
+    here.ledger.file.unlink()
+    assert here.cancel() == ([], "submission 0001 never reached the queue and is given up")
+    assert {here.queued("array.")[0], here.queued("report.")[0]} == {array, report}
+
+
+def test_a_job_that_has_begun_is_known_where_no_queue_can_be_asked(here: Setting) -> None:
+    """In a container the dependent job has no commands, and its own logs."""
+    here.submit()
+    (one,) = here.ledger.read()
+    here.ledger.put(replace(one, report_job="", unanswered=("report",)))
+    here.lie("down")
+    with pytest.raises(UserError, match="nothing is submitted"):
+        here.launcher.settle(here.sweep)
+    (here.ledger.path / "0001" / "logs" / f"report-{one.report_job}.txt").touch()
+    here.lie("down")
+    here.launcher.settle(here.sweep)
+    assert here.ledger.read() == [one]
 
 
 def test_a_tasks_file_that_is_not_whole_is_said_in_a_line(here: Setting) -> None:
