@@ -294,3 +294,27 @@ def test_a_file_system_that_is_away_is_no_reason_to_stop(
         assert claim.holds()
     assert claim.holds()
     claim.release()
+
+
+def test_a_folder_in_a_claims_place_is_followed_and_removed(tmp_path: Path) -> None:
+    """Nobody can claim by it, so it must not keep a run from being trained for ever."""
+    (tmp_path / "claim.json" / "inside").mkdir(parents=True)
+    clock = Clock()
+    watcher = Watcher(90.0, clock)
+    assert watcher.observe(tmp_path).held, "its owner may have died just now"
+    clock.now += 91.0
+    claim = take(tmp_path, watcher.observe(tmp_path).tokens)
+    assert claim is not None
+    assert claim.holds()
+    assert take(tmp_path) is None
+    claim.release()
+    assert files(tmp_path) == []
+
+
+def test_a_claim_that_became_a_folder_is_lost(tmp_path: Path) -> None:
+    claim = take(tmp_path)
+    assert claim is not None
+    (tmp_path / "claim.json").unlink()
+    (tmp_path / "claim.json").mkdir()
+    assert not claim.holds(), "another may follow it"
+    claim.release()
