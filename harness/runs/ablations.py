@@ -122,10 +122,9 @@ def read_ablations(path: Path) -> tuple[AblationRun, ...]:
 
 
 def _entries(data: Any) -> tuple[AblationRun, ...]:
-    entries = (
-        data[ABLATIONS] if isinstance(data, dict) else data
-    )  # a list in files from before they had a seal
-    if not isinstance(entries, list) or data == []:
+    # a list, which may be empty, in files from before they had a seal
+    entries = data[ABLATIONS] if isinstance(data, dict) else data
+    if not isinstance(entries, list):
         raise ValueError("it lists nothing")
     return tuple(_entry(entry) for entry in entries)
 
