@@ -22,7 +22,7 @@ from safetensors.torch import load
 from torch import nn
 from torch.optim import Optimizer
 
-from harness.files import Fence, is_sealed, no_fence, seal, strict_json, unseal
+from harness.files import Fence, is_sealed, no_fence, seal, unseal
 from harness.runs.files import checkpoint_folders, new_folder, remove
 from harness.train.meter import CurveRow
 
@@ -156,10 +156,12 @@ def load_checkpoint(
             state, tensors = _read(path, run_id, steps)
             _check_tensors(tensors, model, stepped=state.step > 0)
         except UNREADABLE as error:
-            what = "of an earlier version" if isinstance(error, EarlierVersionError) else "damaged"
+            away = isinstance(error, OSError) and not isinstance(error, LACKING)
+            early = isinstance(error, EarlierVersionError)
+            what = "of an earlier version" if early else "not readable" if away else "damaged"
             notes.append(f"checkpoint at step {int(path.name)} was {what} and skipped")
             warnings.warn(f"{path}: {notes[-1]} ({error})", RuntimeWarning, stacklevel=2)
-            if fence is not None:
+            if fence is not None and not away:  # a file server that is back has it whole
                 fence()
                 remove(path)
             continue
@@ -178,9 +180,12 @@ UNREADABLE = (
     SafetensorError,
 )
 
+LACKING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # of a checkpoint's two files
+
 
 def _read(path: Path, run_id: str, steps: int) -> tuple[RunState, dict[str, torch.Tensor]]:
-    content = strict_json((path / "state.json").read_bytes())
+    # with NaN, which a run that is about to diverge may have in its curve
+    content = json.loads((path / "state.json").read_bytes())
     if TENSORS not in content and {"step", "sha256"} <= content.keys():
         raise EarlierVersionError("its state has no checksum")
     if not is_sealed(content):

@@ -1,5 +1,6 @@
 """One run, in the order of execution: from its specification over its training and evaluation to its record."""
 
+import errno
 import gc
 import math
 from collections.abc import Mapping
@@ -79,6 +80,7 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     main = accelerator.is_main_process
     fence = watch.fence if main else None
     state = load_checkpoint(job.folder.checkpoint, raw, optimizer, spec.run_id, spec.steps, fence)
+    _check_together(accelerator, state.step)
     how = _set_float32_precision(device)
     train = settle(job.train, device, job.cell.estimate.mode, how)
     model = _prepare(raw, train, job.corpus.parent / "inductor", accelerator)
@@ -132,6 +134,17 @@ def _accelerator(job: Job, device: Device) -> Accelerator:
         log_with=None if job.tracker.name == "none" else job.tracker.name,
         project_dir=str(job.folder.path),
     )
+
+
+def _check_together(accelerator: Accelerator, step: int) -> None:
+    """Refuse to go on from different steps: each process of a run reads the checkpoints for itself.
+
+    Raises:
+        OSError: one of them could not read what the others did; the next attempt may.
+    """
+    steps = accelerator.gather(torch.tensor([step], device=accelerator.device)).tolist()
+    if len(set(steps)) > 1:
+        raise OSError(errno.EAGAIN, f"processes of one run read checkpoints of the steps {steps}")
 
 
 def _set_float32_precision(device: Device) -> list[str]:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from harness.files import seal
+from harness.launch.retry import is_retryable
 from harness.model.build import build_model
 from harness.runs.record import read_record
 from harness.train.checkpoint import RunState, load_checkpoint
@@ -190,8 +192,18 @@ def test_tensors_that_are_not_all_of_them_are_skipped(lost: str, copied: tuple[J
             del tensors[name]
     save_file(tensors, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    rewritten(path, lambda state: state.update(sha256=digest), sealed=True)
+    rewritten(path, lambda state: state.update(tensors_sha256=digest), sealed=True)
     assert any(f"step {int(path.name)} was damaged" in note for note in loaded(job).notes)
+
+
+def test_processes_that_read_different_checkpoints_do_not_train_together(
+    cut: tuple[Job, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them may have met a file server that was away: their gradients are of different weights."""
+    monkeypatch.setattr(Accelerator, "gather", lambda _, step: torch.cat([step, step - 2]))
+    with pytest.raises(OSError, match=r"checkpoints of the steps \[\d+, \d+\]") as refused:
+        train_cell(cut[0])
+    assert is_retryable(refused.value)
 
 
 def test_stray_names_are_no_checkpoints(copied: tuple[Job, Job]) -> None:

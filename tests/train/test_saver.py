@@ -1,7 +1,9 @@
 """Checkpoints that are written in a thread: what is in them, what waits for them, and where their errors come out."""
 
+import errno
 import hashlib
 import json
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 
 from harness.train import saver as savers
 from harness.train.checkpoint import RunState, load_checkpoint, write_checkpoint
+from harness.train.meter import CurveRow
 from harness.train.saver import Saver, Snapshot
 
 
@@ -139,3 +142,33 @@ def test_a_second_save_takes_no_more_memory(saver: Saver) -> None:
     assert saver._snapshot._memory.data_ptr() == place
     saver.close()
     assert len(saver._snapshot._memory) == 0
+
+
+def test_a_state_of_a_run_about_to_diverge_is_no_damage(tmp_path: Path) -> None:
+    model, optimizer = made()
+    diverging = RunState(5, "run", (CurveRow(4, 3.0, math.inf),), loss_sum=math.nan, loss_steps=1)
+    write_checkpoint(tmp_path, Snapshot().take(model, optimizer), diverging)
+    found = loaded(tmp_path, *made())
+    assert repr(found) == repr(diverging)
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file server that is away for a moment has it whole when it is back."""
+    model, optimizer = made()
+    for step in (3, 4):
+        write_checkpoint(tmp_path, Snapshot().take(model, optimizer), at(step))
+    real = Path.read_bytes
+
+    def away(path: Path) -> bytes:
+        if path.parent.name == "000000004":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", away)
+        with pytest.warns(RuntimeWarning, match="Input/output error"):
+            found = loaded(tmp_path, *made())
+    assert (found.step, found.notes) == (3, ("checkpoint at step 4 was not readable and skipped",))
+    assert loaded(tmp_path, *made()) == at(4)
