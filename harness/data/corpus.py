@@ -222,7 +222,7 @@ def open_corpus(folder: Path | str) -> Corpus:
             folder, read_meta(folder)
         )  # first: what changes while its files are verified is noticed
         wrong = damage(folder, corpus.meta)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # it may be replaced at this moment
         wrong = str(error)
     if wrong:
         raise UserError(f"{folder}: no complete corpus there ({wrong}); 'isoflop plan' prepares it anew")

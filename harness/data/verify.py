@@ -25,6 +25,8 @@ except ImportError:  # pragma: no cover - Windows: several processes may all loo
 
 STAMP = "verified.json"
 INCOMPLETE = "files are missing or cut short"
+PATIENCE = 600.0  # seconds to wait for another process that reads: it may be frozen
+LOOK = 0.05  # seconds between two looks whether it has ended
 TICK = 0.02  # seconds; two changes within one tick of the file system's clock have the same time
 
 Versions = dict[str, list[int]]
@@ -178,9 +180,21 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
         return
     with (folder / META).open("rb") as file:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+        deadline = time.monotonic() + PATIENCE
+        while not _is_locked(file.fileno()) and time.monotonic() < deadline:
+            time.sleep(LOOK)
         yield
+
+
+def _is_locked(handle: int) -> bool:
+    """Whether there is nothing to wait for: the file is locked, or cannot be, as on some network file systems."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,6 @@
 """A prepared corpus whose files are not as they were written is never used: it is made anew, or one line says so."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -212,6 +213,36 @@ def test_of_several_processes_one_reads(tmp_path: Path) -> None:
     said = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sorted(said) == ["", "", "reads\n"]
+
+
+def test_a_process_that_is_frozen_while_it_reads_does_not_stop_others_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = text_corpus(tmp_path)
+    names = hashed(monkeypatch)
+    (corpus.folder / "verified.json").unlink()
+    monkeypatch.setattr(verify, "PATIENCE", 0.2)
+    with (corpus.folder / "meta.json").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        open_corpus(corpus.folder)
+    assert names.count("train.bin") == 1
+
+
+def test_a_corpus_that_is_replaced_at_this_moment_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = text_corpus(tmp_path)
+    hashed(monkeypatch)
+    (corpus.folder / "verified.json").unlink()
+    real = verify._is_known
+
+    def gone_then(folder: Path, found: verify.Versions) -> bool:
+        (folder / "meta.json").unlink()
+        return real(folder, found)
+
+    monkeypatch.setattr(verify, "_is_known", gone_then)
+    with pytest.raises(UserError, match="no complete corpus there"):
+        open_corpus(corpus.folder)
 
 
 def test_old_offsets_are_held_against_the_tokens(tmp_path: Path) -> None:
