@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,6 +46,16 @@ def open_atomic(path: Path, text: str, fence: Fence = no_fence) -> TextIO:
         Path(name).unlink(missing_ok=True)
         raise
     return file
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in ``folder`` have reached the disk, where the file system can do that."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from harness.data.meta import offsets_file, tokens_file
 from harness.errors import UserError
+from harness.files import sync_folder
 from harness.text import count
 
 try:
@@ -198,14 +199,4 @@ def _publish(temporary: Path, folder: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     else:
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:  # not every file system can; the rename itself is done
-        pass
-    finally:
-        os.close(handle)
+        sync_folder(folder.parent)

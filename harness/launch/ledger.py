@@ -9,7 +9,6 @@ says nothing: another cluster, or this one after a reset, gives it to somebody e
 """
 
 import fcntl
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.files import sync_folder
 from harness.launch.pool import PoolOptions
 from harness.launch.queued import TaskId, TaskState, is_queued
 from harness.launch.submission import ARRAY, REPORT, SCRIPT, Submission, read_submission
@@ -78,14 +78,19 @@ class Ledger:
         except UserError:
             return True
 
-    def mark(self, submission: Submission, part: str) -> str:
+    def mark(self, submission: Submission, part: str, anywhere: bool = False) -> str:
         """What the queue says of the job that is ``part`` of ``submission``, and of no other job.
 
-        Jobs of earlier versions have no token; they run the only script of that path.
+        Jobs of earlier versions have no token; they run the only script of that path. Of a job whose number is known
+        its end will do, for other machines may have the folder elsewhere.
+
+        Args:
+            anywhere: among all jobs, where another sweep of the same name may have one whose script ends alike.
         """
         if submission.token:
             return f"{part}-{submission.token}"
-        return f"/{self.path.resolve().parent.name}/{self.kind}/{submission.folder}/{part}.sbatch"
+        sweep = self.path.resolve().parent
+        return f"{sweep if anywhere else f'/{sweep.name}'}/{self.kind}/{submission.folder}/{part}.sbatch"
 
     def marks(self, submissions: Iterable[Submission]) -> dict[str, str]:
         """The mark of every job of ``submissions``, by its id."""
@@ -109,11 +114,7 @@ class Ledger:
     def write(self, submissions: Iterable[Submission]) -> None:
         """Replace the list, atomically; it has reached the disk before the batch system is asked for anything."""
         write_json(self.file, {"submissions": [asdict(submission) for submission in submissions]})
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self.path)
 
     def put(self, submission: Submission) -> None:
         """Add a submission, or replace the one of the same folder."""

@@ -72,12 +72,18 @@ class Submissions:
             UserError: the system does not answer.
         """
         day = (datetime.fromisoformat(submission.submitted) - timedelta(days=1)).date().isoformat()
-        found = self.system.find(self.ledger.mark(submission, part), day)
+        started = self.ledger.started(submission, part)[:1]
+        try:
+            found = self.system.find(self.ledger.mark(submission, part, anywhere=True), day)
+        except UserError:
+            if started:  # it runs or ran, perhaps where there are no commands to ask: in a container
+                return started
+            raise
         if len(found) > 1:
             more = ", ".join(found[1:])
             self.say(f"submission {submission.folder} was taken {len(found)} times: {more} cancelled")
             self.system.stop(found[1:])
-        return list(found[:1]) or self.ledger.started(submission, part)[:1]
+        return list(found[:1]) or started
 
     def look(self) -> Seen:
         """What the queue says of all that was submitted, but on another cluster.

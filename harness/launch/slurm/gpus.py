@@ -86,8 +86,8 @@ def _gpus(name: str, value: str) -> int | None:
                 continue
             if words[0] != "gpu":
                 continue
-            # gpu, gpu:TYPE, gpu:N, gpu:TYPE:N
-            words = words[1:] if len(words) > 1 and words[-1][:1].isdigit() else ["1"]
+            # gpu, gpu:TYPE, gpu:N, gpu:TYPE:N; a type may begin with a digit, as 1g.10gb
+            words = words[1:] if len(words) > 1 and words[-1].isdigit() else ["1"]
         total = (total or 0) + _number(words[-1], name)
     return total
 

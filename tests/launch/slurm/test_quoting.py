@@ -118,6 +118,8 @@ def test_the_committed_templates_hold_a_nasty_folder(tmp_path: Path, monkeypatch
         ("--gres gpu:4", 4),
         ("--gres=gpu", 1),
         ("--gres=gpu:h100", 1),
+        ("--gres=gpu:1g.10gb", 1),
+        ("--gres=gpu:1g.10gb:2", 2),
         ("--gres=gpu:h100:4(S:0-1)", 4),
         ("--gres=gpu:h100:4(S:0,1),license:1", 4),
         ("--gres=gpu:a100:1,gpu:h100:2", 3),
