@@ -215,7 +215,6 @@ def old(here: Setting) -> tuple[str, str]:
         script.rename(folder / f"{part}.sbatch")
         here.change(number, comment="isoflop-small:0001", command=str(folder / f"{part}.sbatch"))
     data = json.loads(here.ledger.file.read_text())
-    del data["sha256"]
     for entry in data["submissions"]:
         for name in ("token", "cluster", "unanswered"):
             del entry[name]
