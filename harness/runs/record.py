@@ -101,8 +101,20 @@ class Record:
 def read_record(path: Path, run_id: str) -> Record | None:
     """The valid record at ``path``, or None: absent, not JSON, damaged, of another run, or of another specification."""
     try:
+        return record_to_keep(path, run_id)
+    except OSError:
+        return None
+
+
+def record_to_keep(path: Path, run_id: str) -> Record | None:
+    """:func:`read_record`, for who would put another in its place.
+
+    Raises:
+        OSError: it may be there and sound, and cannot be read now.
+    """
+    try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return None
     return parse_record(text, run_id)
 

@@ -73,29 +73,33 @@ def whole_records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
     return found
 
 
-def check_table(path: Path, found: Mapping[str, Record]) -> None:
-    """Refuse a table that does not say what the records say.
+def check_table(path: Path, found: Mapping[str, Record]) -> str:
+    """Refuse a table that says otherwise than the records; a sentence where it is only older than some of them.
 
     Args:
         found: of the runs in the table; without any, nothing can be told.
 
     Raises:
-        UserError: it is damaged, or older than some of the records.
+        UserError: it is damaged.
     """
     if not found:
-        return
+        return ""
     remedy = "'isoflop fit' writes it anew"
     with reading(path, remedy), path.open(newline="", encoding="utf-8") as file:
         listed = {entry["run_id"]: entry for entry in csv.DictReader(file, strict=True)}
         if None in (names := {name for entry in listed.values() for name in entry}):
             raise ValueError("a line is longer than the first")
-        if listed.keys() != found.keys():
-            raise ValueError(f"{len(listed)} runs, not the {len(found)} that have ended")
-        for run_id, record in found.items():
-            expected = {name: "" if value is None else str(value) for name, value in row(record).items()}
+        if unknown := listed.keys() - found.keys():
+            raise ValueError(f"{min(map(str, unknown))} is no run that has ended")
+        for run_id in listed:
+            values = row(found[run_id])
+            expected = {name: "" if value is None else str(value) for name, value in values.items()}
             for name in sorted(map(str, names)):
                 if listed[run_id][name] != expected.get(name, ""):
                     raise ValueError(f"{name} of {run_id} is {listed[run_id][name]!r:.40}")
+    if len(listed) == len(found):
+        return ""
+    return f"{path.name} has {len(listed)} of the {len(found)} runs that have ended: {remedy}"
 
 
 def write_table(path: Path, found: Iterable[Record]) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 from harness.plan.cell import Cell
 from harness.runs.claim import take
 from harness.runs.files import CellFolder
-from harness.runs.record import FAILED, read_record
+from harness.runs.record import FAILED, record_to_keep
 from harness.train.checkpoint import BranchState, RunState
 from harness.train.job import DivergedError, PreemptedError, Watch
 from harness.train.meter import LossMeter, check_loss
@@ -65,7 +65,7 @@ class Branch:
         if claim is None:
             return
         with claim:
-            record = read_record(self._folder.record, self.run_id)
+            record = record_to_keep(self._folder.record, self.run_id)
             ended = record is not None and record.status != FAILED
             if ended or self._folder.checkpoint_step() >= self.step:
                 return

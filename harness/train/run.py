@@ -19,7 +19,7 @@ from harness.model.build import build_model
 from harness.plan.branching import shared_steps
 from harness.runs.curve import CurveWriter, curve_row, curve_text, digest_of
 from harness.runs.files import SweepFolder, new_folder, remove
-from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, read_record
+from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, record_to_keep
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
@@ -55,7 +55,7 @@ def train_cell(job: Job, watch: Watch | None = None) -> Record:
 
 
 def _train_cell(job: Job, watch: Watch) -> Record:
-    done = read_record(job.folder.record, job.cell.run_id)
+    done = record_to_keep(job.folder.record, job.cell.run_id)
     if done and done.status in (FINISHED, DIVERGED):
         return done
     damaged = is_damaged(job.folder.record, job.cell.run_id)

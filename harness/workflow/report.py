@@ -70,7 +70,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     """
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
     found = whole_records(sweep, plan)
-    check_table(_require(sweep.table, "isoflop fit"), found)
+    older = check_table(_require(sweep.table, "isoflop fit"), found)
     table = read_points(sweep.table, fit.rows)
     curves, left_out = read_curves(sweep, found)
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
@@ -82,7 +82,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         points=used_points(table, fit),
         table=table,
         curves={run_id: Curve(**columns) for run_id, columns in curves.items()},
-        notes=left_out,
+        notes=(*left_out, *([older] if older else [])),
         records=found,
         plan=plan,
         config=config,

@@ -1,5 +1,6 @@
 """Whatever happens to a file of an interrupted run: the same loss and curve, or a note; never another in silence."""
 
+import errno
 import hashlib
 import json
 import random
@@ -283,3 +284,24 @@ def test_a_damaged_checkpoint_of_a_branch_costs_only_time(
     assert any("was damaged and skipped" in note for note in record.notes)
     assert essence(branch) == about(essence(alone))
     assert branch.folder.curve.read_bytes() == alone.folder.curve.read_bytes()
+
+
+def test_a_record_that_cannot_be_read_now_is_not_replaced(
+    copied: tuple[Job, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, straight = copied
+    shutil.copy(straight.folder.record, job.folder.record)
+    read = Path.read_text
+
+    def failing(path: Path, *args: Any, **more: Any) -> str:
+        if path == job.folder.record:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return read(path, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", failing)
+        with pytest.raises(OSError, match="Input/output error") as refused:
+            train_cell(job)
+        assert is_retryable(refused.value)
+    assert job.folder.record.read_bytes() == straight.folder.record.read_bytes()
+    assert job.folder.checkpoint_step() > 0
