@@ -78,7 +78,9 @@ def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
     assert "'isoflop sweep' with the same overrides trains it in its place, name=NAME keeps both" in said
     main(["plan", *toy, "throughput=h100"])
     said = " ".join(capsys.readouterr().out.split())
-    assert f"not written: the same runs, with other settings or by another version, are in {folder.plan}" in said
+    assert (
+        f"not written: the same runs, with other settings or by another version, are in {folder.plan}" in said
+    )
     assert {path: path.read_bytes() for path in before} == before, "runs stand behind it"
     folder.config.write_bytes(before[folder.config][:-1])
     main(["plan", *toy])
