@@ -30,9 +30,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
     extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
     plan = extended.plan
-    other = differs(folder, plan) if has_runs(folder) else ""
-    if not other:
-        freeze(folder, plan, yaml)
+    trained = has_runs(folder)
+    other = differs(folder, plan) if trained else ""
+    same = not other and freeze(folder, plan, yaml, replace=not trained)
     console.print(
         f"corpus {corpus.name} ({corpus.fingerprint}): {count(corpus.train_tokens)} training tokens, "
         f"{count(corpus.heldout_tokens)} held out, {corpus.tokenizer} tokens",
@@ -42,15 +42,17 @@ def run(asked: Invocation[Config]) -> Outcome:
     say_left_out(plan, console)
     every_cell = replace(plan, cells=extended.cells)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
-    console.print(
-        f"not written: this plan {other} in {folder.plan}, which has runs behind it; 'isoflop sweep' with the same "
-        "overrides trains it in its place, name=NAME keeps both"
-        if other
-        else f"plan: {folder.plan}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    remedy = "which has runs behind it; 'isoflop sweep' with the same overrides"
+    if other:
+        said = f"not written: this plan {other} in {folder.plan}, {remedy} trains it in its place, name=NAME keeps both"
+    elif same:
+        said = f"plan: {folder.plan}"
+    else:
+        said = (
+            "not written: the same runs, with other settings or by another version, are in "
+            f"{folder.plan}, {remedy} writes it anew"
+        )
+    console.print(said, soft_wrap=True, highlight=False, markup=False)
     return Outcome.DONE
 
 

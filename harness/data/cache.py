@@ -60,13 +60,13 @@ def building(folder: Path, clean: bool) -> Iterator[Path]:
     if clean:
         for left in folder.parent.glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
-    damaged = folder.exists()
+    damaged = os.path.lexists(folder)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
         if damaged:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
         _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -190,6 +190,14 @@ def _lock(handle: int, waiting: Callable[[], None]) -> bool:
     except OSError:
         return False
     return True
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is not a sound corpus; of a link, to a folder on another disk, only the link."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def _publish(temporary: Path, folder: Path) -> None:

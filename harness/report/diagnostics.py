@@ -132,6 +132,14 @@ def _runs(data: ReportData) -> list[Diagnostic]:
                 "of these runs. Run 'isoflop fit' again.",
             )
         )
+    else:
+        fitted = {run for budget in fit.approach_2.budgets for run in budget.run_ids}
+        if others := sorted(fitted - set(data.points.run_id)):
+            named = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+            text = f"The fit used {len(others)} runs that are not in the table ({named})"
+            found.append(
+                Diagnostic(BAD, f"{text}: it is not the fit of these runs. Run 'isoflop fit' again.")
+            )
     reasons = dict.fromkeys(excluded.reason for excluded in fit.excluded)
     for reason in reasons:
         runs = list(dict.fromkeys(gone.run for gone in fit.excluded if gone.reason == reason))

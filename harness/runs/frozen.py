@@ -10,13 +10,26 @@ from harness.runs.files import SweepFolder, json_text, read_json, read_text
 ANEW = "'isoflop sweep' writes it anew, and keeps what is trained"
 
 
-def freeze(folder: SweepFolder, plan: Plan, yaml: str) -> None:
-    """Write the plan and the configuration it came from into the sweep's folder, where they are not there already."""
-    if _now(folder.config) != yaml:
-        write_atomic(folder.config, seal_text(yaml))
-    planned = plan.to_json()
-    if _now(folder.plan) != planned:
-        write_atomic(folder.plan, json_text(seal(planned)))
+def freeze(folder: SweepFolder, plan: Plan, yaml: str, replace: bool = True) -> bool:
+    """Write the plan and the configuration it came from into the sweep's folder, where they are not there already.
+
+    Args:
+        replace: write over others; without it only what is missing or damaged is written.
+
+    Returns:
+        Whether both are there now.
+    """
+    planned, there = plan.to_json(), True
+    for path, wanted, text in (
+        (folder.config, yaml, seal_text(yaml)),
+        (folder.plan, planned, json_text(seal(planned))),
+    ):
+        now = _now(path)
+        if now is None or (replace and now != wanted):
+            write_atomic(path, text)
+        elif now != wanted:
+            there = False
+    return there
 
 
 def frozen_plan(folder: SweepFolder) -> Plan:

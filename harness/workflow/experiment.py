@@ -135,8 +135,8 @@ def differs(folder: SweepFolder, plan: Plan) -> str:
     except UserError:
         before = {path.parent.name for path in folder.cells.glob("*/record.json")}
     now = {cell.run_id for cell in plan.cells}
-    parts = [f"lacks {len(before - now)} of its {len(before)} runs"] if before - now else []
-    parts += [f"has {len(now - before)} others"] if now - before else []
+    parts = [f"lacks {len(before - now)} of the {len(before)} runs"] if before - now else []
+    parts += [f"has {len(now - before)} {'' if parts else 'runs '}that are not"] if now - before else []
     return " and ".join(parts)
 
 

@@ -124,6 +124,25 @@ def test_a_declared_corpus_that_says_something_else_is_made_anew(tmp_path: Path)
         assert prepare(config, TokenizerConfig(), tmp_path).train_tokens == 10**9
 
 
+@pytest.mark.parametrize("what", ["a link to a damaged one", "a link to nothing", "a file"])
+def test_what_is_no_folder_is_replaced(what: str, tmp_path: Path) -> None:
+    sound = text_corpus(tmp_path)
+    before, elsewhere = content(sound), tmp_path / "elsewhere"
+    sound.folder.rename(elsewhere)
+    if what == "a file":
+        sound.folder.write_text("")
+    else:
+        sound.folder.symlink_to(elsewhere)
+    if what == "a link to nothing":
+        shutil.rmtree(elsewhere)
+    else:
+        rewrite(elsewhere / "train.bin", zero_half)
+    again = text_corpus(tmp_path)
+    assert content(again) == before
+    assert again.folder.is_dir()
+    assert not again.folder.is_symlink()
+
+
 def test_where_the_text_is_gone_one_line_names_the_corpus(tmp_path: Path) -> None:
     corpus = text_corpus(tmp_path)
     rewrite(corpus.folder / "train.bin", zero_half)

@@ -185,6 +185,18 @@ def test_a_fit_of_other_runs_is_called_one(reported: Reported, tmp_path: Path) -
     assert "The table has 19 usable runs, the fit used 27" in html
 
 
+def test_a_fit_of_as_many_other_runs_is_called_one(reported: Reported, tmp_path: Path) -> None:
+    copy = bare_copy(reported, tmp_path)
+    fit = load_fit(copy)
+    first = fit.approach_2.budgets[0]
+    others = replace(first, run_ids=("another", *first.run_ids[1:]))
+    budgets = (others, *fit.approach_2.budgets[1:])
+    assert "it is not the fit of these runs" not in report_few(copy).html.read_text(encoding="utf-8")
+    write_fit(replace(fit, approach_2=replace(fit.approach_2, budgets=budgets)), copy)
+    html = report_few(copy).html.read_text(encoding="utf-8")
+    assert "The fit used 1 runs that are not in the table (another): it is not the fit of these runs" in html
+
+
 def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
     copy = bare_copy(reported, tmp_path)

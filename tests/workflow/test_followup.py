@@ -74,9 +74,17 @@ def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
     before = {path: path.read_bytes() for path in (folder.plan, folder.config, folder.table)}
     main(["plan", *toy, "grid.budgets=[5e8]"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "not written: this plan lacks 3 of its 3 runs and has 2 others in" in said
+    assert "not written: this plan lacks 3 of the 3 runs and has 2 that are not in" in said
     assert "'isoflop sweep' with the same overrides trains it in its place, name=NAME keeps both" in said
+    main(["plan", *toy, "throughput=h100"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"not written: the same runs, with other settings or by another version, are in {folder.plan}" in said
+    )
     assert {path: path.read_bytes() for path in before} == before, "runs stand behind it"
+    folder.config.write_bytes(before[folder.config][:-1])
+    main(["plan", *toy])
+    assert folder.config.read_bytes() == before[folder.config], "what is damaged is written anew"
     main(["sweep", *toy, "grid.budgets=[5e8]"])
     said = " ".join(capsys.readouterr().out.split())
     assert "3 finished runs of" in said
