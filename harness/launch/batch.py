@@ -57,7 +57,7 @@ class BatchLauncher(BatchSystem):
         ledger = self.ledger(folder)
         submissions, seen, notes, problem = list[Submission](), Seen(), list[str](), ""
         try:
-            notes = self.settle(folder)
+            notes = [*ledger.of_original(), *self.settle(folder)]
         except (UserError, OSError) as error:  # an unreadable ledger, a silent system, somebody else's folder
             problem = str(error)
         try:
@@ -133,6 +133,8 @@ class BatchLauncher(BatchSystem):
     def cancel(self, folder: SweepFolder, say: Callable[[str], None]) -> list[str]:
         """Take back what was submitted; running cells keep their checkpoints."""
         ledger = self.ledger(folder)
+        for note in ledger.of_original():
+            say(note)
         if not ledger.read():
             return []
         # a dependent job that is just submitting the next stage comes before this or not at all

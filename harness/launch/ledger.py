@@ -44,9 +44,31 @@ class Ledger:
     def read(self) -> list[Submission]:
         """All submissions, oldest first; where the list is gone, those whose folders are there, as unanswered.
 
+        In a copy of a sweep's folder those of the original are none: their jobs write there.
+
         Raises:
             UserError: the list cannot be read: nothing may be submitted, for it may be queued already.
         """
+        return [one for one in self._listed() if not self._is_of_original(one)]
+
+    def of_original(self) -> tuple[str, ...]:
+        """Sentences about the submissions that were copied here with the folder; raises as :meth:`read`."""
+        return tuple(
+            f"submission {one.folder} (jobs {', '.join(one.jobs) or 'unknown'}) was made in {one.place}, of which this "
+            "is a copy: its jobs write there, and are left alone"
+            for one in self._listed()
+            if self._is_of_original(one) and not one.cancelled
+        )
+
+    def _is_of_original(self, submission: Submission) -> bool:
+        """Whether the place where it was made is there and another; a folder that was moved is its own."""
+        place = Path(submission.place)
+        try:
+            return bool(submission.place) and place.exists() and not place.samefile(self.path)
+        except OSError:
+            return False
+
+    def _listed(self) -> list[Submission]:
         try:
             return read_json(
                 self.file,

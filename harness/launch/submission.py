@@ -23,6 +23,7 @@ class Submission:
         token: unlike any other submission's; empty where an earlier version submitted.
         cluster: the system's name for itself; empty where it has none, or an earlier version submitted.
         unanswered: the parts that the system was asked for and has not answered.
+        place: the ledger's folder; empty where an earlier version submitted.
     """
 
     folder: str
@@ -34,6 +35,7 @@ class Submission:
     token: str = ""
     cluster: str = ""
     unanswered: tuple[str, ...] = ()
+    place: str = ""
 
     @property
     def jobs(self) -> tuple[str, ...]:

@@ -112,7 +112,10 @@ class Submissions:
     def intend(self, folder: str, tasks: tuple[tuple[str, ...], ...]) -> Submission:
         """A submission that is about to be made."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Submission(folder, now, tasks, token=uuid4().hex[:12], cluster=self.system.cluster())
+        place = str(self.ledger.path.resolve())
+        return Submission(
+            folder, now, tasks, token=uuid4().hex[:12], cluster=self.system.cluster(), place=place
+        )
 
     def place(
         self,

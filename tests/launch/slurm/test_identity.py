@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -230,6 +231,34 @@ def test_jobs_of_an_earlier_version_are_known_by_their_scripts(here: Setting) ->
     cancelled, notes = here.cancel()
     assert cancelled == [report]
     assert f"job {array} of submission 0001 is now 'isoflop-small' of me, not ours" in notes
+
+
+def test_in_a_copy_of_the_folder_the_originals_jobs_are_left_alone(here: Setting, tmp_path: Path) -> None:
+    here.submit()
+    (array,), (report,) = here.queued("array-"), here.queued("report-")
+    original, copy = here.sweep, SweepFolder(tmp_path / "copies" / "small")
+    shutil.copytree(original.path, copy.path)
+    here.sweep = copy
+    cancelled, notes = here.cancel()
+    assert cancelled == []
+    assert (
+        f"submission 0001 (jobs {array}, {report}) was made in {original.path.resolve() / 'slurm'}" in notes
+    )
+    queue = here.launcher.queue(copy, set())
+    assert not queue.states
+    assert "of which this is a copy" in queue.notes[0]
+    here.sweep = original
+    assert set(here.cancel()[0]) == {array, report}
+
+
+def test_a_folder_that_was_moved_keeps_its_jobs(here: Setting, tmp_path: Path) -> None:
+    here.submit()
+    (array,), (report,) = here.queued("array-"), here.queued("report-")
+    moved = SweepFolder(tmp_path / "moved" / "small")
+    moved.path.parent.mkdir()
+    here.sweep.path.rename(moved.path)
+    here.sweep = moved
+    assert set(here.cancel()[0]) == {array, report}
 
 
 BROKEN: list[Callable[[str], str]] = [
