@@ -9,7 +9,7 @@ import pytest
 from harness.launch.branching import share_trunks
 from harness.plan.branching import shared_steps
 from harness.runs.claim import Claim, take
-from harness.train import checkpoint as savers
+from harness.train import saver as savers
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
 from tests.device import about, contents
