@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,14 @@ Fence = Callable[[], None]
 
 KEY = "sha256"
 _HEAD = "# SHA-256 of the lines below: "
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def no_fence() -> None:
@@ -32,7 +41,11 @@ def write_atomic(path: Path, text: str, fence: Fence = no_fence) -> None:
 def open_atomic(path: Path, text: str, fence: Fence = no_fence) -> TextIO:
     """As :func:`write_atomic`, and the file stays open: what follows goes to it, whatever gets its name by then."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # not the name that nobody knows
+        raise
     file = os.fdopen(handle, "w", encoding="utf-8")
     try:
         file.write(text)

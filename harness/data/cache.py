@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from harness.data.meta import offsets_file, tokens_file
 from harness.errors import UserError
-from harness.files import sync_folder
+from harness.files import remove, sync_folder
 from harness.text import count
 
 try:
@@ -66,7 +66,7 @@ def building(folder: Path, clean: bool) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         if damaged:
-            _clear(folder)
+            remove(folder)  # of a link, to a folder on another disk, only the link
         _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -190,14 +190,6 @@ def _lock(handle: int, waiting: Callable[[], None]) -> bool:
     except OSError:
         return False
     return True
-
-
-def _clear(folder: Path) -> None:
-    """Remove what is not a sound corpus; of a link, to a folder on another disk, only the link."""
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        folder.unlink(missing_ok=True)
 
 
 def _publish(temporary: Path, folder: Path) -> None:

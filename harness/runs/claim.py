@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.runs.files import remove
+from harness.files import remove
 
 BEAT_SECONDS = 10.0  # between two signs of life
 NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)

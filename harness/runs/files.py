@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import UserError
-from harness.files import Fence, no_fence, seal, strict_json, unseal, unseal_text, write_atomic
+from harness.files import Fence, no_fence, remove, seal, strict_json, unseal, unseal_text, write_atomic
 
 T = TypeVar("T")
 
@@ -89,14 +89,6 @@ def new_folder(final: Path, fence: Fence = no_fence) -> Iterator[Path]:
 
 
 UNFINISHED = ".writing-"  # how the names of folders begin that are being filled
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link, or a folder with all that is in it, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def checkpoint_folders(folder: Path) -> list[Path]:

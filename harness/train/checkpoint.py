@@ -22,8 +22,8 @@ from safetensors.torch import load
 from torch import nn
 from torch.optim import Optimizer
 
-from harness.files import Fence, is_sealed, no_fence, seal, unseal
-from harness.runs.files import checkpoint_folders, new_folder, remove
+from harness.files import Fence, is_sealed, no_fence, remove, seal, unseal
+from harness.runs.files import checkpoint_folders, new_folder
 from harness.train.meter import CurveRow
 
 TENSORS = "tensors_sha256"  # in the state, which has a checksum itself

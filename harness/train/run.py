@@ -14,11 +14,11 @@ from transformers import PreTrainedModel
 
 from harness.data import Corpus, open_corpus
 from harness.errors import UserError
-from harness.files import write_atomic
+from harness.files import remove, write_atomic
 from harness.model.build import build_model
 from harness.plan.branching import shared_steps
 from harness.runs.curve import CurveWriter, curve_row, curve_text, digest_of
-from harness.runs.files import SweepFolder, new_folder, remove
+from harness.runs.files import SweepFolder, new_folder
 from harness.runs.record import DIVERGED, FINISHED, Record, Score, is_damaged, record_to_keep
 from harness.tracking.files import config_values, run_name
 from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
