@@ -53,7 +53,7 @@ def open_atomic(path: Path, text: str, fence: Fence = no_fence) -> TextIO:
         os.fsync(file.fileno())
         os.chmod(name, 0o644)
         fence()
-        os.replace(name, path)
+        put_in_place(Path(name), path)
     except BaseException:
         file.close()
         Path(name).unlink(missing_ok=True)
@@ -69,6 +69,13 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a whole file its name; an empty folder that has the name is no reason not to, one with files in it is."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    os.replace(temporary, path)
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 import zlib
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.errors import UserError
-from harness.files import seal
+from harness.files import put_in_place, seal
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import ARRAYS, decode
 from harness.fit.fitted import Fit
@@ -47,7 +46,7 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
         ):
             partial = folder / f"{name}.partial"
             partial.write_bytes(data)
-            os.replace(partial, folder / name)
+            put_in_place(partial, folder / name)
     except OSError as error:
         raise UserError(f"{folder}: cannot write the fit ({error.strerror})") from None
     return folder / "fit.json"

@@ -111,3 +111,15 @@ def test_an_unchanged_file_keeps_its_time_and_make_semantics_follow(tmp_path: Pa
     time.sleep(0.01)
     write_changed(source, "b")
     assert not up_to_date(target, source)
+
+
+def test_an_empty_folder_in_a_files_place_gives_way_and_one_with_files_does_not(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").mkdir()
+    write_atomic(tmp_path / "curve.csv", "step\n")
+    assert (tmp_path / "curve.csv").read_text() == "step\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("kept")
+    with pytest.raises(OSError, match="not empty"):
+        write_atomic(tmp_path / "mine", "step\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert (tmp_path / "mine" / "notes").read_text() == "kept"

@@ -88,8 +88,6 @@ def test_a_damaged_file_of_a_stopped_run_changes_nothing(
     job, straight = copied
     chance = random.Random(f"{name} {how}")
     path = job.folder.curve if name == "curve.csv" else newest(job) / name
-    if name == "curve.csv" and how == "folder":
-        return  # nothing could be written there: the attempt fails before it trains, and says so
     damage(path, how, chance)
     record = train_cell(job)
     assert_same(job, straight)
@@ -106,7 +104,7 @@ def test_random_damage_of_all_files_at_once_changes_nothing(cut: tuple[Job, Job]
         job = elsewhere(cut[0], tmp_path / str(attempt))
         files = [job.folder.curve, *sorted(job.folder.checkpoint.glob("*/*"))]
         for path in chance.sample(files, chance.randrange(1, len(files) + 1)):
-            damage(path, chance.choice(DAMAGES[:-1]), chance)
+            damage(path, chance.choice(DAMAGES), chance)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             train_cell(job)
