@@ -153,7 +153,7 @@ def main(folder: Path) -> None:
     see to it, and its log says where it hung.
     """
     data = unseal(strict_json((folder / "job.json").read_bytes()))
-    (parent, since), token = data.pop("parent"), data.pop("claim")
+    (parent, since), token = data.pop("parent"), data.pop("claim", "")
     job = Job.from_json(data)
     # the worker beats; its ranks look, for they write, and the worker may be the one that is frozen
     claim = Hold(job.folder.path, token) if token else None
