@@ -151,8 +151,7 @@ def test_a_cell_that_cannot_train_is_named_and_the_others_are_kept(
 ) -> None:
     _, jobs = small_jobs(tmp_path, text_folder)
     blocked = jobs[0].folder
-    blocked.path.mkdir(parents=True)
-    blocked.curve.mkdir()  # a folder where the curve should be
+    (blocked.curve / "somebody's").mkdir(parents=True)  # a folder where the curve should be
     done = isoflop("sweep", *overrides(tmp_path, text_folder))
     assert done.returncode == 2
     assert "1 of 6 cells failed" in done.stderr
@@ -160,7 +159,7 @@ def test_a_cell_that_cannot_train_is_named_and_the_others_are_kept(
     assert len(records(tmp_path)) == 5
     status = isoflop("status", *overrides(tmp_path, text_folder))
     assert "✘ failed" in status.stdout
-    blocked.curve.rmdir()
+    (blocked.curve / "somebody's").rmdir()
     assert isoflop("sweep", *overrides(tmp_path, text_folder)).returncode == 0
     assert records(tmp_path) == about(undisturbed)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.runs.files import write_json
 from tests.launch.slurm.sweeps import SLURM, Sweep, call, wait_for
 from tests.train.small import overrides
 
@@ -72,6 +73,11 @@ def test_an_array_whose_answer_was_lost_is_found_in_the_queue(
     assert set(call("squeue", "-h", "-t", "PENDING", "-o", "%F").split()) == set(before)
 
 
+def rewritten(sweep: Sweep, text: str) -> None:
+    """The list of submissions as this program would have written it."""
+    write_json(sweep.ledger.file, json.loads(text))
+
+
 def test_a_number_that_is_a_strangers_is_not_cancelled(
     cluster: Path, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,7 +88,7 @@ def test_a_number_that_is_a_strangers_is_not_cancelled(
     sweep.isoflop("sweep")
     ours = sweep.last.job
     text = sweep.ledger.file.read_text()
-    sweep.ledger.file.write_text(text.replace(f'"job": "{ours}"', f'"job": "{other}"'))
+    rewritten(sweep, text.replace(f'"job": "{ours}"', f'"job": "{other}"'))
     said = sweep.isoflop("status") + sweep.isoflop("cancel")
     assert (
         said.count(f"job {other} of submission 0001 is now 'a  b|c' of root, not ours: it is left alone") == 2
@@ -93,7 +99,7 @@ def test_a_number_that_is_a_strangers_is_not_cancelled(
     call("scancel", other)
 
     # the same number on another cluster
-    sweep.ledger.file.write_text(text.replace('"cluster": "isoflop"', '"cluster": "north"'))
+    rewritten(sweep, text.replace('"cluster": "isoflop"', '"cluster": "north"'))
     said = sweep.isoflop("cancel")
     assert f"submission 0001 (jobs {ours}) is of the cluster north, this is isoflop" in said
     assert call("squeue", "-h", "-j", ours, "-o", "%T").split()[:1] == ["PENDING"]
