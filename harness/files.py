@@ -84,6 +84,12 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, KEY: _digest(plain)}
 
 
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of the file at ``path``, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def is_sealed(data: Mapping[str, Any]) -> bool:
     """Whether ``data`` has a digest."""
     return KEY in data
@@ -103,6 +109,16 @@ def unseal(data: Any) -> dict[str, Any]:
     if data[KEY] != _digest(plain):
         raise ValueError("it is not as it was written: its SHA-256 differs")
     return plain
+
+
+def json_text(value: Any) -> str:
+    """``value`` as indented JSON. NaN is refused: JSON has none."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: dict[str, Any], fence: Fence = no_fence) -> None:
+    """Write ``value`` with its SHA-256 as indented JSON, atomically."""
+    write_atomic(path, json_text(seal(value)), fence)
 
 
 def seal_text(text: str) -> str:

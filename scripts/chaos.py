@@ -4,7 +4,7 @@ First the sweep runs undisturbed. Then, in another folder, two sweeps share the 
 a sweep or everything is killed (SIGKILL) or stopped (SIGTERM), and files of every kind that a sweep keeps lose a bit,
 their end or all; whoever dies is started again. In a third a worker is frozen until its run was taken over, and woken;
 a fourth is trained by a Slurm whose sbatch lies about what it did. In the end every table of runs must be the same
-but for times, and every curve the same byte for byte. Prints how many of each blow were survived, and what records say
+but for times, and every curve the same byte for byte. Prints how many of each fault were survived, and what records say
 was lost on the way; the exit status is 0 only if all of that holds.
 
     python scripts/chaos.py [--kills 30] [--frozen 1] [--lies 12] [--seed 0] [--cells 12] [--folder DIR]
@@ -31,7 +31,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts import lying_slurm
-from scripts.blows import SWEEP, Chaos, start
+from scripts.faults import SWEEP, Chaos, start
 
 PACKAGE = Path(__file__).resolve().parents[1] / "harness"
 TIMES = ("seconds", "tokens_per_second", "mfu")
@@ -74,7 +74,7 @@ def frozen(folder: Path, cells: int, number: int) -> Chaos:
 
 
 def disturbed(folder: Path, cells: int, kills: int, seed: int) -> Chaos:
-    """Sweep ``folder`` under blows until every cell has its record."""
+    """Sweep ``folder`` under faults until every cell has its record."""
     folder.mkdir(parents=True)
     chaos = Chaos(overrides(folder, cells, *LOCAL), folder, random.Random(seed))
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -83,8 +83,8 @@ def disturbed(folder: Path, cells: int, kills: int, seed: int) -> Chaos:
         if chaos.random.random() < 0.8:  # mostly while cells train; at times in the middle of a start
             wait_for_a_claim(chaos)
         time.sleep(chaos.random.expovariate(1.0))
-        chaos.strike()
-        say(f"{chaos.ended()} kills, {sum(chaos.done.values()) - chaos.ended()} other blows")
+        chaos.inject()
+        say(f"{chaos.ended()} kills, {sum(chaos.done.values()) - chaos.ended()} files damaged")
         if finished(folder):
             break
     to_its_end(chaos)
@@ -242,9 +242,9 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         told += lied_to(folder / "lied_to", options.cells, options.lies, options.seed)
         problems += compare(calm, folder / "lied_to")
     print(f"\n{len(table(calm))} cells, {chaos.starts} sweeps started, {time.monotonic() - began:.0f} s\n")
-    print("| blow | survived |\n|---|---|")
-    for blow, number in [*chaos.done.most_common(), *told.most_common()]:
-        print(f"| {blow} | {number} |")
+    print("| fault | survived |\n|---|---|")
+    for fault, number in [*chaos.done.most_common(), *told.most_common()]:
+        print(f"| {fault} | {number} |")
     lost = ", ".join(f"{number} × {note}" for note, number in notes(folder).most_common())
     print(f"\nnotes in the records: {lost or 'none'}")
     print("\n".join(problems) or "tables, curves: equal to the undisturbed sweep's")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.runs.files import write_json
+from harness.files import write_json
 
 EXIT_AGAIN = 75  # there is more to measure, and the time is over: the same command goes on
 

@@ -12,11 +12,10 @@ import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
 from harness.calibrate.stretch import MeasuredDevice, Speed
-from harness.files import strict_json, unseal
+from harness.files import strict_json, unseal, write_json
 from harness.plan.cell import Cell
 from harness.plan.duration import StepWork, Timing, step_seconds
 from harness.plan.throughput import StepTime, ThroughputConfig
-from harness.runs.files import write_json
 
 NOISE = 0.05  # spread of a measured step about the model, in its logarithm
 PRIOR = 1.0  # and of a coefficient about where it begins: a factor of three either way is nothing unusual

@@ -8,12 +8,12 @@ from rich.console import Console
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.files import write_json
 from harness.launch.launcher import Continuation, Outcome
 from harness.model.ladder import build_ladder
 from harness.plan.plan import check_corpus
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style, save
-from harness.runs.files import write_json
 from harness.runs.frozen import freeze
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan, trials_of

@@ -7,11 +7,12 @@ from pathlib import Path
 from harness.compare import figure, tables
 from harness.compare.arm import Arm
 from harness.compare.results import FrontierComparison
+from harness.files import json_text
 from harness.report import markdown
 from harness.report.data import MissingError
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import SweepFolder, json_text, write_changed
+from harness.runs.files import SweepFolder, write_changed
 
 
 @dataclass(frozen=True)

@@ -218,9 +218,8 @@ def open_corpus(folder: Path | str) -> Corpus:
     """
     folder = Path(folder)
     try:
-        corpus = Corpus(
-            folder, read_meta(folder)
-        )  # first: what changes while its files are verified is noticed
+        # before its files are verified: what changes meanwhile is noticed
+        corpus = Corpus(folder, read_meta(folder))
         wrong = damage(folder, corpus.meta)
     except (ValueError, OSError) as error:  # it may be replaced at this moment
         wrong = str(error)

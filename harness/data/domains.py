@@ -12,7 +12,7 @@ from typing import Any
 from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import Corpus
 from harness.data.meta import TOKENIZER_FOLDER
-from harness.data.prepare import Say, prepare, say_aloud
+from harness.data.prepare import Say, prepare, to_stderr
 from harness.errors import UserError
 
 
@@ -22,7 +22,7 @@ def prepare_domains(
     corpus: Corpus,
     seq_len: int,
     cache_dir: Path | str,
-    say: Say = say_aloud,
+    say: Say = to_stderr,
 ) -> dict[str, Corpus]:
     """The domains of ``data`` as corpora whose documents are all held out, from the cache where nothing changed.
 

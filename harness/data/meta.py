@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from harness.files import seal, strict_json, unseal
+from harness.files import strict_json, unseal, write_json
 
 FORMAT = 1  # raised whenever token files or their meaning change; part of the cache key
 META = "meta.json"
@@ -96,11 +95,7 @@ def read_meta(folder: Path) -> Meta:
 
 def write_meta(folder: Path, meta: Meta) -> None:
     """Last of all: a folder without it is not a corpus."""
-    with (folder / META).open("w", encoding="utf-8") as file:
-        json.dump(seal(meta.to_json()), file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_json(folder / META, meta.to_json())
 
 
 def fingerprint(hashes: Sequence[str], vocab_size: int, separator: int) -> str:

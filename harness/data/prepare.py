@@ -1,6 +1,5 @@
 """From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +16,12 @@ from harness.data.sources import open_source
 from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
 from harness.data.verify import file_hashes
 from harness.errors import UserError
+from harness.files import file_sha256
 
 Say = Callable[[str], None]
 
 
-def say_aloud(text: str) -> None:
+def to_stderr(text: str) -> None:
     """One line to standard error."""
     print(text, file=sys.stderr)
 
@@ -35,7 +35,7 @@ def prepare(
     cache_dir: Path | str,
     progress: Callable[[str], None] | None = None,
     heldout_only: bool = False,
-    say: Say = say_aloud,
+    say: Say = to_stderr,
 ) -> Corpus:
     """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now, a damaged one as well.
 
@@ -113,7 +113,7 @@ def _tokenizer_key(config: TokenizerConfig) -> list[Any]:
         return ["bytes"]
     if config.kind == "bpe":
         return ["bpe", config.vocab_size, config.sample_bytes]
-    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in local_tokenizer_files(config)]
+    files = [file_sha256(path) for path in local_tokenizer_files(config)]
     return ["pretrained", config.path, config.revision, config.separator, files]
 
 

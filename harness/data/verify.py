@@ -5,7 +5,6 @@ folder keeps those that were found sound, so a sweep reads a large corpus once, 
 written, each process reads for itself.
 """
 
-import hashlib
 import json
 import os
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.meta import META, SPLITS, TOKENIZER_FOLDER, Meta, fingerprint, offsets_file, tokens_file
-from harness.files import strict_json, write_atomic
+from harness.files import file_sha256, strict_json, write_atomic
 
 try:
     import fcntl
@@ -77,7 +76,7 @@ def changed(folder: Path, meta: Meta, before: Versions | None) -> str:
 def file_hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file of a corpus but its meta, by name below ``folder``."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (META, STAMP)]
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
 
 
 def _look(folder: Path, meta: Meta) -> str:
@@ -88,7 +87,7 @@ def _look(folder: Path, meta: Meta) -> str:
 
 
 def _look_at_hashes(folder: Path, meta: Meta) -> str:
-    wrong = [name for name, digest in meta.files.items() if _sha256(folder / name) != digest]
+    wrong = [name for name, digest in meta.files.items() if file_sha256(folder / name) != digest]
     if not wrong and _fingerprint([meta.files[f"{split}.bin"] for split in SPLITS], meta) != meta.fingerprint:
         return "its tokens are not those of its fingerprint"
     return f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not as written" if wrong else ""
@@ -96,7 +95,7 @@ def _look_at_hashes(folder: Path, meta: Meta) -> str:
 
 def _look_at_content(folder: Path, meta: Meta) -> str:
     """The same for a corpus from before its files' hashes were kept: its fingerprint is one of the tokens."""
-    hashes = [_sha256(tokens_file(folder, split)) for split in SPLITS]
+    hashes = [file_sha256(tokens_file(folder, split)) for split in SPLITS]
     if _fingerprint(hashes, meta) != meta.fingerprint:
         return "its tokens are not those of its fingerprint"
     documents = {"train": meta.train_documents, "heldout": meta.heldout_documents}
@@ -195,8 +194,3 @@ def _is_locked(handle: int) -> bool:
     except OSError:
         pass
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,13 +11,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.errors import UserError
-from harness.files import put_in_place, seal
+from harness.files import put_in_place, write_json
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import ARRAYS, decode
 from harness.fit.fitted import Fit
 from harness.fit.results import Approach
 from harness.fit.table import Array
-from harness.runs.files import json_text, read_json, reading
+from harness.runs.files import read_json, reading
 
 DRAWS = "draws_sha256"
 REMEDY = "`isoflop fit` writes it anew"
@@ -40,13 +40,10 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)
         content = {**fit.to_json(), DRAWS: sha256(packed.getvalue()).hexdigest()}
-        for name, data in (
-            ("draws.npz", packed.getvalue()),
-            ("fit.json", json_text(seal(content)).encode("utf-8")),
-        ):
-            partial = folder / f"{name}.partial"
-            partial.write_bytes(data)
-            put_in_place(partial, folder / name)
+        partial = folder / "draws.npz.partial"
+        partial.write_bytes(packed.getvalue())
+        put_in_place(partial, folder / "draws.npz")
+        write_json(folder / "fit.json", content)
     except OSError as error:
         raise UserError(f"{folder}: cannot write the fit ({error.strerror})") from None
     return folder / "fit.json"

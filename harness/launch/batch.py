@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.files import write_atomic
+from harness.files import seal_text, write_atomic
 from harness.launch.batch_system import BatchSystem
 from harness.launch.launcher import Continuation, Outcome, Queue, Work
 from harness.launch.ledger import Ledger, placed, read_task
 from harness.launch.queued import TaskId, is_queued
 from harness.launch.stages import Stages
 from harness.launch.submission import REPORT, Submission
-from harness.launch.submitting import Seen, Submissions
+from harness.launch.submitting import QueueView, Submissions
 from harness.plan.cell import Cell
 from harness.runs.files import SweepFolder
 
@@ -55,7 +55,7 @@ class BatchLauncher(BatchSystem):
     def queue(self, folder: SweepFolder, planned: set[str]) -> Queue:
         """What was submitted, and what the queue says of it."""
         ledger = self.ledger(folder)
-        submissions, seen, notes, problem = list[Submission](), Seen(), list[str](), ""
+        submissions, seen, notes, problem = list[Submission](), QueueView(), list[str](), ""
         try:
             notes = [*ledger.of_original(), *self.settle(folder)]
         except (UserError, OSError) as error:  # an unreadable ledger, a silent system, somebody else's folder
@@ -92,14 +92,14 @@ class BatchLauncher(BatchSystem):
             (*notes, *seen.notes),
         )
 
-    def _seen(self, ledger: Ledger, submissions: Sequence[Submission]) -> Seen:
+    def _seen(self, ledger: Ledger, submissions: Sequence[Submission]) -> QueueView:
         """What the queue says, where there is anything to ask it.
 
         Raises:
             UserError: it cannot be asked.
         """
         if not any(submission.jobs for submission in submissions):
-            return Seen()
+            return QueueView()
         if not self.available():
             raise UserError(f"{self.kind.capitalize()}'s commands are not on the PATH")
         return Submissions(self, ledger, _nobody).look()
@@ -124,7 +124,7 @@ class BatchLauncher(BatchSystem):
             if waiting:
                 return waiting[-1]
             made = ledger.new_folder()
-            write_atomic(made / "config.yaml", continuation.yaml)
+            write_atomic(made / "config.yaml", seal_text(continuation.yaml))
             submission = submissions.intend(made.name, ())
             mark = ledger.mark(submission, REPORT)
             hand_in = lambda: self.submit_dependent(name, made, continuation.command, tuple(jobs), mark)  # noqa: E731

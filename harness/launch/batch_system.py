@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from harness.launch.queued import Sight
+from harness.launch.queued import JobStates
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 
@@ -94,7 +94,7 @@ class BatchSystem(ABC):
         """Whether dependent jobs are wanted."""
 
     @abstractmethod
-    def states(self, jobs: Mapping[str, str]) -> Sight:
+    def states(self, jobs: Mapping[str, str]) -> JobStates:
         """What the queue says of all tasks of ``jobs`` that it still knows, and of whose numbers those are now.
 
         Args:

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.files import sync_folder
+from harness.files import sync_folder, write_json
 from harness.launch.pool import PoolOptions
 from harness.launch.queued import TaskId, TaskState, is_queued
 from harness.launch.submission import ARRAY, REPORT, SCRIPT, Submission, read_submission
-from harness.runs.files import read_json, write_json
+from harness.runs.files import read_json
 from harness.train.job import Job
 
 

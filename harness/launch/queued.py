@@ -60,16 +60,16 @@ def is_queued(state: TaskState) -> bool:
 
 
 @dataclass(frozen=True)
-class Sight:
+class JobStates:
     """What a queue says of the jobs it is asked about.
 
     Attributes:
         states: of the tasks of those that are ours.
-        strangers: by job id, what now has that number and is not ours, for people.
+        foreign: by job id, what now has that number and is not ours, for people.
     """
 
     states: Mapping[TaskId, TaskState] = field(default_factory=dict)
-    strangers: Mapping[str, str] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
 
 
 class UnansweredError(UserError):

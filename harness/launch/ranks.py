@@ -21,10 +21,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.files import strict_json, unseal
+from harness.files import strict_json, unseal, write_json
 from harness.launch.retry import is_retryable
 from harness.runs.claim import Hold
-from harness.runs.files import write_json
 from harness.runs.record import FAILED, Record, read_record
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 

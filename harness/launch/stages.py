@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.files import write_atomic
+from harness.files import seal_text, write_atomic
 from harness.launch.batch_system import Array, BatchSystem
 from harness.launch.launcher import Outcome, Work
 from harness.launch.ledger import Ledger, placed, write_task
@@ -116,7 +116,7 @@ class Stages:
         folder = self.ledger.new_folder()
         for index, task in enumerate(tasks):
             write_task(folder, index, task, system.pool_options(self.work.train))
-        write_atomic(folder / "config.yaml", self.work.continuation.yaml)
+        write_atomic(folder / "config.yaml", seal_text(self.work.continuation.yaml))
         name = jobs[0].sweep_name
         run_ids = tuple(tuple(job.cell.run_id for job in task) for task in tasks)
         submission = self.submissions.intend(folder.name, run_ids)

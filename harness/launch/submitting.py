@@ -17,7 +17,7 @@ from harness.launch.submission import Submission
 
 
 @dataclass(frozen=True)
-class Seen:
+class QueueView:
     """What a look at the queue gives: ``live``, our jobs that run or will; ``notes``, what else the user must know."""
 
     states: Mapping[TaskId, TaskState] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Submissions:
             self.system.stop(found[1:])
         return list(found[:1]) or started
 
-    def look(self) -> Seen:
+    def look(self) -> QueueView:
         """What the queue says of all that was submitted, but on another cluster.
 
         Raises:
@@ -102,12 +102,12 @@ class Submissions:
             if one not in ours and not one.cancelled
         ]
         notes += [
-            f"job {job} of submission {one.folder} is now {sight.strangers[job]}, not ours: it is left alone"
+            f"job {job} of submission {one.folder} is now {sight.foreign[job]}, not ours: it is left alone"
             for one in ours
             for job in one.jobs
-            if job in sight.strangers
+            if job in sight.foreign
         ]
-        return Seen(sight.states, tuple(queued_jobs(ours, sight.states)), tuple(notes))
+        return QueueView(sight.states, tuple(queued_jobs(ours, sight.states)), tuple(notes))
 
     def intend(self, folder: str, tasks: tuple[tuple[str, ...], ...]) -> Submission:
         """A submission that is about to be made."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.files import seal
-from harness.runs.files import json_text, read_json, write_changed
+from harness.files import json_text, seal
+from harness.runs.files import read_json, write_changed
 from harness.runs.record import Record
 
 ABLATIONS = "ablations"

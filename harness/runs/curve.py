@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.files import Fence, no_fence, open_atomic
+from harness.files import Fence, file_sha256, no_fence, open_atomic
 from harness.plan.cell import Cell
 from harness.runs.files import SweepFolder
 from harness.runs.record import FINISHED, Record
@@ -73,9 +73,8 @@ def read_curves(
     curves: dict[str, dict[str, np.ndarray]] = {}
     problems: dict[str, str] = {}
     for run_id, record in found.items():
-        path = folder.cell(run_id).curve
-        problem, columns = curve_problem(path, record), read_curve(path)
-        if problem or columns is None:
+        columns, problem = _checked(folder.cell(run_id).curve, record)
+        if columns is None:
             problems[run_id] = problem
         else:
             curves[run_id] = columns
@@ -98,13 +97,21 @@ def left_out(problems: Mapping[str, str], found: Mapping[str, Record], mend: str
 
 def curve_problem(path: Path, record: Record) -> str:
     """Why the file at ``path`` is not the curve of the run of ``record``; empty where it is, as far as is known."""
+    return _checked(path, record)[1]
+
+
+def _checked(path: Path, record: Record) -> tuple[dict[str, np.ndarray] | None, str]:
+    """The curve, or None and why the file is not that of the run of ``record``."""
     columns = read_curve(path)
     if columns is None:
-        return "curve.csv cannot be read" if path.exists() else "there is no curve.csv"
+        return None, "curve.csv cannot be read" if path.exists() else "there is no curve.csv"
     if not record.curve_sha256:
-        return implausible(columns, record)
-    whole = hashlib.sha256(path.read_bytes()).hexdigest() == record.curve_sha256
-    return "" if whole else "curve.csv is not as the run left it: the record has another SHA-256"
+        problem = implausible(columns, record)
+    elif file_sha256(path) != record.curve_sha256:
+        problem = "curve.csv is not as the run left it: the record has another SHA-256"
+    else:
+        problem = ""
+    return None if problem else columns, problem
 
 
 def implausible(columns: Mapping[str, np.ndarray], record: Record) -> str:

@@ -1,6 +1,5 @@
 """A sweep is a folder: where each of its files is, and how small files are written whole or not at all."""
 
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import UserError
-from harness.files import Fence, no_fence, remove, seal, strict_json, unseal, unseal_text, write_atomic
+from harness.files import Fence, no_fence, remove, strict_json, unseal, unseal_text, write_atomic
 
 T = TypeVar("T")
 
@@ -131,16 +130,6 @@ def replace_text(path: Path, text: str) -> str:
     kept = None if same else set_aside(path)
     write_atomic(path, text)
     return f"; what was there is kept as {kept}" if kept else ""
-
-
-def json_text(value: Any) -> str:
-    """``value`` as indented JSON. NaN is refused: JSON has none."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
-
-
-def write_json(path: Path, value: dict[str, Any], fence: Fence = no_fence) -> None:
-    """Write ``value`` with its SHA-256 as indented JSON, atomically."""
-    write_atomic(path, json_text(seal(value)), fence)
 
 
 def up_to_date(target: Path, *sources: Path) -> bool:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.files import seal, seal_text, write_atomic
+from harness.files import json_text, seal, seal_text, write_atomic
 from harness.plan.plan import Plan
-from harness.runs.files import SweepFolder, json_text, read_json, read_text
+from harness.runs.files import SweepFolder, read_json, read_text
 
 ANEW = "'isoflop sweep' writes it anew, and keeps what is trained"
 

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from harness.files import Fence, no_fence, strict_json, unseal
+from harness.files import Fence, no_fence, strict_json, unseal, write_json
 from harness.plan.spec import RunSpec
-from harness.runs.files import write_json
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 

@@ -8,9 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_json
 from harness.plan.cell import Cell
 from harness.runs.curve import curve_problem, curve_rows
-from harness.runs.files import SweepFolder, write_json
+from harness.runs.files import SweepFolder
 from harness.runs.record import Record
 from harness.tracking.client import Destination, close_run, init_options, next_step, open_run
 from harness.tracking.files import config_values, run_id_of, run_name, summary_values

@@ -111,9 +111,10 @@ def _train_cell(job: Job, watch: Watch) -> Record:
             text.check_unchanged()
         if main:
             _write(job, watch, curve, record, raw, corpus)
-    except PreemptedError:
+    except BaseException as error:
         tracker.finish(EXIT_STOPPED)
-        accelerator.end_training()  # a process group that outlives the interpreter may abort it
+        if isinstance(error, PreemptedError):
+            accelerator.end_training()  # a process group that outlives the interpreter may abort it
         raise
     tracker.summary(record)
     tracker.finish()
@@ -211,9 +212,6 @@ def _train(job: Job, loop: Loop, tracker: Tracker, watch: Watch, main: bool) -> 
         loss = loop.run(spec, every, on_row, watch)
     except DivergedError as error:
         status, reason = DIVERGED, str(error)
-    except BaseException:
-        tracker.finish(EXIT_STOPPED)
-        raise
     finally:
         if curve:
             curve.close()

@@ -2,18 +2,17 @@
 afterwards, then ``rematch.json``, ``rematch.md`` and ``figures/rematch``.
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.files import write_atomic
+from harness.files import file_sha256, json_text, write_atomic
 from harness.fit.estimate import FrontierSource
 from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import SweepFolder, json_text, read_json, write_changed
+from harness.runs.files import SweepFolder, read_json, write_changed
 from harness.validate.figure import draw
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import ValidationResult
@@ -58,13 +57,8 @@ def register(folder: Path, now: RegisteredPrediction, trained: bool) -> Register
             f"changed since; undo that, or {ANEW}"
         )
     if not hash_path.exists():
-        write_atomic(hash_path, f"{sha256(path)}  {FILE}\n")
+        write_atomic(hash_path, f"{file_sha256(path)}  {FILE}\n")
     return stored
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def first_difference(before: Any, after: Any, key: str = "") -> tuple[str, Any, Any] | None:
@@ -87,7 +81,7 @@ def first_difference(before: Any, after: Any, key: str = "") -> tuple[str, Any, 
 
 def _check_hash(path: Path, hash_path: Path) -> None:
     registered = hash_path.read_text(encoding="utf-8", errors="replace").split()[:1]
-    found = sha256(path)
+    found = file_sha256(path)
     if registered != [found]:
         raise UserError(
             f"{path}: altered after it was registered (its SHA-256 is {found[:12]}…, {hash_path.name} says "

@@ -11,6 +11,7 @@ from harness.config.frozen import different_rule
 from harness.config.schema import Config
 from harness.data import Corpus
 from harness.errors import UserError
+from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.laws import Law
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
@@ -22,7 +23,7 @@ from harness.report.data import used_points
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import freeze, frozen_plan
 from harness.runs.table import check_table, records, whole_records
-from harness.validate.files import FILE, register, sha256
+from harness.validate.files import FILE, register
 from harness.validate.prediction import (
     FitFacts,
     PredictionBasis,
@@ -87,7 +88,7 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
         )
     prediction = register(folder.path, now, trained=bool(records(folder, plan)))
     freeze(folder, plan, yaml)
-    return Registered(folder, prediction, sha256(folder.path / FILE), basis, plan, corpus)
+    return Registered(folder, prediction, file_sha256(folder.path / FILE), basis, plan, corpus)
 
 
 def _fit_path(config: Config) -> Path:
@@ -109,8 +110,8 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
             n_points=fit.n_points,
             largest_flops=fit.largest_flops,
             count=fit.count,
-            sha256=sha256(path),
-            draws_sha256=sha256(draws) if draws.exists() else None,
+            sha256=file_sha256(path),
+            draws_sha256=file_sha256(draws) if draws.exists() else None,
         ),
     )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.runs.files import write_json
+from harness.files import write_json
 from scripts.evidence.collect import CollectError, check, collect, read_json
 from scripts.evidence.driver import GRACE_SECONDS, BusyError, Deadline, Driver, State
 from scripts.evidence.machine import MachineError, commit, facts

@@ -14,13 +14,14 @@ from harness.compare.arm import load_arm
 from harness.config.compose import compose_config
 from harness.config.frozen import config_at
 from harness.errors import UserError
+from harness.files import write_json
 from harness.fit import load_fit
 from harness.launch.ledger import write_task
 from harness.report.data import ReportData
 from harness.report.files import Written, write_report
 from harness.runs.ablations import read_ablations
 from harness.runs.curve import read_curves
-from harness.runs.files import SweepFolder, write_json
+from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.table import check_table, whole_records
 from harness.train.run import train_cell

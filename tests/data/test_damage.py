@@ -165,9 +165,9 @@ def test_hidden_changes_are_seen(tmp_path: Path) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are hashed from now on, by a process that remembers nothing."""
     names: list[str] = []
-    real = verify._sha256
+    real = verify.file_sha256
     monkeypatch.setattr(verify, "_sound", {})
-    monkeypatch.setattr(verify, "_sha256", lambda path: names.append(path.name) or real(path))
+    monkeypatch.setattr(verify, "file_sha256", lambda path: names.append(path.name) or real(path))
     return names
 
 
@@ -213,13 +213,13 @@ LOOK = """
 import sys, time
 from harness.data import open_corpus, verify
 
-def slow(path, real=verify._sha256):
+def slow(path, real=verify.file_sha256):
     if path.name == "train.bin":
         print("reads", flush=True)
         time.sleep(1)
     return real(path)
 
-verify._sha256 = slow
+verify.file_sha256 = slow
 open_corpus(sys.argv[1])
 """
 

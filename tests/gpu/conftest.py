@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.runs.files import write_json
+from harness.files import write_json
 from scripts.evidence.collect import read_json
 from scripts.kept import EXIT_AGAIN, is_unusable
 from tests.gpu.world import World

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.runs.claim import holder, take
+from harness.runs.claim import Claim, holder, take
 from harness.runs.curve import curve_problem
 from harness.runs.record import read_record
 from harness.train.job import Job, PreemptedError, Watch
@@ -100,6 +100,13 @@ def frozen(job: Job, number: int, side: str, folder: Path) -> Iterator[subproces
         process.wait()
 
 
+def followed(job: Job) -> Claim:
+    """The claim of a successor of the worker, which is taken for dead."""
+    owner = holder(job.folder.path)
+    assert owner is not None
+    return take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it")
+
+
 def wake(process: subprocess.Popen[bytes]) -> int:
     os.kill(process.pid, signal.SIGCONT)
     return process.wait(120)
@@ -134,10 +141,8 @@ SOME = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) fo
 def test_woken_after_its_successor_has_finished(when: str, setup: Setup, tmp_path: Path) -> None:
     job = elsewhere(setup.job, tmp_path / "sweep")
     with frozen(job, WRITES[when](setup.writes), "before", tmp_path) as process:
-        owner = holder(job.folder.path)
-        assert owner is not None
         assert take(job.folder.path) is None, "it is not dead"
-        with take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it") as claim:
+        with followed(job) as claim:
             train_cell(job, Watch(claim=claim))
             assert_same(job, setup.straight)
             before = files(job)
@@ -152,17 +157,14 @@ def test_woken_after_its_successor_has_finished(when: str, setup: Setup, tmp_pat
 @pytest.mark.parametrize("when", WRITES)
 def test_woken_while_its_successor_trains(when: str, setup: Setup, tmp_path: Path) -> None:
     job = elsewhere(setup.job, tmp_path / "sweep")
-    with frozen(job, WRITES[when](setup.writes), "before", tmp_path) as process:
-        owner = holder(job.folder.path)
-        assert owner is not None
-        with take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it") as claim:
-            if not job.folder.record.exists():
-                with pytest.raises(PreemptedError):
-                    train_cell(job, Watch(should_stop=stop_at(1), claim=claim))
-            before = files(job)
-            assert wake(process) == 75
-            assert files(job) == before
-            train_cell(job, Watch(claim=claim))
+    with frozen(job, WRITES[when](setup.writes), "before", tmp_path) as process, followed(job) as claim:
+        if not job.folder.record.exists():
+            with pytest.raises(PreemptedError):
+                train_cell(job, Watch(should_stop=stop_at(1), claim=claim))
+        before = files(job)
+        assert wake(process) == 75
+        assert files(job) == before
+        train_cell(job, Watch(claim=claim))
     assert_same(job, setup.straight)
     assert not job.folder.checkpoint.exists() or when == "checkpoints removed"
 
@@ -172,12 +174,9 @@ def test_woken_while_its_successor_trains(when: str, setup: Setup, tmp_path: Pat
 def test_frozen_between_the_question_and_the_write(when: str, setup: Setup, tmp_path: Path) -> None:
     """What comes late then is whole: the record is the same run's, and of a curve that is not it the record tells."""
     job = elsewhere(setup.job, tmp_path / "sweep")
-    with frozen(job, WRITES[when](setup.writes), "after", tmp_path) as process:
-        owner = holder(job.folder.path)
-        assert owner is not None
-        with take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it") as claim:
-            train_cell(job, Watch(claim=claim))
-            assert wake(process) == (0 if when == "checkpoints removed" else 75)
+    with frozen(job, WRITES[when](setup.writes), "after", tmp_path) as process, followed(job) as claim:
+        train_cell(job, Watch(claim=claim))
+        assert wake(process) == (0 if when == "checkpoints removed" else 75)
     assert essence(job) == essence(setup.straight)
     record = read_record(job.folder.record, job.cell.run_id)
     assert record is not None
@@ -218,9 +217,7 @@ def test_processes_of_one_run_that_are_frozen(whom: str, tmp_path: Path, text_fo
         victims = {"all": [worker, *ranks], "worker": [worker], "ranks": ranks}[whom]
         for victim in victims:
             victim.suspend()
-        owner = holder(job.folder.path)
-        assert owner is not None
-        with take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it") as claim:
+        with followed(job) as claim:
             if whom == "worker":
                 wait_for(lambda: not any(rank.is_running() and rank.status() != "zombie" for rank in ranks))
             train_cell(job, Watch(claim=claim))

@@ -15,7 +15,7 @@ from harness.launch.batch_system import Array
 from harness.launch.launcher import Continuation, LauncherConfig, Outcome, Work
 from harness.launch.ledger import read_task
 from harness.launch.local import LocalConfig, LocalLauncher
-from harness.launch.queued import Sight, TaskId
+from harness.launch.queued import JobStates, TaskId
 from harness.launch.registry import LAUNCHERS, OPTIONS, LauncherKind, make_launcher, queue_of, submitter_of
 from harness.launch.slurm.answers import SlurmState
 from harness.launch.slurm.launcher import SlurmLauncher
@@ -78,9 +78,9 @@ class CloudLauncher(BatchLauncher):
         self.jobs[job := str(len(self.jobs) + 1)] = state
         return job
 
-    def states(self, jobs: Mapping[str, str]) -> Sight:
+    def states(self, jobs: Mapping[str, str]) -> JobStates:
         ids = [TaskId(job, task) for job in jobs for task in (None, 0, 1)]
-        return Sight({id_: SlurmState(id_, self.jobs[id_.job]) for id_ in ids})
+        return JobStates({id_: SlurmState(id_, self.jobs[id_.job]) for id_ in ids})
 
     def stop(self, jobs: Sequence[str]) -> None:
         for job in jobs:

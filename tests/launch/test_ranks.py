@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.files import write_json
 from harness.launch import ranks
 from harness.launch.ranks import RanksError, train_on_ranks
-from harness.runs.files import write_json
 from harness.train.job import PreemptedError, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import ON_CPU

@@ -15,12 +15,13 @@ from rich.console import Console
 
 from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.files import write_json
 from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
-from harness.runs.files import SweepFolder, write_json
+from harness.runs.files import SweepFolder
 from harness.runs.record import read_record
 from harness.text import count
 from harness.workflow.report import from_points, make_report

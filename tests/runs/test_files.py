@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import write_atomic
-from harness.runs.files import up_to_date, write_changed, write_json
+from harness.files import write_atomic, write_json
+from harness.runs.files import up_to_date, write_changed
 from harness.runs.record import Record, read_record
 from harness.runs.table import row, write_table
 from tests.plan.test_plan import plan
@@ -70,7 +70,7 @@ def test_the_table_reads_back_exactly(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from harness.runs.files import write_json
+from harness.files import write_json
 n = 0
 while True:
     write_json(Path(sys.argv[1]), {"n": n, "pad": [n] * 20000})

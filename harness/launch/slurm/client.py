@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.launch.queued import Sight, TaskId, UnansweredError
+from harness.launch.queued import JobStates, TaskId, UnansweredError
 from harness.launch.slurm.answers import (
     SACCT_FORMAT,
     SACCT_SCRIPT,
@@ -71,14 +71,14 @@ def cluster_name() -> str:
     return found[1] if found else os.environ.get("SLURM_CLUSTER_NAME", "")
 
 
-def queue(jobs: Mapping[str, str]) -> Sight:
+def queue(jobs: Mapping[str, str]) -> JobStates:
     """The state of every task that Slurm still knows of ``jobs``, which are marks by id.
 
     Raises:
         UserError: Slurm is not there or does not answer.
     """
     states: dict[TaskId, SlurmState] = {}
-    strangers: dict[str, str] = {}
+    foreign: dict[str, str] = {}
     for cluster in sorted({job.partition(";")[2] for job in jobs}):
         marks = {
             job.partition(";")[0]: mark for job, mark in jobs.items() if job.partition(";")[2] == cluster
@@ -99,8 +99,8 @@ def queue(jobs: Mapping[str, str]) -> Sight:
         for one in merge(ours).values():
             id_ = TaskId(one.id.job + full, one.id.task)
             states[id_] = replace(one, id=id_)
-        strangers |= {number + full: who for number, who in others.items()}
-    return Sight(states, strangers)
+        foreign |= {number + full: who for number, who in others.items()}
+    return JobStates(states, foreign)
 
 
 def find(mark: str, since: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.files import write_atomic
 from harness.launch.batch import BatchLauncher
 from harness.launch.batch_system import Array
-from harness.launch.queued import Sight
+from harness.launch.queued import JobStates
 from harness.launch.slurm import client
 from harness.launch.slurm.request import (
     Request,
@@ -101,7 +101,7 @@ class SlurmLauncher(BatchLauncher):
         """As squeue and sacct say."""
         return client.find(mark, since)
 
-    def states(self, jobs: Mapping[str, str]) -> Sight:
+    def states(self, jobs: Mapping[str, str]) -> JobStates:
         """As squeue, scontrol and sacct say."""
         return client.queue(jobs)
 

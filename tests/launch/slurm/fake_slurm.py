@@ -11,7 +11,7 @@ import pytest
 from harness.commands import next_stage
 from harness.errors import UserError
 from harness.launch.ledger import read_task
-from harness.launch.queued import Sight, TaskId
+from harness.launch.queued import JobStates, TaskId
 from harness.launch.slurm import client
 from harness.launch.slurm.answers import SlurmState, expand
 from harness.plan.cell import Cell
@@ -43,7 +43,7 @@ class FakeSlurm:
         self.scripts[job] = script
         return job
 
-    def queue(self, jobs: Mapping[str, str]) -> Sight:
+    def queue(self, jobs: Mapping[str, str]) -> JobStates:
         """As squeue."""
         found = {}
         for job, mark in jobs.items():
@@ -53,7 +53,7 @@ class FakeSlurm:
                 found[TaskId(job, task)] = SlurmState(
                     TaskId(job, task), "COMPLETED" if job in self.over else "PENDING"
                 )
-        return Sight(found)
+        return JobStates(found)
 
     def find(self, mark: str, since: str) -> list[str]:
         """As squeue, for a job that nobody knows the number of."""

@@ -45,7 +45,7 @@ def test_accounting_tells_ours_from_strangers_by_comment_or_script(monkeypatch: 
         "7_0": "COMPLETED",
         "8": "FAILED",
     }
-    assert not sight.strangers, "what is over is nobody's number"
+    assert not sight.foreign, "what is over is nobody's number"
     assert client.find("array-12", "2026-01-31") == ["7"]
     assert told.asked[-1][-2:] == ["-S", "2026-01-31"]
 
@@ -57,7 +57,7 @@ def test_a_federated_job_is_asked_and_cancelled_on_its_cluster(monkeypatch: pyte
     monkeypatch.setattr(client, "_call", told)
     sight = client.queue({"7;north": "array-12", "7": "array-34"})
     assert list(sight.states) == [TaskId("7;north", 0)]
-    assert sight.strangers == {"7": "'x' of me"}, "the same number here"
+    assert sight.foreign == {"7": "'x' of me"}, "the same number here"
     client.cancel(["7;north", "8"])
     assert told.asked[-2:] == [["scancel", "-M", "north", "7"], ["scancel", "8"]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.files import write_json
+from harness.files import write_json
 from tests.launch.slurm.sweeps import SLURM, Sweep, call, wait_for
 from tests.train.small import overrides
 

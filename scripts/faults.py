@@ -13,7 +13,7 @@ from pathlib import Path
 
 SWEEP = "runs/chaos"
 KILLS = {"worker killed": 6, "worker stopped": 2, "sweep killed": 3, "sweep stopped": 2, "all killed": 1}
-"""Blows that end a process, with how often each is dealt."""
+"""Faults that end a process, with how often each is dealt."""
 
 FILES = {
     "tensors of a checkpoint": (4, f"{SWEEP}/cells/*/checkpoint/*/tensors.safetensors"),
@@ -61,29 +61,29 @@ class Chaos:
         """Processes that train for any of the sweeps."""
         return [pid for sweep in self.sweeps for pid in children(sweep.pid)]
 
-    def strike(self) -> None:
-        """One random blow: half of them end a process, half damage a file."""
+    def inject(self) -> None:
+        """One random fault: half of them end a process, half damage a file."""
         if self.random.random() < 0.5:
-            blow = self._one_of(KILLS)
-            hit = self._end(blow)
+            fault = self._one_of(KILLS)
+            hit = self._end(fault)
         else:
-            blow = self._one_of({name: weight for name, (weight, _) in FILES.items()})
-            hit = damage(self.folder, FILES[blow][1], self.random)
-            blow += " damaged"
+            fault = self._one_of({name: weight for name, (weight, _) in FILES.items()})
+            hit = damage(self.folder, FILES[fault][1], self.random)
+            fault += " damaged"
         if hit:
-            self.done[blow] += 1
+            self.done[fault] += 1
 
     def _one_of(self, weights: dict[str, int]) -> str:
         return self.random.choices(list(weights), list(weights.values()))[0]
 
-    def _end(self, blow: str) -> bool:
-        """Deal it; False where there was nothing to hit."""
-        if blow == "all killed":
+    def _end(self, fault: str) -> bool:
+        """Inject it; False where there was nothing to hit."""
+        if fault == "all killed":
             for sweep in self.sweeps:
                 os.killpg(sweep.pid, signal.SIGKILL)
             return True
-        victims = self.workers() if blow.startswith("worker") else [sweep.pid for sweep in self.sweeps]
-        number = signal.SIGTERM if blow.endswith("stopped") else signal.SIGKILL
+        victims = self.workers() if fault.startswith("worker") else [sweep.pid for sweep in self.sweeps]
+        number = signal.SIGTERM if fault.endswith("stopped") else signal.SIGKILL
         return bool(victims) and _signal(self.random.choice(victims), number)
 
     def freeze(self) -> None:
@@ -110,8 +110,8 @@ class Chaos:
         _signal(victim, signal.SIGCONT)
 
     def ended(self) -> int:
-        """Blows that ended a process."""
-        return sum(self.done[blow] for blow in KILLS)
+        """Faults that ended a process."""
+        return sum(self.done[fault] for fault in KILLS)
 
 
 def start(arguments: list[str], output: int) -> subprocess.Popen:
