@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_json
+from harness.files import unseal, write_json
 
 EXIT_AGAIN = 75  # there is more to measure, and the time is over: the same command goes on
 
@@ -26,7 +26,7 @@ class Kept:
         self.measured: list[dict[str, Any]] = []
         if path is None or not path.exists():
             return
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = unseal(json.loads(path.read_text(encoding="utf-8")))
         if before["setting"] == self.setting:
             self.measured = before["measured"]
         else:

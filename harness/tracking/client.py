@@ -4,7 +4,7 @@ import io
 import os
 import re
 import time
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,8 @@ def forget_failed_start() -> None:
     """Let the client accept the id of a run that it could not start: until then it takes that id to be in use."""
     import wandb  # only where W&B is used
 
-    wandb.teardown()
+    with suppress(ConnectionError):  # a client that died has nothing to forget
+        wandb.teardown()
 
 
 def next_step(run: Any, folder: Path) -> int:

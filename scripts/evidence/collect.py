@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.files import unseal
 from scripts.evidence import aims
 from scripts.evidence.machine import ROOT
 from scripts.evidence.stages import NAME
@@ -207,9 +208,8 @@ def _log(state: Path, name: str) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What is in a file; None where there is none, or no JSON in it."""
+    """What is in a file; None where there is none, or it is not as it was written."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        return unseal(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
         monkeypatch.setenv("WANDB_BASE_URL", fake.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         monkeypatch.setenv("WANDB_MODE", "online")
-        wandb.teardown()  # the client reads its environment once a process
+        end_client()  # the client reads its environment once a process
         yield fake
         fake.mode = "answering"
-        wandb.teardown()
+        end_client()
     assert not fake.unknown, fake.unknown[0]
+
+
+def end_client() -> None:
+    """End the client of this process, which a test may have killed."""
+    with suppress(ConnectionError):
+        wandb.teardown()
 
 
 def wait_briefly(patch: pytest.MonkeyPatch) -> None:
@@ -113,5 +120,5 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
     if request.param == "online":
         return Way(request.getfixturevalue("server"))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    wandb.teardown()
+    end_client()
     return Way(None)

@@ -14,7 +14,7 @@ from harness.tracking.files import read_files
 from harness.train.job import Job, StepReport, Watch
 from harness.train.run import train_cell
 from tests.device import about
-from tests.tracking.conftest import Patience, as_rows
+from tests.tracking.conftest import Patience, as_rows, end_client
 from tests.tracking.fake_server import FakeServer
 from tests.train.small import small_jobs
 
@@ -84,27 +84,23 @@ def test_a_server_that_dies_in_the_middle(
 
 
 def test_no_server_at_all(job: Job, patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wandb
-
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setenv("WANDB_MODE", "online")
-    wandb.teardown()
+    end_client()
     record, warnings = watched(job)
-    wandb.teardown()
+    end_client()
     assert len(warnings) == 1
     assert patience.is_short
     assert read_files(job.sweep)[0].record == record
 
 
 def test_no_key_means_offline(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import wandb
-
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wandb.teardown()
+    end_client()
     record, warnings = watched(job)
     assert not warnings
     assert read_files(job.sweep)[0].record == record

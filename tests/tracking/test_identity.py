@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import wandb
 
 from harness.tracking.client import Destination, close_run, init_options, open_run
 from harness.tracking.files import read_files, records
 from harness.tracking.publish import summary_id
+from tests.tracking.conftest import end_client
 
 OTHERS = {
     "WANDB_SWEEP_ID": "abcd1234",
@@ -29,9 +29,9 @@ OTHERS = {
 @pytest.fixture
 def own_session() -> Iterator[None]:
     """A client that reads the environment anew."""
-    wandb.teardown()
+    end_client()
     yield
-    wandb.teardown()
+    end_client()
 
 
 @pytest.mark.parametrize("alone", [*OTHERS, None])

@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-import wandb
 
 from harness.runs.curve import curve_rows
 from harness.runs.record import read_record
 from harness.train.job import Job, PreemptedError, Watch
 from harness.train.run import train_cell
-from tests.tracking.conftest import Way, as_rows
+from tests.tracking.conftest import Way, as_rows, end_client
 from tests.tracking.fake_server import KEY, FakeServer, serving
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
@@ -79,7 +78,7 @@ def test_sigkill_loses_and_repeats_no_step(
         with serving() as fake:
             monkeypatch.setenv("WANDB_BASE_URL", fake.url)
             monkeypatch.setenv("WANDB_API_KEY", KEY)
-            wandb.teardown()
+            end_client()
             sync(job)
             assert_mirrored(Way(fake), job)
 
