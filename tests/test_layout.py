@@ -26,7 +26,7 @@ ROOMS = (
     ("plan",),
     ("model",),
     ("data",),
-    ("text",),
+    ("text", "interrupts"),
     ("errors", "files", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
