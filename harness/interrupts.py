@@ -45,7 +45,9 @@ def install() -> None:
 def _unraisable(lost: Any) -> None:
     """An interrupt that fell into code which may not raise, such as a finaliser, comes again."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        again = threading.Timer(RAISE_AGAIN_SECONDS, signal.raise_signal, (signal.SIGINT,))
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        again = threading.Timer(RAISE_AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGINT))
         again.daemon = True
         again.start()
     else:
