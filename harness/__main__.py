@@ -1,8 +1,21 @@
 """``python -m harness``: what torchrun starts, and ``isoflop``."""
 
 import sys
+from types import TracebackType
 
-from harness import interrupts
+from harness import STOPPED
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print(STOPPED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _uncaught  # for Ctrl-C before there are handlers, which are an import away
+
+from harness import interrupts  # noqa: E402
 
 
 def main() -> None:

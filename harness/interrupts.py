@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
+from harness import STOPPED
 from harness.errors import EXIT_INTERRUPTED, EXIT_REQUEUE
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -102,5 +103,5 @@ def end(command: str) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     # where the interrupt left an exec() of text, CPython remembers it and would end by SIGINT; another makes it forget
     exec("")
-    print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
+    print(STOPPED, file=sys.stderr)
     sys.exit(EXIT_REQUEUE if command == "train" else EXIT_INTERRUPTED)
