@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse_lost_letters(options.overrides)
         _run(options, console)
     except UserError as error:
-        print(f"isoflop: {error}", file=sys.stderr)
+        print(f"isoflop: {_one_line(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except PreemptedError as stopped:
         print(f"isoflop: {stopped}", file=sys.stderr)
@@ -199,11 +199,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(EXIT_FAILED)
         if error.errno not in UNUSABLE or error.filename is None:
             raise
-        print(f"isoflop: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"isoflop: {_one_line(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _one_line(text: str) -> str:
+    """``text`` with every sign spelled out that would end the line, or command the terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _renamed(arguments: list[str]) -> list[str]:

@@ -15,6 +15,9 @@ from harness.predict.cost import DeviceConfig, ServingConfig
 from harness.predict.repetition import Repetition
 from harness.predict.source import LawConfig
 
+HIGHEST_LOSS = 1000.0  # nats per token; guessing among 2^64 tokens costs 44
+LARGEST = 1e60  # of any number asked about: what is computed from it stays a number
+
 ROOT = "predict"
 """The file of ``configs/`` that a question is composed from; its schema is :class:`PredictConfig`."""
 
@@ -93,6 +96,9 @@ class PredictConfig:
     analysis: FitOptions = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:
+        for name in ("fit", "points", "write", "figure"):
+            if getattr(self, name) is not None and not getattr(self, name).strip():
+                raise UserError(f"{name}: it is empty; name one, or leave it out")
         if sum(value is not None for value in (self.fit, self.points, self.law)) != 1:
             raise UserError(
                 "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
@@ -102,10 +108,16 @@ class PredictConfig:
             raise UserError(f"level: must lie between 0 and 1, got {self.level:g}")
         for name in ("budget", "gpu_hours", "dollars", "params", "tokens", "target_loss", "unique_tokens"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UserError(f"{name}: must be a positive number, got {value:g}")
-        if self.inference_tokens is not None and not 0 <= self.inference_tokens < float("inf"):
-            raise UserError(f"inference_tokens: must not be negative, got {self.inference_tokens:g}")
+            if value is not None and not 0 < value < LARGEST:
+                raise UserError(f"{name}: must be a positive number below {LARGEST:g}, got {value:g}")
+        if self.target_loss is not None and self.target_loss > HIGHEST_LOSS:
+            raise UserError(
+                f"target_loss: in nats per token, {HIGHEST_LOSS:g} at most, got {self.target_loss:g}"
+            )
+        if self.inference_tokens is not None and not 0 <= self.inference_tokens < LARGEST:
+            raise UserError(
+                f"inference_tokens: must be 0 or a positive number below {LARGEST:g}, got {self.inference_tokens:g}"
+            )
         self._check_question()
 
     def _check_model(self, params: float, tokens: float) -> None:
