@@ -147,7 +147,7 @@ class _Sorting:
         if self.unsaid:
             found.append(
                 f"{counted(sum(self.unsaid), 'row')} without a loss or tokens left out, "
-                f"of {counted(len(self.unsaid), 'run')} that have others"
+                f"of {counted(len(self.unsaid), 'run')} with other rows"
             )
         return found
 
