@@ -27,7 +27,7 @@ ROOMS = (
     ("model",),
     ("data",),
     ("text",),
-    ("errors", "files", "packaged"),
+    ("bounds", "errors", "files", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 
