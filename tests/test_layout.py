@@ -27,7 +27,7 @@ ROOMS = (
     ("model",),
     ("data",),
     ("text",),
-    ("files",),
+    ("bounds", "files"),
     ("errors", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

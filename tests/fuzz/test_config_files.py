@@ -26,7 +26,8 @@ grid:
   seeds: [0, 1]
 recipe:
   lr: {{value: 0.002}}
-tracker: null
+tracker:
+  name: none
 launcher:
   workers: 2
 """
