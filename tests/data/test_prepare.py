@@ -176,7 +176,7 @@ def test_progress_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     prepare(text_config(folder), TokenizerConfig(kind="bpe", vocab_size=300), tmp_path / "cache", said.append)
     assert "training the tokenizer" in said[0]
     assert "60 documents" in said[-1]
-    assert "tokens/s" in said[-1]
+    assert "MB/s" in said[-1]
 
 
 def test_killed_half_way_it_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:

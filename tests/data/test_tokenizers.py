@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from harness.data import Corpus, TokenizerConfig, prepare
 from harness.data.document import select
+from harness.data.left_out import LeftOut
 from harness.data.sources import open_source
 from harness.data.tokenizer import byte_letters
 from harness.errors import UserError
@@ -76,7 +76,7 @@ def test_transformers_gives_the_ids_of_the_token_file(tmp_path: Path) -> None:
     corpus.save_tokenizer(tmp_path / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(str(tmp_path / "tokenizer"))
     config = text_config(folder)
-    heldout = [d.text for d in select(open_source(config), config, Counter()) if d.heldout]
+    heldout = [d.text for d in select(open_source(config), config, LeftOut()) if d.heldout]
     expected = [id for text in heldout for id in [*tokenizer(text).input_ids, corpus.separator]]
     assert corpus.tokens("heldout").tolist() == expected
 
@@ -122,7 +122,7 @@ def test_bpe_learns_from_training_documents_only(tmp_path: Path) -> None:
     extra = 0
     for i in range(400):  # new documents, of which only those that fall on the held-out side are kept
         (folder / "new.txt").write_text("zyzzyva " * 50 + str(i))
-        alone = next(select(open_source(text_config(folder / "new.txt")), config, Counter()))
+        alone = next(select(open_source(text_config(folder / "new.txt")), config, LeftOut()))
         if alone.heldout and extra < 20:
             (folder / f"kept{i}.txt").write_bytes(alone.data)
             extra += 1
