@@ -12,7 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
+from harness import interrupts
+from harness.errors import EXIT_FAILED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.train.job import PreemptedError
 
 COMMANDS = {
@@ -174,6 +175,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
+    mine = arguments is None  # this process is the command
+    if mine:
+        interrupts.install()
     options = parser().parse_args(_renamed(sys.argv[1:] if arguments is None else list(arguments)))
     for stream in (sys.stdout, sys.stderr):
         # a sign that the terminal lacks is no reason to stop
@@ -182,8 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # tables need their width, and names may have brackets; a narrower terminal wraps lines rather than losing digits
     console = Console(width=max(132, Console().width), markup=False)
     try:
-        _refuse_lost_letters(options.overrides)
-        _run(options, console)
+        with interrupts.as_such(mine):
+            _refuse_lost_letters(options.overrides)
+            _run(options, console)
     except UserError as error:
         print(f"isoflop: {_one_line(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
@@ -202,8 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"isoflop: {_one_line(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
-        print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        interrupts.end(options.command)
 
 
 def _one_line(text: str) -> str:
@@ -239,6 +243,7 @@ def _refuse_lost_letters(overrides: Sequence[str]) -> None:
 def _run(options: argparse.Namespace, console: Console) -> None:
     # Hydra, and what a command needs, are not imported for --help
     from harness.commands.invocation import Invocation
+    from harness.config.begun import compose_begun
     from harness.config.compose import compose_config
     from harness.config.overrides import refuse_unread
     from harness.config.predict import ROOT, PredictConfig
@@ -248,7 +253,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         config, yaml = compose_config(options.overrides, ROOT, PredictConfig)
     else:
-        config, yaml = compose_config(options.overrides)
+        config, yaml = compose_begun(options.command, options.overrides)
         if options.command in READ_TEXT and not options.config:
             config.check_path()
     if options.config:

@@ -19,3 +19,8 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def plural(number: int, noun: str, many: str = "") -> str:
+    """``1 cell``, ``2 cells``; ``many`` where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"

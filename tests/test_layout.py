@@ -26,7 +26,7 @@ ROOMS = (
     ("plan",),
     ("model",),
     ("data",),
-    ("text",),
+    ("text", "interrupts"),
     ("bounds", "files"),
     ("errors", "packaged"),
 )

@@ -64,15 +64,19 @@ def load_config(yaml: str) -> Config:
     A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run. Sections
     with their old names are read without a word: nobody typed them.
     """
-    written = load_written(yaml)
+    config = OmegaConf.to_object(typed(Config, current(load_written(yaml))))
+    assert isinstance(config, Config)
+    return config
+
+
+def current(written: DictConfig) -> DictConfig:
+    """``written`` without what no version reads any more, its sections by their names now."""
     if "params" in (written.get("throughput") or {}):
         del written["throughput"]
     for old, new in SECTIONS.items():
         if old in written:
             written[new] = written.pop(old)
-    config = OmegaConf.to_object(typed(Config, written))
-    assert isinstance(config, Config)
-    return config
+    return written
 
 
 def load_throughput(yaml: str) -> ThroughputConfig | None:
@@ -118,6 +122,21 @@ def different_rule(config: Config, stored: Path) -> str | None:
         return None
     here = {name: _plain(getattr(config, name)) for name in TRAINING}
     return _first(there, here, "")
+
+
+def different_analysis(config: Config, stored: Path) -> str:
+    """The first option of the fit that is another in the sweep's ``config.yaml`` at ``stored``; empty without one."""
+    try:
+        there = config_at(stored)[0]
+    except UserError:
+        return ""
+    # 'compare' is an argument of the command
+    return (
+        _first(
+            asdict(there.analysis), {**asdict(config.analysis), "compare": there.analysis.compare}, "analysis"
+        )
+        or ""
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -98,6 +98,7 @@ def new_folder(final: Path, fence: Fence = no_fence) -> Iterator[Path]:
         remove(path)
 
 
+PREDICTION = "prediction.json"  # a validation's, in its sweep's folder
 UNFINISHED = ".writing-"  # how the names of folders begin that are being filled
 
 

@@ -208,7 +208,7 @@ def test_a_table_that_loses_runs_is_kept(
     main(told("fit", sweep.path))
     kept = sweep.path / "runs.csv.before-1"
     assert (
-        f"1 runs of the table before are not in {sweep.table}; it is kept as {kept}"
+        f"1 run of the table before is not in {sweep.table}; that table is kept as {kept}"
         in capsys.readouterr().out
     )
     assert kept.read_bytes() == before

@@ -14,7 +14,7 @@ PACKAGE = "# @package _global_\n"
 EXPERIMENT = f"""{PACKAGE}# a first look
 defaults:
   - override /data: declared
-  - override /recipe: default
+  - override /recipe: demo
 
 name: mine
 data:
@@ -101,7 +101,7 @@ def test_the_file_without_mistakes(folder: Path) -> None:
         EXPERIMENT.replace("name: mine", "name: ${name}").encode(),
         EXPERIMENT.replace("[0, 1]", "[" * 5000 + "]" * 5000).encode(),
         EXPERIMENT.replace("5", "!!python/object/apply:os.getcwd []").encode(),
-        EXPERIMENT.replace("default\n", "nowhere\n").encode(),
+        EXPERIMENT.replace("recipe: demo\n", "recipe: nowhere\n").encode(),
         EXPERIMENT.replace("defaults:", "defaults: 3\nothers:").encode(),
         BOMB.encode(),
         (PACKAGE + "a: &a {b: *a}\n").encode(),
