@@ -27,7 +27,8 @@ ROOMS = (
     ("model",),
     ("data",),
     ("text",),
-    ("bounds", "errors", "files", "packaged"),
+    ("bounds",),
+    ("errors", "files", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

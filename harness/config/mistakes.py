@@ -171,7 +171,7 @@ def _of_libraries(
         return _chosen_in(missing[1], files) + _no_choice(missing[1])
     if group := re.search(r"Could not (?:override|delete)\w* ?(?:from config\. )?'([^']+)'", whole):
         name = group[1].partition("@")[0]
-        is_group = (config_folder() / name).is_dir()
+        is_group = "@" in group[1] and (config_folder() / name).is_dir()
         hint = (
             f"; choose a file of configs/{name} with '{name}=NAME'" if is_group else suggestion(name, schema)
         )

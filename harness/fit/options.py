@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.bounds import LARGEST_SEED, bounded
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT
 
@@ -62,28 +63,28 @@ class FitOptions:
             budgets that hold at least a sixth of the runs.
     """
 
-    level: float = 0.9
-    draws: int = 1000
-    seed: int = 0
+    level: float = bounded(0.9, 0, 1)
+    draws: int = bounded(1000, 0, 1_000_000)
+    seed: int = bounded(0, 0, LARGEST_SEED)
     bootstrap: str = "auto"
-    huber_delta: float = 1e-3
-    degree: int = 2
+    huber_delta: float = bounded(1e-3, 0, float("inf"), above=True)
+    degree: int = bounded(2, 2, 4)
     correct_bias: bool = True
     robust: bool = False
-    exclude_highest: int = 0
-    max_loss: float | None = None
+    exclude_highest: int = bounded(0, 0, 1_000_000_000)
+    max_loss: float | None = bounded(None, 0, 1e6, above=True)
     count: str = "params"
     compute: str = "flops"
     loss: str = "loss"
     rows: str = LAST
-    target: float | None = None
-    extrapolation_limit: float = EXTRAPOLATION_LIMIT
+    target: float | None = bounded(None, 0, 1e40, above=True)
+    extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
     solver: str = "lbfgs"
-    smoothing_steps: float = 10.0
-    envelope_points: int = 1500
+    smoothing_steps: float = bounded(10.0, 0, 1e9)
+    envelope_points: int = bounded(1500, 10, 1_000_000)
     compare: bool = False
     backtest: bool = True
-    holdout_above: float | None = None
+    holdout_above: float | None = bounded(None, 0, 1e40, above=True)
 
     def __post_init__(self) -> None:
         check_rows(self.rows)
