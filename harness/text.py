@@ -10,6 +10,11 @@ def count(value: float) -> str:
     return f"{value:.3g}"
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """``1 worker``, ``2 workers``; ``several`` where an "s" does not make the plural."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """``3725`` → ``1 h 02 min``."""
     if seconds < 60:

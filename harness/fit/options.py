@@ -1,5 +1,6 @@
 """Everything a fit can be asked to do differently, in one dataclass."""
 
+import math
 from dataclasses import dataclass
 
 from harness.bounds import LARGEST_SEED, bounded
@@ -93,6 +94,11 @@ class FitOptions:
             (
                 self.draws == 0 or 20 <= self.draws <= 1_000_000,
                 f"draws must lie between 20 and 1000000 (or be 0, for no intervals), got {self.draws}",
+            ),
+            (
+                self.draws * (1 - self.level) > 1.999 or not self.draws,
+                f"draws must be at least {math.ceil(1.999 / max(1 - self.level, 1e-9))} for intervals at a level of "
+                f"{self.level:g}, or 0, for none; got {self.draws}",
             ),
             (self.seed >= 0, f"seed must not be negative, got {self.seed}"),
             (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),

@@ -69,3 +69,7 @@ class TuneConfig:
             raise UserError("tune.seeds: name at least one seed, and none twice")
         if not 0 < self.level < 1:
             raise UserError(f"tune.level: must lie between 0 and 1, got {self.level:g}")
+        if self.draws * (1 - self.level) < 1.999:
+            raise UserError(
+                f"tune.draws: {self.draws} are too few for intervals at tune.level={self.level:g}"
+            )
