@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
+from harness.text import visible
 from harness.train.job import PreemptedError
 
 COMMANDS = {
@@ -185,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse_lost_letters(options.overrides)
         _run(options, console)
     except UserError as error:
-        print(f"isoflop: {error}", file=sys.stderr)
+        print(f"isoflop: {visible(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except PreemptedError as stopped:
         print(f"isoflop: {stopped}", file=sys.stderr)
@@ -199,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(EXIT_FAILED)
         if error.errno not in UNUSABLE or error.filename is None:
             raise
-        print(f"isoflop: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"isoflop: {visible(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
@@ -225,7 +226,10 @@ def _refuse_lost_letters(overrides: Sequence[str]) -> None:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            try:
+                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            except UnicodeEncodeError:
+                shown = ascii(name)[1:-1]
             read = sys.getfilesystemencoding()
             how = "rename it" if read == "utf-8" else f"this shell's encoding is {read}: set PYTHONUTF8=1"
             raise UserError(f"'{shown}' cannot be read as text; {how}") from None

@@ -10,6 +10,11 @@ def count(value: float) -> str:
     return f"{value:.3g}"
 
 
+def visible(text: str) -> str:
+    """``text`` as one line: what a terminal would not show, or would obey, as Python writes it."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def counted(number: int, one: str, several: str = "") -> str:
     """``1 worker``, ``2 workers``; ``several`` where an "s" does not make the plural."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"
