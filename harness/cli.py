@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -152,11 +152,15 @@ class _Parser(argparse.ArgumentParser):
             self.epilog = PREDICT_OVERRIDES.format(keys=doc.partition("Attributes:\n")[2].replace("`", ""))
         return super().format_help()
 
+    def error(self, message: str) -> NoReturn:
+        """One line, as every mistake of a user's; argparse would print its usage first."""
+        self.exit(EXIT_USER_ERROR, f"isoflop: {visible(message)}; '{self.prog} --help' shows what there is\n")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
+    top = _Parser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in COMMANDS.items():
         summary = text.partition("\n")[0].rstrip(":.,")
@@ -222,7 +226,11 @@ def _refuse_lost_letters(overrides: Sequence[str]) -> None:
     Raises:
         UserError: the working directory, or an override, is one.
     """
-    for name in (os.getcwd(), *overrides):
+    try:
+        here = os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working directory is gone ({error.strerror}); change to another") from None
+    for name in (here, *overrides):
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:

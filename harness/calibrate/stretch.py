@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.launch.retry import is_retryable
 from harness.tracking.config import TrackerConfig
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.train.launched import one_process
 
 ROW_STEPS = 5  # steps a curve row: some rows in every stretch, even of a model whose steps are long
 # Reads of the curve that are not timed: during the first the run warms up and compiles, during the second it has waited
@@ -192,6 +193,7 @@ def _work(
     pipe: Connection, barrier: Barrier, jobs: list[Job], seconds: float, environment: Mapping[str, str]
 ) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    one_process()
     os.environ.update(environment)
     from harness.train.device import choose_device  # only now: torch reads the environment
 

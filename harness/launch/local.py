@@ -14,6 +14,7 @@ from harness.launch.sharing import gpus_of, placed, shared_gpus
 from harness.plan.cell import Cell
 from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED
+from harness.text import counted
 from harness.train.config import TrainConfig
 
 
@@ -56,12 +57,12 @@ class LocalLauncher:
         """Train what is missing, several at once."""
         jobs, console, total = work.missing(), work.console, len(work.plan.cells)
         if not jobs:
-            console.print(f"all {total} cells are finished; nothing to train", highlight=False)
+            console.print(f"all {counted(total, 'cell')} finished; nothing to train", highlight=False)
             return Outcome.DONE
         options = self.pool([job.cell for job in jobs], work.train)
         work.say_cost(options.workers)
         console.print(
-            f"{total - len(jobs)} finished, {len(jobs)} to train with {options.workers} workers "
+            f"{total - len(jobs)} finished, {len(jobs)} to train with {counted(options.workers, 'worker')} "
             f"into {work.folder.path}",
             highlight=False,
             soft_wrap=True,

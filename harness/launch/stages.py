@@ -16,6 +16,7 @@ from harness.plan.plan import Plan
 from harness.runs.claim import gone, holder
 from harness.runs.files import SweepFolder
 from harness.runs.table import records
+from harness.text import counted
 from harness.train.job import Job
 
 
@@ -145,7 +146,8 @@ class Stages:
         cells = f"{min(lengths)}-{max(lengths)}" if min(lengths) < max(lengths) else str(lengths[0])
         then = f"; dependent job {submission.report_job} continues" if submission.report_job else ""
         self.say(
-            f"submitted job array {submission.job}: {len(lengths)} tasks of {cells} cells{then}\n"
+            f"submitted job array {submission.job}: {counted(len(lengths), 'task')} of {cells} "
+            f"{'cell' if cells == '1' else 'cells'}{then}\n"
             f"each asks for {asks}; files and logs: {self.ledger.path / submission.folder}"
         )
 

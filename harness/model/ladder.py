@@ -8,6 +8,7 @@ from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.model.counts import count_params
 from harness.model.shape import ModelConfig, Shape, canonical_options, find_family
+from harness.text import counted
 
 MOST_SHAPES = 10_000  # of a ladder: each is counted, and those of a grid chosen among all
 FAR = 1.5  # a shape smaller or larger than a wanted size by more than this factor is not of that size
@@ -179,7 +180,8 @@ def spread(shapes: Sequence[Shape], targets: Sequence[float], count: str = "tota
     distinct = list(dict.fromkeys(shapes))
     if len(distinct) < len(targets):
         raise UserError(
-            f"ladder: {len(targets)} sizes wanted, but it has {len(distinct)} shapes; ask for fewer"
+            f"ladder: {counted(len(targets), 'size')} wanted, but it has {counted(len(distinct), 'shape')}; "
+            "ask for fewer"
         )
     if any(target <= 0 for target in targets):
         raise UserError("ladder: every wanted size must be positive")

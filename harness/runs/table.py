@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import Record, read_record
+from harness.text import counted
 
 Row = dict[str, Any]
 
@@ -119,7 +120,9 @@ def write_table(path: Path, found: Iterable[Record]) -> str:
     lost = _listed(path) - {str(row["run_id"]) for row in rows}
     kept = set_aside(path) if lost else None
     write_changed(path, text.getvalue())
-    return f"{len(lost)} runs of the table before are not in {path}; it is kept as {kept}" if kept else ""
+    return (
+        f"{counted(len(lost), 'run')} of the table before not in {path}; it is kept as {kept}" if kept else ""
+    )
 
 
 def _listed(path: Path) -> set[str]:

@@ -16,7 +16,7 @@ from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
-from harness.text import count
+from harness.text import count, counted
 from harness.train.job import Job
 from harness.workflow.resources import runs_per_device
 
@@ -154,8 +154,8 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     if gone:
         kept = set_aside(folder.config)
         _line(console)(
-            f"{len(gone)} finished runs of {folder.path} are no longer in the plan, so neither table nor fit will have "
-            "them; they are kept, and the grid they belong to finds them again"
+            f"no longer in the plan, so in neither table nor fit: {counted(len(gone), 'finished run')} of "
+            f"{folder.path}; kept, and found again by the grid they belong to"
             + (f" (its configuration: {kept})" if kept else "")
         )
 

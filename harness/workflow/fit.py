@@ -16,6 +16,7 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, Record
 from harness.runs.table import whole_records, write_table
+from harness.text import counted
 from harness.tracking.source import from_files, from_server
 from harness.workflow.experiment import has_runs, sweep_folder
 
@@ -112,5 +113,5 @@ def _wandb(config: Config, console: Console) -> FitInput:
         console.print(lost, highlight=False, soft_wrap=True, markup=False)
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
-    console.print(f"W&B: {len(gathered.records)} runs{more}", highlight=False, soft_wrap=True)
+    console.print(f"W&B: {counted(len(gathered.records), 'run')}{more}", highlight=False, soft_wrap=True)
     return FitInput(table, folder, gathered.curves, gathered.notes)
