@@ -1,8 +1,15 @@
 """Which numbers a setting can have: declared beside its default, checked where a configuration is composed."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from harness.errors import UserError
+
+LARGEST_SEED = 2**63 - 1  # torch and JSON readers of other languages take no larger ones
+
+MOST_CELLS = 100_000  # of a plan: it is made, kept and shown whole
 
 BOUNDS = "bounds"
 """The key of a field's metadata under which its :class:`Bounds` stand."""
@@ -23,7 +30,7 @@ class Bounds:
 
     def refusal(self, value: float) -> str | None:
         """What is wrong with ``value``; None where nothing is."""
-        if math.isnan(value) or (math.isinf(value) and not (value > 0 and math.isinf(self.most))):
+        if isinstance(value, float) and not math.isfinite(value) and not value == self.most == math.inf:
             return f"must be a finite number, got {value:g}"
         if value > self.most:
             return f"must be at most {plain(self.most)}, got {plain(value)}"
@@ -37,16 +44,50 @@ class Bounds:
 def bounded(default: Any, least: float, most: float, above: bool = False) -> Any:
     """A field of a dataclass with this default, whose numbers, those in a list or mapping too, have :class:`Bounds`."""
     metadata = {BOUNDS: Bounds(least, most, above)}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: default.copy(), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def check_bounds(settings: Any, section: str = "") -> None:
+    """Refuse numbers of a dataclass that are outside of their bounds.
+
+    Args:
+        section: where its keys stand, for the message.
+
+    Raises:
+        UserError: one of them is.
+    """
+    for one in fields(settings):
+        if BOUNDS not in one.metadata:
+            continue
+        value = getattr(settings, one.name)
+        several = (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+        )
+        for number in several:
+            if number is not None and (refusal := one.metadata[BOUNDS].refusal(number)):
+                raise UserError(f"{section}.{one.name}: {refusal}".removeprefix("."))
+
+
+def check_cells(section: str, **several: int) -> None:
+    """Refuse a grid of more than :data:`MOST_CELLS` runs, before any of them is planned.
+
+    Args:
+        several: how many there are of each thing that is combined with the others.
+
+    Raises:
+        UserError: their product is larger.
+    """
+    cells = math.prod(several.values())
+    if cells > MOST_CELLS:
+        made = " x ".join(f"{number:,} {name}" for name, number in several.items())
+        raise UserError(f"{section}: {made} are {cells:,} cells, and {MOST_CELLS:,} at most can be planned")
 
 
 def plain(value: float) -> str:
     """``1000000`` → ``1,000,000``; what is longer in its shortest form."""
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}" if abs(value) < 1e7 else short(value)
-    return f"{value:g}"
+    return f"{int(value):,}" if abs(value) < 1e7 and value == int(value) else short(value)
 
 
 def short(value: float) -> str:

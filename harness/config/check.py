@@ -66,7 +66,8 @@ def faults(value: Any, kind: Any, path: tuple[str | int, ...] = (), of: Any = No
         return
     if value is None:
         if inner is kind and inner is not Texts:
-            yield Fault(path, f"must be {_expected(inner)}, got null{_hint(of, inner)}")
+            empty = "; an empty one is '[]'" if get_origin(inner) is list else ""
+            yield Fault(path, f"must be {_expected(inner)}, got null{empty or _hint(of, inner)}")
         return
     if is_dataclass(inner):
         yield from _of_section(value, inner, path)
@@ -208,9 +209,6 @@ def suggestion(key: str, schema: Any) -> str:
     """What to write instead of an unknown ``key``."""
     if key in REPLACED:
         return REPLACED[key]
-    parent = key.rpartition(".")[0]
-    if _is_mapping(parent, schema):
-        return f"; Hydra adds an entry to {parent} with '+{key}=…'"
     known = known_keys(schema)
     close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6)
     close = close or [one for one in known if one.rpartition(".")[2] == key.lower()]  # 'lr' is recipe.lr
@@ -219,16 +217,6 @@ def suggestion(key: str, schema: Any) -> str:
     if "fit" in get_type_hints(schema):  # of 'predict'
         return "; it reads a fit: fit=runs/NAME" if key == "experiment" else "; see 'isoflop predict --help'"
     return "; 'isoflop plan --config' shows every key"
-
-
-def _is_mapping(key: str, schema: Any) -> bool:
-    """Whether ``key`` takes entries of any name."""
-    kind: Any = schema
-    for name in key.split("."):
-        if not is_dataclass(kind) or name not in (types := get_type_hints(kind)):
-            return False
-        kind = types[name]
-    return get_origin(kind) is dict
 
 
 def known_keys(schema: Any, prefix: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness.config.check import faults
 from harness.config.folders import WrittenSource
 from harness.config.mistakes import OF_LIBRARIES, check_override, one_line, said
+from harness.config.names import check_names
 from harness.config.overrides import add_old_sections, current_overrides, move_old_sections
 from harness.config.schema import Config
 from harness.config.spelling import as_written
@@ -75,6 +76,7 @@ def compose_config(
         resolved = merged(schema, values)
         found = OmegaConf.to_object(resolved)
         _refuse_infinite(found)
+        check_names(found)
         if isinstance(found, Config):
             _refuse_other_launchers(overrides, found)
         return found, OmegaConf.to_yaml(resolved)

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from harness.config.check import Fault, faults, suggestion
+from harness.config.check import Fault, faults, show, suggestion
 from harness.config.folders import own_folder, parts_of, place_of
 from harness.config.keyfile import KeyFile, show_path, unreadable
 from harness.config.spelling import as_written
@@ -63,6 +63,9 @@ def check_override(typed: str, schema: Any) -> str:
     if _is_choice(override, kind):
         if override.value() is None:
             raise UserError(f"{key}: null is no file of configs/{key}; leave '{typed}' out")
+        chosen = override.value()
+        if isinstance(chosen, str) and re.match(r"\s*$|[/.]", chosen):
+            raise UserError(f"{key}: {show(chosen)} names no file; {_choices(key)[0]}")
         return ""
     if kind is None:
         if key.rpartition(".")[2].isdigit():  # a place in a list
@@ -171,7 +174,7 @@ def _of_libraries(
         return _chosen_in(missing[1], files) + _no_choice(missing[1])
     if group := re.search(r"Could not (?:override|delete)\w* ?(?:from config\. )?'([^']+)'", whole):
         name = group[1].partition("@")[0]
-        is_group = (config_folder() / name).is_dir()
+        is_group = "@" in group[1] and (config_folder() / name).is_dir()
         hint = (
             f"; choose a file of configs/{name} with '{name}=NAME'" if is_group else suggestion(name, schema)
         )
@@ -243,20 +246,15 @@ def _no_choice(name: str) -> str:
     own = own_folder() / f"{name}.yaml"
     if own.is_symlink() or own.exists():
         return f"{show_path(own)}: {unreadable(own)}; a file of keys (YAML) is expected there"
-    there = sorted(
-        {
-            path.stem
-            for folder in (config_folder(), own_folder())
-            for path in (folder / group).glob("*.yaml")
-            if path.is_file()
-        }
-    )
+    said, there = _choices(group)
     close = difflib.get_close_matches(wanted, there, n=1, cutoff=0.6)
-    few = ", ".join(there[:MOST_NAMED]) + (
-        f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
-    )
-    return (
-        f"config: there is no {name}; "
-        + (f"there are {few}" if few else f"configs/{group} has no file")
-        + (f"; did you mean '{close[0]}'?" if close else "")
-    )
+    return f"config: there is no {name}; {said}" + (f"; did you mean '{close[0]}'?" if close else "")
+
+
+def _choices(group: str) -> tuple[str, list[str]]:
+    """The files of a group as a clause, and their names."""
+    folders = (config_folder() / group, own_folder() / group)
+    there = sorted({path.stem for folder in folders for path in folder.glob("*.yaml") if path.is_file()})
+    more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+    few = ", ".join(there[:MOST_NAMED])
+    return (f"there are {few}{more}" if there else f"configs/{group} has no file"), there

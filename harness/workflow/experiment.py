@@ -20,7 +20,7 @@ from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
-from harness.text import count, plural
+from harness.text import count, counted
 from harness.train.job import Job
 from harness.workflow.resources import runs_per_device
 
@@ -149,7 +149,7 @@ def differs(folder: SweepFolder, plan: Plan) -> str:
     except UserError:
         before = {path.parent.name for path in folder.cells.glob("*/record.json")}
     now = {cell.run_id for cell in plan.cells}
-    parts = [f"lacks {len(before - now)} of the {plural(len(before), 'run')}"] if before - now else []
+    parts = [f"lacks {len(before - now)} of the {counted(len(before), 'run')}"] if before - now else []
     parts += [f"has {len(now - before)} {'' if parts else 'runs '}that are not"] if now - before else []
     return " and ".join(parts)
 
@@ -168,7 +168,7 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     if gone:
         kept = set_aside(folder.config)
         _line(console)(
-            f"no longer in the plan: {plural(len(gone), 'finished run')} of {folder.path}, so neither table nor "
+            f"no longer in the plan: {counted(len(gone), 'finished run')} of {folder.path}, so neither table nor "
             "fit will have what is gone; it is kept, and the grid that it belongs to finds it again"
             + (f" (its configuration: {kept})" if kept else "")
         )

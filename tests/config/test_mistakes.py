@@ -123,8 +123,16 @@ def line_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert said.err.count("\n") == 1
     assert not said.out
     assert time.process_time() - before < 10, "a bound that slow machines keep"
-    for own_words in ("multirun", "See http", "full_key", "ListConfig", "DictConfig", "subclass", "\ufdd0"):
-        assert own_words not in said.err
+    for word in (
+        "add --multirun",
+        "requires --multirun",
+        "See http",
+        "full_key",
+        "ListConfig",
+        "DictConfig",
+        "\ufdd0",
+    ):
+        assert word not in said.err
     return said.err
 
 
@@ -237,3 +245,22 @@ def test_what_hydra_can_do_besides_still_works() -> None:
         compose_config(["grid.sizes=int(3.5)", "grid.budgets=[1e11]", "grid.budgets.0=2e11"])[0].grid.sizes
         == 3
     )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan", "--multirun"], ["plan", "-m"], ["plann"], [], ["plan", "--help=3"]]
+)
+def test_a_command_line_that_is_none_is_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line_of(arguments, capsys)
+
+
+def test_a_working_directory_that_is_gone_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "the working directory is gone" in line_of(["plan", "experiment=demo"], capsys)
