@@ -184,7 +184,10 @@ def _is_new(path: str, seen: set[tuple[int, int]], linked: bool) -> bool:
 
 def is_system(path: str | Path) -> bool:
     """Whether ``path`` is one of :data:`SYSTEM`, or below it."""
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):  # it is no path
+        return False
     return any(real == folder or real.startswith(f"{folder}/") for folder in SYSTEM)
 
 
