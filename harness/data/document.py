@@ -154,12 +154,13 @@ def walk(
                         links.append((entry.path, f"{name}/"))
                 elif entry.is_file():
                     if keep_file(name):
-                        files.append(stat_file(Path(entry.path), name))
+                        status = entry.stat()
+                        files.append(File(Path(entry.path), name, status.st_size, status.st_mtime_ns))
                 elif skip and keep_file(name):
                     skip("special" if os.path.exists(entry.path) else "broken_link", name, 0)
             except OSError:  # it has gone since, or may not be looked at
                 if skip and keep_file(name):
-                    skip("unreadable", name, 0)
+                    skip("broken_link" if entry.is_symlink() else "unreadable", name, 0)
         if not waiting:
             links.sort(reverse=True)  # the same one first everywhere, where two lead to one folder
     return sorted(files, key=lambda file: file.id)
@@ -183,7 +184,10 @@ def _is_new(path: str, seen: set[tuple[int, int]], linked: bool) -> bool:
 
 def is_system(path: str | Path) -> bool:
     """Whether ``path`` is one of :data:`SYSTEM`, or below it."""
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):  # it is no path
+        return False
     return any(real == folder or real.startswith(f"{folder}/") for folder in SYSTEM)
 
 

@@ -5,9 +5,10 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any, BinaryIO
 
 from harness.data.document import SNIFFED
@@ -47,9 +48,16 @@ class Format:
 
 def format_of(name: str) -> Format:
     """The format of a file by its name."""
-    path = Path(name.lower())
-    compression = COMPRESSED.get(path.suffix, "")
-    ending = Path(path.stem).suffix if compression else path.suffix
+    stem, ending = os.path.splitext(name)
+    return _format(ending.lower(), os.path.splitext(stem)[1].lower())
+
+
+@cache
+def _format(ending: str, before: str) -> Format:
+    """That of a file with these last two endings."""
+    compression = COMPRESSED.get(ending, "")
+    if compression:
+        ending = before
     for reason, endings in UNREAD.items():
         if ending in endings:
             return Format(unread=reason)

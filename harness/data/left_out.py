@@ -63,31 +63,33 @@ class LeftOut:
         self._last[reason] = where
 
 
-def left_out_lines(meta: Meta) -> list[str]:
-    """A line for each reason that someone should look at, and one for all others; none where nothing was left out."""
-    lines = [_with_remedy(reason, *REMEDIES[reason], meta) for reason in REMEDIES if meta.skipped.get(reason)]
+def left_out(meta: Meta, remedies: bool = True) -> list[str]:
+    """A phrase for each reason that someone should look at, and one for all others; none where nothing was left out.
+
+    Args:
+        remedies: also say what can be done about it.
+    """
+    phrases = [_problem(reason, meta, remedies) for reason in REMEDIES if meta.skipped.get(reason)]
     others = [
-        f"{number:,} {EXPECTED.get(reason, reason)}{_share(reason, meta, ' ({})')}"
+        f"{number:,} {EXPECTED.get(reason, reason)}{_share(reason, meta, ' ({} of the bytes)')}"
         for reason, number in sorted(meta.skipped.items())
         if reason not in REMEDIES and number
     ]
-    return [*lines, *(["left out: " + ", ".join(others)] if others else [])]
+    return [*phrases, *([", ".join(others)] if others else [])]
 
 
-def _with_remedy(reason: str, what: str, remedy: str, meta: Meta) -> str:
-    detail = meta.left_out.get(reason)
+def _problem(reason: str, meta: Meta, remedies: bool) -> str:
+    what, remedy = REMEDIES[reason]
+    remedy = f"; {remedy}" if remedies and remedy else ""
+    detail, documents = meta.left_out.get(reason), meta.skipped[reason]
     if not detail:  # a corpus from before this was kept
-        return f"left out: {meta.skipped[reason]:,} documents or files, {what}" + (
-            f"; {remedy}" if remedy else ""
-        )
-    number = f"{detail['files']:,} of {meta.source_files:,} files" if meta.source_files else ""
-    documents = f"{meta.skipped[reason]:,} documents" if meta.skipped[reason] != detail["files"] else ""
-    amount = " in ".join(part for part in (documents, number) if part) or f"{meta.skipped[reason]:,}"
+        return f"{documents:,} documents or files: {what}{remedy}"
+    files = f"{detail['files']:,} of {meta.source_files:,} files" if meta.source_files else ""
+    parts = [f"{documents:,} documents"] if documents != detail["files"] or not files else []
+    amount = " in ".join([*parts, *([files] if files else [])])
+    example = f", e.g. {printable(str(detail['example']))}"
     loud = "WARNING: " if reason == "undecodable" and _fraction(reason, meta) > LOUD else ""
-    return (
-        f"{loud}left out: {amount}{_share(reason, meta, ' ({} of the bytes)')}: {what}, "
-        f"e.g. {printable(str(detail['example']))}" + (f"; {remedy}" if remedy else "")
-    )
+    return f"{loud}{amount}{_share(reason, meta, ' ({} of the bytes)')}: {what}{example}{remedy}"
 
 
 LOUD = 0.1  # of the bytes: more is hardly meant, where it is text of another encoding

@@ -83,7 +83,9 @@ def read_meta(folder: Path) -> Meta:
         meta = Meta(**unseal(strict_json((folder / META).read_bytes())))
     except OSError:
         raise ValueError("files are missing or cut short") from None
-    except (ValueError, TypeError) as error:
+    except TypeError:
+        raise ValueError(f"{META}: not what is kept of a corpus") from None
+    except ValueError as error:
         raise ValueError(f"{META}: {error}") from None
     for name, hint in get_type_hints(Meta).items():
         kind = get_origin(hint) or hint

@@ -87,7 +87,7 @@ def parquet(file: File, field: str, skip: Skip) -> Iterator[tuple[Document, floa
                     else:
                         yield Document(f"{file.id}#{row}", text), row / table.metadata.num_rows
                     row += 1
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise DamagedTableError(str(error).partition("\n")[0][:200]) from error
     except OSError as error:
         if error.errno is not None:
@@ -139,7 +139,9 @@ def _elements(file: File, stream: BinaryIO) -> Iterator[tuple[int, Any, int]]:
         return UserError(f"{where}: element {number + 1} of its array is not JSON ({_why(error)})")
 
     try:
-        text = reader.read(BLOCK).lstrip()
+        text = ""
+        while not text and (block := reader.read(BLOCK)):
+            text = block.lstrip()
         while True:
             while at < len(text) and text[at] in " \t\r\n,":
                 at += 1

@@ -126,7 +126,7 @@ class TextSource:
                 for document in self._documents(file, records, stream, skip):
                     read = raw.tell()
                     yield document, read
-        except UnicodeDecodeError:
+        except UnicodeError:  # of UTF-16 also without 'Decode'
             skip("undecodable", file.id, file.size - int(read))
         except OSError as error:
             self._refuse_named(file, f"cannot be read ({error.strerror or error})")

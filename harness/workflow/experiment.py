@@ -9,7 +9,7 @@ from rich.console import Console
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
 from harness.data.cache import INTERVAL, PLAIN_INTERVAL
-from harness.data.left_out import left_out_lines
+from harness.data.left_out import left_out
 from harness.data.prepare import to_stderr
 from harness.errors import UserError
 from harness.launch.branching import share_trunks
@@ -52,8 +52,8 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
             config.data, config.tokenizer, corpus, config.seq_len, cache, say, show, interval
         )
     for name, one in {corpus.name: corpus, **domains}.items():
-        for line in left_out_lines(one.meta):
-            say(f"corpus {name}: {line}")
+        for phrase in left_out(one.meta):
+            say(f"corpus {name}: left out: {phrase}")
     return corpus
 
 
