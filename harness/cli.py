@@ -53,8 +53,9 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
     "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or pending.
-Also the ablations of the latest submission, and the jobs that depend on others. An experiment with arms shows
-every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
+Follow-ups are among them, and those that may come are counted; also the jobs that depend on others. The overrides that
+the sweep was begun with need not be given again: its folder knows them. An experiment with arms shows every arm
+('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
   isoflop status experiment=kaplan

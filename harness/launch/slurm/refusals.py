@@ -40,7 +40,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "timed out|unable to contact|no answer",
         "the controller is down or busy: wait; nothing is lost or submitted twice",
     ),
-    ("denied|permitted|user id", "the cluster's operators know why: it is about your account there"),
 )
 """Words of sbatch, and what to change; the first that match count."""
 
