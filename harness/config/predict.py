@@ -16,7 +16,6 @@ from harness.predict.cost import DeviceConfig, ServingConfig
 from harness.predict.repetition import Repetition
 from harness.predict.source import LawConfig
 
-
 ROOT = "predict"
 """The file of ``configs/`` that a question is composed from; its schema is :class:`PredictConfig`."""
 

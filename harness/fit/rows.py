@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.fit.columns import counted
 from harness.fit.table import Excluded, Points, duplicate, fault
+from harness.text import counted
 
 # A run whose last loss lies before this share of its tokens has no loss of a model that has cooled down.
 END = 0.95
