@@ -8,12 +8,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
 from harness import interrupts
 from harness.errors import EXIT_FAILED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
+from harness.text import visible
 from harness.train.job import PreemptedError
 
 COMMANDS = {
@@ -153,11 +154,15 @@ class _Parser(argparse.ArgumentParser):
             self.epilog = PREDICT_OVERRIDES.format(keys=doc.partition("Attributes:\n")[2].replace("`", ""))
         return super().format_help()
 
+    def error(self, message: str) -> NoReturn:
+        """One line, as every mistake of a user's; argparse would print its usage first."""
+        self.exit(EXIT_USER_ERROR, f"isoflop: {visible(message)}; '{self.prog} --help' shows what there is\n")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
+    top = _Parser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in COMMANDS.items():
         summary = text.partition("\n")[0].rstrip(":.,")
@@ -191,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _refuse_lost_letters(options.overrides)
             _run(options, console)
     except UserError as error:
-        print(f"isoflop: {error}", file=sys.stderr)
+        print(f"isoflop: {visible(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except PreemptedError as stopped:
         print(f"isoflop: {stopped}", file=sys.stderr)
@@ -205,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(EXIT_FAILED)
         if error.errno not in UNUSABLE or error.filename is None:
             raise
-        print(f"isoflop: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"isoflop: {visible(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         interrupts.end(options.command)
@@ -226,11 +231,18 @@ def _refuse_lost_letters(overrides: Sequence[str]) -> None:
     Raises:
         UserError: the working directory, or an override, is one.
     """
-    for name in (os.getcwd(), *overrides):
+    try:
+        here = os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working directory is gone ({error.strerror}); change to another") from None
+    for name in (here, *overrides):
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            try:
+                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            except UnicodeEncodeError:
+                shown = ascii(name)[1:-1]
             read = sys.getfilesystemencoding()
             how = "rename it" if read == "utf-8" else f"this shell's encoding is {read}: set PYTHONUTF8=1"
             raise UserError(f"'{shown}' cannot be read as text; {how}") from None

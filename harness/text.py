@@ -10,6 +10,16 @@ def count(value: float) -> str:
     return f"{value:.3g}"
 
 
+def visible(text: str) -> str:
+    """``text`` as one line: what a terminal would not show, or would obey, as Python writes it."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """``1 worker``, ``2 workers``; ``several`` where an "s" does not make the counted."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """``3725`` → ``1 h 02 min``."""
     if seconds < 60:
@@ -19,8 +29,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-def plural(number: int, noun: str, many: str = "") -> str:
-    """``1 cell``, ``2 cells``; ``many`` where an s does not make it."""
-    return f"{number:,} {noun if number == 1 else many or noun + 's'}"

@@ -27,7 +27,8 @@ ROOMS = (
     ("model",),
     ("data",),
     ("text", "interrupts"),
-    ("errors", "files", "packaged"),
+    ("bounds", "files"),
+    ("errors", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

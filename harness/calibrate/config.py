@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.plan.throughput import MODES
 
@@ -20,16 +21,13 @@ class CalibrateConfig:
             ``auto``, ``compiled`` and ``graphs``, and elsewhere what ``train.compile`` says.
     """
 
-    sizes: int = 5
-    seconds: float = 3.0
-    side_by_side: list[int] = field(default_factory=list)
+    sizes: int = bounded(5, 1, 1000)
+    seconds: float = bounded(3.0, 0, 1e6, above=True)
+    side_by_side: list[int] = bounded([], 1, 4096)
     modes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.sizes < 1:
-            raise UserError(f"calibrate.sizes: must be at least 1, got {self.sizes}")
-        if self.seconds <= 0:
-            raise UserError(f"calibrate.seconds: must be positive, got {self.seconds:g}")
+        check_bounds(self, "calibrate")
         if unknown := [mode for mode in self.modes if mode not in MODES]:
             raise UserError(f"calibrate.modes: '{unknown[0]}' is none of {', '.join(MODES)}")
         if self.side_by_side and (

@@ -25,6 +25,7 @@ from harness.interrupts import held_back, let_in
 from harness.launch.retry import is_retryable
 from harness.tracking.config import TrackerConfig
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.train.launched import one_process
 
 ROW_STEPS = 5  # steps a curve row: some rows in every stretch, even of a model whose steps are long
 # Reads of the curve that are not timed: during the first the run warms up and compiles, during the second it has waited
@@ -197,6 +198,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, which ends this process
     let_in()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    one_process()
     os.environ.update(environment)
     from harness.train.device import choose_device  # only now: torch reads the environment
 

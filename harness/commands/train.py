@@ -19,6 +19,7 @@ from harness.runs.record import Record
 from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.train.launched import as_launched
 from harness.workflow import followup
 from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 
@@ -34,6 +35,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     config, yaml, console = asked.config, asked.yaml, asked.console
     if not config.run:
         raise UserError("run: name the cell to train, e.g. run=3f0c; 'isoflop plan' lists them")
+    if said := as_launched():
+        print(f"isoflop: {said}", file=sys.stderr)
     folder = sweep_folder(config)
     corpus = training_corpus(config, console)
     extended = followup.with_followups(config, plan_experiment(config, corpus), folder)

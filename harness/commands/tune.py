@@ -17,7 +17,7 @@ from harness.report.style import figure_style, save
 from harness.runs.frozen import freeze
 from harness.runs.table import records
 from harness.tune.design import make_tune_plan, trials_of
-from harness.tune.fit import fit_tuning
+from harness.tune.fit import check_fittable, fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.tables import print_design, print_fit
 from harness.workflow.experiment import plan_rules, say_dropped, sweep_folder, training_corpus
@@ -44,6 +44,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     made = make_tune_plan(
         config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
     )
+    check_fittable(made, config.tune)
     check_corpus(made.plan, corpus.name, config.data.max_epochs)
     say_dropped(folder, made.plan, console)
     freeze(folder, made.plan, yaml)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
@@ -28,8 +29,8 @@ class RepetitionConfig:
         points: a table of runs with the column ``unique_tokens``, some of which repeat, to fit them from.
     """
 
-    r_tokens: float = Repetition.r_tokens
-    r_params: float = Repetition.r_params
+    r_tokens: float = bounded(Repetition.r_tokens, 0, 1e9, above=True)
+    r_params: float = bounded(Repetition.r_params, 0, 1e9, above=True)
     points: str | None = None
 
 
@@ -65,47 +66,45 @@ class PredictConfig:
     points: str | None = None
     law: LawConfig | None = None
     approach: str = "auto"
-    level: float | None = None
-    budget: float | None = None
-    gpu_hours: float | None = None
-    dollars: float | None = None
-    params: float | None = None
-    tokens: float | None = None
-    target_loss: float | None = None
+    level: float | None = bounded(None, 0, 1)
+    budget: float | None = bounded(None, 0, 1e40, above=True)
+    gpu_hours: float | None = bounded(None, 0, 1e20, above=True)
+    dollars: float | None = bounded(None, 0, 1e20, above=True)
+    params: float | None = bounded(None, 0, 1e20, above=True)
+    tokens: float | None = bounded(None, 0, 1e25, above=True)
+    target_loss: float | None = bounded(None, 0, 1e6, above=True)
     device: DeviceConfig | None = None
-    gpus: int = 1
-    mfu: float | None = None
+    gpus: int = bounded(1, 1, 10_000_000)
+    mfu: float | None = bounded(None, 0, 1, above=True)
     precision: str = "bf16"
-    inference_tokens: float | None = None
+    inference_tokens: float | None = bounded(None, 0, 1e25)
     serving: ServingConfig = field(default_factory=ServingConfig)
-    smaller: list[float] = field(default_factory=lambda: list(FACTORS))
-    unique_tokens: float | None = None
+    smaller: list[float] = bounded(list(FACTORS), 0, 1e9, above=True)
+    unique_tokens: float | None = bounded(None, 0, 1e25, above=True)
     repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
     ladder: LadderConfig | None = None
     model: ModelConfig | None = None
     recipe: RecipeConfig | None = None
     schedule: ScheduleConfig | None = None
-    vocab_size: int | None = None
-    seq_len: int | None = None
+    vocab_size: int | None = bounded(None, 2, 100_000_000)
+    seq_len: int | None = bounded(None, 2, 1 << 24)
     fallback: ShapeRules = field(default_factory=ShapeRules)
     write: str | None = None
     figure: str | None = None
     analysis: FitOptions = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:
+        for name in ("fit", "points", "write", "figure"):
+            if getattr(self, name) is not None and not getattr(self, name).strip():
+                raise UserError(f"{name}: it is empty; name one, or leave it out")
         if sum(value is not None for value in (self.fit, self.points, self.law)) != 1:
             raise UserError(
                 "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
                 "(hoffmann2022, besiroglu2024, kaplan2020)"
             )
-        if self.level is not None and not 0 < self.level < 1:
+        check_bounds(self)
+        if self.level in (0, 1):
             raise UserError(f"level: must lie between 0 and 1, got {self.level:g}")
-        for name in ("budget", "gpu_hours", "dollars", "params", "tokens", "target_loss", "unique_tokens"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UserError(f"{name}: must be a positive number, got {value:g}")
-        if self.inference_tokens is not None and not 0 <= self.inference_tokens < float("inf"):
-            raise UserError(f"inference_tokens: must not be negative, got {self.inference_tokens:g}")
         self._check_question()
 
     def _check_model(self, params: float, tokens: float) -> None:

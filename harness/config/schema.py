@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.bounds import bounded, check_bounds
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
@@ -52,7 +53,7 @@ class Config:
     name: str = ""
     runs_dir: str = "runs"
     cache_dir: str = "~/.cache/isoflop"
-    seq_len: int = 256
+    seq_len: int = bounded(256, 2, 1 << 24)
     precision: str = "auto"
     data: DataConfig = field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -84,8 +85,7 @@ class Config:
     def __post_init__(self) -> None:
         if isinstance(self.launcher, OPTIONS):
             self.launcher = choose(self.launcher)
-        if self.seq_len < 2:
-            raise UserError(f"seq_len: must be at least 2, got {self.seq_len}")
+        check_bounds(self)
         if self.followup.horizons and self.schedule.kind == "constant":
             raise UserError(
                 "followup.horizons: a constant schedule has no length to vary; choose another schedule"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from antlr4 import ParserRuleContext  # type: ignore[import-untyped]
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -40,6 +40,8 @@ def as_written(typed: str, schema: Any) -> str:
     if found is None:
         return typed
     sign, key, value = found.groups()
+    if not sign and _has_entries(key, schema):
+        sign = "++"  # an entry of any name is added without a sign, too
     if value.startswith("~/"):
         value = str(Path(value).expanduser())
     kind = without_none(kind_of(key, schema))
@@ -50,6 +52,13 @@ def as_written(typed: str, schema: Any) -> str:
         text = _text(value)
         return f"{sign}{key}={value if text is None else _quoted(text)}"
     return f"{sign}{key}={_with_marks(value, is_choice)}"
+
+
+def _has_entries(key: str, schema: Any) -> bool:
+    """Whether ``key`` is a mapping with entries of any name, or within one."""
+    parts = key.split(".")
+    kinds_above = (kind_of(".".join(parts[:end]), schema) for end in range(1, len(parts) + 1))
+    return any(get_origin(without_none(kind)) is dict for kind in kinds_above)
 
 
 def _is_container(value: str) -> bool:

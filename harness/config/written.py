@@ -11,20 +11,14 @@ from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import field as make_field
 from dataclasses import fields, is_dataclass, make_dataclass
 from functools import cache, partial
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml  # type: ignore[import-untyped]
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_yaml_loader
 
-from harness.packaged import config_folder
+from harness.config.keyfile import LimitedLoader, explain
 
 MARK = "\ufdd0"  # no character: Unicode keeps it for a program's own use
 TAG = "tag:yaml.org,2002:"
@@ -32,7 +26,6 @@ AS_WRITTEN = ("int", "float", "bool", "value", "merge")  # the last two: '=' and
 SIXTIES = re.compile(
     r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
 )  # a number to YAML 1.1: 12:00:00 is 43200
-NAMES = ("defaults", "hydra")  # sections that Hydra itself reads
 
 
 class Texts:
@@ -60,8 +53,8 @@ class _Numbers(get_yaml_loader()):  # type: ignore[misc]
     """OmegaConf's reader of YAML."""
 
 
-class _Written(get_yaml_loader()):  # type: ignore[misc]
-    """The same, but for scalars that it would convert."""
+class _Written(LimitedLoader, get_yaml_loader()):  # type: ignore[misc]
+    """The same within limits, but for scalars that it would convert."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -74,16 +67,37 @@ for _tag in AS_WRITTEN:
     _Written.add_constructor(TAG + _tag, lambda _, node: marked(node.value))
 
 
-def read_written(text: str) -> dict[str, Any]:
-    """The mapping in the YAML ``text``, its scalars as :func:`typed` takes them.
+def nodes_and_values(text: str) -> tuple[yaml.Node, dict[str, Any]]:
+    """The mapping in the YAML ``text`` as nodes with their places, and its values as :func:`typed` takes them.
 
     Raises:
-        YAMLError: it is none.
+        YAMLError: it holds no keys, or is none.
     """
-    found = yaml.load(text, Loader=_Written)
-    if found is not None and not isinstance(found, dict):
-        raise yaml.YAMLError("holds no keys")
-    return found or {}
+    loader = _Written(text)
+    try:
+        root = loader.get_single_node()
+        found = None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+    if not isinstance(found, dict):
+        kind = {str: "a text", list: "a list", type(None): "nothing"}.get(type(found), "a single value")
+        raise yaml.YAMLError(f"holds {kind}, where lines of 'key: value' are expected; write them")
+    return root, found
+
+
+def read_written(text: str) -> dict[str, Any]:
+    """The mapping in the YAML ``text``, its scalars as :func:`typed` takes them; empty for an empty text.
+
+    Raises:
+        YAMLError: it holds no keys, or is none; with the line.
+    """
+    if not text.strip():
+        return {}
+    try:
+        return nodes_and_values(text)[1]
+    except yaml.YAMLError as error:
+        line, said = explain(error, text)
+        raise yaml.YAMLError(f"line {line}: {said}") from error
 
 
 def load_written(text: str) -> DictConfig:
@@ -93,50 +107,6 @@ def load_written(text: str) -> DictConfig:
         YAMLError: it holds no keys, or is none.
     """
     return OmegaConf.create(read_written(text))
-
-
-class WrittenSource(FileConfigSource):
-    """The folders of configs that Hydra searches."""
-
-    @staticmethod
-    def scheme() -> str:
-        """What such a folder's address begins with."""
-        return "written"
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """As Hydra's own source of files, but scalars stay as they were written."""
-        path = Path(self.path) / self._normalize_file_name(config_path)
-        if not path.exists():
-            raise ConfigLoadError(f"Config not found : {path}")
-        text = path.read_text(encoding="utf-8")
-        try:
-            found = read_written(text)
-        except yaml.YAMLError as error:
-            raise yaml.YAMLError(f"{path}: {' '.join(str(error).split())}") from error
-        for name in NAMES:
-            if name in found:
-                found[name] = _plain(found[name], as_text=name == "defaults")
-        header = ConfigSource._get_header_dict(text[:512])
-        return ConfigResult(
-            config=OmegaConf.create(found), path=str(path.parent), provider=self.provider, header=header
-        )
-
-
-class SearchedFolders(SearchPathPlugin):
-    """The committed configs, and after them a folder ``configs/`` in the working directory, whatever its name."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra."""
-        for one in search_path.get_path():
-            if one.provider == "main":
-                one.path = f"{WrittenSource.scheme()}://{config_folder()}"
-        own = Path.cwd() / "configs"
-        if own.is_dir() and own.resolve() != config_folder():
-            search_path.append("own", f"{WrittenSource.scheme()}://{own.resolve()}")
-
-
-Plugins.instance().register(WrittenSource)
-Plugins.instance().register(SearchedFolders)
 
 
 def typed(schema: Any, found: Mapping[str, Any] | DictConfig) -> DictConfig:
@@ -149,43 +119,53 @@ def typed(schema: Any, found: Mapping[str, Any] | DictConfig) -> DictConfig:
     Raises:
         OmegaConfBaseException: there is no such key, or a value is of another type.
     """
-    merged = OmegaConf.merge(OmegaConf.structured(schema), typed_values(schema, found))
-    assert isinstance(merged, DictConfig), "a dataclass has keys"
-    return merged
+    return merged(schema, typed_values(schema, found))
+
+
+def merged(schema: Any, values: Mapping[str, Any]) -> DictConfig:
+    """``schema`` with ``values``, as :func:`typed_values` gives them; raises as :func:`typed`."""
+    node = OmegaConf.merge(OmegaConf.structured(schema), values)
+    assert isinstance(node, DictConfig), "a dataclass has keys"
+    return node
 
 
 def typed_values(schema: Any, found: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     """:func:`typed` for the keys in ``found`` alone, unchecked, as OmegaConf takes them."""
     kind = schema if isinstance(schema, type) else type(schema)
     values = OmegaConf.to_container(found, resolve=True) if isinstance(found, DictConfig) else found
-    return dict(_typed(values, kind))
+    return dict(typed_value(values, kind))
 
 
-def _typed(value: Any, kind: Any) -> Any:
+def typed_value(value: Any, kind: Any) -> Any:
+    """``value``, plain data, as a key of type ``kind`` has it, unchecked."""
     kind = without_none(kind)
     if isinstance(value, Mapping):
         if is_dataclass(kind):
             known = kinds(kind)
-            return {key: _typed(inner, known.get(key, Any)) for key, inner in value.items()}
+            return {key: typed_value(inner, known.get(key, Any)) for key, inner in value.items()}
         inside = get_args(kind)[1] if get_origin(kind) is dict else kind
-        return {key: _typed(inner, inside) for key, inner in value.items()}
+        return {key: typed_value(inner, inside) for key, inner in value.items()}
     if isinstance(value, list):
         inside = get_args(kind)[0] if get_origin(kind) is list else kind
-        return [_typed(inner, inside) for inner in value]
+        return [typed_value(inner, inside) for inner in value]
     # the dataclass is one of 'data.domains', for which a path may stand
-    return _plain(value, as_text=kind in (str, Texts) or is_dataclass(kind))
+    return plainly(value, as_text=kind in (str, Texts) or is_dataclass(kind))
 
 
-def _plain(value: Any, as_text: bool) -> Any:
+def plainly(value: Any, as_text: bool) -> Any:
+    """``value`` with its scalars as YAML reads them, or as the texts they were written as."""
     if isinstance(value, Mapping):
-        return {key: _plain(inner, as_text) for key, inner in value.items()}
+        return {key: plainly(inner, as_text) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner, as_text) for inner in value]
+        return [plainly(inner, as_text) for inner in value]
     if not isinstance(value, str):
         return value
     text = unmarked(value)
     if value == marked(text) and not as_text and not SIXTIES.fullmatch(text):
-        return yaml.load(text, Loader=_Numbers)
+        try:
+            return yaml.load(text, Loader=_Numbers)
+        except ValueError:  # a number of thousands of digits
+            pass
     return literal(text)
 
 

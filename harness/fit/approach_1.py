@@ -20,6 +20,7 @@ from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.table import Array, Curve, Points
 from harness.fit.useless import useless_intervals
+from harness.text import counted
 
 STREAM = 1
 MIN_SIZES = 3
@@ -205,7 +206,12 @@ def _void_flags(log_n: Array, best: NDArray[np.intp]) -> list[Flag]:
     sizes = len(np.unique(log_n[best[best >= 0]]))
     if sizes >= MIN_SIZES:
         return []
-    return [Flag("too_few_points", f"{sizes} sizes are ever the best; a power law needs {MIN_SIZES}")]
+    return [
+        Flag(
+            "too_few_points",
+            f"{counted(sizes, 'size is', 'sizes are')} ever the best; a power law needs {MIN_SIZES}",
+        )
+    ]
 
 
 def _shape_flags(log_n: Array, losses: Losses, best: NDArray[np.intp], progress: float) -> list[Flag]:

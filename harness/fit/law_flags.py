@@ -12,6 +12,7 @@ from harness.fit.misfit import outliers
 from harness.fit.options import FitOptions
 from harness.fit.status import Flag
 from harness.fit.table import Array, Points
+from harness.text import counted
 
 # From six or seven runs of a sweep, chosen at random, the interval of a missed the value from all runs in about half of
 # the cases; from eight in few. The bootstrap draws of so few runs nearly repeat them.
@@ -145,4 +146,6 @@ def outlier_flag(points: Points, far: NDArray[np.bool_], a: float | None) -> Fla
         f" and {len(rows) - 4} more" if len(rows) > 4 else ""
     )
     found = "there is no a" if a is None else f"a is {a:.3f}, beyond its interval"
-    return Flag("sensitive_to_outliers", f"without {len(rows)} runs far off the fit ({named}) {found}")
+    return Flag(
+        "sensitive_to_outliers", f"without {counted(len(rows), 'run')} far off the fit ({named}) {found}"
+    )

@@ -1,7 +1,9 @@
 """Everything a fit can be asked to do differently, in one dataclass."""
 
+import math
 from dataclasses import dataclass
 
+from harness.bounds import LARGEST_SEED, bounded
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT
 
@@ -62,28 +64,28 @@ class FitOptions:
             budgets that hold at least a sixth of the runs.
     """
 
-    level: float = 0.9
-    draws: int = 1000
-    seed: int = 0
+    level: float = bounded(0.9, 0, 1)
+    draws: int = bounded(1000, 0, 1_000_000)
+    seed: int = bounded(0, 0, LARGEST_SEED)
     bootstrap: str = "auto"
-    huber_delta: float = 1e-3
-    degree: int = 2
+    huber_delta: float = bounded(1e-3, 0, float("inf"), above=True)
+    degree: int = bounded(2, 2, 4)
     correct_bias: bool = True
     robust: bool = False
-    exclude_highest: int = 0
-    max_loss: float | None = None
+    exclude_highest: int = bounded(0, 0, 1_000_000_000)
+    max_loss: float | None = bounded(None, 0, 1e6, above=True)
     count: str = "params"
     compute: str = "flops"
     loss: str = "loss"
     rows: str = LAST
-    target: float | None = None
-    extrapolation_limit: float = EXTRAPOLATION_LIMIT
+    target: float | None = bounded(None, 0, 1e40, above=True)
+    extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
     solver: str = "lbfgs"
-    smoothing_steps: float = 10.0
-    envelope_points: int = 1500
+    smoothing_steps: float = bounded(10.0, 0, 1e9)
+    envelope_points: int = bounded(1500, 10, 1_000_000)
     compare: bool = False
     backtest: bool = True
-    holdout_above: float | None = None
+    holdout_above: float | None = bounded(None, 0, 1e40, above=True)
 
     def __post_init__(self) -> None:
         check_rows(self.rows)
@@ -92,6 +94,11 @@ class FitOptions:
             (
                 self.draws == 0 or 20 <= self.draws <= 1_000_000,
                 f"draws must lie between 20 and 1000000 (or be 0, for no intervals), got {self.draws}",
+            ),
+            (
+                self.draws * (1 - self.level) > 1.999 or not self.draws,
+                f"draws must be at least {math.ceil(1.999 / max(1 - self.level, 1e-9))} for intervals at a level of "
+                f"{self.level:g}, or 0, for none; got {self.draws}",
             ),
             (self.seed >= 0, f"seed must not be negative, got {self.seed}"),
             (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),

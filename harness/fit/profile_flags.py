@@ -14,6 +14,7 @@ from harness.fit.profile_minimum import ProfileMinimum
 from harness.fit.results import FitError
 from harness.fit.status import Flag
 from harness.fit.table import Array
+from harness.text import counted
 
 STANDS_OUT, OUT_ALPHA = 4.0, 0.001  # times the other budgets' rms, and the share of this check
 SCATTER_ALPHA = 0.003  # this check's share of the report's false alarms
@@ -41,7 +42,7 @@ def budget_flags(
             Flag(
                 "approximate_budgets",
                 "the table names no budgets and its compute does not fall into groups: windows of 20% in C "
-                f"were used, {ungrouped} runs lie in none",
+                f"were used, {counted(ungrouped, 'run lies', 'runs lie')} in none",
             )
         )
     return flags

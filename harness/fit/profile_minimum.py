@@ -16,6 +16,7 @@ from harness.fit.profile_draws import Redrawn, laws_at
 from harness.fit.results import BudgetOptimum
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
+from harness.text import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,9 @@ class ProfileMinimum:
 def too_few_sizes(points: Points, rows: list[int], label: float, degree: int) -> ProfileMinimum:
     part = points.select(rows)
     sizes = len(np.unique(part.params))
-    short = Flag("too_few_points", f"{sizes} sizes; a polynomial of degree {degree} needs {degree + 2}")
+    short = Flag(
+        "too_few_points", f"{counted(sizes, 'size')}; a polynomial of degree {degree} needs {degree + 2}"
+    )
     log_flops = np.log(part.flops)
     result = BudgetOptimum(
         budget=label,

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.errors import UserError
-from harness.files import put_in_place, write_json
+from harness.files import put_in_place, refuse_endless, write_json
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import ARRAYS, decode
 from harness.fit.fitted import Fit
@@ -69,6 +69,7 @@ def load_fit(path: str | Path) -> Fit:
     draws = path.parent / "draws.npz"
     if not draws.exists():
         return fit
+    refuse_endless(draws)
     try:
         with reading(draws, REMEDY):
             content = draws.read_bytes()

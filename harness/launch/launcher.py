@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 from rich.console import Console
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.launch.ledger import Placed
 from harness.launch.queued import TaskId, TaskState
@@ -36,34 +37,21 @@ class LauncherConfig:
     """
 
     kind: str = "local"
-    workers: int = 0
-    per_gpu: int = 0
+    workers: int = bounded(0, 0, 4096)
+    per_gpu: int = bounded(0, 0, 256)
     mps: bool = True
-    processes: int = 1
-    attempts: int = 3
+    processes: int = bounded(1, 1, 1024)
+    attempts: int = bounded(3, 1, 1000)
 
     here: ClassVar[bool] = False
     """Whether runs execute on the machine of the command, with its GPUs and its packages."""
 
     def __post_init__(self) -> None:
-        self.check(at_least_0=("workers", "per_gpu"), at_least_1=("processes", "attempts"))
+        check_bounds(self, "launcher")
         if self.per_gpu > 1 and self.processes > 1:
             raise UserError(
                 f"launcher: a run on {self.processes} GPUs (processes) shares none; leave per_gpu at 0 or 1"
             )
-
-    def check(self, at_least_0: tuple[str, ...] = (), at_least_1: tuple[str, ...] = ()) -> None:
-        """Refuse values of these fields below 0 and below 1.
-
-        Raises:
-            UserError: one of them is.
-        """
-        for name in at_least_0:
-            if getattr(self, name) < 0:
-                raise UserError(f"launcher.{name}: must not be negative, got {getattr(self, name)}")
-        for name in at_least_1:
-            if getattr(self, name) < 1:
-                raise UserError(f"launcher.{name}: too small, got {getattr(self, name):g}")
 
 
 class Outcome(Enum):

@@ -15,7 +15,7 @@ from harness.plan.cell import Cell
 from harness.plan.labels import Labels
 from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED
-from harness.text import plural
+from harness.text import counted
 from harness.train.config import TrainConfig
 
 
@@ -64,7 +64,7 @@ class LocalLauncher:
         options = self.pool([job.cell for job in jobs], work.train)
         work.say_cost(options.workers)
         console.print(
-            f"{total - len(jobs)} finished, {len(jobs)} to train with {plural(options.workers, 'worker')} "
+            f"{total - len(jobs)} finished, {len(jobs)} to train with {counted(options.workers, 'worker')} "
             f"into {work.folder.path}",
             highlight=False,
             soft_wrap=True,
@@ -80,7 +80,7 @@ class LocalLauncher:
             name = Labels.of(work.plan.cells).name(work.plan.cell(first.run_id))
             others = ", the others are finished and kept; first:" if total > len(failed) else "; first:"
             raise UserError(
-                f"{len(failed)} of {plural(total, 'cell')} failed{others} "
+                f"{len(failed)} of {counted(total, 'cell')} failed{others} "
                 f"{first.run_id} ({name}): {first.reason} (log: {work.folder.cell(first.run_id).log}); "
                 "run the same command again to retry only what failed"
             )

@@ -20,7 +20,7 @@ from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, wo
 from harness.model.shape import Shape
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Observation, Watcher
-from harness.text import plural
+from harness.text import counted
 from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
@@ -309,7 +309,7 @@ def _gone(pool: _Pool, worker: _Worker) -> None:
 def _try_again(pool: _Pool, job: Job, reason: str) -> None:
     attempt = pool.attempts[job.cell.run_id]
     if attempt >= pool.options.attempts:
-        _end(pool, job, Ended(job.cell.run_id, FAILED, reason=f"{reason}, {plural(attempt, 'time')}"))
+        _end(pool, job, Ended(job.cell.run_id, FAILED, reason=f"{reason}, {counted(attempt, 'time')}"))
         return
     seconds = back_off(attempt)
     pool.queue.append(_Waiting(job, due=time.monotonic() + seconds))

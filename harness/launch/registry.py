@@ -79,8 +79,11 @@ def _options() -> type[LauncherConfig]:
     found: dict[str, tuple[str, Any, Any]] = {}
     for entry in LAUNCHERS.values():
         for one in fields(entry.config):
-            made = one.default_factory
-            default = field(default=one.default) if made is MISSING else field(default_factory=made)
+            made, extra = one.default_factory, one.metadata
+            if made is MISSING:
+                default = field(default=one.default, metadata=extra)
+            else:
+                default = field(default_factory=made, metadata=extra)
             found.setdefault(one.name, (one.name, one.type, default))
     return make_dataclass(
         "LauncherOptions",

@@ -16,7 +16,7 @@ from harness.plan.plan import Plan
 from harness.runs.claim import gone, holder
 from harness.runs.files import SweepFolder
 from harness.runs.table import records
-from harness.text import plural
+from harness.text import counted
 from harness.train.job import Job
 
 
@@ -57,7 +57,7 @@ class Stages:
         jobs = [job for job in missing if job.cell.run_id not in queued and not _is_trained_here(job)]
         total = len(self.work.plan.cells)
         self.say(
-            f"{total - len(missing)} of {plural(total, 'cell')} finished, "
+            f"{total - len(missing)} of {counted(total, 'cell')} finished, "
             f"{len(missing) - len(jobs)} queued or running, "
             f"{len(jobs)} to submit"
         )
@@ -90,20 +90,20 @@ class Stages:
             self.work.say_status()
             more = " …" if len(lost) > 8 else ""
             self.say(
-                f"{len(lost)} of {plural(total, 'cell')} {'is' if len(lost) == 1 else 'are'} missing "
+                f"{len(lost)} of {counted(total, 'cell')} {'is' if len(lost) == 1 else 'are'} missing "
                 f"({', '.join(lost[:8])}{more}); run the same command again to submit "
                 f"{'it' if len(lost) == 1 else 'them'} again"
             )
             return Outcome.INCOMPLETE
         if not missing:
             return Outcome.DONE
-        self.say(f"{total - len(missing)} of {plural(total, 'cell')} finished, {len(missing)} to submit")
+        self.say(f"{total - len(missing)} of {counted(total, 'cell')} finished, {len(missing)} to submit")
         try:
             warning = self._submit(missing)
         except UserError as error:
             # a container without the commands, or a cluster that takes no jobs from jobs
             self.say(
-                f"the next {plural(len(missing), 'cell is', 'cells are')} not submitted: {error}; "
+                f"the next {counted(len(missing), 'cell is', 'cells are')} not submitted: {error}; "
                 "run the same command again by hand"
             )
             return Outcome.INCOMPLETE
@@ -148,10 +148,10 @@ class Stages:
     def _say_submitted(self, submission: Submission, asks: str) -> None:
         lengths = [len(task) for task in submission.tasks]
         least, most = min(lengths), max(lengths)
-        cells = f"{least}-{most} cells" if least < most else plural(most, "cell")
+        cells = f"{least}-{most} cells" if least < most else counted(most, "cell")
         then = f"; dependent job {submission.report_job} continues" if submission.report_job else ""
         self.say(
-            f"submitted job array {submission.job}: {plural(len(lengths), 'task')} of {cells}{then}\n"
+            f"submitted job array {submission.job}: {counted(len(lengths), 'task')} of {cells}{then}\n"
             f"each asks for {asks}; files and logs: {self.ledger.path / submission.folder}"
         )
 

@@ -17,6 +17,7 @@ from harness.launch.retry import is_retryable
 from harness.runs.claim import Claim, holder, take
 from harness.runs.record import Record
 from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.train.launched import one_process
 
 HELD, STOPPED = "held", "stopped"
 
@@ -62,6 +63,7 @@ class Setting:
 def work(connection: Connection, setting: Setting) -> None:
     """Take tasks from ``connection`` until it closes; send a :class:`StepReport` at every curve row."""
     stop = _StopFlag()
+    one_process()  # several of them are started by torchrun
     os.environ.update(setting.environment)
     train = _trainer(setting.processes)
     try:

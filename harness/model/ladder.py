@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.model.counts import count_params
 from harness.model.shape import ModelConfig, Shape, canonical_options, find_family
+from harness.text import counted
 
+MOST_SHAPES = 10_000  # of a ladder: each is counted, and those of a grid chosen among all
 FAR = 1.5  # a shape smaller or larger than a wanted size by more than this factor is not of that size
 
 
@@ -21,16 +24,15 @@ class BandConfig:
         head_dim: width of every head of the band.
     """
 
-    min_width: int = 64
-    max_width: int = 512
-    step: int = 64
-    head_dim: int = 64
+    min_width: int = bounded(64, 1, 1_000_000)
+    max_width: int = bounded(512, 1, 1_000_000)
+    step: int = bounded(64, 1, 1_000_000)
+    head_dim: int = bounded(64, 1, 1_000_000)
 
     def __post_init__(self) -> None:
-        if min(self.min_width, self.step, self.head_dim) < 1 or self.max_width < self.min_width:
-            raise UserError(
-                f"ladder.bands: need 1 <= min_width <= max_width and a positive step and head_dim, got {self}"
-            )
+        check_bounds(self, "ladder.bands")
+        if self.max_width < self.min_width:
+            raise UserError(f"ladder.bands: min_width must not exceed max_width, got {self}")
         if self.min_width % self.head_dim or self.step % self.head_dim:
             raise UserError(f"ladder.bands: min_width and step must be multiples of head_dim, got {self}")
 
@@ -47,11 +49,11 @@ class RowConfig:
         ffw: feed-forward width, taken as it is; null follows the ladder's ``ffw_ratio``.
     """
 
-    width: int = 64
-    heads: int = 1
-    head_dim: int = 64
-    layers: list[int] = field(default_factory=list)
-    ffw: int | None = None
+    width: int = bounded(64, 1, 1_000_000)
+    heads: int = bounded(1, 1, 1_000_000)
+    head_dim: int = bounded(64, 1, 1_000_000)
+    layers: list[int] = bounded([], 1, 100_000)
+    ffw: int | None = bounded(None, 1, 10_000_000)
 
 
 @dataclass
@@ -72,17 +74,20 @@ class LadderConfig:
 
     bands: list[BandConfig] = field(default_factory=list)
     rows: list[RowConfig] = field(default_factory=list)
-    aspect: float = 64.0
-    depths: list[float] = field(default_factory=lambda: [1.0])
-    min_layers: int = 1
-    ffw_ratio: float = 4.0
-    ffw_multiple: int = 8
+    aspect: float = bounded(64.0, 0, 1e6, above=True)
+    depths: list[float] = bounded([1.0], 0, 1e4, above=True)
+    min_layers: int = bounded(1, 1, 100_000)
+    ffw_ratio: float = bounded(4.0, 0, 1e4, above=True)
+    ffw_multiple: int = bounded(8, 1, 1_000_000)
 
     def __post_init__(self) -> None:
-        if self.aspect <= 0 or self.ffw_ratio <= 0 or not self.depths or min(self.depths) <= 0:
-            raise UserError("ladder: aspect, ffw_ratio and every one of depths must be positive")
-        if self.min_layers < 1 or self.ffw_multiple < 1:
-            raise UserError("ladder: min_layers and ffw_multiple must be at least 1")
+        check_bounds(self, "ladder")
+        wide = sum((band.max_width - band.min_width) // band.step + 1 for band in self.bands)
+        shapes = wide * len(self.depths) + sum(len(row.layers) for row in self.rows)
+        if shapes > MOST_SHAPES:
+            raise UserError(f"ladder: its bands and rows are {shapes:,} shapes, and {MOST_SHAPES:,} at most")
+        if not self.depths:
+            raise UserError("ladder.depths: name at least one share, e.g. [1.0]")
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,8 @@ def spread(shapes: Sequence[Shape], targets: Sequence[float], count: str = "tota
     distinct = list(dict.fromkeys(shapes))
     if len(distinct) < len(targets):
         raise UserError(
-            f"ladder: {len(targets)} sizes wanted, but it has {len(distinct)} shapes; ask for fewer"
+            f"ladder: {counted(len(targets), 'size')} wanted, but it has {counted(len(distinct), 'shape')}; "
+            "ask for fewer"
         )
     if any(target <= 0 for target in targets):
         raise UserError("ladder: every wanted size must be positive")

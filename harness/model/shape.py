@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 
 
@@ -99,12 +100,11 @@ class ModelConfig:
 
     family: str = "llama"
     tied: bool = False
-    queries_per_kv: int = 1
+    queries_per_kv: int = bounded(1, 1, 4096)
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.queries_per_kv < 1:
-            raise UserError(f"model.queries_per_kv: must be at least 1, got {self.queries_per_kv}")
+        check_bounds(self, "model")
 
 
 _DIMENSIONS = ("vocab_size", "width", "layers", "heads", "head_dim", "ffw", "kv_heads", "context")

@@ -1,8 +1,9 @@
 """What is trained once a grid is finished: more seeds at each budget's best cell, and ablations of the rules."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from harness.bounds import LARGEST_SEED, bounded, check_bounds
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
@@ -21,19 +22,17 @@ class FollowupConfig:
             ends (Hoffmann et al. 2022, Fig. A1: 1.1, 1.25, 1.5, 2, 5); these runs never join the fit either.
     """
 
-    seeds: list[int] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    horizons: list[float] = field(default_factory=list)
+    seeds: list[int] = bounded([], 0, LARGEST_SEED)
+    rates: list[float] = bounded([], 0, 1e6, above=True)
+    horizons: list[float] = bounded([], 1, 1e6, above=True)
 
     def __post_init__(self) -> None:
-        if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
-            raise UserError("followup.seeds: must not be negative, and none may be named twice")
-        if any(rate <= 0 or rate == 1 for rate in self.rates) or len(set(self.rates)) != len(self.rates):
-            raise UserError("followup.rates: must be positive, not 1, and none may be named twice")
-        if any(horizon <= 1 for horizon in self.horizons) or len(set(self.horizons)) != len(self.horizons):
-            raise UserError(
-                "followup.horizons: must be above 1 (the run itself), and none may be named twice"
-            )
+        check_bounds(self, "followup")
+        if 1 in self.rates:
+            raise UserError("followup.rates: 1 is the run itself; name others")
+        for name in ("seeds", "rates", "horizons"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise UserError(f"followup.{name}: none may be named twice")
 
 
 def described(config: FollowupConfig) -> str:

@@ -1,7 +1,8 @@
 """The grid: which (N, D) are trained at which budget."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
 from harness.errors import UserError
 from harness.model.counts import FLOP_COUNTS
 from harness.model.ladder import log_spaced
@@ -22,38 +23,27 @@ class GridConfig:
         min_tokens_per_param: cells with fewer tokens per parameter are left out of the plan.
     """
 
-    budgets: list[float] = field(default_factory=list)
-    sizes: int = 7
-    span: float = 8.0
-    center_params: float = 1e6
-    center_budget: float = 1e15
-    center_exponent: float = 0.5
-    params: list[float] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=lambda: [0])
+    budgets: list[float] = bounded([], 0, 1e40, above=True)
+    sizes: int = bounded(7, 1, 1000)
+    span: float = bounded(8.0, 1, 1e9)
+    center_params: float = bounded(1e6, 0, 1e20, above=True)
+    center_budget: float = bounded(1e15, 0, 1e40, above=True)
+    center_exponent: float = bounded(0.5, -10, 10)
+    params: list[float] = bounded([], 0, 1e20, above=True)
+    seeds: list[int] = bounded([0], 0, LARGEST_SEED)
     count: str = "appendix_f"
-    min_tokens_per_param: float = 0.0
+    min_tokens_per_param: float = bounded(0.0, 0, 1e9)
 
     def __post_init__(self) -> None:
-        if any(c <= 0 for c in self.budgets):
-            raise UserError("grid.budgets: every budget must be positive")
+        check_bounds(self, "grid")
+        sizes = len(self.params) or self.sizes
+        check_cells("grid", budgets=len(self.budgets), sizes=sizes, seeds=len(self.seeds))
         if len(set(self.budgets)) != len(self.budgets):
             raise UserError("grid.budgets: a budget is listed twice")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise UserError("grid.seeds: name at least one seed, and none twice")
-        if any(s < 0 for s in self.seeds):
-            raise UserError("grid.seeds: must not be negative")
-        if self.sizes < 1:
-            raise UserError(f"grid.sizes: must be at least 1, got {self.sizes}")
-        if self.span < 1:
-            raise UserError(
-                f"grid.span: is the largest over the smallest N, so at least 1; got {self.span:g}"
-            )
-        if self.center_params <= 0 or self.center_budget <= 0:
-            raise UserError("grid: center_params and center_budget must be positive")
         if self.count not in FLOP_COUNTS:
             raise UserError(f"grid.count: '{self.count}' is none of {', '.join(FLOP_COUNTS)}")
-        if any(n <= 0 for n in self.params):
-            raise UserError("grid.params: every size must be positive")
 
 
 def targets(grid: GridConfig, budget: float) -> list[float]:

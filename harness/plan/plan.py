@@ -16,6 +16,7 @@ from harness.plan.labels import Labels
 from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
 from harness.plan.spec import Optimizer, RunSpec
+from harness.text import counted
 
 
 class CorpusFacts(Protocol):
@@ -217,7 +218,7 @@ def _trunk_tokens(
 def _unfit(cell: Cell, rules: Rules) -> str:
     """Why a cell would not be training in any useful sense; empty where it would."""
     if cell.spec.steps < rules.recipe.min_steps // 2:
-        return f"{cell.spec.steps} steps only, less than half of recipe.min_steps={rules.recipe.min_steps}"
+        return f"{counted(cell.spec.steps, 'step')} only, less than half of recipe.min_steps={rules.recipe.min_steps}"
     if cell.tokens < rules.grid.min_tokens_per_param * cell.params.total:
         return f"{cell.tokens / cell.params.total:.2g} tokens per parameter"
     return ""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.model.counts import PARAM_COUNTS, count_params
 from harness.model.shape import Shape
@@ -14,17 +15,16 @@ class Rule:
     N is the parameter count the recipe names, D the run's training tokens. With both exponents 0 it is a constant.
     """
 
-    value: float = 0.0
-    params: float = 0.0
-    params_at: float = 1.0
-    tokens: float = 0.0
-    tokens_at: float = 1.0
-    minimum: float = 0.0
-    maximum: float = float("inf")
+    value: float = bounded(0.0, 0, 1e15)
+    params: float = bounded(0.0, -100, 100)
+    params_at: float = bounded(1.0, 0, 1e30, above=True)
+    tokens: float = bounded(0.0, -100, 100)
+    tokens_at: float = bounded(1.0, 0, 1e30, above=True)
+    minimum: float = bounded(0.0, 0, 1e15)
+    maximum: float = bounded(float("inf"), 0, float("inf"))
 
     def __post_init__(self) -> None:
-        if self.params_at <= 0 or self.tokens_at <= 0:
-            raise UserError("recipe: params_at and tokens_at must be positive")
+        check_bounds(self, "recipe, a rule")
         if self.minimum > self.maximum:
             raise UserError(f"recipe: minimum {self.minimum:g} exceeds maximum {self.maximum:g}")
 
@@ -68,35 +68,30 @@ class RecipeConfig:
     count: str = "total"
     lr: Rule = field(default_factory=lambda: Rule(value=1e-3))
     batch_tokens: Rule = field(default_factory=lambda: Rule(value=2048))
-    min_steps: int = 100
-    beta1: float = 0.9
+    min_steps: int = bounded(100, 1, 1_000_000_000)
+    beta1: float = bounded(0.9, 0, 1)
     beta2: Rule = field(default_factory=lambda: Rule(value=0.95))
-    eps: float = 1e-8
+    eps: float = bounded(1e-8, 0, 1, above=True)
     weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
-    warmup_share: float = 0.05
-    warmup_tokens_per_param: float = float("inf")
-    grad_clip: float = 1.0
-    init_scale: float = 0.4
+    warmup_share: float = bounded(0.05, 0, 1)
+    warmup_tokens_per_param: float = bounded(float("inf"), 0, float("inf"))
+    grad_clip: float = bounded(1.0, 0, 1e9)
+    init_scale: float = bounded(0.4, 0, 1e6, above=True)
 
     def __post_init__(self) -> None:
         if self.count not in PARAM_COUNTS:
             raise UserError(f"recipe.count: '{self.count}' is none of {', '.join(PARAM_COUNTS)}")
-        if not 0 <= self.warmup_share < 1:
-            raise UserError(f"recipe.warmup_share: must lie in [0, 1), got {self.warmup_share:g}")
-        if self.min_steps < 1:
-            raise UserError(f"recipe.min_steps: must be at least 1, got {self.min_steps}")
+        check_bounds(self, "recipe")
+        if self.warmup_share == 1:
+            raise UserError("recipe.warmup_share: must be below 1, or nothing is left to train")
         if self.lr.value <= 0:
             raise UserError(f"recipe.lr.value: must be positive, got {self.lr.value:g}")
-        if self.weight_decay.value < 0:
-            raise UserError(
-                f"recipe.weight_decay.value: must not be negative, got {self.weight_decay.value:g}"
-            )
         if self.batch_tokens.value <= 0:
             raise UserError(f"recipe.batch_tokens.value: must be positive, got {self.batch_tokens.value:g}")
-        if not (0 <= self.beta1 < 1 and 0 < self.beta2.value < 1):
-            raise UserError("recipe: beta1 must lie in [0, 1) and beta2 in (0, 1)")
-        if self.grad_clip < 0 or self.eps <= 0 or self.init_scale <= 0:
-            raise UserError("recipe: grad_clip must not be negative; eps and init_scale must be positive")
+        if self.beta1 == 1:
+            raise UserError("recipe.beta1: must be below 1")
+        if not 0 < self.beta2.value < 1:
+            raise UserError(f"recipe.beta2.value: must lie between 0 and 1, got {self.beta2.value:g}")
 
 
 @dataclass(frozen=True)

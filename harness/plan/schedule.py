@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 
 
@@ -24,27 +25,20 @@ class ScheduleConfig:
     """
 
     kind: str = "cosine"
-    floor: float = 0.1
-    horizon: float = 1.0
-    decay_share: float = 0.2
-    tokens: float = 0.0
+    floor: float = bounded(0.1, 0, 1)
+    horizon: float = bounded(1.0, 1, 1e6)
+    decay_share: float = bounded(0.2, 0, 1, above=True)
+    tokens: float = bounded(0.0, 0, 1e20)
     share_trunk: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"schedule.kind: '{self.kind}' is none of {', '.join(KINDS)}")
-        if not 0 <= self.floor <= 1:
-            raise UserError(f"schedule.floor: must lie in [0, 1], got {self.floor:g}")
-        if self.horizon < 1:
-            raise UserError(f"schedule.horizon: must be at least 1 (whole run), got {self.horizon:g}")
-        if self.tokens < 0:
-            raise UserError(f"schedule.tokens: must not be negative (0 is off), got {self.tokens:g}")
+        check_bounds(self, "schedule")
         if self.tokens and self.horizon != 1:
             raise UserError(
                 "schedule: set horizon (a multiple of each run) or tokens (one length for all), not both"
             )
-        if not 0 < self.decay_share <= 1:
-            raise UserError(f"schedule.decay_share: must lie in (0, 1], got {self.decay_share:g}")
         if self.share_trunk and not self.tokens and self.kind not in ("wsd", "constant"):
             raise UserError(
                 f"schedule.share_trunk: the learning rate of a {self.kind} schedule depends on the horizon from the "

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 
 SETTINGS = {"eager": "off", "compiled": "on", "graphs": "graphs"}
@@ -27,12 +28,12 @@ class StepTime:
         compile_seconds: once for each shape and process, before its first step.
     """
 
-    step_seconds: float = 0.0
-    layer_seconds: float = 0.0
-    flops_per_second: float = float("inf")
-    scores_per_second: float = float("inf")
-    bytes_per_second: float = float("inf")
-    compile_seconds: float = 0.0
+    step_seconds: float = bounded(0.0, 0, 1e6)
+    layer_seconds: float = bounded(0.0, 0, 1e6)
+    flops_per_second: float = bounded(float("inf"), 0, float("inf"), above=True)
+    scores_per_second: float = bounded(float("inf"), 0, float("inf"), above=True)
+    bytes_per_second: float = bounded(float("inf"), 0, float("inf"), above=True)
+    compile_seconds: float = bounded(0.0, 0, 1e6)
 
     @property
     def takes_no_time(self) -> bool:
@@ -41,14 +42,7 @@ class StepTime:
         return not (self.step_seconds or self.layer_seconds or min(rates) < float("inf"))
 
     def __post_init__(self) -> None:
-        for name in ("step_seconds", "layer_seconds", "compile_seconds"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(
-                    f"throughput: {name} must be finite and not negative, got {getattr(self, name):g}"
-                )
-        for name in ("flops_per_second", "scores_per_second", "bytes_per_second"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"throughput: {name} must be positive, got {getattr(self, name):g}")
+        check_bounds(self, "throughput.modes")
 
 
 GUESS = StepTime(7e-3, flops_per_second=6e10)
@@ -77,13 +71,14 @@ class ThroughputConfig:
     source: str = ""
     assumed: bool = False
     asynchronous: bool = False
-    startup_seconds: float = 1.0
+    startup_seconds: float = bounded(1.0, 0, 1e6)
     modes: dict[str, StepTime] = field(default_factory=dict)
-    peak_flops: float | None = None
-    per_device: int = 0
-    shared_slowdown: float = 1.0
+    peak_flops: float | None = bounded(None, 0, 1e25, above=True)
+    per_device: int = bounded(0, 0, 4096)
+    shared_slowdown: float = bounded(1.0, 0, 1e6, above=True)
 
     def __post_init__(self) -> None:
+        check_bounds(self, "throughput")
         if unknown := [mode for mode in self.modes if mode not in MODES]:
             raise UserError(f"throughput.modes: '{unknown[0]}' is none of {', '.join(MODES)}")
         if self.modes and "eager" not in self.modes:
@@ -91,16 +86,6 @@ class ThroughputConfig:
         for name, times in self.modes.items():
             if times.takes_no_time:
                 raise UserError(f"throughput.modes.{name}: its steps take no time at all")
-        if self.per_device < 0:
-            raise UserError(f"throughput.per_device: must not be negative, got {self.per_device}")
-        if not 0 < self.shared_slowdown < float("inf"):
-            raise UserError(f"throughput.shared_slowdown: must be positive, got {self.shared_slowdown:g}")
-        if not 0 <= self.startup_seconds < float("inf"):
-            raise UserError(
-                f"throughput.startup_seconds: must be finite and not negative, got {self.startup_seconds:g}"
-            )
-        if self.peak_flops is not None and not 0 < self.peak_flops < float("inf"):
-            raise UserError(f"throughput.peak_flops: must be positive, got {self.peak_flops:g}")
 
     @property
     def known(self) -> dict[str, StepTime]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.fit.table import Array
 from harness.model.counts import count_params, flops_per_token
@@ -36,12 +37,11 @@ class ShapeRules:
     model: ModelConfig = field(default_factory=ModelConfig)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    vocab_size: int = 32000
-    seq_len: int = 2048
+    vocab_size: int = bounded(32000, 2, 100_000_000)
+    seq_len: int = bounded(2048, 2, 1 << 24)
 
     def __post_init__(self) -> None:
-        if self.vocab_size < 2 or self.seq_len < 2:
-            raise UserError("vocab_size and seq_len: must be at least 2")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)

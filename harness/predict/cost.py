@@ -1,7 +1,8 @@
 """The cost of training on a device, in hours and dollars, and of an inference FLOP relative to a training FLOP."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 from harness.plan.throughput import ThroughputConfig
 
@@ -19,18 +20,15 @@ class DeviceConfig:
     """
 
     name: str = ""
-    peak_flops: dict[str, float] = field(default_factory=dict)
-    dollars_per_hour: float | None = None
+    peak_flops: dict[str, float] = bounded({}, 0, 1e25, above=True)
+    dollars_per_hour: float | None = bounded(None, 0, 1e9, above=True)
     timing: ThroughputConfig | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
         if not self.peak_flops and self.timing is None:
             raise UserError(f"device {self.name}: needs peak_flops, a FLOP/s for each precision, or a timing")
-        if self.peak_flops and min(self.peak_flops.values()) <= 0:
-            raise UserError(f"device {self.name}: peak_flops needs a positive FLOP/s for each precision")
-        if self.dollars_per_hour is not None and self.dollars_per_hour <= 0:
-            raise UserError(f"device {self.name}: dollars_per_hour must be positive")
+        check_bounds(self, "device")
 
     def peak(self, precision: str) -> float:
         """Peak FLOP/s at ``precision``.
@@ -76,22 +74,17 @@ class ServingConfig:
     """
 
     unit: str = "flops"
-    weight: float = 1.0
-    prompt_share: float = 0.5
-    mfu_prefill: float = 0.5
-    mfu_decode: float = 0.01
+    weight: float = bounded(1.0, 0, 1e9)
+    prompt_share: float = bounded(0.5, 0, 1)
+    mfu_prefill: float = bounded(0.5, 0, 1, above=True)
+    mfu_decode: float = bounded(0.01, 0, 1, above=True)
     precision: str = "bf16"
     device: DeviceConfig | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in ("flops", "dollars"):
             raise UserError(f"serving.unit: '{self.unit}' is none of flops, dollars")
-        if self.weight < 0:
-            raise UserError(f"serving.weight: must not be negative, got {self.weight:g}")
-        if not 0 <= self.prompt_share <= 1:
-            raise UserError(f"serving.prompt_share: must lie in [0, 1], got {self.prompt_share:g}")
-        if not (0 < self.mfu_prefill <= 1 and 0 < self.mfu_decode <= 1):
-            raise UserError("serving.mfu_prefill and serving.mfu_decode: must lie in (0, 1]")
+        check_bounds(self, "serving")
 
 
 @dataclass(frozen=True)

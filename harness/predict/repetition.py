@@ -13,6 +13,7 @@ from scipy.optimize import brentq, least_squares
 from harness.errors import UserError
 from harness.fit.laws import Law, Number, Optimum
 from harness.fit.table import Array, Points
+from harness.text import counted
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,8 @@ def fit_repetition(law: Law, points: Points) -> RepetitionFit:
     repeats = points.tokens > 1.01 * unique
     if repeats.sum() < ENOUGH:
         raise UserError(
-            f"repetition: {int(repeats.sum())} runs repeat their corpus; needs {ENOUGH} to fit from"
+            f"repetition: {counted(int(repeats.sum()), 'run repeats its', 'runs repeat their')} corpus; "
+            f"needs {ENOUGH} to fit from"
         )
     params, tokens, unique = points.params[repeats], points.tokens[repeats], unique[repeats]
     log_loss = np.log(points.loss[repeats])

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from harness.bounds import bounded
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT, TITLES, FrontierSource
 from harness.fit.laws import Law, PowerLaws
@@ -54,11 +55,11 @@ def choose(
 class SurfaceConfig:
     """Published constants of L = E + A/N^alpha + B/D^beta, with compute 6ND."""
 
-    E: float = 0.0
-    A: float = 0.0
-    B: float = 0.0
-    alpha: float = 0.0
-    beta: float = 0.0
+    E: float = bounded(0.0, 0, 1e15)
+    A: float = bounded(0.0, 0, 1e15)
+    B: float = bounded(0.0, 0, 1e15)
+    alpha: float = bounded(0.0, 0, 100)
+    beta: float = bounded(0.0, 0, 100)
 
 
 @dataclass
@@ -68,13 +69,13 @@ class PowerConfig:
     With ``loss_scale`` and ``loss_exponent`` also L* = loss_floor + loss_scale C^-loss_exponent.
     """
 
-    params_scale: float = 0.0
-    a: float = 0.0
-    tokens_scale: float = 0.0
-    b: float = 0.0
-    loss_floor: float = 0.0
-    loss_scale: float | None = None
-    loss_exponent: float | None = None
+    params_scale: float = bounded(0.0, 0, 1e20)
+    a: float = bounded(0.0, 0, 100)
+    tokens_scale: float = bounded(0.0, 0, 1e25)
+    b: float = bounded(0.0, 0, 100)
+    loss_floor: float = bounded(0.0, -1e6, 1e6)
+    loss_scale: float | None = bounded(None, 0, 1e15)
+    loss_exponent: float | None = bounded(None, 0, 100)
 
 
 @dataclass
@@ -99,9 +100,9 @@ class LawConfig:
     compute: str = "6nd"
     surface: SurfaceConfig | None = None
     frontiers: dict[str, PowerConfig] = field(default_factory=dict)
-    smallest_flops: float | None = None
-    largest_flops: float | None = None
-    extrapolation_limit: float = EXTRAPOLATION_LIMIT
+    smallest_flops: float | None = bounded(None, 0, 1e40, above=True)
+    largest_flops: float | None = bounded(None, 0, 1e40, above=True)
+    extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
 
     def __post_init__(self) -> None:
         if self.surface is None and not self.frontiers:

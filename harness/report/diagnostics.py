@@ -8,6 +8,7 @@ from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
 from harness.report.verdict import BAD, CAUTION, GOOD, Diagnostic
 from harness.runs.record import FINISHED
+from harness.text import counted
 
 
 def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
@@ -122,7 +123,9 @@ def _runs(data: ReportData) -> list[Diagnostic]:
         repeated = [cell for cell in data.plan.cells if cell.epochs > 1.001]
         if repeated:
             most = max(cell.epochs for cell in repeated)
-            text = f"{len(repeated)} runs saw their corpus more than once (up to {most:.1f} times)."
+            text = (
+                f"{counted(len(repeated), 'run')} saw their corpus more than once (up to {most:.1f} times)."
+            )
             found.append(Diagnostic(CAUTION, text + " Repeated tokens are worth less than new ones."))
     if len(data.points) != fit.n_points:
         found.append(
@@ -136,7 +139,7 @@ def _runs(data: ReportData) -> list[Diagnostic]:
         fitted = {run for budget in fit.approach_2.budgets for run in budget.run_ids}
         if others := sorted(fitted - set(data.points.run_id)):
             named = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
-            text = f"The fit used {len(others)} runs that are not in the table ({named})"
+            text = f"The fit used {counted(len(others), 'run')} not in the table ({named})"
             found.append(
                 Diagnostic(BAD, f"{text}: it is not the fit of these runs. Run 'isoflop fit' again.")
             )

@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import Record, read_record
-from harness.text import plural
+from harness.text import counted
 
 Row = dict[str, Any]
 
@@ -100,7 +100,7 @@ def check_table(path: Path, found: Mapping[str, Record]) -> str:
                     raise ValueError(f"{name} of {run_id} is {listed[run_id][name]!r:.40}")
     if len(listed) == len(found):
         return ""
-    return f"{path.name} has {len(listed)} of the {plural(len(found), 'run')} that have ended: {remedy}"
+    return f"{path.name} has {len(listed)} of the {counted(len(found), 'run')} that have ended: {remedy}"
 
 
 def write_table(path: Path, found: Iterable[Record]) -> str:

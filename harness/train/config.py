@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.bounds import bounded, check_bounds
 from harness.errors import UserError
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -26,12 +27,12 @@ class TrainConfig:
     """
 
     device: str = "auto"
-    micro_batch: int = 0
+    micro_batch: int = bounded(0, 0, 1_000_000_000)
     compile: str = "auto"
     logits: str = "auto"
-    threads: int = 1
-    log_points: int = 250
-    checkpoint_seconds: float = 60.0
+    threads: int = bounded(1, 0, 4096)
+    log_points: int = bounded(250, 1, 1_000_000)
+    checkpoint_seconds: float = bounded(60.0, 0, 1e9, above=True)
     export: bool = False
 
     def __post_init__(self) -> None:
@@ -41,12 +42,7 @@ class TrainConfig:
             raise UserError(f"train.compile: '{self.compile}' is none of auto, on, graphs, off")
         if self.logits not in LOGITS:
             raise UserError(f"train.logits: '{self.logits}' is none of {', '.join(LOGITS)}")
-        if self.micro_batch < 0 or self.threads < 0:
-            raise UserError("train: micro_batch and threads must not be negative")
-        if self.log_points < 1:
-            raise UserError(f"train.log_points: must be at least 1, got {self.log_points}")
-        if self.checkpoint_seconds <= 0:
-            raise UserError(f"train.checkpoint_seconds: must be positive, got {self.checkpoint_seconds:g}")
+        check_bounds(self, "train")
 
     def row_steps(self, steps: int) -> int:
         """Steps between two rows of the curve of a run of ``steps`` steps."""

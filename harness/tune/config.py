@@ -1,7 +1,8 @@
 """What ``isoflop tune`` trains and how it reads the result: the schema of ``configs/tune``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
 from harness.errors import UserError
 
 LEAST_VALUES = 3  # a parabola along an axis needs as many
@@ -26,29 +27,28 @@ class TuneConfig:
         draws, level, seed: of the bootstrap intervals.
     """
 
-    params: list[float] = field(default_factory=list)
-    sizes: int = 3
-    span: float = 5.0
-    rates: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0])
-    batches: list[float] = field(default_factory=lambda: [0.5, 1.0, 2.0, 4.0])
-    seeds: list[int] = field(default_factory=lambda: [0])
-    tokens_per_param: float = 0.0
-    min_steps: int = 50
-    window: float = 0.15
+    params: list[float] = bounded([], 0, 1e20, above=True)
+    sizes: int = bounded(3, 1, 1000)
+    span: float = bounded(5.0, 1, 1e9)
+    rates: list[float] = bounded([0.25, 0.5, 1.0, 2.0, 4.0], 0, 1e6, above=True)
+    batches: list[float] = bounded([0.5, 1.0, 2.0, 4.0], 0, 1e6, above=True)
+    seeds: list[int] = bounded([0], 0, LARGEST_SEED)
+    tokens_per_param: float = bounded(0.0, 0, 1e9)
+    min_steps: int = bounded(50, 1, 1_000_000_000)
+    window: float = bounded(0.15, 0, 1e6, above=True)
     skewed: bool = True
-    draws: int = 2000
-    level: float = 0.9
-    seed: int = 0
+    draws: int = bounded(2000, 100, 1_000_000)
+    level: float = bounded(0.9, 0, 1)
+    seed: int = bounded(0, 0, LARGEST_SEED)
 
     def __post_init__(self) -> None:
-        if any(n <= 0 for n in self.params):
-            raise UserError("tune.params: every size must be positive")
-        if self.sizes < 1 or self.span < 1:
-            raise UserError("tune: sizes and span must be at least 1")
+        check_bounds(self, "tune")
+        rates, batches, sizes = len(self.rates), len(self.batches), len(self.params) or self.sizes
+        check_cells("tune", sizes=sizes, rates=rates, batches=batches, seeds=len(self.seeds))
         for name in ("rates", "batches"):
             values = getattr(self, name)
-            if not values or min(values) <= 0:
-                raise UserError(f"tune.{name}: name at least one multiple, all positive")
+            if not values:
+                raise UserError(f"tune.{name}: name at least one multiple")
             if len(set(values)) != len(values):
                 raise UserError(f"tune.{name}: a multiple is listed twice")
             if 1 < len(values) < LEAST_VALUES:
@@ -65,13 +65,11 @@ class TuneConfig:
                 f"tune: where rates or batches alone vary, name at least {LEAST_ALONE} multiples: a parabola goes "
                 "through three, and nothing would check it"
             )
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise UserError("tune.seeds: name at least one seed, none twice and none negative")
-        if self.tokens_per_param < 0:
-            raise UserError(f"tune.tokens_per_param: must not be negative, got {self.tokens_per_param:g}")
-        if self.min_steps < 1:
-            raise UserError(f"tune.min_steps: must be at least 1, got {self.min_steps}")
-        if self.window <= 0:
-            raise UserError(f"tune.window: must be positive (nats), got {self.window:g}")
-        if self.draws < 100 or not 0 < self.level < 1 or self.seed < 0:
-            raise UserError("tune: draws must be at least 100, level between 0 and 1, seed not negative")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise UserError("tune.seeds: name at least one seed, and none twice")
+        if not 0 < self.level < 1:
+            raise UserError(f"tune.level: must lie between 0 and 1, got {self.level:g}")
+        if self.draws * (1 - self.level) < 1.999:
+            raise UserError(
+                f"tune.draws: {self.draws} are too few for intervals at tune.level={self.level:g}"
+            )

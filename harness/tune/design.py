@@ -15,6 +15,7 @@ from harness.plan.grid import GridConfig
 from harness.plan.plan import CorpusFacts, Plan, Rules, Skipped, plan_cell
 from harness.plan.recipe import RecipeConfig, Rule, apply_recipe
 from harness.runs.record import Record
+from harness.text import counted
 from harness.tune.config import TuneConfig
 
 
@@ -102,7 +103,7 @@ def make_tune_plan(
         mine: dict[str, Cell] = {}
         for batch in _batches(size, tune, rules.seq_len):
             if size.tokens / batch < tune.min_steps:
-                steps = f"{size.tokens / batch:.0f} steps only at a batch of {batch}"
+                steps = f"{counted(round(size.tokens / batch), 'step')} only at a batch of {batch}"
                 reason = f"{steps} (tune.min_steps is {tune.min_steps})"
                 skipped.append(Skipped(budget, size.params_total, reason))
                 continue

@@ -6,18 +6,20 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from harness.errors import UserError
 from harness.plan.recipe import RecipeConfig, Rule
+from harness.text import counted
 from harness.tune.config import TuneConfig
-from harness.tune.design import Trial, TuneSize
+from harness.tune.design import Trial, TunePlan, TuneSize
 from harness.tune.minimum import Minimum, SizeRuns, find_minimum
 from harness.tune.results import RuleResult, TuneFit
 from harness.tune.rules import BestValues, power_rule
 from harness.tune.size_result import SizeFit, size_result
 from harness.tune.surface import BATCH, RATE
-from harness.tune.surface_fit import Sample, SurfaceFit, design, fit_surfaces, near_minimum
+from harness.tune.surface_fit import Sample, SurfaceFit, design, fit_surfaces, near_minimum, values_along
 
 LEAST_RUNS = 8  # the window widens until it holds as many
-LEAST_USED = 5  # a size with fewer gets no response surface
+SPARE = 2  # a size with fewer runs beyond its own coefficients, a level and a slope an axis, gets no surface
 DOUBTFUL_P = 0.01
 
 
@@ -33,7 +35,7 @@ def fit_tuning(
     Args:
         sizes: as planned. trials: finished and diverged runs. recipe: the one tuned from, the grid's centre.
     """
-    axes = tuple(axis for axis, values in ((RATE, tune.rates), (BATCH, tune.batches)) if len(values) > 1)
+    axes = _axes(tune)
     parts = [_gather(i, size, trials, axes, tune) for i, size in enumerate(sizes)]
     fitted, members = _fit_surfaces(parts, axes, tune)
     if fitted is not None:
@@ -66,6 +68,44 @@ def fit_tuning(
     )
 
 
+def check_fittable(made: TunePlan, tune: TuneConfig) -> None:
+    """Refuse a grid that determines no response surface even if every run of it finishes: before any is trained.
+
+    Multiples of the batch that round to the same whole sequences are one, and points with too few steps are left out.
+
+    Raises:
+        UserError: at no size are there runs enough, at different enough rates and batches.
+    """
+    specs = {cell.run_id: cell.spec for cell in made.plan.cells}
+    trials = [
+        Trial(run_id, i, specs[run_id].optimizer.lr, specs[run_id].batch_tokens, specs[run_id].seed, 0.0)
+        for i, size in enumerate(made.sizes)
+        for run_id in size.run_ids
+    ]
+    axes = _axes(tune)
+    parts = [_gather(i, size, trials, axes, tune) for i, size in enumerate(made.sizes)]
+    if _fit_surfaces(parts, axes, replace(tune, skewed=False, draws=100, level=0.9))[0] is not None:
+        return
+    most = max(parts, key=lambda part: len(part.runs.z))
+    runs, rates, batches = len(most.runs.z), values_along(most.runs.z, RATE), values_along(most.runs.z, BATCH)
+    raise UserError(
+        f"tune: no response surface could be fitted: the grid has at most {counted(runs, 'run')} a size, at "
+        f"{counted(rates, 'learning rate')} and {counted(batches, 'batch', 'batches')} (multiples that round to the "
+        "same whole sequences are one, and tune.min_steps leaves out short runs); name more or wider multiples, or "
+        "larger sizes"
+    )
+
+
+def _axes(tune: TuneConfig) -> tuple[int, ...]:
+    """Along what the grid varies."""
+    return tuple(axis for axis, values in ((RATE, tune.rates), (BATCH, tune.batches)) if len(values) > 1)
+
+
+def least_used(axes: Sequence[int]) -> int:
+    """How many runs near its minimum a size needs: four where rates or batches alone vary, five where both do."""
+    return 1 + len(axes) + SPARE
+
+
 def _gather(
     i: int, size: TuneSize, trials: Sequence[Trial], axes: tuple[int, ...], tune: TuneConfig
 ) -> SizeFit:
@@ -93,7 +133,7 @@ def _fit_surfaces(
     parts: Sequence[SizeFit], axes: tuple[int, ...], tune: TuneConfig
 ) -> tuple[SurfaceFit | None, list[int]]:
     """The response surfaces, and which sizes they are of."""
-    members = [i for i, part in enumerate(parts) if part.used.sum() >= LEAST_USED]
+    members = [i for i, part in enumerate(parts) if part.used.sum() >= least_used(axes)]
     if not members:
         return None, []
     rng = np.random.default_rng(tune.seed)

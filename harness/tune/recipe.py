@@ -13,7 +13,7 @@ from harness.fit.bootstrap import bounds_text
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.runs.files import replace_text
 from harness.runs.record import Record
-from harness.text import count
+from harness.text import count, counted
 from harness.tune.results import RULE_STATUSES, RuleResult, TuneFit
 
 ALWAYS = ("lr", "batch_tokens", "min_steps", "beta2", "weight_decay", "warmup_share")
@@ -51,7 +51,7 @@ def source_line(fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record
     digest = hashlib.sha256(" ".join(sorted(records)).encode()).hexdigest()[:8]
     diverged = sum(trial.loss is None for trial in fit.trials)
     sizes = ", ".join(count(size.params) for size in fit.sizes)
-    runs = f"{len(fit.trials)} runs of {fit.name} (ids {digest}; {diverged} diverged)"
+    runs = f"{counted(len(fit.trials), 'run')} of {fit.name} (ids {digest}; {diverged} diverged)"
     return (
         f"isoflop tune: {runs} at N = {sizes} ({fit.count}), corpus {', '.join(corpora)}, around recipe {before.name}; "
         f"rate: {_evidence(fit.rate, fit.level)}; batch: {_evidence(fit.batch, fit.level)}"
@@ -83,7 +83,7 @@ def _evidence(result: RuleResult, level: float) -> str:
     return (
         f"exponent {result.rule.params:.3g} ({100 * level:g}%: {exponent}), "
         f"{result.rule.value:.3g} ({value}) at {count(result.rule.params_at)}, "
-        f"{len(result.params)} sizes{left_out}"
+        f"{counted(len(result.params), 'size')}{left_out}"
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.fit.table import Array
 from harness.plan.recipe import Rule
+from harness.text import counted
 from harness.tune.config import TuneConfig
 from harness.tune.design import TuneSize
 from harness.tune.minimum import Minimum, SizeRuns
@@ -54,7 +55,9 @@ def size_result(part: SizeFit, at: Minimum | None, rate: Rule, batch: float, tun
         recipe_batch=size.batch_tokens,
         status="too_few_runs",
         flags=("too_few_runs",),
-        notes=(f"{len(finite)} finished runs, {int(part.used.sum())} near the minimum: no response surface",),
+        notes=(
+            f"{counted(len(finite), 'finished run')}, {int(part.used.sum())} near the minimum: no response surface",
+        ),
         loss_lowest=float(finite.min()) if len(finite) else None,
         rule_rate=rate(size.params, size.tokens),
         rule_batch=batch,

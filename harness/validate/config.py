@@ -1,7 +1,8 @@
 """What ``isoflop validate`` predicts and trains."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
 from harness.errors import UserError
 
 
@@ -19,18 +20,18 @@ class ValidateConfig:
     """
 
     fit: str = ""
-    budget: float = 0.0
-    factors: list[float] = field(default_factory=lambda: [0.25, 1.0, 4.0])
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    budget: float = bounded(0.0, 0, 1e40)
+    factors: list[float] = bounded([0.25, 1.0, 4.0], 0, 1e6, above=True)
+    seeds: list[int] = bounded([0, 1, 2], 0, LARGEST_SEED)
     approach: str = "auto"
     train: bool = True
 
     def __post_init__(self) -> None:
-        if self.budget < 0:
-            raise UserError(f"validate.budget: must be positive, got {self.budget:g}")
-        if any(factor <= 0 for factor in self.factors) or len(set(self.factors)) != len(self.factors):
-            raise UserError("validate.factors: must be positive, and none may be named twice")
+        check_bounds(self, "validate")
+        check_cells("validate", factors=len(self.factors), seeds=len(self.seeds))
+        if len(set(self.factors)) != len(self.factors):
+            raise UserError("validate.factors: none may be named twice")
         if 1.0 not in self.factors or len(self.factors) < 2:
             raise UserError("validate.factors: need 1, the predicted optimum, and at least one other size")
-        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) != len(self.seeds):
-            raise UserError("validate.seeds: name at least one seed, none twice and none negative")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise UserError("validate.seeds: name at least one seed, and none twice")

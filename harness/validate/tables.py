@@ -75,8 +75,8 @@ def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
         )
     seeds = max(len(one.losses) for one in result.candidates)
     parts.append(
-        f"Measured: mean of {seeds} seeds with Student's t interval; gaps to the predicted winner with Welch's, which "
-        "cover seed noise and nothing else."
+        f"Measured: mean of {seeds} {'seed' if seeds == 1 else 'seeds'} with Student's t interval; gaps to the "
+        "predicted winner with Welch's, which cover seed noise and nothing else."
     )
     return " ".join(parts)
 

@@ -17,7 +17,7 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, Record
 from harness.runs.table import whole_records, write_table
-from harness.text import plural
+from harness.text import counted
 from harness.tracking.source import from_files, from_server
 from harness.workflow.experiment import has_runs, sweep_folder
 from harness.workflow.terminal import working
@@ -99,7 +99,7 @@ def _say_missing(plan: Plan, found: Mapping[str, Record], console: Console) -> N
     ended = sum(record.status != FAILED for record in found.values())
     if ended < len(plan.cells):
         console.print(
-            f"{ended} of {plural(len(plan.cells), 'planned run')} {'has' if ended == 1 else 'have'} ended; "
+            f"{ended} of {counted(len(plan.cells), 'planned run')} {'has' if ended == 1 else 'have'} ended; "
             "the fit is of these",
             highlight=False,
         )
@@ -124,5 +124,5 @@ def _wandb(config: Config, console: Console) -> FitInput:
         console.print(lost, highlight=False, soft_wrap=True, markup=False)
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
-    console.print(f"W&B: {plural(len(gathered.records), 'run')}{more}", highlight=False, soft_wrap=True)
+    console.print(f"W&B: {counted(len(gathered.records), 'run')}{more}", highlight=False, soft_wrap=True)
     return FitInput(table, folder, gathered.curves, gathered.notes)

@@ -28,7 +28,7 @@ from harness.predict.result import PredictRequest, PredictResult, consult, decid
 from harness.predict.show import show
 from harness.predict.source import LawConfig, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
-from harness.text import plural
+from harness.text import counted
 from harness.workflow.next_experiment import setup_for, with_run
 from harness.workflow.terminal import working
 
@@ -94,7 +94,7 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
             return _published(_law_by_name(path.name))
         fit, name = load_fit(path), str(config.fit)
     report = PredictResult(
-        source=f"{name}: {plural(fit.n_points, 'run')}",
+        source=f"{name}: {counted(fit.n_points, 'run')}",
         count=fit.count,
         compute=_compute(fit),
         largest_flops=fit.largest_flops,
@@ -223,7 +223,7 @@ def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetit
     kept = "" if found.fitted_params else " (published: no run is oversized)"
     edge = "; a constant is at its bound: these runs do not determine it" if found.at_bound else ""
     note = (
-        f"repetition fitted to {plural(found.n_points, 'repeating run')}: R_D* {found.repetition.r_tokens:.3g}, "
+        f"repetition fitted to {counted(found.n_points, 'repeating run')}: R_D* {found.repetition.r_tokens:.3g}, "
         f"R_N* {found.repetition.r_params:.3g}{kept}, error of log loss {found.log_rmse:.2g}, "
         f"against {found.plain_log_rmse:.2g} if repeats counted as fresh{edge}"
     )

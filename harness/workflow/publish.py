@@ -10,7 +10,7 @@ from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.table import records
-from harness.text import plural
+from harness.text import counted
 from harness.tracking.client import WANDB, Destination, wandb_mode
 from harness.tracking.files import read_files
 from harness.tracking.publish import begun, is_published, mark_published, publish_results, send_run
@@ -46,7 +46,9 @@ def run(config: Config, sweep: SweepFolder, console: Console) -> None:
             markup=False,
         )
         return
-    more = f"; {plural(left, 'run is', 'runs are')} still to be sent, the next report goes on" if left else ""
+    more = (
+        f"; {counted(left, 'run is', 'runs are')} still to be sent, the next report goes on" if left else ""
+    )
     console.print(f"W&B: {where}{more}", highlight=False, soft_wrap=True, markup=False)
 
 

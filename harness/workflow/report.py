@@ -30,7 +30,7 @@ from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
 from harness.runs.table import check_table, whole_records
-from harness.text import plural
+from harness.text import counted
 from harness.tune.results import TuneFit
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.fit import check_out
@@ -88,7 +88,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         records=found,
         plan=plan,
         config=config,
-        source=f"{len(found)} of {plural(len(plan.cells), 'run')} at {plural(budgets, 'budget')}"
+        source=f"{len(found)} of {counted(len(plan.cells), 'run')} at {counted(budgets, 'budget')}"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
         ablations=against_other_seeds(read_ablations(sweep.ablations), found),
@@ -110,7 +110,7 @@ def from_points(path: Path, fitted: Path) -> ReportData:
         fit=fit,
         points=used_points(table, fit),
         table=table,
-        source=f"{plural(len(table), 'run')} read from {path.name}",
+        source=f"{counted(len(table), 'run')} read from {path.name}",
         versions=_versions(),
         devices=devices_of(fit),
     )

@@ -14,7 +14,7 @@ from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.followup import described
 from harness.plan.plan import Plan
-from harness.text import duration, plural
+from harness.text import counted, duration
 
 
 def launcher_of(config: Config) -> Launcher:
@@ -75,18 +75,18 @@ def print_cost(
         cell.estimate_seconds * (1 - branches[cell.run_id].share if cell.run_id in branches else 1)
         for cell in plan.cells
     ]
-    lines = [f"{plural(len(plan.cells), 'cell')}, {_cost(spent, estimates, workers, config)}"]
+    lines = [f"{counted(len(plan.cells), 'cell')}, {_cost(spent, estimates, workers, config)}"]
     if later:
         flops = spent + sum(cell.flops for cell in later)
         every = [*estimates, *(cell.estimate_seconds for cell in later)]
         lines += [
-            f"and {plural(len(later), 'follow-up run')}, once each budget's best cell is known: "
+            f"and {counted(len(later), 'follow-up run')}, once each budget's best cell is known: "
             f"{described(config.followup)}; in all {_cost(flops, every, workers, config)}"
         ]
     if config.schedule.share_trunk:
         without = "; the sizes of different budgets must coincide, so name them with grid.params"
         lines += [
-            f"{plural(len(plan.cells) - len(branches), 'trunk')} and {plural(len(branches), 'branch', 'branches')}: "
+            f"{counted(len(plan.cells) - len(branches), 'trunk')} and {counted(len(branches), 'branch', 'branches')}: "
             "alone they would take "
             f"{total:.3g} FLOPs, sharing saves {1 - spent / total:.0%}{'' if branches else without}"
         ]
@@ -102,7 +102,7 @@ def _cost(flops: float, estimates: Sequence[float], workers: int, config: Config
     unit = "GPU-hours" if gpu else "core-hours"
     return (
         f"{flops:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
-        f"with {plural(workers, 'worker')}"
+        f"with {counted(workers, 'worker')}"
         + (f", {f'{hours:,.0f}' if hours >= 10 else f'{hours:.2g}'} {unit}" if gpu or hours >= 1 else "")
     )
 

@@ -24,7 +24,7 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import read_record
 from harness.runs.table import records
-from harness.text import count, duration, plural
+from harness.text import count, counted, duration
 from harness.workflow import followup
 from harness.workflow.resources import planned_workers
 from harness.workflow.terminal import show_table
@@ -114,13 +114,13 @@ def summary(states: Sequence[State], later: Sequence[float] = (), config: Config
     else:
         coming = [state.left for state in states if state.left]
         workers = _workers(config)
-        when = f"about {{}} with {plural(workers, 'worker')}"
+        when = f"about {{}} with {counted(workers, 'worker')}"
     if workers and coming:
         text += f"; {when.format(duration(makespan(coming, workers)))}"
     if not later:
         return [text]
     asked = f": {described(config.followup)}" if config else ""
-    then = f"and {plural(len(later), 'follow-up run')}, once each budget's best cell is known{asked}"
+    then = f"and {counted(len(later), 'follow-up run')}, once each budget's best cell is known{asked}"
     if workers:
         then += f"; in all {when.format(duration(makespan([*coming, *later], workers)))}"
     return [text, then]

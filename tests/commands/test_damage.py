@@ -274,5 +274,5 @@ def test_a_throughput_file_that_is_no_text_is_one_line(
         main(["plan", "experiment=demo", "throughput=mine"])
     assert left.value.code == 2
     assert re.fullmatch(
-        r"isoflop: config: a file of [^\n]*throughput=mine is no text[^\n]*\n", capsys.readouterr().err
+        r"isoflop: configs/throughput/mine.yaml:1: no UTF-8 text[^\n]*\n", capsys.readouterr().err
     )

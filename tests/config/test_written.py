@@ -242,7 +242,7 @@ def test_what_hydra_means_by_quotes_and_signs_is_kept() -> None:
         assert compose_config([written])[0].name == wanted
     assert compose_config(["group=null"])[0].group is None
     assert compose_config(["runs_dir=~/x"])[0].runs_dir == str(Path.home() / "x")
-    with pytest.raises(UserError, match=r"^config: name: null is no text.*'null'"):
+    with pytest.raises(UserError, match=r"^name: must be a text, got null.*'null'"):
         compose_config(["name=null"])
 
 
@@ -310,11 +310,11 @@ arms: {1e3: [name=1e3], on: [1_0]}
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("grid.sizes=abc", "grid.sizes: Value 'abc'"),
-        ("launcher.workers=12:00", "launcher.workers: Value '12:00'"),
-        ("grid.budgets=[1e11,x]", r"grid.budgets\[1\]: Value 'x'"),
-        ("compare=maybe", "compare: Value 'maybe'"),
-        ("grid.sizes=1e1", "grid.sizes: Value '10.0'"),
+        ("grid.sizes=abc", "grid.sizes: must be a whole number, got 'abc'"),
+        ("launcher.workers=12:00", "launcher.workers: must be a whole number, got '12:00'"),
+        ("grid.budgets=[1e11,x]", r"grid.budgets\[1\]: must be a number, got 'x'"),
+        ("compare=maybe", "compare: must be true or false, got 'maybe'"),
+        ("grid.sizes=1e1", "grid.sizes: must be a whole number, got 10; write it as 10"),
     ],
 )
 def test_text_that_is_no_number_is_one_line(override: str, message: str) -> None:

@@ -149,11 +149,11 @@ def test_a_run_is_the_sum_of_its_parts() -> None:
 
 
 def test_a_time_model_without_a_positive_rate_is_refused() -> None:
-    with pytest.raises(UserError, match="flops_per_second must be positive"):
+    with pytest.raises(UserError, match="flops_per_second: must be positive"):
         StepTime(flops_per_second=0.0)
-    with pytest.raises(UserError, match="layer_seconds must be finite and not negative"):
+    with pytest.raises(UserError, match="layer_seconds: must not be negative"):
         StepTime(layer_seconds=-1.0)
-    with pytest.raises(UserError, match="compile_seconds must be finite and not negative, got inf"):
+    with pytest.raises(UserError, match="compile_seconds: must be a finite number, got inf"):
         StepTime(compile_seconds=math.inf)
     with pytest.raises(UserError, match="'fast' is none of eager, compiled, graphs"):
         ThroughputConfig(modes={"eager": StepTime(1e-3), "fast": StepTime(1e-3)})

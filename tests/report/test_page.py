@@ -195,7 +195,7 @@ def test_a_fit_of_as_many_other_runs_is_called_one(reported: Reported, tmp_path:
     assert "it is not the fit of these runs" not in report_few(copy).html.read_text(encoding="utf-8")
     write_fit(replace(fit, approach_2=replace(fit.approach_2, budgets=budgets)), copy)
     html = report_few(copy).html.read_text(encoding="utf-8")
-    assert "The fit used 1 runs that are not in the table (another): it is not the fit of these runs" in html
+    assert "The fit used 1 run not in the table (another): it is not the fit of these runs" in html
 
 
 def test_text_from_outside_is_escaped(reported: Reported, tmp_path: Path) -> None:

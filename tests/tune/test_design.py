@@ -127,8 +127,8 @@ def test_sizes_follow_the_grid_unless_named() -> None:
         ({"tokens_per_param": -1.0}, "tune.tokens_per_param"),
         ({"min_steps": 0}, "tune.min_steps"),
         ({"window": 0.0}, "tune.window"),
-        ({"level": 1.0}, "level between"),
-        ({"span": 0.5}, "sizes and span"),
+        ({"level": 1.0}, "tune.level: must lie between"),
+        ({"span": 0.5}, "tune.span"),
     ],
 )
 def test_a_config_that_cannot_be_is_one_clear_line(values: dict, message: str) -> None:

@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from harness.errors import UserError
 from harness.plan.recipe import RecipeConfig, Rule
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.config import TuneConfig
-from harness.tune.fit import fit_tuning
+from harness.tune.design import TunePlan
+from harness.tune.fit import check_fittable, fit_tuning
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
 from harness.tune.surface_fit import near_minimum
 from tests.tune.synthetic import Truth, runs, sizes
@@ -271,3 +274,52 @@ def test_the_surfaces_are_drawn_whatever_was_found(off: tuple[float, float]) -> 
         figure.draw_without_rendering()
     assert len(figure.axes) == 2 * (len(PARAMS) + 1)
     assert "N = 6.00k" in figure.axes[0].get_title(loc="left")
+
+
+@pytest.mark.parametrize("rates", [(0.25, 0.5, 1.0, 2.0), (0.5, 1.0, 2.0, 4.0)])
+def test_four_rates_alone_are_fitted_as_the_help_says(rates: tuple[float, ...]) -> None:
+    truth, tune, held, errors = Truth(), replace(TUNE, rates=list(rates), batches=[1.0]), [], []
+    for seed in range(30):
+        fit = fitted(truth, (1.0, 1.0), seed, tune)
+        assert fit.rate.status == "ok"
+        assert fit.batch.status == "held"
+        for size in fit.sizes:
+            assert size.status != "too_few_runs"
+            if size.rate_opt is not None and size.rate_interval is not None:
+                best = truth.minimum(size.params)[0]
+                errors.append(np.log(size.rate_opt / best))
+                held.append(size.rate_interval[0] <= best <= size.rate_interval[1])
+    assert len(held) > 80
+    assert 0.84 < np.mean(held) <= 0.98, "nominal 0.9"
+    assert np.sqrt(np.mean(np.square(errors))) < 0.1
+
+
+def planned(made: list, tune: TuneConfig, batches: tuple[int, ...]) -> TunePlan:
+    """The cells of ``made`` at ``batches`` tokens, as a plan has them, without a corpus."""
+    cells, sized = [], []
+    for size in made:
+        ids = []
+        for rate in tune.rates:
+            for batch in batches:
+                run_id = f"{size.params}-{rate}-{batch}"
+                spec = SimpleNamespace(
+                    optimizer=SimpleNamespace(lr=rate * size.rate), batch_tokens=batch, seed=0
+                )
+                cells.append(SimpleNamespace(run_id=run_id, spec=spec))
+                ids.append(run_id)
+        sized.append(replace(size, run_ids=tuple(ids)))
+    return TunePlan(SimpleNamespace(cells=cells), tuple(sized))  # type: ignore[arg-type]
+
+
+def test_a_grid_that_no_surface_can_be_fitted_to_is_refused_before_it_is_trained() -> None:
+    made = sizes(Truth(), PARAMS)
+    alone = replace(TUNE, rates=[0.25, 0.5, 1.0, 2.0], batches=[1.0])
+    check_fittable(planned(made, alone, (512,)), alone)
+    check_fittable(planned(made, TUNE, (256, 512, 1024)), TUNE)
+    with pytest.raises(
+        UserError, match="at most 10 runs a size, at 5 learning rates and 2 batches"
+    ) as caught:
+        check_fittable(planned(made, TUNE, (256, 512)), TUNE)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="at 5 learning rates and 1 batch \\("):
+        check_fittable(planned(made, TUNE, (256,)), TUNE)

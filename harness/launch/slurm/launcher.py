@@ -31,7 +31,7 @@ from harness.launch.slurm.script import (
     setup_lines,
 )
 from harness.launch.submission import REPORT
-from harness.text import plural
+from harness.text import counted
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 
@@ -82,7 +82,7 @@ class SlurmLauncher(BatchLauncher):
     def asks(self, array: Array) -> str:
         """Its time, memory and cores."""
         request = self._request(array)
-        return f"{request.time}, {request.memory or 'no memory'}, {plural(request.cpus, 'core')}"
+        return f"{request.time}, {request.memory or 'no memory'}, {counted(request.cpus, 'core')}"
 
     def _request(self, array: Array) -> Request:
         return make_request(array.tasks, self._config, array.tasks[0][0].train, array.pace)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.bounds import bounded
 from harness.errors import UserError
 from harness.launch.branching import groups, own_seconds
 from harness.launch.launcher import LauncherConfig
@@ -49,14 +50,14 @@ class SlurmConfig(LauncherConfig):
     partition: str = ""
     qos: str = ""
     gres: str = ""
-    cpus: int = 0
+    cpus: int = bounded(0, 0, 4096)
     memory: str = "auto"
     time: str = "auto"
-    time_margin: float = 2.0
-    throttle: int = 0
-    task_minutes: float = 60.0
-    max_tasks: int = 1000
-    signal_seconds: int = 180
+    time_margin: float = bounded(2.0, 1, 1e6)
+    throttle: int = bounded(0, 0, 1_000_000)
+    task_minutes: float = bounded(60.0, 0, 1e9, above=True)
+    max_tasks: int = bounded(1000, 1, 1_000_000)
+    signal_seconds: int = bounded(180, 0, 1_000_000)
     modules: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     container: str = ""
@@ -67,9 +68,6 @@ class SlurmConfig(LauncherConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check(at_least_0=("cpus", "throttle", "signal_seconds"), at_least_1=("max_tasks", "time_margin"))
-        if self.task_minutes <= 0:
-            raise UserError(f"launcher.task_minutes: too small, got {self.task_minutes:g}")
         for option in (*self.sbatch, *self.report_options):
             if not option.startswith("-") or "\n" in option:
                 raise UserError(f"launcher.sbatch: options begin with '-' and are one line, got {option!r}")

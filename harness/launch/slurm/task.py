@@ -19,7 +19,7 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import STALE_SECONDS
-from harness.text import plural
+from harness.text import counted
 from harness.train.job import Job, StepReport
 
 # A requeued task may meet the claims of its own past on a lost node; longer than this it waits for nobody.
@@ -51,7 +51,7 @@ def run_task(folder: Path, index: int) -> int:
     where = os.environ.get("SLURMD_NODENAME", "this machine")
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     console.print(
-        f"{where}, restart {restarts}: {len(missing)} of {plural(len(jobs), 'cell')} to train",
+        f"{where}, restart {restarts}: {len(missing)} of {counted(len(jobs), 'cell')} to train",
         highlight=False,
     )
     if not missing:
@@ -72,7 +72,7 @@ def run_task(folder: Path, index: int) -> int:
     held = [ended for ended in outcomes if ended.status == HELD]
     if held:
         console.print(
-            f"{plural(len(held), 'cell is', 'cells are')} left to those who hold them: {held[0].reason}",
+            f"{counted(len(held), 'cell is', 'cells are')} left to those who hold them: {held[0].reason}",
             highlight=False,
         )
     return 1 if any(ended.status == FAILED for ended in outcomes) else 0
