@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.launch.progress import Progress
 from harness.launch.worker import Ended
 from harness.plan.followup import replicates
-from harness.text import plural
+from harness.text import counted
 from harness.train.job import Job
 from harness.workflow.terminal import show_table, working
 from tests.train.small import small_jobs
@@ -71,5 +71,5 @@ def test_the_lines_of_a_sweep_tell_its_cells_apart(tmp_path: Path, text_folder: 
     ("number", "text"), [(0, "0 cells"), (1, "1 cell"), (2, "2 cells"), (1200, "1,200 cells")]
 )
 def test_one_is_singular(number: int, text: str) -> None:
-    assert plural(number, "cell") == text
-    assert plural(number, "branch", "branches").endswith("branch" if number == 1 else "branches")
+    assert counted(number, "cell") == text
+    assert counted(number, "branch", "branches").endswith("branch" if number == 1 else "branches")
