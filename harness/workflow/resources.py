@@ -13,7 +13,7 @@ from harness.plan.branching import find_branches, flops_saved
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.plan import Plan
-from harness.text import duration
+from harness.text import counted, duration
 
 
 def launcher_of(config: Config) -> Launcher:
@@ -74,7 +74,7 @@ def print_cost(
         cell.estimate_seconds * (1 - branches[cell.run_id].share if cell.run_id in branches else 1)
         for cell in plan.cells
     ]
-    lines = [f"{len(plan.cells)} cells, {_cost(spent, estimates, workers, config)}"]
+    lines = [f"{counted(len(plan.cells), 'cell')}, {_cost(spent, estimates, workers, config)}"]
     if later:
         flops = spent + sum(cell.flops for cell in later)
         every = [*estimates, *(cell.estimate_seconds for cell in later)]
