@@ -33,6 +33,8 @@ ROW_STEPS = 5  # steps a curve row: some rows in every stretch, even of a model 
 WARM_UP = 2
 WAIT_SECONDS = 900.0  # for the slowest of them to compile
 
+NEVER = 1e9  # seconds: no checkpoint is due in a stretch
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -80,7 +82,7 @@ def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretc
 
     steps, batch = job.cell.spec.steps, job.cell.spec.batch_tokens
     row_steps = min(ROW_STEPS, max(1, steps // 4))
-    train = replace(job.train, log_points=max(1, steps // row_steps), checkpoint_seconds=math.inf)
+    train = replace(job.train, log_points=max(1, steps // row_steps), checkpoint_seconds=NEVER)
     with suppress(PreemptedError):
         train_cell(replace(job, train=train), Watch(report, should_stop, lambda text: None))
     times = tuple(batch / speed for speed in speeds[WARM_UP:] or speeds[-1:])

@@ -12,6 +12,7 @@ from harness.data.cache import INTERVAL, PLAIN_INTERVAL
 from harness.data.left_out import left_out
 from harness.data.prepare import to_stderr
 from harness.errors import UserError
+from harness.fit.law_flags import MIN_SIZES
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
@@ -127,10 +128,16 @@ def plan_experiment(config: Config, corpus: Corpus) -> Plan:
 
 
 def say_left_out(plan: Plan, console: Console) -> None:
-    """One line for each cell that the grid asks for and the plan does not have."""
+    """One line for each cell that the grid asks for and the plan does not have, and one where no fit can come of it."""
     for skipped in plan.skipped:
         console.print(
             f"left out: N={count(skipped.params)} at {skipped.budget:.3g}: {skipped.reason}", highlight=False
+        )
+    sizes = len({cell.params.total for cell in plan.cells})
+    if sizes < MIN_SIZES:
+        _line(console)(
+            f"no frontier can be fitted to {counted(len(plan.cells), 'run')} of {counted(sizes, 'size')}: every "
+            f"approach needs at least {MIN_SIZES} sizes"
         )
 
 

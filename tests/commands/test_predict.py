@@ -329,7 +329,7 @@ def test_a_ladder_without_such_a_shape_is_said_and_refused_where_it_matters() ->
         (["law=hoffmann2022"], "ask something"),
         (["law=hoffmann2022", "budget=1e20", "target_loss=2"], "one question"),
         (["law=hoffmann2022", "budget=1e20", "dollars=5", "device=h100"], "one question"),
-        (["law=hoffmann2022", "budget=-1"], "budget: must be a positive number"),
+        (["law=hoffmann2022", "budget=-1"], "budget: must be positive, got -1"),
         (["law=hoffmann2022", "dollars=5"], "name the device"),
         (["law=nobody", "budget=1e20"], "there is no law/nobody"),
         (["fit=nobody", "budget=1e20"], "'nobody' is neither"),

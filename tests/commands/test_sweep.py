@@ -196,10 +196,10 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["tune", "experiment=demo", "tune.params=[1e9]"], "no shape near 1e+09 parameters"),
         (["tune", "experiment=demo", "tune.rates=[0.5,1,2]", "tune.batches=[1]"], "at least 4 multiples"),
         (["sweep", "experiment=demo", "grid.budgets=[1e9]"], "every cell is left out"),
-        (["plan", "experiment=demo", "grid.budgets=[nan]"], "grid.budgets: must be a finite number"),
+        (["plan", "experiment=demo", "grid.budgets=[nan]"], "grid.budgets[0]: must be a finite number"),
         (["plan", "experiment=demo", "grid.span=inf"], "grid.span: must be a finite number"),
         (["plan", "experiment=demo", "recipe.lr.value=nan"], "recipe.lr.value: must be a finite number"),
-        (["sweep", "experiment=demo", "followup.rates=[nan]"], "followup.rates: must be a finite number"),
+        (["sweep", "experiment=demo", "followup.rates=[nan]"], "followup.rates[0]: must be a finite number"),
         *(
             ([command, "experiment=chinchilla"], "corpus is only declared")
             for command in ("sweep", "tune", "reproduce", "calibrate")
@@ -218,7 +218,11 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["predict", "experiment=demo", "budget=1e20"], "no key or group 'experiment'; it reads a fit"),
         (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean fit=hoffmann2022?"),
         (["tune", "experiment=demo", "grid.center_params=1e12"], "tune: sizes of"),
-        (["plan", "experiment=demo", "recipe.lr.params=1e5"], "recipe: a rule leaves all bounds at"),
+        (["plan", "experiment=demo", "recipe.lr.params=1e5"], "recipe.lr.params: must be at most 100"),
+        (
+            ["plan", "experiment=demo", "recipe.lr.params=100", "recipe.lr.params_at=1e-5"],
+            "recipe: a rule leaves all bounds at",
+        ),
         (["plan", "experiment=demo", "recipe.weight_decay.value=-1"], "must not be negative"),
         (["plan"], "experiment: choose one"),
         (["plan", "experiment=demo", "data=text"], "data.path: missing"),
