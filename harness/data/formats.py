@@ -67,7 +67,7 @@ def _format(ending: str, before: str) -> Format:
     return Format(records, compression)
 
 
-def opened(raw: BinaryIO, compression: str, encoding: str) -> io.BufferedReader:
+def opened(raw: io.FileIO, compression: str, encoding: str) -> io.BufferedReader:
     """The text of an open file, which is closed with it, as a stream of UTF-8 without a byte order mark.
 
     What is not UTF-8 in a file that should be is passed on as it is. Where ``encoding`` is UTF-8 and the file begins
@@ -77,7 +77,7 @@ def opened(raw: BinaryIO, compression: str, encoding: str) -> io.BufferedReader:
         DamagedError: while reading, for a file that is not what its compression says, or ends too early.
         UnicodeDecodeError: while reading, where ``encoding`` is not UTF-8 and the text is not in it.
     """
-    stream = _buffered(_Decompressed(raw, compression) if compression else raw)
+    stream = _buffered(_Decompressed(_buffered(raw), compression) if compression else raw)
     mark = stream.peek(4)[:4]
     if is_utf8(encoding):
         if mark.startswith(codecs.BOM_UTF8):
@@ -89,6 +89,7 @@ def opened(raw: BinaryIO, compression: str, encoding: str) -> io.BufferedReader:
     return stream
 
 
+@cache
 def is_utf8(encoding: str) -> bool:
     """Whether ``encoding`` names UTF-8."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
@@ -106,7 +107,7 @@ def _buffered(stream: Any) -> io.BufferedReader:
 class _Decompressed(io.RawIOBase):
     """The content of a compressed file."""
 
-    def __init__(self, raw: BinaryIO, compression: str) -> None:
+    def __init__(self, raw: io.BufferedReader, compression: str) -> None:
         self._stream: Any
         if compression == "gzip":
             self._stream = gzip.GzipFile(fileobj=raw)
@@ -136,7 +137,7 @@ class _Decompressed(io.RawIOBase):
 class _Zstandard:
     """The content of Zstandard frames; the library's own reader takes a file that was cut short for a whole one."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: io.BufferedReader) -> None:
         import zstandard
 
         self._raw = raw

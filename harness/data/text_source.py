@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -118,10 +118,10 @@ class TextSource:
                     yield document, read
                 return
             if records == "json":
-                with file.path.open("rb") as raw:
+                with FileIO(file.path) as raw:
                     head = opened(raw, kind.compression, self.encoding).read(LOOKED_AT)
                 records = json_kind(head, self.text_field, file.id in self.named)
-            with file.path.open("rb") as raw:
+            with FileIO(file.path) as raw:
                 stream = opened(raw, kind.compression, self.encoding)
                 for document in self._documents(file, records, stream, skip):
                     read = raw.tell()
