@@ -26,7 +26,7 @@ from harness.launch.sharing import gpus_of
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.files import replace_text
 from harness.tune.recipe import check_name
-from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
+from harness.workflow.experiment import corpus_and_plan, make_jobs, sweep_folder, training_corpus
 
 PRIORS = {True: "h100", False: "cpu"}  # where a fit begins, by whether the device is a GPU
 
@@ -43,8 +43,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     if config.write:
         check_name(config.write)
     folder = sweep_folder(config)
-    corpus = training_corpus(config, console)
-    jobs = make_jobs(config, plan_experiment(config, corpus), corpus, folder)
+    corpus, plan = corpus_and_plan(config, console, training_corpus)
+    jobs = make_jobs(config, plan, corpus, folder)
     gpus = gpus_of(config.train)
     kept = folder.path / "calibration.json"
     bench = Bench(

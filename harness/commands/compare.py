@@ -6,7 +6,7 @@ from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.workflow.arms import ArmConfig, compose_arms, submitted_arms
 from harness.workflow.compare import compare, live_jobs, wait
-from harness.workflow.experiment import plan_experiment, training_corpus
+from harness.workflow.experiment import corpus_and_plan, training_corpus
 from harness.workflow.resources import launcher_of
 
 
@@ -31,7 +31,7 @@ def run(asked: Invocation[Config]) -> Outcome:
         arms = compose_arms(asked.overrides, base)
         for arm in arms:
             with arm.named():
-                plan_experiment(arm.config, training_corpus(arm.config, console))
+                corpus_and_plan(arm.config, console, training_corpus)
 
     def reproduce_arm(arm: ArmConfig) -> Outcome:
         return reproduce.run(Invocation(arm.config, arm.yaml, console, submission=arm.submission))

@@ -14,9 +14,9 @@ from harness.runs.frozen import freeze
 from harness.text import count, duration
 from harness.workflow import followup
 from harness.workflow.experiment import (
+    corpus_and_plan,
     differs,
     has_runs,
-    plan_experiment,
     prepare_corpus,
     say_left_out,
     sweep_folder,
@@ -29,9 +29,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     """Plan and print; freeze where no runs stand behind another plan."""
     config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
-    corpus = prepare_corpus(config, console)
+    corpus, grid = corpus_and_plan(config, console, prepare_corpus)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
-    extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
+    extended = followup.with_followups(config, grid, folder)
     plan = extended.plan
     trained = has_runs(folder)
     other = differs(folder, plan) if trained else ""

@@ -6,7 +6,7 @@ from harness.launch.launcher import Continuation, Outcome
 from harness.runs.frozen import freeze
 from harness.workflow import followup
 from harness.workflow.experiment import (
-    plan_experiment,
+    corpus_and_plan,
     say_dropped,
     say_left_out,
     sweep_folder,
@@ -27,8 +27,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     """
     config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
-    corpus = training_corpus(config, console)
-    grid = plan_experiment(config, corpus)
+    corpus, grid = corpus_and_plan(config, console, training_corpus)
     continuation = Continuation("reproduce", yaml, asked.submission)
 
     def train(extended: PlanWithFollowups) -> Outcome:

@@ -21,7 +21,7 @@ from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 from harness.train.launched import as_launched
 from harness.workflow import followup
-from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
+from harness.workflow.experiment import corpus_and_plan, make_jobs, sweep_folder, training_corpus
 
 LINES = 50  # no more are printed of a run, evenly
 
@@ -38,8 +38,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     if said := as_launched():
         print(f"isoflop: {said}", file=sys.stderr)
     folder = sweep_folder(config)
-    corpus = training_corpus(config, console)
-    extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
+    corpus, grid = corpus_and_plan(config, console, training_corpus)
+    extended = followup.with_followups(config, grid, folder)
     every = replace(extended.plan, cells=extended.cells)
     cell = every.cell(config.run)
     if not folder.plan.exists():

@@ -11,15 +11,16 @@ from harness.errors import UserError
 from harness.files import write_json
 from harness.launch.launcher import Continuation, Outcome
 from harness.model.ladder import build_ladder
-from harness.plan.plan import check_corpus
+from harness.plan.plan import CorpusFacts, check_corpus
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style, save
 from harness.runs.frozen import freeze
 from harness.runs.table import records
-from harness.tune.design import make_tune_plan, trials_of
+from harness.tune.design import TunePlan, make_tune_plan, trials_of
 from harness.tune.fit import check_fittable, fit_tuning
 from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.tables import print_design, print_fit
+from harness.workflow.assumed import check_before
 from harness.workflow.experiment import plan_rules, say_dropped, sweep_folder, training_corpus
 from harness.workflow.training import train_missing
 
@@ -39,13 +40,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     sweep_folder(config)  # refuses a missing name
     config = replace(config, name=f"{config.name}-tune")
     folder = sweep_folder(config)
+    check_before(config, lambda assumed: _design(config, assumed))
     corpus = training_corpus(config, console)
-    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    made = make_tune_plan(
-        config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
-    )
-    check_fittable(made, config.tune)
-    check_corpus(made.plan, corpus.name, config.data.max_epochs)
+    made = _design(config, corpus)
     say_dropped(folder, made.plan, console)
     freeze(folder, made.plan, yaml)
     print_design(made, console)
@@ -74,3 +71,18 @@ def run(asked: Invocation[Config]) -> Outcome:
 
 def _say(text: str, console: Console) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def _design(config: Config, corpus: CorpusFacts) -> TunePlan:
+    """The runs to tune with.
+
+    Raises:
+        UserError: there can be none, no surface could be fitted to them, or the corpus is too small.
+    """
+    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
+    made = make_tune_plan(
+        config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
+    )
+    check_fittable(made, config.tune)
+    check_corpus(made.plan, corpus.name, config.data.max_epochs)
+    return made

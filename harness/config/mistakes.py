@@ -24,7 +24,7 @@ from harness.config.written import kind_of, typed_value, unmarked, without_none
 from harness.errors import UserError
 from harness.packaged import config_folder
 
-OF_LIBRARIES = (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError)
+OF_LIBRARIES = (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, AssertionError)
 """What Hydra, OmegaConf and PyYAML raise of a configuration that they cannot compose."""
 
 MOST_NAMED = 20  # files of a group that a line names
@@ -130,7 +130,7 @@ def one_line(error: BaseException, schema: Any, files: Sequence[KeyFile], overri
         if isinstance(error, RecursionError):
             own = [file.path for file in files if not Path(file.path).is_absolute()] or ["the configuration"]
             return f"{', '.join(dict.fromkeys(own))}: refers to itself without end; see its defaults and '${{…}}'"
-        text = _of_libraries(error, chain, schema, files)
+        text = _of_libraries(error, chain, schema, files, overridden)
     key = re.match(r"(?:config: )?([a-z]\w*(?:\.\w+|\[\d+\])*): ", text)
     unknown = re.match(r"config: there is no key '([^']+)'", text)
     found = unknown or key
@@ -158,9 +158,18 @@ def _fault_of(file: KeyFile, schema: Any) -> str:
 
 
 def _of_libraries(
-    error: BaseException, chain: Sequence[BaseException], schema: Any, files: Sequence[KeyFile]
+    error: BaseException,
+    chain: Sequence[BaseException],
+    schema: Any,
+    files: Sequence[KeyFile],
+    overridden: Sequence[str],
 ) -> str:
     """In our words what Hydra or OmegaConf say."""
+    if isinstance(error, AssertionError):  # OmegaConf's own, where a section has no keys because it is null
+        given = next((key for key in overridden if "." in key), "config")
+        top = given.partition(".")[0]
+        section = top if (config_folder() / top).is_dir() else given.rpartition(".")[0]
+        return f"{given}: {section} is null here, and has no keys; choose one first: '{_choosing(section)}'"
     messages = [unmarked(str(link)) for link in chain if isinstance(link, OF_LIBRARIES)]
     # the innermost one may be a template that OmegaConf fills in only further out
     text = next((message for message in reversed(messages) if "$VALUE" not in message), unmarked(str(error)))
@@ -209,6 +218,12 @@ def _of_libraries(
         and "--multirun" not in line
     ]
     return f"config: {key + ': ' if key else ''}{'; '.join(kept)}"
+
+
+def _choosing(section: str) -> str:
+    """The override that chooses a file of ``configs/`` for ``section``."""
+    group = section.rpartition(".")[2]
+    return f"{group}@{section}=NAME" if group != section else f"{section}=NAME"
 
 
 def _in_file(text: str, files: Sequence[KeyFile], group: str) -> str:

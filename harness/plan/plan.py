@@ -23,12 +23,30 @@ class CorpusFacts(Protocol):
     """What a plan needs to know of a tokenised corpus."""
 
     @property
+    def name(self) -> str:
+        """The corpus's name."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the tokenised content."""
 
     @property
     def train_tokens(self) -> int:
         """Unique tokens of the training split."""
+
+
+@dataclass(frozen=True)
+class AssumedCorpus:
+    """A corpus before it is read, or chosen: more text than any run asks for, and a vocabulary."""
+
+    name: str
+    vocab_size: int
+    fingerprint: str = ""
+    train_tokens: int = 1 << 62
 
 
 LISTED = 8  # cells that an error names

@@ -18,7 +18,7 @@ from harness.model.shape import ModelConfig, Shape
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
-from harness.plan.plan import Rules, plan_cell
+from harness.plan.plan import AssumedCorpus, Rules, plan_cell
 from harness.plan.recipe import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
@@ -61,14 +61,6 @@ class Target:
     tokens: float | None = None
 
 
-@dataclass(frozen=True)
-class _AnyCorpus:
-    """A corpus for planning a cell before one has been chosen."""
-
-    fingerprint: str = ""
-    train_tokens: int = 1
-
-
 def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
     """The ladder's shape nearest to the target.
 
@@ -95,7 +87,7 @@ def plan_flops(
         eval_tokens=1,
         precision="auto",
     )
-    return plan_cell(shape, flops, 0, plan_rules, _AnyCorpus())
+    return plan_cell(shape, flops, 0, plan_rules, AssumedCorpus("any", shape.vocab_size))
 
 
 def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:

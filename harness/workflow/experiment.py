@@ -16,13 +16,14 @@ from harness.fit.law_flags import MIN_SIZES
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
-from harness.plan.plan import Plan, Rules, check_corpus, make_plan
+from harness.plan.plan import CorpusFacts, Plan, Rules, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.text import count, counted
 from harness.train.job import Job
+from harness.workflow.assumed import check_before
 from harness.workflow.resources import runs_per_device
 
 
@@ -78,6 +79,19 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     return prepare_corpus(config, console)
 
 
+def corpus_and_plan(
+    config: Config, console: Console, corpus: Callable[[Config, Console], Corpus]
+) -> tuple[Corpus, Plan]:
+    """The experiment's grid, on the corpus that ``corpus`` prepares: one of the two functions above.
+
+    Raises:
+        UserError: either cannot be; where the text has no part in that, it is not read.
+    """
+    check_before(config, lambda assumed: plan_experiment(config, assumed))
+    found = corpus(config, console)
+    return found, plan_experiment(config, found)
+
+
 def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
     """The folders of the experiment's domains."""
     cache = Path(os.path.expanduser(config.cache_dir))
@@ -109,7 +123,7 @@ def plan_rules(config: Config) -> Rules:
     )
 
 
-def plan_experiment(config: Config, corpus: Corpus) -> Plan:
+def plan_experiment(config: Config, corpus: CorpusFacts) -> Plan:
     """The grid of this experiment.
 
     Raises:

@@ -107,7 +107,7 @@ overrides = st.builds(
     st.sampled_from(VALUES),
 )
 asked = st.builds("{}={}".format, st.sampled_from(QUESTIONS), st.sampled_from(VALUES))
-EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -125,6 +125,8 @@ def test_a_plan_or_one_line(some: list[str], folder: Path) -> None:
 
 
 @given(some=st.lists(asked, min_size=1, max_size=2))
+@example(some=["serving.device.name=x"])  # a section that is null
+@example(some=["recipe.lr.value=1"])
 @EXAMPLES
 def test_an_answer_or_one_line(some: list[str], folder: Path) -> None:
     call([*PREDICT, *some], folder).assert_done_or_one_line()
@@ -139,4 +141,29 @@ def test_any_argument(text: str, folder: Path) -> None:
     arguments = [*PLAN, f"cache_dir={folder}/cache", f"runs_dir={folder}/runs"]
     call([*arguments, f"name=mine{text}"], folder).assert_done_or_one_line()
     if not text.startswith("-"):  # argparse's own business
-        call([*arguments, text], folder).assert_done_or_one_line()
+        call([*arguments, "--config", text], folder).assert_done_or_one_line()
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ("grid.budgets=[]",),
+        ("grid.budgets=[1e3]",),
+        ("grid.params=[1e15]", "ladder=demo"),
+        ("schedule.tokens=100",),
+        ("model.options={no_such: 1}",),
+    ],
+    ids=lambda mistake: mistake[0],
+)
+@pytest.mark.parametrize("command", ["plan", "train"])
+def test_no_text_is_read_for_a_grid_that_cannot_be(
+    command: str, mistake: tuple[str, ...], folder: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("the text is read")
+
+    monkeypatch.setattr("harness.workflow.experiment.prepare", read)
+    arguments = [command, "experiment=demo", "data=text", f"path={text_folder}", "run=0", "tokenizer=bpe"]
+    call(
+        [one for one in arguments if command == "train" or one != "run=0"] + list(mistake), folder
+    ).assert_one_line()
