@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
+from harness import interrupts
+from harness.errors import EXIT_FAILED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.text import visible
 from harness.train.job import PreemptedError
 
@@ -52,8 +53,9 @@ estimates, and how many runs share a GPU. Resumable; keeps no run.
   isoflop calibrate experiment=one_gpu
   isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
     "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or pending.
-Also the ablations of the latest submission, and the jobs that depend on others. An experiment with arms shows
-every arm ('compare'); a tuning is a sweep of its own, NAME-tune.
+Follow-ups are among them, and those that may come are counted; also the jobs that depend on others. The overrides that
+the sweep was begun with need not be given again: its folder knows them. An experiment with arms shows every arm
+('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
   isoflop status experiment=kaplan
@@ -179,6 +181,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 on a user's error, 75 when a stopped run wants to be continued, 130 on Ctrl-C."""
+    mine = arguments is None  # this process is the command
+    if mine:
+        interrupts.install()
     options = parser().parse_args(_renamed(sys.argv[1:] if arguments is None else list(arguments)))
     for stream in (sys.stdout, sys.stderr):
         # a sign that the terminal lacks is no reason to stop
@@ -187,8 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # tables need their width, and names may have brackets; a narrower terminal wraps lines rather than losing digits
     console = Console(width=max(132, Console().width), markup=False)
     try:
-        _refuse_lost_letters(options.overrides)
-        _run(options, console)
+        with interrupts.as_such(mine):
+            _refuse_lost_letters(options.overrides)
+            _run(options, console)
     except UserError as error:
         print(f"isoflop: {visible(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
@@ -207,8 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"isoflop: {visible(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
-        print("isoflop: stopped; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        interrupts.end(options.command)
 
 
 def _renamed(arguments: list[str]) -> list[str]:
@@ -246,6 +251,7 @@ def _refuse_lost_letters(overrides: Sequence[str]) -> None:
 def _run(options: argparse.Namespace, console: Console) -> None:
     # Hydra, and what a command needs, are not imported for --help
     from harness.commands.invocation import Invocation
+    from harness.config.begun import compose_begun
     from harness.config.compose import compose_config
     from harness.config.overrides import refuse_unread
     from harness.config.predict import ROOT, PredictConfig
@@ -255,7 +261,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
         config, yaml = compose_config(options.overrides, ROOT, PredictConfig)
     else:
-        config, yaml = compose_config(options.overrides)
+        config, yaml = compose_begun(options.command, options.overrides)
         if options.command in READ_TEXT and not options.config:
             config.check_path()
     if options.config:

@@ -8,16 +8,20 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from harness.errors import UserError
+
 Fence = Callable[[], None]
 """Asked right before something gets its name: raises where this process may no longer write there."""
 
 KEY = "sha256"
+_OPENED = re.compile(r"/dev/(stdin|fd/\d+)$|/proc/(self|\d+)/fd/\d+$")
 _HEAD = "# SHA-256 of the lines below: "
 
 
@@ -27,6 +31,24 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def refuse_endless(path: Path) -> None:
+    """Only files have an end: a pipe that nobody writes to is waited for, ``/dev/zero`` fills the memory.
+
+    What a shell passes on as a file (``/dev/stdin``, ``<(zcat …)``) is read like one.
+
+    Raises:
+        UserError: ``path`` is a pipe by name, a socket or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says so
+        return
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (stat.S_ISFIFO(mode) and _OPENED.match(str(path))):
+        return
+    kind = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise UserError(f"{path}: {kind}, not a file; name a file")
 
 
 def no_fence() -> None:

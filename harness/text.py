@@ -16,7 +16,7 @@ def visible(text: str) -> str:
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """``1 worker``, ``2 workers``; ``several`` where an "s" does not make the plural."""
+    """``1 worker``, ``2 workers``; ``several`` where an "s" does not make the counted."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 

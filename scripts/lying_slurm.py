@@ -8,7 +8,7 @@ Its jobs are in ``DIR/jobs.json``. They stay queued until somebody writes anothe
     timeout, silent, killed   takes the job, and: says that the socket timed out; never answers; kills who called it
     error, twice              takes the job, and: says that the account is wrong; takes it a second time, answers both
     lost, early               takes nothing, and: says that the socket timed out; kills who called it
-    refused                   takes nothing and says so, which is no lie
+    refused                   takes nothing and says so, which is no lie; "says TEXT" does it in those words
     federation                takes the job, and answers 7;north
     comment                   takes the job, and writes another comment into it, as a site's plugin may
     down                      of squeue: no answer from the controller
@@ -33,6 +33,7 @@ from harness.launch.slurm.script import DIRECTIVE, words_of
 
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
 TIMED_OUT = "Batch job submission failed: Socket timed out on send/recv operation"
+SAYS = "says "
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
 
 
@@ -92,7 +93,8 @@ def _told(folder: Path, squeue: bool = False) -> str:
 def sbatch(folder: Path, arguments: list[str]) -> int:
     """Take a job, or say so."""
     told = _told(folder)
-    times = 2 if told == "twice" else 0 if told in ("lost", "early", "refused") else 1
+    none = told in ("lost", "early", "refused") or told.startswith(SAYS)
+    times = 2 if told == "twice" else 0 if none else 1
     taken = [_take(folder, Path(arguments[-1]), told) for _ in range(times)]
     if told in ("killed", "early"):
         os.kill(os.getppid(), signal.SIGKILL)
@@ -100,6 +102,8 @@ def sbatch(folder: Path, arguments: list[str]) -> int:
         time.sleep(600)
     if told in ("timeout", "lost"):
         return _fail("sbatch", TIMED_OUT)
+    if told.startswith(SAYS):
+        return _fail("sbatch", told.removeprefix(SAYS))
     if told in ("error", "refused"):
         return _fail(
             "sbatch", "Batch job submission failed: Invalid account or account/partition combination"
@@ -204,7 +208,7 @@ def scontrol(folder: Path, arguments: list[str]) -> int:
     """``show config`` and ``-o show job N``."""
     if arguments[-1] == "config":
         with _state(folder) as state:
-            print(f"ClusterName             = {state['cluster']}")
+            print(f"ClusterName             = {state['cluster']}\nMaxArraySize            = 1001")
         return 0
     job = jobs(folder).get(arguments[-1].partition("_")[0])
     if "job" not in arguments or job is None:

@@ -26,9 +26,9 @@ ROOMS = (
     ("plan",),
     ("model",),
     ("data",),
-    ("text",),
-    ("bounds",),
-    ("errors", "files", "packaged"),
+    ("text", "interrupts"),
+    ("bounds", "files"),
+    ("errors", "packaged"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

@@ -6,6 +6,7 @@ One process or several train the same shape on one device at the same time.
 import math
 import multiprocessing
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from statistics import median
 from threading import BrokenBarrierError
 
 from harness.errors import UserError
+from harness.interrupts import held_back, let_in
 from harness.launch.retry import is_retryable
 from harness.tracking.config import TrackerConfig
 from harness.train.job import Job, PreemptedError, StepReport, Watch
@@ -145,7 +147,8 @@ def train_side_by_side(
             process = context.Process(
                 target=_work, args=(theirs, barrier, mine, seconds, dict(environment)), daemon=True
             )
-            process.start()
+            with held_back():
+                process.start()
             stack.push(_ender(process))
             theirs.close()
             pipes.append(ours)
@@ -194,6 +197,8 @@ def _speed(stretches: list[Stretch]) -> Speed:
 def _work(
     pipe: Connection, barrier: Barrier, jobs: list[Job], seconds: float, environment: Mapping[str, str]
 ) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, which ends this process
+    let_in()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     one_process()
     os.environ.update(environment)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.errors import EXIT_USER_ERROR, UserError
+from harness import interrupts
+from harness.errors import EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.launch.slurm.task import run_task
 from harness.workflow.training import mend_corpora
 
@@ -18,7 +19,11 @@ def main(folder: Path, index: int) -> int:
     except UserError as error:
         print(f"isoflop: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except KeyboardInterrupt:  # before any cell was begun
+        print("isoflop: stopped before anything was trained", file=sys.stderr)
+        return EXIT_REQUEUE
 
 
 if __name__ == "__main__":
+    interrupts.install()
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -5,6 +5,7 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.registry import submitter_of
+from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import arm_folders
 from harness.workflow.experiment import sweep_folder
 
@@ -13,15 +14,19 @@ def run(asked: Invocation[Config]) -> Outcome:
     """Cancel the queued and running jobs of this sweep and of its arms; running cells keep their checkpoints.
 
     Raises:
-        UserError: of one of them it is not known what is queued; the others are cancelled all the same.
+        UserError: nothing of it was planned or submitted; or of one of them it is not known what is queued, and the
+            others are cancelled all the same.
     """
     config, problems = asked.config, list[UserError]()
+    folders = (sweep_folder(config), *arm_folders(config).values())
+    if not any(folder.plan.exists() or submitter_of(folder).latest(folder) for folder in folders):
+        frozen_plan(folders[0])  # says so, and which name may be meant
     cancelled: list[str] = []
 
     def say(text: str) -> None:
         asked.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    for folder in (sweep_folder(config), *arm_folders(config).values()):
+    for folder in folders:
         try:
             cancelled += submitter_of(folder).cancel(folder, say)
         except UserError as error:

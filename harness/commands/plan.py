@@ -1,5 +1,6 @@
 """``isoflop plan``: the grid as a table, and plan.json. Trains nothing."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from rich.table import Table
@@ -7,6 +8,7 @@ from rich.table import Table
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
+from harness.plan.labels import Labels
 from harness.plan.plan import Plan
 from harness.runs.frozen import freeze
 from harness.text import count, duration
@@ -20,6 +22,7 @@ from harness.workflow.experiment import (
     sweep_folder,
 )
 from harness.workflow.resources import planned_workers, print_cost
+from harness.workflow.terminal import show_table
 
 
 def run(asked: Invocation[Config]) -> Outcome:
@@ -38,9 +41,10 @@ def run(asked: Invocation[Config]) -> Outcome:
         f"{count(corpus.heldout_tokens)} held out, {corpus.tokenizer} tokens",
         highlight=False,
     )
-    console.print(plan_table(plan, assumed=config.throughput.assumed))
-    say_left_out(plan, console)
     every_cell = replace(plan, cells=extended.cells)
+    ablations = {cell.run_id for cell in extended.beside}
+    show_table(plan_table(every_cell, config.throughput.assumed, ablations), console)
+    say_left_out(plan, console)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
     remedy = "which has runs behind it; 'isoflop sweep' with the same overrides"
     if other:
@@ -56,18 +60,24 @@ def run(asked: Invocation[Config]) -> Outcome:
     return Outcome.DONE
 
 
-def plan_table(plan: Plan, assumed: bool = False) -> Table:
-    """The grid, one line a cell, with the mode of execution where it is not eager for all.
+def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = ()) -> Table:
+    """The grid, one line a cell, with what tells cells apart, and the mode of execution where it is not eager for all.
 
     Args:
         assumed: the times are not measured, and their heading says so.
+        ablations: ids of the cells that are trained beside the grid.
     """
     table = Table(box=None, padding=(0, 1), header_style="bold")
     modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
+    labels = Labels.of(plan.cells)
+    apart = [
+        heading for heading in labels.headings if heading not in ("batch", "lr")
+    ]  # these are always shown
     for heading in (
         "run",
         "budget",
         "shape",
+        *apart,
         "N",
         "D",
         "D/N",
@@ -86,17 +96,18 @@ def plan_table(plan: Plan, assumed: bool = False) -> Table:
             table.add_section()
         previous = cell.budget
         table.add_row(
-            cell.run_id,
-            f"{cell.budget:.3g}",
+            f"{cell.run_id} (ablation)" if cell.run_id in ablations else cell.run_id,
+            labels.budget(cell),
             cell.spec.shape.label,
+            *(labels.value(heading, cell) for heading in apart),
             count(cell.params.total),
             count(cell.tokens),
             f"{cell.tokens / cell.params.total:.1f}",
-            count(cell.spec.batch_tokens),
+            labels.value("batch", cell) or count(cell.spec.batch_tokens),
             str(cell.spec.steps),
             f"{cell.flops:.4g}",
             f"{cell.epochs:.2f}",
-            f"{cell.spec.optimizer.lr:.2g}",
+            labels.value("lr", cell) or f"{cell.spec.optimizer.lr:.2g}",
             duration(cell.estimate_seconds),
             *([cell.estimate.mode] if modes else []),
         )

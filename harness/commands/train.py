@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Outcome
+from harness.plan.labels import Labels
 from harness.runs.claim import Owner
 from harness.runs.frozen import freeze
 from harness.runs.record import Record
@@ -18,6 +20,7 @@ from harness.runs.watch import acquire
 from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 from harness.train.launched import as_launched
+from harness.workflow import followup
 from harness.workflow.experiment import make_jobs, plan_experiment, sweep_folder, training_corpus
 
 LINES = 50  # no more are printed of a run, evenly
@@ -36,11 +39,12 @@ def run(asked: Invocation[Config]) -> Outcome:
         print(f"isoflop: {said}", file=sys.stderr)
     folder = sweep_folder(config)
     corpus = training_corpus(config, console)
-    plan = plan_experiment(config, corpus)
-    cell = plan.cell(config.run)
+    extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
+    every = replace(extended.plan, cells=extended.cells)
+    cell = every.cell(config.run)
     if not folder.plan.exists():
-        freeze(folder, plan, yaml)
-    job = next(job for job in make_jobs(config, plan, corpus, folder) if job.cell == cell)
+        freeze(folder, extended.plan, yaml)
+    job = next(job for job in make_jobs(config, every, corpus, folder) if job.cell == cell)
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda received, _: stop.append(received))
@@ -49,7 +53,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     loss = "" if record.loss is None else f", loss {record.loss:.4f}"
     error = "" if record.loss_se is None else f" ± {record.loss_se:.4f}"
     console.print(
-        f"{record.run_id} {record.status}{loss}{error}{', ' + record.reason if record.reason else ''} "
+        f"{record.run_id} ({Labels.of(every.cells).name(cell)}) {record.status}{loss}{error}"
+        f"{', ' + record.reason if record.reason else ''} "
         f"({duration(record.seconds)}); record: {job.folder.record}",
         highlight=False,
         soft_wrap=True,

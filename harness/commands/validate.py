@@ -7,6 +7,7 @@ from harness.report.table import terminal_table
 from harness.runs.table import records
 from harness.validate.files import FILE, write_validation
 from harness.validate.result import judge
+from harness.workflow.terminal import working
 from harness.workflow.training import train_missing
 from harness.workflow.validate import register_prediction
 
@@ -33,8 +34,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     if outcome is not Outcome.DONE:
         return outcome
     losses = {run_id: record.loss for run_id, record in records(folder, made.plan).items()}
-    result = judge(prediction, made.sha256, losses)
-    table, path = write_validation(folder, prediction, result, made.basis.losses)
+    with working(console, "comparing …"):
+        result = judge(prediction, made.sha256, losses)
+        table, path = write_validation(folder, prediction, result, made.basis.losses)
     console.print(terminal_table(table, console.width))
     console.print(f"{table.note}\n\n{result.verdict}", highlight=False, markup=False)
     console.print(f"validation: {path}", highlight=False, soft_wrap=True)

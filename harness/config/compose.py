@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, overload
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from harness.config.check import faults
 from harness.config.folders import WrittenSource
@@ -29,7 +29,9 @@ T = TypeVar("T")
 
 
 @overload
-def compose_config(overrides: Sequence[str]) -> tuple[Config, str]: ...
+def compose_config(
+    overrides: Sequence[str], *, edit: Callable[[DictConfig], DictConfig] | None = None
+) -> tuple[Config, str]: ...
 
 
 @overload
@@ -37,7 +39,10 @@ def compose_config(overrides: Sequence[str], root: str, schema: type[T]) -> tupl
 
 
 def compose_config(
-    overrides: Sequence[str], root: str = "isoflop", schema: type[Any] = Config
+    overrides: Sequence[str],
+    root: str = "isoflop",
+    schema: type[Any] = Config,
+    edit: Callable[[DictConfig], DictConfig] | None = None,
 ) -> tuple[Any, str]:
     """The typed configuration for ``overrides``, and its YAML.
 
@@ -48,6 +53,7 @@ def compose_config(
         overrides: Hydra overrides.
         root: the file of ``configs/`` to begin from.
         schema: the dataclass that its keys and types are checked against.
+        edit: changes what is composed, before it is checked.
 
     Raises:
         UserError: whatever is wrong with the overrides, the files or the values.
@@ -62,6 +68,8 @@ def compose_config(
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = compose(root, overrides=spelled)
         move_old_sections(composed, spelled)
+        if edit is not None:
+            composed = edit(composed)
         values = typed_values(schema, composed)
         for fault in faults(values, schema):
             raise UserError(said(fault, schema))

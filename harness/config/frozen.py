@@ -65,18 +65,22 @@ def load_config(yaml: str) -> Config:
     A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run. Sections
     with their old names are read without a word: nobody typed them.
     """
-    written = load_written(yaml)
-    if "params" in (written.get("throughput") or {}):
-        del written["throughput"]
-    for old, new in SECTIONS.items():
-        if old in written:
-            written[new] = written.pop(old)
-    values = typed_values(Config, written)
+    values = typed_values(Config, current(load_written(yaml)))
     for fault in faults(values, Config):
         raise ValueError(f"{fault.key}: {fault.text}")
     config = OmegaConf.to_object(merged(Config, values))
     assert isinstance(config, Config)
     return config
+
+
+def current(written: DictConfig) -> DictConfig:
+    """``written`` without what no version reads any more, its sections by their names now."""
+    if "params" in (written.get("throughput") or {}):
+        del written["throughput"]
+    for old, new in SECTIONS.items():
+        if old in written:
+            written[new] = written.pop(old)
+    return written
 
 
 def load_throughput(yaml: str) -> ThroughputConfig | None:
@@ -122,6 +126,21 @@ def different_rule(config: Config, stored: Path) -> str | None:
         return None
     here = {name: _plain(getattr(config, name)) for name in TRAINING}
     return _first(there, here, "")
+
+
+def different_analysis(config: Config, stored: Path) -> str:
+    """The first option of the fit that is another in the sweep's ``config.yaml`` at ``stored``; empty without one."""
+    try:
+        there = config_at(stored)[0]
+    except UserError:
+        return ""
+    # 'compare' is an argument of the command
+    return (
+        _first(
+            asdict(there.analysis), {**asdict(config.analysis), "compare": there.analysis.compare}, "analysis"
+        )
+        or ""
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from harness.data.meta import offsets_file, tokens_file
 from harness.errors import UserError
 from harness.files import remove, sync_folder
-from harness.text import count
+from harness.text import count, duration
 
 try:
     import fcntl
@@ -31,7 +32,9 @@ except (
 ):  # pragma: no cover - Windows: two processes may both do the work, the first to finish wins
     fcntl = None  # type: ignore[assignment]
 
-INTERVAL = 0.25  # seconds between lines of progress
+INTERVAL = 0.25  # seconds between lines of progress that replace each other
+PLAIN_INTERVAL = 20.0  # and between those that stay, without a terminal
+FIRST = 3.0  # seconds before the first line at the latest
 
 
 @contextmanager
@@ -148,13 +151,23 @@ def token_dtype(vocab_size: int) -> str:
 
 
 class ProgressReporter:
-    """Tells ``report`` how far the corpus ``name`` is, a line of text at a time and at most four lines a second."""
+    """Tells ``report`` how far the corpus ``name`` is, a line of text at a time.
 
-    def __init__(self, name: str, report: Callable[[str], None] | None) -> None:
+    Args:
+        interval: seconds between two lines; the first comes after :data:`FIRST` at the latest. What ``report`` shows is
+            short-lived where that is less than a second, and otherwise stays on the screen.
+    """
+
+    def __init__(
+        self, name: str, report: Callable[[str], None] | None, interval: float | None = None
+    ) -> None:
         self._name = name
         self._report = report
-        self._last = 0.0
+        self._interval = INTERVAL if interval is None else interval
         self._start = time.monotonic()
+        self._next = self._start + min(self._interval, FIRST)
+        self._said = False
+        self._line = ""
 
     @property
     def seconds(self) -> float:
@@ -163,22 +176,60 @@ class ProgressReporter:
 
     def say(self, what: str) -> None:
         """Report ``what`` now, whenever the last line was."""
-        self._last = time.monotonic()
+        self._next = time.monotonic() + self._interval
+        self._said = True
         if self._report:
             self._report(f"corpus {self._name}: {what}")
 
-    def sampled(self, size: int) -> None:
-        """The tokenizer has been fed ``size`` bytes."""
-        if time.monotonic() - self._last >= INTERVAL:
-            self.say(f"training the tokenizer, {size / 1e6:.0f} MB read")
+    def sampled(self, size: int, wanted: int) -> None:
+        """The tokenizer has been fed ``size`` bytes of about ``wanted``."""
+        self._line = f"training the tokenizer, {size / 1e6:,.0f} of about {wanted / 1e6:,.0f} MB read"
+        self._say_when_due()
 
-    def encoded(self, documents: int, size: int, tokens: int, seconds: float) -> None:
-        """So much has been tokenised, in ``seconds``: ``size`` is bytes of text."""
-        if time.monotonic() - self._last >= INTERVAL:
-            rate = count(tokens / seconds) if seconds else "?"
+    @contextmanager
+    def meanwhile(self) -> Iterator[None]:
+        """Report the last line again and again, with the time, while the block does something that says nothing."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(min(self._interval, FIRST)):
+                if self._line and time.monotonic() >= self._next:
+                    self.say(f"{self._line}, {duration(self.seconds)}")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self._line = ""
+
+    def encoded(self, documents: int, size: int, tokens: int, seconds: float, share: float) -> None:
+        """So much has been tokenised, in ``seconds``: ``size`` bytes, the ``share`` of all text, 0 where unknown."""
+        if time.monotonic() >= self._next:
+            left = f", {duration(seconds * (1 - share) / share)} left" if 0 < share <= 1 else ""
+            percent = f"{share:.0%}, " if share else ""
+            self.say(f"{percent}{_amount(documents, size, tokens)}, {_rate(size, seconds)}{left}")
+
+    def done(self, documents: int, size: int, tokens: int, seconds: float) -> None:
+        """All of it has been: a last line, where there were others that stay."""
+        if self._said and self._interval >= 1:
             self.say(
-                f"{documents:,} documents, {size / 1e6:,.1f} MB, {count(tokens)} tokens, {rate} tokens/s"
+                f"{_amount(documents, size, tokens)} in {duration(self.seconds)}, {_rate(size, seconds)}"
             )
+
+    def _say_when_due(self) -> None:
+        if time.monotonic() >= self._next:
+            self.say(self._line)
+
+
+def _amount(documents: int, size: int, tokens: int) -> str:
+    return f"{documents:,} documents, {size / 1e6:,.1f} MB, {count(tokens)} tokens"
+
+
+def _rate(size: int, seconds: float) -> str:
+    return f"{size / 1e6 / seconds:,.1f} MB/s" if seconds else "? MB/s"
 
 
 def _lock(handle: int, waiting: Callable[[], None]) -> bool:

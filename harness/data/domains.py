@@ -5,6 +5,7 @@ a domain shares with the training text.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ def prepare_domains(
     seq_len: int,
     cache_dir: Path | str,
     say: Say = to_stderr,
+    progress: Callable[[str], None] | None = None,
+    interval: float | None = None,
 ) -> dict[str, Corpus]:
     """The domains of ``data`` as corpora whose documents are all held out, from the cache where nothing changed.
 
@@ -30,7 +33,7 @@ def prepare_domains(
         tokenizer: that of ``corpus``; one that was trained on it is taken from its folder.
         corpus: what the models are trained on.
         seq_len: tokens of the sequences the models are scored on.
-        say: as for :func:`harness.data.prepare.prepare`.
+        say, progress, interval: as for :func:`harness.data.prepare.prepare`.
 
     Raises:
         UserError: a name or a setting is wrong, a text is missing, or too short for one sequence.
@@ -42,7 +45,9 @@ def prepare_domains(
     for name, value in data.domains.items():
         config = _config(name, value)
         try:
-            made[name] = prepare(config, own, cache_dir, heldout_only=True, say=say)
+            made[name] = prepare(
+                config, own, cache_dir, progress, heldout_only=True, say=say, interval=interval
+            )
             made[name].heldout_sequences(seq_len, 1)
         except UserError as error:
             raise UserError(f"data.domains.{name}: {error}") from error

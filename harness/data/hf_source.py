@@ -8,20 +8,37 @@ from typing import Any
 
 from harness.data.config import DataConfig
 from harness.data.document import Document, File, Skip, describe, stat_file, walk
+from harness.data.left_out import printable
 from harness.errors import UserError
 
 ROWS = 1000  # rows fetched at once
+READERS = {  # of load_dataset, by the endings of the files they read
+    ".parquet": "parquet",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".txt": "text",
+    ".text": "text",
+    ".arrow": "arrow",
+}
 
 
 class HfSource:
     """Rows of a dataset, one document each."""
 
     total_bytes: int | None = None
+    number_of_files = 0
+    share_read = 0.0
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
         self._path = os.path.expanduser(str(config.path))
         self._data_files = _plain(config.data_files)
+        # a file here is for one of load_dataset's readers, which take its name in another argument
+        self._reader, self._read_files = self._path, self._data_files
+        if self._data_files is None and os.path.splitext(self._path)[1] and os.path.isfile(self._path):
+            self._reader, self._read_files = _reader(self._path), self._path
 
     def describe(self) -> Any:
         """The arguments, and names, sizes and times of the files that are here."""
@@ -44,7 +61,7 @@ class HfSource:
                 if isinstance(value, str):
                     yield Document(f"row {number}", value)
                 elif value is None:
-                    skip("empty")
+                    skip("null", f"row {number}", 0)
                 else:
                     kind = type(value).__name__
                     raise UserError(f"data.text_field: column '{field}' holds {kind}, not text; name another")
@@ -56,11 +73,11 @@ class HfSource:
         config = self._config
         try:
             dataset = datasets.load_dataset(
-                self._path,
+                self._reader,
                 name=config.subset,
                 split=config.split,
                 revision=config.revision,
-                data_files=self._data_files,
+                data_files=self._read_files,
                 streaming=config.streaming,
             )
         except Exception as error:  # the library raises dozens of kinds; all of them are about the arguments
@@ -82,7 +99,7 @@ class HfSource:
 
     def _explain(self, error: Exception) -> str:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        what = f"data.path={self._path}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
+        what = f"data.path={printable(self._path)}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
         offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
         if offline and self._is_remote():
             return f"{what}; HF_HUB_OFFLINE is set: unset it, or use files that are here"
@@ -103,9 +120,29 @@ class HfSource:
         named = [root / name if root.is_dir() else Path(name) for name in _flatten(self._data_files)]
         found = sorted({match for name in named for match in glob.glob(str(name), recursive=True)})
         files = [stat_file(Path(name), name) for name in found if os.path.isfile(name)]
+        if root.is_file() and not named:
+            files.append(stat_file(root, root.name))
         if root.is_dir() and not named:
             files += walk(root, lambda name: not name.startswith("."), lambda name: True)
         return files
+
+
+def _reader(path: str) -> str:
+    """Which of load_dataset's readers a file is for.
+
+    Raises:
+        UserError: none is known for such a name.
+    """
+    name = path.lower()
+    for compression in (".gz", ".zst", ".xz", ".bz2"):
+        name = name.removesuffix(compression)
+    reader = READERS.get(os.path.splitext(name)[1])
+    if reader is None:
+        raise UserError(
+            f"data.path: data=hf reads files that end in {', '.join(READERS)}, not {printable(path)}; data=text reads "
+            "any file of text"
+        )
+    return reader
 
 
 def _plain(data_files: Any) -> Any:

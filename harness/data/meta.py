@@ -39,6 +39,9 @@ class Meta:
         train_tokens, heldout_tokens: separators included.
         train_bytes, heldout_bytes: of text as UTF-8, separators not included.
         skipped: documents left out, by reason.
+        left_out: by reason the ``files`` these are in, their ``bytes`` and an ``example``; empty in a corpus from
+            before this was kept.
+        source_files: files found, also those left out; 0 where that is not known.
         files: the SHA-256 of every other file of the corpus, by name below its folder; empty in a corpus from before
             they were kept.
     """
@@ -62,6 +65,8 @@ class Meta:
     seconds: float = 0.0
     format: int = FORMAT
     files: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    source_files: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``meta.json``."""
@@ -78,7 +83,9 @@ def read_meta(folder: Path) -> Meta:
         meta = Meta(**unseal(strict_json((folder / META).read_bytes())))
     except OSError:
         raise ValueError("files are missing or cut short") from None
-    except (ValueError, TypeError) as error:
+    except TypeError:
+        raise ValueError(f"{META}: not what is kept of a corpus") from None
+    except ValueError as error:
         raise ValueError(f"{META}: {error}") from None
     for name, hint in get_type_hints(Meta).items():
         kind = get_origin(hint) or hint

@@ -1,16 +1,21 @@
 """From a configuration to a prepared corpus: tokenised once, reused as long as nothing changed."""
 
+import os
 import sys
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from harness.data.cache import ProgressReporter, SplitWriter, building, exclusive, token_dtype, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import Corpus, open_corpus
 from harness.data.document import DocumentSource, Selected, select, share
+from harness.data.left_out import REMEDIES, LeftOut, printable, summary
 from harness.data.meta import FORMAT, TOKENIZER_FOLDER, Meta, fingerprint, short_hash, write_meta
 from harness.data.sources import open_source
 from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
@@ -27,6 +32,7 @@ def to_stderr(text: str) -> None:
 
 
 BATCH_BYTES = 1 << 20  # text tokenised at once: enough to keep all cores busy, little enough for any memory
+AHEAD = 2  # batches that are tokenised while others are read and written
 
 
 def prepare(
@@ -36,6 +42,7 @@ def prepare(
     progress: Callable[[str], None] | None = None,
     heldout_only: bool = False,
     say: Say = to_stderr,
+    interval: float | None = None,
 ) -> Corpus:
     """The tokenised corpus: from ``cache_dir`` where nothing changed, else made now, a damaged one as well.
 
@@ -46,16 +53,17 @@ def prepare(
         progress: given a line of text now and then.
         heldout_only: hold every document out; there is nothing to train on then.
         say: given a line where a damaged corpus is made anew.
+        interval: seconds between the lines of ``progress``, as for :class:`ProgressReporter`.
 
     Raises:
         UserError: the text or the tokenizer cannot be had, is too little to be split, or cannot be written.
     """
-    cache_dir = Path(cache_dir).expanduser()
-    reporter = ProgressReporter(data.name, progress)
+    cache_dir = Path(os.path.expanduser(cache_dir))
+    reporter = ProgressReporter(data.name, progress, interval)
     if data.kind == "declared":
         return _declared(data, cache_dir, say)
     if data.kind == "prepared":
-        return open_corpus(Path(data.path).expanduser())
+        return _tokenised(data)
     source = open_source(data)
     folder = cache_dir / f"{data.name}-{tokenizer.label}-{_key(data, tokenizer, source, heldout_only)}"
     found = _sound(folder)
@@ -72,6 +80,17 @@ def prepare(
             with building(folder, clean=held) as temporary:
                 write_meta(temporary, _build(temporary, data, tokenizer, source, reporter, heldout_only))
     return found or open_corpus(folder)
+
+
+def _tokenised(data: DataConfig) -> Corpus:
+    """The corpus in the folder that ``data`` names."""
+    try:
+        return open_corpus(os.path.expanduser(str(data.path)))
+    except UserError as error:
+        said = printable(str(error).partition(";")[0])
+        raise UserError(
+            f"data.path: {said}; name the folder of a tokenised corpus, with its meta.json: one below a cache_dir"
+        ) from error
 
 
 def prepared(data: DataConfig, corpus: Path, domains: Mapping[str, Path]) -> DataConfig:
@@ -127,19 +146,23 @@ def _build(
 ) -> Meta:
     encoder = _encoder(data, config, source, reporter)
     dtype = token_dtype(encoder.vocab_size)
-    skipped: Counter[str] = Counter()
+    left_out = LeftOut()
     began = reporter.seconds
     with (
         SplitWriter(folder, "train", dtype, encoder.separator) as train,
         SplitWriter(folder, "heldout", dtype, encoder.separator) as heldout,
     ):
-        for batch in _batches(select(source, data, skipped)):
-            for document, ids in zip(batch, encoder.encode(batch), strict=True):
+        documents = size = 0
+        for batch, encoded in _encoded(encoder, _batches(select(source, data, left_out))):
+            for document, ids in zip(batch, encoded, strict=True):
                 (heldout if heldout_only or document.heldout else train).add(ids, len(document.data))
             documents, size = train.documents + heldout.documents, train.bytes + heldout.bytes
-            reporter.encoded(documents, size, train.tokens + heldout.tokens, reporter.seconds - began)
-        _check(data, train, heldout, skipped, heldout_only)
+            read = max(source.share_read, size / (data.max_bytes or float("inf")))
+            tokens, seconds = train.tokens + heldout.tokens, reporter.seconds - began
+            reporter.encoded(documents, size, tokens, seconds, read)
+        _check(data, train, heldout, left_out.skipped, heldout_only)
         hashes = [train.finish(), heldout.finish()]
+    reporter.done(documents, size, train.tokens + heldout.tokens, reporter.seconds - began)
     encoder.save(folder / TOKENIZER_FOLDER)
     return Meta(
         name=data.name,
@@ -157,7 +180,9 @@ def _build(
         heldout_bytes=heldout.bytes,
         heldout_fraction=1.0 if heldout_only else data.heldout_fraction,
         path=str(data.path) if data.path else "",
-        skipped=dict(sorted(skipped.items())),
+        skipped=dict(sorted(left_out.skipped.items())),
+        left_out=dict(sorted(left_out.details.items())),
+        source_files=source.number_of_files,
         seconds=round(reporter.seconds, 3),
         files=file_hashes(folder),
     )
@@ -170,7 +195,8 @@ def _encoder(
         return ByteEncoder()
     if config.kind == "pretrained":
         return load_pretrained(config)
-    return train_bpe(config, _sample(data, config.sample_bytes, source, reporter))
+    with reporter.meanwhile():
+        return train_bpe(config, _sample(data, config.sample_bytes, source, reporter))
 
 
 def _sample(
@@ -186,14 +212,32 @@ def _sample(
         total = min(total, int(data.max_bytes))
     wanted_share = wanted / total if total else 1.0
     size = 0
-    for document in select(source, data, Counter()):
+    for document in select(source, data, LeftOut()):
         if document.heldout or share(document.digest, 8) >= wanted_share:
             continue
         size += len(document.data)
-        reporter.sampled(size)
+        reporter.sampled(size, min(wanted, total) if total else wanted)
         yield document.text
         if size >= wanted:
             return
+
+
+def _encoded(
+    encoder: Encoder, batches: Iterator[list[Selected]]
+) -> Iterator[tuple[list[Selected], list[NDArray[Any]]]]:
+    """Each batch with its ids, in order; the next are tokenised while this one is used, and others are read."""
+    if isinstance(encoder, ByteEncoder):  # there is nothing to wait for
+        yield from ((batch, encoder.encode(batch)) for batch in batches)
+        return
+    waiting: deque[tuple[list[Selected], Future[list[NDArray[Any]]]]] = deque()
+    with ThreadPoolExecutor(AHEAD, "tokenise") as pool:
+        for batch in batches:
+            waiting.append((batch, pool.submit(encoder.encode, batch)))
+            if len(waiting) > AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for last, future in waiting:
+            yield last, future.result()
 
 
 def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:
@@ -210,14 +254,16 @@ def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:
 
 
 def _check(
-    data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: Counter[str], heldout_only: bool
+    data: DataConfig, train: SplitWriter, heldout: SplitWriter, skipped: Mapping[str, int], heldout_only: bool
 ) -> None:
     documents = train.documents + heldout.documents
     if documents == 0:
-        why = ", ".join(f"{number} {reason}" for reason, number in sorted(skipped.items())) or "none found"
-        where = f" in {data.path}" if data.path else ""
+        why = summary(skipped) or "none found"
+        where = f" in {printable(str(data.path))}" if data.path else ""
+        remedies = [REMEDIES[reason][1] for reason in skipped if REMEDIES.get(reason, ("", ""))[1]]
         raise UserError(
-            f"data: corpus '{data.name}' has no documents{where} (left out: {why}); use other text"
+            f"data: corpus '{data.name}' has no documents{where} (left out: {why}); "
+            + (remedies[0] if remedies else "use other text")
         )
     if not heldout_only and not (train.documents and heldout.documents):
         side = "training" if not train.documents else "held-out"

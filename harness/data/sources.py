@@ -34,16 +34,22 @@ def open_source(config: DataConfig) -> DocumentSource:
     raise UserError(f"data: corpus '{config.name}' is declared, it has sizes but no text")
 
 
-@dataclass(frozen=True)
+@dataclass
 class PythonSource:
     """Python files, one document each."""
 
     files: list[File]
+    share_read: float = 0.0
 
     @property
     def total_bytes(self) -> int:
         """Size of all files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def number_of_files(self) -> int:
+        """All of them."""
+        return len(self.files)
 
     def describe(self) -> Any:
         """Names, sizes and times."""
@@ -51,7 +57,8 @@ class PythonSource:
 
     def documents(self, skip: Skip) -> Iterator[Document]:
         """In the order of their paths, the standard library first."""
-        for file in self.files:
+        for number, file in enumerate(self.files):
+            self.share_read = number / len(self.files)
             text = read_text(file, skip)
             if text is not None:
                 yield Document(file.id, text)

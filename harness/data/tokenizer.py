@@ -4,6 +4,8 @@
 """
 
 import json
+import re
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +20,8 @@ from harness.errors import UserError
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 END_OF_TEXT = "<|endoftext|>"
+PIECE = 1 << 14  # letters that are tokenised in one go, where a text may be cut
+SPACE = re.compile(r"[^\s\u180e][ \n\r\t]")  # U+180E was white space in some versions of Unicode
 
 
 class Encoder(Protocol):
@@ -73,15 +77,49 @@ class SubwordEncoder:
         working.no_padding()
         working.encode_special_tokens = True
         self._tokenizer = working
+        self._may_cut = splits_at_space(working)
         self.vocab_size: int = max(working.get_vocab(with_added_tokens=True).values()) + 1
         self.separator = separator
         self.save = save
 
     def encode(self, documents: Sequence[Selected]) -> list[NDArray[Any]]:
         """The ids of each document, on all cores unless ``TOKENIZERS_PARALLELISM=false``."""
-        texts = [document.text for document in documents]
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
+        pieces = [cut(document.text) if self._may_cut else [document.text] for document in documents]
+        texts = [piece for parts in pieces for piece in parts]
+        encodings = iter(self._tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+        return [
+            np.concatenate([np.frombuffer(array("I", next(encodings).ids), np.uint32) for _ in parts])
+            for parts in pieces
+        ]
+
+
+def splits_at_space(tokenizer: Any) -> bool:
+    """Whether no token of a ``tokenizers.Tokenizer`` goes on across a place that :func:`cut` cuts at.
+
+    So it is where nothing happens to a text before GPT-2's pattern splits it: whatever that pattern matches is white
+    space only, or has none but one space at its beginning, and it looks at nothing before its match.
+    """
+    settings = json.loads(tokenizer.to_str())
+    split = settings["pre_tokenizer"] or {}
+    return (
+        settings["normalizer"] is None
+        and split.get("type") == "ByteLevel"
+        and split.get("use_regex") is True
+        and split.get("add_prefix_space") is False
+        and all(token["special"] for token in settings["added_tokens"])  # these stay text here
+    )
+
+
+def cut(text: str) -> list[str]:
+    """``text`` in pieces that join to the whole, each but the first of which begins with white space after none.
+
+    Where :func:`splits_at_space` holds, the ids of the pieces are those of the text. Several threads share the pieces.
+    """
+    pieces, start = [], 0
+    while len(text) - start > PIECE and (found := SPACE.search(text, start + PIECE)):
+        pieces.append(text[start : found.start() + 1])
+        start = found.start() + 1
+    return [*pieces, text[start:]]
 
 
 def train_bpe(config: TokenizerConfig, texts: Iterable[str]) -> SubwordEncoder:
@@ -97,7 +135,7 @@ def train_bpe(config: TokenizerConfig, texts: Iterable[str]) -> SubwordEncoder:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((piece for text in texts for piece in cut(text)), trainer)
     separator = int(tokenizer.token_to_id(END_OF_TEXT) or 0)  # special tokens come first
     return SubwordEncoder(tokenizer, separator, lambda folder: save_fast(tokenizer, END_OF_TEXT, folder))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
+from harness.files import refuse_endless
 from harness.fit.columns import (
     GENERIC_NAME,
     REASON,
@@ -60,6 +61,7 @@ def read_points(path: str | Path, rows: str = "last") -> Points:
     """
     check_rows(rows)
     path = Path(path)
+    refuse_endless(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             return _parse(path.name, lines, every=rows == ALL)

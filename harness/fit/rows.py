@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.fit.columns import counted
 from harness.fit.table import Excluded, Points, duplicate, fault
+from harness.text import counted
 
 # A run whose last loss lies before this share of its tokens has no loss of a model that has cooled down.
 END = 0.95
@@ -147,7 +147,7 @@ class _Sorting:
         if self.unsaid:
             found.append(
                 f"{counted(sum(self.unsaid), 'row')} without a loss or tokens left out, "
-                f"of {counted(len(self.unsaid), 'run')} that have others"
+                f"of {counted(len(self.unsaid), 'run')} with other rows"
             )
         return found
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.fit.columns import REASON, Cells, counted
+from harness.fit.columns import REASON, Cells
+from harness.text import counted
 
 # Columns that say how a run ended, by their name: a word that is not known there has not finished.
 STATES = ("status", "state", "run_state", "run_status")

@@ -1,6 +1,7 @@
 """``fit.json`` and ``draws.npz``: a fit to files and back."""
 
 import dataclasses
+import difflib
 import io
 import zlib
 from hashlib import sha256
@@ -11,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.errors import UserError
-from harness.files import put_in_place, write_json
+from harness.files import put_in_place, refuse_endless, write_json
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.encoding import ARRAYS, decode
 from harness.fit.fitted import Fit
@@ -62,12 +63,13 @@ def load_fit(path: str | Path) -> Fit:
     try:
         fit, digest = read_json(path, REMEDY, _decoded)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `isoflop fit` writes it") from None
+        raise UserError(f"{path}: no such file; {_close(path) or '`isoflop fit` writes it'}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     draws = path.parent / "draws.npz"
     if not draws.exists():
         return fit
+    refuse_endless(draws)
     try:
         with reading(draws, REMEDY):
             content = draws.read_bytes()
@@ -77,6 +79,14 @@ def load_fit(path: str | Path) -> Fit:
                 return _with_arrays(fit, dict(file), checked=digest is not None)
     except (OSError, BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError) as error:
         raise UserError(f"{draws}: not what was written ({error}); {REMEDY}") from None
+
+
+def _close(path: Path) -> str:
+    """``did you mean runs/demo?`` where ``path`` is almost that of another sweep's fit; else nothing."""
+    folder = path.parent if path.suffix == ".json" else path
+    others = {one.parent.name: one.parent for one in folder.parent.glob("*/fit.json")}
+    close = difflib.get_close_matches(folder.name, others, n=1)
+    return f"did you mean {others[close[0]]}?" if close else ""
 
 
 def _decoded(data: Any) -> tuple[Fit, str | None]:

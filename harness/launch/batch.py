@@ -4,7 +4,7 @@ All but the batch system's own commands is here: one submission at a time, nothi
 of our jobs, and nothing done to anybody else's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
@@ -52,7 +52,7 @@ class BatchLauncher(BatchSystem):
                     said.append("another process submits at this moment")
         return said
 
-    def queue(self, folder: SweepFolder, planned: set[str]) -> Queue:
+    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
         """What was submitted, and what the queue says of it."""
         ledger = self.ledger(folder)
         submissions, seen, notes, problem = list[Submission](), QueueView(), list[str](), ""
@@ -72,7 +72,7 @@ class BatchLauncher(BatchSystem):
                 job.cell
                 for submission in submissions[-1:]
                 for task, run_ids in enumerate(submission.tasks)
-                if not planned.issuperset(run_ids)
+                if not set(planned).issuperset(run_ids)
                 for job in read_task(ledger.path / submission.folder, task)[0]
                 if job.cell.run_id not in planned
             ]
@@ -90,6 +90,7 @@ class BatchLauncher(BatchSystem):
             tuple(dependent),
             problem,
             (*notes, *seen.notes),
+            seen.silence,
         )
 
     def _seen(self, ledger: Ledger, submissions: Sequence[Submission]) -> QueueView:
@@ -123,12 +124,13 @@ class BatchLauncher(BatchSystem):
             waiting = [] if continuation.submission else submissions.look().live
             if waiting:
                 return waiting[-1]
-            made = ledger.new_folder()
-            write_atomic(made / "config.yaml", seal_text(continuation.yaml))
-            submission = submissions.intend(made.name, ())
-            mark = ledger.mark(submission, REPORT)
-            hand_in = lambda: self.submit_dependent(name, made, continuation.command, tuple(jobs), mark)  # noqa: E731
-            return submissions.place(submission, REPORT, hand_in).report_job
+            submissions.check(None, name, continuation.command)
+            with submissions.folder() as made:
+                write_atomic(made / "config.yaml", seal_text(continuation.yaml))
+                submission = submissions.intend(made.name, ())
+                mark = ledger.mark(submission, REPORT)
+                hand_in = lambda: self.submit_dependent(name, made, continuation.command, tuple(jobs), mark)  # noqa: E731
+                return submissions.place(submission, REPORT, hand_in).report_job
 
     def cancel(self, folder: SweepFolder, say: Callable[[str], None]) -> list[str]:
         """Take back what was submitted; running cells keep their checkpoints."""

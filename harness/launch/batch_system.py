@@ -55,6 +55,18 @@ class BatchSystem(ABC):
         """Fields of the :class:`harness.launch.pool.PoolOptions` of a task."""
 
     @abstractmethod
+    def check(self, array: Array | None, name: str, folder: Path, command: str) -> None:
+        """Refuse what could not be handed in, before anything of it is written.
+
+        Args:
+            array: the array; None for a dependent job alone.
+            name, folder, command: of the dependent job.
+
+        Raises:
+            UserError: a template, an option or a program is missing or wrong.
+        """
+
+    @abstractmethod
     def asks(self, array: Array) -> str:
         """What one task asks for, for the user."""
 

@@ -3,7 +3,7 @@
 :class:`LauncherConfig` is what every launcher can be told; a launcher's own options stand in a subclass.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -119,6 +119,7 @@ class Queue:
         unplanned: cells of the latest submission that the plan does not have.
         dependent: jobs that continue when others have ended, and are queued: their ids and states.
         problem: why the queue is not known; empty where it is.
+        silence: why it is not known how tasks ended that the queue has forgotten; empty where it is.
         notes: what else the user must know: numbers that are somebody else's now, submissions of another cluster.
     """
 
@@ -128,6 +129,7 @@ class Queue:
     dependent: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     notes: tuple[str, ...] = ()
+    silence: str = ""
 
 
 class Launcher(Protocol):
@@ -150,7 +152,7 @@ class Launcher(Protocol):
     def available(self) -> bool:
         """Whether the queue can be asked from here."""
 
-    def queue(self, folder: SweepFolder, planned: set[str]) -> Queue:
+    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
         """What was submitted of the sweep in ``folder``; never raises for a queue that does not answer."""
 
     def live(self, folder: SweepFolder) -> list[str]:

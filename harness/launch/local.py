@@ -1,7 +1,7 @@
 """The local launcher: a pool of workers on this machine."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +12,7 @@ from harness.launch.pool import PoolOptions, run_pool
 from harness.launch.progress import Progress
 from harness.launch.sharing import gpus_of, placed, shared_gpus
 from harness.plan.cell import Cell
+from harness.plan.labels import Labels
 from harness.runs.files import SweepFolder
 from harness.runs.record import FAILED
 from harness.text import counted
@@ -57,7 +58,8 @@ class LocalLauncher:
         """Train what is missing, several at once."""
         jobs, console, total = work.missing(), work.console, len(work.plan.cells)
         if not jobs:
-            console.print(f"all {counted(total, 'cell')} finished; nothing to train", highlight=False)
+            every = "the only cell is" if total == 1 else f"all {total} cells are"
+            console.print(f"{every} finished; nothing to train", highlight=False)
             return Outcome.DONE
         options = self.pool([job.cell for job in jobs], work.train)
         work.say_cost(options.workers)
@@ -70,15 +72,17 @@ class LocalLauncher:
         say = lambda text: console.print(text, highlight=False, soft_wrap=True)  # noqa: E731
         with (
             shared_gpus(options, work.train, say) as options,
-            Progress(jobs, total - len(jobs), options.workers, console) as view,
+            Progress(jobs, total - len(jobs), options.workers, console, work.plan.cells) as view,
         ):
             failed = [ended for ended in run_pool(jobs, options, view) if ended.status == FAILED]
         if failed:
             first = failed[0]
+            name = Labels.of(work.plan.cells).name(work.plan.cell(first.run_id))
+            others = ", the others are finished and kept; first:" if total > len(failed) else "; first:"
             raise UserError(
-                f"{len(failed)} of {total} cells failed, the others are finished and kept; first: "
-                f"{first.run_id}: {first.reason} (log: {work.folder.cell(first.run_id).log}); "
-                "run the same command again to retry only these"
+                f"{len(failed)} of {counted(total, 'cell')} failed{others} "
+                f"{first.run_id} ({name}): {first.reason} (log: {work.folder.cell(first.run_id).log}); "
+                "run the same command again to retry only what failed"
             )
         return Outcome.DONE
 
@@ -86,7 +90,7 @@ class LocalLauncher:
         """There is no queue."""
         return False
 
-    def queue(self, folder: SweepFolder, planned: set[str]) -> Queue:
+    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
         """Nothing is submitted."""
         return Queue()
 

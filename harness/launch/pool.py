@@ -4,14 +4,15 @@ import math
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from harness.errors import UserError
+from harness.interrupts import asked, held_back, interrupt_on
 from harness.launch.branching import Trunks
 from harness.launch.memory import compile_threads
 from harness.launch.retry import back_off, cause_of_death
@@ -19,6 +20,7 @@ from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, wo
 from harness.model.shape import Shape
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import Observation, Watcher
+from harness.text import counted
 from harness.train.job import Job, StepReport
 
 GRACE_SECONDS = 60.0  # what a worker gets to write its checkpoint before it is killed
@@ -143,6 +145,8 @@ def run_pool(
                 _assign(pool)
                 _listen(pool)
                 view.tick()
+                if asked():  # a signal's exception fell where none may be raised
+                    raise KeyboardInterrupt
                 if _patience_is_over(pool):
                     break
         except KeyboardInterrupt:
@@ -208,7 +212,8 @@ def _spawn(pool: _Pool) -> None:
         arguments = (theirs, pool.options.setting(slot))
         # no daemon: a run on several processes starts torchrun; a worker leaves by itself when its parent is gone
         process = context.Process(target=work, args=arguments)
-        process.start()
+        with held_back():
+            process.start()
         theirs.close()
         pool.workers.append(_Worker(slot, process, ours))
 
@@ -304,7 +309,7 @@ def _gone(pool: _Pool, worker: _Worker) -> None:
 def _try_again(pool: _Pool, job: Job, reason: str) -> None:
     attempt = pool.attempts[job.cell.run_id]
     if attempt >= pool.options.attempts:
-        _end(pool, job, Ended(job.cell.run_id, FAILED, reason=f"{reason}, {attempt} times"))
+        _end(pool, job, Ended(job.cell.run_id, FAILED, reason=f"{reason}, {counted(attempt, 'time')}"))
         return
     seconds = back_off(attempt)
     pool.queue.append(_Waiting(job, due=time.monotonic() + seconds))
@@ -347,18 +352,6 @@ def _stop(pool: _Pool) -> None:
                 left.remove(worker)
 
 
-@contextmanager
-def signals_as_interrupt() -> Iterator[None]:
+def signals_as_interrupt() -> AbstractContextManager[None]:
     """SIGTERM stops a sweep as Ctrl-C does; so does SIGUSR1, a batch system's warning."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before: dict[int, Callable | int | None] = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGUSR1)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return interrupt_on(signal.SIGTERM, signal.SIGUSR1)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -11,7 +11,9 @@ from rich.table import Table
 
 from harness.launch.branching import own_seconds
 from harness.launch.worker import HELD, STOPPED, Ended
+from harness.plan.cell import Cell
 from harness.plan.duration import makespan
+from harness.plan.labels import Labels
 from harness.text import count, duration
 from harness.train.job import Job, StepReport
 
@@ -22,10 +24,17 @@ class Progress:
     """Shows running cells, what is done and when all will be."""
 
     def __init__(
-        self, jobs: Sequence[Job], finished_before: int, workers: int, console: Console | None = None
+        self,
+        jobs: Sequence[Job],
+        finished_before: int,
+        workers: int,
+        console: Console | None = None,
+        cells: Iterable[Cell] = (),
     ):
+        """Of ``jobs``; ``cells`` are those of the whole sweep, from which lines tell theirs apart."""
         self._console = console or Console(file=sys.stderr, markup=False)
         self._workers = workers
+        self._labels = Labels.of([*cells, *(job.cell for job in jobs)])
         expected = zip(jobs, own_seconds(jobs), strict=True)
         self._remaining = {job.cell.run_id: seconds for job, seconds in expected}
         self._total, self._done = len(jobs) + finished_before, finished_before
@@ -63,11 +72,20 @@ class Progress:
             return
         self._done += ended.status != "failed"
         self._estimated_done += estimate
+        cell = job.cell
         loss = f"loss {ended.loss:.4f}" if ended.loss is not None else ended.reason
         mark = {"finished": "✔", "diverged": "⚠", "failed": "✘"}[ended.status]
-        line = (
-            f"{mark} {self._done}/{self._total} {job.cell.run_id}  C={job.cell.budget:.3g}  {job.cell.spec.shape.label}"
-            f"  N={count(job.cell.params.total)}  D={count(job.cell.tokens)}  {loss}  {duration(ended.seconds)}"
+        line = "  ".join(
+            (
+                f"{mark} {self._done}/{self._total} {cell.run_id}",
+                f"C={self._labels.budget(cell)}",
+                cell.spec.shape.label,
+                *self._labels.pairs(cell),
+                f"N={count(cell.params.total)}",
+                f"D={count(cell.tokens)}",
+                loss,
+                duration(ended.seconds),
+            )
         )
         if ended.status == "failed":
             line += f"  (log: {job.folder.log})"
@@ -77,7 +95,7 @@ class Progress:
         """A job failed in a way that is retryable."""
         self._running.pop(job.cell.run_id, None)
         self._console.print(
-            f"↻ {job.cell.run_id}  {job.cell.spec.shape.label}  {reason}; again in {duration(seconds)}",
+            f"↻ {job.cell.run_id}  {self._labels.name(job.cell)}  {reason}; again in {duration(seconds)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -110,7 +128,7 @@ class Progress:
 
     def _summary(self) -> str:
         eta = self._eta()
-        running = ", ".join(_where(job, report) for job, report in self._running.values())
+        running = "; ".join(self._where(job, report) for job, report in self._running.values())
         elsewhere = (
             f", {len(self._held)} held by {', '.join(sorted(set(self._held.values())))}" if self._held else ""
         )
@@ -121,7 +139,7 @@ class Progress:
 
     def _table(self) -> Table:
         table = Table(title=self._summary(), title_justify="left", title_style="", box=None, padding=(0, 2))
-        for heading in ("cell", "budget", "shape", "step", "loss", "tokens/s"):
+        for heading in ("cell", "budget", "shape", *self._labels.headings, "step", "loss", "tokens/s"):
             table.add_column(heading, justify="left" if heading in ("cell", "shape") else "right")
         for job, report in self._running.values():
             cell = job.cell
@@ -130,10 +148,10 @@ class Progress:
                 if report
                 else ("starting", "", "")
             )
-            table.add_row(cell.run_id, f"{cell.budget:.3g}", cell.spec.shape.label, *moving)
+            apart = self._labels.values(cell)
+            table.add_row(cell.run_id, self._labels.budget(cell), cell.spec.shape.label, *apart, *moving)
         return table
 
-
-def _where(job: Job, report: StepReport | None) -> str:
-    label = job.cell.spec.shape.label
-    return f"{label} {100 * report.step / report.steps:.0f}%" if report else label
+    def _where(self, job: Job, report: StepReport | None) -> str:
+        label = self._labels.name(job.cell)
+        return f"{label}: {100 * report.step / report.steps:.0f}%" if report else label

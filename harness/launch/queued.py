@@ -66,10 +66,12 @@ class JobStates:
     Attributes:
         states: of the tasks of those that are ours.
         foreign: by job id, what now has that number and is not ours, for people.
+        silence: why nothing is known of jobs that the queue has forgotten; empty where whoever keeps them answered.
     """
 
     states: Mapping[TaskId, TaskState] = field(default_factory=dict)
     foreign: Mapping[str, str] = field(default_factory=dict)
+    silence: str = ""
 
 
 class UnansweredError(UserError):

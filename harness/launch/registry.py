@@ -1,6 +1,6 @@
 """The launchers by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ def submitter_of(folder: SweepFolder) -> Launcher:
     return max(found, key=lambda one: one[0])[1] if found else LocalLauncher(LocalConfig())
 
 
-def queue_of(folder: SweepFolder, planned: set[str]) -> Queue:
+def queue_of(folder: SweepFolder, planned: Collection[str]) -> Queue:
     """What was submitted of the sweep in ``folder``, and what the queue says of it."""
     return submitter_of(folder).queue(folder, planned)
 

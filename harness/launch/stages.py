@@ -1,7 +1,7 @@
 """The stages of a sweep on a batch system: what is missing is submitted by hand, what comes next by a dependent job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import UserError
 from harness.files import seal_text, write_atomic
@@ -57,7 +57,8 @@ class Stages:
         jobs = [job for job in missing if job.cell.run_id not in queued and not _is_trained_here(job)]
         total = len(self.work.plan.cells)
         self.say(
-            f"{total - len(missing)} of {total} cells finished, {len(missing) - len(jobs)} queued or running, "
+            f"{total - len(missing)} of {counted(total, 'cell')} finished, "
+            f"{len(missing) - len(jobs)} queued or running, "
             f"{len(jobs)} to submit"
         )
         if jobs:
@@ -89,19 +90,21 @@ class Stages:
             self.work.say_status()
             more = " …" if len(lost) > 8 else ""
             self.say(
-                f"{len(lost)} of {total} cells are missing ({', '.join(lost[:8])}{more}); "
-                "run the same command again to submit them again"
+                f"{len(lost)} of {counted(total, 'cell')} {'is' if len(lost) == 1 else 'are'} missing "
+                f"({', '.join(lost[:8])}{more}); run the same command again to submit "
+                f"{'it' if len(lost) == 1 else 'them'} again"
             )
             return Outcome.INCOMPLETE
         if not missing:
             return Outcome.DONE
-        self.say(f"{total - len(missing)} of {total} cells finished, {len(missing)} to submit")
+        self.say(f"{total - len(missing)} of {counted(total, 'cell')} finished, {len(missing)} to submit")
         try:
             warning = self._submit(missing)
         except UserError as error:
             # a container without the commands, or a cluster that takes no jobs from jobs
             self.say(
-                f"the next {len(missing)} cells are not submitted: {error}; run the same command again by hand"
+                f"the next {counted(len(missing), 'cell is', 'cells are')} not submitted: {error}; "
+                "run the same command again by hand"
             )
             return Outcome.INCOMPLETE
         return Outcome.INCOMPLETE if warning else Outcome.QUEUED
@@ -113,16 +116,17 @@ class Stages:
             UserError: the array is refused.
         """
         system, pace = self.system, _pace(self.work.plan, self.work.folder)
-        tasks = system.tasks(jobs, pace)
-        folder = self.ledger.new_folder()
-        for index, task in enumerate(tasks):
-            write_task(folder, index, task, system.pool_options(self.work.train))
-        write_atomic(folder / "config.yaml", seal_text(self.work.continuation.yaml))
-        name = jobs[0].sweep_name
-        run_ids = tuple(tuple(job.cell.run_id for job in task) for task in tasks)
-        submission = self.submissions.intend(folder.name, run_ids)
-        array = Array(name, folder, tasks, pace, self.ledger.mark(submission, ARRAY))
-        submission = self.submissions.place(submission, ARRAY, lambda: system.submit_array(array))
+        tasks, name = system.tasks(jobs, pace), jobs[0].sweep_name
+        array = Array(name, self.ledger.path.resolve() / "0000", tasks, pace, ARRAY)
+        self.submissions.check(array, name, self.work.continuation.command)
+        with self.submissions.folder() as folder:
+            for index, task in enumerate(tasks):
+                write_task(folder, index, task, system.pool_options(self.work.train))
+            write_atomic(folder / "config.yaml", seal_text(self.work.continuation.yaml))
+            run_ids = tuple(tuple(job.cell.run_id for job in task) for task in tasks)
+            submission = self.submissions.intend(folder.name, run_ids)
+            array = replace(array, folder=folder, mark=self.ledger.mark(submission, ARRAY))
+            submission = self.submissions.place(submission, ARRAY, lambda: system.submit_array(array))
         warning = ""
         if system.continues:
             warning, submission = self._continue(submission, name, (submission.job, *after))
@@ -143,11 +147,11 @@ class Stages:
 
     def _say_submitted(self, submission: Submission, asks: str) -> None:
         lengths = [len(task) for task in submission.tasks]
-        cells = f"{min(lengths)}-{max(lengths)}" if min(lengths) < max(lengths) else str(lengths[0])
+        least, most = min(lengths), max(lengths)
+        cells = f"{least}-{most} cells" if least < most else counted(most, "cell")
         then = f"; dependent job {submission.report_job} continues" if submission.report_job else ""
         self.say(
-            f"submitted job array {submission.job}: {counted(len(lengths), 'task')} of {cells} "
-            f"{'cell' if cells == '1' else 'cells'}{then}\n"
+            f"submitted job array {submission.job}: {counted(len(lengths), 'task')} of {cells}{then}\n"
             f"each asks for {asks}; files and logs: {self.ledger.path / submission.folder}"
         )
 

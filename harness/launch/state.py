@@ -22,6 +22,7 @@ MARKS = {
     "interrupted": "…",
     "cancelled": "…",
     "pending": "…",
+    "unknown": "?",
     "failed": "✘",
 }
 EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Killed)\b")
@@ -38,6 +39,8 @@ class Evidence:
         step: the last row of its curve.
         failure: the last exception in its log.
         place: its array task, and what the queue says of that; ``task_line`` is the last line of the task's log.
+        unanswered: who did not say how its task stands, or ended; empty where everybody answered.
+        shared: the share of it that its trunk trains.
     """
 
     record: Record | None = None
@@ -49,6 +52,8 @@ class Evidence:
     log: Path = Path()
     place: Placed | None = None
     task_line: str = ""
+    unanswered: str = ""
+    shared: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def state_of(cell: Cell, known: Evidence, pace: float) -> State:
     """
     if known.record and known.record.status != "failed":
         return State(known.record.status, known.record.reason or duration(known.record.seconds))
-    left = cell.estimate_seconds * pace * (1 - min(known.step, cell.spec.steps) / cell.spec.steps)
+    made = max(min(known.step, cell.spec.steps) / cell.spec.steps, known.shared)
+    left = cell.estimate_seconds * pace * (1 - made)
     step = f"step {known.step}/{cell.spec.steps}" if known.step else ""
     if known.owner and (known.alive or (known.alive is None and known.silent < 2 * STALE_SECONDS)):
         return State("running", _join(step, f"ETA {duration(left)}", known.owner.label), left)
@@ -84,6 +90,9 @@ def state_of(cell: Cell, known: Evidence, pace: float) -> State:
         return State(kind, _join(f"job {queue.id}", queue.reason, step), left)
     if queue and queue.running:
         return State("queued", _join(f"job {queue.id} runs on {queue.node}", step), left)
+    if known.place and not queue and known.unanswered and not known.place.submission.cancelled:
+        job = known.place.submission.job or "unknown"
+        return State("unknown", _join(f"submitted as job {job}, task {known.place.task}", step), left)
     return _at_rest(known, step, left)
 
 

@@ -4,13 +4,16 @@ The ledger knows of a submission before the system is asked, and its number afte
 queue is searched for the submission's mark; a number whose job has not that mark is a stranger's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 from harness.errors import UserError
-from harness.launch.batch_system import BatchSystem
+from harness.launch.batch_system import Array, BatchSystem
 from harness.launch.ledger import Ledger, queued_jobs
 from harness.launch.queued import TaskId, TaskState, UnansweredError
 from harness.launch.submission import Submission
@@ -18,11 +21,15 @@ from harness.launch.submission import Submission
 
 @dataclass(frozen=True)
 class QueueView:
-    """What a look at the queue gives: ``live``, our jobs that run or will; ``notes``, what else the user must know."""
+    """What a look at the queue gives: ``live``, our jobs that run or will; ``notes``, what else the user must know.
+
+    ``silence`` is that of :class:`harness.launch.queued.JobStates`.
+    """
 
     states: Mapping[TaskId, TaskState] = field(default_factory=dict)
     live: Sequence[str] = ()
     notes: tuple[str, ...] = ()
+    silence: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,32 @@ class Submissions:
             for job in one.jobs
             if job in sight.foreign
         ]
-        return QueueView(sight.states, tuple(queued_jobs(ours, sight.states)), tuple(notes))
+        return QueueView(sight.states, tuple(queued_jobs(ours, sight.states)), tuple(notes), sight.silence)
+
+    def check(self, array: Array | None, name: str, command: str) -> None:
+        """Refuse what could not be handed in, before anything of it is written.
+
+        Raises:
+            UserError: the system is not there, or something that a submission needs is missing or wrong.
+        """
+        if not self.system.available():
+            raise UserError(
+                f"launcher={self.system.kind}: {self.system.kind.capitalize()}'s commands are not on the PATH "
+                "(launcher=local needs none)"
+            )
+        self.system.check(array, name, self.ledger.path.resolve() / "0000", command)
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A new folder for a submission; it is removed where the submission never came to be."""
+        made = self.ledger.new_folder()
+        try:
+            yield made
+        except BaseException:
+            with suppress(OSError, UserError):
+                if all(one.folder != made.name for one in self.ledger.read()):
+                    shutil.rmtree(made)
+            raise
 
     def intend(self, folder: str, tasks: tuple[tuple[str, ...], ...]) -> Submission:
         """A submission that is about to be made."""
@@ -128,11 +160,6 @@ class Submissions:
         Raises:
             UserError: the system has not taken it; or that is not known, and the ledger says so.
         """
-        if not self.system.available():
-            raise UserError(
-                f"launcher={self.system.kind}: {self.system.kind.capitalize()}'s commands are not on the PATH "
-                "(launcher=local needs none)"
-            )
         submission = submission.asked(part)
         self.ledger.put(submission)
         try:

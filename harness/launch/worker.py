@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from harness.interrupts import let_in
 from harness.launch.ranks import RanksError, train_on_ranks
 from harness.launch.retry import is_retryable
 from harness.runs.claim import Claim, holder, take
@@ -150,6 +151,7 @@ class _StopFlag:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, lambda *_: self.set())
+        let_in()
 
     def set(self) -> None:
         self._asked = True

@@ -35,6 +35,18 @@ class FollowupConfig:
                 raise UserError(f"followup.{name}: none may be named twice")
 
 
+def described(config: FollowupConfig) -> str:
+    """``seeds 1, 2; peak learning rate × 0.5, 2; schedule × 1.5``: what is trained at each budget's best cell."""
+    asked: tuple[tuple[str, Sequence[float]], ...] = (
+        ("seed" if len(config.seeds) == 1 else "seeds", config.seeds),
+        ("peak learning rate ×", config.rates),
+        ("schedule ×", config.horizons),
+    )
+    return "; ".join(
+        f"{name} {', '.join(f'{value:g}' for value in values)}" for name, values in asked if values
+    )
+
+
 @dataclass(frozen=True)
 class Ablation:
     """The cell ``of`` (a run id) at ``rate`` times its peak learning rate, its schedule ``horizon`` times its run."""

@@ -1,5 +1,6 @@
 """From a configuration and a corpus to the frozen list of cells. Nothing here trains or touches a device."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig, targets
+from harness.plan.labels import Labels
 from harness.plan.recipe import RecipeConfig, apply_recipe
 from harness.plan.schedule import ScheduleConfig, resolve
 from harness.plan.spec import Optimizer, RunSpec
@@ -27,6 +29,9 @@ class CorpusFacts(Protocol):
     @property
     def train_tokens(self) -> int:
         """Unique tokens of the training split."""
+
+
+LISTED = 8  # cells that an error names
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,20 @@ class Plan:
             UserError: there is none, or more than one.
         """
         found = [cell for cell in self.cells if cell.run_id.startswith(run_id)]
-        if len(found) != 1:
-            problem = "matches no cell" if not found else f"matches {len(found)} cells"
-            raise UserError(f"run={run_id}: {problem} of the plan '{self.name}'; 'isoflop plan' lists them")
-        return found[0]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            labels = Labels.of(self.cells)
+            listed = ", ".join(f"{cell.run_id} ({labels.name(cell)})" for cell in found[:LISTED])
+            more = " …" if len(found) > LISTED else ""
+            problem = (
+                f"matches {len(found)} cells of the plan '{self.name}': {listed}{more}; give more of the id"
+            )
+        else:
+            close = difflib.get_close_matches(run_id, [cell.run_id for cell in self.cells], n=1)
+            hint = f"did you mean run={close[0]}?" if close else "'isoflop plan' lists them"
+            problem = f"matches no cell of the plan '{self.name}'; {hint}"
+        raise UserError(f"run={run_id}: {problem}")
 
 
 def plan_cell(

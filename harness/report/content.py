@@ -36,6 +36,7 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
                 "corpus",
                 _each(f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records),
             ),
+            *_left_out(records),
             ("tokenizer", _each(r.data.get("tokenizer", "?") for r in records)),
             ("unique training tokens", _each(count(r.unique_tokens) for r in records)),
             ("device", _each(r.device for r in records)),
@@ -48,6 +49,12 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     if data.versions:
         pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in data.versions.items())))
     return tuple(pairs)
+
+
+def _left_out(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """What the corpus is without; records from before this was kept say nothing."""
+    said = _each(record.data["left_out"] for record in records if "left_out" in record.data)
+    return [("left out of the corpus", said)] if said else []
 
 
 def _estimated(data: ReportData) -> list[tuple[str, str]]:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import UserError
-from harness.files import Fence, no_fence, remove, strict_json, unseal, unseal_text, write_atomic
+from harness.files import (
+    Fence,
+    no_fence,
+    refuse_endless,
+    remove,
+    strict_json,
+    unseal,
+    unseal_text,
+    write_atomic,
+)
 
 T = TypeVar("T")
 
@@ -44,8 +53,9 @@ def read_json(path: Path, remedy: str, parse: Callable[[Any], T]) -> T:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        UserError: it is damaged.
+        UserError: it is damaged, or no file.
     """
+    refuse_endless(path)
     content = path.read_bytes()
     with reading(path, remedy):
         data = strict_json(content)
@@ -54,6 +64,7 @@ def read_json(path: Path, remedy: str, parse: Callable[[Any], T]) -> T:
 
 def read_text(path: Path, remedy: str) -> str:
     """The text at ``path`` without its seal (:func:`harness.files.seal_text`); raises as :func:`read_json`."""
+    refuse_endless(path)
     content = path.read_bytes()
     with reading(path, remedy):
         return unseal_text(content.decode("utf-8"))
@@ -87,6 +98,7 @@ def new_folder(final: Path, fence: Fence = no_fence) -> Iterator[Path]:
         remove(path)
 
 
+PREDICTION = "prediction.json"  # a validation's, in its sweep's folder
 UNFINISHED = ".writing-"  # how the names of folders begin that are being filled
 
 

@@ -1,5 +1,6 @@
 """What a sweep was frozen with: ``plan.json`` and ``config.yaml`` in its folder, and whether they are as written."""
 
+import difflib
 from pathlib import Path
 
 from harness.errors import UserError
@@ -41,9 +42,18 @@ def frozen_plan(folder: SweepFolder) -> Plan:
     try:
         return read_json(folder.plan, ANEW, Plan.from_json)
     except FileNotFoundError:
-        raise UserError(
-            f"{folder.plan}: no plan there; make one with 'isoflop plan' or 'isoflop sweep'"
-        ) from None
+        close = close_sweeps(folder)
+        hint = f"did you mean name={close}?" if close else "make one with 'isoflop plan' or 'isoflop sweep'"
+        raise UserError(f"{folder.plan}: no plan there; {hint}") from None
+
+
+def close_sweeps(folder: SweepFolder) -> str:
+    """The name beside ``folder`` of the sweep that is most like its own; empty where none is."""
+    try:
+        names = [path.parent.name for path in folder.path.parent.glob("*/plan.json")]
+    except OSError:
+        return ""
+    return next(iter(difflib.get_close_matches(folder.path.name, names, n=1)), "")
 
 
 def frozen_config(path: Path) -> str:

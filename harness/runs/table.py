@@ -100,7 +100,7 @@ def check_table(path: Path, found: Mapping[str, Record]) -> str:
                     raise ValueError(f"{name} of {run_id} is {listed[run_id][name]!r:.40}")
     if len(listed) == len(found):
         return ""
-    return f"{path.name} has {len(listed)} of the {len(found)} runs that have ended: {remedy}"
+    return f"{path.name} has {len(listed)} of the {counted(len(found), 'run')} that have ended: {remedy}"
 
 
 def write_table(path: Path, found: Iterable[Record]) -> str:
@@ -120,9 +120,8 @@ def write_table(path: Path, found: Iterable[Record]) -> str:
     lost = _listed(path) - {str(row["run_id"]) for row in rows}
     kept = set_aside(path) if lost else None
     write_changed(path, text.getvalue())
-    return (
-        f"{counted(len(lost), 'run')} of the table before not in {path}; it is kept as {kept}" if kept else ""
-    )
+    are = "1 run of the table before is" if len(lost) == 1 else f"{len(lost)} runs of the table before are"
+    return f"{are} not in {path}; that table is kept as {kept}" if kept else ""
 
 
 def _listed(path: Path) -> set[str]:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from harness.data import Corpus
+from harness.data.left_out import left_out
 from harness.plan.cell import Cell
 from harness.runs.record import DIVERGED, FINISHED, Record, Score
 from harness.train.device import Device
@@ -151,12 +152,19 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         device=device.name,
         precision=device.precision,
         versions=dict(_versions(PACKAGES)),
-        data={"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer},
+        data=_corpus_facts(corpus),
         notes=list(outcome.notes),
         domains=dict(outcome.domains),
         flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
         curve_sha256=outcome.curve_sha256,
     )
+
+
+def _corpus_facts(corpus: Corpus) -> dict[str, str]:
+    """What a record says of the corpus; ``left_out`` where something was."""
+    facts = {"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer}
+    without = "; ".join(left_out(corpus.meta, remedies=False))
+    return {**facts, "left_out": without} if without else facts
 
 
 def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:

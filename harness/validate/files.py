@@ -12,13 +12,13 @@ from harness.fit.estimate import FrontierSource
 from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
-from harness.runs.files import SweepFolder, read_json, write_changed
+from harness.runs.files import PREDICTION, SweepFolder, read_json, write_changed
 from harness.validate.figure import draw
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import ValidationResult
 from harness.validate.tables import build
 
-FILE, HASH = "prediction.json", "prediction.sha256"
+FILE, HASH = PREDICTION, "prediction.sha256"
 ANEW = "begin another validation with name=NAME"
 
 

@@ -15,6 +15,7 @@ from harness.report.table import terminal_table
 from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import ArmConfig
 from harness.workflow.experiment import sweep_folder
+from harness.workflow.terminal import working
 
 Reproduce = Callable[[ArmConfig], Outcome]
 """Plans, trains, fits and reports one arm."""
@@ -50,11 +51,13 @@ def compare(
         _say(f"not compared: cells are missing in {', '.join(incomplete)}", console)
         return Outcome.INCOMPLETE
     loaded = []
-    for arm in arms:
-        sweep = sweep_folder(arm.config)
-        loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep)))
-    found = compare_arms(base.name, loaded)
-    _show(found, write_comparison(sweep_folder(base), found, loaded), console)
+    with working(console, "comparing …"):
+        for arm in arms:
+            sweep = sweep_folder(arm.config)
+            loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep)))
+        found = compare_arms(base.name, loaded)
+        written = write_comparison(sweep_folder(base), found, loaded)
+    _show(found, written, console)
     return Outcome.DONE
 
 

@@ -1,5 +1,6 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.data import Corpus, prepare, prepare_domains
+from harness.data.cache import INTERVAL, PLAIN_INTERVAL
+from harness.data.left_out import left_out
+from harness.data.prepare import to_stderr
 from harness.errors import UserError
 from harness.fit.law_flags import MIN_SIZES
 from harness.launch.branching import share_trunks
@@ -36,12 +40,22 @@ def sweep_folder(config: Config) -> SweepFolder:
 
 
 def prepare_corpus(config: Config, console: Console) -> Corpus:
-    """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress."""
-    cache = Path(config.cache_dir).expanduser()
+    """The tokenised corpus, and the domains beside it, made now where they are not there yet, with progress.
+
+    Progress is a line that changes on a terminal, and lines on stderr now and then where there is none. What a corpus
+    is without is said whenever it is used.
+    """
+    cache, say = Path(os.path.expanduser(config.cache_dir)), _line(console)
     with console.status("corpus …") as status:
-        corpus = prepare(config.data, config.tokenizer, cache, progress=status.update, say=_line(console))
-        prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache, _line(console))
-        return corpus
+        show, interval = (status.update, INTERVAL) if console.is_terminal else (to_stderr, PLAIN_INTERVAL)
+        corpus = prepare(config.data, config.tokenizer, cache, show, say=say, interval=interval)
+        domains = prepare_domains(
+            config.data, config.tokenizer, corpus, config.seq_len, cache, say, show, interval
+        )
+    for name, one in {corpus.name: corpus, **domains}.items():
+        for phrase in left_out(one.meta):
+            say(f"corpus {name}: left out: {phrase}")
+    return corpus
 
 
 def _line(console: Console) -> Callable[[str], None]:
@@ -66,7 +80,7 @@ def training_corpus(config: Config, console: Console) -> Corpus:
 
 def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
     """The folders of the experiment's domains."""
-    cache = Path(config.cache_dir).expanduser()
+    cache = Path(os.path.expanduser(config.cache_dir))
     made = prepare_domains(config.data, config.tokenizer, corpus, config.seq_len, cache)
     return {name: domain.folder for name, domain in made.items()}
 
@@ -142,7 +156,7 @@ def differs(folder: SweepFolder, plan: Plan) -> str:
     except UserError:
         before = {path.parent.name for path in folder.cells.glob("*/record.json")}
     now = {cell.run_id for cell in plan.cells}
-    parts = [f"lacks {len(before - now)} of the {len(before)} runs"] if before - now else []
+    parts = [f"lacks {len(before - now)} of the {counted(len(before), 'run')}"] if before - now else []
     parts += [f"has {len(now - before)} {'' if parts else 'runs '}that are not"] if now - before else []
     return " and ".join(parts)
 
@@ -161,8 +175,8 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     if gone:
         kept = set_aside(folder.config)
         _line(console)(
-            f"no longer in the plan, so in neither table nor fit: {counted(len(gone), 'finished run')} of "
-            f"{folder.path}; kept, and found again by the grid they belong to"
+            f"no longer in the plan: {counted(len(gone), 'finished run')} of {folder.path}, so neither table nor "
+            "fit will have what is gone; it is kept, and the grid that it belongs to finds it again"
             + (f" (its configuration: {kept})" if kept else "")
         )
 

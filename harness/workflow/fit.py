@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from harness.config.frozen import different_analysis
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
@@ -19,6 +20,7 @@ from harness.runs.table import whole_records, write_table
 from harness.text import counted
 from harness.tracking.source import from_files, from_server
 from harness.workflow.experiment import has_runs, sweep_folder
+from harness.workflow.terminal import working
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,8 @@ def fit_runs(config: Config, console: Console) -> Fit:
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
     points = read_points(source.table, config.analysis.rows)
     points = replace(points, notes=(*points.notes, *source.notes))
-    fit = fit_points(points, config.analysis, curves or None)
+    with working(console, "fitting …"):
+        fit = fit_points(points, config.analysis, curves or None)
     written = write_fit(fit, source.folder)
     console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)
@@ -62,9 +65,11 @@ def _source(config: Config, console: Console) -> FitInput:
     else:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)
+        if other := different_analysis(config, sweep.config):
+            _say(f"the sweep was begun with other options of the fit: {other}", console)
         found = whole_records(sweep, plan)
         if lost := write_table(sweep.table, found.values()):
-            console.print(lost, highlight=False, soft_wrap=True, markup=False)
+            _say(lost, console)
         folder = Path(config.out) if config.out else sweep.path
         curves, left_out = read_curves(sweep, found)
         source = FitInput(sweep.table, folder, curves, left_out)
@@ -85,12 +90,18 @@ def check_out(folder: Path, table: Path) -> None:
         raise UserError(f"out: {folder} has a sweep's own runs and results; name another folder")
 
 
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def _say_missing(plan: Plan, found: Mapping[str, Record], console: Console) -> None:
     """A line where runs of the plan have not ended."""
     ended = sum(record.status != FAILED for record in found.values())
     if ended < len(plan.cells):
         console.print(
-            f"{ended} of {len(plan.cells)} planned runs have ended; the fit is of these", highlight=False
+            f"{ended} of {counted(len(plan.cells), 'planned run')} {'has' if ended == 1 else 'have'} ended; "
+            "the fit is of these",
+            highlight=False,
         )
 
 

@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from harness.config.frozen import config_at
 from harness.config.schema import Config
+from harness.errors import UserError
 from harness.plan.cell import Cell
-from harness.plan.followup import Ablation, ablations, best_cells, expected, replicates
+from harness.plan.followup import (
+    Ablation,
+    FollowupConfig,
+    ablations,
+    best_cells,
+    expected,
+    replicates,
+)
 from harness.plan.plan import Plan
 from harness.runs.ablations import AblationRun, against_other_seeds, write_ablations
-from harness.runs.files import SweepFolder
+from harness.runs.files import PREDICTION, SweepFolder
 from harness.runs.record import FAILED
 from harness.runs.table import records
 
@@ -48,6 +57,21 @@ def with_followups(config: Config, grid: Plan, folder: SweepFolder) -> PlanWithF
     plan = replace(grid, cells=(*grid.cells, *more))
     later = expected(grid, config.followup, {cell.budget for cell in best})
     return PlanWithFollowups(plan, tuple(ablations(best, config.followup)), losses, tuple(later))
+
+
+def of_frozen(folder: SweepFolder, plan: Plan) -> tuple[PlanWithFollowups, Config | None]:
+    """The ``plan`` that is frozen in ``folder`` with its follow-ups, and the configuration that asks for them.
+
+    None where the folder has none that can be read. A tuning and a validation keep the configuration of an experiment
+    and follow nothing up.
+    """
+    try:
+        config = config_at(folder.config)[0]
+    except UserError:
+        return PlanWithFollowups(plan, (), {}), None
+    if config.name != plan.name or (folder.path / PREDICTION).exists() or not plan.cells:
+        return PlanWithFollowups(plan, (), {}), replace(config, followup=FollowupConfig())
+    return with_followups(config, plan, folder), config
 
 
 def list_ablations(config: Config, extended: PlanWithFollowups, folder: SweepFolder) -> None:

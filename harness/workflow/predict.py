@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from harness.predict.result import PredictRequest, PredictResult, consult, decid
 from harness.predict.show import show
 from harness.predict.source import LawConfig, choose, from_fit, from_law
 from harness.predict.trainer import Cluster, make_cluster
+from harness.text import counted
 from harness.workflow.next_experiment import setup_for, with_run
+from harness.workflow.terminal import working
 
 CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 """The figure's times, as multiples of the one asked for."""
@@ -39,7 +42,7 @@ def print_answer(config: PredictConfig, console: Console, as_json: bool = False)
     Raises:
         UserError: the source cannot be read, or cannot answer.
     """
-    with console.status("fitting …" if config.points else "reading …"):
+    with nullcontext() if as_json else working(console, "fitting …" if config.points else "reading …"):
         result, request = answer_question(config)
     if as_json:
         text = json.dumps(encode(result), indent=2, allow_nan=False)
@@ -91,7 +94,7 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
             return _published(_law_by_name(path.name))
         fit, name = load_fit(path), str(config.fit)
     report = PredictResult(
-        source=f"{name}: {fit.n_points} runs",
+        source=f"{name}: {counted(fit.n_points, 'run')}",
         count=fit.count,
         compute=_compute(fit),
         largest_flops=fit.largest_flops,
@@ -121,10 +124,16 @@ def _law_by_name(name: str) -> LawConfig:
         law = None
     if law is None:
         known = sorted(path.stem for path in (config_folder() / "law").glob("*.yaml"))
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+        close = difflib.get_close_matches(name, [*known, *_sweeps_by_name()], n=1)
+        meant = _sweeps_by_name().get(close[0], close[0]) if close else ""
+        hint = f"did you mean fit={meant}?" if close else f"there are {', '.join(known)}"
         raise UserError(f"fit: '{name}' is neither a fit's file or folder nor a law by name; {hint}")
     return law
+
+
+def _sweeps_by_name() -> dict[str, str]:
+    """Fits below ``runs``, by the names of their sweeps."""
+    return {path.parent.name: str(path.parent) for path in Path("runs").glob("*/fit.json")}
 
 
 def _compute(fit: Fit) -> str:
@@ -214,7 +223,7 @@ def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetit
     kept = "" if found.fitted_params else " (published: no run is oversized)"
     edge = "; a constant is at its bound: these runs do not determine it" if found.at_bound else ""
     note = (
-        f"repetition fitted to {found.n_points} repeating runs: R_D* {found.repetition.r_tokens:.3g}, "
+        f"repetition fitted to {counted(found.n_points, 'repeating run')}: R_D* {found.repetition.r_tokens:.3g}, "
         f"R_N* {found.repetition.r_params:.3g}{kept}, error of log loss {found.log_rmse:.2g}, "
         f"against {found.plain_log_rmse:.2g} if repeats counted as fresh{edge}"
     )

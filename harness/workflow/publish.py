@@ -15,6 +15,7 @@ from harness.tracking.client import WANDB, Destination, wandb_mode
 from harness.tracking.files import read_files
 from harness.tracking.publish import begun, is_published, mark_published, publish_results, send_run
 from harness.tracking.source import read_server
+from harness.workflow.terminal import working
 
 SENDING_SECONDS = 60.0  # the longest a report is held up by runs that W&B lacks; the next one goes on
 
@@ -31,7 +32,7 @@ def run(config: Config, sweep: SweepFolder, console: Console) -> None:
         if to.mode not in ("online", "offline") or is_published(sweep, to):
             return
         plan = frozen_plan(sweep)
-        with console.status("W&B …"):
+        with working(console, "W&B …"):
             where = publish_results(sweep, plan.name, to)
             left = _send_missing(sweep, plan, to)
             if not left:

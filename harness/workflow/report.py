@@ -34,6 +34,7 @@ from harness.text import counted
 from harness.tune.results import TuneFit
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.fit import check_out
+from harness.workflow.terminal import working
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
@@ -46,7 +47,7 @@ def make_report(config: Config, console: Console) -> Written:
     Raises:
         UserError: there is no fit yet, or no table of runs.
     """
-    with console.status("report …"):
+    with working(console, "report …"):
         if config.points:
             folder = Path(config.out or ".")
             check_out(folder, Path(config.points))
@@ -87,7 +88,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         records=found,
         plan=plan,
         config=config,
-        source=f"{len(found)} of {len(plan.cells)} runs at {counted(budgets, 'budget')}"
+        source=f"{len(found)} of {counted(len(plan.cells), 'run')} at {counted(budgets, 'budget')}"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
         ablations=against_other_seeds(read_ablations(sweep.ablations), found),

@@ -12,6 +12,7 @@ from harness.launch.sharing import gpus_of
 from harness.plan.branching import find_branches, flops_saved
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
+from harness.plan.followup import described
 from harness.plan.plan import Plan
 from harness.text import counted, duration
 
@@ -79,13 +80,14 @@ def print_cost(
         flops = spent + sum(cell.flops for cell in later)
         every = [*estimates, *(cell.estimate_seconds for cell in later)]
         lines += [
-            f"and {len(later)} follow-up runs, once each budget's best cell is known: in all "
-            f"{_cost(flops, every, workers, config)}"
+            f"and {counted(len(later), 'follow-up run')}, once each budget's best cell is known: "
+            f"{described(config.followup)}; in all {_cost(flops, every, workers, config)}"
         ]
     if config.schedule.share_trunk:
         without = "; the sizes of different budgets must coincide, so name them with grid.params"
         lines += [
-            f"{len(plan.cells) - len(branches)} trunks and {len(branches)} branches: alone they would take "
+            f"{counted(len(plan.cells) - len(branches), 'trunk')} and {counted(len(branches), 'branch', 'branches')}: "
+            "alone they would take "
             f"{total:.3g} FLOPs, sharing saves {1 - spent / total:.0%}{'' if branches else without}"
         ]
     for line in (*lines, *_source_of_times(config, plan)):
@@ -100,7 +102,7 @@ def _cost(flops: float, estimates: Sequence[float], workers: int, config: Config
     unit = "GPU-hours" if gpu else "core-hours"
     return (
         f"{flops:.3g} FLOPs, about {duration(makespan(estimates, workers))} "
-        f"with {workers} worker{'s' if workers > 1 else ''}"
+        f"with {counted(workers, 'worker')}"
         + (f", {f'{hours:,.0f}' if hours >= 10 else f'{hours:.2g}'} {unit}" if gpu or hours >= 1 else "")
     )
 

@@ -2,65 +2,75 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.config.frozen import config_at
+from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Queue
 from harness.launch.registry import queue_of
 from harness.launch.state import Evidence, State, last_failure, last_line, last_step, pace_of, state_of
+from harness.plan.branching import find_branches
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
-from harness.plan.followup import expected
-from harness.plan.plan import Plan
+from harness.plan.followup import described
+from harness.plan.labels import Labels
 from harness.runs.claim import Owner, gone, holder
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
-from harness.runs.record import FAILED, Record, read_record
+from harness.runs.record import read_record
 from harness.runs.table import records
-from harness.text import count, duration
+from harness.text import count, counted, duration
+from harness.workflow import followup
+from harness.workflow.resources import planned_workers
+from harness.workflow.terminal import show_table
 
 
 def show_sweep(folder: SweepFolder, console: Console) -> None:
-    """Print one line a cell and a summary.
+    """Print one line a cell, follow-ups among them, and a summary.
 
     Raises:
         UserError: nothing was planned there.
     """
     plan = frozen_plan(folder)
-    queue = queue_of(folder, {cell.run_id for cell in plan.cells})
-    finished = records(folder, plan)
-    pace = pace_of(plan.cells, finished)
+    extended, config = followup.of_frozen(folder, plan)
+    planned = {cell.run_id: cell for cell in extended.cells}
+    queue = queue_of(folder, planned.keys())
+    beside = {cell.run_id: cell for cell in (*extended.beside, *queue.unplanned)}
+    cells = list((planned | beside).values())
+    branches = find_branches(cells) if config and config.schedule.share_trunk else {}
+    pace = pace_of(plan.cells, records(folder, plan))
+    labels = Labels.of(cells)
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("run", "budget", "shape", "N", "D", "state", "loss", ""):
-        table.add_column(heading, justify="left" if heading in ("run", "shape", "state", "") else "right")
+    for heading in ("run", "budget", "shape", *labels.headings, "N", "D", "state", "loss", ""):
+        left = heading in ("run", "shape", "state", "")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     states: list[State] = []
-    for cell in (*plan.cells, *queue.unplanned):
-        known = _evidence(cell, folder, queue)
+    for cell in cells:
+        branch = branches.get(cell.run_id)
+        known = replace(_evidence(cell, folder, queue), shared=branch.share if branch else 0.0)
         state = state_of(cell, known, pace)
         states.append(state)
         loss = f"{known.record.loss:.4f}" if known.record and known.record.loss is not None else ""
         table.add_row(
-            cell.run_id if cell not in queue.unplanned else f"{cell.run_id} (ablation)",
-            f"{cell.budget:.3g}",
+            f"{cell.run_id} (ablation)" if cell.run_id in beside else cell.run_id,
+            labels.budget(cell),
             cell.spec.shape.label,
+            *labels.values(cell),
             count(cell.params.total),
             count(cell.tokens),
             state.text,
             loss,
             state.detail,
         )
-    console.print(table)
-    later = _later(plan, folder, finished)
-    console.print(
-        summary(states, [pace * cell.estimate_seconds for cell in later]), highlight=False, soft_wrap=True
-    )
-    if queue.problem and any(state.left for state in states):
-        console.print(f"the queue is not known: {queue.problem}", highlight=False, soft_wrap=True)
+    show_table(table, console)
+    later = [pace * cell.estimate_seconds for cell in extended.later]
+    for line in (*summary(states, later, config), *_of_the_queue(queue, states)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     _say_dependent(queue, console)
 
 
@@ -76,31 +86,52 @@ def _say_dependent(queue: Queue, console: Console) -> None:
         console.print(f"dependent job {job} continues after them: {state}", highlight=False)
 
 
-def _later(plan: Plan, folder: SweepFolder, finished: Mapping[str, Record]) -> list[Cell]:
-    """Placeholders of the follow-ups that wait for their budget to end, as far as the folder says what is asked for."""
-    try:
-        asked = config_at(folder.config)[0].followup
-    except UserError:
+def _of_the_queue(queue: Queue, states: Sequence[State]) -> list[str]:
+    """Why states are not known."""
+    unknown = sum(state.kind == "unknown" for state in states)
+    problem = queue.problem or queue.silence
+    if not problem or not any(state.left for state in states):
         return []
-    ended = {run_id for run_id, record in finished.items() if record.status != FAILED}
-    waiting = {cell.budget for cell in plan.cells if cell.run_id not in ended}
-    return expected(plan, asked, {cell.budget for cell in plan.cells} - waiting)
+    if not unknown:
+        return [f"the queue is not known: {problem}"] if queue.problem else []
+    who = "the queue" if queue.problem else "the queue has forgotten them, and accounting"
+    these = "the state of 1 cell is" if unknown == 1 else f"the states of {unknown} cells are"
+    return [f"{who} did not answer: {problem}; {these} not known"]
 
 
-def summary(states: list[State], later: Sequence[float] = ()) -> str:
-    """``5 ✔ finished, 1 ▶ running; ETA 3 min, with 4 follow-up runs 5 min``.
+def summary(states: Sequence[State], later: Sequence[float] = (), config: Config | None = None) -> list[str]:
+    """``5 ✔ finished, 1 ▶ running; ETA 3 min`` and a line about the follow-ups that may come.
 
     Args:
-        later: estimated seconds of the follow-ups after these.
+        later: estimated seconds of the follow-ups whose best cells are not known yet.
+        config: that of the sweep; None where it cannot be read.
     """
     text = ", ".join(f"{number} {name}" for name, number in Counter(state.text for state in states).items())
     running = sum(state.kind == "running" for state in states)
-    coming = [state.left for state in states if state.kind in ("running", "queued", "requeued")]
-    if not running:
-        return text
-    left = makespan(coming, running)
-    then = f", with {len(later)} follow-up runs {duration(left + makespan(later, running))}" if later else ""
-    return f"{text}; ETA {duration(left)}{then}"
+    if running:
+        coming = [state.left for state in states if state.kind in ("running", "queued", "requeued")]
+        workers, when = running, "ETA {}"
+    else:
+        coming = [state.left for state in states if state.left]
+        workers = _workers(config)
+        when = f"about {{}} with {counted(workers, 'worker')}"
+    if workers and coming:
+        text += f"; {when.format(duration(makespan(coming, workers)))}"
+    if not later:
+        return [text]
+    asked = f": {described(config.followup)}" if config else ""
+    then = f"and {counted(len(later), 'follow-up run')}, once each budget's best cell is known{asked}"
+    if workers:
+        then += f"; in all {when.format(duration(makespan([*coming, *later], workers)))}"
+    return [text, then]
+
+
+def _workers(config: Config | None) -> int:
+    """Runs at once where nothing runs yet; 0 where that cannot be told."""
+    try:
+        return planned_workers(config) if config else 0
+    except UserError:
+        return 0
 
 
 def _evidence(cell: Cell, folder: SweepFolder, queue: Queue) -> Evidence:
@@ -116,6 +147,7 @@ def _evidence(cell: Cell, folder: SweepFolder, queue: Queue) -> Evidence:
         log=paths.log,
         place=place,
         task_line=last_line(place.log) if place else "",
+        unanswered=queue.problem or queue.silence,
     )
 
 

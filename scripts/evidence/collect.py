@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.files import unseal
+from harness.files import seal_text, unseal, unseal_text, write_json
 from scripts.evidence import aims
 from scripts.evidence.machine import ROOT
 from scripts.evidence.stages import NAME
@@ -95,11 +95,11 @@ def _copy(state: Path, part: Path) -> None:
         ):
             _write(file, part / file.relative_to(sweep))
     if (sweep / "config.yaml").exists():
-        text = (sweep / "config.yaml").read_text(encoding="utf-8")
+        text = unseal_text((sweep / "config.yaml").read_text(encoding="utf-8"))
         cache = re.search(r"^cache_dir: (.*)$", text, re.MULTILINE)
         text = text.replace(cache[1], "~/.cache/isoflop") if cache else text
         text = re.sub(r"^runs_dir: .*$", "runs_dir: results", text, flags=re.MULTILINE)
-        (part / "config.yaml").write_text(shortened(text), encoding="utf-8")
+        (part / "config.yaml").write_text(seal_text(shortened(text)), encoding="utf-8")
     for file in (
         *state.glob("log/*.txt"),
         *state.glob("*.json"),
@@ -111,6 +111,9 @@ def _copy(state: Path, part: Path) -> None:
 
 def _write(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == ".json" and (found := read_json(source)) is not None:
+        write_json(target, _shortened_leaves(found))  # its SHA-256 is of the paths as they were
+        return
     text = source.read_text(encoding="utf-8", errors="replace")
     target.write_text(text if source.suffix == ".csv" else shortened(text), encoding="utf-8")
 
@@ -124,6 +127,14 @@ def shortened(text: str) -> str:
         return path[found.end() :] if found else f"…/{path.rstrip('/').rpartition('/')[2]}"
 
     return PATH.sub(cut, text)
+
+
+def _shortened_leaves(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shortened_leaves(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shortened_leaves(inner) for inner in value]
+    return shortened(value) if isinstance(value, str) else value
 
 
 def _harness(part: Path, command: str, say: Callable[[str], None]) -> bool:

@@ -207,7 +207,10 @@ def test_a_table_that_loses_runs_is_kept(
     shutil.rmtree(sweep.cell(frozen_plan(sweep).cells[3].run_id).path)
     main(told("fit", sweep.path))
     kept = sweep.path / "runs.csv.before-1"
-    assert f"1 run of the table before not in {sweep.table}; it is kept as {kept}" in capsys.readouterr().out
+    assert (
+        f"1 run of the table before is not in {sweep.table}; that table is kept as {kept}"
+        in capsys.readouterr().out
+    )
     assert kept.read_bytes() == before
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.cli import main
 from harness.config.compose import compose_config
 from harness.workflow.experiment import plan_experiment, prepare_corpus
 from harness.workflow.resources import print_cost, runs_per_device
+from tests.data.texts import write_texts
 
 LONG = ("experiment=demo", "ladder=small", "grid.budgets=[1e15]", "grid.params=[1e6,2e6,4e6]")
 DECLARED = ("data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")
@@ -29,6 +31,27 @@ def cost(folder: Path, workers: int, *more: str) -> tuple[float, str]:
     print_cost(plan, workers, config, console)
     assert isinstance(console.file, io.StringIO)
     return sum(cell.estimate_seconds for cell in plan.cells), console.file.getvalue()
+
+
+def test_what_a_corpus_is_without_is_said_at_every_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("main", "other"):
+        write_texts(tmp_path / name, 60)
+        for i in range(30):
+            (tmp_path / name / f"{i}.txt").write_bytes(f"{i}: Grüße ".encode("latin-1") * 50)
+    arguments = [
+        *("plan", "experiment=demo", "data=text", f"path={tmp_path / 'main'}", "data.max_epochs=1e9"),
+        *(f"+data.domains.other={tmp_path / 'other'}", f"cache_dir={tmp_path}", f"runs_dir={tmp_path}"),
+    ]
+    for _ in ("made", "from the cache"):
+        main(arguments)
+        out, err = capsys.readouterr()
+        assert not err
+        for name in ("text", "other"):
+            (line,) = (line for line in out.splitlines() if line.startswith(f"corpus {name}: left out: "))
+            assert "WARNING: 30 of 90 files" in line
+            assert "data.encoding=latin-1" in line
 
 
 def hours(text: str, unit: str) -> float:

@@ -216,7 +216,7 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["plan", "experiment=demo", "path=~x"], "path: ~x would not be read, for data=python_stdlib"),
         (["plan", "experiment=demo", "data=text", "path=~/none/here"], f"'{Path.home()}/none/here'"),
         (["predict", "experiment=demo", "budget=1e20"], "no key or group 'experiment'; it reads a fit"),
-        (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean 'hoffmann2022'?"),
+        (["predict", "fit=hoffman2022", "budget=1e20"], "did you mean fit=hoffmann2022?"),
         (["tune", "experiment=demo", "grid.center_params=1e12"], "tune: sizes of"),
         (["plan", "experiment=demo", "recipe.lr.params=1e5"], "recipe.lr.params: must be at most 100"),
         (

@@ -67,6 +67,14 @@ def test_unknown_keys_and_wrong_types_are_refused() -> None:
         ({"kind": "hf"}, "data.path"),
         ({"kind": "declared", "unique_tokens": 5}, "vocab_size"),
         ({"kind": "text", "path": "x", "separator": ""}, "data.separator"),
+        ({"kind": "text", "path": "x", "encoding": "klingon"}, "data.encoding"),
+        ({"kind": "text", "path": "x", "encoding": "base64"}, "data.encoding"),
+        ({"name": "a" * 300}, "data.name: has 300 letters"),
+        ({"max_bytes": float("inf")}, "data.max_bytes: at most"),
+        ({"max_documents": float("nan")}, "data.max_documents"),
+        ({"document_bytes": 10**12}, "data.document_bytes: at most"),
+        ({"eval_tokens": 10**400}, "data.eval_tokens: at most"),
+        ({"unique_tokens": 1e30}, "data.unique_tokens: at most"),
     ],
 )
 def test_impossible_corpora_are_one_line(values: dict[str, object], says: str) -> None:
@@ -81,6 +89,8 @@ def test_impossible_corpora_are_one_line(values: dict[str, object], says: str) -
         ({"kind": "words"}, "tokenizer.kind"),
         ({"kind": "bpe", "vocab_size": 256}, "tokenizer.vocab_size"),
         ({"kind": "bpe", "sample_bytes": 0}, "tokenizer.sample_bytes"),
+        ({"kind": "bpe", "sample_bytes": 10**400}, "tokenizer.sample_bytes"),
+        ({"kind": "bpe", "vocab_size": 10**9}, "tokenizer.vocab_size: at most 1,000,000"),
         ({"kind": "pretrained"}, "tokenizer.path"),
     ],
 )
@@ -95,3 +105,4 @@ def test_labels() -> None:
     assert TokenizerConfig(kind="pretrained", path="EleutherAI/gpt-neox-20b").label == "gpt-neox-20b"
     assert TokenizerConfig(kind="pretrained", path="mine/tokenizer.json").label == "mine"
     assert TokenizerConfig(kind="pretrained", path="..").label == "pretrained"
+    assert len(TokenizerConfig(kind="pretrained", path="a" * 250).label) == 100

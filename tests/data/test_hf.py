@@ -1,5 +1,6 @@
 """Datasets through ``load_dataset``: local files of each format, streamed or not; errors in one line."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_a_local_folder(tmp_path: Path, files: Path) -> None:
         hf(tmp_path, path=str(folder)).fingerprint
         == hf(tmp_path, path="json", data_files=str(files / "a.jsonl")).fingerprint
     )
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_file_that_is_here_needs_no_reader_named(tmp_path: Path, files: Path, name: str) -> None:
+    direct = hf(tmp_path, path="json", data_files=str(files / "a.jsonl"))
+    assert hf(tmp_path, path=str(files / name)).fingerprint == direct.fingerprint
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress((files / "a.jsonl").read_bytes()))
+    assert hf(tmp_path, path=str(tmp_path / "a.jsonl.gz")).fingerprint == direct.fingerprint
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"data\.path: data=hf reads files that end in \.parquet"):
+        hf(tmp_path, path=str(tmp_path / "a.zip"))
 
 
 def test_streaming_stops_at_its_limit(tmp_path: Path, files: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -176,7 +177,21 @@ def test_progress_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     prepare(text_config(folder), TokenizerConfig(kind="bpe", vocab_size=300), tmp_path / "cache", said.append)
     assert "training the tokenizer" in said[0]
     assert "60 documents" in said[-1]
-    assert "tokens/s" in said[-1]
+    assert "MB/s" in said[-1]
+
+
+def test_without_a_terminal_lines_come_now_and_then_and_a_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_texts(tmp_path / "texts")
+    said: list[str] = []
+    prepare(text_config(folder), BYTES, tmp_path / "cache", said.append, interval=20.0)
+    assert not said, "what is done at once needs no line"
+    monkeypatch.setattr("harness.data.cache.FIRST", 0.0)
+    prepare(text_config(folder, name="b"), BYTES, tmp_path / "cache", said.append, interval=20.0)
+    first, last = said
+    assert re.fullmatch(r"corpus b: \d+%, 60 documents, .* MB, .* tokens, .* MB/s, .* left", first)
+    assert re.fullmatch(r"corpus b: 60 documents, .* MB, .* tokens in .*, .* MB/s", last)
 
 
 def test_killed_half_way_it_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:

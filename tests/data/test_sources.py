@@ -3,7 +3,6 @@
 import json
 import os
 import sysconfig
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from harness.data import DataConfig, TokenizerConfig, prepare
 from harness.data.document import Document, select
+from harness.data.left_out import LeftOut
 from harness.data.sources import open_source
 from harness.errors import UserError
 from tests.data.texts import text_config, write_texts
@@ -18,14 +18,14 @@ from tests.data.texts import text_config, write_texts
 
 def documents(config: DataConfig) -> Iterator[Document]:
     """All that are found, before any is left out."""
-    return open_source(config).documents(lambda reason: None)
+    return open_source(config).documents(LeftOut())
 
 
-def skips(config: DataConfig) -> tuple[list[str], Counter[str]]:
+def skips(config: DataConfig) -> tuple[list[str], dict[str, int]]:
     """The ids of the documents found, and what was skipped."""
-    skipped: Counter[str] = Counter()
-    found = [document.id for document in open_source(config).documents(lambda why: skipped.update([why]))]
-    return found, skipped
+    left_out = LeftOut()
+    found = [document.id for document in open_source(config).documents(left_out)]
+    return found, left_out.skipped
 
 
 def test_the_standard_library_without_its_tests() -> None:
@@ -106,9 +106,9 @@ def test_a_file_that_vanishes_is_left_out(tmp_path: Path) -> None:
     folder = write_texts(tmp_path / "texts", 5)
     source = open_source(text_config(folder))
     (folder / "part0" / "000.txt").unlink()
-    skipped: Counter[str] = Counter()
-    assert len(list(source.documents(lambda why: skipped.update([why])))) == 4
-    assert skipped == {"unreadable": 1}
+    left_out = LeftOut()
+    assert len(list(source.documents(left_out))) == 4
+    assert left_out.skipped == {"unreadable": 1}
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "empty_file", "binary", "blank"])
@@ -180,4 +180,4 @@ def test_limits_stop_reading(tmp_path: Path, limit: str, value: float, expected:
     lines = [json.dumps({"text": f"a text of some length {i}"}) for i in range(50)]
     path.write_text("\n".join([*lines, "this is never read, or it would be an error"]))
     config = text_config(path, heldout_fraction=0.5, **{limit: value})
-    assert len(list(select(open_source(config), config, Counter()))) == expected
+    assert len(list(select(open_source(config), config, LeftOut()))) == expected

@@ -3,19 +3,26 @@
 import json
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.data import Corpus, TokenizerConfig, prepare
-from harness.data.document import select
+from harness.data.document import Selected, select
+from harness.data.left_out import LeftOut
 from harness.data.sources import open_source
-from harness.data.tokenizer import byte_letters
+from harness.data.tokenizer import byte_letters, cut, splits_at_space, train_bpe
 from harness.errors import UserError
 from tests.data.texts import split_documents, text_config, text_corpus, write_texts
 
 BPE = TokenizerConfig(kind="bpe", vocab_size=400)
+TRAINED = train_bpe(
+    TokenizerConfig(kind="bpe", vocab_size=300),
+    ["ab ab\n\n  ab's 11 \r\n a\ta bb\u3000ab .!! é世 \n ab  ab"] * 4,
+)
 NASTY = "Ā ā <|endoftext|> \r\n\t\x01 naïve 世界 😀 e\u0301 \u200b  def f(x):\n    return x\n"
 
 
@@ -76,7 +83,7 @@ def test_transformers_gives_the_ids_of_the_token_file(tmp_path: Path) -> None:
     corpus.save_tokenizer(tmp_path / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(str(tmp_path / "tokenizer"))
     config = text_config(folder)
-    heldout = [d.text for d in select(open_source(config), config, Counter()) if d.heldout]
+    heldout = [d.text for d in select(open_source(config), config, LeftOut()) if d.heldout]
     expected = [id for text in heldout for id in [*tokenizer(text).input_ids, corpus.separator]]
     assert corpus.tokens("heldout").tolist() == expected
 
@@ -122,7 +129,7 @@ def test_bpe_learns_from_training_documents_only(tmp_path: Path) -> None:
     extra = 0
     for i in range(400):  # new documents, of which only those that fall on the held-out side are kept
         (folder / "new.txt").write_text("zyzzyva " * 50 + str(i))
-        alone = next(select(open_source(text_config(folder / "new.txt")), config, Counter()))
+        alone = next(select(open_source(text_config(folder / "new.txt")), config, LeftOut()))
         if alone.heldout and extra < 20:
             (folder / f"kept{i}.txt").write_bytes(alone.data)
             extra += 1
@@ -130,6 +137,37 @@ def test_bpe_learns_from_training_documents_only(tmp_path: Path) -> None:
     after = prepare(config, BPE, tmp_path / "cache")
     assert extra == after.meta.heldout_documents
     assert (after.folder / "tokenizer" / "tokenizer.json").read_bytes() == tokenizer
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=st.text(alphabet="ab1'st \n\r\t\u00a0\u2028\u3000\u180e\x85é世.!<", min_size=1, max_size=300))
+def test_cut_text_has_the_ids_of_the_whole(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.data.tokenizer.PIECE", 3)
+        pieces = cut(text)
+        document = Selected(text, text.encode(), b"", False)
+        (ids,) = TRAINED.encode([document])
+    assert "".join(pieces) == text
+    assert ids.tolist() == TRAINED._tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_other_tokenizers_see_documents_whole() -> None:
+    from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+
+    def other(change: Callable[[Tokenizer], object]) -> Tokenizer:
+        copy = Tokenizer.from_str(TRAINED._tokenizer.to_str())
+        change(copy)
+        return copy
+
+    assert splits_at_space(TRAINED._tokenizer)
+    for change in (
+        lambda one: setattr(one, "normalizer", normalizers.NFKC()),
+        lambda one: setattr(one, "pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=True)),
+        lambda one: setattr(one, "pre_tokenizer", pre_tokenizers.ByteLevel(False, use_regex=False)),
+        lambda one: setattr(one, "pre_tokenizer", pre_tokenizers.Whitespace()),
+        lambda one: one.add_tokens([AddedToken(" \n")]),
+    ):
+        assert not splits_at_space(other(change))
 
 
 def test_bpe_compresses_and_fits_its_vocabulary(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_what_a_history_logs_between_evaluations_is_no_result(tmp_path: Path) ->
     }
     assert [gone.rows for gone in points.excluded] == [1, 2, 1], "by line: b's last row, d's two, c's last"
     assert points.earlier_rows == 3
-    assert "3 rows without a loss or tokens left out, of 2 runs that have others" in points.notes
+    assert "3 rows without a loss or tokens left out, of 2 runs with other rows" in points.notes
     every = table(tmp_path, text, "all")
     assert every.loss.tolist() == [3.5, 3.2, 3.5, 3.5]
     assert told(every).keys() == {"c", "d"}

@@ -59,6 +59,9 @@ class CloudLauncher(BatchLauncher):
     def pool_options(self, train: TrainConfig) -> Mapping[str, object]:
         return {"workers": 2}
 
+    def check(self, array: Array | None, name: str, folder: Path, command: str) -> None:
+        pass
+
     def asks(self, array: Array) -> str:
         return f"a machine in the {self.config.region}"
 

@@ -45,6 +45,14 @@ def test_the_sweeps_own_device_comes_first_and_of_the_published_those_not_measur
     assert {len(one.clock.params) for one in report_data.devices} == {len(own.clock.params)}, "one ladder"
 
 
+def test_what_the_corpus_is_without_is_a_fact(report_data: ReportData) -> None:
+    assert "left out of the corpus" not in dict(facts(report_data)), "nothing was"
+    (run, record), *_ = report_data.records.items()
+    without = replace(record, data={**record.data, "left_out": "3 of 9 files: not UTF-8"})
+    data = replace(report_data, records={**report_data.records, run: without})
+    assert dict(facts(data))["left out of the corpus"] == "3 of 9 files: not UTF-8"
+
+
 def test_how_near_the_estimates_were_is_told(report_data: ReportData, reported: Reported) -> None:
     assert report_data.plan is not None
     check = check_times(report_data.plan, report_data.records, THROUGHPUT)

@@ -87,7 +87,7 @@ def test_a_new_plan_keeps_replicates_and_says_what_it_drops(
     assert folder.config.read_bytes() == before[folder.config], "what is damaged is written anew"
     main(["sweep", *toy, "grid.budgets=[5e8]"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "3 finished runs of" in said
+    assert "no longer in the plan: 3 finished runs of" in said
     aside = folder.path / "config.yaml.before-1"
     assert aside.read_bytes() == before[folder.config]
     assert f"(its configuration: {aside})" in said

@@ -30,6 +30,7 @@ from harness.launch.slurm.answers import (
 
 TIMEOUT_SECONDS = 60.0
 UNKNOWN_JOB = "Invalid job id"
+NO_ACCOUNTING = "accounting storage is disabled"
 FILTERS = ("SBATCH_", "SLURM_JOB", "SQUEUE_", "SACCT_", "SCANCEL_")
 PREFIX = re.compile(r"^\w+: (?:error|fatal): ")
 
@@ -64,11 +65,16 @@ def submit(script: Path) -> str:
 
 def cluster_name() -> str:
     """The cluster's name for itself; empty where that is not known."""
-    try:
-        found = re.search(r"^ClusterName\s*=\s*(\S+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
-    except UserError:
-        found = None
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", configuration(), re.MULTILINE)
     return found[1] if found else os.environ.get("SLURM_CLUSTER_NAME", "")
+
+
+def configuration() -> str:
+    """What the controller says of its own; empty where it does not answer."""
+    try:
+        return _call(["scontrol", "show", "config"])
+    except UserError:
+        return ""
 
 
 def queue(jobs: Mapping[str, str]) -> JobStates:
@@ -79,6 +85,7 @@ def queue(jobs: Mapping[str, str]) -> JobStates:
     """
     states: dict[TaskId, SlurmState] = {}
     foreign: dict[str, str] = {}
+    silence = ""
     for cluster in sorted({job.partition(";")[2] for job in jobs}):
         marks = {
             job.partition(";")[0]: mark for job, mark in jobs.items() if job.partition(";")[2] == cluster
@@ -93,14 +100,15 @@ def queue(jobs: Mapping[str, str]) -> JobStates:
         others = {one.id.job: one.who for one in known if one.id.job not in numbers}
         forgotten = [number for number in marks if number not in numbers | others.keys()]
         if forgotten:
-            past = _past([*where, "-j", ",".join(forgotten)])
+            past, problem = _past([*where, "-j", ",".join(forgotten)])
+            silence = silence or problem
             ours += [one for one in past if one.id.job in forgotten and marks[one.id.job] in one.said]
         full = f";{cluster}" if cluster else ""
         for one in merge(ours).values():
             id_ = TaskId(one.id.job + full, one.id.task)
             states[id_] = replace(one, id=id_)
         foreign |= {number + full: who for number, who in others.items()}
-    return JobStates(states, foreign)
+    return JobStates(states, foreign, silence)
 
 
 def find(mark: str, since: str) -> list[str]:
@@ -111,20 +119,23 @@ def find(mark: str, since: str) -> list[str]:
     """
     me = str(os.getuid())
     live = parse_squeue(_call(["squeue", "-h", "-r", "-t", "all", "-u", me, "-o", SQUEUE_FORMAT]))
-    past = _past(["-u", me, "-S", since])
+    past, _ = _past(["-u", me, "-S", since])
     return sorted({one.id.job for one in (*live, *past) if mark in one.said}, key=int)
 
 
-def _past(which: Sequence[str]) -> list[SlurmState]:
-    """What accounting knows of these jobs: nothing on clusters without it."""
+def _past(which: Sequence[str]) -> tuple[list[SlurmState], str]:
+    """What accounting knows of these jobs, and why it does not answer: neither on clusters without it."""
     if shutil.which("sacct") is None:
-        return []
+        return [], ""
+    problem = ""
     for fields in (SACCT_FORMAT + SACCT_SCRIPT, SACCT_FORMAT):
         try:
-            return parse_sacct(_call(["sacct", "-n", "-P", "-X", f"--format={fields}", *which]))
-        except UserError:
-            continue
-    return []
+            return parse_sacct(_call(["sacct", "-n", "-P", "-X", f"--format={fields}", *which])), ""
+        except UserError as error:
+            problem = "" if NO_ACCOUNTING in str(error) else str(error)
+            if isinstance(error, UnansweredError):  # it would not answer the other question either
+                break
+    return [], problem
 
 
 def cancel(jobs: Sequence[str]) -> None:

@@ -1,15 +1,18 @@
 """The Slurm launcher: one sbatch file for the job array, one for the dependent job."""
 
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.files import write_atomic
 from harness.launch.batch import BatchLauncher
 from harness.launch.batch_system import Array
 from harness.launch.queued import JobStates
 from harness.launch.slurm import client
+from harness.launch.slurm.refusals import remedy
 from harness.launch.slurm.request import (
     Request,
     SlurmConfig,
@@ -27,6 +30,8 @@ from harness.launch.slurm.script import (
     render,
     setup_lines,
 )
+from harness.launch.submission import REPORT
+from harness.text import counted
 from harness.train.config import TrainConfig
 from harness.train.job import Job
 
@@ -77,21 +82,35 @@ class SlurmLauncher(BatchLauncher):
     def asks(self, array: Array) -> str:
         """Its time, memory and cores."""
         request = self._request(array)
-        return f"{request.time}, {request.memory or 'no memory'}, {request.cpus} cores"
+        return f"{request.time}, {request.memory or 'no memory'}, {counted(request.cpus, 'core')}"
 
     def _request(self, array: Array) -> Request:
         return make_request(array.tasks, self._config, array.tasks[0][0].train, array.pace)
 
     def submit_array(self, array: Array) -> str:
         """Write the array's sbatch file, named by its mark, and submit it."""
+        return _submit(array.folder, self._array_text(array), array.mark)
+
+    def _array_text(self, array: Array) -> str:
         config, threads = self._config, max(1, array.tasks[0][0].train.threads)
         script = array_script(array, config, self._request(array), threads)
-        return _submit(array.folder, config.template, "array.sbatch", array.mark, script)
+        return render(read_template(config.template, "array.sbatch"), script)
 
     def submit_dependent(self, name: str, folder: Path, command: str, after: Sequence[str], mark: str) -> str:
         """Write the dependent job's sbatch file, named by its mark, and submit it."""
+        return _submit(folder, self._dependent_text(name, folder, command, after, mark), mark)
+
+    def _dependent_text(self, name: str, folder: Path, command: str, after: Sequence[str], mark: str) -> str:
         script = dependent_script(name, folder, self._config, command, after, mark)
-        return _submit(folder, self._config.report_template, "report.sbatch", mark, script)
+        return render(read_template(self._config.report_template, "report.sbatch"), script)
+
+    def check(self, array: Array | None, name: str, folder: Path, command: str) -> None:
+        """Both sbatch files can be filled in, and the interpreter is here."""
+        _check_python(self._config)
+        if array is not None:
+            self._array_text(array)
+        if self.continues:
+            self._dependent_text(name, folder, command, ("1",), REPORT)
 
     def cluster(self) -> str:
         """As the controller calls it."""
@@ -110,11 +129,29 @@ class SlurmLauncher(BatchLauncher):
         client.cancel(jobs)
 
 
-def _submit(folder: Path, given: str, standard: str, mark: str, script: Script) -> str:
-    """Fill the template in, ``given`` or ``standard``, and hand it to sbatch as ``<mark>.sbatch``."""
+def _submit(folder: Path, text: str, mark: str) -> str:
+    """Hand ``text`` to sbatch as ``<mark>.sbatch``; a refusal says what mends it."""
     path = folder / f"{mark}.sbatch"
-    write_atomic(path, render(read_template(given, standard), script))
-    return client.submit(path)
+    write_atomic(path, text)
+    try:
+        return client.submit(path)
+    except UserError as error:
+        mends = remedy(str(error), dependent=mark.startswith(REPORT))
+        raise type(error)(f"{error}; {mends}" if mends else str(error)) from error
+
+
+def _check_python(config: SlurmConfig) -> None:
+    """Refuse an interpreter that is not here, where nothing says that it is another machine's or is set up there.
+
+    Raises:
+        UserError: there is no such program.
+    """
+    elsewhere = config.container or config.modules or config.setup or config.template
+    if config.python and not elsewhere and not shutil.which(config.python):
+        raise UserError(
+            f"launcher.python: {config.python}: no such program here; leave it empty for the one that submits, or say "
+            "with launcher.setup or launcher.modules what makes it known to the nodes"
+        )
 
 
 def array_script(array: Array, config: SlurmConfig, request: Request, threads: int) -> Script:

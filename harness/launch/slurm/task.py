@@ -14,8 +14,12 @@ from harness.launch.progress import Progress
 from harness.launch.sharing import placed, shared_gpus
 from harness.launch.slurm import client
 from harness.launch.worker import HELD
+from harness.plan.cell import Cell
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, read_record
 from harness.runs.watch import STALE_SECONDS
+from harness.text import counted
 from harness.train.job import Job, StepReport
 
 # A requeued task may meet the claims of its own past on a lost node; longer than this it waits for nobody.
@@ -47,7 +51,8 @@ def run_task(folder: Path, index: int) -> int:
     where = os.environ.get("SLURMD_NODENAME", "this machine")
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     console.print(
-        f"{where}, restart {restarts}: {len(missing)} of {len(jobs)} cells to train", highlight=False
+        f"{where}, restart {restarts}: {len(missing)} of {counted(len(jobs), 'cell')} to train",
+        highlight=False,
     )
     if not missing:
         return 0
@@ -56,7 +61,9 @@ def run_task(folder: Path, index: int) -> int:
     options = placed(options, [job.cell for job in missing], train)
     with (
         shared_gpus(options, train, lambda text: console.print(text, highlight=False)) as options,
-        TaskProgress(missing, len(jobs) - len(missing), options.workers, console) as view,
+        TaskProgress(
+            missing, len(jobs) - len(missing), options.workers, console, _sweep_cells(folder)
+        ) as view,
     ):
         try:
             outcomes = run_pool(missing, options, view)
@@ -64,8 +71,19 @@ def run_task(folder: Path, index: int) -> int:
             return _stopped(folder, view.moved, console)
     held = [ended for ended in outcomes if ended.status == HELD]
     if held:
-        console.print(f"{len(held)} cells are left to those who hold them: {held[0].reason}", highlight=False)
+        console.print(
+            f"{counted(len(held), 'cell is', 'cells are')} left to those who hold them: {held[0].reason}",
+            highlight=False,
+        )
     return 1 if any(ended.status == FAILED for ended in outcomes) else 0
+
+
+def _sweep_cells(folder: Path) -> tuple[Cell, ...]:
+    """Those of the sweep's plan; none where a compute node cannot read it."""
+    try:
+        return frozen_plan(SweepFolder(folder.parent.parent)).cells
+    except (OSError, UserError):
+        return ()
 
 
 def _is_done(job: Job) -> bool:

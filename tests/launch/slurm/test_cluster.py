@@ -57,7 +57,7 @@ def test_a_lost_node_and_preemption_end_in_the_same_records(
     options = (*LONG, *SLURM, "launcher.task_minutes=0.01", "launcher.throttle=1")
     sweep = Sweep(tmp_path, overrides(tmp_path, text_folder, *options), capsys)
     said = sweep.isoflop("sweep")
-    assert f"submitted job array {sweep.last.job}: 2 tasks of 1 cells" in said
+    assert f"submitted job array {sweep.last.job}: 2 tasks of 1 cell" in said
     assert sweep.last.report_job in said
     again = sweep.isoflop("sweep")
     assert "2 queued or running, 0 to submit" in again
@@ -98,12 +98,12 @@ def test_a_failing_cell_is_reported_and_alone_submitted_again(
     blocked = jobs[0].folder
     (blocked.curve / "somebody's").mkdir(parents=True)  # a folder where the curve should be
     sweep = Sweep(tmp_path, overrides(tmp_path, text_folder, *SLURM, "launcher.workers=2"), capsys)
-    assert "1 tasks of 6 cells" in sweep.isoflop("sweep")
+    assert "1 task of 6 cells" in sweep.isoflop("sweep")
     wait_for("the report job ends", lambda: sweep.report_state() in ("COMPLETED", "FAILED"))
     assert sweep.state(0).state == "FAILED"
     assert sweep.report_state() == "FAILED"
     report = sweep.log(f"report-{sweep.last.report_job}.txt")
-    assert f"1 of 6 cells are missing ({jobs[0].cell.run_id})" in report
+    assert f"1 of 6 cells is missing ({jobs[0].cell.run_id})" in report
     assert len(sweep.submissions) == 1, "a job submits nothing again"
     status = " ".join(sweep.isoflop("status").split())
     assert "✘ failed" in status

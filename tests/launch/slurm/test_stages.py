@@ -89,7 +89,7 @@ def test_a_cell_that_failed_is_left_to_the_user(
     slurm.fails = lambda cell: cell.spec.shape.width == 8
     main(["reproduce", *told])
     assert slurm.drain() == [1]
-    assert "1 of 3 cells are missing" in capsys.readouterr().out
+    assert "1 of 3 cells is missing" in capsys.readouterr().out
     assert made == ["fit small", "report small"], "of what there is"
     assert len(slurm.scripts) == 2
 
@@ -257,7 +257,7 @@ def test_a_tuning_with_holes_gives_no_recipe(
     slurm.fails = lambda cell: not cells and not cells.append(cell.run_id)  # type: ignore[func-returns-value]
     main(["tune", *told])
     assert slurm.drain() == [1]
-    assert "1 of 4 cells are missing" in capsys.readouterr().out
+    assert "1 of 4 cells is missing" in capsys.readouterr().out
     assert not (tmp_path / "configs").exists()
     main(["status", *experiment, "name=small-tune"])
     assert "3 ✔ finished" in capsys.readouterr().out
