@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from harness.config.check import faults
 from harness.config.compose import compose_config
 from harness.config.overrides import SECTIONS
 from harness.config.schema import Config
-from harness.config.written import load_written, typed, unmarked
+from harness.config.written import load_written, merged, typed, typed_values, unmarked
 from harness.errors import UserError
 from harness.packaged import config_folder
 from harness.plan.throughput import ThroughputConfig
@@ -59,12 +60,15 @@ def _keys(yaml: str, path: Path) -> DictConfig:
 
 
 def load_config(yaml: str) -> Config:
-    """The configuration that was written as ``yaml``.
+    """The configuration that was written as ``yaml``; raises ValueError where it is none, and as OmegaConf does.
 
     A throughput from before times were modelled by steps (a table of FLOP/s) is left out: it changed no run. Sections
     with their old names are read without a word: nobody typed them.
     """
-    config = OmegaConf.to_object(typed(Config, current(load_written(yaml))))
+    values = typed_values(Config, current(load_written(yaml)))
+    for fault in faults(values, Config):
+        raise ValueError(f"{fault.key}: {fault.text}")
+    config = OmegaConf.to_object(merged(Config, values))
     assert isinstance(config, Config)
     return config
 

@@ -9,6 +9,8 @@ import pytest
 
 from harness.cli import main
 from harness.config.compose import compose_config
+from harness.config.frozen import config_at
+from harness.errors import UserError
 
 HEADER = "# @package _global_\n"
 SOUND = (
@@ -264,3 +266,25 @@ def test_a_working_directory_that_is_gone_is_one_line(
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert "the working directory is gone" in line_of(["plan", "experiment=demo"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grid: {sizes: many}\n", "grid.sizes: must be a whole number, got 'many'"),
+        ("grid: {sizes: 100000}\n", "grid.sizes: must be at most 1,000"),
+        ("grid: {sises: 1}\n", "grid.sises: there is no such key"),
+        ("grid: 3\n", "grid: is a section"),
+        ("grid: &a\n  budgets: *a\n", "line 2: '*a' stands inside what it refers to"),
+        (doubling("abcdefghijkl"), "more than 20,000 values"),
+    ],
+)
+def test_a_damaged_frozen_configuration_is_one_line_in_our_words(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        config_at(tmp_path / "config.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'config.yaml'}: not what was written (")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
