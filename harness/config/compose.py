@@ -1,9 +1,7 @@
 """Composing a configuration with Hydra, checked against its schema; a mistake is one clear line."""
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from hydra import compose, initialize_config_dir
@@ -22,8 +20,6 @@ from harness.config.written import merged, typed_values
 from harness.errors import UserError
 from harness.launch.registry import refuse_option
 from harness.packaged import config_folder
-
-UNLIMITED = ("analysis.huber_delta", "data.max_epochs")  # keys for which infinity has a meaning
 
 T = TypeVar("T")
 
@@ -75,7 +71,6 @@ def compose_config(
             raise UserError(said(fault, schema))
         resolved = merged(schema, values)
         found = OmegaConf.to_object(resolved)
-        _refuse_infinite(found)
         check_names(found)
         if isinstance(found, Config):
             _refuse_other_launchers(overrides, found)
@@ -89,25 +84,3 @@ def _refuse_other_launchers(overrides: Sequence[str], config: Config) -> None:
     for override in overrides:
         if option := re.match(r"\+*launcher\.(\w+)", override):
             refuse_option(option[1], config.launcher)
-
-
-def _refuse_infinite(node: Any, key: str = "", default: Any = None) -> None:
-    """NaN passes every comparison that a schema makes, and would be met after hours of training.
-
-    Infinity is a number where the schema's own default is infinite, which stands for no limit, and for
-    :data:`UNLIMITED`.
-    """
-    if is_dataclass(node):
-        defaults = {field.name: field.default for field in fields(node)}
-        for name, value in vars(node).items():
-            _refuse_infinite(value, f"{key}.{name}" if key else name, defaults.get(name))
-    elif isinstance(node, Mapping):
-        for name, value in node.items():
-            _refuse_infinite(value, f"{key}.{name}")
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _refuse_infinite(value, key)
-    elif isinstance(node, float) and not math.isfinite(node):
-        if math.isinf(node) and (node == default or key in UNLIMITED):
-            return
-        raise UserError(f"{key}: must be a finite number, got {node:g}")

@@ -256,6 +256,6 @@ def check_corpus(plan: Plan, corpus_name: str, max_epochs: float) -> None:
     ) + (f", … {len(long) - 6} more" if len(long) > 6 else "")
     raise UserError(
         f"corpus '{corpus_name}' is too small: {long[0].unique_tokens:,} unique training tokens; {len(long)} of "
-        f"{len(plan.cells)} cells need more than {max_epochs:g} epochs ({listed}). "
+        f"{len(plan.cells)} cells need more than {max_epochs:g} {'epoch' if max_epochs == 1 else 'epochs'} ({listed}). "
         "Use a larger corpus, smaller budgets or larger models, or allow repetition with data.max_epochs=N"
     )
