@@ -225,8 +225,8 @@ def _sample(
 def _encoded(
     encoder: Encoder, batches: Iterator[list[Selected]]
 ) -> Iterator[tuple[list[Selected], list[NDArray[Any]]]]:
-    """Each batch with its ids, in order; the next are tokenised while this one is used, and others are read."""
-    if isinstance(encoder, ByteEncoder):  # there is nothing to wait for
+    """Each batch with its ids, in order; on several cores the next are tokenised while this one is used."""
+    if isinstance(encoder, ByteEncoder) or not _parallel():
         yield from ((batch, encoder.encode(batch)) for batch in batches)
         return
     waiting: deque[tuple[list[Selected], Future[list[NDArray[Any]]]]] = deque()
@@ -238,6 +238,14 @@ def _encoded(
                 yield first, future.result()
         for last, future in waiting:
             yield last, future.result()
+
+
+def _parallel() -> bool:
+    """Whether there are cores to spare, and the user has not asked ``tokenizers`` for one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("TOKENIZERS_PARALLELISM", "").lower()
+    one = asked in ("", "off", "false", "f", "no", "n", "0") and "TOKENIZERS_PARALLELISM" in os.environ
+    return cores > 1 and not one and os.environ.get("RAYON_NUM_THREADS") != "1"
 
 
 def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:

@@ -20,7 +20,9 @@ from harness.errors import UserError
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 END_OF_TEXT = "<|endoftext|>"
-PIECE = 1 << 14  # letters that are tokenised in one go, where a text may be cut
+PIECE = (
+    1 << 17
+)  # letters that are tokenised in one go, where a text may be cut: shorter ones cost more than they share
 SPACE = re.compile(r"[^\s\u180e][ \n\r\t]")  # U+180E was white space in some versions of Unicode
 
 

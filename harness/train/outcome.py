@@ -152,7 +152,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         device=device.name,
         precision=device.precision,
         versions=dict(_versions(PACKAGES)),
-        data=_corpus_facts(corpus),
+        data=corpus_facts(corpus),
         notes=list(outcome.notes),
         domains=dict(outcome.domains),
         flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
@@ -160,7 +160,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
     )
 
 
-def _corpus_facts(corpus: Corpus) -> dict[str, str]:
+def corpus_facts(corpus: Corpus) -> dict[str, str]:
     """What a record says of the corpus; ``left_out`` where something was."""
     facts = {"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer}
     without = "; ".join(left_out(corpus.meta, remedies=False))

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.data import open_corpus
+from harness.data.meta import write_meta
 from harness.errors import UserError
 from harness.train.job import Job, PreemptedError, Watch
+from harness.train.outcome import corpus_facts
 from harness.train.run import train_cell
 from harness.train.saver import Saver
 from tests.train.small import small_jobs
@@ -104,3 +106,16 @@ def test_a_run_refuses_a_corpus_that_it_was_not_planned_for(
     assert open_corpus(other).fingerprint != job.cell.spec.data
     with pytest.raises(UserError, match="and the run is planned for"):
         train_cell(replace(job, corpus=other))
+
+
+def test_a_record_says_what_its_corpus_is_without(straight: Job, tmp_path: Path) -> None:
+    meta = open_corpus(straight.corpus).meta
+    gone = {"undecodable": {"files": 1, "bytes": 10**9, "example": "old.txt"}}
+    shutil.copytree(straight.corpus, tmp_path / "corpus")
+    write_meta(tmp_path / "corpus", replace(meta, skipped={"undecodable": 1}, left_out=gone, source_files=4))
+    assert "left_out" not in corpus_facts(open_corpus(straight.corpus))
+    said = corpus_facts(open_corpus(tmp_path / "corpus"))["left_out"]
+    assert (
+        said
+        == "WARNING: 1 of 4 files (100% of the bytes): not UTF-8 (or not what data.encoding says), e.g. old.txt"
+    )
