@@ -43,6 +43,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     if config.write:
         check_name(config.write)
     folder = sweep_folder(config)
+    config.grid.check_budgets()
     corpus = training_corpus(config, console)
     jobs = make_jobs(config, plan_experiment(config, corpus), corpus, folder)
     gpus = gpus_of(config.train)

@@ -31,6 +31,7 @@ def run(asked: Invocation[Config]) -> Outcome:
         arms = compose_arms(asked.overrides, base)
         for arm in arms:
             with arm.named():
+                arm.config.grid.check_budgets()
                 plan_experiment(arm.config, training_corpus(arm.config, console))
 
     def reproduce_arm(arm: ArmConfig) -> Outcome:

@@ -29,6 +29,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     """Plan and print; freeze where no runs stand behind another plan."""
     config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
+    config.grid.check_budgets()
     corpus = prepare_corpus(config, console)
     # with the replicates of a sweep that was trained already: what is frozen is what table and fit go by
     extended = followup.with_followups(config, plan_experiment(config, corpus), folder)

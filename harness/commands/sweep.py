@@ -27,6 +27,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     """
     config, yaml, console = asked.config, asked.yaml, asked.console
     folder = sweep_folder(config)
+    config.grid.check_budgets()
     corpus = training_corpus(config, console)
     grid = plan_experiment(config, corpus)
     continuation = Continuation("reproduce", yaml, asked.submission)

@@ -38,6 +38,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     if said := as_launched():
         print(f"isoflop: {said}", file=sys.stderr)
     folder = sweep_folder(config)
+    config.grid.check_budgets()
     corpus = training_corpus(config, console)
     extended = followup.with_followups(config, plan_experiment(config, corpus), folder)
     every = replace(extended.plan, cells=extended.cells)

@@ -24,7 +24,7 @@ from harness.config.written import kind_of, typed_value, unmarked, without_none
 from harness.errors import UserError
 from harness.packaged import config_folder
 
-OF_LIBRARIES = (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError)
+OF_LIBRARIES = (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, AssertionError)
 """What Hydra, OmegaConf and PyYAML raise of a configuration that they cannot compose."""
 
 MOST_NAMED = 20  # files of a group that a line names
@@ -130,12 +130,26 @@ def one_line(error: BaseException, schema: Any, files: Sequence[KeyFile], overri
         if isinstance(error, RecursionError):
             own = [file.path for file in files if not Path(file.path).is_absolute()] or ["the configuration"]
             return f"{', '.join(dict.fromkeys(own))}: refers to itself without end; see its defaults and '${{…}}'"
-        text = _of_libraries(error, chain, schema, files)
+        text = _not_chosen(error, schema, overridden) or _of_libraries(error, chain, schema, files)
     key = re.match(r"(?:config: )?([a-z]\w*(?:\.\w+|\[\d+\])*): ", text)
     unknown = re.match(r"config: there is no key '([^']+)'", text)
     found = unknown or key
     place = place_of(found[1], files, overridden) if found else ""
     return re.sub(r"^(.*:\d+: )config: ", r"\1", place + text)
+
+
+def _not_chosen(error: BaseException, schema: Any, overridden: Sequence[str]) -> str:
+    """Of an override of a key in a section that is null, which OmegaConf asserts not to be; empty for other errors."""
+    if not isinstance(error, AssertionError):
+        return ""
+    for key in overridden:
+        parts = key.split(".")
+        for end in range(1, len(parts)):
+            section = ".".join(parts[:end])
+            kind = kind_of(section, schema)
+            if without_none(kind) is not kind:
+                return f"{key}: {section} is null, so it has no keys; choose one first with '{section}=…'"
+    raise error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

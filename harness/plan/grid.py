@@ -45,6 +45,17 @@ class GridConfig:
         if self.count not in FLOP_COUNTS:
             raise UserError(f"grid.count: '{self.count}' is none of {', '.join(FLOP_COUNTS)}")
 
+    def check_budgets(self) -> None:
+        """Refuse a grid without budgets: before its corpus is prepared, which may take long.
+
+        Raises:
+            UserError: there are none.
+        """
+        if not self.budgets:
+            raise UserError(
+                "grid.budgets: empty; name at least one budget, e.g. 'grid.budgets=[1e11,3e11,1e12]'"
+            )
+
 
 def targets(grid: GridConfig, budget: float) -> list[float]:
     """The parameter counts aimed at for one budget, ascending."""

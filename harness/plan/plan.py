@@ -158,8 +158,7 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
         UserError: no budgets, or more sizes than the ladder has.
     """
     grid = rules.grid
-    if not grid.budgets:
-        raise UserError("grid.budgets: empty; name at least one budget, e.g. 'grid.budgets=[1e11,3e11,1e12]'")
+    grid.check_budgets()
     chosen = {budget: _sizes(shapes, grid, budget) for budget in sorted(grid.budgets)}
     trunk_tokens = _trunk_tokens(chosen, rules, corpus) if rules.schedule.share_trunk else {}
     cells: list[Cell] = []
