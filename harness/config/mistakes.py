@@ -130,12 +130,28 @@ def one_line(error: BaseException, schema: Any, files: Sequence[KeyFile], overri
         if isinstance(error, RecursionError):
             own = [file.path for file in files if not Path(file.path).is_absolute()] or ["the configuration"]
             return f"{', '.join(dict.fromkeys(own))}: refers to itself without end; see its defaults and '${{…}}'"
-        text = _of_libraries(error, chain, schema, files, overridden)
+        text = _not_chosen(error, schema, overridden) or _of_libraries(error, chain, schema, files)
     key = re.match(r"(?:config: )?([a-z]\w*(?:\.\w+|\[\d+\])*): ", text)
     unknown = re.match(r"config: there is no key '([^']+)'", text)
     found = unknown or key
     place = place_of(found[1], files, overridden) if found else ""
     return re.sub(r"^(.*:\d+: )config: ", r"\1", place + text)
+
+
+def _not_chosen(error: BaseException, schema: Any, overridden: Sequence[str]) -> str:
+    """Of an override of a key in a section that is null, which OmegaConf asserts not to be; empty for other errors."""
+    if not isinstance(error, AssertionError):
+        return ""
+    for key in overridden:
+        parts = key.split(".")
+        for end in range(1, len(parts)):
+            section = ".".join(parts[:end])
+            kind = kind_of(section, schema)
+            if without_none(kind) is not kind:
+                group = parts[end - 1]
+                choice = f"{group}@{section}" if end > 1 and (config_folder() / group).is_dir() else section
+                return f"{key}: {section} is null, so it has no keys; choose one first with '{choice}=…'"
+    raise error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -158,18 +174,9 @@ def _fault_of(file: KeyFile, schema: Any) -> str:
 
 
 def _of_libraries(
-    error: BaseException,
-    chain: Sequence[BaseException],
-    schema: Any,
-    files: Sequence[KeyFile],
-    overridden: Sequence[str],
+    error: BaseException, chain: Sequence[BaseException], schema: Any, files: Sequence[KeyFile]
 ) -> str:
     """In our words what Hydra or OmegaConf say."""
-    if isinstance(error, AssertionError):  # OmegaConf's own, where a section has no keys because it is null
-        given = next((key for key in overridden if "." in key), "config")
-        top = given.partition(".")[0]
-        section = top if (config_folder() / top).is_dir() else given.rpartition(".")[0]
-        return f"{given}: {section} is null here, and has no keys; choose one first: '{_choosing(section)}'"
     messages = [unmarked(str(link)) for link in chain if isinstance(link, OF_LIBRARIES)]
     # the innermost one may be a template that OmegaConf fills in only further out
     text = next((message for message in reversed(messages) if "$VALUE" not in message), unmarked(str(error)))
@@ -218,12 +225,6 @@ def _of_libraries(
         and "--multirun" not in line
     ]
     return f"config: {key + ': ' if key else ''}{'; '.join(kept)}"
-
-
-def _choosing(section: str) -> str:
-    """The override that chooses a file of ``configs/`` for ``section``."""
-    group = section.rpartition(".")[2]
-    return f"{group}@{section}=NAME" if group != section else f"{section}=NAME"
 
 
 def _in_file(text: str, files: Sequence[KeyFile], group: str) -> str:

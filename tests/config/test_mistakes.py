@@ -288,3 +288,17 @@ def test_a_damaged_frozen_configuration_is_one_line_in_our_words(
     assert str(caught.value).startswith(f"{tmp_path / 'config.yaml'}: not what was written (")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_of_a_section_that_is_not_chosen_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for key, choice in (("ladder.bands", "ladder"), ("serving.device.name", "device@serving.device")):
+        said = line_of(["predict", "fit=hoffmann2022", "budget=1e21", f"{key}=[]"], capsys)
+        assert f"choose one first with '{choice}=…'" in said
+
+
+def test_a_grid_without_budgets_is_refused_before_its_corpus_is_prepared(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own / "bare.yaml").write_text(SOUND.replace("budgets: [1e12], ", ""))
+    assert "grid.budgets: empty" in line_of(["plan", "experiment=bare", "cache_dir=cache"], capsys)
+    assert not (own.parents[1] / "cache").exists()
