@@ -94,9 +94,6 @@ class PredictConfig:
     analysis: FitOptions = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:
-        for name in ("fit", "points", "write", "figure"):
-            if getattr(self, name) is not None and not getattr(self, name).strip():
-                raise UserError(f"{name}: it is empty; name one, or leave it out")
         if sum(value is not None for value in (self.fit, self.points, self.law)) != 1:
             raise UserError(
                 "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
