@@ -32,7 +32,7 @@ def to_stderr(text: str) -> None:
 
 
 BATCH_BYTES = 1 << 20  # text tokenised at once: enough to keep all cores busy, little enough for any memory
-AHEAD = 2  # batches that are tokenised while others are read and written
+AHEAD = 1  # batches that are tokenised while others are read and written
 
 
 def prepare(
