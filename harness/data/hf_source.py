@@ -1,15 +1,18 @@
 """Whatever ``datasets.load_dataset`` reads: hub names, local JSON, Parquet, CSV or text, streamed or not."""
 
 import glob
+import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.data.config import DataConfig
 from harness.data.document import Document, File, Skip, describe, stat_file, walk
-from harness.data.left_out import printable
 from harness.errors import UserError
+from harness.text import visible
 
 ROWS = 1000  # rows fetched at once
 READERS = {  # of load_dataset, by the endings of the files they read
@@ -22,6 +25,21 @@ READERS = {  # of load_dataset, by the endings of the files they read
     ".text": "text",
     ".arrow": "arrow",
 }
+
+
+@contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Without the library's own lines of errors, which are said in ours, and its bars, where no terminal shows them."""
+    level, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
 
 
 class HfSource:
@@ -72,14 +90,15 @@ class HfSource:
 
         config = self._config
         try:
-            dataset = datasets.load_dataset(
-                self._reader,
-                name=config.subset,
-                split=config.split,
-                revision=config.revision,
-                data_files=self._read_files,
-                streaming=config.streaming,
-            )
+            with _quiet(datasets):
+                dataset = datasets.load_dataset(
+                    self._reader,
+                    name=config.subset,
+                    split=config.split,
+                    revision=config.revision,
+                    data_files=self._read_files,
+                    streaming=config.streaming,
+                )
         except Exception as error:  # the library raises dozens of kinds; all of them are about the arguments
             raise UserError(self._explain(error)) from error
         if dataset.column_names and config.text_field not in dataset.column_names:
@@ -98,8 +117,10 @@ class HfSource:
             yield batch
 
     def _explain(self, error: Exception) -> str:
+        while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+            error = error.__cause__  # what went wrong, not that something did
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        what = f"data.path={printable(self._path)}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
+        what = f"data.path={visible(self._path)}: load_dataset cannot read it ({type(error).__name__}: {said[:200]})"
         offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
         if offline and self._is_remote():
             return f"{what}; HF_HUB_OFFLINE is set: unset it, or use files that are here"
@@ -139,7 +160,7 @@ def _reader(path: str) -> str:
     reader = READERS.get(os.path.splitext(name)[1])
     if reader is None:
         raise UserError(
-            f"data.path: data=hf reads files that end in {', '.join(READERS)}, not {printable(path)}; data=text reads "
+            f"data.path: data=hf reads files that end in {', '.join(READERS)}, not {visible(path)}; data=text reads "
             "any file of text"
         )
     return reader

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.data.meta import Meta
+from harness.text import visible
 
 REMEDIES = {
     "undecodable": (
@@ -87,7 +88,7 @@ def _problem(reason: str, meta: Meta, remedies: bool) -> str:
     files = f"{detail['files']:,} of {meta.source_files:,} files" if meta.source_files else ""
     parts = [f"{documents:,} documents"] if documents != detail["files"] or not files else []
     amount = " in ".join([*parts, *([files] if files else [])])
-    example = f", e.g. {printable(str(detail['example']))}"
+    example = f", e.g. {visible(str(detail['example']))}"
     loud = "WARNING: " if reason == "undecodable" and _fraction(reason, meta) > LOUD else ""
     return f"{loud}{amount}{_share(reason, meta, ' ({} of the bytes)')}: {what}{example}{remedy}"
 
@@ -112,11 +113,3 @@ def _share(reason: str, meta: Meta, text: str) -> str:
 def summary(skipped: Mapping[str, int]) -> str:
     """The reasons and numbers alone, for an error."""
     return ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in sorted(skipped.items()))
-
-
-def printable(name: str) -> str:
-    """``name`` on one line, whatever is in it."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode()
-        for letter in name
-    )

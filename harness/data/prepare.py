@@ -15,13 +15,14 @@ from harness.data.cache import ProgressReporter, SplitWriter, building, exclusiv
 from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import Corpus, open_corpus
 from harness.data.document import DocumentSource, Selected, select, share
-from harness.data.left_out import REMEDIES, LeftOut, printable, summary
+from harness.data.left_out import REMEDIES, LeftOut, summary
 from harness.data.meta import FORMAT, TOKENIZER_FOLDER, Meta, fingerprint, short_hash, write_meta
 from harness.data.sources import open_source
 from harness.data.tokenizer import ByteEncoder, Encoder, load_pretrained, local_tokenizer_files, train_bpe
 from harness.data.verify import file_hashes
 from harness.errors import UserError
 from harness.files import file_sha256
+from harness.text import visible
 
 Say = Callable[[str], None]
 
@@ -87,7 +88,7 @@ def _tokenised(data: DataConfig) -> Corpus:
     try:
         return open_corpus(os.path.expanduser(str(data.path)))
     except UserError as error:
-        said = printable(str(error).partition(";")[0])
+        said = visible(str(error).partition(";")[0])
         raise UserError(
             f"data.path: {said}; name the folder of a tokenised corpus, with its meta.json: one below a cache_dir"
         ) from error
@@ -267,7 +268,7 @@ def _check(
     documents = train.documents + heldout.documents
     if documents == 0:
         why = summary(skipped) or "none found"
-        where = f" in {printable(str(data.path))}" if data.path else ""
+        where = f" in {visible(str(data.path))}" if data.path else ""
         remedies = [REMEDIES[reason][1] for reason in skipped if REMEDIES.get(reason, ("", ""))[1]]
         raise UserError(
             f"data: corpus '{data.name}' has no documents{where} (left out: {why}); "

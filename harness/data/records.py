@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from harness.data.document import Document, File, Skip
-from harness.data.left_out import printable
 from harness.errors import UserError
+from harness.text import visible
 
 LOOKED_AT = 16 << 20  # bytes of a .json file that are looked at to tell what is in it
 BLOCK = 1 << 20  # characters read at once from an array
@@ -116,12 +116,12 @@ def _lines(file: File, stream: BinaryIO) -> Iterator[tuple[int, Any, int]]:
                 yield number, json.loads(line.decode("utf-8")), len(line)
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{printable(str(file.path))}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the "
+                    f"{visible(str(file.path))}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the "
                     "line); name its encoding, e.g. data.encoding=latin-1"
                 ) from None
             except (ValueError, RecursionError) as error:
                 raise UserError(
-                    f"{printable(str(file.path))}:{number}: not JSON ({_why(error)}); a .jsonl file has one JSON "
+                    f"{visible(str(file.path))}:{number}: not JSON ({_why(error)}); a .jsonl file has one JSON "
                     "object a line"
                 ) from None
 
@@ -131,7 +131,7 @@ def _why(error: Exception) -> str:
 
 
 def _elements(file: File, stream: BinaryIO) -> Iterator[tuple[int, Any, int]]:
-    where = printable(str(file.path))
+    where = visible(str(file.path))
     decoder, reader = json.JSONDecoder(), io.TextIOWrapper(stream, "utf-8", newline="")
     number, at = 0, 1
 
@@ -172,7 +172,7 @@ def _texts(
     Raises:
         UserError: the first records, or all, lack it, or it holds something else.
     """
-    path = printable(str(file.path))
+    path = visible(str(file.path))
     seen, lacking, first = False, 0, ""
     for number, value, size in records:
         where = f"{path}:{number}" if what == "line" else f"{path}, {what} {number}"
@@ -183,7 +183,7 @@ def _texts(
         elif field not in value:
             lacking += 1
             first = first or (
-                f"{where}: no text in '{field}' (it has: {printable(', '.join(sorted(value)))[:300]}); name the "
+                f"{where}: no text in '{field}' (it has: {visible(', '.join(sorted(value)))[:300]}); name the "
                 "key with data.text_field=…"
             )
             if not seen and lacking >= PATIENCE:

@@ -32,7 +32,7 @@ from harness.data.formats import (
     is_utf8,
     opened,
 )
-from harness.data.left_out import REMEDIES, printable
+from harness.data.left_out import REMEDIES
 from harness.data.records import (
     LOOKED_AT,
     DamagedTableError,
@@ -43,6 +43,7 @@ from harness.data.records import (
     parquet,
 )
 from harness.errors import UserError
+from harness.text import visible
 
 BLOCK = 1 << 20  # bytes read at once
 SHARE = (
@@ -140,7 +141,7 @@ class TextSource:
 
     def _refuse_named(self, file: File, problem: str) -> None:
         if file.id in self.named:
-            raise UserError(f"data.path: {printable(str(file.path))}: {problem}") from None
+            raise UserError(f"data.path: {visible(str(file.path))}: {problem}") from None
 
     def _documents(self, file: File, records: str, stream: BufferedReader, skip: Skip) -> Iterator[Document]:
         if is_binary(stream):
@@ -203,12 +204,12 @@ def _nothing(
     roots: list[Path], files: list[File], omitted: list[tuple[str, str, int]], config: DataConfig
 ) -> str:
     """Why there is nothing to read, and what to do."""
-    shown = ", ".join(printable(str(root)) for root in roots)
+    shown = ", ".join(visible(str(root)) for root in roots)
     matching = f" matching {', '.join(config.patterns)}" if config.patterns else ""
     unread = next((one for one in omitted if one[0] in REMEDIES), None)
     if unread and not files:
         what, remedy = REMEDIES[unread[0]]
-        return f"data.path: nothing to read{matching} in {shown}: {printable(unread[1])} ({what}); {remedy}"
+        return f"data.path: nothing to read{matching} in {shown}: {visible(unread[1])} ({what}); {remedy}"
     problem = "only empty files" if files else "no files"
     return f"data.path: {problem}{matching} in {shown}; name a file or folder that holds text"
 
@@ -221,7 +222,7 @@ def _newer(name: str) -> Format | None:
 
 
 def _files(root: Path, prefix: str, config: DataConfig, skip: Skip) -> list[File]:
-    shown = printable(str(root))
+    shown = visible(str(root))
     if is_special(root):
         raise UserError(
             f"data.path: '{shown}' is a pipe, a socket or a device; name a file or folder of text"
