@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.data.meta import Meta
-from harness.text import visible
+from harness.text import counted, visible
 
 REMEDIES = {
     "undecodable": (
@@ -32,13 +32,13 @@ REMEDIES = {
 """By reason: what is left out, and what the user can do about it; the other reasons are named in :data:`EXPECTED`."""
 
 EXPECTED = {
-    "duplicate": "duplicates",
-    "empty": "empty",
-    "hidden": "hidden",
-    "linked_again": "links to folders that are read already",
-    "special": "pipes, sockets or devices",
+    "duplicate": ("duplicate", "duplicates"),
+    "empty": ("empty", "empty"),
+    "hidden": ("hidden", "hidden"),
+    "linked_again": ("link to a folder that is read already", "links to folders that are read already"),
+    "special": ("pipe, socket or device", "pipes, sockets or devices"),
 }
-"""Reasons that need nobody to do anything."""
+"""Reasons that need nobody to do anything: of one, and of several."""
 
 
 class LeftOut:
@@ -72,7 +72,7 @@ def left_out(meta: Meta, remedies: bool = True) -> list[str]:
     """
     phrases = [_problem(reason, meta, remedies) for reason in REMEDIES if meta.skipped.get(reason)]
     others = [
-        f"{number:,} {EXPECTED.get(reason, reason)}{_share(reason, meta, ' ({} of the bytes)')}"
+        f"{counted(number, *EXPECTED.get(reason, (reason, reason)))}{_share(reason, meta, ' ({} of the bytes)')}"
         for reason, number in sorted(meta.skipped.items())
         if reason not in REMEDIES and number
     ]
