@@ -245,7 +245,7 @@ def check_defaults(file: KeyFile) -> None:
     for item in node.value:
         where = file.at(item.start_mark.line + 1)
         one = isinstance(item, yaml.MappingNode) and len(item.value) == 1
-        if isinstance(item, yaml.ScalarNode):
+        if isinstance(item, yaml.ScalarNode) and item.tag.endswith(":str"):
             if Path(file.path).stem == item.value:
                 raise UserError(f"{where}: defaults: names its own file '{item.value}'; remove it")
             continue

@@ -65,6 +65,8 @@ BROKEN = {
     "defaults_word": (HEADER + "defaults: abc\n", ":2: defaults: must be a list"),
     "defaults_map": (HEADER + "defaults: {data: text}\n", ":2: defaults: must be a list"),
     "defaults_list": (HEADER + "defaults:\n  - [a]\n", ":3: defaults: every entry is one choice"),
+    "defaults_null": (HEADER + "defaults:\n  -\n", ":3: defaults: every entry is one choice"),
+    "defaults_number": (HEADER + "defaults:\n  - 3\n", ":3: defaults: every entry is one choice"),
     "defaults_plain": (HEADER + "defaults:\n  - /data: text\n", ":3: defaults: '/data' changes no choice"),
     "defaults_here": (HEADER + "defaults:\n  - defaults_here\n", ":3: defaults: names its own file"),
     "defaults_none": (HEADER + "defaults:\n  - override /data: nope\n", ":3: there is no data/nope"),

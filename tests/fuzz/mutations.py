@@ -1,6 +1,23 @@
 """Mistakes at random: what editors, exports and typing fingers make of a file."""
 
+import os
+
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+VARIABLE = "ISOFLOP_FUZZ_EXAMPLES"  # so many examples, and other ones each time
+
+
+def examples(number: int) -> settings:
+    """The same ``number`` of examples every time: a change is blamed for what it broke, and for nothing else."""
+    asked = os.environ.get(VARIABLE)
+    return settings(
+        max_examples=int(asked or number),
+        derandomize=not asked,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+
 
 # What has broken readers of configurations, tables and texts before.
 PIECES = (

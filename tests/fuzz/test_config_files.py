@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from tests.fuzz.calls import Ended, call
-from tests.fuzz.mutations import mutated
+from tests.fuzz.mutations import examples, mutated
 
 PACKAGE = "# @package _global_\n"
 EXPERIMENT = f"""{PACKAGE}# a first look
@@ -34,7 +34,7 @@ RECIPE = """lr:
 batch_tokens:
   value: 4096
 """
-EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(20)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_an_experiment_with_mistakes(content: bytes, folder: Path) -> None:
 def test_a_recipe_with_mistakes(content: bytes, folder: Path) -> None:
     (folder / "configs" / "recipe" / "mine.yaml").write_bytes(content)
     arguments = ("experiment=demo", "data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")
-    plan(folder, *arguments, "recipe=mine").assert_done_or_one_line()
+    plan(folder, *arguments, "recipe=mine", "--config").assert_done_or_one_line()
 
 
 def test_the_file_without_mistakes(folder: Path) -> None:

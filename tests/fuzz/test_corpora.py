@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from harness.data.config import DataConfig, TokenizerConfig
@@ -12,12 +12,12 @@ from harness.data.document import SNIFFED
 from harness.data.prepare import prepare
 from harness.errors import UserError
 from tests.fuzz.calls import call
-from tests.fuzz.mutations import mutated
+from tests.fuzz.mutations import examples, mutated
 
 TEXT = "".join(f"Chapter {i}.\nIt was the {i}th of the month.\n\n" for i in range(200))
 LINES = "".join(f'{{"text": "line {i} of a file of records", "source": "web"}}\n' for i in range(60))
 plain = st.one_of(mutated(TEXT), st.binary(max_size=300), st.text(max_size=300).map(str.encode))
-EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(60)
 
 
 @given(files=st.lists(st.tuples(plain, st.booleans()), min_size=1, max_size=4), number=st.integers(0, 10**9))

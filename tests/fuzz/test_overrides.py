@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.config.predict import PredictConfig
 from harness.config.schema import Config
 from harness.config.written import kinds, without_none
 from tests.fuzz.calls import call
+from tests.fuzz.mutations import examples
 
 PLAN = ("plan", "experiment=demo", "data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")
 PREDICT = ("predict", "fit=hoffmann2022", "budget=1e21")
@@ -107,7 +108,7 @@ overrides = st.builds(
     st.sampled_from(VALUES),
 )
 asked = st.builds("{}={}".format, st.sampled_from(QUESTIONS), st.sampled_from(VALUES))
-EXAMPLES = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(20)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.fit import read_points
 from tests.fuzz.calls import Ended, call
-from tests.fuzz.mutations import mutated
+from tests.fuzz.mutations import examples, mutated
 
 SIZES = (1e6, 2e6, 4e6, 8e6)
 ROWS = tuple((n, d, 6 * n * d, 1.7 + 400 / n**0.34 + 410 / d**0.28) for n in SIZES for d in (1e8, 3e8, 9e8))
@@ -22,7 +22,7 @@ PLAIN = "params,tokens,flops,loss\n" + "".join(f"{n:g},{d:g},{c:g},{v:.4f}\n" fo
 NAMED = "run_id,status,seed,budget,params,tokens,flops,loss,loss_se\n" + "".join(
     f"r{i},finished,0,{c:g},{n:g},{d:g},{c:g},{v:.4f},0.002\n" for i, (n, d, c, v) in enumerate(ROWS)
 )
-EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(150)
 
 
 @pytest.mark.parametrize("base", [PLAIN, NAMED, PLAIN.replace(",", ";"), NAMED.replace(",", "\t")])

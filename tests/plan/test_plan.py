@@ -111,7 +111,9 @@ def test_identity_is_stable_across_versions() -> None:
 
 def test_a_small_corpus_is_refused_with_the_epochs_of_each_cell() -> None:
     made = plan(facts=Facts(train_tokens=200_000))
-    with pytest.raises(UserError, match=r"200,000 unique training tokens.*epochs.*data.max_epochs"):
+    with pytest.raises(
+        UserError, match=r"200,000 unique training tokens.*more than 1 epoch .*data.max_epochs"
+    ):
         check_corpus(made, "tiny", max_epochs=1.0)
     check_corpus(made, "tiny", max_epochs=1e6)
 
