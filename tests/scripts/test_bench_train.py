@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.files import write_json
 from harness.train.config import TrainConfig
 from scripts.bench_train import measure, order
 from scripts.cases import byte_corpus, make_case, plain_shape
@@ -50,7 +51,7 @@ def test_loops_are_timed_side_by_side_and_no_measurement_is_made_twice(tmp_path:
 
     entries = json.loads(kept.read_text())
     entries["measured"] = [one for one in entries["measured"] if one.get("contender") != "bare loop"]
-    kept.write_text(json.dumps(entries))
+    write_json(kept, entries)
     again = bench(*arguments)
     assert "20k bare loop, round 0" in again.stdout
     assert "20k ours, round 0" not in again.stdout

@@ -150,6 +150,10 @@ def test_cancel_takes_back_what_was_submitted_and_nothing_else(
     other = call("sbatch", "--parsable", "--hold", "--output=/dev/null", "--wrap=true").strip()
     arguments = overrides(tmp_path, text_folder, *SLURM, 'launcher.sbatch=["--hold"]')
     sweep = Sweep(tmp_path, arguments, capsys)
+    with pytest.raises(SystemExit):
+        sweep.isoflop("cancel")
+    assert "no plan there" in capsys.readouterr().err, "a name that nothing has is a mistake"
+    sweep.isoflop("plan")
     assert "nothing of this sweep" in sweep.isoflop("cancel")
     sweep.isoflop("sweep")
     assert "cancelled" in sweep.isoflop("cancel")
