@@ -119,7 +119,11 @@ def test_commands_of_every_kind_work_outside_a_checkout(installed: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_module_that_uses_it_is_type_checked(installed: Path, tmp_path: Path) -> None:
+def test_a_module_that_uses_it_is_type_checked(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # mypy looks there, and would take a checkout's files for the user's own
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     user = tmp_path / "user.py"
     user.write_text(
         "from pathlib import Path\n\n"

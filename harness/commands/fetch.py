@@ -11,7 +11,8 @@ from harness.config.schema import Config
 from harness.data.cache import PLAIN_INTERVAL
 from harness.data.config import DataConfig
 from harness.errors import UserError
-from harness.fetch.corpora import CORPORA, TEXT, Report, fetch_corpus
+from harness.fetch.corpora import CORPORA, Report, fetch_corpus
+from harness.fetch.write import TEXT
 from harness.launch.launcher import Outcome
 from harness.workflow.experiment import to_stderr
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from harness.data.cache import exclusive
 from harness.errors import UserError
 from harness.fetch import debian, linux, rfc
-from harness.fetch.write import TEXT, read_manifest, write_corpus
+from harness.fetch.write import read_manifest, write_corpus
 from harness.text import counted
 
 PACKAGES = "packages"  # beside the text: what was downloaded, until it is read
@@ -110,6 +110,3 @@ def _reported(
             raise UserError(f"{source}: damaged, or no such package ({error}); fetch it again") from None
         if number == before:
             raise UserError(f"{source}: no {recipe.ABOUT} in it; --source takes {recipe.SOURCES}")
-
-
-__all__ = ["CORPORA", "PACKAGES", "TEXT", "fetch_corpus", "read_manifest"]
