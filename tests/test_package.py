@@ -127,11 +127,13 @@ def test_a_module_that_uses_it_is_type_checked(
     user = tmp_path / "user.py"
     user.write_text(
         "from pathlib import Path\n\n"
-        "from harness.fit import Fit, load_fit\n\n"
+        "from harness import Fit, figures, load_fit, load_sweep\n\n"
         "fit: Fit = load_fit(Path('fit.json'))\n"
         "wrong: int = load_fit(Path('fit.json'))\n"
         "load_fit(3)\n"
         "print(fit.no_such_thing)\n"
+        "figures.isoflop(fit, load_sweep('runs/demo')).savefig('isoflop.png')\n"
+        "figures.isoflop(fit)\n"
     )
     python = [
         "--python-executable",
@@ -142,7 +144,9 @@ def test_a_module_that_uses_it_is_type_checked(
     ]
     said, errors, _ = api.run([*python, "--strict", str(user)])
     found = re.findall(r"user\.py:(\d+): error: .*\[([\w-]+)\]", said)
-    assert found == [("6", "assignment"), ("7", "arg-type"), ("8", "attr-defined")], said + errors
+    assert found == [("6", "assignment"), ("7", "arg-type"), ("8", "attr-defined"), ("10", "call-arg")], (
+        said + errors
+    )
 
 
 def test_help_of_every_command_says_what_it_does() -> None:
