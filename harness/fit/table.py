@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.text import counted
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Excluded:
     rows: int = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Points:
     """Finished runs as columns, all of the same length n: one entry a run, or several, where ``run_id`` repeats.
 
@@ -103,6 +104,11 @@ class Points:
     def __len__(self) -> int:
         return len(self.params)
 
+    def __repr__(self) -> str:
+        left_out = f", {counted(len(self.excluded), 'run')} left out" if self.excluded else ""
+        reach = f", C from {self.flops.min():.3g} to {self.flops.max():.3g} FLOPs" if len(self) else ""
+        return f"<Points: {counted(len(set(self.run_id)), 'run')}{reach}{left_out}>"
+
     def column(self, name: str) -> Array:
         """The numeric column ``name``, shape (n,). Raises UserError, naming those there are."""
         if name in ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se"):
@@ -118,7 +124,7 @@ class Points:
 
     def select(self, keep: Sequence[int] | NDArray[np.generic]) -> "Points":
         """The runs that a boolean mask of shape (n,) or a list of indices picks, in that order."""
-        index = np.arange(len(self))[np.asarray(keep)]
+        index = np.arange(len(self))[np.asarray(keep if len(keep) else [], dtype=None if len(keep) else int)]
 
         def take(column: Array | None) -> Array | None:
             return None if column is None else column[index]

@@ -11,7 +11,8 @@ columns ``status`` and ``notes`` say why. :func:`harness.read_points` reads a Da
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.errors import UserError
 from harness.fit import Fit, Points
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 INTERVAL = "_interval"
 LAST = ("status", "notes")
-PLAIN = (int, float, str, type(None))
+PLAIN = {bool, int, float, str, type(None)}
 
 
 def points(runs: Points | Sweep) -> "pd.DataFrame":
@@ -150,15 +151,21 @@ def _plain(item: Any, names: Iterable[str] = (), without: Sequence[str] = ()) ->
     """The numbers and words of a dataclass, its intervals as two entries each, the diagnosis last."""
     entries: dict[str, Any] = {}
     last: dict[str, Any] = {name: None for name in LAST if hasattr(item, name)}
-    for name in names or [field.name for field in dataclasses.fields(item)]:
+    kinds = {field.name: field.type for field in dataclasses.fields(item)}
+    for name in names or kinds:
         value = getattr(item, name)
         if name in last:
             last[name] = "; ".join(value) if isinstance(value, tuple) else value
         elif name.endswith(INTERVAL):
             entries |= _ends(name.removesuffix(INTERVAL), value)
-        elif name not in without and isinstance(value, PLAIN):
+        elif name not in without and PLAIN.issuperset(_parts(kinds[name])):
             entries[name] = value
     return entries | last
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    """The kinds that a union is made of."""
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
 
 
 def _ends(

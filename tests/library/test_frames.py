@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -140,6 +141,10 @@ def test_a_table_has_what_the_fit_has(fitted: Fit) -> None:
         line = frame.loc[approach.name]
         assert (line.a, line.b, line.status) == (approach.a, approach.b, approach.status)
         assert (line.a_low, line.a_high) == approach.a_interval
+    assert frame.columns.tolist() == [
+        *("a", "b", "a_se", "b_se", "a_low", "a_high", "b_low", "b_high", "level", "bootstrap", "n_points"),
+        *("smallest_flops", "largest_flops", "extrapolation_limit", "status", "notes"),
+    ]
     minima = tables.minima(fitted)
     assert minima.loss_opt.tolist() == [one.loss_opt for one in fitted.approach_2.budgets]
     assert minima.columns[-2:].tolist() == ["status", "notes"]
@@ -206,3 +211,13 @@ def test_what_the_runs_do_not_support_is_missing() -> None:
     assert len(tables.backtest(fit)) == 0
     with pytest.raises(UserError, match=r"approach_3 has no bootstrap draws"):
         tables.draws(fit)
+
+
+def test_a_table_and_a_fit_are_one_line_in_a_notebook(fitted: Fit) -> None:
+    points = read_points(io.StringIO(MESSY))
+    assert repr(points) == "<Points: 2 runs, C from 2.4e+14 to 4.8e+14 FLOPs, 4 runs left out>"
+    assert repr(points.select([])) == "<Points: 0 runs, 4 runs left out>"
+    assert re.fullmatch(
+        r"<Fit of 21 runs: approach_1 \w+ \(a = 0\.\d{3}\), approach_2 ok .*; summary\(\) prints all>",
+        repr(fitted),
+    )
