@@ -6,23 +6,29 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test fast lint gpu clean
+.PHONY: help demo test fast lint gpu clean
 
-demo: $(VENV)/.installed
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
+	    printf '%-11s %s\n' "$$target" "$$text"; \
+	done
+	@echo "What runs Python sets up $(VENV) first, with python3 or, for example, PYTHON=python3.12."
+
+demo: $(VENV)/.installed ## train 21 small transformers on two CPU cores, fit, draw, report: about ten minutes
 	$(BIN)/isoflop reproduce experiment=demo
 
 # tests/gpu takes a GPU where there is one; the tests that train do so a second time on it.
-test: $(VENV)/.installed-dev lint
+test: $(VENV)/.installed-dev lint ## the linter, the type checker and all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2
 	if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	    ISOFLOP_TEST_DEVICE=cuda HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 \
 	        $$($(BIN)/python -c 'from scripts.evidence.stages import GPU; print(*GPU.tests)'); \
 	fi
 
-fast: $(VENV)/.installed-dev
+fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev ## the linter, the formatter, the type checker, the Dockerfile's linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -40,8 +46,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 # What one GPU has to say, into results/one_gpu: make gpu MINUTES=30. The same command goes on; ONLY=--dry-run only says what it costs.
-gpu: $(VENV)/.installed-dev
+gpu: $(VENV)/.installed-dev ## the checks and measurements of one GPU, into results/one_gpu (MINUTES=30, ONLY=--dry-run)
 	$(BIN)/python -m scripts.evidence $(if $(MINUTES),--minutes $(MINUTES)) $(ONLY) || [ $$? = 75 ]
 
-clean:
+clean: ## remove .venv and what was built
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,7 +1,7 @@
-"""Which numbers a setting can have: declared beside its default, checked where a configuration is composed."""
+"""The numbers and texts that a setting can have: declared beside its default, checked where a config is composed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,6 +13,9 @@ MOST_CELLS = 100_000  # of a plan: it is made, kept and shown whole
 
 BOUNDS = "bounds"
 """The key of a field's metadata under which its :class:`Bounds` stand."""
+
+CHOICES, SUGGESTIONS = "choices", "suggestions"
+"""The same for the texts that a field can have, and for those that are only the best known."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,18 @@ def bounded(default: Any, least: float, most: float, above: bool = False) -> Any
     return field(default=default, metadata=metadata)
 
 
+def one_of(default: str, choices: Iterable[str]) -> Any:
+    """A field of a dataclass with this default, whose text is one of ``choices``."""
+    return field(default=default, metadata={CHOICES: tuple(choices)})
+
+
+def suggested(default: str, choices: Iterable[str]) -> Any:
+    """A field of a dataclass with this default: any text, and ``choices`` are those to begin with."""
+    return field(default=default, metadata={SUGGESTIONS: tuple(choices)})
+
+
 def check_bounds(settings: Any, section: str = "") -> None:
-    """Refuse numbers of a dataclass that are outside of their bounds.
+    """Refuse numbers of a dataclass that are outside of their bounds, and texts that are none of their choices.
 
     Args:
         section: where its keys stand, for the message.
@@ -59,6 +72,12 @@ def check_bounds(settings: Any, section: str = "") -> None:
         UserError: one of them is.
     """
     for one in fields(settings):
+        choices = one.metadata.get(CHOICES)
+        if choices is not None and getattr(settings, one.name) not in choices:
+            given = getattr(settings, one.name)
+            raise UserError(
+                f"{section}.{one.name}: '{given}' is none of {', '.join(choices)}".removeprefix(".")
+            )
         if BOUNDS not in one.metadata:
             continue
         value = getattr(settings, one.name)

@@ -1,13 +1,16 @@
 """The ``isoflop`` command."""
 
 import argparse
+import difflib
 import errno
 import importlib
 import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -109,7 +112,24 @@ With launcher=slurm it submits and returns at once; the dependent jobs do the la
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=chinchilla points=table.csv""",
+    "fetch": """Fetch a large corpus from the packages of Debian or Ubuntu, and clean it.
+Choose data=linux, the C of the Linux kernel (a package of about 140 MB, the release's own: linux-source-6.1 on
+Debian 12; another release is another text, with another fingerprint), or data=rfc, the RFC series, technical English
+(about 480 MB of packages, doc-rfc-*, of the component non-free). Packages come by apt from the archives that this
+system uses; nothing is installed, no file of the system changes, root is not needed. The text is one document a line of
+JSON, in path=FOLDER/text or else where data=NAME looks for it. A second call finds it finished.
+
+  isoflop fetch data=linux
+  isoflop fetch data=rfc path=corpora/rfc --keep
+  isoflop fetch data=linux --source linux-6.1/""",
 }
+
+COMPLETION = """Print the script by which a shell completes commands, options, keys and names at a TAB.
+
+  eval "$(isoflop completion bash)"            in ~/.bashrc
+  eval "$(isoflop completion zsh)"             in ~/.zshrc, after compinit
+  isoflop completion fish | source             in ~/.config/fish/config.fish"""
+SHELLS = ("bash", "zsh", "fish")
 
 RENAMED = {"rematch": "validate"}
 """Commands of earlier versions by their names now: they work, and say so."""
@@ -145,6 +165,16 @@ UNUSABLE = (
 )
 
 
+class _Version(argparse.Action):
+    """``--version``: looked up only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from harness.version import summary
+
+        print(summary())
+        parser.exit()
+
+
 class _Parser(argparse.ArgumentParser):
     """A command's grammar; what ``predict`` can be asked is looked up only for its help."""
 
@@ -158,6 +188,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, as every mistake of a user's; argparse would print its usage first."""
+        if found := re.match(r"argument COMMAND: invalid choice: '(.*)' \(", message, re.DOTALL):
+            close = difflib.get_close_matches(found[1], COMMANDS, n=1)
+            message = f"there is no command '{found[1]}'" + (f"; did you mean '{close[0]}'?" if close else "")
         self.exit(EXIT_USER_ERROR, f"isoflop: {visible(message)}; '{self.prog} --help' shows what there is\n")
 
 
@@ -165,20 +198,49 @@ def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser("isoflop", description=ABOUT, epilog=OVERRIDES, formatter_class=raw)
+    top.add_argument(
+        *("-V", "--version"),
+        action=_Version,
+        nargs=0,
+        help="show the versions of isoflop, Python and torch, and exit",
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in COMMANDS.items():
         summary = text.partition("\n")[0].rstrip(":.,")
         command = commands.add_parser(
             name, help=summary, description=text, epilog=OVERRIDES, formatter_class=raw
         )
-        first = "fit=runs/NAME" if name == "predict" else "experiment=NAME"
-        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=f"{first}, key=value …")
+        first = {"predict": "fit=runs/NAME", "fetch": "data=NAME"}.get(name, "experiment=NAME")
+        overrides = command.add_argument(
+            "overrides", nargs="*", metavar="OVERRIDE", help=f"{first}, key=value …"
+        )
+        overrides.completer = partial(_complete, name)  # type: ignore[attr-defined]
         command.add_argument(
             "--config", action="store_true", help="print the composed configuration and stop"
         )
         if name == "predict":
             command.add_argument("--json", action="store_true", help="print the answer as JSON")
+        if name == "fetch":
+            command.usage = "isoflop fetch data=NAME [path=FOLDER] [--keep] [--source FILE ...]"
+            command.add_argument(
+                *("--source",), nargs="+", metavar="FILE", help="packages or folders that are here already"
+            )
+            command.add_argument("--keep", action="store_true", help="keep the packages (FOLDER/packages)")
+    completion = commands.add_parser(
+        "completion",
+        help=COMPLETION.partition("\n")[0].rstrip("."),
+        description=COMPLETION,
+        formatter_class=raw,
+    )
+    completion.add_argument("shell", choices=SHELLS)
     return top
+
+
+def _complete(command: str, prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """What argcomplete asks of an override."""
+    from harness.completion.words import complete
+
+    return complete(command, prefix, parsed_args.overrides or ())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -186,7 +248,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     mine = arguments is None  # this process is the command
     if mine:
         interrupts.install()
-    options = parser().parse_args(_renamed(sys.argv[1:] if arguments is None else list(arguments)))
+    grammar = parser()
+    if mine and "_ARGCOMPLETE" in os.environ:  # a shell asks, and this process ends
+        import argcomplete
+
+        argcomplete.autocomplete(grammar, always_complete_options=False)
+    options = grammar.parse_args(_asked(sys.argv[1:] if arguments is None else list(arguments)))
+    if options.command == "completion":
+        import argcomplete
+
+        print(argcomplete.shellcode(["isoflop"], shell=options.shell))
+        return
     for stream in (sys.stdout, sys.stderr):
         # a sign that the terminal lacks is no reason to stop
         if isinstance(stream, io.TextIOWrapper):
@@ -218,13 +290,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         interrupts.end(options.command)
 
 
-def _renamed(arguments: list[str]) -> list[str]:
-    """``arguments`` with a command of an earlier version by its name now, which is said."""
-    if not arguments or arguments[0] not in RENAMED:
+def _asked(arguments: list[str]) -> list[str]:
+    """``arguments`` as the grammar knows them; a command of an earlier version by its name now, which is said."""
+    if not arguments:
+        print(_overview(), file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)  # nothing was done
+    if arguments[0] == "help":
+        return [*arguments[1:2], "--help"]
+    if arguments[0] not in RENAMED:
         return arguments
     now = RENAMED[arguments[0]]
     print(f"isoflop: '{arguments[0]}' is called '{now}' now", file=sys.stderr)
     return [now, *arguments[1:]]
+
+
+def _overview() -> str:
+    """What there is, where nothing was asked."""
+    commands = "\n".join(
+        f"  {name:<12}{text.partition(chr(10))[0]}"
+        for name, text in {**COMMANDS, "completion": COMPLETION}.items()
+    )
+    more = "To begin with: isoflop plan experiment=demo\nMore: isoflop --help, isoflop COMMAND --help"
+    return f"{ABOUT}\n\n{commands}\n\n{more}"
 
 
 def _refuse_lost_letters(overrides: Sequence[str]) -> None:
@@ -258,17 +345,29 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     from harness.config.overrides import refuse_unread
     from harness.config.predict import ROOT, PredictConfig
 
-    refuse_unread(options.command, options.overrides)
+    sources = getattr(options, "source", None) or []
+    swallowed = [one for one in sources if re.match(r"\w+=", one) and not os.path.exists(one)]
+    overrides = [*options.overrides, *swallowed]  # what stands after --source is taken for files
+    refuse_unread(options.command, overrides)
     config: Any
     if options.command == "predict":  # its questions are keys of their own root: fit=, budget=, params= …
-        config, yaml = compose_config(options.overrides, ROOT, PredictConfig)
+        config, yaml = compose_config(overrides, ROOT, PredictConfig)
     else:
-        config, yaml = compose_begun(options.command, options.overrides)
+        config, yaml = compose_begun(options.command, overrides)
         if options.command in READ_TEXT and not options.config:
             config.check_path()
     if options.config:
         console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
         return
     command = importlib.import_module(f"harness.commands.{options.command}")
-    as_json = getattr(options, "json", False)
-    command.run(Invocation(config, yaml, console, tuple(options.overrides), as_json=as_json))
+    command.run(
+        Invocation(
+            config,
+            yaml,
+            console,
+            tuple(overrides),
+            as_json=getattr(options, "json", False),
+            sources=tuple(one for one in sources if one not in swallowed),
+            keep=getattr(options, "keep", False),
+        )
+    )

@@ -23,7 +23,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ import wandb
 
 from harness.launch.pool import signals_as_interrupt
 from harness.train.device import choose_device
+from harness.version import version_of
 from scripts.cases import Case, byte_corpus, make_case, plain_shape
 from scripts.kept import EXIT_AGAIN, Kept, is_unusable, one_line
 from scripts.loops import Pace, Round, training_loops, wait
@@ -199,7 +199,7 @@ def main() -> int:
         "windows": sequences,
         "seq_len": setup.seq_len,
         "steps": steps,
-        **{package: version(package) for package in ("torch", "transformers", "accelerate")},
+        **{package: version_of(package) for package in ("torch", "transformers", "accelerate")},
     }
     kept, chosen = Kept(options.keep, setting), training_loops(modes)
     with tempfile.TemporaryDirectory() as name:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "harness"
 ROOMS = (
     ("__main__",),
     ("cli",),
-    ("commands",),
+    ("commands", "completion"),
     ("workflow",),
     ("config",),
     ("compare", "validate", "calibrate"),
@@ -25,10 +25,11 @@ ROOMS = (
     ("runs",),
     ("plan",),
     ("model",),
+    ("fetch",),
     ("data",),
     ("text", "interrupts"),
     ("bounds", "files"),
-    ("errors", "packaged"),
+    ("errors", "packaged", "version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +27,7 @@ from harness.plan.throughput import SETTINGS, ThroughputConfig
 from harness.train.compile import lacking_for_triton
 from harness.train.config import TrainConfig
 from harness.train.job import Job
+from harness.version import version_of
 
 GPU_RUNS = (1, 2, 4, 8)
 
@@ -189,13 +189,6 @@ class Bench:
                 self._config.seconds,
                 {name: train[name] for name in ("device", "micro_batch", "compile", "logits", "threads")},
                 {"mps": self._mps, "gpus": list(self._gpus), "node": os.uname().nodename},
-                {name: _version(name) for name in ("torch", "transformers", "liger-kernel")},
+                {name: version_of(name) for name in ("torch", "transformers", "liger-kernel")},
             ]
         )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

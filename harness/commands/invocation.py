@@ -19,6 +19,7 @@ class Invocation(Generic[C]):
         overrides: what the user typed; empty in a dependent job, whose configuration is that of its submission.
         submission: the folder's name of the submission whose dependent job this process is; empty by hand.
         as_json: print the answer for programs.
+        sources, keep: for ``fetch``: packages or folders that are here already; leave what was downloaded.
     """
 
     config: C
@@ -27,3 +28,5 @@ class Invocation(Generic[C]):
     overrides: tuple[str, ...] = ()
     submission: str = ""
     as_json: bool = False
+    sources: tuple[str, ...] = ()
+    keep: bool = False

@@ -124,6 +124,7 @@ READS: dict[str, tuple[str, ...]] = {
     "compare": ("arms", "compare"),
     "validate": ("validate",),
     "reproduce": ("points", "out", "compare", "source", "project", "group"),
+    "fetch": (),
 }
 
 HEAD = re.compile(r"[+~\s]*(\w+)")  # of 'tune=demo', '+arms.one=[]', '~points'

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from harness.bounds import bounded, check_bounds
+from harness.bounds import bounded, check_bounds, suggested
 from harness.errors import UserError
 from harness.fit import FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
@@ -65,7 +65,7 @@ class PredictConfig:
     fit: str | None = None
     points: str | None = None
     law: LawConfig | None = None
-    approach: str = "auto"
+    approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
     level: float | None = bounded(None, 0, 1)
     budget: float | None = bounded(None, 0, 1e40, above=True)
     gpu_hours: float | None = bounded(None, 0, 1e20, above=True)

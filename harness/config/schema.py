@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.bounds import bounded, check_bounds
+from harness.bounds import bounded, check_bounds, one_of
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
@@ -54,7 +54,7 @@ class Config:
     runs_dir: str = "runs"
     cache_dir: str = "~/.cache/isoflop"
     seq_len: int = bounded(256, 2, 1 << 24)
-    precision: str = "auto"
+    precision: str = one_of("auto", PRECISIONS)
     data: DataConfig = field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -76,7 +76,7 @@ class Config:
     run: str | None = None
     points: str | None = None
     out: str | None = None
-    source: str = "folder"
+    source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None
     group: str | None = None
     write: str | None = None
@@ -90,10 +90,6 @@ class Config:
             raise UserError(
                 "followup.horizons: a constant schedule has no length to vary; choose another schedule"
             )
-        if self.precision not in PRECISIONS:
-            raise UserError(f"precision: '{self.precision}' is none of {', '.join(PRECISIONS)}")
-        if self.source not in ("folder", "wandb"):
-            raise UserError(f"source: '{self.source}' is none of folder, wandb")
         if "/" in self.name or self.name.startswith(".") or not (self.name + "x").isprintable():
             raise UserError(f"name: must be a plain folder name, got {self.name!r}")
 

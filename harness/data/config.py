@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.bounds import check_bounds, one_of
 from harness.errors import UserError
 
 CORPUS_KINDS = ("python_stdlib", "python_installed", "text", "hf", "declared", "prepared")
@@ -61,7 +62,7 @@ class DataConfig:
     """
 
     name: str = "python_stdlib"
-    kind: str = "python_stdlib"
+    kind: str = one_of("python_stdlib", CORPUS_KINDS)
     path: Any = field(default=None, metadata={"leaves": "text"})
     fetch: str = ""
     patterns: list[str] = field(default_factory=list)
@@ -87,8 +88,7 @@ class DataConfig:
     domains: dict[str, Any] = field(default_factory=dict, metadata={"leaves": "settings"})
 
     def __post_init__(self) -> None:
-        if self.kind not in CORPUS_KINDS:
-            raise UserError(f"data.kind: '{self.kind}' is none of {', '.join(CORPUS_KINDS)}")
+        check_bounds(self, "data")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise UserError(f"data.name: {self.name!r} must be letters, digits, '.', '_' and '-' only")
         if len(self.name) > LONGEST_NAME:
@@ -161,7 +161,7 @@ class TokenizerConfig:
         separator: pretrained: the token between documents; null takes the tokenizer's end-of-sequence token.
     """
 
-    kind: str = "bytes"
+    kind: str = one_of("bytes", TOKENIZER_KINDS)
     vocab_size: int = 4096
     sample_bytes: int = 64_000_000
     path: str | None = None
@@ -169,8 +169,7 @@ class TokenizerConfig:
     separator: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in TOKENIZER_KINDS:
-            raise UserError(f"tokenizer.kind: '{self.kind}' is none of {', '.join(TOKENIZER_KINDS)}")
+        check_bounds(self, "tokenizer")
         if self.kind == "bpe" and self.vocab_size < SMALLEST_BPE:
             raise UserError(f"tokenizer.vocab_size: must be at least {SMALLEST_BPE}, got {self.vocab_size}")
         if self.kind == "bpe" and self.vocab_size > LARGEST_BPE:

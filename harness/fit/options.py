@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from harness.bounds import LARGEST_SEED, bounded
+from harness.bounds import LARGEST_SEED, bounded, one_of, suggested
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT
 
@@ -67,20 +67,20 @@ class FitOptions:
     level: float = bounded(0.9, 0, 1)
     draws: int = bounded(1000, 0, 1_000_000)
     seed: int = bounded(0, 0, LARGEST_SEED)
-    bootstrap: str = "auto"
+    bootstrap: str = one_of("auto", BOOTSTRAPS)
     huber_delta: float = bounded(1e-3, 0, float("inf"), above=True)
     degree: int = bounded(2, 2, 4)
     correct_bias: bool = True
     robust: bool = False
     exclude_highest: int = bounded(0, 0, 1_000_000_000)
     max_loss: float | None = bounded(None, 0, 1e6, above=True)
-    count: str = "params"
-    compute: str = "flops"
+    count: str = suggested("params", ("params", "params_total", "params_non_embedding"))
+    compute: str = suggested("flops", ("flops", "flops_6nd"))
     loss: str = "loss"
-    rows: str = LAST
+    rows: str = one_of(LAST, ROWS)
     target: float | None = bounded(None, 0, 1e40, above=True)
     extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
-    solver: str = "lbfgs"
+    solver: str = one_of("lbfgs", SOLVERS)
     smoothing_steps: float = bounded(10.0, 0, 1e9)
     envelope_points: int = bounded(1500, 10, 1_000_000)
     compare: bool = False

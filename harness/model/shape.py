@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.bounds import bounded, check_bounds
+from harness.bounds import bounded, check_bounds, suggested
 from harness.errors import UserError
 
 
@@ -98,7 +98,7 @@ class ModelConfig:
         options: further arguments of the configuration class, passed as they are.
     """
 
-    family: str = "llama"
+    family: str = suggested("llama", FAMILIES)
     tied: bool = False
     queries_per_kv: int = bounded(1, 1, 4096)
     options: dict[str, Any] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells, one_of
 from harness.errors import UserError
 from harness.model.counts import FLOP_COUNTS
 from harness.model.ladder import log_spaced
@@ -31,7 +31,7 @@ class GridConfig:
     center_exponent: float = bounded(0.5, -10, 10)
     params: list[float] = bounded([], 0, 1e20, above=True)
     seeds: list[int] = bounded([0], 0, LARGEST_SEED)
-    count: str = "appendix_f"
+    count: str = one_of("appendix_f", FLOP_COUNTS)
     min_tokens_per_param: float = bounded(0.0, 0, 1e9)
 
     def __post_init__(self) -> None:
@@ -42,8 +42,6 @@ class GridConfig:
             raise UserError("grid.budgets: a budget is listed twice")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise UserError("grid.seeds: name at least one seed, and none twice")
-        if self.count not in FLOP_COUNTS:
-            raise UserError(f"grid.count: '{self.count}' is none of {', '.join(FLOP_COUNTS)}")
 
 
 def targets(grid: GridConfig, budget: float) -> list[float]:

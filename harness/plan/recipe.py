@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from harness.bounds import bounded, check_bounds
+from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.model.counts import PARAM_COUNTS, count_params
 from harness.model.shape import Shape
@@ -65,7 +65,7 @@ class RecipeConfig:
 
     name: str = "custom"
     source: str = ""
-    count: str = "total"
+    count: str = one_of("total", PARAM_COUNTS)
     lr: Rule = field(default_factory=lambda: Rule(value=1e-3))
     batch_tokens: Rule = field(default_factory=lambda: Rule(value=2048))
     min_steps: int = bounded(100, 1, 1_000_000_000)
@@ -79,8 +79,6 @@ class RecipeConfig:
     init_scale: float = bounded(0.4, 0, 1e6, above=True)
 
     def __post_init__(self) -> None:
-        if self.count not in PARAM_COUNTS:
-            raise UserError(f"recipe.count: '{self.count}' is none of {', '.join(PARAM_COUNTS)}")
         check_bounds(self, "recipe")
         if self.warmup_share == 1:
             raise UserError("recipe.warmup_share: must be below 1, or nothing is left to train")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.bounds import bounded, check_bounds
+from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.plan.throughput import ThroughputConfig
 
@@ -73,7 +73,7 @@ class ServingConfig:
         device: what serves; null is the training device.
     """
 
-    unit: str = "flops"
+    unit: str = one_of("flops", ("flops", "dollars"))
     weight: float = bounded(1.0, 0, 1e9)
     prompt_share: float = bounded(0.5, 0, 1)
     mfu_prefill: float = bounded(0.5, 0, 1, above=True)
@@ -82,8 +82,6 @@ class ServingConfig:
     device: DeviceConfig | None = None
 
     def __post_init__(self) -> None:
-        if self.unit not in ("flops", "dollars"):
-            raise UserError(f"serving.unit: '{self.unit}' is none of flops, dollars")
         check_bounds(self, "serving")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.bounds import check_bounds, one_of, suggested
 from harness.errors import UserError
 
 
@@ -14,14 +15,13 @@ class TrackerConfig:
         mode: wandb's mode; ``auto`` is online where there is a key and offline where there is none.
     """
 
-    name: str = "wandb"
+    name: str = suggested("wandb", ("wandb", "tensorboard", "none"))
     project: str = "isoflop"
     entity: str | None = None
-    mode: str = "auto"
+    mode: str = one_of("auto", ("auto", "online", "offline", "disabled"))
 
     def __post_init__(self) -> None:
-        if self.mode not in ("auto", "online", "offline", "disabled"):
-            raise UserError(f"tracker.mode: '{self.mode}' is none of auto, online, offline, disabled")
+        check_bounds(self, "tracker")
         if self.name not in ("wandb", "none"):
             # accelerate imports torch: only where a name is checked
             from accelerate.tracking import LOGGER_TYPE_TO_CLASS

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.bounds import bounded, check_bounds
-from harness.errors import UserError
+from harness.bounds import bounded, check_bounds, one_of
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LOGITS = ("auto", "whole", "chunked", "liger")
@@ -26,22 +25,16 @@ class TrainConfig:
         export: leave the trained model and tokenizer in ``cells/<run_id>/model/``.
     """
 
-    device: str = "auto"
+    device: str = one_of("auto", ("auto", "cpu", "cuda"))
     micro_batch: int = bounded(0, 0, 1_000_000_000)
-    compile: str = "auto"
-    logits: str = "auto"
+    compile: str = one_of("auto", ("auto", "on", "graphs", "off"))
+    logits: str = one_of("auto", LOGITS)
     threads: int = bounded(1, 0, 4096)
     log_points: int = bounded(250, 1, 1_000_000)
     checkpoint_seconds: float = bounded(60.0, 0, 1e9, above=True)
     export: bool = False
 
     def __post_init__(self) -> None:
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise UserError(f"train.device: '{self.device}' is none of auto, cpu, cuda")
-        if self.compile not in ("auto", "on", "graphs", "off"):
-            raise UserError(f"train.compile: '{self.compile}' is none of auto, on, graphs, off")
-        if self.logits not in LOGITS:
-            raise UserError(f"train.logits: '{self.logits}' is none of {', '.join(LOGITS)}")
         check_bounds(self, "train")
 
     def row_steps(self, steps: int) -> int:

@@ -1,9 +1,8 @@
 """How a run ended: its held-out loss with a standard error over documents, and the record made of it all."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from harness.plan.cell import Cell
 from harness.runs.record import DIVERGED, FINISHED, Record, Score
 from harness.train.device import Device
 from harness.train.micro import scored_sequences
+from harness.version import version_of
 
 PACKAGES = ("isoflop", "torch", "transformers", "accelerate", "numpy")  # whose versions a record has
 
@@ -151,7 +151,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         mfu=speed * per_token / (device.peak * processes) if device.peak else None,
         device=device.name,
         precision=device.precision,
-        versions=dict(_versions(PACKAGES)),
+        versions={package: version_of(package) or "unknown" for package in PACKAGES},
         data=corpus_facts(corpus),
         notes=list(outcome.notes),
         domains=dict(outcome.domains),
@@ -165,11 +165,3 @@ def corpus_facts(corpus: Corpus) -> dict[str, str]:
     facts = {"name": corpus.name, "fingerprint": corpus.fingerprint, "tokenizer": corpus.tokenizer}
     without = "; ".join(left_out(corpus.meta, remedies=False))
     return {**facts, "left_out": without} if without else facts
-
-
-def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for package in packages:
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:  # a checkout on PYTHONPATH that was never installed
-            yield package, "unknown"

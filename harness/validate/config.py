@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells, suggested
 from harness.errors import UserError
 
 
@@ -23,7 +23,7 @@ class ValidateConfig:
     budget: float = bounded(0.0, 0, 1e40)
     factors: list[float] = bounded([0.25, 1.0, 4.0], 0, 1e6, above=True)
     seeds: list[int] = bounded([0, 1, 2], 0, LARGEST_SEED)
-    approach: str = "auto"
+    approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
     train: bool = True
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +31,7 @@ from harness.runs.record import Record
 from harness.runs.table import check_table, whole_records
 from harness.text import counted
 from harness.tune.results import TuneFit
+from harness.version import version_of
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.fit import check_out
 from harness.workflow.terminal import working
@@ -135,13 +135,8 @@ def _require(path: Path, command: str) -> Path:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a checkout on PYTHONPATH that was never installed
-            continue
-    return found
+    found = {package: version_of(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
 
 
 def devices_of(

@@ -14,22 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 # In a process of its own: whoever asks must hold no memory of the GPU that is measured next.
 FACTS = """
 import json, os, platform
-from importlib.metadata import PackageNotFoundError, version
 import torch
 from harness.train.device import choose_device
-
-def of(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+from harness.version import version_of
 
 cuda = torch.cuda.is_available()
 print(json.dumps({
     "device": choose_device("auto", "auto").name, "devices": torch.cuda.device_count(),
     "memory_gib": round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1) if cuda else None,
     "cores": len(os.sched_getaffinity(0)), "cuda": torch.version.cuda, "python": platform.python_version(),
-    **{name: of(name) for name in
+    **{name: version_of(name) for name in
        ("torch", "triton", "transformers", "accelerate", "numpy", "liger-kernel", "wandb", "isoflop")},
 }))
 """

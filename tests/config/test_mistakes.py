@@ -252,7 +252,8 @@ def test_what_hydra_can_do_besides_still_works() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["plan", "--multirun"], ["plan", "-m"], ["plann"], [], ["plan", "--help=3"]]
+    "arguments",
+    [["plan", "--multirun"], ["plan", "-m"], ["plann"], ["completion", "tcsh"], ["plan", "--help=3"]],
 )
 def test_a_command_line_that_is_none_is_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

@@ -257,7 +257,7 @@ def test_the_plan_is_in_order_of_value(tmp_path: Path) -> None:
 def test_the_experiments_corpus_is_taken_where_it_is_and_pythons_where_it_is_not(tmp_path: Path) -> None:
     chosen, why = stages.corpus(GPU.experiment, (), str(tmp_path))
     assert chosen == ("data=python_installed", "data.max_epochs=2")
-    assert "the corpus 'linux' is not here ('python scripts/fetch_corpus.py linux' fetches it)" in why
+    assert "the corpus 'linux' is not here ('isoflop fetch data=linux' fetches it)" in why
     assert stages.corpus(GPU.experiment, ("data=rfc",), str(tmp_path)) == ((), "")
     (tmp_path / "text" / "linux" / "text").mkdir(parents=True)
     assert stages.corpus(GPU.experiment, (), str(tmp_path)) == ((), "")

@@ -23,7 +23,7 @@ from harness.workflow.resources import worker_count
 from tests.device import DEVICE
 
 # Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as
-# scripts/fetch_corpus.py left them (746 MB, 1% held out); of the hub's text data.max_bytes at 4.2 bytes a token.
+# 'isoflop fetch' left them (746 MB, 1% held out); of the hub's text data.max_bytes at 4.2 bytes a token.
 CORPORA = {
     "one_gpu": (738e6, 256),
     "one_gpu_day": (3e10 / 4.2, 8192),

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .debian import files_of, members
+from harness.fetch.debian import files_of, members
 
 PACKAGES = ["linux-source-*"]  # Debian 12 has linux-source-6.1, Ubuntu 24.04 linux-source-6.8.0
 COMPONENTS = ["main"]
+ABOUT = "C source of the kernel"
+SOURCES = "a linux-source package, an archive of the tree, or the tree"
 
 ARCHIVE = re.compile(r"/linux-source-[\d.]+\.tar\.\w+$")
 LICENCE = re.compile(

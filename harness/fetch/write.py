@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+TEXT = "text"  # the folder with the documents
 MANIFEST = "manifest.json"  # beside the folder of text, all of whose files a corpus is read from
 SHARD_BYTES = 64 << 20
 SHORTEST = 200  # bytes; below this a document is a stub
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What is in ``folder``, where it was written to the end."""
+    """What is in ``folder``, where it was written to the end and is still there."""
     try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
+    return found if isinstance(found, dict) and (folder / TEXT).is_dir() else None
 
 
 def write_corpus(folder: Path, documents: Iterable[tuple[str, str]], sources: list[str]) -> dict[str, Any]:
@@ -26,8 +28,8 @@ def write_corpus(folder: Path, documents: Iterable[tuple[str, str]], sources: li
 
     Texts that differ in white space only count as one. The fingerprint is a hash of all texts in order.
     """
-    text = folder / "text"
-    temporary = folder / "text.part"
+    text = folder / TEXT
+    temporary = folder / f"{TEXT}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     seen: set[bytes] = set()
@@ -53,6 +55,7 @@ def write_corpus(folder: Path, documents: Iterable[tuple[str, str]], sources: li
         size, count = size + len(data), count + 1
     if file:
         file.close()
+    (folder / MANIFEST).unlink(missing_ok=True)  # there is none of what is not there to the end
     shutil.rmtree(text, ignore_errors=True)
     temporary.rename(text)
     manifest = {

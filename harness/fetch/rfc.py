@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from .debian import members
+from harness.fetch.debian import members
 
 PACKAGES = [
     f"doc-rfc-{part}"
@@ -22,6 +22,8 @@ PACKAGES = [
     )
 ]
 COMPONENTS = ["main", "non-free"]  # the series may be copied but not changed, which Debian calls non-free
+ABOUT = "RFC"
+SOURCES = "doc-rfc-* packages, or a folder with rfc*.txt or rfc*.txt.gz"
 
 # The foot of a page, the form feed, the head of the next: "Klensin   Standards Track   [Page 1] / RFC 5321   …"
 PAGE_BREAK = re.compile(

@@ -4,16 +4,16 @@ import gzip
 import json
 import shutil
 import subprocess
-import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from scripts.corpora import debian, linux, rfc
-from scripts.corpora.write import SHORTEST, read_manifest, write_corpus
-
-ROOT = Path(__file__).resolve().parents[2]
+from harness.cli import main
+from harness.errors import UserError
+from harness.fetch import debian, linux, rfc
+from harness.fetch.write import SHORTEST, read_manifest, write_corpus
 
 PAGED = """\ufeff
 
@@ -132,7 +132,7 @@ def test_archives_are_the_systems_own_with_more_components() -> None:
         debian._sources(targets, ["main", "non-free"])
         == "deb http://x.example/debian/ bookworm main non-free\n"
     )
-    with pytest.raises(debian.FetchError, match="apt-get update"):
+    with pytest.raises(UserError, match="apt-get update"):
         debian._sources("", ["main"])
 
 
@@ -155,12 +155,13 @@ def test_the_kernel_is_the_archives_own(
     names = "linux-source-6.1\nlinux-source-6.12\nlinux-source\nlinux-source-6.9-doc\n"
     asked: list[list[str]] = []
 
-    def run(command: list[str], folder: Path | None = None) -> str:
+    def run(command: list[str], folder: Path | None = None, meanwhile: Callable[[], None] = list) -> str:
+        meanwhile()
         asked.append(command)
         if command[0] == "apt-cache":
             answer = {"pkgnames": names, **answers}.get(command[-2])
             if answer is None:
-                raise debian.FetchError("no packages found")
+                raise UserError("no packages found")
             return answer
         if "download" in command:
             (tmp_path / f"{command[-1]}_1_all.deb").touch()
@@ -169,7 +170,7 @@ def test_the_kernel_is_the_archives_own(
     monkeypatch.setattr(debian, "_run", run)
     monkeypatch.setattr(shutil, "which", lambda name: name)
     if chosen is None:
-        with pytest.raises(debian.FetchError, match="no package linux-source-VERSION"):
+        with pytest.raises(UserError, match="no package linux-source-VERSION"):
             debian.fetch(linux.PACKAGES, linux.COMPONENTS, tmp_path)
         return
     assert debian.fetch(linux.PACKAGES, linux.COMPONENTS, tmp_path) == [tmp_path / f"{chosen}_1_all.deb"]
@@ -203,20 +204,99 @@ def test_a_package_is_read_without_being_unpacked(tmp_path: Path, version: str, 
     assert list(linux.documents(tree)) == [("kernel/fork.c", "int fork;\n")], "a tree gives the same"
 
 
-def test_the_script_makes_a_corpus_once(tmp_path: Path) -> None:
-    source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    (source / "rfc9999.txt").write_text(PAGED, encoding="utf-8")
-    command = [sys.executable, str(ROOT / "scripts" / "fetch_corpus.py"), "rfc", "--out", str(out)]
-    first = subprocess.run([*command, "--source", str(source)], capture_output=True, text=True, check=True)
-    assert "1 documents" in first.stdout
-    (source / "rfc9999.txt").unlink()
-    again = subprocess.run([*command, "--source", str(source)], capture_output=True, text=True, check=True)
-    assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
-    wrong = subprocess.run(
-        [*command[:-1], str(tmp_path / "new"), "--source", str(tmp_path / "none")],
-        capture_output=True,
-        text=True,
+def fetch(*words: str) -> int:
+    try:
+        main(["fetch", *words])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with one RFC."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "rfc9999.txt").write_text(PAGED, encoding="utf-8")
+    return folder
+
+
+def test_the_command_makes_a_corpus_once(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = f"cache_dir={tmp_path}/cache"
+    assert fetch("data=rfc", cache, "--source", str(source)) == 0
+    first = capsys.readouterr().out
+    assert first.startswith(
+        f"{tmp_path}/cache/text/rfc/text: 1 documents, 0.0 MB, fingerprint 7948672ce88b7ada;"
     )
-    assert wrong.returncode == 2
-    assert "no file or folder" in wrong.stderr
+    assert first.endswith("use it: data=rfc\n")
+    (source / "rfc9999.txt").unlink()
+    assert fetch("data=rfc", cache) == 0, "apt is not asked"
+    assert capsys.readouterr().out == first
+    shutil.rmtree(tmp_path / "cache" / "text" / "rfc" / "text")
+    assert fetch("data=rfc", cache, "--source", str(source)) == 2, "there is a manifest, but no text"
+    assert f"{source}: no RFC in it; --source takes doc-rfc-* packages" in capsys.readouterr().err
+
+
+def test_the_folder_can_be_chosen(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fetch("--source", "source", "data=rfc", "path=own") == 0, "an override may stand behind the files"
+    assert capsys.readouterr().out.endswith("use it: data=rfc data.path=own/text\n")
+    assert (tmp_path / "own" / "text" / "0000.jsonl").is_file()
+    assert fetch("data=rfc", "data.path=own/texts") == 2
+    assert "choose the folder with path=FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["data=c4"], "data=c4: nothing to fetch, it comes from the hub when it is first used"),
+        ([], "data=python_stdlib: nothing to fetch, it is read where Python is installed; data=linux or"),
+        (["data=text", "path=x"], "data=text: nothing to fetch, it is your own text"),
+        (["data=text", "data.path=x", "data.fetch=make x"], "data=text: 'make x' fetches it; this command"),
+        (["data=rfc", "path=new", "--source", "none"], "--source: there is no file or folder 'none'"),
+        (["data=rfc", "path=new", "--source", "bad.deb"], "bad.deb: damaged, or no such package"),
+        (["data=rfc", "path=bad.deb"], "bad.deb: rfc cannot be kept there (File exists); name another"),
+        (["data=rfc", "path=new"], "fetch: needs apt-get and dpkg-deb"),
+    ],
+)
+def test_what_cannot_be_fetched_is_one_line(
+    words: list[str],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.deb").write_text("junk")
+    if "path=new" in words[-1:]:
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert fetch(*words) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"isoflop: {line}")
+    assert said.count("\n") == 1
+
+
+def test_without_a_network_apts_first_error_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        "#!/bin/sh\necho Ign:1\necho 'E: Failed to fetch x  Could not connect' >&2\n"
+        "echo 'E: Some index files failed to download.' >&2\nexit 100\n"
+    )
+    apt.chmod(0o755)
+    ticks: list[int] = []
+    with pytest.raises(UserError) as caught:
+        debian._run([str(apt), "update"], None, lambda: ticks.append(1))
+    assert str(caught.value) == f"fetch: {apt}: Failed to fetch x  Could not connect"
+    assert ticks
+
+
+def test_how_far_it_is_shows_without_a_terminal(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.fetch.corpora.SECONDS", 0.0)
+    assert fetch("data=rfc", f"path={tmp_path}/own", "--source", str(source)) == 0
+    assert capsys.readouterr().err == "rfc: cleaning, 1 document, 0.0 MB\n", "at once, and then every 20 s"

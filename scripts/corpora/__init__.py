@@ -1,1 +1,0 @@
-"""Large corpora from ordinary packages: fetched, cleaned, one document a line of JSON."""
