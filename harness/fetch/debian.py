@@ -146,9 +146,11 @@ def members(package: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
     """The regular files of a .deb as (path, stream), in its own order, without unpacking it to disk."""
     command = ["dpkg-deb", "--fsys-tarfile", str(package)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            yield files_of(archive)
-        process.kill()  # a reader that had enough need not wait for the rest
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                yield files_of(archive)
+        finally:
+            process.kill()  # a reader that had enough, or was stopped, need not wait for the rest
 
 
 def files_of(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:

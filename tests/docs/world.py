@@ -28,7 +28,7 @@ from tests.report.synthetic import law_loss
 
 PLACEHOLDERS = {"ENTITY/PROJECT": "local/isoflop"}
 SHELL = re.compile(r"\$\(|[|&;<>]|^\s*(cd|export|source)\b")  # what only a shell can do
-LANGUAGES = ("console", "bash", "sh", "python", "yaml", "text", "csv", "json", "")
+LANGUAGES = ("console", "bash", "sh", "python", "yaml", "text", "csv", "json", "diff", "")
 LINKED = ("results", "scripts", "tests", "docs", "Makefile", "pyproject.toml")  # of the checkout
 TEXT_BYTES = 8_000_000  # a reader's own text: enough that no run of the examples reads it twice
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
