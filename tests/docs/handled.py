@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,13 @@ SMALLER = (
     # seconds of real training of small models, one at a time, where it would be minutes
     Smaller(
         r"^isoflop calibrate\b",
-        (*TINY[2:], "calibrate.seconds=0.05", "calibrate.sizes=2", "calibrate.side_by_side=[1]", "ladder=demo"),
+        (
+            *TINY[2:],
+            "calibrate.seconds=0.05",
+            "calibrate.sizes=2",
+            "calibrate.side_by_side=[1]",
+            "ladder=demo",
+        ),
     ),
     # a few megabytes stand for a corpus of the hub, or of gigabytes
     Smaller(r"\b(experiment=one_gpu|data=rfc|experiment=domains|fineweb)\b", ("data.max_epochs=1e9",)),
@@ -102,7 +109,7 @@ def installed(world: "World", text: str, words: Sequence[str]) -> None:
         project = tomllib.load(file)["project"]
     wheel = f"dist/isoflop-{project['version']}-py3-none-any.whl"
     named = [word for word in words[2:] if not word.startswith("-")]
-    for flag, value in zip(words[2:], words[3:], strict=False):
+    for flag, value in pairwise(words):
         if flag in ("-c", "-r"):
             assert (ROOT / value).is_file(), f"{text}: there is no {value}"
             named.remove(value)
@@ -159,12 +166,16 @@ INSTEAD = (
     Instead(r"^make demo$", "sets up .venv from a package index; its recipe's other line is run", demo),
     Instead(r"^make gpu ONLY=--dry-run$", "sets up .venv; make -n, and the dry run itself", gpu_dry_run),
     Instead(r"^(\w+=\S+ )?make (test|gpu)\b", "would run these tests within themselves; make -n", dry),
-    Instead(r"^pip (install|wheel)\b", "changes this environment; tests/test_package.py builds a wheel", installed),
+    Instead(
+        r"^pip (install|wheel)\b", "changes this environment; tests/test_package.py builds a wheel", installed
+    ),
     Instead(r"^isoflop fetch\b", "hundreds of megabytes by apt; tests/fetch has its steps", fetched),
     Instead(r"^docker build\b", "there is no Docker where tests run; tests/test_docker.py", built),
     Instead(r"^docker run\b", "there is no Docker where tests run; the command inside is run", contained),
     Instead(r"^apptainer build\b", "there is no Apptainer where tests run", converted),
-    Instead(r"^(torchrun\b.* )?(-m harness|isoflop) train\b.*\brun=RUN_ID\b", "RUN_ID stands for an id", trained),
+    Instead(
+        r"^(torchrun\b.* )?(-m harness|isoflop) train\b.*\brun=RUN_ID\b", "RUN_ID stands for an id", trained
+    ),
 )
 
 

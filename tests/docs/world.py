@@ -40,7 +40,6 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder / "work", folder / "home"
-        self.said: dict[str, str] = {}  # what each command printed, by its text
         self.failures: list[str] = []
         self.seconds: dict[str, float] = {}
         self._names: dict[str, Any] = {"__name__": "__main__"}
@@ -86,10 +85,11 @@ class World:
         for name, value in PLACEHOLDERS.items():
             text = text.replace(name, value)
         words = shlex.split(text, comments=True)
-        if known := instead_of(shlex.join(words) if "RUN_ID" not in text else " ".join(words)):
-            known.check(self, " ".join(words), words)
-        elif words[0] == "isoflop" and not SHELL.search(" ".join(words)):
-            self.said[" ".join(words)] = self.isoflop(text)
+        plain = " ".join(words)
+        if known := instead_of(plain):
+            known.check(self, plain, words)
+        elif words[0] == "isoflop" and not SHELL.search(plain):
+            self.isoflop(text)
         else:
             self._shell(text)
 
@@ -99,14 +99,16 @@ class World:
         more = [] if "--config" in words else smaller(" ".join(["isoflop", *words]))
         out = io.StringIO()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        status: Any = 0
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 main([*words, *more])
         except SystemExit as left:
-            assert not left.code, f"exit status {left.code}: {out.getvalue().strip()[-600:]}"
+            status = left.code
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        assert not status, f"exit status {status}: {out.getvalue().strip()[-600:]}"
         if not {"--config", "--help", "--version"} & set(words):
             exists(*(self.folder / path for path in promised(words)))
         return out.getvalue()
@@ -122,7 +124,12 @@ class World:
         path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            ["bash", "-c", text], capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
+            ["bash", "-c", text],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env=environment,
+            check=False,
         )
         said = f"exit status {done.returncode}: {(done.stdout + done.stderr)[-600:]}"
         assert done.returncode == 0, said
@@ -203,7 +210,7 @@ def _texts() -> Iterator[str]:
     size = 0
     for path in sorted(Path(sysconfig.get_path("stdlib")).glob("[a-z]*/*.py")):
         text = path.read_text(encoding="utf-8", errors="replace")
-        if size < TEXT_BYTES and 2_000 < len(text) and text.isprintable() is False:
+        if size < TEXT_BYTES and len(text) > 2_000:
             size += len(text)
             yield text
 
