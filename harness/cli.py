@@ -38,9 +38,10 @@ again until the same command is given by hand.
   isoflop sweep experiment=demo launcher=slurm launcher.partition=gpu launcher.gres=gpu:1""",
     "train": """Train one cell of the plan in this process, or continue it from its checkpoint.
 SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to continue.
+RUN_ID is an id of the table that 'isoflop plan' prints, or the beginning of one.
 
-  isoflop train experiment=demo run=3f0c
-  torchrun --nproc_per_node 2 -m harness train experiment=demo run=3f0c""",
+  isoflop train experiment=demo run=RUN_ID
+  torchrun --nproc_per_node 2 -m harness train experiment=demo run=RUN_ID""",
     "tune": """Tune the recipe on a small grid of peak learning rate × batch at a few sizes.
 Trains it into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and writes the
 tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
@@ -103,8 +104,9 @@ before anything is trained; then measured loss is compared with predicted loss, 
 Resumable; a prediction that was altered, or would be another now, is refused. With launcher=slurm it is registered
 before it is submitted, and the dependent job compares.
 
-  isoflop validate experiment=validate
-  isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12""",
+  isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12
+  isoflop reproduce experiment=cpu_hour
+  isoflop validate experiment=validate""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 With launcher=slurm it submits and returns at once; the dependent jobs do the later stages.
 

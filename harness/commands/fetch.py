@@ -69,7 +69,7 @@ def _why_not(data: DataConfig) -> str:
     there = " or ".join(f"data={name}" for name in CORPORA)
     if data.fetch:
         return f"data={data.name}: '{data.fetch}' fetches it; this command fetches {there}"
-    why = NOT_FETCHED[data.kind].format(name=data.name)
+    why = NOT_FETCHED.get(data.kind, "is read where it lies").format(name=data.name)
     return f"data={data.name}: nothing to fetch, it {why}; {there} can be fetched"
 
 

@@ -60,7 +60,7 @@ def _is_read(command: str, key: str) -> bool:
     reads, head = _known()["reads"], key.partition(".")[0]
     if command == "fetch":
         return head in ("data", "path", "cache_dir", "experiment")
-    return head in reads[command] or not any(head in keys for keys in reads.values())
+    return head in reads.get(command, ()) or not any(head in keys for keys in reads.values())
 
 
 def _keys(command: str, prefix: str) -> list[str]:

@@ -136,7 +136,7 @@ def refuse_unread(command: str, overrides: Sequence[str]) -> None:
     Only what a user typed: a configuration that was frozen, or an experiment's file, has the keys of every command.
 
     Args:
-        command: a key of :data:`READS`.
+        command: its name; one that is not in :data:`READS` reads none of these keys.
         overrides: Hydra overrides.
 
     Raises:
@@ -146,7 +146,7 @@ def refuse_unread(command: str, overrides: Sequence[str]) -> None:
         found = HEAD.match(override)
         key = current_section(found[1]) if found else ""
         readers = [f"'isoflop {name}'" for name, keys in READS.items() if key in keys]
-        if readers and key not in READS[command]:
+        if readers and key not in READS.get(command, ()):
             *others, last = readers
             named = f"{', '.join(others)} and {last} do" if others else f"{last} does"
             raise UserError(f"{command}: does not read '{key}'; {named}")

@@ -49,8 +49,8 @@ class PredictConfig:
         params, tokens: one of them: the best of the other. Both: a model to assess; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
-        device, gpus, precision: what trains, by its time model (after ``isoflop calibrate write=mine``: ``mine``), and
-            how many together; communication between them is not counted.
+        device, gpus, precision: what trains, by its time model (``mine`` after ``isoflop calibrate experiment=demo
+            write=mine``), and how many together; communication between them is not counted.
         mfu: a constant share of the device's peak instead of its time model.
         inference_tokens: tokens served over the model's life; ``serving`` says how.
         smaller: how many times smaller the models in the over-training table are.

@@ -16,7 +16,7 @@ from harness.model.shape import ModelConfig
 from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
 from harness.plan.recipe import RecipeConfig
-from harness.plan.schedule import ScheduleConfig
+from harness.plan.schedule import KINDS, ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tracking.config import TrackerConfig
 from harness.train.config import PRECISIONS, TrainConfig
@@ -86,9 +86,9 @@ class Config:
         if isinstance(self.launcher, OPTIONS):
             self.launcher = choose(self.launcher)
         check_bounds(self)
-        if self.followup.horizons and self.schedule.kind == "constant":
+        if self.followup.horizons and not KINDS[self.schedule.kind].has_length:
             raise UserError(
-                "followup.horizons: a constant schedule has no length to vary; choose another schedule"
+                f"followup.horizons: a {self.schedule.kind} schedule has no length to vary; choose another schedule"
             )
         if "/" in self.name or self.name.startswith(".") or not (self.name + "x").isprintable():
             raise UserError(f"name: must be a plain folder name, got {self.name!r}")

@@ -39,7 +39,7 @@ class ScheduleConfig:
             raise UserError(
                 "schedule: set horizon (a multiple of each run) or tokens (one length for all), not both"
             )
-        if self.share_trunk and not self.tokens and self.kind not in ("wsd", "constant"):
+        if self.share_trunk and not self.tokens and not KINDS[self.kind].begins_alike:
             raise UserError(
                 f"schedule.share_trunk: the learning rate of a {self.kind} schedule depends on the horizon from the "
                 "start, so its runs have no trunk; use schedule=wsd"
@@ -64,7 +64,24 @@ class Schedule:
         if step <= self.warmup_steps:
             return step / self.warmup_steps
         span = self.steps - self.warmup_steps
-        return KINDS[self.kind](self, (step - self.warmup_steps) / span)
+        return KINDS[self.kind].factor(self, (step - self.warmup_steps) / span)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A schedule by name: what follows warm-up.
+
+    Attributes:
+        factor: share of the peak learning rate, of the schedule and of ``progress``, which is above 0 after warm-up
+            and 1 at the last step. It may read ``floor`` and ``decay_share``.
+        begins_alike: the learning rate does not depend on the horizon until the run cools down, so that runs which
+            differ in their horizon only can share a trunk.
+        has_length: False where the learning rate does not depend on the horizon at all.
+    """
+
+    factor: Callable[[Schedule, float], float]
+    begins_alike: bool = False
+    has_length: bool = True
 
 
 def _cosine(schedule: Schedule, progress: float) -> float:
@@ -85,12 +102,13 @@ def _constant(schedule: Schedule, progress: float) -> float:
     return 1.0
 
 
-KINDS: dict[str, Callable[[Schedule, float], float]] = {
-    "cosine": _cosine,
-    "linear": _linear,
-    "wsd": _wsd,
-    "constant": _constant,
+KINDS: dict[str, Kind] = {
+    "cosine": Kind(_cosine),
+    "linear": Kind(_linear),
+    "wsd": Kind(_wsd, begins_alike=True),
+    "constant": Kind(_constant, begins_alike=True, has_length=False),
 }
+"""By ``schedule.kind``. A schedule is one entry here, and a file in ``configs/schedule``."""
 
 
 def resolve(config: ScheduleConfig, steps: int, warmup_tokens: float, batch_tokens: int) -> Schedule:

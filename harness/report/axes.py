@@ -129,11 +129,14 @@ def label_ticks(axes: Axes, which: str, write: Callable[[float], str]) -> None:
 
 
 def error_arms(value: float, bounds: Interval | None) -> list[float] | None:
-    """How far an interval reaches below and above its value; an end that is not bounded has no arm."""
+    """How far an interval reaches below and above its value; an end that is not bounded has no arm.
+
+    Of few draws an interval may lie all on one side of its value: there is no arm on the other.
+    """
     if bounds is None:
         return None
-    below, above = value - bounds[0], bounds[1] - value
-    return [below if math.isfinite(below) else 0.0, above if math.isfinite(above) else 0.0]
+    arms = value - bounds[0], bounds[1] - value
+    return [max(arm, 0.0) if math.isfinite(arm) else 0.0 for arm in arms]
 
 
 def mark_not_bounded(axes: Axes, x: float, y: float, bounds: Interval | None) -> None:

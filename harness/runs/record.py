@@ -9,6 +9,8 @@ from harness.files import Fence, no_fence, strict_json, unseal, write_json
 from harness.plan.spec import RunSpec
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
+IN_TABLE = {"in_table": True}
+"""Metadata of a field of :class:`Record` that is a column of ``runs.csv`` under its own name, in the fields' order."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Record:
-    """What one run did.
+    """What one run did. A field that is added needs a default, which records from before it have.
 
     Attributes:
         status: ``finished``, ``diverged`` or ``failed``; ``reason`` says why it is not ``finished``.
@@ -69,14 +71,14 @@ class Record:
     train_loss: float | None
     final_lr: float
     steps: int
-    seconds: float
-    tokens_per_second: float
-    mfu: float | None
+    seconds: float = field(metadata=IN_TABLE)
+    tokens_per_second: float = field(metadata=IN_TABLE)
+    mfu: float | None = field(metadata=IN_TABLE)
     device: str
     precision: str
     versions: dict[str, str]
     data: dict[str, str]
-    reason: str = ""
+    reason: str = field(default="", metadata=IN_TABLE)
     notes: list[str] = field(default_factory=list)
     flops_spent: float | None = None
     domains: dict[str, Score] = field(default_factory=dict)

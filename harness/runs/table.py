@@ -3,13 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
-from harness.runs.record import Record, read_record
+from harness.runs.record import IN_TABLE, Record, read_record
 from harness.text import counted
 
 Row = dict[str, Any]
@@ -50,10 +51,7 @@ def row(record: Record) -> Row:
         "batch_tokens": batch_tokens,
         "steps": record.steps,
         "lr": record.spec["optimizer"]["lr"],
-        "seconds": record.seconds,
-        "tokens_per_second": record.tokens_per_second,
-        "mfu": record.mfu,
-        "reason": record.reason,
+        **{one.name: getattr(record, one.name) for one in fields(Record) if one.metadata == IN_TABLE},
     }
 
 

@@ -70,12 +70,12 @@ def test_every_key_is_of_the_experiment_or_an_argument() -> None:
     keys = {field.name for field in fields(Config)}
     assert not set(EXPERIMENT) & set(ARGUMENTS)
     assert keys == set(EXPERIMENT) | set(ARGUMENTS)
-    assert list(READS) == list(COMMANDS)
+    assert set(READS) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_reads_what_it_says(command: str) -> None:
-    assert set(READS[command]) == read_by(command)
+    assert set(READS.get(command, ())) == read_by(command)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -83,7 +83,7 @@ def test_a_command_reads_what_it_says(command: str) -> None:
 def test_a_key_is_read_or_refused_with_who_reads_it(
     command: str, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if key in READS[command]:
+    if key in READS.get(command, ()):
         refuse_unread(command, [given(key)])
         return
     with pytest.raises(SystemExit) as ended:

@@ -25,7 +25,12 @@ def test_factor_stays_between_zero_and_the_peak(
     assert all(a < b for a, b in pairwise(factors[: peak + 1])), "warm-up rises"
 
 
-@given(st.sampled_from(["cosine", "linear", "wsd"]), steps, warmups, st.floats(0, 1))
+@given(
+    st.sampled_from([name for name, kind in KINDS.items() if kind.has_length]),
+    steps,
+    warmups,
+    st.floats(0, 1),
+)
 def test_last_step_of_the_run_is_the_floor(kind: str, n: int, warmup: float, floor: float) -> None:
     schedule = resolve(ScheduleConfig(kind, floor), n, warmup, batch_tokens=100)
     assert schedule.steps == n
@@ -56,6 +61,14 @@ def test_a_length_for_all_runs_is_no_shorter_than_any() -> None:
 
 def test_without_it_schedules_and_their_ids_are_as_before() -> None:
     assert resolve(ScheduleConfig(), 10, 128, 128) == Schedule("cosine", 1, 10, 0.1, 0.2)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_says_what_its_horizon_changes(name: str) -> None:
+    short, long = Schedule(name, 10, 100, 0.0, 0.2), Schedule(name, 10, 200, 0.0, 0.2)
+    alike = all(short.factor(step) == long.factor(step) for step in range(1, 51))
+    assert alike == KINDS[name].begins_alike
+    assert (short.factor(100) != long.factor(100)) == KINDS[name].has_length
 
 
 def test_cosine_half_way_is_half_way() -> None:

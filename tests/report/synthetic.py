@@ -62,7 +62,7 @@ def make_sweep(path: Path, budgets: tuple[float, ...] = BUDGETS, noise: float = 
         diverged = i == len(plan.cells) - 1
         loss = law_loss(cell.params.total, cell.tokens) * float(np.exp(noise * rng.standard_normal()))
         fake_record(cell, loss, diverged).write(folder.cell(cell.run_id).record)
-        write_atomic(folder.cell(cell.run_id).curve, _curve(cell, loss, rng))
+        write_atomic(folder.cell(cell.run_id).curve, curve_of(cell, loss, rng))
     write_table(folder.table, records(folder, plan).values())
     write_ablations(folder.ablations, _longer_schedules(plan, folder))
     return folder
@@ -129,7 +129,7 @@ def _plan(name: str, budgets: tuple[float, ...]) -> Plan:
     return make_plan(name, ladder.shapes, rules, Facts())
 
 
-def _curve(cell: Cell, loss: float, rng: np.random.Generator) -> str:
+def curve_of(cell: Cell, loss: float, rng: np.random.Generator) -> str:
     """Rows of a training curve that comes down to ``loss`` as the rate comes down."""
     steps = np.unique(np.linspace(1, cell.spec.steps, 120).astype(int))
     tokens = steps * cell.spec.batch_tokens

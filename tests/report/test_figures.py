@@ -239,6 +239,28 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
     assert len(rows) == 2 * len(TABLE_A3)
 
 
+def test_an_interval_beside_its_value_is_drawn_all_the_same(report_data: ReportData) -> None:
+    """As few draws give it."""
+    fit = report_data.fit
+    assert fit.backtest is not None
+    rows = tuple(
+        replace(row, params_interval=(row.params * 1.1, row.params * 1.2)) if row.params else row
+        for row in fit.backtest.rows
+    )
+    minima = tuple(
+        replace(one, params_interval=(one.params_opt * 0.8, one.params_opt * 0.9)) if one.params_opt else one
+        for one in fit.approach_2.budgets
+    )
+    assert rows != fit.backtest.rows
+    assert minima != fit.approach_2.budgets
+    two = replace(fit.approach_2, budgets=minima)
+    data = replace(report_data, fit=replace(fit, approach_2=two, backtest=replace(fit.backtest, rows=rows)))
+    with figure_style():
+        for entry in FIGURES:
+            if entry.name in ("backtest", "isoflop", "curvature"):
+                entry.draw(data)
+
+
 def labels_in_view(low: float, high: float, size: float, which: str = "x") -> list[Text]:
     """The labels of a log axis of FLOPs of a panel of ``size`` inches, as drawn."""
     with figure_style():

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.fit.bootstrap import Interval
 from harness.fit.results import BacktestRow
-from harness.report.axes import log_flops, log_plain
+from harness.report.axes import error_arms, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.style import INK, MARKERS, log_colours, panels
 from harness.report.text import approach_label, power
@@ -85,10 +85,11 @@ def _beside(measured: float, quantity: str, value: float, bounds: Interval | Non
 
 def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) -> None:
     value, *ends = values
+    arms = error_arms(value, (ends[0], ends[1])) if ends else None
     axes.errorbar(
         [x],
         [value],
-        yerr=[[value - ends[0]], [ends[1] - value]] if ends else None,
+        yerr=None if arms is None else [[arm] for arm in arms],
         fmt=marker,
         color=colour,
         markersize=7 if marker == "_" else 4.5,
