@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "harness"
 ROOMS = (
     ("__main__",),
     ("cli",),
-    ("commands", "completion"),
+    ("commands", "completion", "library"),
     ("workflow",),
     ("config",),
     ("compare", "validate", "calibrate"),

@@ -1,7 +1,8 @@
 """Composing a configuration with Hydra, checked against its schema; a mistake is one clear line."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
 from hydra import compose, initialize_config_dir
@@ -54,14 +55,13 @@ def compose_config(
     Raises:
         UserError: whatever is wrong with the overrides, the files or the values.
     """
-    ConfigStore.instance().store(name="schema", node=add_old_sections(schema))
-    GlobalHydra.instance().clear()
     overrides = current_overrides(overrides)
     keys = [key for override in overrides if (key := check_override(override, schema))]
     spelled = [as_written(override, schema) for override in overrides]
     files = WrittenSource.files = []
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with _own_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+            ConfigStore.instance().store(name="schema", node=add_old_sections(schema))
             composed = compose(root, overrides=spelled)
         move_old_sections(composed, spelled)
         if edit is not None:
@@ -77,6 +77,21 @@ def compose_config(
         return found, OmegaConf.to_yaml(resolved)
     except (*OF_LIBRARIES, UserError) as error:
         raise UserError(one_line(error, schema, files, keys)) from error
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Hydra keeps one configuration a process, which may be that of a user's own program: it is given back."""
+    store = ConfigStore.instance()
+    theirs, schema = GlobalHydra.instance().hydra, store.repo.get("schema.yaml")
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs  # another instance, perhaps: initialize_config_dir keeps a copy
+        store.repo.pop("schema.yaml", None)
+        if schema is not None:
+            store.repo["schema.yaml"] = schema
 
 
 def _refuse_other_launchers(overrides: Sequence[str], config: Config) -> None:

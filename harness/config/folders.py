@@ -97,10 +97,13 @@ class SearchedFolders(SearchPathPlugin):
     """The committed configs, and after them a folder ``configs/`` in the working directory, whatever its name."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra."""
-        for one in search_path.get_path():
-            if one.provider == "main":
-                one.path = f"{WrittenSource.scheme()}://{config_folder()}"
+        """Called by Hydra, for every search path of the process: one of a program that imports this is left alone."""
+        committed = str(config_folder())
+        ours = [one for one in search_path.get_path() if str(one.path).removeprefix("file://") == committed]
+        if not ours:
+            return
+        for one in ours:
+            one.path = f"{WrittenSource.scheme()}://{committed}"
         own = own_folder()
         if own.is_dir() and own.resolve() != config_folder():
             search_path.append("own", f"{WrittenSource.scheme()}://{own.resolve()}")

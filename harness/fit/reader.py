@@ -1,4 +1,4 @@
-"""Reads a table of runs from CSV: this program's ``runs.csv``, any other table, or the published points.
+"""Reads a table of runs: this program's ``runs.csv``, any other CSV, a DataFrame, or the published points.
 
 The published points are the 245 read off Figure 4 of Hoffmann et al. 2022. Epoch AI published them with its
 replication (Besiroglu et al. 2024, arXiv 2404.10102): repository epoch-research/analyzing-chinchilla, file
@@ -8,10 +8,12 @@ data/svg_extracted_data.csv. That repository states no licence, so no copy is ke
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from harness.fit.columns import (
     run_names,
     telling,
 )
+from harness.fit.in_memory import Columns, cells_of
 from harness.fit.options import ALL, check_rows
 from harness.fit.rows import results
 from harness.fit.run_states import run_states
@@ -45,26 +48,47 @@ PUBLISHED_ROWS = 245
 SHA256 = "8c1b85c562f195900954ab02ab66296c85fa7aecbbc75acceff235764eb4f131"
 
 
-def read_points(path: str | Path, rows: str = "last") -> Points:
-    """Reads runs from a CSV file (commas, semicolons or tabs; UTF-8, with or without a byte-order mark).
+def read_points(table: str | Path | TextIO | Columns, rows: str = "last") -> Points:
+    """Reads runs from CSV (commas, semicolons or tabs; UTF-8, with or without a byte-order mark) or from a DataFrame.
 
     ``params``, ``tokens``, ``flops`` and ``loss`` are required, under these names or an alias (``N``, ``D``,
     ``C``, ``Model Size``, ``Training FLOP`` ...). If one of the first three is absent it is derived from
     C = 6ND (Hoffmann et al. 2022, section 3.3) and ``notes`` says so. ``run_id``, ``run``, ``run_name`` or ``id``
     names the run of a row. Rows of unfinished runs and unusable rows are in ``excluded``.
 
+    >>> points = read_points({"N": [1e6, 2e6, 4e6], "D": [4e7, 2e7, 1e7], "loss": [3.1, 3.0, 3.2]})
+    >>> len(points), points.flops.tolist()
+    (3, [240000000000000.0, 240000000000000.0, 240000000000000.0])
+    >>> print(*points.notes, sep="; ")
+    params is column 'N'; tokens is column 'D'; table has no column flops: derived from flops = 6 x params x tokens
+
     Args:
+        table: a file's path; an open text file; a pandas DataFrame or a dictionary of columns, whose rows are numbered
+            by position from 0.
         rows: of a run with several rows ``last`` takes the one with the most tokens, of equal ones the later; a note
             counts the others. ``all`` takes all. See :attr:`FitOptions.rows`.
 
-    Raises UserError, one line, for a file that is no such table.
+    Raises UserError, one line, for what is no such table.
     """
     check_rows(rows)
-    path = Path(path)
+    if isinstance(table, str | Path):
+        return _of_file(Path(table), every=rows == ALL)
+    if hasattr(table, "items"):
+        cells = cells_of(table, MAX_ROWS)
+        return _points(cells, *number_columns(cells.name, cells.header), every=rows == ALL)
+    if isinstance(table, io.TextIOBase):
+        name = getattr(table, "name", None)
+        return _parse(Path(name).name if isinstance(name, str) else "table", table, every=rows == ALL)
+    raise UserError(
+        f"read_points: a {type(table).__name__} is no table; give a file's path, a DataFrame or a dictionary of columns"
+    )
+
+
+def _of_file(path: Path, every: bool) -> Points:
     refuse_endless(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            return _parse(path.name, lines, every=rows == ALL)
+            return _parse(str(path), lines, every=every)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -73,8 +97,6 @@ def read_points(path: str | Path, rows: str = "last") -> Points:
         raise UserError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except csv.Error as error:
-        raise UserError(f"{path}: not a CSV table ({error})") from None
 
 
 def read_published(path: str | Path | None = None) -> Points:
@@ -105,14 +127,21 @@ def fingerprint(points: Points) -> str:
 
 
 def _parse(name: str, lines: Iterator[str], every: bool) -> Points:
-    cells, where, notes = _read(name, lines)
+    try:
+        cells, where, notes = _read(Path(name).name, lines)
+    except csv.Error as error:
+        raise UserError(f"{name}: not a CSV table ({error})") from None
+    return _points(cells, where, notes, every)
+
+
+def _points(cells: Cells, where: dict[str, int], notes: list[str], every: bool) -> Points:
     # Of a run that did not finish anything may be written where a number belongs.
     named = {*where.values(), *cells.called((*RUN_NAMES, GENERIC_NAME, REASON))}
     states = run_states(cells, named)
     numbers = {column: numbers_of(cells, i, states.finished) for column, i in where.items()}
     for column in REQUIRED:
         if column not in where:
-            notes.append(f"{name} has no column {column}: derived from flops = 6 x params x tokens")
+            notes.append(f"{cells.name} has no column {column}: derived from flops = 6 x params x tokens")
             numbers[column] = _derived(column, numbers)
     runs = run_names(cells, numbers)
     extra, text = other_columns(cells, {*where.values(), *states.columns, *runs.columns}, states.finished)

@@ -75,6 +75,15 @@ class Picture:
     svg: str
 
 
+class ShownFigure(Figure):
+    """A figure without a window that a notebook shows as the last value of a cell, without pyplot's state."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=110)
+        return content.getvalue()
+
+
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Draw in the common style, independent of the user's own settings."""
@@ -84,7 +93,7 @@ def figure_style() -> Iterator[None]:
 
 def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window."""
-    figure = Figure(figsize=(width * columns, height * rows))
+    figure = ShownFigure(figsize=(width * columns, height * rows))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)

@@ -101,12 +101,8 @@ def check_table(path: Path, found: Mapping[str, Record]) -> str:
     return f"{path.name} has {len(listed)} of the {counted(len(found), 'run')} that have ended: {remedy}"
 
 
-def write_table(path: Path, found: Iterable[Record]) -> str:
-    """Write ``runs.csv`` where it changed, atomically. Numbers are written so that they read back exactly.
-
-    Returns:
-        Where the table before is kept, as a part of a sentence, if it had runs that this one has not; else nothing.
-    """
+def table_text(found: Iterable[Record]) -> str:
+    """The content of ``runs.csv``: the rows of ``found``, in numbers that read back exactly."""
     rows = [row(record) for record in found]
     text = io.StringIO()
     if rows:
@@ -115,9 +111,19 @@ def write_table(path: Path, found: Iterable[Record]) -> str:
         writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    lost = _listed(path) - {str(row["run_id"]) for row in rows}
+    return text.getvalue()
+
+
+def write_table(path: Path, found: Iterable[Record]) -> str:
+    """Write ``runs.csv`` where it changed, atomically.
+
+    Returns:
+        Where the table before is kept, as a part of a sentence, if it had runs that this one has not; else nothing.
+    """
+    found = list(found)
+    lost = _listed(path) - {record.run_id for record in found}
     kept = set_aside(path) if lost else None
-    write_changed(path, text.getvalue())
+    write_changed(path, table_text(found))
     are = "1 run of the table before is" if len(lost) == 1 else f"{len(lost)} runs of the table before are"
     return f"{are} not in {path}; that table is kept as {kept}" if kept else ""
 

@@ -52,15 +52,18 @@ def print_answer(config: PredictConfig, console: Console, as_json: bool = False)
     return result
 
 
-def answer_question(config: PredictConfig) -> tuple[PredictResult, PredictRequest]:
+def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[PredictResult, PredictRequest]:
     """The report that answers ``config``, and the question in FLOPs and tokens.
 
     The experiment and the figure that are asked for are written.
 
+    Args:
+        fit: what is predicted from; by default what ``config`` names.
+
     Raises:
         UserError: the source cannot be read, or cannot answer.
     """
-    report, sources = _source(config)
+    report, sources = _source(config) if fit is None else _of_fit(fit, "fit")
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach)
@@ -93,6 +96,10 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
         if not path.exists() and len(path.parts) == 1 and not path.suffix:
             return _published(_law_by_name(path.name))
         fit, name = load_fit(path), str(config.fit)
+    return _of_fit(fit, name)
+
+
+def _of_fit(fit: Fit, name: str) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
     report = PredictResult(
         source=f"{name}: {counted(fit.n_points, 'run')}",
         count=fit.count,

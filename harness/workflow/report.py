@@ -12,7 +12,7 @@ from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.fit import Curve, Fit, load_fit, read_points
+from harness.fit import Curve, Fit, Points, load_fit, read_points
 from harness.model.counts import known_count
 from harness.model.shape import FAMILIES
 from harness.packaged import config_folder
@@ -75,6 +75,34 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     older = check_table(_require(sweep.table, "isoflop fit"), found)
     table = read_points(sweep.table, fit.rows)
     curves, left_out = read_curves(sweep, found)
+    notes = (*left_out, *([older] if older else []))
+    return of_sweep(
+        sweep,
+        plan,
+        fit,
+        table,
+        found,
+        {run_id: Curve(**columns) for run_id, columns in curves.items()},
+        notes,
+    )
+
+
+def of_sweep(
+    sweep: SweepFolder,
+    plan: Plan,
+    fit: Fit,
+    table: Points,
+    found: Mapping[str, Record],
+    curves: Mapping[str, Curve],
+    notes: tuple[str, ...] = (),
+) -> ReportData:
+    """The data of a report from a sweep that was read already.
+
+    Args:
+        table: its table of runs; ``fit`` is a fit of it, with whatever options.
+        found: its records, by run id.
+        notes: what the report is without.
+    """
     corpora = ", ".join(dict.fromkeys(record.data.get("name", "?") for record in found.values()))
     budgets = len({cell.budget for cell in plan.cells})
     config = frozen_config(sweep.config)
@@ -83,8 +111,8 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
         fit=fit,
         points=used_points(table, fit),
         table=table,
-        curves={run_id: Curve(**columns) for run_id, columns in curves.items()},
-        notes=(*left_out, *([older] if older else [])),
+        curves=curves,
+        notes=notes,
         records=found,
         plan=plan,
         config=config,

@@ -1,0 +1,96 @@
+"""The figures of the report as functions of a fit and its runs, each returning a matplotlib figure.
+
+>>> from harness import figures, load_sweep
+>>> sweep = load_sweep("results/demo")
+>>> figure = figures.isoflop(sweep.saved_fit(), sweep)
+>>> figure.savefig("isoflop.png")  # doctest: +SKIP
+
+A notebook shows the figure that is a cell's last value. ``figure.axes`` are there to be changed.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from harness.errors import UserError
+from harness.fit import Curve, Fit, Points
+from harness.library.sweep import Sweep
+from harness.report.data import MissingError, ReportData, used_points
+from harness.report.figures.catalogue import FIGURES, FigureEntry
+from harness.report.style import figure_style
+from harness.workflow.report import devices_of
+
+ENTRIES: dict[str, FigureEntry] = {entry.name: entry for entry in FIGURES}
+
+
+class DrawFigure(Protocol):
+    """How every figure is called."""
+
+    def __call__(self, fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | None = None) -> Figure:
+        """Draw it.
+
+        Args:
+            fit: a fit of ``runs``, with whatever options.
+            runs: the table that was fitted, or the sweep.
+            curves: training curves by run id; a sweep has its own.
+
+        Raises:
+            UserError: the figure has nothing to show, and why; or ``fit`` is one of other runs.
+        """
+
+
+def report_data(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | None = None) -> ReportData:
+    """What a figure is drawn from.
+
+    Raises:
+        UserError: ``fit`` is a fit of other runs.
+    """
+    if isinstance(runs, Sweep):
+        data = runs.report_data(fit)
+    else:
+        data = ReportData("", fit, used_points(runs, fit), runs, curves=curves or {}, devices=devices_of(fit))
+    flops = data.points.flops
+    same = len(flops) == fit.n_points and np.allclose(
+        (flops.min(), flops.max()), (fit.smallest_flops, fit.largest_flops)
+    )
+    if not same:
+        raise UserError(
+            f"figures: the fit is of {fit.n_points} runs from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} "
+            f"FLOPs, and {len(flops)} of these are in it; give the runs that were fitted"
+        )
+    return data
+
+
+def _drawer(name: str) -> DrawFigure:
+    entry = ENTRIES[name]
+
+    def draw(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | None = None) -> Figure:
+        data = report_data(fit, runs, curves)
+        try:
+            with figure_style():
+                return entry.draw(data)
+        except MissingError as missing:
+            raise UserError(f"figures.{name}: {missing}") from None
+
+    draw.__name__ = draw.__qualname__ = name
+    draw.__doc__ = f"{entry.title}.\n\n{entry.caption}\n\nSee :class:`DrawFigure` for the arguments."
+    return draw
+
+
+# Written out, so that editors and type checkers know them; a test compares them with the catalogue.
+isoflop = _drawer("isoflop")
+tokens_per_param = _drawer("tokens_per_param")
+approaches = _drawer("approaches")
+backtest = _drawer("backtest")
+training_curves = _drawer("training_curves")
+contours = _drawer("contours")
+residuals = _drawer("residuals")
+clouds = _drawer("clouds")
+overtraining = _drawer("overtraining")
+fixed_time = _drawer("fixed_time")
+curvature = _drawer("curvature")
+counting = _drawer("counting")
+bowls = _drawer("bowls")
+cycle = _drawer("cycle")
