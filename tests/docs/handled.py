@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import parser
+from harness.cli import COMMANDS, parser
 from tests.docs.blocks import ROOT
 
 if TYPE_CHECKING:
@@ -141,9 +141,10 @@ def built(world: "World", text: str, words: Sequence[str]) -> None:
 
 
 def contained(world: "World", text: str, words: Sequence[str]) -> None:
-    """What the image's entry point is given is run here."""
+    """What the image's entry point is given is planned here."""
     image = next(i for i, word in enumerate(words) if word.startswith("isoflop:") or word == "isoflop")
-    world.isoflop(shlex.join(["isoflop", *words[image + 1 :]]))
+    assert words[image + 1] in COMMANDS
+    world.isoflop(shlex.join(["isoflop", "plan", *words[image + 2 :]]))
 
 
 def converted(world: "World", text: str, words: Sequence[str]) -> None:
@@ -171,7 +172,9 @@ INSTEAD = (
     ),
     Instead(r"^isoflop fetch\b", "hundreds of megabytes by apt; tests/fetch has its steps", fetched),
     Instead(r"^docker build\b", "there is no Docker where tests run; tests/test_docker.py", built),
-    Instead(r"^docker run\b", "there is no Docker where tests run; the command inside is run", contained),
+    Instead(
+        r"^docker run\b", "there is no Docker where tests run; what is asked inside is planned", contained
+    ),
     Instead(r"^apptainer build\b", "there is no Apptainer where tests run", converted),
     Instead(
         r"^(torchrun\b.* )?(-m harness|isoflop) train\b.*\brun=RUN_ID\b", "RUN_ID stands for an id", trained
