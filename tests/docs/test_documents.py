@@ -32,7 +32,10 @@ def told(world: World) -> str:
     return "\n\n" + "\n".join(world.failures) + f"\n\n  slowest:\n{times}\n"
 
 
-@pytest.mark.parametrize("file", documents())
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=[pytest.mark.slow] if file == "README.md" else []) for file in documents()],
+)
 def test_a_document_works_as_printed(file: str, tmp_path: Path) -> None:
     if not any(block.language in ("python", "yaml") or list(commands(block)) for block in blocks(file)):
         return

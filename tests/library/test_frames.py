@@ -104,7 +104,7 @@ def test_rows_of_a_frame_are_named_by_position() -> None:
         (pd.Series([1.0, 2.0]), "is 1.0, not a list"),
         ({name: np.zeros(100_001) for name in ("params", "tokens", "loss")}, "more than 100000 rows"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_table_is_one_line(table: object, said: str) -> None:
     with pytest.raises(UserError) as caught:
