@@ -16,139 +16,18 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from harness import interrupts
+from harness.commands.texts import (
+    ABOUT,
+    COMMANDS,
+    COMPLETION,
+    OVERRIDES,
+    PREDICT_OVERRIDES,
+    RENAMED,
+    SHELLS,
+)
 from harness.errors import EXIT_FAILED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
 from harness.text import visible
 from harness.train.job import PreemptedError
-
-COMMANDS = {
-    "plan": """The grid of an experiment with the size, tokens, steps and estimated time of every cell; trains nothing.
-Tokenises the corpus if that was not done before, and writes plan.json.
-
-  isoflop plan experiment=demo
-  isoflop plan experiment=demo grid.budgets=[1e11,2e11] grid.sizes=5
-  isoflop plan experiment=demo data=text path=books/""",
-    "sweep": """Train the cells of an experiment that are not finished, several at once, long ones first.
-Ctrl-C, SIGTERM and kill -9 lose no finished cell; the same command goes on where it stopped.
-With launcher=slurm it submits one job array and returns at once. A dependent job continues as 'reproduce' when the
-array has ended: it submits the follow-ups with another such job, or fits and reports. What failed is not submitted
-again until the same command is given by hand.
-
-  isoflop sweep experiment=demo
-  isoflop sweep experiment=demo launcher.workers=1 tracker=none
-  isoflop sweep experiment=demo launcher=slurm launcher.partition=gpu launcher.gres=gpu:1""",
-    "train": """Train one cell of the plan in this process, or continue it from its checkpoint.
-SIGTERM and SIGUSR1 write a checkpoint and exit with status 75: run it again to continue.
-RUN_ID is an id of the table that 'isoflop plan' prints, or the beginning of one.
-
-  isoflop train experiment=demo run=RUN_ID
-  torchrun --nproc_per_node 2 -m harness train experiment=demo run=RUN_ID""",
-    "tune": """Tune the recipe on a small grid of peak learning rate × batch at a few sizes.
-Trains it into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and writes the
-tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
-repeated. With launcher=slurm it returns at once, and the dependent job writes the recipe; see
-'isoflop status name=NAME-tune'.
-
-  isoflop tune experiment=demo tune=demo write=mine
-  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]""",
-    "calibrate": """Time this device on an experiment's models, alone and side by side, by seconds of real training.
-Writes configs/throughput/NAME.yaml here (write=NAME; otherwise the device's name), for throughput=NAME: time
-estimates, and how many runs share a GPU. Resumable; keeps no run.
-
-  isoflop calibrate experiment=one_gpu
-  isoflop calibrate experiment=demo write=mine calibrate.seconds=1 calibrate.sizes=3""",
-    "status": """Every cell: finished, running and by whom, queued, requeued, failed and why, or pending.
-Follow-ups are among them, and those that may come are counted; also the jobs that depend on others. The overrides that
-the sweep was begun with need not be given again: its folder knows them. An experiment with arms shows every arm
-('compare'); a tuning is a sweep of its own, NAME-tune.
-
-  isoflop status experiment=demo
-  isoflop status experiment=kaplan
-  isoflop status name=demo-tune""",
-    "cancel": """Cancel the jobs that this sweep submitted, and no other; finished cells are kept.
-Of an experiment with arms, those of every arm; of a tuning, by its name.
-
-  isoflop cancel experiment=demo
-  isoflop cancel experiment=kaplan
-  isoflop cancel name=demo-tune""",
-    "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
-The table has the columns params, tokens, flops, loss; fit.json and draws.npz are written. With source=wandb the runs
-are read back from a W&B project (group: the sweep's name), or without project= from W&B's files on disk: those below
-path=, else the experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
-
-  isoflop fit experiment=demo
-  isoflop fit points=table.csv out=somewhere
-  isoflop fit source=wandb project=ENTITY/PROJECT group=demo
-  isoflop fit source=wandb path=runs/demo/wandb
-  isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
-    "report": """Figures, tables and report.html from the finished runs and the fit.
-
-  isoflop report experiment=demo""",
-    "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
-That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
-
-  isoflop predict fit=runs/demo/fit.json budget=1e13
-  isoflop predict fit=hoffmann2022 budget=1e21 inference_tokens=1e12
-  isoflop predict fit=hoffmann2022 params=70e9 tokens=1.4e12
-  isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
-    "compare": """Train and fit one experiment in several arms, and say whether their frontiers differ.
-Arms differ in a few overrides; each is a sweep, runs/NAME-ARM. Their frontiers are set side by side, and it is said
-whether they differ beyond their intervals.
-Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, followed by its
-follow-ups, and one more job compares when all of them have ended.
-
-  isoflop compare experiment=kaplan
-  isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
-    "validate": """Train a predicted optimum and larger and smaller models at the same compute.
-The budget is larger than any of the fit: held-out validation of its prediction. The prediction is written and hashed
-before anything is trained; then measured loss is compared with predicted loss, and the sizes with each other.
-Resumable; a prediction that was altered, or would be another now, is refused. With launcher=slurm it is registered
-before it is submitted, and the dependent job compares.
-
-  isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12
-  isoflop reproduce experiment=cpu_hour
-  isoflop validate experiment=validate""",
-    "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
-With launcher=slurm it submits and returns at once; the dependent jobs do the later stages.
-
-  isoflop reproduce experiment=demo
-  isoflop reproduce experiment=chinchilla points=table.csv""",
-    "fetch": """Fetch a large corpus from the packages of Debian or Ubuntu, and clean it.
-Choose data=linux, the C of the Linux kernel (a package of about 140 MB, the release's own: linux-source-6.1 on
-Debian 12; another release is another text, with another fingerprint), or data=rfc, the RFC series, technical English
-(about 480 MB of packages, doc-rfc-*, of the component non-free). Packages come by apt from the archives that this
-system uses; nothing is installed, no file of the system changes, root is not needed. The text is one document a line of
-JSON, in path=FOLDER/text or else where data=NAME looks for it. A second call finds it finished.
-
-  isoflop fetch data=linux
-  isoflop fetch data=rfc path=corpora/rfc --keep
-  isoflop fetch data=linux --source linux-6.1/""",
-}
-
-COMPLETION = """Print the script by which a shell completes commands, options, keys and names at a TAB.
-
-  eval "$(isoflop completion bash)"            in ~/.bashrc
-  eval "$(isoflop completion zsh)"             in ~/.zshrc, after compinit
-  isoflop completion fish | source             in ~/.config/fish/config.fish"""
-SHELLS = ("bash", "zsh", "fish")
-
-RENAMED = {"rematch": "validate"}
-"""Commands of earlier versions by their names now: they work, and say so."""
-
-ABOUT = (
-    "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
-)
-
-OVERRIDES = """Hydra overrides choose and change the configuration: 'group=option' picks a file of configs/ (experiment,
-data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, launcher), 'key=value' sets one value.
---config prints the composed configuration and does nothing else. A folder configs/ in the working
-directory is searched too."""
-
-PREDICT_OVERRIDES = """'key=value' sets one of these keys:
-
-{keys}
-
-'group=option' picks a file of configs/ for law, device, ladder, model, recipe or schedule.
---config prints the composed configuration and does nothing else."""
 
 READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reproduce")  # compare: by its arms
 

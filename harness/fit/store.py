@@ -27,6 +27,12 @@ REMEDY = "`isoflop fit` writes it anew"
 def write_fit(fit: Fit, folder: str | Path) -> Path:
     """Writes ``fit.json`` and ``draws.npz`` into ``folder`` (made if need be); returns the former's path.
 
+    >>> from tempfile import TemporaryDirectory
+    >>> from harness import load_fit, write_fit
+    >>> with TemporaryDirectory() as folder:
+    ...     write_fit(load_fit("results/demo"), folder).name
+    'fit.json'
+
     Each file is written whole and then renamed, the draws first, so a reader never sees half a fit.
     """
     folder = Path(folder)
@@ -52,6 +58,11 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
 
 def load_fit(path: str | Path) -> Fit:
     """Reads what ``write_fit`` wrote, from its folder or its ``fit.json``.
+
+    >>> from harness import load_fit
+    >>> estimate = load_fit("results/demo").predict(1e12)["approach_2"]
+    >>> f"{estimate.params:.3g} parameters, {estimate.status}"
+    '7.37e+04 parameters, ok'
 
     Without ``draws.npz`` beside it, predictions have no intervals.
 

@@ -5,8 +5,8 @@ from importlib import import_module
 
 import pytest
 
-from harness.cli import COMMANDS
 from harness.commands.next_stage import COMMANDS as CONTINUED
+from harness.commands.texts import COMMANDS
 from harness.launch.launcher import Outcome
 
 

@@ -11,7 +11,8 @@ import argcomplete
 import argcomplete.io
 import pytest
 
-from harness.cli import COMMANDS, main, parser
+from harness.cli import main, parser
+from harness.commands.texts import COMMANDS
 from harness.completion.words import KEYS, complete
 from scripts.write_keys import keys_text
 

@@ -26,11 +26,11 @@ def family() -> None:
     from harness.model.measure import measure_forward_flops
     from harness.model.shape import FAMILIES, Shape
 
-    assert not FAMILIES["granite"].measured
-    shape = Shape("granite", 256, 32, 2, 4, 8, 88, 2, False, 64)
+    assert not FAMILIES["smollm3"].measured
+    shape = Shape("smollm3", 256, 32, 2, 4, 8, 88, 2, False, 64)
     assert count_params(shape).total == sum(p.numel() for p in meta_model(shape).parameters())
     assert formula_forward_flops(shape, 64).total == measure_forward_flops(shape, 64).total
-    assert compose("experiment=demo", "model=granite").model.family == "granite"
+    assert compose("experiment=demo", "model=smollm3").model.family == "smollm3"
 
 
 def schedule() -> None:

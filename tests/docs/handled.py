@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import COMMANDS, parser
+from harness.cli import parser
+from harness.commands.texts import COMMANDS
 from tests.docs.blocks import ROOT
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import COMMANDS
+from harness.commands.texts import COMMANDS
 from tests.docs.blocks import Command, blocks, commands, documents
 from tests.docs.handled import INSTEAD, SMALLER, exists, instead_of
 from tests.docs.world import World, follow, reader

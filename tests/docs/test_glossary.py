@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.cli import COMMANDS
+from harness.commands.texts import COMMANDS
 from harness.config.compose import compose_config
 from harness.report.figures.catalogue import FIGURES
 from tests.docs.blocks import ROOT, documents

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli import COMMANDS, RENAMED
+from harness.commands.texts import COMMANDS, RENAMED
 from harness.config.mistakes import check_override
 from harness.config.overrides import current_overrides, refuse_unread
 from harness.config.predict import PredictConfig

@@ -17,7 +17,9 @@ import harness
 ROOT = Path(__file__).resolve().parents[2]
 WITH_EXAMPLES = (
     "harness",
+    "harness.fit.pipeline",
     "harness.fit.reader",
+    "harness.fit.store",
     "harness.library.configured",
     "harness.library.figures",
     "harness.library.sweep",
@@ -30,6 +32,24 @@ def test_every_name_is_there_with_a_docstring(name: str) -> None:
     found = getattr(harness, name)
     assert inspect.getdoc(found), name
     assert name in dir(harness)
+
+
+def test_every_function_has_an_example_that_is_run() -> None:
+    functions = {
+        name: found for name in harness.__all__ if inspect.isfunction(found := getattr(harness, name))
+    }
+    assert {
+        "fit_points",
+        "load_fit",
+        "load_sweep",
+        "plan_sweep",
+        "predict_from",
+        "read_points",
+    } <= functions.keys()
+    for name, function in functions.items():
+        if name != "read_published":  # its table is not part of the project
+            assert ">>> " in str(function.__doc__), name
+            assert function.__module__ in WITH_EXAMPLES, name
 
 
 def test_a_type_checker_and_python_see_the_same_names() -> None:
