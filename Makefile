@@ -17,16 +17,17 @@ help: ## this list
 demo: $(VENV)/.installed ## train 21 small transformers on two CPU cores, fit, draw, report: about ten minutes
 	$(BIN)/isoflop reproduce experiment=demo
 
+# worksteal: tests of a file stay together, and what they share is made once.
 # tests/gpu takes a GPU where there is one; the tests that train do so a second time on it.
 test: $(VENV)/.installed-dev lint ## the linter, the type checker and all tests
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
-	    ISOFLOP_TEST_DEVICE=cuda HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 \
+	    ISOFLOP_TEST_DEVICE=cuda HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
 	        $$($(BIN)/python -c 'from scripts.evidence.stages import GPU; print(*GPU.tests)'); \
 	fi
 
 fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(VENV)/.installed-dev ## the linter, the formatter, the type checker, the Dockerfile's linter
 	$(BIN)/ruff check .

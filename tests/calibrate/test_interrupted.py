@@ -89,5 +89,5 @@ def test_a_measurement_is_of_its_versions_and_its_way_to_share(
     assert key("train.log_points=7") == plain, "what does not matter is not in it"
     for other in ("train.logits=chunked", "launcher.mps=false", "train.micro_batch=1"):
         assert key(other) != plain, other
-    monkeypatch.setattr("harness.calibrate.bench.version", lambda package: "another")
+    monkeypatch.setattr("harness.calibrate.bench.version_of", lambda package: "another")
     assert key() != plain
