@@ -20,6 +20,7 @@ from harness.commands.texts import (
     ABOUT,
     COMMANDS,
     COMPLETION,
+    FIRST_STEPS,
     OVERRIDES,
     PREDICT_OVERRIDES,
     RENAMED,
@@ -189,8 +190,7 @@ def _overview() -> str:
         f"  {name:<12}{text.partition(chr(10))[0]}"
         for name, text in {**COMMANDS, "completion": COMPLETION}.items()
     )
-    more = "To begin with: isoflop plan experiment=demo\nMore: isoflop --help, isoflop COMMAND --help"
-    return f"{ABOUT}\n\n{commands}\n\n{more}"
+    return f"{ABOUT}\n\n{commands}\n\n{FIRST_STEPS}"
 
 
 def _refuse_lost_letters(overrides: Sequence[str]) -> None:

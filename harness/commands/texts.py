@@ -118,6 +118,9 @@ ABOUT = (
     "How large a model on how many tokens? Plan a grid, train it, fit the compute-optimal frontier, report."
 )
 
+FIRST_STEPS = """To begin with: isoflop plan experiment=demo
+More: isoflop --help, isoflop COMMAND --help"""
+
 OVERRIDES = """Hydra overrides choose and change the configuration: 'group=option' picks a file of configs/ (experiment,
 data, tokenizer, model, ladder, recipe, schedule, tune, throughput, tracker, launcher), 'key=value' sets one value.
 --config prints the composed configuration and does nothing else. A folder configs/ in the working
