@@ -6,7 +6,7 @@ from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.launch.registry import submitter_of
 from harness.runs.frozen import frozen_plan
-from harness.workflow.arms import arm_folders
+from harness.workflow.arms import arm_folders, refuse_unplanned
 from harness.workflow.experiment import sweep_folder
 
 
@@ -20,6 +20,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     config, problems = asked.config, list[UserError]()
     folders = (sweep_folder(config), *arm_folders(config).values())
     if not any(folder.plan.exists() or submitter_of(folder).latest(folder) for folder in folders):
+        refuse_unplanned(config)
         frozen_plan(folders[0])  # says so, and which name may be meant
     cancelled: list[str] = []
 

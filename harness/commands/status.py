@@ -3,7 +3,7 @@
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
-from harness.workflow.arms import arm_folders
+from harness.workflow.arms import arm_folders, refuse_unplanned
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.status import show_dependent, show_sweep
 
@@ -16,6 +16,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     """
     config, console = asked.config, asked.console
     folder = sweep_folder(config)
+    refuse_unplanned(config)
     arms = [arm for arm in arm_folders(config).values() if arm.plan.exists()]
     for arm in arms:
         console.print(arm.path.name, style="bold", markup=False, highlight=False)

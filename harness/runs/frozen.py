@@ -33,8 +33,13 @@ def freeze(folder: SweepFolder, plan: Plan, yaml: str, replace: bool = True) -> 
     return there
 
 
-def frozen_plan(folder: SweepFolder) -> Plan:
+def frozen_plan(
+    folder: SweepFolder, made_by: str = "make one with 'isoflop plan' or 'isoflop sweep'"
+) -> Plan:
     """The plan as it was frozen.
+
+    Args:
+        made_by: what is advised where there is none, and none of a name like it.
 
     Raises:
         UserError: there is none, or a damaged one.
@@ -43,7 +48,7 @@ def frozen_plan(folder: SweepFolder) -> Plan:
         return read_json(folder.plan, ANEW, Plan.from_json)
     except FileNotFoundError:
         close = close_sweeps(folder)
-        hint = f"did you mean name={close}?" if close else "make one with 'isoflop plan' or 'isoflop sweep'"
+        hint = f"did you mean name={close}?" if close else made_by
         raise UserError(f"{folder.plan}: no plan there; {hint}") from None
 
 

@@ -13,6 +13,7 @@ from harness.config.spelling import override
 from harness.errors import UserError
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.training import submitted_config
 
@@ -46,6 +47,17 @@ def arm_folders(base: Config) -> dict[str, SweepFolder]:
     """By arm, its folder ``<name>-<arm>`` beside that of the experiment, planned or not."""
     own = sweep_folder(base).path
     return {name: SweepFolder(own.parent / f"{base.name}-{name}") for name in base.arms}
+
+
+def refuse_unplanned(base: Config) -> None:
+    """For commands that show what was begun, of a sweep or of its arms.
+
+    Raises:
+        UserError: it has arms, and neither they nor it were planned.
+    """
+    own = sweep_folder(base)
+    if base.arms and not any(folder.plan.exists() for folder in (own, *arm_folders(base).values())):
+        frozen_plan(own, "'isoflop compare' plans and trains its arms")
 
 
 def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:

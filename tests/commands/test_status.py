@@ -156,3 +156,13 @@ def test_a_tracker_that_was_switched_off_stays_so(
     told = ["experiment=demo", "name=small", f"runs_dir={tmp_path}/runs"]
     assert compose_begun("report", told)[0].tracker.name == "none"
     assert compose_begun("report", [*told, "tracker=tensorboard"])[0].tracker.name == "tensorboard"
+
+
+@pytest.mark.parametrize("command", ["status", "cancel"])
+def test_arms_that_nobody_began_are_begun_by_compare(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "experiment=kaplan", f"runs_dir={tmp_path}"])
+    assert left.value.code == 2
+    assert "no plan there; 'isoflop compare' plans and trains its arms" in capsys.readouterr().err

@@ -10,8 +10,15 @@ from tests.docs.blocks import Command, blocks, commands, documents
 from tests.docs.handled import INSTEAD, SMALLER, exists, instead_of
 from tests.docs.world import World, follow, reader
 
+MAKERS = ("isoflop reproduce experiment=demo", "isoflop compare experiment=kaplan")
+"""README's commands that make what other examples ask about."""
 LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "cancel")
 """Commands that ask about what the others have made: their examples come after those."""
+
+
+def typed_in(file: str) -> list[str]:
+    """The commands of a document, without their comments."""
+    return [re.sub(r"\s+#.*", "", one.text) for block in blocks(file) for one in commands(block)]
 
 
 def examples() -> list[Command]:
@@ -61,20 +68,22 @@ def the_files_of_a_sweep_are_there(world: World) -> None:
 
 @pytest.mark.slow
 def test_the_examples_in_the_help_work(tmp_path: Path) -> None:
+    """Those that README has, too, are tried there."""
+    readme = {" ".join(text.split()) for text in typed_in("README.md")}
+    assert readme.issuperset(MAKERS)
     with reader(tmp_path) as world:
-        for command in examples():
+        for maker in MAKERS:
+            world.command(Command("README.md", maker))
+        tried = [command for command in examples() if command.text not in readme]
+        assert len(tried) > 20
+        for command in tried:
             world.command(command)
         print(told(world))
         assert not world.failures, told(world)
 
 
 def test_no_entry_is_there_for_nothing() -> None:
-    typed = [
-        re.sub(r"\s+#.*", "", command.text)
-        for file in documents()
-        for block in blocks(file)
-        for command in commands(block)
-    ]
+    typed = [text for file in documents() for text in typed_in(file)]
     typed += [command.text for command in examples()]
     for one in INSTEAD:
         assert any(instead_of(text) is one for text in typed), f"nothing is like {one.pattern}"
