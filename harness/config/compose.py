@@ -61,7 +61,7 @@ def compose_config(
     files = WrittenSource.files = []
     try:
         with _own_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
-            ConfigStore.instance().store(name="schema", node=add_old_sections(schema))
+            ConfigStore.instance().store(name="schema", node=add_old_sections(schema))  # type: ignore[arg-type]  # a class is hashable
             composed = compose(root, overrides=spelled)
         move_old_sections(composed, spelled)
         if edit is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,6 +72,10 @@ class WrittenSource(FileConfigSource):
         )
 
 
+# A command composes its configuration several times, of the same files.
+_parsed = lru_cache(maxsize=256)(nodes_and_values)
+
+
 def _read(path: Path, group: str) -> KeyFile:
     shown, text = show_path(path), read_text(path)
     header, line = package_header(text)
@@ -85,7 +90,7 @@ def _read(path: Path, group: str) -> KeyFile:
             said = f"its package is '{header}', and must be '{GLOBAL}'; write '{HEADER}'"
         raise UserError(f"{shown}:{line or 1}: {said}")
     try:
-        root, values = nodes_and_values(text)
+        root, values = _parsed(text)
     except yaml.YAMLError as error:
         number, said = explain(error, text)
         raise UserError(f"{shown}:{number}: {said}") from None

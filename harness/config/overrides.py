@@ -50,8 +50,12 @@ def _is_own_experiment(name: str) -> bool:
     return (Path.cwd() / "configs" / "experiment" / f"{name}.yaml").is_file()
 
 
-def add_old_sections(schema: Any) -> DictConfig:
-    """The keys of the dataclass ``schema`` as a node into which files with old sections can be merged, too."""
+@cache
+def add_old_sections(schema: type) -> DictConfig:
+    """The keys of the dataclass ``schema`` as a node into which files with old sections can be merged, too.
+
+    It is made once: Hydra copies what its store has.
+    """
     node = untyped(schema)
     for old, new in SECTIONS.items():
         if new in node:

@@ -124,9 +124,16 @@ def typed(schema: Any, found: Mapping[str, Any] | DictConfig) -> DictConfig:
 
 def merged(schema: Any, values: Mapping[str, Any]) -> DictConfig:
     """``schema`` with ``values``, as :func:`typed_values` gives them; raises as :func:`typed`."""
-    node = OmegaConf.merge(OmegaConf.structured(schema), values)
+    base = _structure(schema) if isinstance(schema, type) else OmegaConf.structured(schema)
+    node = OmegaConf.merge(base, values)  # of a copy
     assert isinstance(node, DictConfig), "a dataclass has keys"
     return node
+
+
+@cache
+def _structure(schema: type) -> Any:
+    """A dataclass as OmegaConf has it, which takes long to make; not to be changed."""
+    return OmegaConf.structured(schema)
 
 
 def typed_values(schema: Any, found: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
