@@ -1,6 +1,7 @@
 """Composing a configuration with Hydra, checked against its schema; a mistake is one clear line."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
@@ -23,6 +24,9 @@ from harness.launch.registry import refuse_option
 from harness.packaged import config_folder
 
 T = TypeVar("T")
+
+# Hydra composes one configuration at a time in a process; a program may ask from several threads.
+ONE_AT_A_TIME = threading.RLock()
 
 
 @overload
@@ -55,6 +59,13 @@ def compose_config(
     Raises:
         UserError: whatever is wrong with the overrides, the files or the values.
     """
+    with ONE_AT_A_TIME:
+        return _composed(overrides, root, schema, edit)
+
+
+def _composed(
+    overrides: Sequence[str], root: str, schema: type[Any], edit: Callable[[DictConfig], DictConfig] | None
+) -> tuple[Any, str]:
     overrides = current_overrides(overrides)
     keys = [key for override in overrides if (key := check_override(override, schema))]
     spelled = [as_written(override, schema) for override in overrides]

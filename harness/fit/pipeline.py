@@ -36,9 +36,14 @@ def fit_points(
         options: how; the defaults follow the paper.
         curves: training curves by ``run_id``, for approach 1; without them its status is ``no_curves``.
 
-    Raises UserError where no run is usable, a column that the options name is absent, or an option does not
-    apply; a table that is merely too small gives approaches with a status instead of numbers.
+    Raises UserError where ``points`` are no :class:`Points`, no run is usable, a column that the options name is absent,
+    or an option does not apply; a table that is merely too small gives approaches with a status instead of numbers.
     """
+    if not isinstance(points, Points):
+        kind = type(points).__name__
+        raise UserError(
+            f"fit_points: a {kind} is no table that was read; give read_points(…), or use sweep.fit()"
+        )
     options = options or FitOptions()
     table = prepare(points, options)
     if not len(table):

@@ -63,8 +63,8 @@ def read_points(table: str | Path | TextIO | Columns, rows: str = "last") -> Poi
     params is column 'N'; tokens is column 'D'; table has no column flops: derived from flops = 6 x params x tokens
 
     Args:
-        table: a file's path; an open text file; a pandas DataFrame or a dictionary of columns, whose rows are numbered
-            by position from 0.
+        table: a file's path; an open text file; a pandas DataFrame, what becomes one (of polars, pyarrow, datasets), or
+            a dictionary of columns. Rows that are in no file are numbered by position from 0.
         rows: of a run with several rows ``last`` takes the one with the most tokens, of equal ones the later; a note
             counts the others. ``all`` takes all. See :attr:`FitOptions.rows`.
 
@@ -72,7 +72,9 @@ def read_points(table: str | Path | TextIO | Columns, rows: str = "last") -> Poi
     """
     check_rows(rows)
     if isinstance(table, str | Path):
-        return _of_file(Path(table), every=rows == ALL)
+        return _of_file(Path(table).expanduser(), every=rows == ALL)
+    if hasattr(table, "to_pandas"):
+        table = table.to_pandas()
     if hasattr(table, "items"):
         cells = cells_of(table, MAX_ROWS)
         return _points(cells, *number_columns(cells.name, cells.header), every=rows == ALL)

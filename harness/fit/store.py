@@ -35,7 +35,7 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
 
     Each file is written whole and then renamed, the draws first, so a reader never sees half a fit.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {
@@ -69,7 +69,7 @@ def load_fit(path: str | Path) -> Fit:
     Raises:
         UserError: there is no fit, it is damaged, or the draws beside it are, or are those of another fit.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     path = path / "fit.json" if path.is_dir() else path
     try:
         fit, digest = read_json(path, REMEDY, _decoded)

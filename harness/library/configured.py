@@ -71,6 +71,10 @@ def predict_from(source: Fit | Sweep | str | Path, /, **question: object) -> Pre
         )
     if isinstance(source, Sweep):
         source = source.path
+    if not isinstance(source, Fit | str | Path):
+        raise UserError(
+            f"predict_from: a {type(source).__name__} is no fit; give fit_points(…), a path, or a name"
+        )
     fit = None if isinstance(source, str | Path) else source
     named = "fit" if fit is not None else str(source)
     config, _ = compose_config(overrides_of({"fit": named, **question}), ROOT, PredictConfig)

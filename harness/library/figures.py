@@ -47,6 +47,9 @@ def report_data(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | No
     Raises:
         UserError: ``fit`` is a fit of other runs.
     """
+    if not isinstance(fit, Fit) or not isinstance(runs, Points | Sweep):
+        given = f"{type(fit).__name__} and {type(runs).__name__}"
+        raise UserError(f"figures: got {given}; give a fit, and the points or the sweep that it is a fit of")
     if isinstance(runs, Sweep):
         data = runs.report_data(fit)
     else:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from harness import FitOptions, UserError, figures, fit_points, load_sweep
+from harness import FitOptions, UserError, figures, fit_points, load_sweep, tables
 from harness.fit import Fit
 from harness.library.sweep import Sweep
 from harness.report.figures.catalogue import FIGURES
@@ -73,6 +73,8 @@ def test_a_fit_of_other_runs_is_refused(sweep: Sweep, fit: Fit) -> None:
     fewer = sweep.points.select(np.arange(20))
     with pytest.raises(UserError, match="the fit is of 21 runs"):
         figures.isoflop(fit, fewer)
+    with pytest.raises(UserError, match="got Fit and DataFrame; give a fit, and the points or the sweep"):
+        figures.isoflop(fit, tables.points(sweep))  # type: ignore[arg-type]
     other = replace(sweep.points, flops=sweep.points.flops * 2)
     with pytest.raises(UserError, match="give the runs that were fitted"):
         figures.isoflop(fit, other)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from harness import FitOptions, UserError, fit_points, load_sweep, predict_from, read_points, tables
@@ -76,6 +77,11 @@ def test_a_messy_table_means_the_same_in_memory(rows: str) -> None:
     same(read_points(frame.astype({"State": "category"}), rows), expected)
     same(read_points(frame.set_index("Run Name"), rows), expected)
     same(read_points({name: list(column) for name, column in frame.items()}, rows), expected)
+
+
+def test_what_becomes_a_frame_is_one() -> None:
+    expected = read_points(io.StringIO(MESSY))
+    same(read_points(pa.Table.from_pandas(pd.read_csv(io.StringIO(MESSY)))), expected)
 
 
 def test_rows_of_a_frame_are_named_by_position() -> None:

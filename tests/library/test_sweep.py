@@ -1,8 +1,10 @@
 """Sweeps, predictions and plans from Python are those of the commands."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
-from harness import FitOptions, UserError, load_fit, load_sweep, plan_sweep, predict_from
+from harness import (
+    FitOptions,
+    UserError,
+    fit_points,
+    load_fit,
+    load_sweep,
+    plan_sweep,
+    predict_from,
+    read_points,
+    write_fit,
+)
 from harness.cli import main
 from harness.config.compose import compose_config
 from harness.fit.encoding import encode
@@ -101,6 +113,9 @@ def test_a_fit_in_memory_answers_as_the_saved_one() -> None:
         (lambda: predict_from("hoffmann2022", budget=-1), "budget"),
         (lambda: predict_from("hoffmann2022", budget=1e21, points="x.csv"), "leave out points"),
         (lambda: predict_from("hoffmann2022", budget=object()), "a object is no value"),
+        (lambda: predict_from(3, budget=1e21), "a int is no fit"),  # type: ignore[arg-type]
+        (lambda: fit_points({"params": [1e6]}), "give read_points"),  # type: ignore[arg-type]
+        (lambda: fit_points(load_sweep(DEMO)), "a Sweep is no table that was read"),  # type: ignore[arg-type]
         (lambda: plan_sweep("dmo"), "did you mean"),
         (lambda: plan_sweep("demo", grid={"sizs": 5}), "grid.sizs"),
         (lambda: plan_sweep("demo", grid={"budgets": []}), "budgets"),
@@ -156,3 +171,30 @@ def test_a_program_that_uses_hydra_keeps_its_own(tmp_path: Path) -> None:
     finally:
         store.repo.pop("schema.yaml")
     assert not GlobalHydra.instance().is_initialized()
+
+
+def test_questions_from_several_threads_get_their_own_answers() -> None:
+    budgets = [10.0**power for power in range(18, 26)]
+
+    def ask(budget: float) -> float | None:
+        answer = predict_from("hoffmann2022", budget=budget, approach="approach_3").answer
+        return answer.params if answer else None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, budgets)) == [ask(budget) for budget in budgets]
+
+
+def test_a_home_folder_is_written_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(DEMO, tmp_path / "demo")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(load_sweep("~/demo").points) == len(read_points("~/demo/runs.csv"))
+    write_fit(load_fit("~/demo"), "~/copy")
+    assert predict_from("~/copy", budget=1e12).answers == predict_from("~/demo/fit.json", budget=1e12).answers
+
+
+def test_results_can_be_sent_to_other_processes() -> None:
+    sweep = load_sweep(DEMO)
+    _ = sweep.points  # kept once it was read
+    again, fit = pickle.loads(pickle.dumps((sweep, sweep.saved_fit())))
+    assert again.points.loss.tolist() == sweep.points.loss.tolist()
+    assert fit.predict(1e12) == sweep.saved_fit().predict(1e12)
