@@ -36,8 +36,9 @@ def fit_points(
         options: how; the defaults follow the paper.
         curves: training curves by ``run_id``, for approach 1; without them its status is ``no_curves``.
 
-    Raises UserError where ``points`` are no :class:`Points`, no run is usable, a column that the options name is absent,
-    or an option does not apply; a table that is merely too small gives approaches with a status instead of numbers.
+    Raises UserError where ``points`` are no :class:`Points`, no run is usable, a column that the options name is
+    absent, or an option does not apply; a table that is merely too small gives approaches with a status instead of
+    numbers.
     """
     if not isinstance(points, Points):
         kind = type(points).__name__
