@@ -97,6 +97,9 @@ def overrides_of(options: Mapping[str, object], section: str = "") -> list[str]:
 
 
 def _text(key: str, value: object) -> str:
+    """``value`` as Hydra's grammar has it; of numpy, too."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, str | Path):
         return override(key, str(value)).partition("=")[2]
     if value is None or isinstance(value, bool):
@@ -105,11 +108,6 @@ def _text(key: str, value: object) -> str:
         return str(int(value))
     if isinstance(value, Real):
         return repr(float(value))
-    if isinstance(value, list | tuple) or hasattr(value, "tolist"):
-        items = value.tolist() if hasattr(value, "tolist") else value
-        return (
-            f"[{','.join(_text(key, item) for item in items)}]"
-            if isinstance(items, list | tuple)
-            else _text(key, items)
-        )
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_text(key, item) for item in value)}]"
     raise UserError(f"{key}: a {type(value).__name__} is no value of a configuration")

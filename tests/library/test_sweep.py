@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -160,8 +161,18 @@ def test_text_arrives_as_it_was_given(text: str) -> None:
     assert config.path == text
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = {
+        "grid": {"budgets": np.array([1e11, 3e11]), "sizes": np.int64(5)},
+        "data.heldout_fraction": np.float32(0.5),
+    }
+    config, _ = compose_config(overrides_of({"experiment": "demo", **given}))
+    assert (config.grid.budgets, config.grid.sizes) == ([1e11, 3e11], 5)
+    assert config.data.heldout_fraction == 0.5
+
+
 def test_a_program_that_uses_hydra_keeps_its_own(tmp_path: Path) -> None:
-    (tmp_path / "theirs.yaml").write_text("defaults: [schema]\nvalue: 3\n", encoding="utf-8")
+    (tmp_path / "theirs.yaml").write_text("defaults: [schema, _self_]\nvalue: 3\n", encoding="utf-8")
     store = ConfigStore.instance()
     store.store(name="schema", node={"value": 0, "other": 1})
     try:
