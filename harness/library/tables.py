@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from harness.errors import UserError
 from harness.fit import Fit, Points
 from harness.fit.laws import LAW_COLUMNS
@@ -105,7 +107,7 @@ def law(fit: Fit) -> "pd.DataFrame":
     )
 
 
-def optima(source: Fit | PredictResult, budgets: Sequence[float] | None = None) -> "pd.DataFrame":
+def optima(source: Fit | PredictResult, budgets: Sequence[float] | float | None = None) -> "pd.DataFrame":
     """N*, D*, L* and D*/N* with intervals, one row for each budget and approach.
 
     >>> from harness import load_fit, tables
@@ -115,14 +117,15 @@ def optima(source: Fit | PredictResult, budgets: Sequence[float] | None = None) 
 
     Args:
         source: a fit, or the answer of :func:`harness.predict_from`, whose budget is its own.
-        budgets: training FLOPs; by default the fit's target.
+        budgets: training FLOPs, one number or several; by default the fit's target.
     """
     if isinstance(source, PredictResult):
         if budgets is not None:
             raise UserError("tables.optima: a prediction has its own budget; give a fit for others")
         return _frame([_plain(answer) for answer in source.answers])
-    asked = [source.agreement.target] if budgets is None else budgets
-    return _frame([_plain(one) for flops in asked for one in source.predict(flops).values()])
+    asked = source.agreement.target if budgets is None else budgets
+    several = np.atleast_1d(np.asarray(asked, dtype=float)).tolist()
+    return _frame([_plain(one) for flops in several for one in source.predict(flops).values()])
 
 
 def backtest(fit: Fit) -> "pd.DataFrame":

@@ -177,6 +177,7 @@ def test_optima_are_those_of_the_fit(fitted: Fit) -> None:
         assert line.params == expected.params
         assert line.status == expected.status
         assert (line.loss_low, line.loss_high) == expected.loss_interval
+    pd.testing.assert_frame_equal(tables.optima(fitted, 1e12), frame[3:].reset_index(drop=True))
     result = predict_from(fitted, budget=1e12)
     pd.testing.assert_frame_equal(tables.optima(result), tables.optima(fitted, [1e12]))
     with pytest.raises(UserError, match="its own budget"):
