@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 
 from harness.config.check import faults
@@ -93,13 +94,14 @@ def _composed(
 @contextmanager
 def _own_hydra() -> Iterator[None]:
     """Hydra keeps one configuration a process, which may be that of a user's own program: it is given back."""
-    store = ConfigStore.instance()
+    store, base = ConfigStore.instance(), VersionBase.instance().getbase()
     theirs, schema = GlobalHydra.instance().hydra, store.repo.get("schema.yaml")
     GlobalHydra.instance().clear()
     try:
         yield
     finally:
         GlobalHydra.instance().hydra = theirs  # another instance, perhaps: initialize_config_dir keeps a copy
+        VersionBase.instance().version_base = base
         store.repo.pop("schema.yaml", None)
         if schema is not None:
             store.repo["schema.yaml"] = schema

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from harness.data.cache import exclusive
 from harness.errors import UserError
 from harness.fetch import debian, linux, rfc
-from harness.fetch.write import read_manifest, write_corpus
+from harness.fetch.write import not_ours, read_manifest, write_corpus
 from harness.text import counted
 
-PACKAGES = "packages"  # beside the text: what was downloaded, until it is read
+PACKAGES = ".packages"  # beside the text: what was downloaded, until it is read
 SECONDS = 0.25  # between two reports
 
 Report = Callable[[str, str], None]
@@ -68,7 +68,13 @@ def fetch_corpus(
         folder / ".lock", lambda: report(f"{name}: another process fetches it; waiting for it", "")
     ):
         found = read_manifest(folder)
-        return found if found is not None else _make(name, folder, sources, keep, report)
+        if found is not None:
+            return found
+        if other := not_ours(folder):
+            raise UserError(
+                f"{other}: was not fetched by this command, and would be replaced; name another folder"
+            )
+        return _make(name, folder, sources, keep, report)
 
 
 def _make(name: str, folder: Path, sources: Sequence[Path], keep: bool, report: Report) -> dict[str, Any]:
@@ -76,14 +82,15 @@ def _make(name: str, folder: Path, sources: Sequence[Path], keep: bool, report: 
     for source in sources:
         if not source.exists():
             raise UserError(f"--source: there is no file or folder '{source}'")
-    if not sources:
+    fetched = not sources
+    if fetched:
         packages.mkdir(exist_ok=True)
         sources = debian.fetch(
             recipe.PACKAGES, recipe.COMPONENTS, packages, lambda what, far: report(f"{name}: {what}", far)
         )
     documents = _reported(name, recipe, sources, report)
     manifest = write_corpus(folder, documents, [source.name for source in sources])
-    if not keep:
+    if fetched and not keep:
         shutil.rmtree(packages, ignore_errors=True)
     return manifest
 

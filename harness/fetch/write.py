@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return found if isinstance(found, dict) and (folder / TEXT).is_dir() else None
+
+
+def not_ours(folder: Path) -> Path | None:
+    """A file that :func:`write_corpus` would replace in ``folder`` and has not written; None where there is none."""
+    manifest = folder / MANIFEST
+    if manifest.exists() and '"fingerprint"' not in manifest.read_text(encoding="utf-8", errors="replace"):
+        return manifest
+    files = (path for path in (folder / TEXT).rglob("*") if not path.is_dir())
+    return next((path for path in files if not re.fullmatch(r"\d{4,}\.jsonl", path.name)), None)
 
 
 def write_corpus(folder: Path, documents: Iterable[tuple[str, str]], sources: list[str]) -> dict[str, Any]:

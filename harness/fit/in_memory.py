@@ -1,5 +1,6 @@
 """A table that is in memory as the cells that a file's would be: a pandas DataFrame, or columns by name."""
 
+import math
 from collections.abc import Hashable, Iterable
 from typing import Any, Protocol
 
@@ -7,7 +8,7 @@ from harness.errors import UserError
 from harness.fit.columns import Cells
 
 # How pandas writes what is missing, beside what a file's blank cells hold.
-MISSING = frozenset({"<NA>", "NaT", "None", "nan"})
+MISSING = frozenset({"<NA>", "NaT"})
 
 
 class Columns(Protocol):
@@ -47,7 +48,7 @@ def cells_of(table: Columns, most: int) -> Cells:
 
 def _name(name: Hashable) -> str:
     # of a DataFrame whose columns have two levels, as a pivot leaves them
-    return " ".join(str(part) for part in name if part) if isinstance(name, tuple) else str(name)
+    return " ".join(str(part) for part in name if part != "") if isinstance(name, tuple) else str(name)
 
 
 def _listed(name: Hashable, values: Any) -> list[Any]:
@@ -57,5 +58,7 @@ def _listed(name: Hashable, values: Any) -> list[Any]:
 
 
 def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
     text = str(value).strip()
     return "" if text in MISSING else text

@@ -55,8 +55,11 @@ def report_data(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | No
     else:
         data = ReportData("", fit, used_points(runs, fit), runs, curves=curves or {}, devices=devices_of(fit))
     flops = data.points.flops
-    same = len(flops) == fit.n_points and np.allclose(
-        (flops.min(), flops.max()), (fit.smallest_flops, fit.largest_flops)
+    of_budgets = {run for budget in fit.approach_2.budgets for run in budget.run_ids}
+    same = (
+        len(flops) == fit.n_points
+        and of_budgets <= set(data.points.run_id)
+        and np.allclose((flops.min(), flops.max()), (fit.smallest_flops, fit.largest_flops))
     )
     if not same:
         raise UserError(

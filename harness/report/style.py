@@ -1,6 +1,7 @@
 """One style for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,9 @@ class Picture:
     svg: str
 
 
+ONE_AT_A_TIME = threading.RLock()  # matplotlib's settings are those of the whole process
+
+
 class ShownFigure(Figure):
     """A figure without a window that a notebook shows as the last value of a cell, without pyplot's state."""
 
@@ -86,8 +90,8 @@ class ShownFigure(Figure):
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw in the common style, independent of the user's own settings."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC}):
+    """Draw in the common style, independent of the user's own settings, one thread at a time."""
+    with ONE_AT_A_TIME, matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC}):
         yield
 
 

@@ -13,6 +13,7 @@ import pytest
 from harness.cli import main
 from harness.errors import UserError
 from harness.fetch import debian, linux, rfc
+from harness.fetch.corpora import fetch_corpus
 from harness.fetch.write import SHORTEST, read_manifest, write_corpus
 
 PAGED = """\ufeff
@@ -300,3 +301,15 @@ def test_how_far_it_is_shows_without_a_terminal(
     monkeypatch.setattr("harness.fetch.corpora.SECONDS", 0.0)
     assert fetch("data=rfc", f"path={tmp_path}/own", "--source", str(source)) == 0
     assert capsys.readouterr().err == "rfc: cleaning, 1 document, 0.0 MB\n", "at once, and then every 20 s"
+
+
+@pytest.mark.parametrize("mine", ["text/my_novel.txt", "manifest.json"])
+def test_what_is_somebody_elses_stays(mine: str, tmp_path: Path) -> None:
+    (tmp_path / "rfcs").mkdir()
+    (tmp_path / "rfcs/rfc1.txt").write_text("A made-up protocol.\n\n" + "It sends a word, and waits.\n" * 20)
+    for name in (mine, "packages/app.js"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="was not fetched by this command"):
+        fetch_corpus("rfc", tmp_path, [tmp_path / "rfcs"])
+    assert (tmp_path / mine).read_text() == (tmp_path / "packages/app.js").read_text() == "mine"

@@ -85,3 +85,9 @@ def test_a_fit_that_leaves_runs_out_is_drawn_from_the_whole_table(sweep: Sweep) 
     assert fit.n_points == 19
     assert figures.isoflop(fit, sweep).axes
     assert figures.isoflop(fit, sweep.points).axes
+
+
+def test_a_sweep_of_the_same_grid_is_another() -> None:
+    fixed, matched = (load_sweep(ROOT / "results" / name) for name in ("kaplan-fixed", "kaplan-matched"))
+    with pytest.raises(UserError, match="give the runs that were fitted"):
+        figures.isoflop(fixed.saved_fit(), matched)
