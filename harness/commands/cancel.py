@@ -8,6 +8,7 @@ from harness.launch.registry import submitter_of
 from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import arm_folders, refuse_unplanned
 from harness.workflow.experiment import sweep_folder
+from harness.workflow.terminal import say
 
 
 def run(asked: Invocation[Config]) -> Outcome:
@@ -24,18 +25,18 @@ def run(asked: Invocation[Config]) -> Outcome:
         frozen_plan(folders[0])  # says so, and which name may be meant
     cancelled: list[str] = []
 
-    def say(text: str) -> None:
-        asked.console.print(text, highlight=False, soft_wrap=True, markup=False)
+    def tell(text: str) -> None:
+        say(text, asked.console)
 
     for folder in folders:
         try:
-            cancelled += submitter_of(folder).cancel(folder, say)
+            cancelled += submitter_of(folder).cancel(folder, tell)
         except UserError as error:
             problems.append(error)
     if cancelled:
-        say(f"cancelled: {', '.join(cancelled)}; finished cells are kept")
+        tell(f"cancelled: {', '.join(cancelled)}; finished cells are kept")
     elif not problems:
-        say("nothing of this sweep is queued or runs")
+        tell("nothing of this sweep is queued or runs")
     if problems:
         raise problems[0]
     return Outcome.DONE

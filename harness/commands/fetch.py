@@ -4,17 +4,16 @@ import errno
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.data.cache import PLAIN_INTERVAL
 from harness.data.config import DataConfig
+from harness.data.prepare import to_stderr
 from harness.errors import UserError
 from harness.fetch.corpora import CORPORA, Report, fetch_corpus
 from harness.fetch.write import TEXT
 from harness.launch.launcher import Outcome
-from harness.workflow.experiment import to_stderr
+from harness.workflow.terminal import say
 
 NOT_FETCHED = {
     "hf": "comes from the hub when it is first used ('isoflop plan data={name}')",
@@ -56,12 +55,12 @@ def run(asked: Invocation[Config]) -> Outcome:
             f"{folder}: {name} cannot be kept there ({why}); name another folder with path="
         ) from None
     left_out = ", ".join(f"{number:,} {why}" for why, number in manifest["dropped"].items()) or "none"
-    _say(
-        console,
+    say(
         f"{folder / TEXT}: {manifest['documents']:,} documents, {manifest['bytes'] / 1e6:,.1f} MB, "
         f"fingerprint {manifest['fingerprint']}; left out: {left_out}",
+        console,
     )
-    _say(console, f"use it: data={name}" + (f" data.path={folder / TEXT}" if folder != usual.parent else ""))
+    say(f"use it: data={name}" + (f" data.path={folder / TEXT}" if folder != usual.parent else ""), console)
     return Outcome.DONE
 
 
@@ -88,7 +87,3 @@ def _now_and_then() -> Report:
 
 def _line(what: str, far: str) -> str:
     return f"{what}, {far}" if far else f"{what} …"
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)

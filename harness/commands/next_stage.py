@@ -18,6 +18,7 @@ from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
+from harness.workflow.terminal import say
 from harness.workflow.training import mend_corpora, submitted_config
 
 COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
@@ -38,27 +39,23 @@ def main(command: str, folder: Path) -> int:
     console = Console(file=sys.stdout, width=160, markup=False)
     sweep, ledger = SweepFolder(folder.parent.parent), Ledger(folder.parent)
     if not ledger.knows(folder.name):
-        _say(f"submission {folder.name} was given up: nobody was told that it had been taken", console)
+        say(f"submission {folder.name} was given up: nobody was told that it had been taken", console)
         return 0
     try:
         for text in submitter_of(sweep).settle(sweep):
-            _say(text, console)
+            say(text, console)
         # a newer one waits for all that was queued, and has the newer plan
         if newer := ledger.newer(folder.name):
-            _say(newer.takes_over, console)
+            say(newer.takes_over, console)
             return 0
         if (folder / "tasks").is_dir():
             mend_corpora(folder, 0, console)
         config, yaml = submitted_config(folder)
         outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
     except (UserError, OSError) as error:
-        _say(f"isoflop: {error}; the same command by hand continues from here", console)
+        say(f"isoflop: {error}; the same command by hand continues from here", console)
         return EXIT_INCOMPLETE
     return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0
-
-
-def _say(text: str, console: Console) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from harness.launch.launcher import Outcome
 from harness.runs.files import SweepFolder, up_to_date
 from harness.workflow import publish
 from harness.workflow.experiment import sweep_folder
+from harness.workflow.terminal import say
 
 
 def run(asked: Invocation[Config]) -> Outcome:
@@ -38,7 +39,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     if kept is None:
         fit.run(asked)
     else:
-        console.print(kept.summary(), highlight=False, soft_wrap=True, markup=False)
+        say(kept.summary(), console)
     ablations = [folder.ablations] if folder.ablations.exists() else []
     if up_to_date(folder.report, folder.fit, *ablations):
         console.print(f"nothing changed since {folder.report}", highlight=False, soft_wrap=True)
@@ -55,5 +56,5 @@ def _kept_fit(folder: SweepFolder, console: Console) -> Fit | None:
     try:
         return load_fit(folder.fit)
     except UserError as damaged:
-        console.print(str(damaged), highlight=False, soft_wrap=True, markup=False)
+        say(str(damaged), console)
         return None

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -22,6 +20,7 @@ from harness.tune.recipe import check_name, recipe_yaml, write_recipe
 from harness.tune.tables import print_design, print_fit
 from harness.workflow.assumed import check_before
 from harness.workflow.experiment import plan_rules, say_dropped, sweep_folder, training_corpus
+from harness.workflow.terminal import say
 from harness.workflow.training import train_missing
 
 
@@ -57,7 +56,7 @@ def run(asked: Invocation[Config]) -> Outcome:
     print_fit(fit, console)
     with figure_style():
         picture = save(draw_tuning(fit), folder.figures, "bowls")
-    _say(f"tuning: {folder.tuning}, figure: {folder.figures / picture.name}.png", console)
+    say(f"tuning: {folder.tuning}, figure: {folder.figures / picture.name}.png", console)
     if all(size.surface is None for size in fit.sizes):
         raise UserError(
             f"tune: the runs do not determine a response surface at any size, so there is no recipe; see {folder.path}"
@@ -65,12 +64,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     name = config.write or config.name
     where = Path("configs") / "recipe" if config.write else folder.path
     written, before = write_recipe(recipe_yaml(name, fit, config.recipe, found), where, name)
-    _say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else "") + before, console)
+    say(f"recipe: {written}" + (f"; use it with recipe={name}" if config.write else "") + before, console)
     return outcome
-
-
-def _say(text: str, console: Console) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _design(config: Config, corpus: CorpusFacts) -> TunePlan:

@@ -15,7 +15,7 @@ from harness.report.table import terminal_table
 from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import ArmConfig
 from harness.workflow.experiment import sweep_folder
-from harness.workflow.terminal import working
+from harness.workflow.terminal import say, working
 
 Reproduce = Callable[[ArmConfig], Outcome]
 """Plans, trains, fits and reports one arm."""
@@ -48,7 +48,7 @@ def compare(
         return wait(base, yaml, live_jobs(arms), console, submission)
     incomplete = [name for name, outcome in outcomes.items() if outcome is Outcome.INCOMPLETE]
     if incomplete:
-        _say(f"not compared: cells are missing in {', '.join(incomplete)}", console)
+        say(f"not compared: cells are missing in {', '.join(incomplete)}", console)
         return Outcome.INCOMPLETE
     loaded = []
     with working(console, "comparing …"):
@@ -71,9 +71,9 @@ def wait(base: Config, yaml: str, live: Sequence[str], console: Console, submiss
     launcher = make_launcher(base.launcher)
     job = launcher.depend(base.name, folder, Continuation("compare", yaml, submission), live)
     if job:
-        _say(f"dependent job {job} compares when the arms have ended; files and logs: {folder.path}", console)
+        say(f"dependent job {job} compares when the arms have ended; files and logs: {folder.path}", console)
     else:
-        _say("run the same command again when the arms have ended", console)
+        say("run the same command again when the arms have ended", console)
     return Outcome.QUEUED
 
 
@@ -92,7 +92,3 @@ def _show(found: FrontierComparison, written: WrittenComparison, console: Consol
     for text in found.verdict:
         console.print(text, highlight=False, markup=False)
     console.print(f"comparison: {written.markdown}", highlight=False, soft_wrap=True)
-
-
-def _say(text: str, console: Console) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)

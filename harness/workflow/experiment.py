@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +26,7 @@ from harness.text import count, counted
 from harness.train.job import Job
 from harness.workflow.assumed import check_before
 from harness.workflow.resources import runs_per_device
+from harness.workflow.terminal import say
 
 
 def sweep_folder(config: Config) -> SweepFolder:
@@ -46,21 +48,17 @@ def prepare_corpus(config: Config, console: Console) -> Corpus:
     Progress is a line that changes on a terminal, and lines on stderr now and then where there is none. What a corpus
     is without is said whenever it is used.
     """
-    cache, say = Path(os.path.expanduser(config.cache_dir)), _line(console)
+    cache, tell = Path(os.path.expanduser(config.cache_dir)), partial(say, console=console)
     with console.status("corpus …") as status:
         show, interval = (status.update, INTERVAL) if console.is_terminal else (to_stderr, PLAIN_INTERVAL)
-        corpus = prepare(config.data, config.tokenizer, cache, show, say=say, interval=interval)
+        corpus = prepare(config.data, config.tokenizer, cache, show, say=tell, interval=interval)
         domains = prepare_domains(
-            config.data, config.tokenizer, corpus, config.seq_len, cache, say, show, interval
+            config.data, config.tokenizer, corpus, config.seq_len, cache, tell, show, interval
         )
     for name, one in {corpus.name: corpus, **domains}.items():
         for phrase in left_out(one.meta):
-            say(f"corpus {name}: left out: {phrase}")
+            tell(f"corpus {name}: left out: {phrase}")
     return corpus
-
-
-def _line(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def training_corpus(config: Config, console: Console) -> Corpus:
@@ -149,9 +147,10 @@ def say_left_out(plan: Plan, console: Console) -> None:
         )
     sizes = len({cell.params.total for cell in plan.cells})
     if sizes < MIN_SIZES:
-        _line(console)(
+        say(
             f"no frontier can be fitted to {counted(len(plan.cells), 'run')} of {counted(sizes, 'size')}: every "
-            f"approach needs at least {MIN_SIZES} sizes"
+            f"approach needs at least {MIN_SIZES} sizes",
+            console,
         )
 
 
@@ -188,10 +187,11 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
     gone = [run_id for run_id in records(folder, before) if run_id not in now]
     if gone:
         kept = set_aside(folder.config)
-        _line(console)(
+        say(
             f"no longer in the plan: {counted(len(gone), 'finished run')} of {folder.path}, so neither table nor "
             "fit will have what is gone; it is kept, and the grid that it belongs to finds it again"
-            + (f" (its configuration: {kept})" if kept else "")
+            + (f" (its configuration: {kept})" if kept else ""),
+            console,
         )
 
 

@@ -20,7 +20,7 @@ from harness.runs.table import whole_records, write_table
 from harness.text import counted
 from harness.tracking.source import from_files, from_server
 from harness.workflow.experiment import has_runs, sweep_folder
-from harness.workflow.terminal import working
+from harness.workflow.terminal import say, working
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def fit_runs(config: Config, console: Console) -> Fit:
     with working(console, "fitting …"):
         fit = fit_points(points, config.analysis, curves or None)
     written = write_fit(fit, source.folder)
-    console.print(fit.summary(), highlight=False, soft_wrap=True, markup=False)
+    say(fit.summary(), console)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)
     return fit
 
@@ -66,10 +66,10 @@ def _source(config: Config, console: Console) -> FitInput:
         sweep = sweep_folder(config)
         plan = frozen_plan(sweep)
         if other := different_analysis(config, sweep.config):
-            _say(f"the sweep was begun with other options of the fit: {other}", console)
+            say(f"the sweep was begun with other options of the fit: {other}", console)
         found = whole_records(sweep, plan)
         if lost := write_table(sweep.table, found.values()):
-            _say(lost, console)
+            say(lost, console)
         folder = Path(config.out) if config.out else sweep.path
         curves, left_out = read_curves(sweep, found)
         source = FitInput(sweep.table, folder, curves, left_out)
@@ -88,10 +88,6 @@ def check_out(folder: Path, table: Path) -> None:
     sweep = SweepFolder(folder)
     if sweep.plan.exists() and has_runs(sweep) and table.resolve() != sweep.table.resolve():
         raise UserError(f"out: {folder} has a sweep's own runs and results; name another folder")
-
-
-def _say(text: str, console: Console) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _say_missing(plan: Plan, found: Mapping[str, Record], console: Console) -> None:
@@ -121,7 +117,7 @@ def _wandb(config: Config, console: Console) -> FitInput:
     if SweepFolder(folder).plan.exists():
         raise UserError(f"out: {folder} has a sweep's own runs and results; name another folder")
     if lost := write_table(table, gathered.records):
-        console.print(lost, highlight=False, soft_wrap=True, markup=False)
+        say(lost, console)
     unfinished = gathered.unfinished
     more = f", {len(unfinished)} unfinished: {', '.join(unfinished)}" if unfinished else ""
     console.print(f"W&B: {counted(len(gathered.records), 'run')}{more}", highlight=False, soft_wrap=True)

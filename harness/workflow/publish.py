@@ -15,7 +15,7 @@ from harness.tracking.client import WANDB, Destination, wandb_mode
 from harness.tracking.files import read_files
 from harness.tracking.publish import begun, is_published, mark_published, publish_results, send_run
 from harness.tracking.source import read_server
-from harness.workflow.terminal import working
+from harness.workflow.terminal import say, working
 
 SENDING_SECONDS = 60.0  # the longest a report is held up by runs that W&B lacks; the next one goes on
 
@@ -49,7 +49,7 @@ def run(config: Config, sweep: SweepFolder, console: Console) -> None:
     more = (
         f"; {counted(left, 'run is', 'runs are')} still to be sent, the next report goes on" if left else ""
     )
-    console.print(f"W&B: {where}{more}", highlight=False, soft_wrap=True, markup=False)
+    say(f"W&B: {where}{more}", console)
 
 
 def _send_missing(sweep: SweepFolder, plan: Plan, to: Destination) -> int:

@@ -27,7 +27,7 @@ from harness.runs.table import records
 from harness.text import count, counted, duration
 from harness.workflow import followup
 from harness.workflow.resources import planned_workers
-from harness.workflow.terminal import show_table
+from harness.workflow.terminal import say, show_table
 
 
 def show_sweep(folder: SweepFolder, console: Console) -> None:
@@ -70,7 +70,7 @@ def show_sweep(folder: SweepFolder, console: Console) -> None:
     show_table(table, console)
     later = [pace * cell.estimate_seconds for cell in extended.later]
     for line in (*summary(states, later, config), *_of_the_queue(queue, states)):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        say(line, console)
     _say_dependent(queue, console)
 
 
@@ -81,7 +81,7 @@ def show_dependent(folder: SweepFolder, console: Console) -> None:
 
 def _say_dependent(queue: Queue, console: Console) -> None:
     for note in queue.notes:
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(note, console)
     for job, state in queue.dependent:
         console.print(f"dependent job {job} continues after them: {state}", highlight=False)
 

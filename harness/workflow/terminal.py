@@ -13,6 +13,11 @@ from harness.text import duration
 PLAIN_SECONDS = 20.0  # between two lines where there is no terminal
 
 
+def say(text: str, console: Console) -> None:
+    """Print ``text`` as it is: names may have brackets, and a narrower terminal wraps it."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 @contextmanager
 def working(console: Console, text: str, seconds: float = PLAIN_SECONDS) -> Iterator[None]:
     """``text`` with a spinner as long as the block lasts; without a terminal a line now and then, with the time."""
@@ -22,12 +27,12 @@ def working(console: Console, text: str, seconds: float = PLAIN_SECONDS) -> Iter
         return
     over, began = threading.Event(), time.monotonic()
 
-    def say() -> None:
+    def report() -> None:
         while not over.wait(seconds):
             line = f"{text} {duration(time.monotonic() - began)}"
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            say(line, console)
 
-    thread = threading.Thread(target=say, daemon=True)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield

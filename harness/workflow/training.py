@@ -19,6 +19,7 @@ from harness.runs.table import records, write_table
 from harness.workflow.experiment import missing_jobs, prepare_corpus
 from harness.workflow.resources import launcher_of, print_cost
 from harness.workflow.status import show_sweep
+from harness.workflow.terminal import say
 
 
 def train_missing(
@@ -75,11 +76,11 @@ def mend_corpora(folder: Path, index: int, console: Console) -> None:
         for corpus in (job.corpus, *job.domains.values()):
             open_corpus(corpus)
     except UserError as damaged:
-        console.print(str(damaged), highlight=False, soft_wrap=True, markup=False)
+        say(str(damaged), console)
         try:
             prepare_corpus(config_at(folder / "config.yaml")[0], console)
         except (UserError, OSError) as error:
-            console.print(f"not made anew: {error}", highlight=False, soft_wrap=True, markup=False)
+            say(f"not made anew: {error}", console)
 
 
 def submitted_config(folder: Path) -> tuple[Config, str]:

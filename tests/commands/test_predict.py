@@ -1,8 +1,6 @@
 """``isoflop predict``: every question through Hydra, JSON, the experiment it writes, and errors in one line."""
 
 import json
-import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from harness.plan.duration import Timing
 from harness.plan.plan import Rules, make_plan
 from harness.predict.result import PredictResult
 from harness.workflow.predict import print_answer
+from tests.imports import imported
 from tests.predict.laws import SMALL
 
 
@@ -351,5 +350,4 @@ def test_mistakes_are_one_clear_line(overrides: list[str], said: str) -> None:
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, harness.commands.predict; sys.exit(bool({'torch', 'matplotlib'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert imported("import harness.commands.predict", "torch", "matplotlib") == []

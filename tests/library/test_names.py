@@ -4,8 +4,6 @@ import ast
 import doctest
 import importlib
 import inspect
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import harness
+from tests.imports import imported
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_EXAMPLES = (
@@ -87,10 +86,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    heavy = {"numpy", "torch", "hydra", "matplotlib", "pandas"}
-    code = f"import sys, harness; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
+    assert imported("import harness", "numpy", "torch", "hydra", "matplotlib", "pandas") == []
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
