@@ -17,7 +17,7 @@ help: ## this list
 demo: $(VENV)/.installed ## train 21 small transformers on two CPU cores, fit, draw, report: about ten minutes
 	$(BIN)/isoflop reproduce experiment=demo
 
-# worksteal: tests of a file stay together, and what they share is made once.
+# worksteal: each worker begins with tests that stand together, so what a file's tests share is seldom made twice.
 # tests/gpu takes a GPU where there is one; the tests that train do so a second time on it.
 test: $(VENV)/.installed-dev lint ## the linter, the type checker and all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal

@@ -21,6 +21,8 @@ ALIASES = {
     "seed": ("random_seed",),
     "loss_se": ("loss_stderr", "loss_std_error", "loss_sem"),
 }
+# Runs, and the evaluations along them; more rows than this are curves or another file, and are refused promptly.
+MAX_ROWS = 100_000
 REQUIRED = ("params", "tokens", "flops", "loss")
 BLANK = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "diverged", "failed"})
 
@@ -61,6 +63,13 @@ class Cells:
 def plain_name(header: str) -> str:
     """``Run ID`` and ``run.id`` → ``run_id``; ``_step`` → ``step``."""
     return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")
+
+
+def too_many(name: str) -> UserError:
+    """What to raise for a table of more than :data:`MAX_ROWS` rows."""
+    return UserError(
+        f"{name}: more than {MAX_ROWS} rows; keep those with a held-out loss (curves go beside it)"
+    )
 
 
 def number_columns(name: str, header: Sequence[str]) -> tuple[dict[str, int], list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any, Protocol
 
 from harness.errors import UserError
-from harness.fit.columns import Cells
+from harness.fit.columns import MAX_ROWS, Cells, too_many
 
 # How pandas writes what is missing, beside what a file's blank cells hold.
 MISSING = frozenset({"<NA>", "NaT"})
@@ -18,13 +18,10 @@ class Columns(Protocol):
         """Pairs (name, values)."""
 
 
-def cells_of(table: Columns, most: int) -> Cells:
+def cells_of(table: Columns) -> Cells:
     """The cells of ``table``, whose ``lines`` are the rows' positions, the first being 0.
 
     An index that has a name is a column too, as ``frame.set_index("run_id")`` leaves one.
-
-    Args:
-        most: rows; more are refused.
 
     Raises:
         UserError: the columns are not of one length, there are none, or there are too many rows.
@@ -38,10 +35,8 @@ def cells_of(table: Columns, most: int) -> Cells:
         raise UserError("table: no rows")
     if len(set(lengths.values())) > 1:
         raise UserError(f"table: its columns have different lengths: {lengths}")
-    if (n := len(columns[0][1])) > most:
-        raise UserError(
-            f"table: more than {most} rows; keep those with a held-out loss (curves go beside it)"
-        )
+    if (n := len(columns[0][1])) > MAX_ROWS:
+        raise too_many("table")
     header, values = zip(*columns, strict=True)
     return Cells("table", header, tuple(range(n)), tuple(tuple(map(_cell, column)) for column in values))
 

@@ -21,6 +21,7 @@ from harness.errors import UserError
 from harness.files import refuse_endless
 from harness.fit.columns import (
     GENERIC_NAME,
+    MAX_ROWS,
     REASON,
     REQUIRED,
     RUN_NAMES,
@@ -30,6 +31,7 @@ from harness.fit.columns import (
     other_columns,
     run_names,
     telling,
+    too_many,
 )
 from harness.fit.in_memory import Columns, cells_of
 from harness.fit.options import ALL, check_rows
@@ -37,8 +39,6 @@ from harness.fit.rows import results
 from harness.fit.run_states import run_states
 from harness.fit.table import Points, clean
 
-# Runs, and the evaluations along them; more rows than this are curves or another file, and are refused promptly.
-MAX_ROWS = 100_000
 MAX_LINE = 1_000_000
 
 # The published points: the variable that names the file, and what the file holds.
@@ -63,8 +63,8 @@ def read_points(table: str | Path | TextIO | Columns, rows: str = "last") -> Poi
     params is column 'N'; tokens is column 'D'; table has no column flops: derived from flops = 6 x params x tokens
 
     Args:
-        table: a file's path; an open text file; a pandas DataFrame, what becomes one (of polars, pyarrow, datasets), or
-            a dictionary of columns. Rows that are in no file are numbered by position from 0.
+        table: a file's path; an open text file; a pandas DataFrame, what has ``to_pandas`` (of pyarrow, datasets), or a
+            dictionary of columns. Rows that are in no file are numbered by position from 0.
         rows: of a run with several rows ``last`` takes the one with the most tokens, of equal ones the later; a note
             counts the others. ``all`` takes all. See :attr:`FitOptions.rows`.
 
@@ -76,7 +76,7 @@ def read_points(table: str | Path | TextIO | Columns, rows: str = "last") -> Poi
     if hasattr(table, "to_pandas"):
         table = table.to_pandas()
     if hasattr(table, "items"):
-        cells = cells_of(table, MAX_ROWS)
+        cells = cells_of(table)
         return _points(cells, *number_columns(cells.name, cells.header), every=rows == ALL)
     if isinstance(table, io.TextIOBase):
         name = getattr(table, "name", None)
@@ -209,9 +209,7 @@ def _bounded(name: str, lines: Iterator[str]) -> Iterator[str]:
         if "\0" in line:
             raise UserError(f"{name}: line {number + 1} has NUL bytes; not a CSV table")
         yield line
-    raise UserError(
-        f"{name}: more than {MAX_ROWS} rows; keep those with a held-out loss (curves go beside it)"
-    )
+    raise too_many(name)
 
 
 def _derived(column: str, known: dict[str, np.ndarray]) -> np.ndarray:

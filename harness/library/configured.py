@@ -1,6 +1,5 @@
 """Plans and predictions from Python: the keys of the command line as keyword arguments."""
 
-import os
 from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -39,6 +38,8 @@ def plan_sweep(experiment: str, /, **options: object) -> Plan:
     Raises:
         UserError: the configuration is wrong, or the grid cannot be.
     """
+    if "experiment" in options:
+        raise UserError("plan_sweep: the first argument is the experiment; leave out experiment=")
     overrides = overrides_of({"experiment": experiment, **options})
     refuse_unread("plan", overrides)
     config, _ = compose_config(overrides)
@@ -77,8 +78,7 @@ def predict_from(source: Fit | Sweep | str | Path, /, **question: object) -> Pre
             f"predict_from: a {type(source).__name__} is no fit; give fit_points(…), a path, or a name"
         )
     fit = None if isinstance(source, str | Path) else source
-    # what no folder can be: a fit in memory follows no sweep's rules
-    named = f"{os.devnull}/fit" if fit is not None else str(source)
+    named = "fit" if fit is not None else str(source)
     config, _ = compose_config(overrides_of({"fit": named, **question}), ROOT, PredictConfig)
     return answer_question(config, fit)[0]
 

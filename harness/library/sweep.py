@@ -44,12 +44,14 @@ class Sweep:
 
     @cached_property
     def points(self) -> Points:
-        """The table of runs: what ``isoflop fit`` reads. Runs that diverged are in ``points.excluded``.
+        """The table of runs: what ``isoflop fit`` reads, one row a run. Those that diverged are in ``points.excluded``.
 
         Raises:
             UserError: no run has ended.
         """
-        return self._points("last")
+        if not self.records:
+            raise UserError(f"{self.path}: none of its {len(self.plan.cells)} runs has ended")
+        return read_points(io.StringIO(table_text(self.records.values())))
 
     def fit(self, options: FitOptions | None = None) -> Fit:
         """Fits all approaches to the finished runs, as ``isoflop fit`` does; nothing is written.
@@ -62,8 +64,8 @@ class Sweep:
         """
         if options is None:
             options = config_at(SweepFolder(self.path).config)[0].analysis
-        points = self._points(options.rows)
-        return fit_points(replace(points, notes=(*points.notes, *self.notes)), options, self.curves or None)
+        points = replace(self.points, notes=(*self.points.notes, *self.notes))
+        return fit_points(points, options, self.curves or None)
 
     def saved_fit(self) -> Fit:
         """The fit that ``isoflop fit`` left in the folder, with its draws.
@@ -76,12 +78,7 @@ class Sweep:
     def report_data(self, fit: Fit) -> ReportData:
         """What figures and pages are drawn from, for a fit of this sweep."""
         folder = SweepFolder(self.path)
-        return of_sweep(folder, self.plan, fit, self._points(fit.rows), self.records, self.curves, self.notes)
-
-    def _points(self, rows: str) -> Points:
-        if not self.records:
-            raise UserError(f"{self.path}: none of its {len(self.plan.cells)} runs has ended")
-        return read_points(io.StringIO(table_text(self.records.values())), rows)
+        return of_sweep(folder, self.plan, fit, self.points, self.records, self.curves, self.notes)
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r}, {len(self.records)} of {len(self.plan.cells)} runs have ended)"

@@ -34,7 +34,10 @@ PLAIN = {bool, int, float, str, type(None)}
 
 
 def points(runs: Points | Sweep) -> "pd.DataFrame":
-    """The runs that can be fitted, one row each, with every column of their table; ``read_points`` reads it back."""
+    """The entries that can be fitted, one row each, with every column of their table.
+
+    ``read_points`` reads it back, of a table with several rows of a run with ``rows="all"``.
+    """
     table = runs.points if isinstance(runs, Sweep) else runs
     columns: dict[str, Any] = {"run_id": table.run_id}
     columns |= {name: getattr(table, name) for name in ("params", "tokens", "flops", "loss")}

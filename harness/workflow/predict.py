@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
+from harness.config.run_setup import run_setup
 from harness.errors import UserError
 from harness.fit import fit_points, load_fit, read_points
 from harness.fit.encoding import encode
@@ -58,7 +59,7 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     The experiment and the figure that are asked for are written.
 
     Args:
-        fit: what is predicted from; by default what ``config`` names.
+        fit: what is predicted from, which follows the rules of no sweep; by default what ``config`` names.
 
     Raises:
         UserError: the source cannot be read, or cannot answer.
@@ -67,7 +68,7 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach)
-    setup = setup_for(config)
+    setup = setup_for(config) if fit is None else run_setup(config, None)
     cluster = _cluster(config, setup.rules, report)
     asked, notes = _asked(config, cluster, decider)
     report = replace(report, decides=decider.name, notes=report.notes + notes)

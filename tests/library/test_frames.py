@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from datasets import Dataset
 
 from harness import FitOptions, UserError, fit_points, load_sweep, predict_from, read_points, tables
 from harness.fit import Fit, Points
@@ -81,7 +82,9 @@ def test_a_messy_table_means_the_same_in_memory(rows: str) -> None:
 
 def test_what_becomes_a_frame_is_one() -> None:
     expected = read_points(io.StringIO(MESSY))
-    same(read_points(pa.Table.from_pandas(pd.read_csv(io.StringIO(MESSY)))), expected)
+    frame = pd.read_csv(io.StringIO(MESSY))
+    same(read_points(pa.Table.from_pandas(frame)), expected)
+    same(read_points(Dataset.from_pandas(frame)), expected)
 
 
 def test_rows_of_a_frame_are_named_by_position() -> None:
@@ -129,6 +132,23 @@ def test_columns_of_a_pivot_are_named_by_both_levels() -> None:
         }
     )
     assert list(read_points(frame).extra) == ["lr_max"]
+
+
+def test_no_level_of_a_pivot_is_lost() -> None:
+    long = {"params": [1e6] * 2, "tokens": [1e8] * 2, "seed": [0, 1], "loss": [3.0, 9.0]}
+    wide = pd.DataFrame(long).pivot(index=["params", "tokens"], columns="seed", values=["loss"])
+    with pytest.raises(UserError, match="missing columns flops, loss; it has params, tokens, loss 0, loss 1"):
+        read_points(wide)
+
+
+@pytest.mark.parametrize("word", ["nan", "None"])
+def test_a_word_is_a_word_in_memory_too(word: str) -> None:
+    rows = {"run": ["a", word], "state": ["finished", word], "params": [1e6, 2e6], "tokens": [1e8, 1e8]}
+    table = {**rows, "loss": [3.0, 9.9]}
+    text = "".join(",".join(map(str, row)) + "\n" for row in [table, *zip(*table.values(), strict=True)])
+    expected = read_points(io.StringIO(text))
+    assert [gone.run for gone in expected.excluded] == [word]
+    same(read_points(table), expected)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
 
 from harness import (
     FitOptions,
@@ -97,6 +98,15 @@ def test_an_answer_is_that_of_the_command(
     assert encode(predict_from(source, **question)) == json.loads(capsys.readouterr().out)
 
 
+def test_a_fit_in_memory_follows_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = load_fit(DEMO)
+    shutil.copytree(ROOT / "results/cpu_hour", tmp_path / "fit")
+    monkeypatch.chdir(tmp_path)
+    run = predict_from(fit, budget=1e19).run
+    assert run is None or run["rules_from"] == "predict.yaml"
+    assert predict_from("fit", budget=1e13).run["rules_from"] == "sweep cpu_hour"  # type: ignore[index]
+
+
 def test_a_fit_in_memory_answers_as_the_saved_one() -> None:
     sweep = load_sweep(DEMO)
     saved, memory = predict_from(sweep, budget=1e12), predict_from(sweep.saved_fit(), budget=1e12)
@@ -117,6 +127,7 @@ def test_a_fit_in_memory_answers_as_the_saved_one() -> None:
         (lambda: predict_from(3, budget=1e21), "a int is no fit"),  # type: ignore[arg-type]
         (lambda: fit_points({"params": [1e6]}), "give read_points"),  # type: ignore[arg-type]
         (lambda: fit_points(load_sweep(DEMO)), "a Sweep is no table that was read"),  # type: ignore[arg-type]
+        (lambda: plan_sweep("demo", experiment="kaplan"), "leave out experiment="),
         (lambda: plan_sweep("dmo"), "did you mean"),
         (lambda: plan_sweep("demo", grid={"sizs": 5}), "grid.sizs"),
         (lambda: plan_sweep("demo", grid={"budgets": []}), "budgets"),
@@ -171,13 +182,17 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert config.data.heldout_fraction == 0.5
 
 
-def test_a_program_that_uses_hydra_keeps_its_own(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Hydra, of earlier versions
+@pytest.mark.parametrize("version", ["1.1", "1.2", "1.3"])
+def test_a_program_that_uses_hydra_keeps_its_own(version: str, tmp_path: Path) -> None:
     (tmp_path / "theirs.yaml").write_text("defaults: [schema, _self_]\nvalue: 3\n", encoding="utf-8")
     store = ConfigStore.instance()
     store.store(name="schema", node={"value": 0, "other": 1})
     try:
-        with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        with initialize_config_dir(str(tmp_path), version_base=version):
+            base = VersionBase.instance().getbase()
             predict_from("hoffmann2022", budget=1e21)
+            assert VersionBase.instance().getbase() == base
             assert compose("theirs") == {"value": 3, "other": 1}
     finally:
         store.repo.pop("schema.yaml")
