@@ -1,16 +1,22 @@
 """Everything a fit can be asked to do differently, in one dataclass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from harness.bounds import LARGEST_SEED, bounded, one_of, suggested
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT
+from harness.fit.forms import MODELS, RESIDUALS, Misfit, Model, restricted
+from harness.fit.forms.model import MOVABLE
 
 BOOTSTRAPS = ("auto", "pairs", "wild")
 SOLVERS = ("lbfgs", "varpro")
 LAST, ALL = "last", "all"
 ROWS = (LAST, ALL)
+AUTO = "auto"
+OBJECTIVES = (AUTO, "huber", "l1", "squares")
+# Of Huber's delta that makes sums of absolute deviations: far below any residual that is not rounding.
+L1_DELTA = 1e-6
 
 
 def check_rows(rows: str) -> None:
@@ -54,7 +60,20 @@ class FitOptions:
             only. Beyond 10 times in D its 90% intervals held .02 of the losses, in N .52, in D/N .96 and, below the
             runs' D/N, .37; on a surface with an interaction term they held .93 up to 10 times the runs' D/N and .78
             beyond.
-        solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection).
+        solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection, for ``standard`` and
+            ``tied``; by default least squares on relative residuals).
+        form: approach 3's law, by name: ``standard`` E + A/N^alpha + B/D^beta, ``tied`` with one exponent, ``kappa``
+            E + (A/N^alpha + B/D^beta)^kappa, ``interaction`` with a term C/(N^alpha2 D^beta2), ``farseer`` (whose floor
+            and whose data term's scale and exponent follow N), or ``kaplan`` (Kaplan et al. 2020, equation 1.5).
+        fix: parameters of the law that are given, by name (``analysis.fix.E=1.69``).
+        tie: parameters that are equal (``analysis.tie=[alpha,beta]``).
+        covariates: columns that move E, A or B, by the parameter's name (``analysis.covariates.E=code_share``): it is
+            multiplied by exp(slope (z - at)), linear in z to first order and positive for every z.
+        at: the value of such a column that the optimum is given for; default: its median.
+        residual: ``log`` ln(fitted / measured), ``relative`` fitted / measured - 1, or ``absolute``, nats per token.
+            ``auto`` is log, for varpro relative.
+        objective: what is minimised: ``huber`` with ``huber_delta``, ``l1`` absolute deviations, or ``squares``.
+            ``auto`` is huber, for varpro squares.
         smoothing_steps: approach 1: standard deviation of the Gaussian filter, in optimizer steps.
         envelope_points: approach 1: how many log-spaced FLOP values.
         compare: also fit the other functional forms and rank them.
@@ -81,6 +100,13 @@ class FitOptions:
     target: float | None = bounded(None, 0, 1e40, above=True)
     extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
     solver: str = one_of("lbfgs", SOLVERS)
+    form: str = one_of("standard", tuple(MODELS))
+    fix: dict[str, float] = field(default_factory=dict)
+    tie: list[str] = field(default_factory=list)
+    covariates: dict[str, str] = field(default_factory=dict)
+    at: dict[str, float] = field(default_factory=dict)
+    residual: str = one_of(AUTO, (AUTO, *RESIDUALS))
+    objective: str = one_of(AUTO, OBJECTIVES)
     smoothing_steps: float = bounded(10.0, 0, 1e9)
     envelope_points: int = bounded(1500, 10, 1_000_000)
     compare: bool = False
@@ -110,7 +136,43 @@ class FitOptions:
             (self.solver in SOLVERS, f"solver must be one of {SOLVERS}, got {self.solver!r}"),
             (self.smoothing_steps >= 0, "smoothing_steps must not be negative"),
             (self.envelope_points >= 10, "envelope_points must be at least 10"),
+            (self.form in MODELS, f"form must be one of {tuple(MODELS)}, got {self.form!r}"),
+            (
+                self.residual in (AUTO, *RESIDUALS),
+                f"residual must be one of {(AUTO, *RESIDUALS)}, got {self.residual!r}",
+            ),
+            (self.objective in OBJECTIVES, f"objective must be one of {OBJECTIVES}, got {self.objective!r}"),
+            (
+                self.solver != "varpro" or self.residual != "log",
+                "solver=varpro needs residual=relative or residual=absolute, in which the law is linear",
+            ),
+            (
+                self.solver != "varpro" or (self.form in ("standard", "tied") and not self.covariates),
+                "solver=varpro fits form=standard and form=tied without covariates; use solver=lbfgs",
+            ),
         )
         for passed, message in checks:
             if not passed:
                 raise UserError(f"fit: {message}")
+        _ = self.model  # refuses what cannot be fitted
+
+    @property
+    def model(self) -> Model:
+        """The form of approach 3 with what is fixed, tied and moved by covariates.
+
+        Raises:
+            UserError: there is no such parameter, or nothing is left to fit.
+        """
+        for name in self.covariates:
+            if name not in MOVABLE or name not in MODELS[self.form].form.columns:
+                raise UserError(f"fit: covariates.{name}: form {self.form} has no such parameter to move")
+        model = restricted(self.form, self.fix, self.tie)
+        return replace(model, slopes=tuple((name, i) for i, name in enumerate(self.covariates)))
+
+    @property
+    def misfit(self) -> Misfit:
+        """What approach 3 minimises."""
+        projected = self.solver == "varpro"
+        objective = ("squares" if projected else "huber") if self.objective == AUTO else self.objective
+        residual = ("relative" if projected else "log") if self.residual == AUTO else self.residual
+        return Misfit({"huber": self.huber_delta, "l1": L1_DELTA, "squares": math.inf}[objective], residual)

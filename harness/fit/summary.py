@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from harness.fit.bootstrap import Interval, bounds_text
 from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
-from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults
+from harness.fit.forms import MODELS
+from harness.fit.forms.power_form import KaplanForm
+from harness.fit.laws import LAW_COLUMNS
+from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults, FormFit
 from harness.fit.status import is_serious, plain
 
 SHOWN = 12
@@ -189,20 +192,57 @@ def _profiles(approach: Approach2) -> str:
 
 
 def _law(approach: Approach3) -> str:
-    if approach.E is None:
+    if approach.theta() is None and approach.E is None:
         return ""
-    names = ("E", "A", "B", "alpha", "beta")
-    other = along_6nd(approach)
     rows = []
-    for name in names:
-        se = getattr(approach, f"{name}_se")
-        shown = "-" if se is None else f"{se:.3g}"
+    for name, value, interval, se in law_parameters(approach):
         form = ".4f" if name == "E" else ".5g"  # a loss: draws in which it has gone read 0, not 1e-58
-        rows.append(
-            (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), form), shown)
-        )
-    text = "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
-    return text + (f"\n  {other}" if other else "")
+        rows.append((name, _with(value, interval, form), "-" if se is None else f"{se:.3g}"))
+    text = f"L = {approach.formula} (approach 3)\n" + table(("", "estimate", "SE"), rows)
+    said = [papers_names(approach), moved_by(approach), along_6nd(approach)]
+    return text + "".join(f"\n  {line}" for line in said if line)
+
+
+def law_parameters(approach: Approach3) -> list[tuple[str, float, Interval | None, float | None]]:
+    """Of approach 3's law every parameter: its name, estimate, interval and standard error."""
+    if not approach.parameters:  # a fit of an earlier version
+        return [
+            (
+                name,
+                getattr(approach, name),
+                getattr(approach, f"{name}_interval"),
+                getattr(approach, f"{name}_se"),
+            )
+            for name in LAW_COLUMNS
+        ]
+    given = dict(MODELS[approach.form].fixed)
+    return [
+        (name, value, approach.parameters_interval.get(name), approach.parameters_se.get(name))
+        for name, value in approach.parameters.items()
+        if name not in given
+    ]
+
+
+def papers_names(approach: Approach3) -> str:
+    """Of Kaplan's form its parameters as that paper calls them."""
+    theta = approach.theta()
+    if approach.form != "kaplan" or theta is None:
+        return ""
+    said = ", ".join(f"{name} = {value:.4g}" for name, value in KaplanForm.papers(theta).items())
+    return f"as Kaplan et al. 2020 (equation 1.5) write it: {said}"
+
+
+def moved_by(approach: Approach3) -> str:
+    """Which columns move the law, and for which of their values it is given."""
+    said = [
+        f"{name} x exp({name}_slope ({column} - {approach.at[column]:g}))"
+        for name, column in approach.covariates.items()
+    ]
+    return f"covariates: {', '.join(said)}; N* and D* are for {_at(approach)}" if said else ""
+
+
+def _at(approach: Approach3) -> str:
+    return ", ".join(f"{column} = {value:g}" for column, value in approach.at.items())
 
 
 def along_6nd(approach: Approach3) -> str:
@@ -248,6 +288,7 @@ def _comparison(fit: FitResults) -> str:
             _number(f.budget_log_rmse, ".5f"),
             _number(f.log_rmse, ".5f"),
             f"{f.bic:.1f}",
+            told_apart(f),
             quantity(f.params_opt),
             f.status,
         )
@@ -258,8 +299,14 @@ def _comparison(fit: FitResults) -> str:
         if c.holdout_above is None
         else f"; held out: C > {c.holdout_above:.3g}, {c.n_test} of {fit.n_points} runs"
     )
-    header = ("", "form", "held out", "left-out budget", "all", "BIC", "N*", "status")
-    return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows)
+    header = ("", "form", "held out", "left-out budget", "all", "BIC", "from the first", "N*", "status")
+    verdict = f"\n  {sentence(c.verdict)}" if c.verdict else ""
+    return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows) + verdict
+
+
+def told_apart(form: FormFit) -> str:
+    """Whether the held-out runs tell a form from the first."""
+    return {None: "-", True: "worse", False: "cannot be told"}[form.told_apart]
 
 
 def _warnings(fit: FitResults) -> str:
