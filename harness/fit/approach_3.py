@@ -137,18 +137,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     units = count_cells(check.unit)
     kind, draws = _drawn(check, fit, options, asked)
     laws = None if draws is None else asked.frontier(draws)
-    a, b = map(float, law.exponents) if law.usable else (None, None)
-    a_6nd, b_6nd = map(float, asked.exponents(shown, CostLaw())) if law.usable else (None, None)
-    spread = _spread(draws, asked, options.level)
-    named = dict(zip(asked.columns, map(float, shown), strict=True))
-    parameters: dict[str, Any] = {"a": a, "b": b}
-    parameters |= {name: named[name] for name in LAW_COLUMNS if name in named}
-    parameters |= {
-        f"{name}_{what}": value
-        for name, found in spread.items()
-        for what, value in found.items()
-        if name in parameters
-    }
+    numbers = law_numbers(shown, draws, asked, options.level, law.usable)
     flags = (
         law_flags(fit, law)
         + (
@@ -167,13 +156,11 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
             fit,
             asked.misfit,
             lambda natural: asked.exponents(asked.shown(natural))[0],
-            parameters.get("a_interval"),
+            numbers.get("a_interval"),
         )
-        + useless_intervals(parameters)
+        + useless_intervals(numbers)
     )
     return Approach3(
-        a_6nd=a_6nd,
-        b_6nd=b_6nd,
         bootstrap=kind if draws is not None else "none",
         draws=draws,
         objective=fit.objective,
@@ -181,13 +168,40 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         starts_agreeing=fit.agreeing,
         sensitivity=_sensitivity(points, check, fit, asked),
         fit_error=fit_error(check.data.log_loss, fit.fitted()),
-        parameters=named,
-        parameters_se={name: found["se"] for name, found in spread.items() if name in named},
-        parameters_interval={name: found["interval"] for name, found in spread.items() if name in named},
-        **parameters,
+        **numbers,
         **common,
         **judge(flags),
     )
+
+
+def law_numbers(
+    shown: Array, draws: Array | None, asked: Asked, level: float, usable: bool
+) -> dict[str, Any]:
+    """The fields of :class:`Approach3` that a law and its draws give: exponents, parameters, errors, intervals.
+
+    Args:
+        shown: natural parameters, (columns,). draws: those of every draw, (draws, columns).
+        usable: whether the law has an optimum, and so exponents.
+    """
+    spread = _spread(draws, asked, level)
+    named = dict(zip(asked.columns, map(float, shown), strict=True))
+    a, b = map(float, asked.exponents(shown)) if usable else (None, None)
+    a_6nd, b_6nd = map(float, asked.exponents(shown, CostLaw())) if usable else (None, None)
+    found: dict[str, Any] = {"a": a, "b": b}
+    found |= {name: named[name] for name in LAW_COLUMNS if name in named}
+    found |= {
+        f"{name}_{what}": value
+        for name, mine in spread.items()
+        for what, value in mine.items()
+        if name in found
+    }
+    return found | {
+        "a_6nd": a_6nd,
+        "b_6nd": b_6nd,
+        "parameters": named,
+        "parameters_se": {name: mine["se"] for name, mine in spread.items() if name in named},
+        "parameters_interval": {name: mine["interval"] for name, mine in spread.items() if name in named},
+    }
 
 
 def _drawn(check: LawCheck, fit: Solved, options: FitOptions, asked: Asked) -> tuple[str, Array | None]:
@@ -229,7 +243,7 @@ def bootstrap_law(
             counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
             log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
             found = redraw(fit, misfit, log_loss, counts * weights).phi
-            return _widened(found, fit.phi, units, free)
+            return widened(found, fit.phi, units, free)
     fitted = fit.fitted()
     residual = data.log_loss - fitted
     rms = float(np.sqrt(np.mean(residual**2)))
@@ -246,7 +260,7 @@ def bootstrap_law(
         return redraw(fit, misfit, fitted + signs * residual + shared, weights[None]).phi
 
 
-def _widened(draws: Array, point: Array, units: int, free: int) -> Array:
+def widened(draws: Array, point: Array, units: int, free: int) -> Array:
     """Draws (draws, q) moved away from the point estimate (q,).
 
     By sqrt(units / (units - q)), since q parameters make residuals smaller than the noise, and by the standard

@@ -94,6 +94,11 @@ SERIOUS = (
         "of recipe or data between those budgets",
     ),
     Status(
+        "not_shared",
+        "groups that were fitted with common exponents do not have them: the law fits none of these groups",
+        "fit each group with exponents of its own, without joint=exponents",
+    ),
+    Status(
         "biased",
         "the polynomial's systematic error is large beside its interval, and the law that would correct it does not "
         "fit",

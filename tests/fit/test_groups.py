@@ -1,0 +1,144 @@
+"""Groups of a table: fits apart, laws that share exponents, and the test whether they do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.fit import FitOptions, Points
+from harness.fit.groups import share_exponents, split_by
+from tests.fit.synthetic import sweep
+
+BUDGETS = (1e18, 1e19, 1e20)
+LAWS = {
+    "c4": (1.69, 406.4, 410.7, 0.34, 0.28),
+    "code": (1.0, 300.0, 700.0, 0.34, 0.28),
+    "wiki": (1.9, 500.0, 300.0, 0.34, 0.28),
+}
+OTHER = {**LAWS, "code": (1.0, 300.0, 700.0, 0.45, 0.28)}
+
+
+def groups_of(
+    laws: dict[str, tuple[float, ...]], noise: float, seed: int = 0, sizes: int = 7
+) -> dict[str, Points]:
+    return {
+        name: sweep(law, BUDGETS, sizes, noise=noise, seed=10 * seed + i)
+        for i, (name, law) in enumerate(laws.items())
+    }
+
+
+def table_of(groups: dict[str, Points]) -> Points:
+    columns = {
+        name: np.concatenate([getattr(one, name) for one in groups.values()])
+        for name in ("params", "tokens", "flops", "loss", "budget")
+    }
+    data = tuple(name for name, one in groups.items() for _ in range(len(one)))
+    return Points(**columns, text={"data": data}, extra={"kind": np.repeat((1.0, 2.0, 3.0), len(data) // 3)})
+
+
+@pytest.mark.parametrize("form", ["standard", "kappa"])
+def test_shared_exponents_and_own_levels_are_found(form: str) -> None:
+    found, sharing = share_exponents(groups_of(LAWS, 0.0), FitOptions(draws=0, form=form, huber_delta=np.inf))
+    for name, law in LAWS.items():
+        three = found[name]
+        assert (three.E, three.alpha, three.beta) == pytest.approx((law[0], *law[3:]), rel=1e-2)
+        assert three.a == pytest.approx(0.28 / 0.62, rel=1e-3)
+    assert len({three.alpha for three in found.values()}) == 1
+    assert sharing.p is None or sharing.p > 0.01
+
+
+def test_the_order_of_groups_changes_nothing() -> None:
+    groups = groups_of(LAWS, 0.002)
+    options = FitOptions(draws=0, huber_delta=np.inf)
+    forth, p = share_exponents(groups, options)
+    back, q = share_exponents(dict(reversed(groups.items())), options)
+    for name in LAWS:
+        assert forth[name].theta() == pytest.approx(back[name].theta(), rel=1e-4)
+    assert p.statistic == pytest.approx(q.statistic, rel=1e-4)
+
+
+def test_groups_that_scale_otherwise_are_told() -> None:
+    found, sharing = share_exponents(groups_of(OTHER, 0.003), FitOptions(draws=0))
+    assert sharing.p is not None
+    assert sharing.p <= 0.01
+    assert sharing.status == "not_shared"
+    assert all(three.status == "not_shared" for three in found.values())
+    assert sharing.alpha["code"] == pytest.approx(0.45, abs=0.04)
+    assert sharing.alpha["c4"] == pytest.approx(0.34, abs=0.04)
+
+
+@pytest.mark.slow
+def test_the_test_of_sharing_seldom_warns_of_groups_that_share() -> None:
+    """At .01 and at .1, in 60 sets of three groups; and the shared exponent's interval of 90% covers."""
+    p_values, held = [], 0
+    for seed in range(60):
+        found, sharing = share_exponents(
+            groups_of(LAWS, 0.003, seed), FitOptions(draws=100, huber_delta=np.inf)
+        )
+        assert sharing.p is not None
+        p_values.append(sharing.p)
+        interval = found["code"].a_interval
+        assert interval is not None
+        held += interval[0] <= 0.28 / 0.62 <= interval[1]
+    assert np.mean(np.array(p_values) <= 0.01) <= 0.05
+    assert np.mean(np.array(p_values) <= 0.1) <= 0.2
+    assert held / 60 >= 0.82
+
+
+def test_a_group_of_few_runs_borrows_the_exponents() -> None:
+    """Six runs of its own give no law; with the others' exponents its optimum is found."""
+    groups = groups_of(LAWS, 0.001)
+    groups["code"] = groups["code"].select(np.arange(0, 21, 4))
+    found, _ = share_exponents(groups, FitOptions(draws=100))
+    truth = sweep(LAWS["code"], (1e20,), 3, width=1.01)
+    assert found["code"].predict(1e20).params == pytest.approx(float(np.median(truth.params)), rel=0.1)
+    assert found["code"].a_interval is not None
+
+
+def test_a_table_is_split_by_text_and_by_numbers() -> None:
+    table = table_of(groups_of(LAWS, 0.002))
+    by_text, by_number = split_by(table, "data"), split_by(table, "kind")
+    assert list(by_text) == list(LAWS)
+    assert list(by_number) == ["1", "2", "3"]
+    for one, other in zip(by_text.values(), by_number.values(), strict=True):
+        assert one.loss.tolist() == other.loss.tolist()
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ("nothing", "no column 'nothing'"),
+        ("one", "has 1 value; groups are from 2"),
+        ("each", "has 63 values; groups are from 2"),
+        ("gaps", "is empty in 1 row"),
+    ],
+)
+def test_what_is_no_grouping_is_refused(column: str, told: str) -> None:
+    table = table_of(groups_of(LAWS, 0.002))
+    n = len(table)
+    gaps = np.repeat((1.0, 2.0, 3.0), n // 3)
+    gaps[5] = np.nan
+    table = replace(table, extra={"one": np.ones(n), "each": np.arange(n, dtype=float), "gaps": gaps})
+    with pytest.raises(UserError, match=told):
+        split_by(table, column)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"form": "kaplan"}, "joint=exponents: needs form standard, tied or kappa"),
+        ({"form": "farseer"}, "joint=exponents: needs form"),
+        ({"fix": {"E": 1.0}}, "with nothing fixed"),
+    ],
+)
+def test_forms_without_levels_of_their_own_are_refused(options: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        share_exponents(groups_of(LAWS, 0.002), FitOptions(draws=0, **options))  # type: ignore[arg-type]
+
+
+def test_a_group_without_enough_runs_is_named() -> None:
+    groups = groups_of(LAWS, 0.002)
+    groups["wiki"] = groups["wiki"].select(np.arange(3))
+    with pytest.raises(UserError, match="group wiki has 3 runs"):
+        share_exponents(groups, FitOptions(draws=0))
