@@ -88,6 +88,21 @@ def choose_cells(points: Points, options: FitOptions) -> Chosen:
     return Chosen(points, replace(cells, notes=notes), flags)
 
 
+def fitted_cells(points: Points, cells: CellsResult | None) -> Points:
+    """The runs of ``points`` that stand for their cells in a fit with this result, each with its cell's loss."""
+    if cells is None or not cells.optima:
+        return points
+    taken = {(one.best_run, one.tokens): one for one in cells.optima}
+    keys = zip(points.run_id, points.tokens.tolist(), strict=True)
+    found = [(i, taken[key]) for i, key in enumerate(keys) if key in taken]
+    table = points.select([i for i, _ in found])
+    return replace(
+        table,
+        loss=np.array([one.loss for _, one in found]),
+        loss_se=np.array([np.nan if one.loss_se is None else one.loss_se for _, one in found]),
+    )
+
+
 def _described(points: Points, varied: Varied) -> CellsResult:
     several = np.bincount(varied.cell)[varied.cell] > 1
     off = within(points.loss, varied.cell)
