@@ -19,7 +19,7 @@ from harness.fit.options import CELLS
 from harness.fit.reader import VARIABLE
 from harness.fit.recipes import choose_cells, fitted_cells
 from harness.fit.varied import recipe_cells, varied_columns
-from tests.fit.recipes import RULES, Response, rule_at
+from scripts.cells_study import RULES, Response, rule_at
 from tests.fit.synthetic import sweep
 
 RESULTS = sorted(Path(__file__).resolve().parents[2].glob("results/*/runs.csv"))
@@ -244,10 +244,9 @@ def test_what_no_surface_can_be_fitted_to_is_refused_in_a_line() -> None:
     i = np.arange(len(points))
     few = points.select((i % 20 == 3) | ((i % 20 == 11) & (i < 100)))  # one a cell, two in five
     assert "do not determine a surface" in refused(few)
-    falling = replace(
-        points, loss=Response().truth(points.params, points.tokens) - 0.01 * np.log(points.extra["lr"])
-    )
-    assert "lr" in refused(falling)
+    best = np.array([rule_at(n, d)[0] for n, d in zip(points.params, points.tokens, strict=True)])
+    arched = replace(points, loss=points.loss - 0.08 * np.log(points.extra["lr"] / best) ** 2)
+    assert "no minimum along lr: " in refused(arched)
 
 
 def test_a_minimum_beyond_what_was_tried_is_marked() -> None:
