@@ -278,7 +278,7 @@ def _surface(points: Points, varied: Varied, cells: CellsResult, options: FitOpt
     sample, centre, middle = _sample(points, varied)
     found = fit_surface(sample, DRAWS, rng)
     rules = _rules(found, sample, centre, middle, options)
-    usable = np.isfinite(found.level)
+    usable = np.isfinite(found.level) & (found.level > 0)
     tail = float(stdtrit(found.freedom, (1 + options.level) / 2))
     counts = _recipes_tried(varied)
     lowest = _chosen(points, replace(varied, recipe=np.arange(len(points))))

@@ -401,8 +401,8 @@ def _surface(
 
 
 def _covariance(sample: Sample, solved: _Solved, noise: float) -> tuple[Array, float | None]:
-    """Of the coefficients, (k, k): with enough cells by their scores (the sandwich for clusters of Liang & Zeger 1986),
-    for a cell's best values may differ from the rules by more than noise; and how many times the noise's that is.
+    """Of the coefficients, (k, k): with enough cells by leaving out each (the jackknife of clusters; MacKinnon & White
+    1985), for its best values may differ from the rules by more than noise; and how many times the noise's that is.
     """
     varying = [t for t in (1, 2) if solved.gamma[t - 1] != 0]
     bent = solved.rows @ solved.beta
@@ -415,12 +415,15 @@ def _covariance(sample: Sample, solved: _Solved, noise: float) -> tuple[Array, f
     scale = np.outer(size, size)
     if cells < CLUSTERS or cells <= len(solved.beta):
         return (plain / scale)[:k, :k], None
-    scores = np.stack([np.bincount(sample.cell, column * solved.residual) for column in scaled.T], axis=1)
-    robust = cells / (cells - 1) * bread @ (scores.T @ scores) @ bread
+    gram, off = scaled.T @ scaled, []
+    for _, mine in _grouped(sample.cell, np.ones(len(sample.loss), dtype=bool)):
+        own = scaled[mine]
+        off.append(np.linalg.pinv(gram - own.T @ own) @ (own.T @ solved.residual[mine]))
+    robust = (cells - 1) / cells * np.array(off).T @ np.array(off)
     slopes = slice(0, sample.h.shape[1] * len(solved.design.terms))
     with np.errstate(all="ignore"):
         uneven = float(np.median(np.diag(robust)[slopes] / np.diag(plain)[slopes]))
-    # With few cells the scores' variance comes out too low: never below what noise gives.
+    # With few cells it may by chance come out too low: never below what noise gives.
     wider = np.sqrt(np.maximum(np.diag(plain) / np.maximum(np.diag(robust), 1e-300), 1.0))
     covariance = robust * np.outer(wider, wider) / scale
     return covariance[:k, :k], uneven if np.isfinite(uneven) else None

@@ -25,14 +25,15 @@ SAME_TOKENS = 0.01
 SAME_COLUMN = 0.9999
 # A column of unknown name is set where so many of its runs share their value with a run of another cell ...
 SHARED = 0.9
-MOST_VALUES = 0.25  # ... its values are no more than this share of the runs ...
+MOST_VALUES = 0.25  # ... its values are no more than this share of the runs, and than ...
+MOST_DIFFERENT = 60
 FOLLOWED = 1e-3  # ... and losses within cells would follow it as closely by chance this often at most.
 
 HYPERPARAMETER = re.compile(
-    r"((peak|max|base|initial|init|min|adam|muon|matrix|embedding|embed|head)_)?(lr|learning_rate)"
+    r"((peak|max|base|initial|init|min|adam|muon|hidden|matrix|embedding|embed|head)_)?(lr|learning_rate)"
     r"(_?(max|peak|base|mult|multiplier|scale))?"
     r"|((global|micro|total|train|effective|per_device|local)_)*(batch|bs|bsz|batch_?size)"
-    r"(_(size|tokens|seqs|sequences))?|tokens_per_batch"
+    r"(_(size|tokens|seqs|sequences))?|tokens_per_(batch|step|update)|eta"
     r"|wd|(adam_)?weight_decay|warm_?up\w*|(adam_)?beta_?[12]|(adam_)?eps(ilon)?|momentum|dropout\w*|\w*_dropout"
     r"|(max_)?grad(ient)?_(clip\w*|norm_max)|max_grad_norm|clip\w*|init_(std|scale)|initiali[sz]er_range|z_loss_\w+"
     r"|(lr_)?(decay|cool_?down|stable)_(\w+)|ema_\w+|label_smoothing|optim(izer)?(_name)?|(lr_)?schedul(e|er)(_type)?"
@@ -183,7 +184,7 @@ def _cells_varying(cell: Cells, code: Cells) -> Cells:
 def _was_set(code: Cells, cell: Cells) -> bool:
     """Whether the values of a column (n,) were chosen, not measured."""
     values, counts = np.unique(code, return_counts=True)
-    if len(values) < 2 or len(values) > max(2.0, MOST_VALUES * len(code)):
+    if len(values) < 2 or len(values) > min(max(2.0, MOST_VALUES * len(code)), MOST_DIFFERENT):
         return False
     pairs = np.unique(np.stack((code, cell)), axis=1)[0]
     places = dict(zip(*np.unique(pairs, return_counts=True), strict=True))
