@@ -1,6 +1,6 @@
 """What is made of hyperparameters that vary within one (N, D): bias and coverage on sweeps of a known answer.
 
-    python scripts/cells_study.py                           every design, 40 sweeps each
+    python scripts/cells_study.py                           every design, 20 sweeps each
     python scripts/cells_study.py --only full --repeats 10
 
 A sweep has a grid of learning rates and batches at every (N, D). Its losses are those of a law of N and D, plus a
@@ -42,6 +42,7 @@ class Response:
         skew: of the loss on the side of high rates, against the other.
         cliff: whether high rates diverge.
         fewer: whether cells are without more of their recipes the larger they are, down to a tenth.
+        apart: standard deviation of the cells' own best values about the rules, in ln.
         columns: names of the two hyperparameters.
     """
 
@@ -56,6 +57,7 @@ class Response:
     skew: float = 0.0
     cliff: bool = False
     fewer: bool = False
+    apart: float = 0.0
     columns: tuple[str, str] = ("lr", "batch_size")
 
     def make(self, seed: int = 0) -> Points:
@@ -69,7 +71,7 @@ class Response:
         rows = []
         for n, d in grid:
             best = RULES @ (1.0, np.log(n / 2e8), np.log(d / 1e10))
-            shift = rng.uniform(-0.3, 0.3, 2)
+            shift, own = rng.uniform(-0.3, 0.3, 2), self.apart * rng.standard_normal(2)
             rates = np.linspace(-1, 1, self.rates) * self.reach[0] + shift[0]
             batches = np.linspace(-1, 1, self.batches) * self.reach[1] + shift[1]
             tried = [(float(rate), float(batch)) for rate in rates for batch in batches]
@@ -77,9 +79,10 @@ class Response:
                 share = np.interp(np.log(n * d), np.log((6e7 * 2e9, 1e9 * 1e11)), (1.0, 0.1))
                 tried = [tried[i] for i in rng.permutation(len(tried))[: max(4, int(share * len(tried)))]]
             for off in tried:
-                rows += [(n, d, *np.exp(best + np.array(off)), *off, s) for s in range(self.seeds)]
-        n, d, lr, size, *away, seeds = np.array(rows).T
-        loss = self.truth(n, d) + self.rise(np.stack(away, axis=1)) + self.noise * rng.standard_normal(len(n))
+                values, away = np.exp(best + np.array(off)), np.array(off) - own
+                rows += [(n, d, *values, *away, s) for s in range(self.seeds)]
+        n, d, lr, size, *offs, seeds = np.array(rows).T
+        loss = self.truth(n, d) + self.rise(np.stack(offs, axis=1)) + self.noise * rng.standard_normal(len(n))
         extra = dict(zip(self.columns, (lr, size), strict=True))
         return Points(n, d, 6 * n * d, loss, extra=extra, seed=seeds if self.seeds > 1 else None)
 
@@ -103,6 +106,7 @@ DESIGNS = {
     "noisy": replace(FULL, noise=0.01),
     "seeds": replace(FULL, rates=7, batches=4, seeds=3, noise=0.01),
     "uneven": replace(FULL, fewer=True, noise=0.01),
+    "cells apart": replace(FULL, apart=0.3),
     "small": Response(5, 4, None, 4, 3, noise=0.003),
 }
 
@@ -208,8 +212,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=tuple(DESIGNS))
-    parser.add_argument("--repeats", type=int, default=40)
-    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=100)
     asked = parser.parse_args()
     for name, design in DESIGNS.items():
         if asked.only not in (None, name):

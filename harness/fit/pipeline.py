@@ -78,7 +78,7 @@ def fit_points(
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
         counting=counting_table(
-            choose_cells(prepare(points, by_default), options).table,
+            table if by_default == options else choose_cells(prepare(points, by_default), options).table,
             options,
             (approach_2, approach_3),
         ),

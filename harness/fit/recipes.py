@@ -19,9 +19,10 @@ from harness.fit.bootstrap import percentile_interval
 from harness.fit.budgets import Cells
 from harness.fit.cell_results import CellOptimum, CellsResult, RecipeRule, VariedColumn
 from harness.fit.options import BEST, MEAN, SURFACE, FitOptions
-from harness.fit.response_surface import LEAST_VALUES, ResponseSurface, Sample, fit_surface
+from harness.fit.response_surface import UNEVEN, fit_surface
 from harness.fit.results import Approach
 from harness.fit.status import Flag, judge
+from harness.fit.surface_design import LEAST_VALUES, ResponseSurface, Sample
 from harness.fit.table import Array, Points
 from harness.fit.varied import Varied, varied_columns, within
 from harness.text import counted
@@ -35,7 +36,6 @@ DRAWS = 1000
 SURE = 0.9  # share of draws that must have a minimum
 OFTEN = 0.5  # of the cells in which a column varies: at the edge in more, its best value is not known
 ALIKE = 1.5  # numbers of recipes that are fewer times apart bias all cells alike
-UNEVEN = 2.0
 STREAM = 7
 SHOWN = 4
 
@@ -314,7 +314,7 @@ def _surface(points: Points, varied: Varied, cells: CellsResult, options: FitOpt
     if found.uneven is not None and found.uneven > UNEVEN**2:
         notes.append(
             f"the best values of single cells lie {found.uneven**0.5:.2g} times further from these rules than noise "
-            "explains; their intervals allow for it"
+            "explains: every cell has a minimum of its own"
         )
     cells = replace(
         cells,
