@@ -19,7 +19,7 @@ from harness.fit.options import CELLS
 from harness.fit.reader import VARIABLE
 from harness.fit.recipes import choose_cells, fitted_cells
 from harness.fit.varied import recipe_cells, varied_columns
-from scripts.cells_study import RULES, Response, rule_at
+from scripts.cells_study import DESIGNS, RULES, Response, errors, rule_at
 from tests.fit.synthetic import sweep
 
 RESULTS = sorted(Path(__file__).resolve().parents[2].glob("results/*/runs.csv"))
@@ -323,3 +323,41 @@ def test_columns_are_found_in_a_file() -> None:
     rows = zip(points.params, points.tokens, *points.extra.values(), points.loss, strict=True)
     text = "N,D,Learning Rate,bs,loss\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows)
     assert names(read_points(io.StringIO(text))) == ["learning_rate", "bs"]
+
+
+def test_cells_whose_best_values_lie_off_the_rules_have_minima_of_their_own() -> None:
+    made = Response(sizes=6, horizons=5, rates=8, batches=5, noise=0.003, apart=0.3)
+    found = choose_cells(made.make(3), FitOptions(cells="surface"))
+    assert found.cells is not None
+    assert found.cells.uneven is not None
+    assert found.cells.uneven > 2
+    assert found.cells.noise == pytest.approx(0.003, rel=0.15)
+    off = found.table.loss - made.truth(found.table.params, found.table.tokens)
+    assert np.abs(off).max() < 0.003
+    assert found.table.loss_se is not None
+    assert 0.7 < np.std(off / found.table.loss_se) < 1.4
+    for j, rule in enumerate(found.cells.rules):
+        assert rule.params_exponent_interval is not None
+        low, high = rule.params_exponent_interval
+        assert low - 0.1 < RULES[j, 1] < high + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["skewed, with a cliff", "noisy", "cells apart", "small"])
+def test_intervals_of_the_surface_hold_the_truth(name: str) -> None:
+    found = [errors(DESIGNS[name].make(100 + seed), "surface", 60) for seed in range(12)]
+    assert all(one.error and one.trusted for one in found)
+    for quantity in ("a", "ln N*", "loss", "exponents of lr", "exponents of batch_size"):
+        held = np.mean([one.held[quantity] for one in found])
+        assert held > 0.6, f"{quantity}: nominal .9"
+    assert abs(np.mean([one.error["loss"] for one in found])) < 0.0005
+    assert abs(np.mean([one.error["a"] for one in found])) < 0.003
+
+
+@pytest.mark.slow
+def test_a_surface_is_many_times_more_precise_than_the_best_or_the_mean() -> None:
+    scatter = {
+        cells: np.std([errors(DESIGNS["noisy"].make(seed), cells, 0).error["ln N*"] for seed in range(6)])
+        for cells in ("best", "surface")
+    }
+    assert scatter["surface"] < scatter["best"] / 2
