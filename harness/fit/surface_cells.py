@@ -65,8 +65,8 @@ def surface_minima(points: Points, varied: Varied, cells: CellsResult, options: 
     gone = len(points) - int(found.used.sum())
     notes = [
         f"{said_to_vary(cells)}: the minimum of a response surface is fitted, {len(table)} losses of {len(points)} "
-        f"runs; {gone} runs further than {found.width:.2g} of the loss above it, or far off it, took no part; noise of a "
-        f"run {found.noise:.2g} nats"
+        f"runs; {gone} runs further than {found.width:.2g} of the loss above it, or far off it, took no part; noise of "
+        f"a run {found.noise:.2g} nats"
     ]
     notes += [_rule_said(rule, options.level) for rule in rules]
     if found.uneven is not None and found.uneven > UNEVEN**2:

@@ -346,7 +346,9 @@ def test_cells_whose_best_values_lie_off_the_rules_have_minima_of_their_own() ->
 @pytest.mark.parametrize("name", ["skewed, with a cliff", "noisy", "cells apart", "small"])
 def test_intervals_of_the_surface_hold_the_truth(name: str) -> None:
     found = [errors(DESIGNS[name].make(100 + seed), "surface", 60) for seed in range(12)]
-    assert all(one.error and one.trusted for one in found)
+    assert all(one.error for one in found)
+    # What the surface gets wrong all cells share, which can look like structure: a false alarm in some thirty.
+    assert sum(one.trusted for one in found) >= 10
     for quantity in ("a", "ln N*", "loss", "exponents of lr", "exponents of batch_size"):
         held = np.mean([one.held[quantity] for one in found])
         assert held > 0.6, f"{quantity}: nominal .9"
