@@ -59,6 +59,7 @@ path=, else the experiment's. Table, fit and draws then go to out=, by default r
   isoflop fit points=table.csv out=somewhere
   isoflop fit source=wandb project=ENTITY/PROJECT group=demo
   isoflop fit source=wandb path=runs/demo/wandb
+  isoflop fit points=table.csv out=somewhere analysis.cells=best
   isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
     "report": """Figures, tables and report.html from the finished runs and the fit.
 

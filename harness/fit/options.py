@@ -17,6 +17,8 @@ AUTO = "auto"
 OBJECTIVES = (AUTO, "huber", "l1", "squares")
 # Of Huber's delta that makes sums of absolute deviations: far below any residual that is not rounding.
 L1_DELTA = 1e-6
+MEAN, BEST, SURFACE = "mean", "best", "surface"
+CELLS = (MEAN, BEST, SURFACE)
 
 
 def check_rows(rows: str) -> None:
@@ -51,6 +53,10 @@ class FitOptions:
         rows: how a table that is read from a file gives a run's result, where it has several rows of a run. ``last``:
             the row with the most tokens, of equal ones the later; a note counts the others. ``all``: every row, the
             rows of a run being no independent measurements. Points that are given to a fit are all fitted.
+        cells: where a hyperparameter (a column such as ``lr`` or ``batch_size``) varies within one N and D. ``mean``:
+            every run is fitted, as if they differed by luck. ``best``: the recipe with the lowest mean loss; where
+            recipes were run with several seeds, its loss is corrected for having been chosen. ``surface``: the minimum
+            of a response surface over these columns, with its standard error, and the best values as power laws.
         target: budget in FLOPs at which the approaches and forms are compared; None: 10 x the largest budget.
         extrapolation_limit: predictions beyond this multiple of the largest budget (or as far below the smallest) are
             marked; so are models whose N, D or D/N is beyond any run's by more than its power of 2/3, and these have no
@@ -97,6 +103,7 @@ class FitOptions:
     compute: str = suggested("flops", ("flops", "flops_6nd"))
     loss: str = "loss"
     rows: str = one_of(LAST, ROWS)
+    cells: str = one_of(MEAN, CELLS)
     target: float | None = bounded(None, 0, 1e40, above=True)
     extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
     solver: str = one_of("lbfgs", SOLVERS)
@@ -130,6 +137,7 @@ class FitOptions:
             (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),
             (self.huber_delta > 0, f"huber_delta must be positive, got {self.huber_delta}"),
             (self.degree in (2, 3, 4), f"degree must be 2, 3 or 4, got {self.degree}"),
+            (self.cells in CELLS, f"cells must be one of {CELLS}, got {self.cells!r}"),
             (self.exclude_highest >= 0, f"exclude_highest must not be negative, got {self.exclude_highest}"),
             (self.target is None or self.target > 0, f"target must be positive, got {self.target}"),
             (self.extrapolation_limit >= 1, "extrapolation_limit must be at least 1"),

@@ -15,6 +15,7 @@ from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
+from harness.fit.recipes import choose_cells
 from harness.fit.table import Curve, Points, clean
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
@@ -46,9 +47,11 @@ def fit_points(
             f"fit_points: a {kind} is no table that was read; give read_points(…), or use sweep.fit()"
         )
     options = options or FitOptions()
-    table = prepare(points, options)
+    chosen = choose_cells(prepare(points, options), options)
+    table = chosen.table
     if not len(table):
         raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
+    by_default = replace(options, count="params", compute="flops")
     largest = float(table.flops.max())
     target = options.target or TARGET * largest
     approach_1 = fit_approach_1(table, options, curves if options.loss == "loss" else None)
@@ -57,6 +60,7 @@ def fit_points(
     tested = backtest(table, approach_2, options) if options.backtest else None
     if tested is not None:
         approach_2, approach_3 = flagged(approach_2, tested), flagged(approach_3, tested)
+    approach_2, approach_3 = chosen.flagged(approach_2), chosen.flagged(approach_3)
     return Fit(
         approach_1=approach_1,
         approach_2=approach_2,
@@ -74,12 +78,13 @@ def fit_points(
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
         counting=counting_table(
-            prepare(points, replace(options, count="params", compute="flops")),
+            table if by_default == options else choose_cells(prepare(points, by_default), options).table,
             options,
             (approach_2, approach_3),
         ),
         comparison=compare_forms(table, options, target) if options.compare else None,
         backtest=tested,
+        cells=chosen.cells,
     )
 
 

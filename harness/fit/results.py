@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
+from harness.fit.cell_results import CellsResult
 from harness.fit.encoding import encode
 from harness.fit.estimate import (
     EXTRAPOLATION_LIMIT,
@@ -491,7 +492,8 @@ class Backtest(Judged):
 class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
 
-    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run.
+    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run. ``cells`` is None where
+    nothing varies within the table's cells.
     """
 
     approach_1: Approach1
@@ -512,6 +514,7 @@ class FitResults:
     backtest: Backtest | None = None
     loss: str = "loss"
     rows: str = "last"
+    cells: CellsResult | None = None
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

@@ -20,6 +20,7 @@ def summary(fit: FitResults) -> str:
     parts = [
         _heading(fit),
         _verdict(fit),
+        _cells(fit),
         _exponents(fit),
         _fit_errors(fit),
         _profiles(fit.approach_2),
@@ -101,6 +102,13 @@ def _verdict(fit: FitResults) -> str:
     return "Verdict (docs/statuses.md explains each status)\n" + "\n".join(
         f"  {name.ljust(width)}  {said}" for name, said in lines
     )
+
+
+def _cells(fit: FitResults) -> str:
+    """What varies within one N and D, and the loss that was taken for each."""
+    if fit.cells is None:
+        return ""
+    return "\n".join(("Runs of one N and D", *(f"  {note}" for note in fit.cells.notes)))
 
 
 def _exponents(fit: FitResults) -> str:
