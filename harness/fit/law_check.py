@@ -220,7 +220,6 @@ class LawCheck:
         return repeated_data(self.points)
 
 
-@lru_cache(maxsize=4)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
 def check_law(
     points: Points, model: Model = MODELS["standard"], columns: tuple[Covariate, ...] = ()
 ) -> LawCheck:
@@ -231,6 +230,11 @@ def check_law(
         model: its form.
         columns: the covariates of the form.
     """
+    return _checked(points, model, columns)
+
+
+@lru_cache(maxsize=4)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
+def _checked(points: Points, model: Model, columns: tuple[Covariate, ...]) -> LawCheck:
     data = Data.of(points.params, points.tokens, points.loss, covariates(points, columns))
     weights = np.ones(len(points))
     squares = Misfit(np.inf)

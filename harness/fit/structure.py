@@ -19,7 +19,7 @@ from harness.fit.table import Array
 
 FLIPS = 1999
 NEIGHBOURS = 3
-CHUNK = 8_000_000  # numbers held at once
+CHUNK = 1_000_000  # numbers held at once
 STREAM = 9
 NEIGHBOURING = "neighbouring cells"
 LEAST_SEEN = 0.2  # of a break's length: what the fit must leave to be seen of it

@@ -16,7 +16,7 @@ from harness.fit.table import Array
 ITERATIONS = 300
 TOLERANCE = 1e-9
 MOST_DAMPING = 1e7
-CHUNK = 4_000_000  # numbers held at once
+CHUNK = 400_000  # numbers held at once
 RESIDUALS = ("log", "relative", "absolute")
 
 
