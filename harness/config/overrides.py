@@ -122,7 +122,7 @@ READS: dict[str, tuple[str, ...]] = {
     "calibrate": ("calibrate", "write"),
     "status": ("arms",),
     "cancel": ("arms",),
-    "fit": ("points", "out", "compare", "source", "project", "group"),
+    "fit": ("points", "out", "by", "joint", "compare", "source", "project", "group"),
     "report": ("points", "out"),
     "predict": ("points", "write"),
     "compare": ("arms", "compare"),

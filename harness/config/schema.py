@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.bounds import bounded, check_bounds, one_of
+from harness.bounds import bounded, check_bounds, one_of, suggested
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
@@ -42,6 +42,10 @@ class Config:
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        by: for ``fit``: a column of the table, each of whose values is a group that is fitted by itself, into a folder
+            of its own below ``out``.
+        joint: beside ``by``: ``exponents`` fits laws that share alpha and beta and not E, A and B, and tests whether
+            the groups do share them.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
@@ -76,6 +80,8 @@ class Config:
     run: str | None = None
     points: str | None = None
     out: str | None = None
+    by: str | None = None
+    joint: str | None = suggested(None, ("exponents",))
     source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None
     group: str | None = None
@@ -86,6 +92,10 @@ class Config:
         if isinstance(self.launcher, OPTIONS):
             self.launcher = choose(self.launcher)
         check_bounds(self)
+        if self.joint is not None and self.by is None:
+            raise UserError("joint: is what groups share; name their column, e.g. by=dataset")
+        if self.joint not in (None, "exponents"):
+            raise UserError(f"joint: '{self.joint}' is nothing that groups can share; there is exponents")
         if self.followup.horizons and not KINDS[self.schedule.kind].has_length:
             raise UserError(
                 f"followup.horizons: a {self.schedule.kind} schedule has no length to vary; choose another schedule"

@@ -11,6 +11,7 @@ from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.backtest import backtest, flagged
+from harness.fit.cell_tables import Chosen
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
@@ -47,7 +48,7 @@ def fit_points(
             f"fit_points: a {kind} is no table that was read; give read_points(…), or use sweep.fit()"
         )
     options = options or FitOptions()
-    chosen = choose_cells(prepare(points, options), options)
+    chosen = table_to_fit(points, options)
     table = chosen.table
     if not len(table):
         raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
@@ -78,7 +79,7 @@ def fit_points(
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
         counting=counting_table(
-            table if by_default == options else choose_cells(prepare(points, by_default), options).table,
+            table if by_default == options else table_to_fit(points, by_default).table,
             options,
             (approach_2, approach_3),
         ),
@@ -86,6 +87,11 @@ def fit_points(
         backtest=tested,
         cells=chosen.cells,
     )
+
+
+def table_to_fit(points: Points, options: FitOptions) -> Chosen:
+    """The runs that are fitted: what the options leave, and of each cell what they say."""
+    return choose_cells(prepare(points, options), options)
 
 
 def prepare(points: Points, options: FitOptions) -> Points:

@@ -113,7 +113,13 @@ def _cells(fit: FitResults) -> str:
 
 def _exponents(fit: FitResults) -> str:
     rows = [
-        (a.name, _with(a.a, a.a_interval, ".3f"), _with(a.b, a.b_interval, ".3f"), a.bootstrap, a.status)
+        (
+            a.name,
+            quantity_with(a.a, a.a_interval, ".3f"),
+            quantity_with(a.b, a.b_interval, ".3f"),
+            a.bootstrap,
+            a.status,
+        )
         for a in fit.approaches
     ]
     return "Exponents: N* ~ C^a, D* ~ C^b\n" + table(("approach", "a", "b", "bootstrap", "status"), rows)
@@ -143,9 +149,9 @@ def _backtest(fit: FitResults) -> str:
             r.approach,
             f"{r.cutoff:.3g} ({r.cutoff_budgets} budgets)",
             f"{r.budget:.3g}",
-            _with(r.params_ratio, r.params_ratio_interval, ".2f"),
-            _with(r.tokens_ratio, r.tokens_ratio_interval, ".2f"),
-            _with(r.loss_difference, r.loss_difference_interval, "+.4f"),
+            quantity_with(r.params_ratio, r.params_ratio_interval, ".2f"),
+            quantity_with(r.tokens_ratio, r.tokens_ratio_interval, ".2f"),
+            quantity_with(r.loss_difference, r.loss_difference_interval, "+.4f"),
             _number(r.run_error, "+.4f"),
             backtest_status(r),
         )
@@ -188,9 +194,9 @@ def _profiles(approach: Approach2) -> str:
         (
             f"{b.budget:.3g}",
             str(b.n_points),
-            _with(b.params_opt, b.params_interval),
-            _with(b.tokens_opt, b.tokens_interval),
-            _with(b.loss_opt, b.loss_interval, ".4f"),
+            quantity_with(b.params_opt, b.params_interval),
+            quantity_with(b.tokens_opt, b.tokens_interval),
+            quantity_with(b.loss_opt, b.loss_interval, ".4f"),
             b.status,
         )
         for b in approach.budgets
@@ -205,7 +211,7 @@ def _law(approach: Approach3) -> str:
     rows = []
     for name, value, interval, se in law_parameters(approach):
         form = ".4f" if name == "E" else ".5g"  # a loss: draws in which it has gone read 0, not 1e-58
-        rows.append((name, _with(value, interval, form), "-" if se is None else f"{se:.3g}"))
+        rows.append((name, quantity_with(value, interval, form), "-" if se is None else f"{se:.3g}"))
     text = f"L = {approach.formula} (approach 3)\n" + table(("", "estimate", "SE"), rows)
     said = [papers_names(approach), moved_by(approach), along_6nd(approach)]
     return text + "".join(f"\n  {line}" for line in said if line)
@@ -344,15 +350,15 @@ def _prediction_row(p: OptimumEstimate) -> tuple[str, ...]:
     return (
         f"{p.flops:.3g}",
         p.approach,
-        _with(p.params, p.params_interval),
-        _with(p.tokens, p.tokens_interval),
-        _with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
-        marked(_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
+        quantity_with(p.params, p.params_interval),
+        quantity_with(p.tokens, p.tokens_interval),
+        quantity_with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
+        marked(quantity_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
         p.status,
     )
 
 
-def _with(value: float | None, interval: Interval | None, spec: str = "") -> str:
+def quantity_with(value: float | None, interval: Interval | None, spec: str = "") -> str:
     """An estimate and its interval: 1.2B (1.1B, 1.4B), or 1.2B (1.1B, not bounded)."""
     show = (lambda x: format(x, spec)) if spec else quantity
     if value is None:

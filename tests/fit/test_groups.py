@@ -1,12 +1,15 @@
 """Groups of a table: fits apart, laws that share exponents, and the test whether they do."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit import FitOptions, Points
+from harness.fit import FitOptions, Points, load_fit, write_fit
+from harness.fit.by_group import GroupedFit, fit_by
 from harness.fit.groups import share_exponents, split_by
 from tests.fit.synthetic import sweep
 
@@ -142,3 +145,64 @@ def test_a_group_without_enough_runs_is_named() -> None:
     groups["wiki"] = groups["wiki"].select(np.arange(3))
     with pytest.raises(UserError, match="group wiki has 3 runs"):
         share_exponents(groups, FitOptions(draws=0))
+
+
+@pytest.fixture(scope="module")
+def grouped() -> GroupedFit:
+    table = table_of(groups_of(LAWS, 0.003))
+    return fit_by(table, "data", FitOptions(draws=60, backtest=False), joint="exponents")
+
+
+def test_each_group_has_its_fit_and_approach_3_is_shared(grouped: GroupedFit) -> None:
+    table = table_of(groups_of(LAWS, 0.003))
+    apart = fit_by(table, "data", FitOptions(draws=60, backtest=False))
+    assert list(grouped.fits) == list(apart.fits) == list(LAWS)
+    assert apart.sharing is None
+    assert len({fit.approach_3.a for fit in grouped.fits.values()}) == 1
+    assert len({fit.approach_3.a for fit in apart.fits.values()}) == 3
+    for name, fit in grouped.fits.items():
+        assert fit.approach_2.a == apart.fits[name].approach_2.a
+        assert f"the runs whose data is {name}" in fit.notes
+        assert fit.n_points == 21
+
+
+def test_groups_are_written_and_predicted_from(grouped: GroupedFit, tmp_path: Path) -> None:
+    for name, folder in grouped.folders().items():
+        again = load_fit(write_fit(grouped.fits[name], tmp_path / folder))
+        before, after = (one.predict(1e21)["approach_3"] for one in (grouped.fits[name], again))
+        assert (after.params, *(after.params_interval or ())) == pytest.approx(
+            (before.params, *(before.params_interval or ()))
+        )
+    text = json.dumps(grouped.to_json(), allow_nan=False)
+    assert json.loads(text)["sharing"]["groups"] == list(LAWS)
+    assert json.loads(text)["groups"]["code"]["optimum"]["approach_3"]["params"] > 0
+
+
+def test_the_table_sets_groups_side_by_side(grouped: GroupedFit) -> None:
+    text = grouped.summary()
+    assert "Groups by data at C = 1e+20" in text
+    assert "3 groups may share their exponents" in text
+    assert all(text.count(f" {name} ") == 2 for name in LAWS), "approaches 2 and 3"
+
+
+def test_a_group_without_a_fit_is_named_and_the_others_are_fitted() -> None:
+    groups = groups_of(LAWS, 0.003)
+    table = table_of(groups)
+    loss = np.where(np.array(table.text["data"]) == "wiki", np.nan, table.loss)
+    found = fit_by(replace(table, loss=loss), "data", FitOptions(draws=0, backtest=False))
+    assert list(found.fits) == ["c4", "code"]
+    assert "no usable runs" in found.failed["wiki"]
+    assert "wiki: no fit." in found.summary()
+
+
+def test_names_of_groups_make_folders_that_differ() -> None:
+    table = table_of(groups_of(LAWS, 0.003))
+    names = {"c4": "a/b", "code": "a b", "wiki": ".."}
+    renamed = replace(table, text={"data": tuple(names[name] for name in table.text["data"])})
+    found = fit_by(renamed, "data", FitOptions(draws=0, backtest=False)).folders()
+    assert found == {"a/b": "a_b", "a b": "a_b-2", "..": "group"}
+
+
+def test_nothing_but_exponents_can_be_shared() -> None:
+    with pytest.raises(UserError, match="'levels' is nothing that groups can share"):
+        fit_by(table_of(groups_of(LAWS, 0.003)), "data", FitOptions(draws=0), joint="levels")
