@@ -110,6 +110,11 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     """
     moved = chosen(points, options.covariates, options.at)
     model = options.model
+    floor, lowest = options.fix.get("E", 0.0), float(points.loss.min())
+    if floor >= lowest:
+        raise UserError(
+            f"analysis.fix.E={floor:g}: a run has a loss of {lowest:.4g}, and no loss is below E; give a smaller one"
+        )
     asked = Asked.of(points, options, model)
     common: dict[str, Any] = {
         "level": options.level,

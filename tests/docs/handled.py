@@ -196,7 +196,7 @@ def smaller(text: str) -> list[str]:
 def exists(*paths: Path) -> None:
     """Each path is there; a pattern, for one of its files at least."""
     for path in paths:
-        if "*" in path.name:
-            assert list(path.parent.glob(path.name)), f"no {path} was written"
+        if "*" in str(path):
+            assert list(Path().glob(str(path))), f"no {path} was written"
         else:
             assert path.exists(), f"{path} was not written"

@@ -218,13 +218,13 @@ def _texts() -> Iterator[str]:
 def write_tables(folder: Path) -> None:
     """``table.csv``, as anyone has it, and the published points under the names that their table has."""
     published = os.environ.get("ISOFLOP_HOFFMANN_POINTS")
-    rows = [(n, d, 6 * n * d, law_loss(n, d)) for n, d in _grid()]
-    text = "params,tokens,flops,loss\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    rows = [(n, d, 6 * n * d, law_loss(n, d), ("c4", "code")[i % 2]) for i, (n, d) in enumerate(_grid())]
+    text = "params,tokens,flops,loss,dataset\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
     (folder / "table.csv").write_text(text, encoding="utf-8")
     if published:
         shutil.copy(published, folder / "svg_extracted_data.csv")
     else:
-        names = "Model Size,Training Tokens,Training FLOP,loss"
+        names = "Model Size,Training Tokens,Training FLOP,loss,dataset"
         (folder / "svg_extracted_data.csv").write_text(text.replace(text.split("\n")[0], names))
 
 

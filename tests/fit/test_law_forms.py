@@ -194,6 +194,14 @@ def test_covariates_that_cannot_be_are_refused(options: dict[str, dict[str, floa
         fit_points(with_column, FitOptions(draws=0, **options))  # type: ignore[arg-type]
 
 
+def test_a_floor_above_a_loss_is_refused() -> None:
+    points = sweep(sizes=7)
+    lowest = float(points.loss.min())
+    with pytest.raises(UserError, match="no loss is below E; give a smaller one"):
+        fit_points(points, FitOptions(draws=0, fix={"E": lowest}))
+    assert fit_points(points, FitOptions(draws=0, fix={"E": 0.0}, backtest=False)).approach_3.E == 0
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
