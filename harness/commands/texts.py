@@ -70,7 +70,10 @@ joint=exponents laws that share alpha and beta.
   isoflop fit points=table.csv out=somewhere by=dataset joint=exponents""",
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
-  isoflop report experiment=demo""",
+  isoflop report experiment=demo
+
+With points= and out= it is the report of a table; a folder that has no fit yet gets one first, as 'isoflop fit' with
+the same points=, out= and analysis.* would write it.""",
     "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
 That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
 

@@ -35,6 +35,8 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
 
     Each file is written whole and then renamed, the draws first, so a reader never sees half a fit.
     """
+    if not isinstance(fit, Fit):
+        raise UserError(f"write_fit: a {type(fit).__name__} is not a fit; fit_points and load_fit return one")
     folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ columns ``status`` and ``notes`` say why. :func:`harness.read_points` reads a Da
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args
@@ -38,6 +39,7 @@ def points(runs: Points | Sweep) -> "pd.DataFrame":
 
     ``read_points`` reads it back, of a table with several rows of a run with ``rows="all"``.
     """
+    _check_kind("points", runs, (Points, Sweep), "a table of runs or a sweep")
     table = runs.points if isinstance(runs, Sweep) else runs
     columns: dict[str, Any] = {"run_id": table.run_id}
     columns |= {name: getattr(table, name) for name in ("params", "tokens", "flops", "loss")}
@@ -48,17 +50,20 @@ def points(runs: Points | Sweep) -> "pd.DataFrame":
 
 def excluded(source: Points | Sweep | Fit) -> "pd.DataFrame":
     """The runs that take no part, with the reason: ``run``, ``reason``, ``row``, ``rows``."""
+    _check_kind("excluded", source, (Points, Sweep, Fit), "a table of runs, a sweep or a fit")
     gone = (source.points if isinstance(source, Sweep) else source).excluded
     return _frame([dataclasses.asdict(one) for one in gone], ("run", "reason", "row", "rows"))
 
 
 def runs(sweep: Sweep) -> "pd.DataFrame":
     """The content of ``runs.csv``: one row for every run that has ended, those that diverged too."""
+    _check_kind("runs", sweep, (Sweep,), "a sweep")
     return _frame([row(record) for record in sweep.records.values()])
 
 
 def cells(plan: Plan | Sweep) -> "pd.DataFrame":
     """The planned runs, one row each: size, tokens, batch, learning rate, FLOPs, epochs, estimated seconds."""
+    _check_kind("cells", plan, (Plan, Sweep), "a plan or a sweep")
     planned = plan.plan if isinstance(plan, Sweep) else plan
     return _frame(
         [
@@ -84,24 +89,27 @@ def cells(plan: Plan | Sweep) -> "pd.DataFrame":
 
 def exponents(fit: Fit) -> "pd.DataFrame":
     """N* ~ C^a and D* ~ C^b by every approach, one row each: exponents, standard errors, intervals."""
+    _check_kind("exponents", fit, (Fit,), "a fit")
     names = [field.name for field in dataclasses.fields(Approach)]
     return _frame([{"approach": one.name, **_plain(one, names, without=("name",))} for one in fit.approaches])
 
 
 def minima(fit: Fit) -> "pd.DataFrame":
     """The minimum of every IsoFLOP profile (approach 2), one row a budget."""
+    _check_kind("minima", fit, (Fit,), "a fit")
     return _frame([_plain(one) for one in fit.approach_2.budgets])
 
 
 def law(fit: Fit) -> "pd.DataFrame":
     """The parameters of approach 3's law, one row each: ``value``, ``se``, ``low``, ``high``; E, A, B, alpha, beta."""
+    _check_kind("law", fit, (Fit,), "a fit")
     found = fit.approach_3
     return _frame(
         [
             {
                 "parameter": name,
                 "value": value,
-                "se": se,
+                "se": _number(se),
                 **_ends(name, interval, names=("low", "high")),
                 "status": found.status,
             }
@@ -122,6 +130,7 @@ def optima(source: Fit | PredictResult, budgets: Sequence[float] | float | None 
         source: a fit, or the answer of :func:`harness.predict_from`, whose budget is its own.
         budgets: training FLOPs, one number or several; by default the fit's target.
     """
+    _check_kind("optima", source, (Fit, PredictResult), "a fit or a prediction")
     if isinstance(source, PredictResult):
         if budgets is not None:
             raise UserError("tables.optima: a prediction has its own budget; give a fit for others")
@@ -133,6 +142,7 @@ def optima(source: Fit | PredictResult, budgets: Sequence[float] | float | None 
 
 def backtest(fit: Fit) -> "pd.DataFrame":
     """What fits to the lower budgets forecast of the higher ones, beside what was measured there."""
+    _check_kind("backtest", fit, (Fit,), "a fit")
     return _frame([_plain(one) for one in fit.backtest.rows] if fit.backtest else [])
 
 
@@ -142,6 +152,7 @@ def draws(fit: Fit, approach: str = "approach_3") -> "pd.DataFrame":
     Raises:
         UserError: no such approach, or it has no draws.
     """
+    _check_kind("draws", fit, (Fit,), "a fit")
     found = {one.name: one for one in fit.approaches}.get(approach)
     if found is None:
         raise UserError(
@@ -165,8 +176,20 @@ def _plain(item: Any, names: Iterable[str] = (), without: Sequence[str] = ()) ->
         elif name.endswith(INTERVAL):
             entries |= _ends(name.removesuffix(INTERVAL), value)
         elif name not in without and PLAIN.issuperset(_parts(kinds[name])):
-            entries[name] = value
+            # A missing number is NaN: a column of None alone would be of objects, not of numbers.
+            number = float in _parts(kinds[name])
+            entries[name] = math.nan if value is None and number else value
     return entries | last
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _check_kind(function: str, given: object, kinds: tuple[type, ...], meant: str) -> None:
+    """Refuses what is of none of ``kinds``."""
+    if not isinstance(given, kinds):
+        raise UserError(f"tables.{function}: a {type(given).__name__} is not {meant}")
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:
@@ -174,10 +197,8 @@ def _parts(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if isinstance(kind, UnionType) else (kind,)
 
 
-def _ends(
-    name: str, interval: tuple[float, float] | None, names: Sequence[str] = ()
-) -> dict[str, float | None]:
-    low, high = interval or (None, None)
+def _ends(name: str, interval: tuple[float, float] | None, names: Sequence[str] = ()) -> dict[str, float]:
+    low, high = interval or (math.nan, math.nan)
     return dict(zip(names or (f"{name}_low", f"{name}_high"), (low, high), strict=True))
 
 

@@ -124,8 +124,13 @@ def label_ticks(axes: Axes, which: str, write: Callable[[float], str]) -> None:
     """The one place that decides which ticks of a log axis have labels, and how these are written."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogTicks(axes, which, write))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    axis.set_major_formatter(FuncFormatter(partial(_written, write)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _written(write: Callable[[float], str], value: float, _: int | None) -> str:
+    """A tick's label. It is no lambda, because a figure with one cannot be pickled."""
+    return write(value)
 
 
 def error_arms(value: float, bounds: Interval | None) -> list[float] | None:

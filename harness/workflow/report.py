@@ -33,7 +33,7 @@ from harness.text import counted
 from harness.tune.results import TuneFit
 from harness.version import version_of
 from harness.workflow.experiment import sweep_folder
-from harness.workflow.fit import check_out
+from harness.workflow.fit import check_out, fit_runs
 from harness.workflow.terminal import working
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
@@ -44,9 +44,14 @@ PUBLISHED = ("h100", "h200", "a100")
 def make_report(config: Config, console: Console) -> Written:
     """Write the report of a sweep or of anyone's table, and say where it is.
 
+    A table whose folder ``out`` has no fit yet is fitted first.
+
     Raises:
-        UserError: there is no fit yet, or no table of runs.
+        UserError: a sweep has no fit yet, or there is no table of runs.
     """
+    if config.points and config.out and not (Path(config.out) / "fit.json").exists():
+        console.print(f"{config.out} has no fit yet: fitting first", highlight=False, soft_wrap=True)
+        fit_runs(config, console)
     with working(console, "report …"):
         if config.points:
             folder = Path(config.out or ".")

@@ -1,6 +1,7 @@
 """Figures as functions: all of the report's, without a window, from a sweep or from a bare table."""
 
 import io
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,3 +92,11 @@ def test_a_sweep_of_the_same_grid_is_another() -> None:
     fixed, matched = (load_sweep(ROOT / "results" / name) for name in ("kaplan-fixed", "kaplan-matched"))
     with pytest.raises(UserError, match="give the runs that were fitted"):
         figures.isoflop(fixed.saved_fit(), matched)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in FIGURES if entry.name not in MISSING])
+def test_a_figure_can_be_pickled(name: str, sweep: Sweep, fit: Fit) -> None:
+    figure = getattr(figures, name)(fit, sweep)
+    again = pickle.loads(pickle.dumps(figure))
+    assert len(again.axes) == len(figure.axes)
+    again.savefig(io.BytesIO(), format="png")

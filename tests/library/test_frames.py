@@ -3,8 +3,10 @@
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,16 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
-from harness import FitOptions, UserError, fit_points, load_sweep, predict_from, read_points, tables
+from harness import (
+    FitOptions,
+    UserError,
+    fit_points,
+    load_sweep,
+    predict_from,
+    read_points,
+    tables,
+    write_fit,
+)
 from harness.fit import Fit, Points
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,3 +259,38 @@ def test_a_table_and_a_fit_are_one_line_in_a_notebook(fitted: Fit) -> None:
         r"<Fit of 21 runs: approach_1 \w+ \(a = 0\.\d{3}\), approach_2 ok .*; summary\(\) prints all>",
         repr(fitted),
     )
+
+
+WITH_ONE = [
+    tables.points,
+    tables.excluded,
+    tables.runs,
+    tables.cells,
+    tables.exponents,
+    tables.minima,
+    tables.law,
+    tables.optima,
+    tables.backtest,
+    tables.draws,
+]
+
+
+@pytest.mark.parametrize("function", WITH_ONE)
+@pytest.mark.parametrize("given", [None, "results/demo", 3, {}])
+def test_what_is_of_another_kind_is_refused_by_name(function: Callable[[Any], Any], given: object) -> None:
+    with pytest.raises(UserError, match=f"^tables.{function.__name__}: a {type(given).__name__} is not a "):
+        function(given)
+
+
+def test_what_is_no_fit_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^write_fit: a dict is not a fit"):
+        write_fit({}, tmp_path / "out")  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_draws_the_missing_numbers_are_numbers() -> None:
+    fit = fit_points(load_sweep(ROOT / "results/demo").points, FitOptions(draws=0))
+    for frame in (tables.law(fit), tables.exponents(fit), tables.optima(fit), tables.minima(fit)):
+        ends = [name for name in frame if name.endswith(("low", "high", "se"))]
+        assert ends
+        assert all(frame[name].dtype == np.float64 for name in ends), frame.dtypes

@@ -253,3 +253,19 @@ def test_a_fit_that_found_nothing_still_has_a_page(tmp_path: Path) -> None:
 
 def test_counted_has_a_dash_for_nothing() -> None:
     assert counted(None) == counted(float("nan")) == "–"
+
+
+def test_a_table_whose_folder_has_no_fit_is_fitted_first(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    rows = "".join(f"{n},1e6,{6e6 * n},{3 - n * 1e-6}\n" for n in (1e4, 2e4, 4e4))
+    table.write_text("params,tokens,flops,loss\n" + rows, encoding="utf-8")
+    config, _ = compose_config(["experiment=demo", f"points={table}", f"out={tmp_path / 'out'}"])
+    console = Console(record=True, width=200)
+    written = make_report(config, console)
+    assert "has no fit yet: fitting first" in console.export_text()
+    assert load_fit(tmp_path / "out").n_points == 3
+    content = (tmp_path / "out/fit.json").read_bytes()
+    parse(written.html.read_text(encoding="utf-8"))
+    make_report(config, console)
+    assert "fitting first" not in console.export_text()
+    assert (tmp_path / "out/fit.json").read_bytes() == content
