@@ -1,14 +1,14 @@
 """Ugly tables: each gets an answer or one clear line."""
 
-from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit import Points, read_points, reader
-from harness.fit.reader import MAX_ROWS
+from harness.fit import Points, read_points
+from harness.fit.read import files
+from harness.fit.read.limits import MAX_RUNS
 from harness.fit.table import clean
 
 GOOD = "params,tokens,flops,loss\n1e8,2e9,1.2e18,3.0\n2e8,2e9,2.4e18,2.9\n"
@@ -61,7 +61,7 @@ def test_other_separators(tmp_path: Path, separator: str) -> None:
 def test_one_of_three_is_derived_and_said_so(tmp_path: Path, header: str, row: str, derived: str) -> None:
     points = read_points(written(tmp_path, f"{header}\n{row}\n"))
     assert (points.params[0], points.tokens[0], points.flops[0]) == pytest.approx((1e8, 2e9, 1.2e18))
-    assert any(f"no column {derived}" in note for note in points.notes)
+    assert any(f"{derived} from" in note for note in points.notes)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,13 @@ def test_one_of_three_is_derived_and_said_so(tmp_path: Path, header: str, row: s
         ("", "empty"),
         ("params,tokens,flops,loss\n", "no rows"),
         ("params,tokens,flops\n1,2,12\n", "missing column loss"),
-        ("a,b\n1,2\n", "missing columns params, tokens, flops, loss"),
+        ("a,b\n1,2\n", "missing column loss and two of the columns params, tokens and flops; it has a, b"),
+        ("params,loss\n1,2\n", "missing column tokens or flops; it has params, loss"),
         (GOOD.replace("2.9", "good"), "row 3, column loss: 'good' is not a number"),
         (GOOD.replace("2e8", "2e8x"), "row 3, column params: '2e8x' is not a number"),
         (GOOD.replace("2.9\n", "2.9,7\n"), "row 3 has 5 cells, the header has 4"),
         ("params,params,tokens,flops,loss\n1,1,1,6,1\n", "two columns are called params"),
-        (b"\xff\xfep\x00a\x00", "not UTF-8"),
+        (b"\xff\xfep\x00a\x00", "missing column loss and two of the columns"),
         (b"params,tokens,flops,loss\n1,\x00,6,1\n", "NUL"),
         ("x" * 2_000_000, "longer than"),
     ],
@@ -95,20 +96,18 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the rows are too many, the rest of the file is not read."""
-    path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_ROWS))
-    parse, read = reader._parse, []
+    """Once there are too many runs to fit, the rest of the file is not read."""
+    path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_RUNS))
+    given, added = [], files.Gathered.add
 
-    def noting(name: str, lines: TextIOWrapper, **options: bool) -> Points:
-        try:
-            return parse(name, lines, **options)
-        finally:
-            read.append(lines.buffer.tell())
+    def noting(self: files.Gathered, line: int, row: list[str]) -> None:
+        given.append(line)
+        added(self, line, row)
 
-    monkeypatch.setattr(reader, "_parse", noting)
-    with pytest.raises(UserError, match="more than 100000 rows"):
+    monkeypatch.setattr(files.Gathered, "add", noting)
+    with pytest.raises(UserError, match=r"more than 100,000 rows to fit.*columns\.run=NAME"):
         read_points(path)
-    assert 0 < read[0] < path.stat().st_size / 9
+    assert len(given) == MAX_RUNS + 1
 
 
 def test_unusable_rows_are_listed_with_row_and_reason(tmp_path: Path) -> None:

@@ -1,0 +1,356 @@
+"""What columns of a table of runs are called, and how a user names others."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from harness.bounds import check_bounds, one_of
+from harness.errors import UserError
+from harness.fit.read.notation import COMMA, POINT
+from harness.fit.table import plain_name
+from harness.text import visible
+
+NUMBERS = ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se")
+"""The fit's columns of numbers, by the names that need no explanation."""
+
+# By plain name. Of one column's tiers the first that the table has is taken; within a tier names mean the same, and two
+# columns with different numbers are asked about.
+HELD_OUT = (
+    *(
+        "l",
+        "final_loss",
+        "val_loss",
+        "validation_loss",
+        "valid_loss",
+        "eval_loss",
+        "test_loss",
+        "heldout_loss",
+    ),
+    *("held_out_loss", "final_val_loss", "final_validation_loss", "final_eval_loss", "final_test_loss"),
+)
+BITS_PER_BYTE = (
+    *(
+        "bpb",
+        "bits_per_byte",
+        "val_bpb",
+        "validation_bpb",
+        "eval_bpb",
+        "test_bpb",
+        "final_bpb",
+        "final_val_bpb",
+    ),
+)
+SMOOTHED = (
+    *("smooth_loss", "smoothed_loss", "loss_smooth", "loss_smoothed", "smooth_lm_loss", "smoothed_lm_loss"),
+    *("train_loss_smooth", "train_loss_smoothed", "smooth_train_loss", "smoothed_train_loss", "lm_loss"),
+)
+TRAINING = ("train_loss", "training_loss", "final_train_loss", "final_training_loss")
+ALL_PARAMS = (
+    *(
+        "n",
+        "parameters",
+        "model_size",
+        "params_total",
+        "total_params",
+        "num_params",
+        "n_params",
+        "param_count",
+    ),
+    *(
+        "parameter_count",
+        "params_count",
+        "total_parameters",
+        "num_parameters",
+        "n_parameters",
+        "model_params",
+    ),
+    *("model_parameters", "number_of_parameters", "params_active", "active_params", "activated_params"),
+)
+WITHOUT_EMBEDDING = (
+    *("params_non_embedding", "non_embedding_params", "params_non_emb", "non_emb_params", "params_no_embed"),
+    *("n_non_embedding", "non_embedding_parameters", "params_without_embedding", "num_non_embedding_params"),
+)
+ALIASES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "params": (ALL_PARAMS, WITHOUT_EMBEDDING),
+    "tokens": (
+        (
+            *(
+                "d",
+                "training_tokens",
+                "train_tokens",
+                "num_tokens",
+                "n_tokens",
+                "tokens_seen",
+                "tokens_trained",
+            ),
+            *("actual_train_tokens", "actual_tokens", "trained_tokens", "total_tokens", "tokens_processed"),
+            *("tokens_total", "num_train_tokens", "n_train_tokens", "total_train_tokens", "tokens_consumed"),
+            *("consumed_tokens", "total_tokens_seen", "throughput_total_tokens"),
+        ),
+        ("data",),
+    ),
+    "flops": (
+        (
+            *(
+                "c",
+                "training_flop",
+                "training_flops",
+                "train_flops",
+                "train_flop",
+                "compute",
+                "flop",
+                "total_flops",
+            ),
+            *(
+                "total_flop",
+                "total_flos",
+                "flos",
+                "train_flos",
+                "training_compute",
+                "train_compute",
+                "total_compute",
+            ),
+            "actual_flops",
+        ),
+    ),
+    "loss": (HELD_OUT, BITS_PER_BYTE, SMOOTHED, TRAINING),
+    "budget": (
+        (
+            *(
+                "flop_budget",
+                "flops_budget",
+                "compute_budget",
+                "isoflop_budget",
+                "budget_flops",
+                "budget_flop",
+            ),
+            *("isoflop", "target_flops", "target_flop"),
+        ),
+    ),
+    "seed": (("random_seed",),),
+    "loss_se": (("loss_stderr", "loss_std_error", "loss_sem"),),
+}
+# Beside these a batch size may be one device's or one of several steps'.
+PARTS_OF_A_BATCH = re.compile(r"(grad|accum|world_size|devices|gpus|micro_batch)")
+# Columns that name a run, the first choice first. A generic name does so only where no two rows share one.
+RUN_NAMES = ("run_id", "run", "run_name", "id")
+GENERIC_NAMES = ("name", "exp_name", "index")
+# Why a run ended as it did, in the table's words.
+REASON = "reason"
+
+STEPS = (
+    *("steps", "step", "train_steps", "training_steps", "num_steps", "n_steps", "total_steps", "iterations"),
+    *("num_iterations", "iters", "iter", "global_step"),
+)
+BATCH_TOKENS = (
+    "batch_tokens",
+    "tokens_per_batch",
+    "tokens_per_step",
+    "batch_size_tokens",
+    "batch_size_in_tokens",
+)
+BATCH_SIZE = ("batch_size", "global_batch_size", "train_batch_size", "total_batch_size")
+SEQ_LEN = (
+    "seq_len",
+    "sequence_length",
+    "seq_length",
+    "context_length",
+    "block_size",
+    "max_seq_len",
+    "ctx_len",
+)
+
+# In front of a name in the exports of trackers: config.n_params, summary/val_loss.
+PREFIX = re.compile(r"(config|summary|summary_metrics|hparams|args|cfg)_(model_)?")
+# At the end of a name: params (M), tokens_in_billions, compute (PF-days), C (1e18 FLOPs).
+UNIT = re.compile(
+    r"(?P<base>\w+?)(_in)?_(?P<unit>thousands?|millions?|billions?|trillions?|mn|bn|[kmbt]|1e\d+|10_\d+|pf_days?|"
+    r"pflops?_s?_?days?|petaflops?_s?_?days?|pflops?|eflops?|zflops?|tflops?)(_of)?(_(params|parameters|tokens|flops?))?"
+)
+PF_DAY = 1e15 * 86_400
+UNITS = {
+    **dict.fromkeys(("thousand", "k"), 1e3),
+    **dict.fromkeys(("million", "m", "mn"), 1e6),
+    **dict.fromkeys(("billion", "b", "bn"), 1e9),
+    **dict.fromkeys(("trillion", "t"), 1e12),
+    "tflop": 1e12,
+    "pflop": 1e15,
+    "eflop": 1e18,
+    "zflop": 1e21,
+}
+WORDS = {1e3: "thousands", 1e6: "millions", 1e9: "billions", 1e12: "trillions", PF_DAY: "petaFLOP/s-days"}
+MOST = {"params": 1e15, "tokens": 1e17, "flops": 1e32, "budget": 1e32}
+"""No run has more: a column with larger numbers is not in the unit that its name says."""
+
+FACTOR = re.compile(r"(?P<name>.*?)\s*\*\s*(?P<factor>\d[\d_.]*(?:[eE][+-]?\d+)?)\s*", re.DOTALL)
+
+
+@dataclass  # not frozen: Hydra composes it
+class ColumnNames:
+    """The table's own names of columns, as written there or in small letters with "_" for other signs.
+
+    Where one is null the usual names are looked for. ``"Size * 1e6"`` is the column ``Size`` in millions.
+
+    Attributes:
+        params: N, parameters.
+        tokens: D, training tokens.
+        flops: C, training FLOPs. Any one of these three may be absent: it follows from C = 6ND.
+        loss: the loss.
+        run: the name of a row's run.
+        budget: the planned FLOPs of a run.
+        seed: a run's seed.
+        loss_se: standard error of the loss.
+        decimal: the sign before decimals in the table's numbers: ``point`` (1,234.5) or ``comma`` (1.234,5); ``auto``
+            finds out.
+    """
+
+    params: str | None = None
+    tokens: str | None = None
+    flops: str | None = None
+    loss: str | None = None
+    run: str | None = None
+    budget: str | None = None
+    seed: str | None = None
+    loss_se: str | None = None
+    decimal: str = one_of("auto", ("auto", POINT, COMMA))
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "columns")
+
+    @classmethod
+    def of(cls, given: "ColumnNames | Mapping[str, str] | None") -> "ColumnNames":
+        """``given`` as one of these. Raises UserError where a mapping has other keys, or no texts."""
+        if given is None or isinstance(given, cls):
+            return given or cls()
+        if not isinstance(given, Mapping):
+            raise UserError(f"columns: a {type(given).__name__} is no mapping; give {{'params': NAME}}")
+        known = [one.name for one in fields(cls)]
+        for key, name in given.items():
+            if key not in known:
+                raise UserError(f"columns: there is no key {key!r}; there are {', '.join(known)}")
+            if name is not None and not isinstance(name, str):
+                raise UserError(f"columns.{key}: a {type(name).__name__} is no name of a column")
+        return cls(**given)
+
+    def named(self) -> dict[str, str]:
+        """What is named, by the fit's names (``run`` is ``run_id``)."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "decimal"}
+        return {"run_id" if key == "run" else key: name for key, name in given.items() if name is not None}
+
+
+def key_of(column: str) -> str:
+    """``columns.run`` for ``run_id``."""
+    return f"columns.{'run' if column == 'run_id' else column}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column that can hold one of the fit's: which it is, and by what its numbers are multiplied."""
+
+    index: int
+    factor: float = 1.0
+
+
+def find(name: str, header: Sequence[str]) -> list[int]:
+    """The columns that ``name`` names: as written, else in plain form, else without a tracker's prefix."""
+    wanted = name.strip()
+    exact = [i for i, one in enumerate(header) if one.strip() == wanted]
+    plain = plain_name(wanted)
+    alike = [i for i, one in enumerate(header) if plain and plain_name(one) == plain]
+    return exact or alike or [i for i, one in enumerate(header) if plain and bare(one) == plain]
+
+
+def bare(header: str) -> str:
+    """The plain name without a tracker's prefix."""
+    return PREFIX.sub("", plain_name(header), count=1)
+
+
+def asked_for(key: str, name: str, header: Sequence[str], table: str) -> Place:
+    """The column that the user named for ``key``.
+
+    Raises:
+        UserError: there is none, with those there are and one that is nearly called so; or there are several.
+    """
+    factor, found = 1.0, find(name, header)
+    if not found and (scaled := FACTOR.fullmatch(name)):
+        factor, found = float(scaled["factor"]), find(scaled["name"], header)
+        name = scaled["name"]
+    if not found:
+        there = [one.strip() for one in header]
+        close = difflib.get_close_matches(plain_name(name), list(map(plain_name, there)), n=1)
+        meant = [one for one in there if close and plain_name(one) == close[0]]
+        hint = f"; did you mean {meant[0]!r}?" if meant else ""
+        raise UserError(f"{key}: {table} has no column {name!r}{hint}; it has {listed(there)}")
+    if len(found) > 1:
+        which = " and ".join(f"{header[i].strip()!r}" for i in found[:2])
+        raise UserError(f"{key}: {table} has two columns called {name!r}: {which}; rename one")
+    unit = unit_of(header[found[0]], key.rpartition(".")[2])
+    return Place(found[0], factor if factor != 1.0 or "*" in name else unit)
+
+
+def listed(names: Sequence[str], most: int = 200) -> str:
+    """Names of columns for a message, cut where there are many."""
+    text = visible(", ".join(name.strip() for name in names))
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def unit_of(header: str, column: str) -> float:
+    """What a unit in a column's name multiplies its numbers by: 1e6 for ``Params (M)``; 1 without one."""
+    split = _split_unit(header)
+    return split[1] if split and column in MOST else 1.0
+
+
+def _split_unit(header: str) -> tuple[str, float] | None:
+    """``Params (M)`` → ``params``, 1e6; None for a name without a unit."""
+    found = UNIT.fullmatch(bare(header))
+    if found is None:
+        return None
+    base, unit = found["base"], found["unit"]
+    if len(base) == 1 and not re.search(r"[(\[]", header) and "_in_" not in plain_name(header):
+        return None  # d_k is no D in thousands
+    if "day" in unit:
+        return base, PF_DAY
+    if digits := re.fullmatch(r"(?:1e|10_)(\d+)", unit):
+        return base, float(f"1e{digits[1]}")
+    return base, UNITS[unit] if unit in UNITS else UNITS[unit.rstrip("s")]
+
+
+def tiers(column: str, header: Sequence[str], table: str) -> Iterator[list[Place]]:
+    """The columns that can hold ``column`` by their name alone, the surer ones first.
+
+    Raises:
+        UserError: two have exactly that name.
+    """
+    plain = list(map(plain_name, header))
+    own = [i for i, name in enumerate(plain) if name == column]
+    if len(own) > 1:
+        raise UserError(
+            f"{table}: two columns are called {column}; {key_of(column)}=NAME takes one as written"
+        )
+    if own:
+        yield [Place(own[0])]
+        return
+    stripped = list(map(bare, header))
+    units = [_split_unit(name) if column in MOST else None for name in header]
+    for names in ((column,), *ALIASES[column]):
+        found = [
+            Place(i, unit[1] if unit and stripped[i] not in names else 1.0)
+            for name in names
+            for i, unit in enumerate(units)
+            if name in (plain[i], stripped[i]) or (unit is not None and unit[0] == name)
+        ]
+        if found:
+            yield list({place.index: place for place in found}.values())
+
+
+def may_be_meant(column: str, header: Sequence[str]) -> str:
+    """The end of a message: columns of which the name sounds like ``column``."""
+    sounds = {
+        "loss": ("loss", "bpb", "perplex", "ppl", "nll", "entropy"),
+        "params": ("param", "size", "weights"),
+        "tokens": ("token", "data"),
+        "flops": ("flop", "compute", "flos"),
+    }[column]
+    alike = [one.strip() for one in header if any(sound in plain_name(one) for sound in sounds)]
+    return " or ".join(f"{visible(one)!r:.60}" for one in alike[:3])
