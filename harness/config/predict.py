@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from harness.bounds import bounded, check_bounds, suggested
 from harness.errors import UserError
-from harness.fit import FitOptions
+from harness.fit import ColumnNames, FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
 from harness.model.ladder import LadderConfig
 from harness.model.shape import ModelConfig
@@ -41,6 +41,8 @@ class PredictConfig:
     Attributes:
         fit: ``fit.json`` or its folder; or the name of a law.
         points: anyone's table of runs, fitted now with the options in ``analysis``.
+        columns: what the table's columns are called, where they have other names than the usual ones.
+        where: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
         level: of the intervals; null is the fit's own.
@@ -64,6 +66,8 @@ class PredictConfig:
 
     fit: str | None = None
     points: str | None = None
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    where: str | None = None
     law: LawConfig | None = None
     approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
     level: float | None = bounded(None, 0, 1)

@@ -8,7 +8,7 @@ from harness.bounds import bounded, check_bounds, one_of
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
-from harness.fit import FitOptions
+from harness.fit import ColumnNames, FitOptions
 from harness.launch.launcher import LauncherConfig
 from harness.launch.registry import OPTIONS, choose
 from harness.model.ladder import LadderConfig
@@ -42,6 +42,8 @@ class Config:
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        columns: what the table's columns are called, where they have other names than the usual ones.
+        where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
@@ -75,6 +77,8 @@ class Config:
     path: Any = field(default=None, metadata={"leaves": "text"})
     run: str | None = None
     points: str | None = None
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    where: str | None = None
     out: str | None = None
     source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None

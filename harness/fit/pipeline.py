@@ -65,6 +65,8 @@ def fit_points(
         compute=options.compute,
         loss=options.loss,
         rows=ALL if len(set(points.run_id)) < len(points) else options.rows,
+        columns=dict(points.read_as),
+        where=points.where,
         n_points=len(table),
         excluded=table.excluded,
         notes=table.notes,

@@ -447,7 +447,8 @@ class Backtest(Judged):
 class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
 
-    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run.
+    ``rows``, ``columns`` and ``where`` are how its table is to be read again: ``all`` where it had several rows of a
+    run; the table's names of columns; the filter.
     """
 
     approach_1: Approach1
@@ -468,6 +469,8 @@ class FitResults:
     backtest: Backtest | None = None
     loss: str = "loss"
     rows: str = "last"
+    columns: dict[str, str] = field(default_factory=dict)
+    where: str = ""
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

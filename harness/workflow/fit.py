@@ -44,7 +44,7 @@ def fit_runs(config: Config, console: Console) -> Fit:
     """
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    points = read_points(source.table, config.analysis.rows)
+    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
     points = replace(points, notes=(*points.notes, *source.notes))
     with working(console, "fitting …"):
         fit = fit_points(points, config.analysis, curves or None)

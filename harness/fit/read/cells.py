@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from harness.fit.read.notation import POINT, number
@@ -15,7 +16,8 @@ from harness.fit.table import Array, plain_name
 Codes = NDArray[np.int32]
 
 # Cells that become one array at a time: their Python texts are in memory only so long.
-BLOCK = 65_536
+BLOCK = 16_384
+SAMPLE = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +98,31 @@ class Column:
         if self.is_numeric:
             return self.source.astype(float) * factor, np.zeros(len(self), dtype=bool)
         words = self.words
-        values = np.empty(len(words))
         bad = np.zeros(len(words), dtype=bool)
+        if decimal == POINT:
+            try:
+                return np.array([float(word or "nan") for word in words])[self.codes] * factor, bad[
+                    self.codes
+                ]
+            except ValueError:  # not all of them are as Python writes numbers
+                pass
+        values = np.empty(len(words))
         for i, word in enumerate(words):
             found = number(word, decimal, suffixes)
             if found is None:
                 bad[i], found = True, np.nan
             values[i] = found if factor == 1.0 or word[-1:].isalpha() else found * factor
         return values[self.codes], bad[self.codes]
+
+    def has_text(self, rows: NDArray[np.int64], decimal: str = POINT, suffixes: bool = False) -> bool:
+        """Whether a cell of ``rows`` is neither a number nor blank; of a long column of texts the first ones tell."""
+        if self.is_numeric:
+            return False
+        dictionary, codes = self._encoded
+        first = dictionary.take(pa.array(np.unique(codes[rows[:SAMPLE]]))).to_pylist()
+        if any(number(word, decimal, suffixes) is None for word in first):
+            return True
+        return len(rows) > SAMPLE and bool(self.numbers(decimal, suffixes)[1][rows].any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +176,11 @@ class Gathered:
 
     def _flush(self) -> None:
         for blocks, cells in zip(self._blocks, zip(*self._rows, strict=True), strict=True):
-            blocks.append(self._texts([cell.strip() for cell in cells]))
+            blocks.append(pc.utf8_trim_whitespace(self._texts(cells)))
         self._found.append(np.array(self._lines, dtype=np.int64))
         self._rows, self._lines = [], []
 
-    def _texts(self, cells: list[str]) -> Any:
+    def _texts(self, cells: Sequence[str]) -> Any:
         try:
             return pa.array(cells, pa.large_string())
         except UnicodeEncodeError:  # bytes that were no UTF-8

@@ -131,7 +131,7 @@ def _of_csv(name: str, path: str, first: str, lines: TextIO, check: HeaderCheck)
         width = len(header)
         reader = csv.reader(bounded, delimiter=delimiter)
         for row in reader:
-            if not any(map(str.strip, row)):
+            if not (row and row[0].strip()) and not any(map(str.strip, row)):
                 continue
             line = reader.line_num + 1 + skipped
             if len(row) != width:

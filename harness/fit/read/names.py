@@ -180,7 +180,7 @@ UNITS = {
     "zflop": 1e21,
 }
 WORDS = {1e3: "thousands", 1e6: "millions", 1e9: "billions", 1e12: "trillions", PF_DAY: "petaFLOP/s-days"}
-MOST = {"params": 1e15, "tokens": 1e17, "flops": 1e32, "budget": 1e32}
+MOST = {"params": 5e12, "tokens": 1e14, "flops": 1e30, "budget": 1e30}
 """No run has more: a column with larger numbers is not in the unit that its name says."""
 
 FACTOR = re.compile(r"(?P<name>.*?)\s*\*\s*(?P<factor>\d[\d_.]*(?:[eE][+-]?\d+)?)\s*", re.DOTALL)
@@ -272,10 +272,10 @@ def asked_for(key: str, name: str, header: Sequence[str], table: str) -> Place:
     Raises:
         UserError: there is none, with those there are and one that is nearly called so; or there are several.
     """
-    factor, found = 1.0, find(name, header)
+    factor, found = None, find(name, header)
     if not found and (scaled := FACTOR.fullmatch(name)):
-        factor, found = float(scaled["factor"]), find(scaled["name"], header)
-        name = scaled["name"]
+        name, factor = scaled["name"], float(scaled["factor"])
+        found = find(name, header)
     if not found:
         there = [one.strip() for one in header]
         close = difflib.get_close_matches(plain_name(name), list(map(plain_name, there)), n=1)
@@ -285,8 +285,7 @@ def asked_for(key: str, name: str, header: Sequence[str], table: str) -> Place:
     if len(found) > 1:
         which = " and ".join(f"{header[i].strip()!r}" for i in found[:2])
         raise UserError(f"{key}: {table} has two columns called {name!r}: {which}; rename one")
-    unit = unit_of(header[found[0]], key.rpartition(".")[2])
-    return Place(found[0], factor if factor != 1.0 or "*" in name else unit)
+    return Place(found[0], unit_of(header[found[0]], key.rpartition(".")[2]) if factor is None else factor)
 
 
 def listed(names: Sequence[str], most: int = 200) -> str:

@@ -165,15 +165,15 @@ def other_columns(
     """
     numbers: dict[str, int] = {}
     text: dict[str, int] = {}
+    rows = np.flatnonzero(finished)
     used = {*taken, *cells.called([REASON])}
     for i, column in enumerate(cells.columns):
         name = column.plain
         if i in used or not name or name in ALIASES or name in numbers or name in text:
             continue
-        values, bad = column.numbers(decimal, name in suffixed)
-        if (bad & finished).any():
+        if column.has_text(rows, decimal, name in suffixed):
             text[name] = i
-        elif np.isfinite(values[finished]).any():
+        elif np.isfinite(column.numbers(decimal, name in suffixed)[0][rows]).any():
             numbers[name] = i
     return Others(numbers, text, decimal)
 

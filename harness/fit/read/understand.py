@@ -156,6 +156,7 @@ class _Reading:
     ) -> None:
         self.cells, self.columns, self.preferred, self.finished = cells, columns, preferred, finished
         self.seen: dict[int, Evidence] = {}
+        self.read: dict[tuple[int, str, bool, float], tuple[Array, NDArray[np.bool_]]] = {}
         self.places: dict[str, Place] = {}
         self.derived: dict[str, str] = {}
 
@@ -266,8 +267,10 @@ class _Reading:
         return COMMA if any(one.comma for one in found) and not any(one.point for one in found) else POINT
 
     def _parsed(self, column: str, place: Place) -> tuple[Array, NDArray[np.bool_]]:
-        decimal = self._decimal(place.index) or POINT
-        return self.cells.columns[place.index].numbers(decimal, column in SUFFIXED, place.factor)
+        asked = (place.index, self._decimal(place.index) or POINT, column in SUFFIXED, place.factor)
+        if asked not in self.read:
+            self.read[asked] = self.cells.columns[asked[0]].numbers(*asked[1:])
+        return self.read[asked]
 
     def _read(self, column: str, place: Place) -> Array:
         """The column's numbers. Raises UserError where a row whose run finished has something else there."""
@@ -339,9 +342,16 @@ class _Reading:
             traits = self._traits(column, place)
             if source.plain != column or traits:
                 said.append(f"{column} = '{visible(source.header.strip())}'" + "".join(traits))
+        if any(self._writes_commas(place.index) for place in self.places.values()):
+            said.append("numbers with decimal commas")
         if not said:
             return ()
         return ("read as: " + ", ".join(said),)
+
+    def _writes_commas(self, i: int) -> bool:
+        """Whether a column has numbers with commas before decimals."""
+        seen = self._evidence(i)
+        return bool(seen.comma or seen.doubtful_comma) and self._decimal(i) == COMMA
 
     def _traits(self, column: str, place: Place) -> list[str]:
         """What is to be said of a column beside its name."""
@@ -366,12 +376,6 @@ class _Reading:
                 found.append(" (a training loss)")
         if column == "params" and name in WITHOUT_EMBEDDING:
             found.append(" (without embeddings)")
-        if (
-            not source.is_numeric
-            and self._decimal(place.index) == COMMA
-            and self._evidence(place.index) != Evidence()
-        ):
-            found.append(" with decimal commas")
         return found
 
 

@@ -87,8 +87,9 @@ class TableColumns:
         places = find(name, self.cells.header)
         if places:
             source = self.cells.columns[places[0]]
-            values, bad = source.numbers(self.decimal)
-            return Values(name, column=source, numbers=None if bad.any() else values)
+            rows = np.arange(len(source))
+            text = source.has_text(rows, self.decimal)
+            return Values(name, column=source, numbers=None if text else source.numbers(self.decimal)[0])
         plain = plain_name(name)
         return Values(name, numbers=self.numbers[plain]) if plain in self.numbers else None
 
@@ -178,7 +179,7 @@ class _Parser:
         )
 
     def _fail(self, token: _Token, what: str) -> UserError:
-        end = visible(self.text[token.at : token.at + 20])
+        end = visible(self.text[token.at : token.at + 20].strip())
         where = f"at character {token.at + 1} ({end!r})" if end else "at the end"
         return UserError(f"where: {what}, {where} of {visible(self.text)!r:.200}")
 
