@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.fit import read_points
 from harness.fit.read.cells import Cells
 from harness.fit.read.in_memory import cells_of
+from harness.fit.read.lookup import entries_where, labels
 from harness.fit.read.where import TableColumns, rows_where
 
 NAN = float("nan")
@@ -236,3 +237,30 @@ def test_it_is_text_on_the_command_line(text: str) -> None:
     config, _ = compose_config(["experiment=demo", f"where={text}", f"columns.loss={text}"])
     assert config.where == text
     assert config.columns.loss == text
+
+
+def test_points_that_were_read_are_filtered_and_grouped_by_the_same_names() -> None:
+    points = read_points(
+        {
+            "N (M)": [10, 20, 30, 40],
+            "tokens": [1e9] * 4,
+            "loss": [4.0, 3.5, 3.2, 3.0],
+            "Data Set": ["c4", "c4", "rpj", ""],
+            "lr": [0.1, 0.1, 0.2, NAN],
+            "run": list("abcd"),
+        }
+    )
+    assert entries_where(points, "`Data Set` == 'c4' and params > 10M").tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert entries_where(points, "run_id in ('a', 'd')").tolist() == [True, False, False, True]
+    assert entries_where(points, "lr is missing or `N (M)` == 1e7").tolist() == [True, False, False, True]
+    assert labels(points, "Data Set") == labels(points, "data_set") == ("c4", "c4", "rpj", "")
+    assert labels(points, "lr") == ("0.1", "0.1", "0.2", "")
+    assert labels(points, "params") == ("10000000", "20000000", "30000000", "40000000")
+    assert labels(points, "run_id") == tuple("abcd")
+    with pytest.raises(UserError, match="points: no column 'set'; the table has lr, data_set, N \\(M\\)"):
+        labels(points, "set")

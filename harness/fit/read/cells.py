@@ -1,6 +1,6 @@
 """A table as it was read: columns of cells, each cell once as text and once, where it can be, as a number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -161,6 +161,7 @@ class Gathered:
 
     def __init__(self, header: Sequence[str]) -> None:
         self.header = list(header)
+        self._places = {name: place for place, name in enumerate(header)}
         self._lines: list[int] = []
         self._rows: list[list[str]] = []
         self._blocks: list[list[Any]] = [[] for _ in header]
@@ -174,7 +175,22 @@ class Gathered:
         if len(self._rows) >= BLOCK:
             self._flush()
 
+    def add_record(self, line: int, record: Mapping[str, str]) -> None:
+        """A row by the columns' names; what it alone has is a new column."""
+        if new := record.keys() - self._places.keys():
+            self._flush()
+            for name in record:
+                if name in new:
+                    self._places[name] = len(self.header)
+                    self.header.append(name)
+                    self._blocks.append(
+                        [pa.array([""] * len(block), pa.large_string()) for block in self._found]
+                    )
+        self.add(line, [record.get(name, "") for name in self.header])
+
     def _flush(self) -> None:
+        if not self._rows:
+            return
         for blocks, cells in zip(self._blocks, zip(*self._rows, strict=True), strict=True):
             blocks.append(pc.utf8_trim_whitespace(self._texts(cells)))
         self._found.append(np.array(self._lines, dtype=np.int64))
@@ -193,8 +209,7 @@ class Gathered:
 
     def cells(self, name: str, notes: tuple[str, ...] = ()) -> Cells:
         """The table of all rows; there must be some."""
-        if self._rows:
-            self._flush()
+        self._flush()
         columns = []
         for place, header in enumerate(self.header):
             columns.append(Column(header, pa.chunked_array(self._blocks[place]).combine_chunks()))

@@ -6,6 +6,7 @@ What a file is, its beginning says, not its name.
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -41,6 +42,7 @@ NOT_TABLES = {
 # A mapping with one of these keys has its table there.
 WRAPPERS = ("data", "runs", "records", "rows", "results", "points")
 MOST_NESTED = 20
+_SPACE = re.compile(r"\s*")
 
 
 def cells_of_file(path: Path, check: HeaderCheck) -> Cells:
@@ -69,8 +71,7 @@ def cells_of_text(name: str, lines: TextIO, check: HeaderCheck) -> Cells:
     """The table in an open text file, with a name for messages."""
     first = lines.readline(MAX_LINE).removeprefix("\ufeff")
     if first.lstrip()[:1] in ("[", "{"):
-        rest = lines.read(MAX_BYTES + 1)
-        return _of_json(name, first + rest, check)
+        return _of_json(name, first, lines, check)
     return _of_csv(name, name, first, lines, check)
 
 
@@ -181,40 +182,95 @@ def _bounded(name: str, first: str, lines: TextIO) -> Iterator[str]:
 # ---- JSON
 
 
-def _of_json(name: str, text: str, check: HeaderCheck) -> Cells:
-    if len(text) > MAX_BYTES:
-        raise _too_long(name)
-    try:
-        found = json.loads(text)
-    except RecursionError:
-        raise UserError(f"{name}: JSON that is nested too deeply; not a table of runs") from None
-    except ValueError as error:
-        found = _json_lines(name, text, error)
-    records = _records(name, found)
-    header = list(dict.fromkeys(key for record in records for key in record))
-    if not records or not header:
+def _of_json(name: str, first: str, rest: TextIO, check: HeaderCheck) -> Cells:
+    """JSON whose first line was read: a list or mapping, or lines of mappings; rows go to columns one by one."""
+    gathered = Gathered([])
+    for line, record in enumerate(_json_rows(name, first, rest)):
+        gathered.add_record(line, {key: _json_cell(value) for key, value in record.items()})
+        if line >= MAX_ROWS:
+            raise too_many(name)
+    if not len(gathered) or not gathered.header:
         raise UserError(f"{name}: JSON without rows")
-    if len(records) > MAX_ROWS:
-        raise too_many(name)
-    check(header, name)
-    gathered = Gathered(header)
-    lines = range(len(records))
-    for line, record in zip(lines, records, strict=True):
-        gathered.add(line, [_json_cell(record.get(key)) for key in header])
+    check(gathered.header, name)
     return _told(gathered, name)
 
 
-def _json_lines(name: str, text: str, error: ValueError) -> list[Any]:
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            said = error if number == 1 else f"line {number} is not JSON"
-            raise UserError(f"{name}: neither JSON nor JSON lines ({visible(str(said))[:100]})") from None
-    return found
+def _json_rows(name: str, first: str, rest: TextIO) -> Iterator[dict[str, Any]]:
+    if isinstance(record := _loaded(first), dict) and (second := rest.readline(MAX_LINE)):
+        yield _flat(name, record)
+        yield from _json_lines(name, second, rest)
+        return
+    text = first + rest.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise _too_long(name)
+    begin = text.lstrip()
+    if begin[1:].lstrip()[:1] == "{" and begin[0] == "[":
+        yield from _json_list(name, text)
+        return
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise _nested(name) from None
+    except ValueError as error:
+        raise _no_json(name, error) from None
+    yield from _records(name, found)
+
+
+def _loaded(line: str) -> Any:
+    """The value of a line of JSON; None where it is none by itself."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_lines(name: str, line: str, rest: TextIO) -> Iterator[dict[str, Any]]:
+    """The records of lines from the second on."""
+    number, read = 2, 0
+    while line:
+        read += len(line)
+        if len(line) >= MAX_LINE:
+            raise UserError(
+                f"{name}: line {number} is longer than {MAX_LINE} characters; not a table of runs"
+            )
+        if read > MAX_BYTES:
+            raise _too_long(name)
+        if line.strip():
+            record = _loaded(line)
+            if not isinstance(record, dict):
+                raise UserError(f"{name}: line {number} is not JSON with names of columns, as the first is")
+            yield _flat(name, record)
+        line = rest.readline(MAX_LINE)
+        number += 1
+
+
+def _json_list(name: str, text: str) -> Iterator[dict[str, Any]]:
+    """The records of a list, without all of them in memory at once."""
+    decoder, at = json.JSONDecoder(), text.index("[") + 1
+    try:
+        while True:
+            record, at = decoder.raw_decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]
+            if not isinstance(record, dict):
+                raise UserError(f"{name}: a list of JSON with {type(record).__name__} among its rows")
+            yield _flat(name, record)
+            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            sign, at = text[at : at + 1], at + 1
+            if sign == "]" and not text[at:].strip():
+                return
+            if sign != ",":
+                raise UserError(f"{name}: not JSON: a comma or the list's end is expected at character {at}")
+    except RecursionError:
+        raise _nested(name) from None
+    except ValueError as error:
+        raise _no_json(name, error) from None
+
+
+def _nested(name: str) -> UserError:
+    return UserError(f"{name}: JSON that is nested too deeply; not a table of runs")
+
+
+def _no_json(name: str, error: ValueError) -> UserError:
+    return UserError(f"{name}: neither JSON nor JSON lines ({visible(str(error))[:100]})")
 
 
 def _records(name: str, found: Any) -> list[dict[str, Any]]:
@@ -266,8 +322,10 @@ def _by_name(name: str, found: Mapping[str, dict[str, Any]]) -> list[dict[str, A
 
 def _flat(name: str, row: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """``{"config": {"n": 1}}`` → ``{"config.n": 1}``."""
+    if dict not in map(type, row.values()):
+        return cast(dict[str, Any], row)
     if depth > MOST_NESTED:
-        raise UserError(f"{name}: JSON that is nested too deeply; not a table of runs")
+        raise _nested(name)
     found: dict[str, Any] = {}
     for key, value in row.items():
         if isinstance(value, dict):

@@ -266,12 +266,16 @@ def bare(header: str) -> str:
     return PREFIX.sub("", plain_name(header), count=1)
 
 
-def asked_for(key: str, name: str, header: Sequence[str], table: str) -> Place:
-    """The column that the user named for ``key``.
+def asked_for(column: str, name: str, header: Sequence[str], table: str, key: str = "") -> Place:
+    """The column that the user named for the fit's ``column``.
+
+    Args:
+        key: the key that names it, where it is none of ``columns``.
 
     Raises:
         UserError: there is none, with those there are and one that is nearly called so; or there are several.
     """
+    key = key or key_of(column)
     factor, found = None, find(name, header)
     if not found and (scaled := FACTOR.fullmatch(name)):
         name, factor = scaled["name"], float(scaled["factor"])
@@ -285,7 +289,7 @@ def asked_for(key: str, name: str, header: Sequence[str], table: str) -> Place:
     if len(found) > 1:
         which = " and ".join(f"{header[i].strip()!r}" for i in found[:2])
         raise UserError(f"{key}: {table} has two columns called {name!r}: {which}; rename one")
-    return Place(found[0], unit_of(header[found[0]], key.rpartition(".")[2]) if factor is None else factor)
+    return Place(found[0], unit_of(header[found[0]], column) if factor is None else factor)
 
 
 def listed(names: Sequence[str], most: int = 200) -> str:

@@ -58,7 +58,7 @@ def run_names(cells: Cells, numbers: Mapping[str, Array], wanted: str | None = N
     notes: list[str] = []
     names: list[int] = []
     if wanted is not None:
-        place = asked_for("columns.run", wanted, cells.header, cells.name).index
+        place = asked_for("run_id", wanted, cells.header, cells.name).index
         if difference := _difference(cells.columns[place], numbers):
             raise UserError(f"columns.run: {wanted!r} names no runs: {difference}")
         names.append(place)

@@ -75,7 +75,7 @@ def check_header(
     """
     _refuse_curves(header, columns, table)
     named = columns.named()
-    places = {column: asked_for(key_of(column), name, header, table) for column, name in named.items()}
+    places = {column: asked_for(column, name, header, table) for column, name in named.items()}
     found = {column for column in NUMBERS if column in places or any(tiers(column, header, table))}
     found |= {column for column, name in preferred.items() if name}
     if len(found & set(SIZES)) < 2 and "budget" in found:
@@ -165,7 +165,7 @@ class _Reading:
         header, name = self.cells.header, self.cells.name
         for column in NUMBERS:
             if column in named:
-                self.places[column] = asked_for(key_of(column), named[column], header, name)
+                self.places[column] = asked_for(column, named[column], header, name)
             elif column != "loss_se" and (place := self._chosen(column)) is not None:
                 self.places[column] = place
         if (error := self._error_of_loss()) is not None:
@@ -188,7 +188,7 @@ class _Reading:
     def _chosen(self, column: str) -> Place | None:
         """The column that holds ``column`` by its name, or by the fit's options; None where there is none."""
         header, name = self.cells.header, self.cells.name
-        wanted = self.preferred.get(column)
+        wanted, empty = self.preferred.get(column), None
         for candidates in tiers(column, header, name):
             if self.cells.columns[candidates[0].index].plain == column:
                 return candidates[0]
@@ -199,7 +199,8 @@ class _Reading:
                 raise UserError(self._ambiguous(column, *differing))
             if usable:
                 return usable[0]
-        return asked_for(f"analysis.{_OPTION[column]}", wanted, header, name) if wanted else None
+            empty = empty or candidates[0]
+        return asked_for(column, wanted, header, name, f"analysis.{_OPTION[column]}") if wanted else empty
 
     def _error_of_loss(self) -> Place | None:
         """The standard error of the column that the loss is, not of another."""
