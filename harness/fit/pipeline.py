@@ -15,7 +15,7 @@ from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
-from harness.fit.table import Curve, Points, clean
+from harness.fit.table import NO_UNITS, Curve, Points, clean
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
 TARGET = 10.0
@@ -100,4 +100,10 @@ def prepare(points: Points, options: FitOptions) -> Points:
 
 
 def _first(table: Points) -> str:
-    return f", the first: {table.excluded[0].run}: {table.excluded[0].reason}" if table.excluded else ""
+    if not table.excluded:
+        return ""
+    gone = table.excluded[0]
+    unit = (
+        "; columns.params='NAME * 1e6' says that a column is in millions" if NO_UNITS in gone.reason else ""
+    )
+    return f", the first: {gone.run}: {gone.reason}{unit}"

@@ -18,16 +18,19 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit.options import ALL, FitOptions, check_rows
+from harness.fit.read.aliases import ALIASES, GENERIC_NAMES, REASON, RUN_NAMES
 from harness.fit.read.cells import Cells
 from harness.fit.read.files import cells_of_file, cells_of_text
+from harness.fit.read.header import check_header
 from harness.fit.read.in_memory import Columns, cells_of
 from harness.fit.read.limits import MAX_RUNS, too_many_runs
-from harness.fit.read.names import ALIASES, GENERIC_NAMES, REASON, RUN_NAMES, ColumnNames, bare
+from harness.fit.read.names import ColumnNames, bare
 from harness.fit.read.results import Rowwise, results
 from harness.fit.read.run_names import RunNames, codes_of, may_name_runs, other_columns, run_names, telling
 from harness.fit.read.run_states import run_states
-from harness.fit.read.understand import Numbers, check_header, understand
-from harness.fit.read.where import TableColumns, rows_where
+from harness.fit.read.table_columns import TableColumns
+from harness.fit.read.understand import Numbers, understand
+from harness.fit.read.where import rows_where
 from harness.fit.table import Points, clean, plain_name
 from harness.text import counted, visible
 
@@ -158,6 +161,7 @@ def _points(cells: Cells, asked: _Asked) -> Points:
     found = understand(cells, asked.columns, asked.preferred, states.finished)
     runs = run_names(cells, found.values, asked.columns.run)
     wanted, notes = _filtered(cells, asked.where, found, runs)
+    found.refuse_words(cells, states.finished & wanted)
     if (several := _to_fit(runs, wanted, asked.every)) > MAX_RUNS:
         raise too_many_runs(cells.name, several, runs.column is not None)
     suffixed = set(map(plain_name, asked.preferred.values()))

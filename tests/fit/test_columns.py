@@ -288,3 +288,15 @@ def test_long_tables_of_curves_are_said_to_be_such(tmp_path: Path) -> None:
     path.write_text("[[1700000000.5, 1, 3.2], [1700000001.5, 2, 3.1]]")
     with pytest.raises(UserError, match="TensorBoard"):
         read_points(path)
+
+
+def test_a_column_in_millions_without_a_word_of_it_is_told_how_to_say_so() -> None:
+    table = {**BASE, "params": [70, 160]}
+    with pytest.raises(
+        UserError, match=r"no usable runs .*write plain numbers.*columns\.params='NAME \* 1e6' says"
+    ):
+        fit_points(read_points(table))
+    points = read_points(table, columns={"params": "params * 1e6"})
+    assert points.params.tolist() == [70e6, 160e6]
+    assert points.notes[0] == "read as: params = 'params' in millions, flops from 6 x params x tokens"
+    assert read_points(table, columns=points.read_as).params.tolist() == [70e6, 160e6]

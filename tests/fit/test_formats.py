@@ -17,7 +17,7 @@ import zstandard
 
 from harness.errors import UserError
 from harness.fit import read_points
-from harness.fit.read import files, limits
+from harness.fit.read import files, json_files, limits
 
 ROWS: list[dict[str, Any]] = [
     {"run": "a", "N": 1e8, "tokens": 2e9, "loss": 3.0, "set": "c4"},
@@ -143,10 +143,11 @@ def test_what_is_longer_than_a_limit_is_refused_while_it_is_read(
     content: bytes, compress: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small compressed file may be of any length; the limits are made small here, not the file large."""
-    monkeypatch.setattr(files, "MAX_BYTES", 100_000)
+    for module in (files, json_files):
+        monkeypatch.setattr(module, "MAX_BYTES", 100_000)
     path = tmp_path / "t.csv"
     path.write_bytes(compress(content))
-    with pytest.raises(UserError, match=r"more than 0 MB|longer than 1000000 characters"):
+    with pytest.raises(UserError, match=r"more than 512 MB|longer than 1000000 characters"):
         read_points(path)
 
 
@@ -154,7 +155,7 @@ def test_too_many_rows_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(files, "MAX_ROWS", 50)
     path = tmp_path / "t.csv"
     path.write_text("run,params,tokens,loss\n" + "a,1e8,2e9,3\n" * 52)
-    with pytest.raises(UserError, match="more than 5,000,000 rows; keep the last row of each run"):
+    with pytest.raises(UserError, match="more than 2,000,000 rows; keep the last row of each run"):
         read_points(path)
 
 

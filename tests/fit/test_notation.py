@@ -155,3 +155,11 @@ def test_a_unit_that_cannot_be_is_refused_and_d_k_is_no_tokens_in_thousands() ->
         assert read_points(table, columns={"params": f"params_{unit} * 1"}).params.tolist() == [23e6, 70e6]
     with pytest.raises(UserError, match="missing column params or tokens"):
         read_points({"d_k": [64, 64], "flops": [1e18, 1e18], "loss": [3, 2]})
+
+
+def test_no_loss_is_a_thousand_nats() -> None:
+    table = {"params": ["1,234,567", "2,345,678"], "tokens": [1e9] * 2, "loss": ["3,123", "2,987"]}
+    with pytest.raises(UserError, match=r"'loss' has numbers such as '3,123', which can be 3123 or 3\.123"):
+        read_points(table)
+    table["params"] = ["1.234.567", "2.345.678"]
+    assert read_points(table).loss.tolist() == [3.123, 2.987]

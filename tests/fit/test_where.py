@@ -14,7 +14,8 @@ from harness.fit import read_points
 from harness.fit.read.cells import Cells
 from harness.fit.read.in_memory import cells_of
 from harness.fit.read.lookup import entries_where, labels
-from harness.fit.read.where import TableColumns, rows_where
+from harness.fit.read.table_columns import TableColumns
+from harness.fit.read.where import rows_where
 
 NAN = float("nan")
 TABLE = {
@@ -264,3 +265,15 @@ def test_points_that_were_read_are_filtered_and_grouped_by_the_same_names() -> N
     assert labels(points, "run_id") == tuple("abcd")
     with pytest.raises(UserError, match="points: no column 'set'; the table has lr, data_set, N \\(M\\)"):
         labels(points, "set")
+
+
+def test_a_word_in_a_row_that_is_kept_out_is_no_mistake() -> None:
+    table = {
+        "run": ["a", "b", "mean"],
+        "params": [1e8, 2e8, 1.5e8],
+        "tokens": [1e9] * 3,
+        "loss": ["3", "2.9", "± .1"],
+    }
+    with pytest.raises(UserError, match=r"row 2, column loss: '± \.1' is not a number"):
+        read_points(table)
+    assert read_points(table, where="run != 'mean'").loss.tolist() == [3, 2.9]

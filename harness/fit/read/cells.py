@@ -1,6 +1,6 @@
 """A table as it was read: columns of cells, each cell once as text and once, where it can be, as a number."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,11 @@ Codes = NDArray[np.int32]
 # Cells that become one array at a time: their Python texts are in memory only so long.
 BLOCK = 16_384
 SAMPLE = 200
+
+
+HeaderCheck = Callable[[list[str], str], bool]
+"""Asked with the header and the table's name before the rows are read: refuses a hopeless table, and says whether its
+rows may be evaluations of fewer runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,13 +212,14 @@ class Gathered:
     def __len__(self) -> int:
         return len(self._lines) + sum(map(len, self._found))
 
-    def cells(self, name: str, notes: tuple[str, ...] = ()) -> Cells:
+    def cells(self, name: str) -> Cells:
         """The table of all rows; there must be some."""
         self._flush()
         columns = []
         for place, header in enumerate(self.header):
             columns.append(Column(header, pa.chunked_array(self._blocks[place]).combine_chunks()))
             self._blocks[place] = []
+        notes = (f"{name} is not in UTF-8: read as Windows-1252",) if self.mended else ()
         return Cells(name, tuple(columns), np.concatenate(self._found), notes)
 
 

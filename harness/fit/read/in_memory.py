@@ -82,7 +82,22 @@ def _source(values: Any) -> Any:
     if array is not None and array.dtype.kind in "iuf" and array.ndim == 1:
         return array
     listed = values.tolist() if kind and hasattr(values, "tolist") else list(values)
+    if (numbers := _numbers(listed)) is not None:
+        return numbers
     return pa.array([_cell(value) for value in listed], pa.large_string())
+
+
+def _numbers(listed: list[Any]) -> Any:
+    """A list of Python's numbers as an array; None for other lists."""
+    kinds = set(map(type, listed))
+    try:
+        if kinds == {int}:
+            return np.array(listed, dtype=np.int64)
+        if float in kinds and kinds <= {int, float, type(None)}:
+            return np.array([math.nan if value is None else value for value in listed], dtype=float)
+    except OverflowError:
+        pass
+    return None
 
 
 def _cell(value: Any) -> str:

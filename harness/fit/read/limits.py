@@ -2,13 +2,13 @@
 
 from harness.errors import UserError
 
-MAX_ROWS = 5_000_000
-"""Rows that are read: runs, and the evaluations along them. A million rows of six columns take 5 s and 600 MB."""
+MAX_ROWS = 2_000_000
+"""Rows that are read: runs, and the evaluations along them. A million rows of eight columns take 600 MB."""
 MAX_RUNS = 100_000
 """Rows that are fitted: each is resampled in every draw of a bootstrap."""
 MAX_LINE = 1_000_000
 """Characters of a line."""
-MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 29
 """Of a file's text, decompressed."""
 
 
@@ -35,3 +35,8 @@ def too_many_runs(name: str, number: int | None, named: bool) -> UserError:
             "where several are of one run, name the column that says which with columns.run=NAME; or where=…"
         )
     return UserError(f"{name}: {many} to fit, and {MAX_RUNS:,} at most can be; {how}")
+
+
+def too_long(name: str) -> UserError:
+    """What to raise for a file of more than :data:`MAX_BYTES`."""
+    return UserError(f"{name}: more than {MAX_BYTES >> 20:,} MB; keep the rows and columns that matter")

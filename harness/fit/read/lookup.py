@@ -7,7 +7,8 @@ from harness.errors import UserError
 from harness.fit.read.cells import Cells, Column
 from harness.fit.read.in_memory import cells_of
 from harness.fit.read.names import NUMBERS, listed
-from harness.fit.read.where import TableColumns, rows_where
+from harness.fit.read.table_columns import TableColumns
+from harness.fit.read.where import rows_where
 from harness.fit.table import Points, plain_name
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.fit.read.aliases import ALIASES, GENERIC_NAMES, REASON, RUN_NAMES
 from harness.fit.read.cells import Cells, Codes, Column
-from harness.fit.read.names import ALIASES, GENERIC_NAMES, REASON, RUN_NAMES, asked_for
+from harness.fit.read.names import asked_for
 from harness.fit.table import UNNAMED, Array
 from harness.text import visible
 

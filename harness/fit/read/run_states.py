@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.fit.read.aliases import REASON
 from harness.fit.read.cells import Cells, Column
-from harness.fit.read.names import REASON
 from harness.text import counted
 
 # Columns that say how a run ended, by their name: a word that is not known there has not finished.

@@ -1,45 +1,28 @@
 """Which columns of a table hold the numbers of a fit, and these numbers, in plain units."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.fit.read.cells import Cells
-from harness.fit.read.names import (
-    BATCH_SIZE,
-    BATCH_TOKENS,
-    BITS_PER_BYTE,
-    MOST,
-    NUMBERS,
-    PARTS_OF_A_BATCH,
-    SEQ_LEN,
-    SMOOTHED,
-    STEPS,
-    TRAINING,
-    WITHOUT_EMBEDDING,
-    WORDS,
-    ColumnNames,
-    Place,
-    asked_for,
-    bare,
-    key_of,
-    listed,
-    may_be_meant,
-    tiers,
-)
-from harness.fit.read.notation import COMMA, POINT, Evidence, decimal_sign, evidence
+from harness.fit.read.decimals import Decimals
+from harness.fit.read.describe import described, refuse_perplexity, unit_words
+from harness.fit.read.header import SIZES, batches, refuse_missing
+from harness.fit.read.names import MOST, NUMBERS, ColumnNames, Place, asked_for, bare, key_of, tiers
+from harness.fit.read.notation import POINT
 from harness.fit.table import Array
 from harness.text import visible
 
-SIZES = ("params", "tokens", "flops")
-"""N, D and C: any one of them follows from the others."""
 # Two columns with numbers as near as this have the same, one of them rounded.
 SAME = 1e-4
 SUFFIXED = ("params", "tokens", "flops", "budget")
+OPTIONS = {"params": "count", "flops": "compute", "loss": "loss"}
+"""The fit's options that name columns."""
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +34,7 @@ class Numbers:
         places: which column each was read from; those that were derived are not in it.
         read_as: the table's names of those that it calls otherwise, as ``columns`` takes them.
         decimal: the sign before decimals in the columns that leave it open.
+        words: by column, rows in which something else than a number stands, (n,) each.
         notes: how the table was understood, one line; or none.
     """
 
@@ -58,92 +42,33 @@ class Numbers:
     places: dict[str, int]
     read_as: dict[str, str]
     decimal: str
-    notes: tuple[str, ...] = field(default=())
+    words: dict[int, Mask]
+    notes: tuple[str, ...]
+
+    def refuse_words(self, cells: Cells, rows: Mask) -> None:
+        """Raises UserError where one of ``rows`` has something else than a number."""
+        for i, bad in self.words.items():
+            if not (wrong := bad & rows).any():
+                continue
+            row = int(np.flatnonzero(wrong)[0])
+            cell = cells.columns[i].text(np.array([row]))[0]
+            shown = cell if len(cell) <= 40 else cell[:37] + "..."
+            name = visible(cells.header[i].strip())
+            raise UserError(f"{cells.name}: row {cells.lines[row]}, column {name}: {shown!r} is not a number")
 
 
-def check_header(
-    header: Sequence[str], columns: ColumnNames, preferred: Mapping[str, str], table: str
-) -> None:
-    """Refuse a table whose names of columns say that no fit can be made of it, before its rows are read.
-
-    Args:
-        preferred: names that the fit's options give for ``params``, ``flops`` or ``loss``, where a table has no column
-            that is usually called so.
-
-    Raises:
-        UserError: it is a tracker's export of curves, or the loss or two of N, D and C are missing.
-    """
-    _refuse_curves(header, columns, table)
-    named = columns.named()
-    places = {column: asked_for(column, name, header, table) for column, name in named.items()}
-    found = {column for column in NUMBERS if column in places or any(tiers(column, header, table))}
-    found |= {column for column, name in preferred.items() if name}
-    if len(found & set(SIZES)) < 2 and "budget" in found:
-        found.add("flops")
-    if len(found & set(SIZES)) < 2 and batches(header):
-        found.add("tokens")
-    refuse_missing(found, header, table)
-
-
-def refuse_missing(found: set[str], header: Sequence[str], table: str) -> None:
-    """Raises UserError unless the loss and two of N, D and C are found: the columns to name, and how."""
-    sizes = [column for column in SIZES if column not in found]
-    wanted = []
-    if "loss" not in found:
-        wanted.append(("column loss", "loss"))
-    if len(sizes) == 2:
-        wanted.append((f"column {sizes[0]} or {sizes[1]}", sizes[0]))
-    if len(sizes) == 3:
-        wanted.append(("two of the columns params, tokens and flops", "params"))
-    if not wanted:
-        return
-    lacking = " and ".join(words for words, _ in wanted)
-    keys = " ".join(f"columns.{column}=NAME" for _, column in wanted)
-    sounding = [may_be_meant(column, header) for _, column in wanted]
-    perhaps = f", perhaps {alike}" if (alike := next(filter(None, sounding), "")) else ""
-    raise UserError(
-        f"{table}: missing {lacking}; it has {listed(header)}; name one that is called otherwise with {keys}{perhaps}"
-    )
-
-
-def _refuse_curves(header: Sequence[str], columns: ColumnNames, table: str) -> None:
-    plain = [re.sub(r"[^a-z]+", "_", one.strip().lower()).strip("_") for one in header]
-    if plain == ["wall_time", "step", "value"]:
-        raise UserError(
-            f"{table}: TensorBoard's export of one run's curve, not a table of runs; write one row a run with its N "
-            "(params), D (tokens) and last value (loss)"
-        )
-    charted = [one.strip() for one in header if re.search(r".\s-\s.*\w", one)]
-    if plain and plain[0] in (
-        "step",
-        "global_step",
-        "relative_time_process",
-        "relative_time_wall",
-        "wall_time",
-    ):
-        runs = dict.fromkeys(one.rpartition(" - ")[0] for one in charted)
-        if charted and len(charted) >= len(header) - 1 and not columns.named():
-            raise UserError(
-                f"{table}: W&B's export of a chart, with curves of {len(runs)} runs and neither N nor D; export the "
-                "table of runs instead, with the columns of N, D and the loss, or read the project itself: "
-                "'isoflop fit source=wandb project=ENTITY/PROJECT group=NAME'"
-            )
-
-
-def understand(
-    cells: Cells, columns: ColumnNames, preferred: Mapping[str, str], finished: NDArray[np.bool_]
-) -> Numbers:
+def understand(cells: Cells, columns: ColumnNames, preferred: Mapping[str, str], finished: Mask) -> Numbers:
     """Finds and reads the fit's numbers.
 
     A column that the user names is taken; else one with the fit's own name; else the first usual name; else what the
     fit's options name; else it is derived.
 
     Args:
-        preferred: as in :func:`check_header`.
+        preferred: as in :func:`harness.fit.read.header.check_header`.
         finished: rows of runs that finished, (n,): of the others anything may be written where a number belongs.
 
     Raises:
-        UserError: a column is missing, two that differ could each be the one, or a cell is no number.
+        UserError: a column is missing, two that differ could each be the one, or numbers can be read in two ways.
     """
     return _Reading(cells, columns, preferred, finished).numbers()
 
@@ -152,15 +77,17 @@ class _Reading:
     """One table while it is understood."""
 
     def __init__(
-        self, cells: Cells, columns: ColumnNames, preferred: Mapping[str, str], finished: NDArray[np.bool_]
+        self, cells: Cells, columns: ColumnNames, preferred: Mapping[str, str], finished: Mask
     ) -> None:
         self.cells, self.columns, self.preferred, self.finished = cells, columns, preferred, finished
-        self.seen: dict[int, Evidence] = {}
-        self.read: dict[tuple[int, str, bool, float], tuple[Array, NDArray[np.bool_]]] = {}
+        self.decimals = Decimals(cells, columns.decimal, self._candidates)
+        self.read: dict[tuple[int, str, bool, float], tuple[Array, Mask]] = {}
         self.places: dict[str, Place] = {}
         self.derived: dict[str, str] = {}
+        self.words: dict[int, Mask] = {}
 
     def numbers(self) -> Numbers:
+        """The whole."""
         named = self.columns.named()
         header, name = self.cells.header, self.cells.name
         for column in NUMBERS:
@@ -170,20 +97,29 @@ class _Reading:
                 self.places[column] = place
         if (error := self._error_of_loss()) is not None:
             self.places.setdefault("loss_se", error)
-        values = {column: self._read(column, place) for column, place in self.places.items()}
+        if "loss" in self.places:
+            refuse_perplexity(self.cells.columns[self.places["loss"].index], name)
+        values = {column: self._values(column, place) for column, place in self.places.items()}
         self._derive(values)
         refuse_missing(set(values), header, name)
         for column in SIZES:
             if column not in values:
                 values[column] = _from_6nd(column, values)
                 self.derived[column] = "from 6 x params x tokens" if column == "flops" else "from flops = 6ND"
-        return Numbers(
-            values,
-            {column: place.index for column, place in self.places.items()},
-            self._read_as(),
-            self._open_decimal(),
-            self._notes(),
-        )
+        places = {column: place.index for column, place in self.places.items()}
+        decimal = self.decimals.of_the_rest(places.values())
+        return Numbers(values, places, self._read_as(), decimal, self.words, self._notes())
+
+    def _candidates(self) -> set[int]:
+        """All columns that are one of the fit's, or may be."""
+        named = self.columns.named()
+        return {place.index for place in self.places.values()} | {
+            place.index
+            for column in ("loss", *SIZES, "budget")
+            if column not in named
+            for candidates in tiers(column, self.cells.header, self.cells.name)
+            for place in candidates
+        }
 
     def _chosen(self, column: str) -> Place | None:
         """The column that holds ``column`` by its name, or by the fit's options; None where there is none."""
@@ -200,7 +136,7 @@ class _Reading:
             if usable:
                 return usable[0]
             empty = empty or candidates[0]
-        return asked_for(column, wanted, header, name, f"analysis.{_OPTION[column]}") if wanted else empty
+        return asked_for(column, wanted, header, name, f"analysis.{OPTIONS[column]}") if wanted else empty
 
     def _error_of_loss(self) -> Place | None:
         """The standard error of the column that the loss is, not of another."""
@@ -242,68 +178,24 @@ class _Reading:
             f"{key}='{visible(names[1])}'"
         )
 
-    def _evidence(self, i: int) -> Evidence:
-        if i not in self.seen:
-            column = self.cells.columns[i]
-            self.seen[i] = Evidence() if column.is_numeric else evidence(column.words)
-        return self.seen[i]
-
-    def _decimal(self, i: int) -> str | None:
-        """The sign before decimals in a column; None where that is not known."""
-        if self.columns.decimal != "auto":
-            return self.columns.decimal
-        others = {place.index for place in self.places.values()} | {
-            place.index
-            for column in ("loss", *SIZES, "budget")
-            for candidates in tiers(column, self.cells.header, self.cells.name)
-            for place in candidates
-        }
-        return decimal_sign(self._evidence(i), [self._evidence(other) for other in others - {i}])
-
-    def _open_decimal(self) -> str:
-        """For columns that leave it open: what the fit's columns have."""
-        if self.columns.decimal != "auto":
-            return self.columns.decimal
-        found = [self._evidence(place.index) for place in self.places.values()]
-        return COMMA if any(one.comma for one in found) and not any(one.point for one in found) else POINT
-
-    def _parsed(self, column: str, place: Place) -> tuple[Array, NDArray[np.bool_]]:
-        asked = (place.index, self._decimal(place.index) or POINT, column in SUFFIXED, place.factor)
+    def _parsed(self, column: str, place: Place) -> tuple[Array, Mask]:
+        decimal = self.decimals.sign(place.index, is_loss=column == "loss") or POINT
+        asked = (place.index, decimal, column in SUFFIXED, place.factor)
         if asked not in self.read:
             self.read[asked] = self.cells.columns[asked[0]].numbers(*asked[1:])
         return self.read[asked]
 
-    def _read(self, column: str, place: Place) -> Array:
-        """The column's numbers. Raises UserError where a row whose run finished has something else there."""
-        cells, header = self.cells, visible(self.cells.header[place.index].strip())
-        if self._decimal(place.index) is None:
-            seen = self._evidence(place.index)
-            comma, point = seen.comma or seen.doubtful_comma, seen.point or seen.doubtful_point
-            if comma and point:
-                raise UserError(
-                    f"{cells.name}: column {header!r} has commas and points before decimals ({comma!r} and {point!r}), "
-                    "or between thousands; write one way, or say it with columns.decimal=point or columns.decimal=comma"
-                )
-            number = comma.replace(",", "")
-            raise UserError(
-                f"{cells.name}: column {header!r} has numbers such as {comma!r}, which can be {number} or "
-                f"{comma.replace(',', '.')}; say what stands before decimals: columns.decimal=point or "
-                "columns.decimal=comma"
-            )
-        values, bad = self._parsed(column, place)
-        if (wrong := bad & self.finished).any():
-            row = int(np.flatnonzero(wrong)[0])
-            cell = cells.columns[place.index].text(np.array([row]))[0]
-            shown = cell if len(cell) <= 40 else cell[:37] + "..."
-            raise UserError(
-                f"{cells.name}: row {cells.lines[row]}, column {header}: {shown!r} is not a number"
-            )
+    def _values(self, column: str, place: Place) -> Array:
+        """The column's numbers, (n,), NaN where there is none; what is no number is kept in ``words``."""
+        if self.decimals.sign(place.index, is_loss=column == "loss") is None:
+            raise self.decimals.unknown(place.index)
+        values, self.words[place.index] = self._parsed(column, place)
         known = values[np.isfinite(values)]
         if place.factor != 1 and len(known) and known.max() > MOST.get(column, np.inf):
-            plain = header.partition(" * ")[0]
+            header = visible(self.cells.header[place.index].strip())
             raise UserError(
-                f"{cells.name}: column {header!r} has {known.max() / place.factor:g} {_unit(place.factor)}, which "
-                f"no run has; if its numbers are plain: {key_of(column)}='{plain} * 1'"
+                f"{self.cells.name}: column {header!r} has {known.max() / place.factor:g} {unit_words(place.factor)}, "
+                f"which no run has; if its numbers are plain: {key_of(column)}='{header} * 1'"
             )
         return values
 
@@ -314,7 +206,7 @@ class _Reading:
             self.derived["flops"] = "are the budget"
         factors = batches(self.cells.header) if "tokens" not in values else []
         if factors and sum(column in values for column in SIZES) < 2:
-            values["tokens"] = np.prod([self._read("steps", Place(i)) for i in factors], axis=0)
+            values["tokens"] = np.prod([self._values("steps", Place(i)) for i in factors], axis=0)
             names = " x ".join(f"'{visible(self.cells.header[i].strip())}'" for i in factors)
             self.derived["tokens"] = f"= {names}"
 
@@ -335,73 +227,13 @@ class _Reading:
         for column in NUMBERS:
             if column in self.derived:
                 said.append(f"{column} {self.derived[column]}")
-                continue
-            if column not in self.places:
-                continue
-            place = self.places[column]
-            source = self.cells.columns[place.index]
-            traits = self._traits(column, place)
-            if source.plain != column or traits:
-                said.append(f"{column} = '{visible(source.header.strip())}'" + "".join(traits))
-        if any(self._writes_commas(place.index) for place in self.places.values()):
+            elif column in self.places:
+                place = self.places[column]
+                said.append(described(column, self.cells.columns[place.index], place))
+        if any(self.decimals.writes_commas(place.index) for place in self.places.values()):
             said.append("numbers with decimal commas")
-        if not said:
-            return ()
-        return ("read as: " + ", ".join(said),)
-
-    def _writes_commas(self, i: int) -> bool:
-        """Whether a column has numbers with commas before decimals."""
-        seen = self._evidence(i)
-        return bool(seen.comma or seen.doubtful_comma) and self._decimal(i) == COMMA
-
-    def _traits(self, column: str, place: Place) -> list[str]:
-        """What is to be said of a column beside its name."""
-        source = self.cells.columns[place.index]
-        name = bare(source.header)
-        found = []
-        if place.factor != 1:
-            found.append(f" in {_unit(place.factor)}")
-        if column == "loss":
-            if name in BITS_PER_BYTE or re.search(r"(^|_)(bpb|bits_per_byte|bits_byte)(_|$)", name):
-                found.append(" in bits per byte, not nats per token (so is every loss of the fit)")
-            elif re.search(r"(^|_)(bits_per_token|bits)(_|$)", name):
-                found.append(" in bits, not nats per token (so is every loss of the fit)")
-            elif re.search(r"(^|_)(ppl|perplexity)(_|$)", name):
-                raise UserError(
-                    f"{self.cells.name}: column {source.header.strip()!r} is a perplexity; the laws are of its natural "
-                    "logarithm: add a column with it"
-                )
-            elif name in SMOOTHED:
-                found.append(" (a smoothed training loss)")
-            elif name in TRAINING:
-                found.append(" (a training loss)")
-        if column == "params" and name in WITHOUT_EMBEDDING:
-            found.append(" (without embeddings)")
-        return found
-
-
-_OPTION = {"params": "count", "flops": "compute", "loss": "loss"}
-
-
-def batches(header: Sequence[str]) -> list[int]:
-    """The columns whose product is the tokens of a run: steps and tokens of a batch, or its sequences and their length.
-
-    None where a batch may be of one device alone.
-    """
-    names = list(map(bare, header))
-
-    def first(known: tuple[str, ...]) -> list[int]:
-        return [names.index(name) for name in known if name in names][:1]
-
-    steps, tokens, size, length = first(STEPS), first(BATCH_TOKENS), first(BATCH_SIZE), first(SEQ_LEN)
-    if steps and tokens:
-        return steps + tokens
-    whole = bool(size) and (names[size[0]] != "batch_size" or not any(map(PARTS_OF_A_BATCH.search, names)))
-    return steps + size + length if steps and length and whole else []
-
-
-def _unit(factor: float) -> str:
-    return WORDS.get(factor, f"units of {factor:g}")
+        told = ", ".join(filter(None, said))
+        return (f"read as: {told}",) if told else ()
 
 
 def _from_6nd(column: str, known: Mapping[str, Array]) -> Array:
