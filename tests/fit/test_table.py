@@ -1,6 +1,8 @@
 """Ugly tables: each gets an answer or one clear line."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -98,16 +100,17 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once there are too many runs to fit, the rest of the file is not read."""
     path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_RUNS))
-    given, added = [], files.Gathered.add
+    read, bounded = [], files._bounded
 
-    def noting(self: files.Gathered, line: int, row: list[str]) -> None:
-        given.append(line)
-        added(self, line, row)
+    def noting(name: str, first: str, lines: TextIO) -> Iterator[str]:
+        for line in bounded(name, first, lines):
+            read.append(line)
+            yield line
 
-    monkeypatch.setattr(files.Gathered, "add", noting)
+    monkeypatch.setattr(files, "_bounded", noting)
     with pytest.raises(UserError, match=r"more than 100,000 rows to fit.*columns\.run=NAME"):
         read_points(path)
-    assert len(given) == MAX_RUNS + 1
+    assert len(read) == MAX_RUNS + 2, "the header, and one row too many"
 
 
 def test_unusable_rows_are_listed_with_row_and_reason(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from harness.fit.read.notation import POINT, number
@@ -15,6 +13,7 @@ from harness.fit.table import Array, plain_name
 
 Codes = NDArray[np.int32]
 
+# pyarrow is imported where it is used: a command that reads no table starts sooner without it.
 # Cells that become one array at a time: their Python texts are in memory only so long.
 BLOCK = 16_384
 SAMPLE = 200
@@ -53,6 +52,8 @@ class Column:
 
     @cached_property
     def _encoded(self) -> tuple[Any, Codes]:
+        import pyarrow as pa
+
         if self.is_numeric:
             different, codes = np.unique(self.source, return_inverse=True)
             words = pa.array(
@@ -121,6 +122,8 @@ class Column:
 
     def has_text(self, rows: NDArray[np.int64], decimal: str = POINT, suffixes: bool = False) -> bool:
         """Whether a cell of ``rows`` is neither a number nor blank; of a long column of texts the first ones tell."""
+        import pyarrow as pa
+
         if self.is_numeric:
             return False
         dictionary, codes = self._encoded
@@ -175,13 +178,19 @@ class Gathered:
 
     def add(self, line: int, row: list[str]) -> None:
         """A row of as many cells as there are names, in the names' order."""
-        self._rows.append(row)
-        self._lines.append(line)
+        self.extend([line], [row])
+
+    def extend(self, lines: list[int], rows: list[list[str]]) -> None:
+        """Several such rows."""
+        self._rows += rows
+        self._lines += lines
         if len(self._rows) >= BLOCK:
             self._flush()
 
     def add_record(self, line: int, record: Mapping[str, str]) -> None:
         """A row by the columns' names; what it alone has is a new column."""
+        import pyarrow as pa
+
         if new := record.keys() - self._places.keys():
             self._flush()
             for name in record:
@@ -194,6 +203,8 @@ class Gathered:
         self.add(line, [record.get(name, "") for name in self.header])
 
     def _flush(self) -> None:
+        import pyarrow.compute as pc
+
         if not self._rows:
             return
         for blocks, cells in zip(self._blocks, zip(*self._rows, strict=True), strict=True):
@@ -202,6 +213,8 @@ class Gathered:
         self._rows, self._lines = [], []
 
     def _texts(self, cells: Sequence[str]) -> Any:
+        import pyarrow as pa
+
         try:
             return pa.array(cells, pa.large_string())
         except UnicodeEncodeError:  # bytes that were no UTF-8
@@ -214,6 +227,8 @@ class Gathered:
 
     def cells(self, name: str) -> Cells:
         """The table of all rows; there must be some."""
+        import pyarrow as pa
+
         self._flush()
         columns = []
         for place, header in enumerate(self.header):

@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 from harness.data.formats import DamagedError, opened
 from harness.errors import UserError
 from harness.files import refuse_endless
-from harness.fit.read.cells import Cells, Gathered, HeaderCheck
+from harness.fit.read.cells import BLOCK, Cells, Gathered, HeaderCheck
 from harness.fit.read.in_memory import cells_of
 from harness.fit.read.json_files import cells_of_json
 from harness.fit.read.limits import MAX_BYTES, MAX_LINE, MAX_ROWS, MAX_RUNS, too_long, too_many, too_many_runs
@@ -115,24 +115,32 @@ def _of_csv(name: str, path: str, first: str, lines: TextIO, check: HeaderCheck)
         gathered = Gathered(header)
         width = len(header)
         reader = csv.reader(bounded, delimiter=delimiter)
+        numbers: list[int] = []
+        rows: list[list[str]] = []
         for row in reader:
             if not (row and row[0].strip()) and not any(map(str.strip, row)):
                 continue
             line = reader.line_num + 1 + skipped
-            if len(row) != width:
-                if len(row) > width:
-                    if any(cell.strip() for cell in row[width:]):
-                        raise UserError(f"{name}: row {line} has {len(row)} cells, the header has {width}")
-                    row = row[:width]
-                row += [""] * (width - len(row))
-            gathered.add(line, row)
-            if not several and len(gathered) > MAX_RUNS:
+            rows.append(row if len(row) == width else _fitted(row, width, f"{name}: row {line}"))
+            numbers.append(line)
+            if len(rows) >= BLOCK:
+                gathered.extend(numbers, rows)
+                numbers, rows = [], []
+            if not several and len(gathered) + len(rows) > MAX_RUNS:
                 raise too_many_runs(name, None, named=False)
+        gathered.extend(numbers, rows)
     except csv.Error as error:
         raise UserError(f"{path}: not a CSV table ({error})") from None
     if not len(gathered):
         raise UserError(f"{name}: a header and no rows")
     return gathered.cells(name)
+
+
+def _fitted(row: list[str], width: int, where: str) -> list[str]:
+    """A row that is shorter or longer than the header, to its width. Raises UserError where that loses a cell."""
+    if any(cell.strip() for cell in row[width:]):
+        raise UserError(f"{where} has {len(row)} cells, the header has {width}")
+    return row[:width] + [""] * (width - len(row))
 
 
 def _bounded(name: str, first: str, lines: TextIO) -> Iterator[str]:

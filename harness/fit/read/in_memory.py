@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sized
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from harness.errors import UserError
 from harness.fit.read.cells import Cells, Column, windows_text
@@ -76,6 +75,8 @@ def _listed(table: str, name: Hashable, values: Any) -> Any:
 
 def _source(values: Any) -> Any:
     """Cells as :class:`Column` has them: numbers as they are, all else as text."""
+    import pyarrow as pa  # by who reads a table only
+
     kind = getattr(getattr(values, "dtype", None), "kind", "")
     whole = kind in ("i", "u", "f") and not isinstance(values, np.ma.MaskedArray)
     array = np.asarray(values) if whole else None
