@@ -41,7 +41,8 @@ class PredictConfig:
     Attributes:
         fit: ``fit.json`` or its folder; or the name of a law.
         points: anyone's table of runs, fitted now with the options in ``analysis``.
-        columns: what the table's columns are called, where they have other names than the usual ones.
+        columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
+            ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
         where: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.

@@ -42,7 +42,8 @@ class Config:
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
-        columns: what the table's columns are called, where they have other names than the usual ones.
+        columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
+            ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
         where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's

@@ -300,3 +300,22 @@ def test_a_column_in_millions_without_a_word_of_it_is_told_how_to_say_so() -> No
     assert points.params.tolist() == [70e6, 160e6]
     assert points.notes[0] == "read as: params = 'params' in millions, flops from 6 x params x tokens"
     assert read_points(table, columns=points.read_as).params.tolist() == [70e6, 160e6]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Loss (nats)", ""),
+        ("val loss (nats/token)", ""),
+        ("test_loss_in_nats_per_token", ""),
+        ("val loss (bpb)", " in bits per byte, not nats per token"),
+        ("eval_loss (bits/byte)", " in bits per byte, not nats per token"),
+        ("loss (bits)", " in bits, not nats per token"),
+        ("eval loss (bits per token)", " in bits, not nats per token"),
+    ],
+)
+def test_the_unit_of_a_loss_in_its_name(name: str, said: str) -> None:
+    points = read_points(without("loss") | {name: [3.0, 2.9]})
+    assert points.loss.tolist() == [3.0, 2.9]
+    assert f"loss = '{name}'{said}" in points.notes[0]
+    assert ("nats per token (so is every loss" in points.notes[0]) == bool(said)

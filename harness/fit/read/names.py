@@ -173,6 +173,12 @@ def _split_unit(header: str) -> tuple[str, float] | None:
     return base, UNITS[unit] if unit in UNITS else UNITS[unit.rstrip("s")]
 
 
+def _split_loss(header: str) -> tuple[str, float] | None:
+    """``val loss (nats/token)`` → ``val_loss``; that of bits is said to be one where it is described."""
+    found = re.fullmatch(r"(\w+?)_(in_)?(nats|bits|bpb)(_(per_)?(token|byte))?", bare(header))
+    return (found[1], 1.0) if found else None
+
+
 def tiers(column: str, header: Sequence[str], table: str) -> Iterator[list[Place]]:
     """The columns that can hold ``column`` by their name alone, the surer ones first.
 
@@ -189,7 +195,8 @@ def tiers(column: str, header: Sequence[str], table: str) -> Iterator[list[Place
         yield [Place(own[0])]
         return
     stripped = list(map(bare, header))
-    units = [_split_unit(name) if column in MOST else None for name in header]
+    split = _split_loss if column == "loss" else _split_unit if column in MOST else lambda _: None
+    units = [split(name) for name in header]
     for names in ((column,), *ALIASES[column]):
         found = [
             Place(i, unit[1] if unit and stripped[i] not in names else 1.0)
