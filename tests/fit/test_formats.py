@@ -121,9 +121,10 @@ def test_windows_text_is_read_and_said(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS"),
         (b"params,tokens,loss\n1,\0,3\n", "NUL"),
+        (b"params tokens loss\n1 2 3\n", "has one column, params tokens loss; between columns stand commas"),
         (b"\x1b[2J,tokens,loss\n1,2,3\n", "missing column params or flops; it has \\x1b[2J, tokens, loss"),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_is_no_table_is_one_line(content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "t"

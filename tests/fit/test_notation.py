@@ -163,3 +163,5 @@ def test_no_loss_is_a_thousand_nats() -> None:
         read_points(table)
     table["params"] = ["1.234.567", "2.345.678"]
     assert read_points(table).loss.tolist() == [3.123, 2.987]
+    mixed = read_points({**table, "loss": ["3.123", "2.987"]})
+    assert (mixed.params.tolist(), mixed.loss.tolist()) == ([1234567, 2345678], [3.123, 2.987])

@@ -38,6 +38,8 @@ class Decimals:
             return self.said
         own = self.evidence(i)
         found = decimal_sign(own, [self.evidence(other) for other in set(self.others()) - {i}])
+        if is_loss and own.doubtful_point and not own.comma and not own.doubtful_comma:
+            return POINT
         doubtful = bool(own.doubtful_comma) and not own.point
         return None if is_loss and doubtful and found == POINT else found
 

@@ -49,6 +49,10 @@ def refuse_missing(found: set[str], header: Sequence[str], table: str) -> None:
         wanted.append(("two of the columns params, tokens and flops", "params"))
     if not wanted:
         return
+    if len(header) == 1:
+        raise UserError(
+            f"{table}: has one column, {listed(header)}; between columns stand commas, semicolons or tabs"
+        )
     lacking = " and ".join(words for words, _ in wanted)
     keys = " ".join(f"columns.{column}=NAME" for _, column in wanted)
     sounding = [may_be_meant(column, header) for _, column in wanted]
