@@ -126,7 +126,7 @@ class _Asked:
         """Refuse a header of which no fit can be made; whether rows may be of fewer runs, or be filtered."""
         check_header(header, self.columns, self.preferred, name)
         plain = list(map(plain_name, header))
-        return bool(self.where) or may_name_runs(header, plain, self.columns.run)
+        return bool(self.where) or may_name_runs(plain, self.columns.run)
 
 
 def read_published(path: str | Path | None = None) -> Points:

@@ -91,7 +91,7 @@ def run_names(cells: Cells, numbers: Mapping[str, Array], wanted: str | None = N
     return RunNames(column, _groups(column), frozenset(names), read_as, tuple(notes))
 
 
-def may_name_runs(header: Sequence[str], plain: Sequence[str], wanted: str | None) -> bool:
+def may_name_runs(plain: Sequence[str], wanted: str | None) -> bool:
     """Whether a column can name the runs, by its name alone."""
     return wanted is not None or any(name in (*RUN_NAMES, *GENERIC_NAMES) for name in plain)
 
