@@ -57,7 +57,7 @@ def one_of(default: str, choices: Iterable[str]) -> Any:
     return field(default=default, metadata={CHOICES: tuple(choices)})
 
 
-def suggested(default: str, choices: Iterable[str]) -> Any:
+def suggested(default: str | None, choices: Iterable[str]) -> Any:
     """A field of a dataclass with this default: any text, and ``choices`` are those to begin with."""
     return field(default=default, metadata={SUGGESTIONS: tuple(choices)})
 

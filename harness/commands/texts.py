@@ -61,7 +61,15 @@ experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
   isoflop fit points=table.csv out=somewhere columns.loss=loss "where=params > 30M and tokens < 1e13"
   isoflop fit source=wandb project=ENTITY/PROJECT group=demo
   isoflop fit source=wandb path=runs/demo/wandb
-  isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding""",
+  isoflop fit points=table.csv out=somewhere analysis.cells=best
+  isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding
+
+Any form of the law: analysis.form=tied|kappa|interaction|farseer|kaplan, parameters fixed (analysis.fix.E=1.69) or tied
+(analysis.tie=[alpha,beta]); compare=true ranks the forms. by=COLUMN fits each group of the table by itself, and
+joint=exponents laws that share alpha and beta.
+
+  isoflop fit experiment=demo analysis.form=tied
+  isoflop fit points=table.csv out=somewhere by=dataset joint=exponents""",
     "report": """Figures, tables and report.html from the finished runs and the fit.
 
   isoflop report experiment=demo""",

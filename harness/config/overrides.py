@@ -122,7 +122,7 @@ READS: dict[str, tuple[str, ...]] = {
     "calibrate": ("calibrate", "write"),
     "status": ("arms",),
     "cancel": ("arms",),
-    "fit": ("points", "columns", "where", "out", "compare", "source", "project", "group"),
+    "fit": ("points", "columns", "where", "out", "by", "joint", "compare", "source", "project", "group"),
     "report": ("points", "out"),
     "predict": ("points", "columns", "where", "write"),
     "compare": ("arms", "compare"),

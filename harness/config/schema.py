@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.bounds import bounded, check_bounds, one_of
+from harness.bounds import bounded, check_bounds, one_of, suggested
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
@@ -45,6 +45,10 @@ class Config:
         columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
             ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
         where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
+        by: for ``fit``: a column of the table, each of whose values is a group that is fitted by itself, into a folder
+            of its own below ``out``.
+        joint: beside ``by``: ``exponents`` fits laws that share alpha and beta and not E, A and B, and tests whether
+            the groups do share them.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
@@ -81,6 +85,8 @@ class Config:
     columns: ColumnNames = field(default_factory=ColumnNames)
     where: str | None = None
     out: str | None = None
+    by: str | None = None
+    joint: str | None = suggested(None, ("exponents",))
     source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None
     group: str | None = None
@@ -91,6 +97,10 @@ class Config:
         if isinstance(self.launcher, OPTIONS):
             self.launcher = choose(self.launcher)
         check_bounds(self)
+        if self.joint is not None and self.by is None:
+            raise UserError("joint: is what groups share; name their column, e.g. by=dataset")
+        if self.joint not in (None, "exponents"):
+            raise UserError(f"joint: '{self.joint}' is nothing that groups can share; there is exponents")
         if self.followup.horizons and not KINDS[self.schedule.kind].has_length:
             raise UserError(
                 f"followup.horizons: a {self.schedule.kind} schedule has no length to vary; choose another schedule"

@@ -11,6 +11,7 @@ from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import group_budgets, units_of
 from harness.fit.law_check import LawCheck, check_law
 from harness.fit.law_flags import RUNS_TO_SPARE, outlier_flag, too_few
+from harness.fit.laws import Law
 from harness.fit.misfit import constant_loss, fit_error, outliers
 from harness.fit.options import FitOptions
 from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
@@ -122,7 +123,7 @@ def _correcting_law(points: Points, options: FitOptions) -> tuple[LawCheck | Non
     if too_few(points):
         return None, "too few runs for the law that the polynomial's bias would be read from: it is left in"
     check = check_law(points)
-    if not check.fit.lawful:
+    if not Law.from_theta(check.fit.natural[:5]).usable:
         return None, "the law has no optimum, so the polynomial's bias cannot be read from it: it is left in"
     return check, ""
 

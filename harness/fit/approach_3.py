@@ -1,21 +1,25 @@
-"""Approach 3: the parametric law and its bootstrap."""
+"""Approach 3: a law L(N, D), the standard one or another form, and its bootstrap."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit import bootstrap, law_solver
+from harness.fit import bootstrap
 from harness.fit.bootstrap import percentile_interval
-from harness.fit.budgets import Cells, count_cells
+from harness.fit.budgets import count_cells
 from harness.fit.cost_law import cost_flags, fit_cost_law
-from harness.fit.law_check import check_law
-from harness.fit.law_draws import refit_draws
+from harness.fit.covariates import chosen
+from harness.fit.forms import Misfit, Model, Solved, redraw, solve
+from harness.fit.law_check import LawCheck, check_law
 from harness.fit.law_flags import (
+    LAW_PARAMETERS,
     MIN_RUNS,
     RUNS_TO_SPARE,
     beside_the_sizes,
     draw_flags,
+    indeterminate,
     law_flags,
     one_compute,
     outlier_flags,
@@ -25,172 +29,268 @@ from harness.fit.laws import LAW_COLUMNS, CostLaw, Law
 from harness.fit.misfit import constant_loss, fit_error
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach3
-from harness.fit.run_range import run_range
+from harness.fit.run_range import RunRange, run_range
 from harness.fit.status import judge
+from harness.fit.surface import Surface, frontier_of, law_columns
 from harness.fit.table import Array, Points
 from harness.fit.useless import useless_intervals
 
 STREAM = 3
+# Fewer degrees of freedom tell the size of residuals so badly that Student's factor is taken of this many.
+LEAST_FREEDOM = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The law that the options ask for, for one table.
+
+    Attributes:
+        model: its form. misfit: what is minimised. projected: whether by variable projection.
+        columns: of a draw: the frontier's natural parameters, and slopes of covariates.
+        cost: how the table's compute follows from N and D. runs, smallest, largest: the range of the table.
+    """
+
+    model: Model
+    misfit: Misfit
+    projected: bool
+    columns: tuple[str, ...]
+    cost: CostLaw
+    runs: RunRange
+    smallest: float
+    largest: float
+
+    @classmethod
+    def of(cls, points: Points, options: FitOptions, model: Model) -> "Asked":
+        """Of the runs that are fitted."""
+        slopes = model.columns[len(model.form.columns) :]
+        return cls(
+            model=model,
+            misfit=options.misfit,
+            projected=options.solver == "varpro",
+            columns=(*law_columns(model.name), *slopes),
+            cost=fit_cost_law(points),
+            runs=run_range(points),
+            smallest=float(points.flops.min()),
+            largest=float(points.flops.max()),
+        )
+
+    def solve(self, check: LawCheck, start: list[Array] | None = None) -> Solved:
+        """The law fitted to the runs of ``check``, weighted as it weights them."""
+        laws = [check.fit.theta[:5]] if self.model.plain else None
+        return solve(
+            self.model, check.data, self.misfit, check.weights, start, laws, projected=self.projected
+        )
+
+    def shown(self, natural: Array) -> Array:
+        """Of natural parameters (..., k) those of a draw, (..., columns)."""
+        return natural[..., [self.model.columns.index(name) for name in self.columns]]
+
+    def frontier(self, shown: Array, cost: CostLaw | None = None) -> Law | Surface:
+        """The compute-optimal models, along the runs' own compute unless ``cost`` is given."""
+        width = len(law_columns(self.model.name))
+        return frontier_of(
+            self.model.name, shown[..., :width], cost or self.cost, self.runs, self.smallest, self.largest
+        )
+
+    def exponents(self, shown: Array, cost: CostLaw | None = None) -> tuple[Array, Array]:
+        """(a, b) of a draw (columns,), or of draws (draws, columns)."""
+        return self.frontier(shown, cost).exponents
 
 
 def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
-    """Fits L = E + A/N^alpha + B/D^beta and bootstraps it (Hoffmann et al. 2022, section 3.3).
+    """Fits L(N, D), by default E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3), and bootstraps it.
 
     Every row is a point; rows of one ``run_id``, and the runs of one cell, are resampled together. Where ``loss_se``
     differs from run to run, runs are weighted by their precision.
 
-    Status: ``too_few_points`` (fewer than 8 runs, or 3 sizes, or 3 horizons), ``constant_loss``, ``unidentified`` (all
-    runs are of one compute), ``not_converged``, ``at_bound`` (a term has vanished, in the fit or in more than a
-    twentieth of the draws), ``misfit`` (see :mod:`harness.fit.misfit`), ``unstable`` (draws without an optimum),
-    ``sensitive_to_outliers``.
+    Status: ``too_few_points`` (fewer than 8 runs, or 3 sizes, or 3 horizons; a form with fewer free parameters needs
+    fewer), ``constant_loss``, ``unidentified`` (all runs are of one compute, or the form asks more than they say),
+    ``not_converged``, ``at_bound`` (a term has vanished, in the fit or in more than a twentieth of the draws),
+    ``misfit`` (see :mod:`harness.fit.misfit`), ``unstable`` (draws without an optimum), ``sensitive_to_outliers``.
     """
+    moved = chosen(points, options.covariates, options.at)
+    model = options.model
+    asked = Asked.of(points, options, model)
     common: dict[str, Any] = {
         "level": options.level,
         "n_points": len(points),
-        "smallest_flops": float(points.flops.min()),
-        "largest_flops": float(points.flops.max()),
-        "runs": run_range(points),
+        "smallest_flops": asked.smallest,
+        "largest_flops": asked.largest,
+        "runs": asked.runs,
         "extrapolation_limit": options.extrapolation_limit,
         "huber_delta": options.huber_delta,
         "solver": options.solver,
         # Known even where the law is not: the cost of a model by the other approaches needs it too.
-        "cost": (cost := fit_cost_law(points)),
+        "cost": asked.cost,
+        "form": model.name,
+        "formula": model.formula,
+        "free": model.free,
+        "covariates": {one.parameter: one.column for one in moved},
+        "at": {one.column: one.at for one in moved},
     }
-    if void := [*too_few(points), *constant_loss(points)]:
+    if void := [*too_few(points, model), *constant_loss(points)]:
         return Approach3(**common, **judge(void))
-    check = check_law(points)
-    data, unit = check.data, check.unit
-    fit = _solve(data, options, check.weights)
-    kind = "pairs" if options.bootstrap == "auto" else options.bootstrap
-    few = count_cells(unit) < MIN_RUNS
-    draws = (
-        bootstrap_law(
-            data, fit, options, kind, unit, check.weights, check.shared_noise(options.draws, options.seed)
-        )
-        if options.draws and not few
-        else None
-    )
-    sensitivity = _sensitivity(points, data, fit, options, check.weights)
-    a, b = map(float, _exponents(fit.natural, cost)) if fit.lawful else (None, None)
-    a_6nd, b_6nd = map(float, _exponents(fit.natural, CostLaw())) if fit.lawful else (None, None)
-    parameters = {"a": a, "b": b, **_named(fit.natural), **_spread(draws, cost, options.level)}
+    check = check_law(points, model, moved)
+    fit = asked.solve(check)
+    shown = asked.shown(fit.natural)
+    law = asked.frontier(shown)
+    units = count_cells(check.unit)
+    kind, draws = _drawn(check, fit, options, asked)
+    laws = None if draws is None else asked.frontier(draws)
+    numbers = law_numbers(shown, draws, asked, options.level, law.usable)
     flags = (
-        law_flags(fit, data)
+        law_flags(fit, law)
+        + (
+            []
+            if model.free <= LAW_PARAMETERS
+            else indeterminate(fit, lambda rows: _log_sizes(asked, asked.shown(rows)))
+        )
         + one_compute(points)
-        + cost_flags(cost)
-        + beside_the_sizes(points, fit, cost)
+        + cost_flags(asked.cost)
+        + beside_the_sizes(points, law)
         + check.flags
-        + draw_flags(draws, points, count_cells(unit))
-        + outlier_flags(points, check, fit, draws, cost, options)
-        + useless_intervals(parameters)
+        + draw_flags(draws, laws, points, model, units)
+        + outlier_flags(
+            points,
+            check,
+            fit,
+            asked.misfit,
+            lambda natural: asked.exponents(asked.shown(natural))[0],
+            numbers.get("a_interval"),
+        )
+        + useless_intervals(numbers)
     )
     return Approach3(
-        a_6nd=a_6nd,
-        b_6nd=b_6nd,
         bootstrap=kind if draws is not None else "none",
         draws=draws,
         objective=fit.objective,
-        starts=fit.starts,
+        starts=len(fit.all_objectives),
         starts_agreeing=fit.agreeing,
-        sensitivity=sensitivity,
-        fit_error=fit_error(data.log_loss, law_solver.predict(fit.theta, data)),
-        **parameters,
+        sensitivity=_sensitivity(points, check, fit, asked),
+        fit_error=fit_error(check.data.log_loss, fit.fitted()),
+        **numbers,
         **common,
         **judge(flags),
     )
 
 
-def bootstrap_law(
-    data: law_solver.Data,
-    fit: law_solver.LawFit,
-    options: FitOptions,
-    kind: str,
-    unit: Cells,
-    weights: Array | None = None,
-    shared: Array | None = None,
-) -> Array:
-    """Draws of (E, A, B, alpha, beta), shape (draws, 5), each started from the full fit.
+def law_numbers(
+    shown: Array, draws: Array | None, asked: Asked, level: float, usable: bool
+) -> dict[str, Any]:
+    """The fields of :class:`Approach3` that a law and its draws give: exponents, parameters, errors, intervals.
 
     Args:
-        kind: ``wild``, or ``pairs``: whole units with replacement. (Within their budgets they vary less:
-            intervals of five budgets of seven sizes held a in .89, N* in .88 of a nominal .90, at large .93 and .92.)
-        unit: of every row: those of one unit are drawn, or turned, together.
-        weights: of every row, (n,); default 1.
+        shown: natural parameters, (columns,). draws: those of every draw, (draws, columns).
+        usable: whether the law has an optimum, and so exponents.
+    """
+    spread = _spread(draws, asked, level)
+    named = dict(zip(asked.columns, map(float, shown), strict=True))
+    a, b = map(float, asked.exponents(shown)) if usable else (None, None)
+    a_6nd, b_6nd = map(float, asked.exponents(shown, CostLaw())) if usable else (None, None)
+    found: dict[str, Any] = {"a": a, "b": b}
+    found |= {name: named[name] for name in LAW_COLUMNS if name in named}
+    found |= {
+        f"{name}_{what}": value
+        for name, mine in spread.items()
+        for what, value in mine.items()
+        if name in found
+    }
+    return found | {
+        "a_6nd": a_6nd,
+        "b_6nd": b_6nd,
+        "parameters": named,
+        "parameters_se": {name: mine["se"] for name, mine in spread.items() if name in named},
+        "parameters_interval": {name: mine["interval"] for name, mine in spread.items() if name in named},
+    }
+
+
+def _drawn(check: LawCheck, fit: Solved, options: FitOptions, asked: Asked) -> tuple[str, Array | None]:
+    """The bootstrap's kind, and its draws (draws, columns); None where there are none."""
+    kind = "pairs" if options.bootstrap == "auto" else options.bootstrap
+    units = count_cells(check.unit)
+    if not options.draws:
+        return kind, None
+    if units < MIN_RUNS:
+        if asked.model.free >= LAW_PARAMETERS or units <= asked.model.free:
+            return kind, None
+        kind = "parametric"
+    shared = check.shared_noise(options.draws, options.seed)
+    return kind, asked.shown(fit.bound.natural(bootstrap_law(check, fit, options, kind, shared)))
+
+
+def bootstrap_law(
+    check: LawCheck, fit: Solved, options: FitOptions, kind: str, shared: Array | None = None
+) -> Array:
+    """Draws of the free parameters, shape (draws, q), each started from the full fit.
+
+    Args:
+        check: the runs, their weights and what is drawn, or turned, together.
+        kind: ``pairs``, whole units with replacement (within their budgets they vary less: intervals of five budgets of
+            seven sizes held a in .89, N* in .88 of a nominal .90, at large .93 and .92); ``wild``; or ``parametric``,
+            normal noise of the size of the residuals, for tables too small to resample.
         shared: what each draw adds to ln L, (draws, n); default nothing.
 
     Raises UserError for the wild bootstrap with a Huber delta below the residuals' size: flipping the signs
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
     """
-    n = len(data.x)
-    weights = np.ones(n) if weights is None else weights
+    data, unit, weights, misfit = check.data, check.unit, check.weights, options.misfit
     rng = bootstrap.generator(options.seed, STREAM)
-    if kind != "wild":
-        units = count_cells(unit)
-        counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
-        log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
-        return _widened(_redraw(data, log_loss, counts * weights, fit, options), fit.natural, units)
-    fitted = law_solver.predict(fit.theta, data)
+    free, units = fit.bound.model.free, count_cells(unit)
+    with np.errstate(all="ignore"):
+        if kind == "parametric":
+            return fit.phi + _parametric(check, options, rng) - check.fit.phi
+        if kind != "wild":
+            counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
+            log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
+            found = redraw(fit, misfit, log_loss, counts * weights).phi
+            return widened(found, fit.phi, units, free)
+    fitted = fit.fitted()
     residual = data.log_loss - fitted
     rms = float(np.sqrt(np.mean(residual**2)))
-    if options.solver == "lbfgs" and options.huber_delta < 3 * rms:
+    if options.solver == "lbfgs" and misfit.delta < 3 * rms:
         raise UserError(
-            f"fit: the wild bootstrap is not valid with huber_delta={options.huber_delta:g}, below three "
+            f"fit: the wild bootstrap is not valid with huber_delta={misfit.delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"
         )
     root = np.sqrt(weights)
-    tangent = law_solver.jacobian(fit.theta, data) * root[:, None]
-    residual = bootstrap.inflated(residual * root, tangent, unit, 1.0) / root
-    signs = bootstrap.wild_signs(rng, count_cells(unit), options.draws)[:, unit]
-    shared = np.zeros((1, n)) if shared is None else shared
-    return _redraw(data, fitted + signs * residual + shared, weights[None], fit, options)
+    residual = bootstrap.inflated(residual * root, fit.jacobian() * root[:, None], unit, 1.0) / root
+    signs = bootstrap.wild_signs(rng, units, options.draws)[:, unit]
+    shared = np.zeros((1, len(root))) if shared is None else shared
+    with np.errstate(all="ignore"):
+        return redraw(fit, misfit, fitted + signs * residual + shared, weights[None]).phi
 
 
-def _widened(draws: Array, point: Array, units: int) -> Array:
-    """Draws (draws, 5) moved away from the point estimate (5,), in ln E, ln A and ln B.
+def widened(draws: Array, point: Array, units: int, free: int) -> Array:
+    """Draws (draws, q) moved away from the point estimate (q,).
 
-    By sqrt(units / (units - 5)), since five parameters make residuals smaller than the noise, and by the standard
-    deviation of Student's distribution, since their size is known from units - 5 degrees of freedom only. (Without
+    By sqrt(units / (units - q)), since q parameters make residuals smaller than the noise, and by the standard
+    deviation of Student's distribution, since their size is known from units - q degrees of freedom only. (Without
     either intervals of 35 runs with three rows each held a and N* in .82 to .87 of a nominal .90.)
     """
-    factor = np.sqrt(units / max(units - 7, 3))
-    with np.errstate(all="ignore"):
-        logs = np.column_stack((np.log(draws[:, :3]), draws[:, 3:]))
-        centre = np.append(np.log(point[:3]), point[3:])
-        moved = centre + factor * (logs - centre)
-        wider = np.column_stack((np.exp(moved[:, :3]), moved[:, 3:]))
-    return np.where(np.isfinite(wider), wider, draws)
+    moved = point + np.sqrt(units / max(units - free - 2, LEAST_FREEDOM)) * (draws - point)
+    return np.where(np.isfinite(moved), moved, draws)
 
 
-def _redraw(
-    data: law_solver.Data, log_loss: Array, weights: Array, fit: law_solver.LawFit, options: FitOptions
-) -> Array:
-    """(E, A, B, alpha, beta) of every draw from its ln L and weights, which broadcast to (draws, n)."""
-    if options.solver != "varpro":
-        with np.errstate(all="ignore"):
-            return law_solver.natural(
-                refit_draws(data, log_loss, weights, options.huber_delta, fit.theta), data
-            )
-    log_loss, weights = np.broadcast_arrays(log_loss, weights)
-    draws = np.empty((len(log_loss), 5))
-    for i, (mine, heavy) in enumerate(zip(log_loss, weights, strict=True)):
-        held = heavy > 0
-        part = law_solver.Data(data.x[held], data.y[held], mine[held], data.mean_x, data.mean_y)
-        draws[i] = law_solver.fit_varpro(part, options.huber_delta, heavy[held], [fit.theta]).natural
-    return draws
+def _parametric(check: LawCheck, options: FitOptions, rng: np.random.Generator) -> Array:
+    """Refits to the law of ``check`` with normal noise, (draws, q), of a variance that has its own chi-square.
+
+    That has as many degrees of freedom as there are more runs than parameters: with one, intervals are wide.
+    """
+    freedom = count_cells(check.unit) - check.fit.bound.model.free
+    square = float(np.sum(check.weights * check.residual**2))
+    variance = square / rng.chisquare(freedom, options.draws)
+    noise = rng.standard_normal((options.draws, count_cells(check.unit)))[:, check.unit]
+    log_loss = check.fitted + np.sqrt(variance)[:, None] * noise / np.sqrt(check.weights)
+    return redraw(check.fit, options.misfit, log_loss, check.weights[None]).phi
 
 
-def _solve(data: law_solver.Data, options: FitOptions, weights: Array) -> law_solver.LawFit:
-    return (law_solver.fit_varpro if options.solver == "varpro" else law_solver.fit_lbfgs)(
-        data, options.huber_delta, weights
-    )
-
-
-def _named(natural: Array) -> dict[str, Any]:
-    return dict(zip(LAW_COLUMNS, map(float, natural), strict=True))
+def _log_sizes(asked: Asked, shown: Array) -> Array:
+    """ln N* at the largest compute of laws (laws, columns), (laws,)."""
+    return np.asarray(asked.frontier(shown).log_optimum(asked.largest)[0])
 
 
 def _sensitivity(
-    points: Points, data: law_solver.Data, fit: law_solver.LawFit, options: FitOptions, weights: Array
+    points: Points, check: LawCheck, fit: Solved, asked: Asked
 ) -> tuple[tuple[float, float], ...]:
     """(k, a) with the k highest losses left out; () for tables too small to spare five runs."""
     if len(points) < RUNS_TO_SPARE:
@@ -198,24 +298,20 @@ def _sensitivity(
     order = np.argsort(points.loss, kind="stable")
     kept = [order[: len(points) - k] for k in range(6)]
     held = np.stack([np.isin(np.arange(len(points)), rows) for rows in kept]).astype(float)
-    again = _redraw(data, data.log_loss[None], held * weights, fit, options)
+    again = redraw(fit, asked.misfit, check.data.log_loss[None], held * check.weights).phi
     return tuple(
-        (float(k), float(_exponents(law, fit_cost_law(points.select(rows)))[0]))
-        for k, (law, rows) in enumerate(zip(again, kept, strict=True))
+        (float(k), float(asked.exponents(asked.shown(natural), fit_cost_law(points.select(rows)))[0]))
+        for k, (natural, rows) in enumerate(zip(fit.bound.natural(again), kept, strict=True))
     )
 
 
-def _spread(draws: Array | None, cost: CostLaw, level: float) -> dict[str, Any]:
-    """Standard errors and intervals of the five parameters and of a and b."""
+def _spread(draws: Array | None, asked: Asked, level: float) -> dict[str, dict[str, Any]]:
+    """``se`` and ``interval`` of every parameter, of a and of b, by name."""
     if draws is None or not len(draws):
         return {}
     with np.errstate(all="ignore"):
-        columns = dict(zip((*LAW_COLUMNS, "a", "b"), (*draws.T, *_exponents(draws, cost)), strict=True))
-    return {f"{name}_se": bootstrap.standard_error(column) for name, column in columns.items()} | {
-        f"{name}_interval": percentile_interval(column, level) for name, column in columns.items()
+        columns = dict(zip((*asked.columns, "a", "b"), (*draws.T, *asked.exponents(draws)), strict=True))
+    return {
+        name: {"se": bootstrap.standard_error(column), "interval": percentile_interval(column, level)}
+        for name, column in columns.items()
     }
-
-
-def _exponents(theta: Array, cost: CostLaw) -> tuple[Array, Array]:
-    """(a, b) of laws (..., 5) along compute that follows ``cost``, each (...)."""
-    return Law.from_theta(theta, cost).exponents

@@ -10,6 +10,7 @@ from harness.fit.cost_law import below_6nd
 from harness.fit.laws import LARGEST_LOG, CostLaw, Law, Number, Optimum, PowerLaws
 from harness.fit.run_range import ROUNDING, RunRange
 from harness.fit.status import Flag, judge
+from harness.fit.surface import Surface
 
 EXTRAPOLATION_LIMIT = 30.0
 """The default of ``extrapolation_limit``; ``FitOptions`` has its reasons."""
@@ -52,8 +53,8 @@ class FrontierSource:
     """
 
     name: str
-    frontier: Law | PowerLaws | None
-    draws: Law | PowerLaws | None = None
+    frontier: Law | PowerLaws | Surface | None
+    draws: Law | PowerLaws | Surface | None = None
     level: float = 0.9
     flags: tuple[Flag, ...] = ()
     smallest_flops: float | None = None
@@ -73,14 +74,14 @@ class FrontierSource:
         return TRAINING if self.name == "approach_1" else HELD_OUT
 
     @property
-    def law(self) -> Law | None:
+    def law(self) -> Law | Surface | None:
         """L(N, D), where this source has one."""
-        return self.frontier if isinstance(self.frontier, Law) else None
+        return self.frontier if isinstance(self.frontier, Law | Surface) else None
 
     @property
-    def law_draws(self) -> Law | None:
+    def law_draws(self) -> Law | Surface | None:
         """L(N, D) of every draw."""
-        return self.draws if isinstance(self.draws, Law) else None
+        return self.draws if isinstance(self.draws, Law | Surface) else None
 
     @property
     def loss_floor(self) -> float | None:

@@ -1,220 +1,217 @@
-"""Which functional form of L(N, D) predicts best, and the optimum that each gives."""
+"""Which functional form of L(N, D) predicts best, whether the runs can tell, and the optimum that each gives."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
-from harness.fit import huber, law_solver
-from harness.fit.budgets import group_budgets
+from harness.fit import bootstrap
+from harness.fit.budgets import Cells, count_cells, group_budgets, units_of
 from harness.fit.cost_law import fit_cost_law
-from harness.fit.forms import FORMS, Form, derivative
-from harness.fit.laws import CostLaw
+from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, solve
+from harness.fit.forms.data import Data
+from harness.fit.law_flags import indeterminate, law_flags
 from harness.fit.options import FitOptions
 from harness.fit.results import FormComparison, FormFit
-from harness.fit.status import Flag, judge
+from harness.fit.run_range import run_range
+from harness.fit.status import Flag, is_void, judge
+from harness.fit.surface import frontier_of, law_columns
 from harness.fit.table import Array, Points
 
 Mask = NDArray[np.bool_]
 
-# A form whose solutions, alike in objective to 5%, disagree on N* by more than this factor is not pinned
-# down by the runs.
-SPREAD = 1.25
-SAME = 1.05
-CONDITION = 1e5
-ITERATIONS = 300
+LEAST_RUNS = 12
+STREAM = 11
+DRAWS = 200
+"""Bootstrap draws behind each difference: enough for percentiles of 90% intervals."""
+
+WORSE = 1.2
+"""A form with more parameters than the standard law that ends at so many times its objective has not been fitted."""
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
-    """A form fitted to some runs: the best theta (k,), its objective, and every start's solution."""
+class Trial:
+    """A form fitted to all runs and to those below the held-out ones.
 
-    theta: Array
-    objective: float
-    converged: bool
-    all: tuple[huber.Solution, ...]
+    Attributes:
+        solved: to all runs. errors: ln(predicted / measured) of the held-out runs, (n,), NaN of the others.
+        drawn: the same of every bootstrap draw, (draws, n).
+        left_out: of every run, predicted without its budget, (n,); NaN where there are no such folds.
+    """
+
+    model: Model
+    solved: Solved
+    errors: Array
+    drawn: Array
+    left_out: Array
+
+    @property
+    def held_out(self) -> float | None:
+        """Root mean square of the held-out errors; None without any."""
+        known = self.errors[np.isfinite(self.errors)]
+        return float(np.sqrt(np.mean(known**2))) if len(known) else None
 
 
 def compare_forms(points: Points, options: FitOptions, target: float) -> FormComparison | None:
-    """Fits each form and ranks them by the prediction of held-out budgets, then left-out ones, then BIC.
+    """Fits each form, ranks them by the prediction of held-out budgets, and says which cannot be told apart.
 
-    The split trains on the lower budgets and predicts the higher (``holdout_above``). Returns None where the
-    table has too few runs for any such comparison (fewer than 12).
+    The split trains on the lower budgets and predicts the higher (``holdout_above``). Two forms are told apart where
+    the interval of the difference of their mean squared errors leaves out 0, over draws of runs to each of which every
+    form is refitted. Returns None where the table has too few runs for any such comparison (fewer than 12).
     """
-    if len(points) < 12:
+    if len(points) < LEAST_RUNS:
         return None
-    data = law_solver.Data.of(points.params, points.tokens, points.loss)
+    data = Data.of(points.params, points.tokens, points.loss)
+    misfit = options.misfit
     above = options.holdout_above or _split(points)
     test: Mask = np.zeros(len(points), dtype=bool) if above is None else points.flops > above
     if not 0 < test.sum() < len(points) - 6:
         above, test = None, np.zeros(len(points), dtype=bool)
+    unit = units_of(points)
+    counts = _counts(unit, min(options.draws, DRAWS), options.seed)
     folds = _folds(points)
-    cost = fit_cost_law(points)
     # Forms with exponentials of exponentials overflow on the optimizer's way; it steps back by itself.
     with np.errstate(all="ignore"):
-        fits = [_form_fit(form, data, options.huber_delta, test, folds, target, cost) for form in FORMS]
-    ranked = sorted(fits, key=_key)
+        trials = [_trial(model, data, misfit, test, counts, folds) for model in MODELS.values()]
+        standard = next(trial for trial in trials if trial.model.plain)
+        fits = {
+            t.model.name: _form_fit(t, points, options, target, standard.solved.objective) for t in trials
+        }
+    order = sorted(fits.values(), key=_key)
+    first = next((fit.name for fit in order if fit.holdout_log_rmse is not None and not _unusable(fit)), None)
+    by_name = {trial.model.name: trial for trial in trials}
+    if first is not None:
+        order = [_told(fit, by_name[fit.name], by_name[first], counts, test, options.level) for fit in order]
     return FormComparison(
         target=target,
         holdout_above=above,
         n_train=int((~test).sum()),
         n_test=int(test.sum()),
-        forms=tuple(_with_rank(fit, rank + 1) for rank, fit in enumerate(ranked)),
+        forms=tuple(replace(fit, rank=rank + 1) for rank, fit in enumerate(order)),
+        verdict=_verdict(first, order, target),
+        level=options.level,
     )
 
 
-def solve_form(form: Form, data: law_solver.Data, delta: float, starts: list[Array] | None = None) -> Solved:
-    """The best of a form's starts by sum of Huber losses of the log residuals."""
-    if starts is None:
-        base = law_solver.fit_lbfgs(data, delta).theta
-        starts = form.starts(base, data)
-    solutions = [_descend(form, data, delta, start) for start in starts]
-    best = min(solutions, key=lambda s: s.objective if np.isfinite(s.objective) else np.inf)
-    return Solved(best.theta, best.objective, best.converged, tuple(solutions))
-
-
-def log_rmse(form: Form, theta: Array, data: law_solver.Data) -> float:
-    """Root mean square of ln(predicted/measured)."""
-    return float(np.sqrt(np.mean((form.log_loss(theta, data.x, data.y, data) - data.log_loss) ** 2)))
-
-
-def optimum(
-    form: Form, theta: Array, data: law_solver.Data, flops: float, cost: CostLaw
-) -> tuple[float, float, float] | None:
-    """(N*, D*, L*) of a form at C = ``flops``, found numerically; None where it has no minimum near the runs.
-
-    The search runs over ln N from a hundredth of the smallest run's to a hundred times where the largest
-    run's would be if N grew as fast as C; of several minima the lowest is taken.
-    """
-    log_c = np.log(flops / cost.kappa)
-
-    def loss(log_n: Array) -> Array:
-        log_d = log_c - cost.power * log_n
-        return form.log_loss(theta, log_n - data.mean_x, log_d - data.mean_y, data)
-
-    reach = log_c - cost.power * (data.x + data.mean_x) - (data.y + data.mean_y)
-    low = data.x.min() + data.mean_x - np.log(100)
-    high = data.x.max() + data.mean_x + max(float(reach.max()), 0.0) + np.log(100)
-    grid = np.linspace(low, high, 600)
-    with np.errstate(all="ignore"):
-        values = loss(grid)
-    inner = (values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:])
-    if not inner.any():
-        return None
-    i = 1 + int(np.argmin(np.where(inner, values[1:-1], np.inf)))
-    found = minimize_scalar(
-        lambda u: float(loss(np.array([u]))[0]),
-        bounds=(grid[i - 1], grid[i + 1]),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
-    log_n = float(found.x)
-    return float(np.exp(log_n)), float(np.exp(log_c - cost.power * log_n)), float(np.exp(found.fun))
-
-
-def _descend(form: Form, data: law_solver.Data, delta: float, start: Array) -> huber.Solution:
-    def residuals(theta: Array) -> Array:
-        return form.log_loss(theta, data.x, data.y, data) - data.log_loss
-
-    def objective(theta: Array) -> tuple[float, Array]:
-        residual, jacobian = derivative(residuals, theta)
-        return float(huber.huber_sum(residual, delta)), np.clip(residual, -delta, delta) @ jacobian
-
-    solution = huber.Solution(start, np.inf, False)
-    with np.errstate(all="ignore"):
-        for _ in range(3):
-            residual, jacobian = derivative(residuals, solution.theta)
-            if not (np.isfinite(residual).all() and np.isfinite(jacobian).all()):
-                break
-            scale = huber.unit(delta, residual) ** 2
-            found = huber.solve(objective, solution.theta, huber.whitening(jacobian), scale, ITERATIONS)
-            if not found.objective < solution.objective * (1 - 1e-6):
-                break
-            solution = found
-    return solution
-
-
-def _form_fit(
-    form: Form,
-    data: law_solver.Data,
-    delta: float,
-    test: Mask,
-    folds: list[Mask],
-    target: float,
-    cost: CostLaw,
-) -> FormFit:
-    solved = solve_form(form, data, delta)
-    best = optimum(form, solved.theta, data, target, cost)
-    held_out = None
+def _trial(model: Model, data: Data, misfit: Misfit, test: Mask, counts: Array, folds: list[Mask]) -> Trial:
+    solved = solve(model, data, misfit)
+    n = len(data.x)
+    errors, drawn, left_out = np.full(n, np.nan), np.full((len(counts), n), np.nan), np.full(n, np.nan)
     if test.any():
-        trained = solve_form(form, data.take(~test), delta)
-        held_out = log_rmse(form, trained.theta, data.take(test))
-    left_out = None
+        trained = solve(model, data.take(~test), misfit)
+        # in the coordinates of the whole table, whose means differ from those of the part
+        whole = replace(solved, phi=_same_law(solved, trained))
+        errors[test] = (whole.fitted() - data.log_loss)[test]
+        if len(counts):
+            again = redraw(whole, misfit, data.log_loss[None], counts * ~test).phi
+            drawn[:, test] = (_fitted(solved, again, data) - data.log_loss)[:, test]
     if len(folds) >= 3:
-        errors = np.zeros(len(data.x))
-        for fold in folds:
-            trained = solve_form(form, data.take(~fold), delta, [solved.theta])
-            part = data.take(fold)
-            errors[fold] = form.log_loss(trained.theta, part.x, part.y, part) - part.log_loss
-        left_out = float(np.sqrt(np.mean(errors[np.any(folds, axis=0)] ** 2)))
+        kept = np.array([~fold for fold in folds], dtype=float)
+        again = redraw(solved, misfit, data.log_loss[None], kept).phi
+        for fold, fitted in zip(folds, _fitted(solved, again, data), strict=True):
+            left_out[fold] = (fitted - data.log_loss)[fold]
+    return Trial(model, solved, errors, drawn, left_out)
+
+
+def _same_law(solved: Solved, other: Solved) -> Array:
+    """The free parameters of ``other`` in the coordinates of ``solved``: both are centred on the same means."""
+    assert solved.bound.place.mean_x == other.bound.place.mean_x
+    return other.phi
+
+
+def _fitted(solved: Solved, phi: Array, data: Data) -> Array:
+    return solved.bound.evaluate(phi, data.z, derivatives=False)[0]
+
+
+def _form_fit(trial: Trial, points: Points, options: FitOptions, target: float, standard: float) -> FormFit:
+    model, solved = trial.model, trial.solved
+    columns = [model.columns.index(name) for name in law_columns(model.name)]
+    smallest, largest = float(points.flops.min()), float(points.flops.max())
+    cost, runs = fit_cost_law(points), run_range(points)
+
+    def frontier(natural: Array):  # type: ignore[no-untyped-def]  # a law or a surface, of one or of many
+        return frontier_of(model.name, natural[..., columns], cost, runs, smallest, largest)
+
+    law = frontier(solved.natural)
+    log_n, log_d, loss = (float(value) for value in law.log_optimum(target))
+    flags = law_flags(solved, law)
+    if np.isnan(log_n) and not is_void(flags):
+        flags.append(Flag("no_optimum", f"no minimum of the loss along C = {target:.3g}"))
+    if not model.plain:
+        flags += indeterminate(solved, lambda natural: frontier(natural).log_optimum(target)[0])
+    if model.free > MODELS["standard"].free and solved.objective > WORSE * standard:
+        note = "it ends above the standard law, which has fewer parameters: its minimum was not found"
+        flags.append(Flag("not_converged", note))
+    has = np.isfinite(log_n) and not is_void(flags)
+    left_out = trial.left_out[np.isfinite(trial.left_out)]
+    named = dict(zip(model.columns, map(float, solved.natural), strict=True))
+    own = dict(MODELS[model.name].fixed)
+    shown = {name: value for name, value in named.items() if name not in own}
     return FormFit(
-        name=form.name,
-        formula=form.formula,
-        params=form.natural(solved.theta, data),
+        name=model.name,
+        formula=model.formula,
+        params=shown,
         objective=solved.objective,
-        log_rmse=log_rmse(form, solved.theta, data),
-        holdout_log_rmse=held_out,
-        budget_log_rmse=left_out,
-        bic=_bic(form, solved.theta, data, delta),
-        params_opt=best[0] if best else None,
-        tokens_opt=best[1] if best else None,
-        loss_opt=best[2] if best else None,
-        **judge(_flags(form, solved, data, target, cost, best is not None)),
+        log_rmse=float(np.sqrt(np.mean((solved.fitted() - solved.data.log_loss) ** 2))),
+        holdout_log_rmse=trial.held_out,
+        budget_log_rmse=float(np.sqrt(np.mean(left_out**2))) if len(left_out) else None,
+        bic=_bic(solved, options.misfit),
+        params_opt=float(np.exp(log_n)) if has else None,
+        tokens_opt=float(np.exp(log_d)) if has else None,
+        loss_opt=loss if has else None,
+        **judge(flags),
     )
 
 
-def _flags(
-    form: Form, solved: Solved, data: law_solver.Data, target: float, cost: CostLaw, has_optimum: bool
-) -> list[Flag]:
-    flags = []
-    if not has_optimum:
-        flags.append(Flag("no_optimum", f"no minimum of the loss along C = {target:.3g}"))
-    if not solved.converged:
-        flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
-    terms = form.terms(solved.theta, data)
-    total = sum(terms.values())
-    for name, term in terms.items():
-        if float(np.max(term / total)) < 2e-3:
-            flags.append(Flag("at_bound", f"{name} has gone to 0: these runs do not show it"))
-    _, jacobian = derivative(lambda t: form.log_loss(t, data.x, data.y, data), solved.theta)
-    norms = np.linalg.norm(jacobian, axis=0)
-    condition = np.linalg.cond(jacobian / np.where(norms > 0, norms, 1)) if (norms > 0).all() else np.inf
-    if condition > CONDITION:
-        flags.append(
-            Flag("unidentified", f"its parameters trade off against each other (condition {condition:.0e})")
-        )
-    alternatives = [s.theta for s in solved.all if s.objective <= SAME * solved.objective]
-    found = [o[0] for o in (optimum(form, theta, data, target, cost) for theta in alternatives) if o]
-    if len(found) > 1 and max(found) > SPREAD * min(found):
-        flags.append(
-            Flag(
-                "unidentified",
-                f"solutions as good within 5% put N* anywhere from {min(found):.3g} to {max(found):.3g}",
-            )
-        )
-    return flags
+def _told(fit: FormFit, trial: Trial, first: Trial, counts: Array, test: Mask, level: float) -> FormFit:
+    """``fit`` with the difference of its held-out mean squared error from the first's, and whether that is one."""
+    if fit.name == first.model.name or not np.isfinite(trial.errors).any():
+        return fit
+    heavy = counts[:, test]
+    with np.errstate(all="ignore"):
+        squares = trial.drawn[:, test] ** 2 - first.drawn[:, test] ** 2
+        differences = np.sum(heavy * squares, axis=1) / np.sum(heavy, axis=1)
+    interval = bootstrap.percentile_interval(differences, level) if len(counts) else None
+    value = float(np.mean(trial.errors[test] ** 2 - first.errors[test] ** 2))
+    apart = None if interval is None else bool(interval[0] > 0 or interval[1] < 0)
+    return replace(fit, squared_difference=value, squared_difference_interval=interval, told_apart=apart)
 
 
-def _bic(form: Form, theta: Array, data: law_solver.Data, delta: float) -> float:
+def _verdict(first: str | None, order: list[FormFit], target: float) -> str:
+    """Which forms the runs tell apart, in a sentence."""
+    if first is None:
+        return "no budget was held out, so which form predicts best cannot be told"
+    if all(fit.told_apart is None for fit in order):
+        return f"{first} has the lowest error; without draws it cannot be told whether by more than chance"
+    alike = [fit for fit in order if fit.told_apart is False or fit.name == first]
+    worse = [fit.name for fit in order if fit.told_apart]
+    said = f"{first} predicts the held-out runs best"
+    if len(alike) > 1:
+        said = f"{', '.join(fit.name for fit in alike)} cannot be told apart by the held-out runs"
+        sizes = [fit.params_opt for fit in alike if fit.params_opt is not None]
+        if sizes:
+            said += f", and put N* at C = {target:.3g} between {min(sizes):.3g} and {max(sizes):.3g}"
+    return said + (f"; worse: {', '.join(worse)}" if worse else "")
+
+
+def _unusable(fit: FormFit) -> bool:
+    return "not_converged" in fit.flags
+
+
+def _counts(unit: Cells, draws: int, seed: int) -> Array:
+    """How often each run is in each draw, (draws, n)."""
+    return bootstrap.pair_counts(bootstrap.generator(seed, STREAM), count_cells(unit), draws)[:, unit]
+
+
+def _bic(solved: Solved, misfit: Misfit) -> float:
     """-2 ln likelihood + k ln n: Laplace where delta clips the residuals, normal where it does not."""
-    residual = form.log_loss(theta, data.x, data.y, data) - data.log_loss
+    residual = solved.fitted() - solved.data.log_loss
     n, rms = len(residual), max(float(np.sqrt(np.mean(residual**2))), 1e-15)
-    if delta < rms:
+    if misfit.delta < rms:
         deviance = 2 * n * (np.log(2 * max(float(np.mean(np.abs(residual))), 1e-15)) + 1)
     else:
         deviance = n * (np.log(2 * np.pi * rms**2) + 1)
-    return float(deviance + len(theta) * np.log(n))
+    return float(deviance + len(solved.phi) * np.log(n))
 
 
 def _split(points: Points) -> float | None:
@@ -226,7 +223,7 @@ def _split(points: Points) -> float | None:
         for top in reversed(tops[:-1]):
             if (points.flops > top).sum() >= len(points) / 6:
                 return top
-    return float(order[len(order) - len(order) // 6 - 1]) if len(order) >= 12 else None
+    return float(order[len(order) - len(order) // 6 - 1]) if len(order) >= LEAST_RUNS else None
 
 
 def _folds(points: Points) -> list[Mask]:
@@ -239,10 +236,6 @@ def _folds(points: Points) -> list[Mask]:
     return folds
 
 
-def _key(fit: FormFit) -> tuple[float, float]:
+def _key(fit: FormFit) -> tuple[bool, float, float]:
     first = fit.holdout_log_rmse if fit.holdout_log_rmse is not None else fit.budget_log_rmse
-    return (first if first is not None else 0.0, fit.bic)
-
-
-def _with_rank(fit: FormFit, rank: int) -> FormFit:
-    return replace(fit, rank=rank)
+    return (_unusable(fit), first if first is not None else 0.0, fit.bic)

@@ -6,9 +6,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.special import fdtrc
 
-from harness.fit import law_solver
 from harness.fit.bootstrap import generator
 from harness.fit.budgets import Cells, cells_of, count_cells, units_of
+from harness.fit.covariates import Covariate, covariates
 from harness.fit.directions import (
     BUDGETS,
     COLUMN,
@@ -23,6 +23,9 @@ from harness.fit.directions import (
     steps,
 )
 from harness.fit.diverged import diverged_ends
+from harness.fit.forms import MODELS, Misfit, Model, Solved, solve
+from harness.fit.forms.data import Data
+from harness.fit.forms.projection import standard_starts
 from harness.fit.misfit import LARGE, ROUNDING, fit_error, repeated_data, spread
 from harness.fit.profiles import HUBER_WIDTH
 from harness.fit.results import FitError
@@ -51,21 +54,26 @@ class LawCheck:
     Attributes:
         points: the runs. data: the runs as the solver takes them.
         fit: the law by Huber's loss of 1.345 standard deviations of the residuals: nearly least squares, but a run far
-            off does not bend it. delta: that Huber delta.
+            off does not bend it. objective: that loss.
         weights: of every run, (n,). unit: of every run, what is resampled together, (n,).
     """
 
     points: Points
-    data: law_solver.Data
-    fit: law_solver.LawFit
-    delta: float
+    data: Data
+    fit: Solved
+    objective: Misfit
     weights: Array
     unit: Cells
 
     @cached_property
     def fitted(self) -> Array:
         """ln L of the law at the runs, (n,)."""
-        return law_solver.predict(self.fit.theta, self.data)
+        return self.fit.fitted()
+
+    @cached_property
+    def tangent(self) -> Array:
+        """The law's derivatives by its free parameters at the runs, (n, q)."""
+        return self.fit.jacobian()
 
     @cached_property
     def residual(self) -> Array:
@@ -88,7 +96,7 @@ class LawCheck:
         data, root = self.data, np.sqrt(self.weights)[:, None]
         return residual_structure(
             self.residual * root[:, 0],
-            law_solver.jacobian(self.fit.theta, data) * root,
+            self.tangent * root,
             {name: columns * root for name, columns in directions(self.points).items()},
             self.unit,
             np.stack((data.x, data.y), axis=1),
@@ -151,13 +159,13 @@ class LawCheck:
         member = budget_of(self.points)
         if member is None or self.structure.each.get(BUDGETS, 1.0) > HINT:
             return None
-        tangent, _ = np.linalg.qr(law_solver.jacobian(self.fit.theta, self.data))
+        tangent, _ = np.linalg.qr(self.tangent)
         dummy = np.eye(int(member.max()) + 1)[member]
         shown = dummy - tangent @ (tangent.T @ dummy)  # what the law leaves to be seen of a budget's shift
         u, size, _ = np.linalg.svd(shown, full_matrices=False)
         # Directions that the law could take up as well as a shift tell next to nothing of shifts.
         u = u[:, size > SHOWN * np.sqrt(len(member) / dummy.shape[1])]
-        freedom, left = u.shape[1], len(member) - u.shape[1] - 5
+        freedom, left = u.shape[1], len(member) - u.shape[1] - self.fit.bound.model.free
         if freedom < LEAST_FREEDOM or left < 1:
             return None
         residual = self.residual - tangent @ (tangent.T @ self.residual)
@@ -176,7 +184,7 @@ class LawCheck:
         """``lack_of_fit`` where cells differ from the law by more than their seeds differ (the classical F test)."""
         cell = cells_of(self.points)
         cells, rows = count_cells(cell), len(cell)
-        freedom, pure = cells - 5, rows - cells
+        freedom, pure = cells - self.fit.bound.model.free, rows - cells
         if len(np.unique(self.unit)) < cells or freedom < 3 or pure < 3:
             return []
         mean = np.bincount(cell, self.residual) / np.bincount(cell)
@@ -199,8 +207,7 @@ class LawCheck:
         """``misfit`` of runs at an end of a budget's profile, which bend the profile as they bend the law."""
         if self.exact:
             return []
-        tangent = law_solver.jacobian(self.fit.theta, self.data)
-        return diverged_ends(self.points, self.residual, tangent, self.weights, self.unit)
+        return diverged_ends(self.points, self.residual, self.tangent, self.weights, self.unit)
 
     @cached_property
     def flags(self) -> list[Flag]:
@@ -213,23 +220,32 @@ class LawCheck:
         return repeated_data(self.points)
 
 
-@lru_cache(maxsize=2)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
-def check_law(points: Points) -> LawCheck:
+def check_law(
+    points: Points, model: Model = MODELS["standard"], columns: tuple[Covariate, ...] = ()
+) -> LawCheck:
     """Fits the law, runs weighted by :func:`precision`, and keeps what its residuals say.
 
     Args:
         points: at least as many runs as the law has parameters.
+        model: its form.
+        columns: the covariates of the form.
     """
-    data, delta = law_solver.Data.of(points.params, points.tokens, points.loss), np.inf
+    return _checked(points, model, columns)
+
+
+@lru_cache(maxsize=4)  # approaches 2 and 3 and the backtest ask of the same table, which does not change
+def _checked(points: Points, model: Model, columns: tuple[Covariate, ...]) -> LawCheck:
+    data = Data.of(points.params, points.tokens, points.loss, covariates(points, columns))
     weights = np.ones(len(points))
+    squares = Misfit(np.inf)
     with np.errstate(all="ignore"):
-        fit = law_solver.fit_lbfgs(data, np.inf, start=law_solver.starts(data, weights, np.inf, count=2))
+        fit = solve(model, data, squares, laws=standard_starts(data, weights, np.inf, count=2))
         for _ in range(2):
-            residual = data.log_loss - law_solver.predict(fit.theta, data)
+            residual = data.log_loss - fit.fitted()
             weights = precision(points, residual)
-            delta = HUBER_WIDTH * max(spread(residual), ROUNDING)
-            fit = law_solver.fit_lbfgs(data, delta, weights, [fit.theta])
-    return LawCheck(points, data, fit, delta, weights, units_of(points))
+            objective = Misfit(HUBER_WIDTH * max(spread(residual), ROUNDING))
+            fit = solve(model, data, objective, weights, [fit.phi])
+    return LawCheck(points, data, fit, objective, weights, units_of(points))
 
 
 def precision(points: Points, residual: Array) -> Array:

@@ -197,19 +197,21 @@ POWER_COLUMNS = tuple(field.name for field in fields(PowerLaws))
 """The columns of ``PowerLaws.theta``."""
 
 LAW_COLUMNS = ("E", "A", "B", "alpha", "beta")
-"""The columns of ``Law.theta``."""
+"""The columns of ``Law.theta``; a sixth is kappa."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """L(N, D) = E + A/N^alpha + B/D^beta in nats per token (Hoffmann et al. 2022, section 3.3, equation 10).
+    """L(N, D) = E + (A/N^alpha + B/D^beta)^kappa in nats per token.
 
-    The five numbers are floats, or arrays of one length: a law for each bootstrap draw.
+    With kappa = 1 it is the law of Hoffmann et al. 2022, section 3.3, equation 10; with E = 0 and beta = 1 that of
+    Kaplan et al. 2020, equation 1.5. The numbers are floats, or arrays of one length: a law for each bootstrap draw.
 
     Attributes:
         E: loss of an infinite model on infinite data.
         A, alpha: what a finite model adds.
         B, beta: what finite data add.
+        kappa: the power of their sum.
         cost: training compute C = kappa N^power D; 6ND by default.
     """
 
@@ -218,19 +220,46 @@ class Law:
     B: Number
     alpha: Number
     beta: Number
+    kappa: Number = 1.0
     cost: CostLaw = field(default_factory=CostLaw)
 
     @property
     def theta(self) -> Array:
-        """The five numbers on the last axis."""
-        values = (self.E, self.A, self.B, self.alpha, self.beta)
+        """E, A, B, alpha, beta, and kappa unless it is 1, on the last axis."""
+        values = [self.E, self.A, self.B, self.alpha, self.beta]
+        if not self.plain:
+            values.append(self.kappa)
         return np.stack([np.asarray(value, dtype=float) for value in values], axis=-1)
 
     @classmethod
     def from_theta(cls, theta: Array, cost: CostLaw | None = None) -> "Law":
-        """The law of one row (5,), or of rows (..., 5); compute is 6ND without ``cost``."""
+        """The law of one row (5,) or (6,), or of rows (..., 5 or 6); compute is 6ND without ``cost``."""
         columns = (float(column) if theta.ndim == 1 else column for column in np.moveaxis(theta, -1, 0))
-        return cls(**dict(zip(LAW_COLUMNS, columns, strict=True)), cost=cost or CostLaw())
+        return cls(**dict(zip((*LAW_COLUMNS, "kappa"), columns, strict=False)), cost=cost or CostLaw())
+
+    @property
+    def plain(self) -> bool:
+        """Whether kappa is 1, as in the standard law."""
+        return isinstance(self.kappa, float) and self.kappa == 1.0
+
+    @property
+    def usable(self) -> bool:
+        """Of a single law: whether loss falls with both N and D, to a floor that is not below 0."""
+        theta = self.theta
+        return bool(np.isfinite(theta).all() and (theta[1:] > 0).all() and theta[0] >= 0)
+
+    @property
+    def floor(self) -> float:
+        """Of a single law: the loss that none falls below."""
+        return float(self.E)
+
+    def reducible(self, loss: Number) -> Number:
+        """A/N^alpha + B/D^beta of a ``loss``; 0 where it is not above E."""
+        excess = np.maximum(loss - self.E, 0.0)
+        return excess if self.plain else excess ** (1 / self.kappa)
+
+    def _above_floor(self, inner: Number) -> Number:
+        return inner if self.plain else inner**self.kappa
 
     def row(self, index: int) -> "Law":
         """The law of one draw."""
@@ -250,12 +279,18 @@ class Law:
 
     def loss(self, params: Number, tokens: Number) -> Number:
         """L(N, D), nats per token."""
-        return self.E + self.A * params ** (-self.alpha) + self.B * tokens ** (-self.beta)
+        return self.E + self._above_floor(self.A * params ** (-self.alpha) + self.B * tokens ** (-self.beta))
+
+    def tokens_for(self, params: Number, loss: Number) -> Number:
+        """D on which N parameters reach ``loss``; ``inf`` where they never do."""
+        left = self.reducible(loss) - self.A * params ** (-self.alpha)
+        with np.errstate(all="ignore"):
+            return np.where(left > 0, (self.B / np.where(left > 0, left, 1.0)) ** (1 / self.beta), np.inf)
 
     def loss_of_logs(self, log_params: Number, log_tokens: Number) -> Array:
         """L(N, D) of ln N and ln D: ``loss`` up to rounding, for N and D that no float holds."""
-        E, A, B, alpha, beta = np.moveaxis(self.theta, -1, 0)
-        return E + A * np.exp(-alpha * log_params) + B * np.exp(-beta * log_tokens)
+        E, A, B, alpha, beta = np.moveaxis(self.theta[..., :5], -1, 0)
+        return E + self._above_floor(A * np.exp(-alpha * log_params) + B * np.exp(-beta * log_tokens))
 
     @property
     def exponents(self) -> tuple[Array, Array]:
@@ -273,7 +308,7 @@ class Law:
         G = (alpha A / (p beta B))^(1 / (alpha + p beta)); for kappa = 6, p = 1 this is equation 4 of
         Hoffmann et al. 2022, section 3.3. A draw without an optimum (an exponent below zero) is NaN.
         """
-        _, A, B, alpha, beta = np.moveaxis(self.theta, -1, 0)
+        _, A, B, alpha, beta = np.moveaxis(self.theta[..., :5], -1, 0)
         p, log_c = self.cost.power, np.log(flops / self.cost.kappa)
         with np.errstate(all="ignore"):
             log_n = (np.log(alpha * A / (p * beta * B)) + beta * log_c) / (alpha + p * beta)
@@ -308,10 +343,10 @@ class Law:
     def at_loss(self, loss: Number) -> Optimum:
         """The cheapest training that reaches ``loss``; infinite where ``loss`` is not above E.
 
-        On the frontier the two terms stand in a fixed ratio, so each is a known share of loss - E.
+        On the frontier the two terms stand in a fixed ratio, so each is a known share of their sum.
         """
         with np.errstate(divide="ignore"):
-            data_term = np.maximum(loss - self.E, 0.0) / (1 + self.size_over_data)
+            data_term = self.reducible(loss) / (1 + self.size_over_data)
             params = np.power(self.A / np.asarray(data_term * self.size_over_data), 1 / self.alpha)
             tokens = np.power(self.B / np.asarray(data_term), 1 / self.beta)
         return Optimum.of(params, tokens, self.flops(params, tokens), loss)

@@ -1,16 +1,24 @@
 """Everything a fit can be asked to do differently, in one dataclass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from harness.bounds import LARGEST_SEED, bounded, one_of, suggested
 from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT
+from harness.fit.forms import MODELS, RESIDUALS, Misfit, Model, restricted
+from harness.fit.forms.model import MOVABLE
 
 BOOTSTRAPS = ("auto", "pairs", "wild")
 SOLVERS = ("lbfgs", "varpro")
 LAST, ALL = "last", "all"
 ROWS = (LAST, ALL)
+AUTO = "auto"
+OBJECTIVES = (AUTO, "huber", "l1", "squares")
+# Of Huber's delta that makes sums of absolute deviations: far below any residual that is not rounding.
+L1_DELTA = 1e-6
+MEAN, BEST, SURFACE = "mean", "best", "surface"
+CELLS = (MEAN, BEST, SURFACE)
 
 
 def check_rows(rows: str) -> None:
@@ -45,6 +53,10 @@ class FitOptions:
         rows: how a table that is read from a file gives a run's result, where it has several rows of a run. ``last``:
             the row with the most tokens, of equal ones the later; a note counts the others. ``all``: every row, the
             rows of a run being no independent measurements. Points that are given to a fit are all fitted.
+        cells: where a hyperparameter (a column such as ``lr`` or ``batch_size``) varies within one N and D. ``mean``:
+            every run is fitted, as if they differed by luck. ``best``: the recipe with the lowest mean loss; where
+            recipes were run with several seeds, its loss is corrected for having been chosen. ``surface``: the minimum
+            of a response surface over these columns, with its standard error, and the best values as power laws.
         target: budget in FLOPs at which the approaches and forms are compared; None: 10 x the largest budget.
         extrapolation_limit: predictions beyond this multiple of the largest budget (or as far below the smallest) are
             marked; so are models whose N, D or D/N is beyond any run's by more than its power of 2/3, and these have no
@@ -54,7 +66,20 @@ class FitOptions:
             only. Beyond 10 times in D its 90% intervals held .02 of the losses, in N .52, in D/N .96 and, below the
             runs' D/N, .37; on a surface with an interaction term they held .93 up to 10 times the runs' D/N and .78
             beyond.
-        solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection).
+        solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection, for ``standard`` and
+            ``tied``; by default least squares on relative residuals).
+        form: approach 3's law, by name: ``standard`` E + A/N^alpha + B/D^beta, ``tied`` with one exponent, ``kappa``
+            E + (A/N^alpha + B/D^beta)^kappa, ``interaction`` with a term C/(N^alpha2 D^beta2), ``farseer`` (whose floor
+            and whose data term's scale and exponent follow N), or ``kaplan`` (Kaplan et al. 2020, equation 1.5).
+        fix: parameters of the law that are given, by name (``analysis.fix.E=1.69``).
+        tie: parameters that are equal (``analysis.tie=[alpha,beta]``).
+        covariates: columns that move E, A or B, by the parameter's name (``analysis.covariates.E=code_share``): it is
+            multiplied by exp(slope (z - at)), linear in z to first order and positive for every z.
+        at: the value of such a column that the optimum is given for; default: its median.
+        residual: ``log`` ln(fitted / measured), ``relative`` fitted / measured - 1, or ``absolute``, nats per token.
+            ``auto`` is log, for varpro relative.
+        objective: what is minimised: ``huber`` with ``huber_delta``, ``l1`` absolute deviations, or ``squares``.
+            ``auto`` is huber, for varpro squares.
         smoothing_steps: approach 1: standard deviation of the Gaussian filter, in optimizer steps.
         envelope_points: approach 1: how many log-spaced FLOP values.
         compare: also fit the other functional forms and rank them.
@@ -78,9 +103,17 @@ class FitOptions:
     compute: str = suggested("flops", ("flops", "flops_6nd"))
     loss: str = "loss"
     rows: str = one_of(LAST, ROWS)
+    cells: str = one_of(MEAN, CELLS)
     target: float | None = bounded(None, 0, 1e40, above=True)
     extrapolation_limit: float = bounded(EXTRAPOLATION_LIMIT, 1, 1e40)
     solver: str = one_of("lbfgs", SOLVERS)
+    form: str = one_of("standard", tuple(MODELS))
+    fix: dict[str, float] = bounded({}, -1e30, 1e30)
+    tie: list[str] = field(default_factory=list)
+    covariates: dict[str, str] = field(default_factory=dict)
+    at: dict[str, float] = bounded({}, -1e30, 1e30)
+    residual: str = one_of(AUTO, (AUTO, *RESIDUALS))
+    objective: str = one_of(AUTO, OBJECTIVES)
     smoothing_steps: float = bounded(10.0, 0, 1e9)
     envelope_points: int = bounded(1500, 10, 1_000_000)
     compare: bool = False
@@ -104,13 +137,50 @@ class FitOptions:
             (self.bootstrap in BOOTSTRAPS, f"bootstrap must be one of {BOOTSTRAPS}, got {self.bootstrap!r}"),
             (self.huber_delta > 0, f"huber_delta must be positive, got {self.huber_delta}"),
             (self.degree in (2, 3, 4), f"degree must be 2, 3 or 4, got {self.degree}"),
+            (self.cells in CELLS, f"cells must be one of {CELLS}, got {self.cells!r}"),
             (self.exclude_highest >= 0, f"exclude_highest must not be negative, got {self.exclude_highest}"),
             (self.target is None or self.target > 0, f"target must be positive, got {self.target}"),
             (self.extrapolation_limit >= 1, "extrapolation_limit must be at least 1"),
             (self.solver in SOLVERS, f"solver must be one of {SOLVERS}, got {self.solver!r}"),
             (self.smoothing_steps >= 0, "smoothing_steps must not be negative"),
             (self.envelope_points >= 10, "envelope_points must be at least 10"),
+            (self.form in MODELS, f"form must be one of {tuple(MODELS)}, got {self.form!r}"),
+            (
+                self.residual in (AUTO, *RESIDUALS),
+                f"residual must be one of {(AUTO, *RESIDUALS)}, got {self.residual!r}",
+            ),
+            (self.objective in OBJECTIVES, f"objective must be one of {OBJECTIVES}, got {self.objective!r}"),
+            (
+                self.solver != "varpro" or self.residual != "log",
+                "solver=varpro needs residual=relative or residual=absolute, in which the law is linear",
+            ),
+            (
+                self.solver != "varpro" or (self.form in ("standard", "tied") and not self.covariates),
+                "solver=varpro fits form=standard and form=tied without covariates; use solver=lbfgs",
+            ),
         )
         for passed, message in checks:
             if not passed:
                 raise UserError(f"fit: {message}")
+        _ = self.model  # refuses what cannot be fitted
+
+    @property
+    def model(self) -> Model:
+        """The form of approach 3 with what is fixed, tied and moved by covariates.
+
+        Raises:
+            UserError: there is no such parameter, or nothing is left to fit.
+        """
+        for name in self.covariates:
+            if name not in MOVABLE or name not in MODELS[self.form].form.columns:
+                raise UserError(f"fit: covariates.{name}: form {self.form} has no such parameter to move")
+        model = restricted(self.form, self.fix, self.tie)
+        return replace(model, slopes=tuple((name, i) for i, name in enumerate(self.covariates)))
+
+    @property
+    def misfit(self) -> Misfit:
+        """What approach 3 minimises."""
+        projected = self.solver == "varpro"
+        objective = ("squares" if projected else "huber") if self.objective == AUTO else self.objective
+        residual = ("relative" if projected else "log") if self.residual == AUTO else self.residual
+        return Misfit({"huber": self.huber_delta, "l1": L1_DELTA, "squares": math.inf}[objective], residual)

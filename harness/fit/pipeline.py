@@ -11,10 +11,12 @@ from harness.fit.approach_1 import fit_approach_1
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.backtest import backtest, flagged
+from harness.fit.cell_tables import Chosen
 from harness.fit.counting import counting_table
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
+from harness.fit.recipes import choose_cells
 from harness.fit.table import NO_UNITS, Curve, Points, clean
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
@@ -46,9 +48,11 @@ def fit_points(
             f"fit_points: a {kind} is no table that was read; give read_points(…), or use sweep.fit()"
         )
     options = options or FitOptions()
-    table = prepare(points, options)
+    chosen = table_to_fit(points, options)
+    table = chosen.table
     if not len(table):
         raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
+    by_default = replace(options, count="params", compute="flops")
     largest = float(table.flops.max())
     target = options.target or TARGET * largest
     approach_1 = fit_approach_1(table, options, curves if options.loss == "loss" else None)
@@ -57,6 +61,7 @@ def fit_points(
     tested = backtest(table, approach_2, options) if options.backtest else None
     if tested is not None:
         approach_2, approach_3 = flagged(approach_2, tested), flagged(approach_3, tested)
+    approach_2, approach_3 = chosen.flagged(approach_2), chosen.flagged(approach_3)
     return Fit(
         approach_1=approach_1,
         approach_2=approach_2,
@@ -76,13 +81,19 @@ def fit_points(
         largest_flops=largest,
         agreement=compare_approaches((approach_1, approach_2, approach_3), target),
         counting=counting_table(
-            prepare(points, replace(options, count="params", compute="flops")),
+            table if by_default == options else table_to_fit(points, by_default).table,
             options,
             (approach_2, approach_3),
         ),
         comparison=compare_forms(table, options, target) if options.compare else None,
         backtest=tested,
+        cells=chosen.cells,
     )
+
+
+def table_to_fit(points: Points, options: FitOptions) -> Chosen:
+    """The runs that are fitted: what the options leave, and of each cell what they say."""
+    return choose_cells(prepare(points, options), options)
 
 
 def prepare(points: Points, options: FitOptions) -> Points:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from harness.fit import bootstrap, law_solver
+from harness.fit import bootstrap
 from harness.fit.budget_profile import BudgetProfile
 from harness.fit.budgets import Cells, count_cells
+from harness.fit.forms import redraw as redraw_law
 from harness.fit.law_check import LawCheck
-from harness.fit.law_draws import predict_draws, refit_draws
 from harness.fit.laws import Law
 from harness.fit.options import FitOptions
 from harness.fit.table import Array, Points
@@ -105,15 +105,14 @@ def _laws(
     if check is None or log_loss is None:
         return None, []
     weights = check.weights[None] if counts is None else counts * check.weights
-    theta = refit_draws(check.data, log_loss, weights, check.delta, check.fit.theta)
-    return laws_at(check, theta, profiles)
+    return laws_at(check, redraw_law(check.fit, check.objective, log_loss, weights).phi, profiles)
 
 
-def laws_at(check: LawCheck, theta: Array, profiles: list[BudgetProfile]) -> tuple[Law, list[Array]]:
-    """Laws from centred theta (draws, 5), and their losses at the runs of each budget, (draws, n)."""
+def laws_at(check: LawCheck, phi: Array, profiles: list[BudgetProfile]) -> tuple[Law, list[Array]]:
+    """Laws from free parameters (draws, 5), and their losses at the runs of each budget, (draws, n)."""
     with np.errstate(all="ignore"):
-        losses = np.exp(predict_draws(theta, check.data))
-        return Law.from_theta(law_solver.natural(theta, check.data)), [losses[:, p.rows] for p in profiles]
+        losses = np.exp(check.fit.bound.evaluate(phi, derivatives=False)[0])
+        return Law.from_theta(check.fit.bound.natural(phi)[:, :5]), [losses[:, p.rows] for p in profiles]
 
 
 def _pair_counts(rng: np.random.Generator, profiles: list[BudgetProfile], unit: Cells, draws: int) -> Array:

@@ -74,7 +74,7 @@ def profile_minimum(
     raw, _ = profile.minima((points.loss[None], points.loss[None]))
     bias = np.zeros(3)
     if check is not None:
-        laws, at_runs = laws_at(check, check.fit.theta[None], [profile])
+        laws, at_runs = laws_at(check, check.fit.phi[None], [profile])
         found = profile.bias(at_runs[0], laws)[0]
         bias = np.array(found) if bool(np.isfinite(found).all()) else bias
     point, draws, outside = raw[0] - bias, np.empty((0, 3)), np.zeros(0, dtype=bool)

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
+from harness.fit.cell_results import CellsResult
 from harness.fit.encoding import encode
 from harness.fit.estimate import (
     EXTRAPOLATION_LIMIT,
@@ -24,6 +25,7 @@ from harness.fit.estimate import (
 from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, PowerLaw, PowerLaws
 from harness.fit.run_range import RunRange
 from harness.fit.status import Flag, is_void, judge
+from harness.fit.surface import Surface, frontier_of, law_columns
 from harness.fit.table import Array, Excluded
 
 
@@ -84,7 +86,6 @@ class Approach(Judged):
 
     # What ``loss`` is in all that this approach predicts; losses of different kinds are not to be compared.
     loss_kind: ClassVar[str] = HELD_OUT
-    draw_columns: ClassVar[tuple[str, ...]] = POWER_COLUMNS
     # What an approach without an answer must not show, by field.
     answers: ClassVar[tuple[str, ...]] = ("a", "b", "a_se", "b_se", "a_interval", "b_interval", "draws")
 
@@ -103,11 +104,16 @@ class Approach(Judged):
             for name in self.answers:
                 object.__setattr__(self, name, None)
 
+    @property
+    def draw_columns(self) -> tuple[str, ...]:
+        """The names of the columns of ``draws``."""
+        return POWER_COLUMNS
+
     def theta(self) -> Array | None:
         """The point estimate as one row of ``draws``; None where there is none."""
         raise NotImplementedError
 
-    def frontier(self, theta: Array) -> Law | PowerLaws:
+    def frontier(self, theta: Array) -> Law | PowerLaws | Surface:
         """The frontier of one row of parameters, shape (columns,), or of rows, shape (..., columns)."""
         return PowerLaws.from_theta(theta)
 
@@ -241,12 +247,16 @@ class Approach2(PowerApproach):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Approach3(Approach):
-    """The parametric law L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3, equation 10).
+    """A parametric law, by default E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3, equation 10).
 
     ``a`` and ``b`` hold along the runs' own compute, C = kappa N^power D; ``a_6nd`` and ``b_6nd`` are the
     paper's beta/(alpha+beta) and alpha/(alpha+beta), the same thing where compute is 6ND.
 
     Attributes:
+        form, formula, free: the law's form by name, as people write it, and how many parameters were fitted.
+        parameters, parameters_se, parameters_interval: of that form, by name; those that it shares with the standard
+            law are also the fields E, A, B, alpha and beta.
+        covariates: columns that move a parameter, by parameter; ``at`` is the value of each that the answer is for.
         objective: sum over runs of Huber_delta(residual of log loss) at the solution.
         starts, starts_agreeing: how many starts the optimizer had, how many reached this objective.
         sensitivity: (k, a) with the k highest losses left out, for k = 0 to 5.
@@ -277,21 +287,44 @@ class Approach3(Approach):
     starts: int = 0
     starts_agreeing: int = 0
     sensitivity: tuple[tuple[float, float], ...] = ()
+    form: str = "standard"
+    formula: str = "E + A/N^alpha + B/D^beta"
+    free: int = 5
+    parameters: dict[str, float] = field(default_factory=dict)
+    parameters_se: dict[str, float | None] = field(default_factory=dict)
+    parameters_interval: dict[str, Interval | None] = field(default_factory=dict)
+    covariates: dict[str, str] = field(default_factory=dict)
+    at: dict[str, float] = field(default_factory=dict)
 
-    draw_columns: ClassVar[tuple[str, ...]] = LAW_COLUMNS
     answers: ClassVar[tuple[str, ...]] = (
         *Approach.answers,
         *("a_6nd", "b_6nd"),
         *(f"{name}{kind}" for name in LAW_COLUMNS for kind in ("", "_se", "_interval")),
     )
 
-    def theta(self) -> Array | None:
-        if self.a is None or self.E is None or self.A is None or self.B is None:
-            return None
-        return np.array((self.E, self.A, self.B, self.alpha, self.beta), dtype=float)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if is_void(self.warnings):
+            for name in ("parameters", "parameters_se", "parameters_interval"):
+                object.__setattr__(self, name, {})
 
-    def frontier(self, theta: Array) -> Law:
-        return Law.from_theta(theta, self.cost)
+    @property
+    def draw_columns(self) -> tuple[str, ...]:
+        """The parameters of the law, and the slopes of covariates."""
+        return (*law_columns(self.form), *(f"{name}_slope" for name in self.covariates))
+
+    def theta(self) -> Array | None:
+        # fits of earlier versions have the fields of the standard law alone
+        known = self.parameters | {name: getattr(self, name) for name in LAW_COLUMNS}
+        values = [known.get(name) for name in self.draw_columns]
+        if self.a is None or None in values:
+            return None
+        return np.array(values, dtype=float)
+
+    def frontier(self, theta: Array) -> Law | Surface:
+        width = len(law_columns(self.form))
+        smallest, largest = self.smallest_flops or 1.0, self.largest_flops or 1.0
+        return frontier_of(self.form, theta[..., :width], self.cost, self.runs, smallest, largest)
 
     def loss(self, params: float | Array, tokens: float | Array) -> Array:
         """L(N, D) of the fitted law. Raises ValueError where there is no fit."""
@@ -310,6 +343,9 @@ class FormFit(Judged):
         holdout_log_rmse: the same on the held-out budgets, fitted on the lower ones.
         budget_log_rmse: the same over leave-one-budget-out; None where the runs do not fall into budgets.
         bic: Bayesian information criterion with the Laplace likelihood that a small Huber delta implies.
+        squared_difference: mean squared held-out error less that of the form with the lowest, and its interval over
+            draws of runs; None for that form itself.
+        told_apart: whether the interval leaves out 0; None where there is none.
     """
 
     name: str
@@ -324,17 +360,26 @@ class FormFit(Judged):
     params_opt: float | None = None
     tokens_opt: float | None = None
     loss_opt: float | None = None
+    squared_difference: float | None = None
+    squared_difference_interval: Interval | None = None
+    told_apart: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FormComparison:
-    """The forms ranked by held-out error, and the split they were ranked on."""
+    """The forms ranked by held-out error, and the split they were ranked on.
+
+    Attributes:
+        verdict: which can be told apart, in a sentence. level: of the intervals behind it.
+    """
 
     target: float
     holdout_above: float | None
     n_train: int
     n_test: int
     forms: tuple[FormFit, ...]
+    verdict: str = ""
+    level: float = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -448,7 +493,7 @@ class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
 
     ``rows``, ``columns`` and ``where`` are how its table is to be read again: ``all`` where it had several rows of a
-    run; the table's names of columns; the filter.
+    run; the table's names of columns; the filter. ``cells`` is None where nothing varies within the table's cells.
     """
 
     approach_1: Approach1
@@ -469,6 +514,7 @@ class FitResults:
     backtest: Backtest | None = None
     loss: str = "loss"
     rows: str = "last"
+    cells: CellsResult | None = None
     columns: dict[str, str] = field(default_factory=dict)
     where: str = ""
 

@@ -64,6 +64,12 @@ SERIOUS = (
         "report it together with the table of runs: this is a fault of the program",
     ),
     Status(
+        "mixed_recipes",
+        "runs of one N and D differ in hyperparameters, and so in their losses: their mean is the loss of no recipe",
+        "analysis.cells=best fits the best recipe of each N and D, analysis.cells=surface the minimum of a response "
+        "surface over those columns",
+    ),
+    Status(
         "misfit",
         "the runs differ from the fit by more than noise, or in a pattern: the form does not describe them, so no "
         "interval can be trusted",
@@ -92,6 +98,11 @@ SERIOUS = (
         "intervals and chance allow",
         "do not extrapolate with it; the backtest says which of N*, D* and L* it missed and where: look for a change "
         "of recipe or data between those budgets",
+    ),
+    Status(
+        "not_shared",
+        "groups that were fitted with common exponents do not have them: the law fits none of these groups",
+        "fit each group with exponents of its own, without joint=exponents",
     ),
     Status(
         "biased",
@@ -148,6 +159,12 @@ MILD = (
         "the best size lies at the edge of the sizes that were run, or beyond them: it rests on the form of the fit, "
         "and not on runs around it",
         "train further sizes on that side",
+    ),
+    Status(
+        "recipe_at_edge",
+        "the best value of a hyperparameter is the least or the largest that was tried at most N and D: another would "
+        "give lower losses",
+        "train further values of it on that side",
     ),
     Status(
         "lack_of_fit",

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from harness.fit.bootstrap import Interval, bounds_text
 from harness.fit.counting import count_label
 from harness.fit.estimate import OptimumEstimate, marked
-from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults
+from harness.fit.forms import MODELS
+from harness.fit.forms.power_form import KaplanForm
+from harness.fit.laws import LAW_COLUMNS
+from harness.fit.results import Approach2, Approach3, Backtest, BacktestRow, FitResults, FormFit
 from harness.fit.status import is_serious, plain
 
 SHOWN = 12
@@ -17,6 +20,7 @@ def summary(fit: FitResults) -> str:
     parts = [
         _heading(fit),
         _verdict(fit),
+        _cells(fit),
         _exponents(fit),
         _fit_errors(fit),
         _profiles(fit.approach_2),
@@ -100,9 +104,22 @@ def _verdict(fit: FitResults) -> str:
     )
 
 
+def _cells(fit: FitResults) -> str:
+    """What varies within one N and D, and the loss that was taken for each."""
+    if fit.cells is None:
+        return ""
+    return "\n".join(("Runs of one N and D", *(f"  {note}" for note in fit.cells.notes)))
+
+
 def _exponents(fit: FitResults) -> str:
     rows = [
-        (a.name, _with(a.a, a.a_interval, ".3f"), _with(a.b, a.b_interval, ".3f"), a.bootstrap, a.status)
+        (
+            a.name,
+            quantity_with(a.a, a.a_interval, ".3f"),
+            quantity_with(a.b, a.b_interval, ".3f"),
+            a.bootstrap,
+            a.status,
+        )
         for a in fit.approaches
     ]
     return "Exponents: N* ~ C^a, D* ~ C^b\n" + table(("approach", "a", "b", "bootstrap", "status"), rows)
@@ -132,9 +149,9 @@ def _backtest(fit: FitResults) -> str:
             r.approach,
             f"{r.cutoff:.3g} ({r.cutoff_budgets} budgets)",
             f"{r.budget:.3g}",
-            _with(r.params_ratio, r.params_ratio_interval, ".2f"),
-            _with(r.tokens_ratio, r.tokens_ratio_interval, ".2f"),
-            _with(r.loss_difference, r.loss_difference_interval, "+.4f"),
+            quantity_with(r.params_ratio, r.params_ratio_interval, ".2f"),
+            quantity_with(r.tokens_ratio, r.tokens_ratio_interval, ".2f"),
+            quantity_with(r.loss_difference, r.loss_difference_interval, "+.4f"),
             _number(r.run_error, "+.4f"),
             backtest_status(r),
         )
@@ -177,9 +194,9 @@ def _profiles(approach: Approach2) -> str:
         (
             f"{b.budget:.3g}",
             str(b.n_points),
-            _with(b.params_opt, b.params_interval),
-            _with(b.tokens_opt, b.tokens_interval),
-            _with(b.loss_opt, b.loss_interval, ".4f"),
+            quantity_with(b.params_opt, b.params_interval),
+            quantity_with(b.tokens_opt, b.tokens_interval),
+            quantity_with(b.loss_opt, b.loss_interval, ".4f"),
             b.status,
         )
         for b in approach.budgets
@@ -189,20 +206,57 @@ def _profiles(approach: Approach2) -> str:
 
 
 def _law(approach: Approach3) -> str:
-    if approach.E is None:
+    if approach.theta() is None and approach.E is None:
         return ""
-    names = ("E", "A", "B", "alpha", "beta")
-    other = along_6nd(approach)
     rows = []
-    for name in names:
-        se = getattr(approach, f"{name}_se")
-        shown = "-" if se is None else f"{se:.3g}"
+    for name, value, interval, se in law_parameters(approach):
         form = ".4f" if name == "E" else ".5g"  # a loss: draws in which it has gone read 0, not 1e-58
-        rows.append(
-            (name, _with(getattr(approach, name), getattr(approach, f"{name}_interval"), form), shown)
-        )
-    text = "L = E + A/N^alpha + B/D^beta (approach 3)\n" + table(("", "estimate", "SE"), rows)
-    return text + (f"\n  {other}" if other else "")
+        rows.append((name, quantity_with(value, interval, form), "-" if se is None else f"{se:.3g}"))
+    text = f"L = {approach.formula} (approach 3)\n" + table(("", "estimate", "SE"), rows)
+    said = [papers_names(approach), moved_by(approach), along_6nd(approach)]
+    return text + "".join(f"\n  {line}" for line in said if line)
+
+
+def law_parameters(approach: Approach3) -> list[tuple[str, float, Interval | None, float | None]]:
+    """Of approach 3's law every parameter: its name, estimate, interval and standard error."""
+    if not approach.parameters:  # a fit of an earlier version
+        return [
+            (
+                name,
+                getattr(approach, name),
+                getattr(approach, f"{name}_interval"),
+                getattr(approach, f"{name}_se"),
+            )
+            for name in LAW_COLUMNS
+        ]
+    given = dict(MODELS[approach.form].fixed)
+    return [
+        (name, value, approach.parameters_interval.get(name), approach.parameters_se.get(name))
+        for name, value in approach.parameters.items()
+        if name not in given
+    ]
+
+
+def papers_names(approach: Approach3) -> str:
+    """Of Kaplan's form its parameters as that paper calls them."""
+    theta = approach.theta()
+    if approach.form != "kaplan" or theta is None:
+        return ""
+    said = ", ".join(f"{name} = {value:.4g}" for name, value in KaplanForm.papers(theta).items())
+    return f"as Kaplan et al. 2020 (equation 1.5) write it: {said}"
+
+
+def moved_by(approach: Approach3) -> str:
+    """Which columns move the law, and for which of their values it is given."""
+    said = [
+        f"{name} x exp({name}_slope ({column} - {approach.at[column]:g}))"
+        for name, column in approach.covariates.items()
+    ]
+    return f"covariates: {', '.join(said)}; N* and D* are for {_at(approach)}" if said else ""
+
+
+def _at(approach: Approach3) -> str:
+    return ", ".join(f"{column} = {value:g}" for column, value in approach.at.items())
 
 
 def along_6nd(approach: Approach3) -> str:
@@ -248,6 +302,7 @@ def _comparison(fit: FitResults) -> str:
             _number(f.budget_log_rmse, ".5f"),
             _number(f.log_rmse, ".5f"),
             f"{f.bic:.1f}",
+            told_apart(f),
             quantity(f.params_opt),
             f.status,
         )
@@ -258,8 +313,14 @@ def _comparison(fit: FitResults) -> str:
         if c.holdout_above is None
         else f"; held out: C > {c.holdout_above:.3g}, {c.n_test} of {fit.n_points} runs"
     )
-    header = ("", "form", "held out", "left-out budget", "all", "BIC", "N*", "status")
-    return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows)
+    header = ("", "form", "held out", "left-out budget", "all", "BIC", "from the first", "N*", "status")
+    verdict = f"\n  {sentence(c.verdict)}" if c.verdict else ""
+    return f"Forms by log-RMSE; N* at C = {c.target:.3g}{split}\n" + table(header, rows) + verdict
+
+
+def told_apart(form: FormFit) -> str:
+    """Whether the held-out runs tell a form from the first."""
+    return {None: "-", True: "worse", False: "cannot be told"}[form.told_apart]
 
 
 def _warnings(fit: FitResults) -> str:
@@ -289,15 +350,15 @@ def _prediction_row(p: OptimumEstimate) -> tuple[str, ...]:
     return (
         f"{p.flops:.3g}",
         p.approach,
-        _with(p.params, p.params_interval),
-        _with(p.tokens, p.tokens_interval),
-        _with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
-        marked(_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
+        quantity_with(p.params, p.params_interval),
+        quantity_with(p.tokens, p.tokens_interval),
+        quantity_with(p.tokens_per_param, p.tokens_per_param_interval, ".3g"),
+        marked(quantity_with(p.loss, p.loss_interval, ".4f"), p.loss_kind),
         p.status,
     )
 
 
-def _with(value: float | None, interval: Interval | None, spec: str = "") -> str:
+def quantity_with(value: float | None, interval: Interval | None, spec: str = "") -> str:
     """An estimate and its interval: 1.2B (1.1B, 1.4B), or 1.2B (1.1B, not bounded)."""
     show = (lambda x: format(x, spec)) if spec else quantity
     if value is None:

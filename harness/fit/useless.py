@@ -9,6 +9,9 @@ from harness.fit.status import Flag
 WIDEST = 0.3
 """Of an interval of a or b: N* a decade of compute further is then known to a factor of two."""
 
+ROUNDING = 1e-9
+"""Of an exponent that the form fixes, whose interval is a point."""
+
 SHARE_OF_FLOOR = 0.2
 """Of E, which the low end of its interval must reach: below it these runs do not show an irreducible loss."""
 
@@ -28,7 +31,7 @@ def useless_intervals(fields: Mapping[str, Any]) -> list[Flag]:
         if value is None or interval is None:
             continue
         low, high = interval
-        if not low <= value <= high:
+        if not low - ROUNDING <= value <= high + ROUNDING:
             said = f"{name} = {value:.3f} lies outside its own interval ({low:.3f}, {high:.3f})"
             note = f"{said}: the draws lean to one side"
             flags.append(Flag("unstable", note))

@@ -18,8 +18,8 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import Fit, Points
-from harness.fit.laws import LAW_COLUMNS
 from harness.fit.results import Approach
+from harness.fit.summary import law_parameters
 from harness.library.sweep import Sweep
 from harness.plan.plan import Plan
 from harness.predict.result import PredictResult
@@ -94,18 +94,18 @@ def minima(fit: Fit) -> "pd.DataFrame":
 
 
 def law(fit: Fit) -> "pd.DataFrame":
-    """E, A, B, alpha and beta of approach 3, one row each: ``value``, ``se``, ``low``, ``high``."""
+    """The parameters of approach 3's law, one row each: ``value``, ``se``, ``low``, ``high``; E, A, B, alpha, beta."""
     found = fit.approach_3
     return _frame(
         [
             {
                 "parameter": name,
-                "value": getattr(found, name),
-                "se": getattr(found, f"{name}_se"),
-                **_ends(name, getattr(found, f"{name}{INTERVAL}"), names=("low", "high")),
+                "value": value,
+                "se": se,
+                **_ends(name, interval, names=("low", "high")),
                 "status": found.status,
             }
-            for name in LAW_COLUMNS
+            for name, value, interval, se in law_parameters(found)
         ]
     )
 

@@ -15,6 +15,7 @@ from harness.fit.encoding import json_key
 from harness.fit.estimate import FrontierSource, beyond_runs, extrapolation, finite, range_flags
 from harness.fit.laws import Law
 from harness.fit.status import judge
+from harness.fit.surface import ParametricLaw
 
 NEAR = 1.1
 
@@ -178,22 +179,22 @@ class Overtrained:
     notes: tuple[str, ...] = ()
 
 
-def tokens_for(law: Law, loss: float, params: float) -> float:
+def tokens_for(law: ParametricLaw, loss: float, params: float) -> float:
     """Tokens on which ``params`` parameters reach ``loss``; ``inf`` where they never do."""
-    left = loss - float(law.E + law.A * params ** (-law.alpha))
-    return float((law.B / left) ** (1 / law.beta)) if left > 0 else float("inf")
+    return float(law.tokens_for(params, loss))
 
 
-def most_smaller(law: Law) -> float:
-    """How many times below the optimum a model of the same loss can be at all, on unlimited data.
+def most_smaller(law: ParametricLaw) -> float | None:
+    """How many times below the optimum a model of the same loss can be at all, on unlimited data; None: it depends.
 
-    The whole of loss - E is then A/N^alpha, of which the optimum's is a fixed share: the same at every loss.
+    The whole of the reducible loss is then A/N^alpha, of which the optimum's is a fixed share: the same at every loss.
+    With other forms it is not.
     """
-    return float((1 + 1 / law.size_over_data) ** (1 / law.alpha))
+    return float((1 + 1 / law.size_over_data) ** (1 / law.alpha)) if isinstance(law, Law) else None
 
 
 def overtrain(
-    law: Law,
+    law: ParametricLaw,
     loss: float,
     factors: Sequence[float] = FACTORS,
     weight: float = 1.0,
@@ -211,8 +212,8 @@ def overtrain(
     Raises:
         UserError: ``loss`` is not above E, or a factor is not positive.
     """
-    if not loss > float(law.E):
-        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {float(law.E):.4g}")
+    if not loss > law.floor:
+        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {law.floor:.4g}")
     if any(not (np.isfinite(k) and k > 0) for k in factors):
         raise UserError(f"smaller: every factor must be positive, got {list(factors)}")
     optimum = law.at_loss(loss)
@@ -228,7 +229,9 @@ def _judged(row: Overtrained, source: FrontierSource) -> Overtrained:
     )
 
 
-def _row(law: Law, loss: float, params: float, flops: float, factor: float, weight: float) -> Overtrained:
+def _row(
+    law: ParametricLaw, loss: float, params: float, flops: float, factor: float, weight: float
+) -> Overtrained:
     small = params / factor
     tokens = tokens_for(law, loss, small)
     if not np.isfinite(tokens):

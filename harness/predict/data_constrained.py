@@ -9,6 +9,7 @@ from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource, beyond_runs, extrapolation, range_flags
 from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
+from harness.fit.surface import Surface
 from harness.predict.question import Question
 from harness.predict.repetition import (
     Repetition,
@@ -19,6 +20,7 @@ from harness.predict.repetition import (
     saturation,
     token_worth,
 )
+from harness.predict.serving import SEARCHED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +131,13 @@ def _draws(source: FrontierSource, flops: float, unique: float, repetition: Repe
     """The optimum at ``flops`` under every draw of the law; the constants of repetition stay as they are."""
     if source.law_draws is None:
         return None
-    rows = np.full((len(source.law_draws.theta), 3), np.nan)
-    for row, law in zip(rows, source.law_draws.rows(), strict=True):
-        if np.isfinite(law.theta).all() and (law.theta[1:] > 0).all():
+    laws = source.law_draws
+    every = max(1, len(laws.theta) // SEARCHED) if isinstance(laws, Surface) else 1
+    picked = range(0, len(laws.theta), every)
+    rows = np.full((len(picked), 3), np.nan)
+    for i, row in zip(picked, rows, strict=True):
+        law = laws.row(i)
+        if law.usable:
             found = repeated_optimum(law, flops, unique, repetition)
             row[:] = float(found.params), float(found.tokens), float(found.loss)
     return Optimum(params=rows[:, 0], tokens=rows[:, 1], flops=flops, loss=rows[:, 2])

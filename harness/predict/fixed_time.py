@@ -13,8 +13,9 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.estimate import FrontierSource, beyond_runs, range_flags, wide
-from harness.fit.laws import Frontier, Law
+from harness.fit.laws import Frontier
 from harness.fit.status import Flag, judge
+from harness.fit.surface import ParametricLaw
 from harness.fit.table import Array
 from harness.predict.clock import DECADES, Clock
 from harness.predict.question import unusual_ratio
@@ -174,7 +175,7 @@ def _trainable(clock: Clock, seconds: float) -> tuple[Array, Array]:
 
 
 def _intervals(
-    draws: Law, params: Array, tokens: Array, level: float
+    draws: ParametricLaw, params: Array, tokens: Array, level: float
 ) -> tuple[Interval | None, Interval | None, Interval | None]:
     """Of N, D and loss, over the best model by each draw's law.
 
@@ -183,7 +184,8 @@ def _intervals(
     """
     best_of_draws, losses = [], []
     with np.errstate(all="ignore"):
-        for law in draws.rows():
+        for i in range(len(draws.theta)):
+            law = draws.row(i)
             loss = np.asarray(law.loss(params, tokens))
             best = int(np.argmin(np.where(np.isfinite(loss), loss, np.inf)))
             best_of_draws.append(best)

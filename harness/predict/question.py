@@ -68,7 +68,7 @@ def unusual_ratio(source: FrontierSource, tokens_per_param: float, usual: float)
 
 
 def _unreachable(source: FrontierSource, loss: float) -> str:
-    floor = source.loss_floor if source.law is None else float(source.law.E)
+    floor = source.loss_floor if source.law is None else source.law.floor
     if floor is None:
         return "this approach has no loss law, so no budget for a loss"
     return f"a loss of {loss:g} is not above the irreducible {floor:.4g} of this law: no budget reaches it"

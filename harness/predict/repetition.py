@@ -11,7 +11,8 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 
 from harness.errors import UserError
-from harness.fit.laws import Law, Number, Optimum
+from harness.fit.laws import Number, Optimum
+from harness.fit.surface import ParametricLaw
 from harness.fit.table import Array, Points
 from harness.text import counted
 
@@ -44,7 +45,7 @@ def effective_tokens(tokens: Number, unique: float, repetition: Repetition) -> N
     return saturating(tokens, unique, repetition.r_tokens)
 
 
-def effective_params(law: Law, params: Number, unique: float, repetition: Repetition) -> Number:
+def effective_params(law: ParametricLaw, params: Number, unique: float, repetition: Repetition) -> Number:
     """N': parameters beyond the optimum for the unique tokens count less too.
 
     The paper takes that optimum for the tokens used where those are fewer than the corpus; here it is always
@@ -55,7 +56,7 @@ def effective_params(law: Law, params: Number, unique: float, repetition: Repeti
 
 
 def repeated_loss(
-    law: Law, params: Number, tokens: Number, unique: float, repetition: Repetition | None = None
+    law: ParametricLaw, params: Number, tokens: Number, unique: float, repetition: Repetition | None = None
 ) -> Number:
     """L(N', D'): the loss of N parameters trained on D tokens of a corpus with ``unique`` tokens."""
     repetition = repetition or Repetition()
@@ -69,7 +70,9 @@ def token_worth(tokens: float, unique: float, repetition: Repetition) -> float:
     return float(np.exp(-max(tokens / unique - 1, 0.0) / repetition.r_tokens))
 
 
-def repeated_optimum(law: Law, flops: float, unique: float, repetition: Repetition | None = None) -> Optimum:
+def repeated_optimum(
+    law: ParametricLaw, flops: float, unique: float, repetition: Repetition | None = None
+) -> Optimum:
     """The best model of C FLOPs when only ``unique`` tokens exist; the plain optimum where they suffice.
 
     Minimises over log N at fixed compute, between two bounds that follow from the law: fewer parameters than
@@ -99,7 +102,9 @@ def repeated_optimum(law: Law, flops: float, unique: float, repetition: Repetiti
     )
 
 
-def repeated_at_loss(law: Law, loss: float, unique: float, repetition: Repetition | None = None) -> Optimum:
+def repeated_at_loss(
+    law: ParametricLaw, loss: float, unique: float, repetition: Repetition | None = None
+) -> Optimum:
     """The cheapest training that reaches ``loss`` on ``unique`` tokens.
 
     Raises:
@@ -109,7 +114,7 @@ def repeated_at_loss(law: Law, loss: float, unique: float, repetition: Repetitio
     repetition = repetition or Repetition()
     plain = law.at_loss(loss)
     if not np.isfinite(plain.flops):
-        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {float(law.E):.4g}")
+        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {law.floor:.4g}")
     if float(plain.tokens) <= unique:
         return plain
 
@@ -127,13 +132,13 @@ def repeated_at_loss(law: Law, loss: float, unique: float, repetition: Repetitio
     return repeated_optimum(law, float(np.exp(brentq(surplus, low, high, xtol=1e-10))), unique, repetition)
 
 
-def most(law: Law, unique: float, repetition: Repetition) -> tuple[float, float]:
+def most(law: ParametricLaw, unique: float, repetition: Repetition) -> tuple[float, float]:
     """(N', D') that no repetition and no size exceeds on this corpus."""
     size = float(law.at_tokens(unique).params)
     return size * (1 + repetition.r_params), unique * (1 + repetition.r_tokens)
 
 
-def saturation(law: Law, unique: float, repetition: Repetition) -> tuple[float, float]:
+def saturation(law: ParametricLaw, unique: float, repetition: Repetition) -> tuple[float, float]:
     """(N, D) from which more of either is worth less than a thousandth of a fresh one."""
     size = float(law.at_tokens(unique).params)
     return size * (1 + 7 * repetition.r_params), unique * (1 + 7 * repetition.r_tokens)
@@ -178,7 +183,7 @@ class RepetitionFit:
     at_bound: bool
 
 
-def fit_repetition(law: Law, points: Points) -> RepetitionFit:
+def fit_repetition(law: ParametricLaw, points: Points) -> RepetitionFit:
     """R_D* and R_N* by least squares of log loss, the law held fixed (Muennighoff et al. 2023, appendix A).
 
     The law should come from runs without repetition. ``points`` needs a column ``unique_tokens``.

@@ -8,10 +8,15 @@ from scipy.optimize import brentq
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource, beyond_runs, finite, range_flags
-from harness.fit.laws import Law, Optimum
+from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
+from harness.fit.surface import ParametricLaw, Surface
 from harness.fit.table import Array
 from harness.predict.question import unusual_ratio
+
+REACH, SIZES, SEARCHED = 12.0, 65, 200
+"""Of a law without a closed form: how far below the training optimum in ln N sizes are searched, in how many steps, and
+for how many bootstrap draws (evenly taken), each of which is a search of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,10 @@ class Served:
     notes: tuple[str, ...] = ()
 
 
-def serve(law: Law, loss: float, inference_tokens: float, weight: float = 1.0) -> Optimum:
+def serve(law: ParametricLaw, loss: float, inference_tokens: float, weight: float = 1.0) -> Optimum:
     """Minimises C(N, D) + weight * inference FLOPs at a fixed loss (Sardana et al. 2024, section 2).
+
+    A law without a closed form is searched along the sizes that reach the loss, see :func:`_searched`.
 
     With compute kappa N^p D, serving a token costs kappa N^p / 3, so serving T tokens at weight w is like
     training on wT/3 further ones that teach nothing. Lagrange's condition is
@@ -72,10 +79,12 @@ def serve(law: Law, loss: float, inference_tokens: float, weight: float = 1.0) -
         raise UserError(
             f"inference_tokens and weight must not be negative, got {inference_tokens:g}, {weight:g}"
         )
-    E, A, B, alpha, beta = (float(value) for value in law.theta)
-    excess = loss - E
-    if not excess > 0:
-        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {E:.4g}")
+    if not loss > law.floor:
+        raise UserError(f"target_loss: {loss:g} is not above the law's irreducible loss {law.floor:.4g}")
+    if isinstance(law, Surface):
+        return _searched(law, loss, weight * inference_tokens / 3)
+    _, A, B, alpha, beta = (float(value) for value in law.theta[:5])
+    excess = float(law.reducible(loss))
     ratio, extra = float(law.size_over_data), weight * inference_tokens / 3
     low = float(np.log(B * (1 + ratio) / excess)) / beta
     if extra == 0:
@@ -146,19 +155,45 @@ def answer_serving(
     )
 
 
-def total_cost(law: Law, model: Optimum, inference_tokens: float, weight: float = 1.0) -> float:
+def _searched(law: Surface, loss: float, extra: float) -> Optimum:
+    """The cheapest of the models that reach ``loss``, each also paying for ``extra`` tokens that teach nothing.
+
+    Serving moves the optimum to smaller models only, so sizes are searched from the training optimum downwards.
+    """
+    plain = law.at_loss(loss)
+    if not np.isfinite(plain.flops):
+        raise UserError(f"target_loss: {loss:g} is out of reach of the law")
+    high = float(np.log(plain.params))
+    low = high - REACH
+    while high - low > 1e-7:
+        log_n = np.linspace(low, high, SIZES)
+        tokens = law.tokens_for(np.exp(log_n), loss)
+        cost = np.where(np.isfinite(tokens), law.flops(np.exp(log_n), tokens + extra), np.inf)
+        best = int(np.argmin(cost))
+        low, high = float(log_n[max(best - 1, 0)]), float(log_n[min(best + 1, SIZES - 1)])
+    params = float(np.exp((low + high) / 2))
+    needed = float(law.tokens_for(params, loss))
+    return Optimum(params=params, tokens=needed, flops=float(law.flops(params, needed)), loss=loss)
+
+
+def total_cost(law: ParametricLaw, model: Optimum, inference_tokens: float, weight: float = 1.0) -> float:
     """Training FLOPs plus ``weight`` times the FLOPs of serving."""
     return float(model.flops + weight * law.inference_flops(model.params) * inference_tokens)
 
 
-def _draws(laws: Law | None, loss: float, inference_tokens: float, weight: float) -> dict[str, Array | None]:
+def _draws(
+    laws: ParametricLaw | None, loss: float, inference_tokens: float, weight: float
+) -> dict[str, Array | None]:
     """N, D and the saving of every draw; NaN where a draw cannot reach the loss or has no optimum."""
     names = ("params", "tokens", "saving")
     if laws is None:
         return dict.fromkeys(names)
-    rows = np.full((len(laws.theta), 3), np.nan)
-    for row, law in zip(rows, laws.rows(), strict=True):
-        if not (np.isfinite(law.theta).all() and (law.theta[1:] > 0).all() and loss > law.E):
+    every = max(1, len(laws.theta) // SEARCHED) if isinstance(laws, Surface) else 1
+    picked = range(0, len(laws.theta), every)
+    rows = np.full((len(picked), 3), np.nan)
+    for i, row in zip(picked, rows, strict=True):
+        law = laws.row(i)
+        if not (law.usable and loss > law.floor):
             continue
         life, plain = serve(law, loss, inference_tokens, weight), law.at_loss(loss)
         costs = [total_cost(law, model, inference_tokens, weight) for model in (life, plain)]

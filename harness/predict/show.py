@@ -167,7 +167,8 @@ def _show_serving(report: PredictResult, console: Console, line: Callable[[str],
     if report.lifetime_cost is not None and report.plain_lifetime_cost is not None:
         line(f"in dollars: ${report.lifetime_cost:,.0f} in all, against ${report.plain_lifetime_cost:,.0f}")
     if report.overtraining:
-        line(f"\nsmaller models of that loss (none below 1/{report.most_smaller:.3g} reaches it):")
+        least = "" if report.most_smaller is None else f" (none below 1/{report.most_smaller:.3g} reaches it)"
+        line(f"\nsmaller models of that loss{least}:")
         console.print(_overtraining(report.overtraining))
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from harness.fit.cost_law import least_cost
 from harness.fit.estimate import LIMIT_POWER
-from harness.fit.laws import CostLaw
+from harness.fit.laws import LAW_COLUMNS, CostLaw
 from harness.fit.results import Approach, Approach3
 from harness.fit.status import ORDER
 from harness.fit.table import Array
+from harness.predict.source import PREFERENCE
 from harness.report.data import ReportData
 from harness.report.devices import TimedDevice
 from harness.report.text import approach_label
@@ -26,7 +27,11 @@ MAX_DRAWS = 1000
 
 def calculator_data(data: ReportData) -> dict[str, Any] | None:
     """Plain data for the page; None where no approach has a frontier."""
+    shown = [one for one in data.fit.approaches if _computable(one)]
+    names = {one.name for one in shown}
     lead = decider(data.fit)
+    if lead not in names:
+        lead = next((name for name in PREFERENCE if name in names), None)
     if lead is None:
         return None
     return {
@@ -35,13 +40,19 @@ def calculator_data(data: ReportData) -> dict[str, Any] | None:
         "lead": lead,
         "order": list(ORDER),
         "devices": [_device(device) for device in data.devices],
-        "approaches": [_approach(one) for one in data.fit.approaches if one.theta() is not None],
+        "approaches": [_approach(one) for one in shown],
     }
 
 
 def as_script(data: dict[str, Any]) -> str:
     """JSON for inside a script element: nothing in it can end the element."""
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+
+
+def _computable(approach: Approach) -> bool:
+    """Whether the page can compute by it: by power laws, or by the standard law, whatever it is restricted to."""
+    plain = not isinstance(approach, Approach3) or approach.draw_columns == LAW_COLUMNS
+    return approach.theta() is not None and plain
 
 
 def _approach(approach: Approach) -> dict[str, Any]:

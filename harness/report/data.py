@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.fit import BudgetOptimum, Curve, Fit, Points
+from harness.fit.recipes import fitted_cells
 from harness.plan.plan import Plan
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
@@ -68,9 +69,10 @@ class ReportData:
 
 
 def used_points(table: Points, fit: Fit) -> Points:
-    """The runs of ``table`` that ``fit`` used, counted as it counted."""
+    """The runs of ``table`` that ``fit`` used, counted as it counted; one a cell where it took cells together."""
     counted = table.scored(fit.loss).counted(fit.count, fit.compute)
-    return counted.select(np.array([not reason for reason in left_out(counted, fit)], dtype=bool))
+    used = counted.select(np.array([not reason for reason in left_out(counted, fit)], dtype=bool))
+    return fitted_cells(used, fit.cells)
 
 
 def members(points: Points, budget: BudgetOptimum) -> list[int]:

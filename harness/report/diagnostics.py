@@ -1,5 +1,6 @@
 """Diagnostics: how far to trust the answer, read off the statuses of the fit."""
 
+from harness.fit.options import MEAN
 from harness.fit.results import Judged
 from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.fit.summary import sentence
@@ -18,6 +19,7 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
         *_reach(data),
         *_at_target(data),
         *_approaches(data),
+        *_cells(data),
         *_backtest(data),
         *_minima(data),
         *_runs(data),
@@ -40,6 +42,16 @@ def occurring(data: ReportData) -> tuple[Status, ...]:
     codes |= {row.status for row in fit.backtest.rows} if fit.backtest is not None else set()
     codes.add(fit.agreement.status)
     return tuple(status for code, status in EXPLAINED.items() if code in codes and not is_good(code))
+
+
+def _cells(data: ReportData) -> list[Diagnostic]:
+    """What varies within one N and D, unless a status has said it."""
+    cells = data.fit.cells
+    if cells is None:
+        return []
+    said = {note for approach in data.fit.approaches for note in approach.notes}
+    level = GOOD if cells.choice == MEAN else CAUTION
+    return [Diagnostic(level, sentence(note)) for note in cells.notes if note not in said]
 
 
 def _agreement(data: ReportData) -> list[Diagnostic]:

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
-from harness.fit.laws import Law
+from harness.fit.surface import ParametricLaw
 from harness.report.axes import log_counts, mark_not_bounded
 from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
@@ -96,7 +96,11 @@ def _bars(prediction: RegisteredPrediction) -> list[Line2D]:
 
 
 def _law(
-    axes: Axes, law: Law, draws: Law | None, sizes: list[float], prediction: RegisteredPrediction
+    axes: Axes,
+    law: ParametricLaw,
+    draws: ParametricLaw | None,
+    sizes: list[float],
+    prediction: RegisteredPrediction,
 ) -> None:
     """The law along the budget, with the band of its draws."""
     n = np.geomspace(min(sizes) / 1.3, max(sizes) * 1.3, 60)
@@ -104,9 +108,9 @@ def _law(
     axes.plot(n, law.loss(n, d), color=BLUE, linewidth=1.2, label="the law, and its band")
     if draws is None:
         return
-    rows = draws.theta[:: max(1, len(draws.theta) // DRAWS)]
+    picked = range(0, len(draws.theta), max(1, len(draws.theta) // DRAWS))
     with np.errstate(all="ignore"):
-        losses = np.array([Law.from_theta(row, law.cost).loss(n, d) for row in rows])
+        losses = np.array([draws.row(i).loss(n, d) for i in picked])
     bands = [percentile_interval(column, prediction.level) or (np.nan, np.nan) for column in losses.T]
     low, high = np.array(bands).T
     axes.fill_between(n, low, high, color=BLUE, alpha=0.12, linewidth=0)

@@ -11,7 +11,7 @@ from harness.fit import Points
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
 from harness.fit.estimate import FrontierSource, beyond_runs
-from harness.fit.laws import Law
+from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
 
 PARAMETERS = 5  # E, A, B, alpha, beta
@@ -27,7 +27,7 @@ class Scatter:
     freedom: int
 
 
-def scatter(points: Points, law: Law) -> Scatter | None:
+def scatter(points: Points, law: ParametricLaw) -> Scatter | None:
     """The scatter of ``points`` (n runs) about ``law``; None with too few runs to tell.
 
     It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them.
@@ -225,7 +225,7 @@ def predict(
     )
 
 
-def _draws(law: Law | None, at: Mapping[float, tuple[float, float]]) -> dict[float, np.ndarray]:
+def _draws(law: ParametricLaw | None, at: Mapping[float, tuple[float, float]]) -> dict[float, np.ndarray]:
     """L(N, D) of every draw (draws,), by factor."""
     if law is None:
         return {}

@@ -10,7 +10,9 @@ from rich.console import Console
 from harness.config.frozen import different_analysis
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.files import write_json
 from harness.fit import Curve, Fit, fit_points, read_points, write_fit
+from harness.fit.by_group import GroupedFit, fit_by
 from harness.plan.plan import Plan
 from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder
@@ -42,6 +44,8 @@ def fit_runs(config: Config, console: Console) -> Fit:
     Raises:
         UserError: there are no runs, or the table cannot be read.
     """
+    if config.by is not None:
+        raise UserError("by: fits groups, which is 'isoflop fit' alone")
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
     points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
@@ -52,6 +56,30 @@ def fit_runs(config: Config, console: Console) -> Fit:
     say(fit.summary(), console)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)
     return fit
+
+
+def fit_groups(config: Config, console: Console) -> GroupedFit:
+    """Fit every group of the column ``by``, each into a folder of its own, and set them side by side.
+
+    Raises:
+        UserError: as :func:`fit_runs`; or there are no such groups.
+    """
+    assert config.by is not None, "the command asks"
+    source = _source(config, console)
+    curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
+    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
+    points = replace(points, notes=(*points.notes, *source.notes))
+    with working(console, "fitting …"):
+        grouped = fit_by(points, config.by, config.analysis, config.joint, curves or None)
+    for name, folder in grouped.folders().items():
+        write_fit(grouped.fits[name], source.folder / folder)
+    written = source.folder / "groups.json"
+    write_json(written, grouped.to_json())
+    for name, fit in grouped.fits.items():
+        say(f"{config.by} = {name}\n\n{fit.summary()}\n", console)
+    say(grouped.summary(), console)
+    console.print(f"fits: {written}, and a folder beside it for each group", highlight=False, soft_wrap=True)
+    return grouped
 
 
 def _source(config: Config, console: Console) -> FitInput:

@@ -13,7 +13,7 @@ from harness.data import Corpus
 from harness.errors import UserError
 from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
-from harness.fit.laws import Law
+from harness.fit.surface import ParametricLaw
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
 from harness.plan.cell import Cell
@@ -116,7 +116,7 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
     )
 
 
-def _scatter(fit: Fit, table: Path, law: Law | None) -> Scatter | None:
+def _scatter(fit: Fit, table: Path, law: ParametricLaw | None) -> Scatter | None:
     """Of the runs that the fit used, where their table lies beside it."""
     if law is None or not table.exists():
         return None

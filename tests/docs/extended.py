@@ -50,9 +50,9 @@ def form() -> None:
 
     from harness.fit import FitOptions, Points
     from harness.fit.form_comparison import compare_forms
-    from harness.fit.forms import FORMS
+    from harness.fit.forms import MODELS
 
-    assert FORMS[-1].name == "floorless"
+    assert list(MODELS)[-1] == "floorless"
     grid = [(n, 30 * c / n) for c in (1e9, 4e9, 1.6e10, 6.4e10) for n in np.geomspace(0.2, 5, 7) * c**0.5]
     params, tokens = np.array(grid).T
     loss = (5e2 / params**0.34 + 4e2 / tokens**0.28) * np.exp(

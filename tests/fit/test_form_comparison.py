@@ -6,18 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.fit import CostLaw, FitOptions, Points, fit_points, read_points
+from harness.fit import FitOptions, Points, fit_points, read_points
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.counting import counting_table, parameter_counts
-from harness.fit.form_comparison import compare_forms, optimum, solve_form
-from harness.fit.forms import FORMS, Kaplan, Kappa, Standard, Tied, derivative
-from harness.fit.law_solver import Data
-from tests.fit.synthetic import optimum as true_optimum
+from harness.fit.form_comparison import compare_forms
 from tests.fit.synthetic import sweep
-
-
-def data_of(points: Points) -> Data:
-    return Data.of(points.params, points.tokens, points.loss)
 
 
 @pytest.mark.slow
@@ -30,54 +23,65 @@ def test_the_forms_predict_held_out_budgets_as_known(published: Points) -> None:
     assert by_name["standard"].holdout_log_rmse == pytest.approx(0.01165, abs=2e-5)
     assert by_name["tied"].holdout_log_rmse == pytest.approx(0.00979, abs=2e-5)
     assert by_name["kappa"].holdout_log_rmse == pytest.approx(0.01083, abs=2e-5)
-    assert by_name["kaplan"].holdout_log_rmse > 0.02
+    # From more starts lower minima of these exist than a single start reaches (REFERENCE: .0383 and .0048).
+    assert by_name["kaplan"].holdout_log_rmse == pytest.approx(0.0266, abs=1e-4)
+    assert by_name["interaction"].holdout_log_rmse == pytest.approx(0.0096, abs=1e-4)
     assert "at_bound" in by_name["interaction"].flags
     assert [form.rank for form in found.forms] == [1, 2, 3, 4, 5, 6]
     errors = [form.holdout_log_rmse for form in found.forms]
     assert errors == sorted(errors)
     assert by_name["standard"].objective == pytest.approx(0.0010182740178, rel=1e-6)
-
-
-def test_the_standard_form_agrees_with_approach_3() -> None:
-    points = sweep(sizes=9)
-    data = data_of(points)
-    solved = solve_form(Standard(), data, 1e-3)
-    best = optimum(Standard(), solved.theta, data, 1e23, CostLaw())
-    assert best is not None
-    assert best[:2] == pytest.approx(true_optimum(1e23), rel=1e-5)
-    tied = solve_form(Tied(), data_of(sweep((1.7, 400, 400, 0.31, 0.31))), 1e-3)
-    assert tied.objective < 1e-15
-
-
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-def test_a_form_recovers_its_own_surface(form: object) -> None:
-    points = sweep(sizes=9)
-    data = data_of(points)
-    start = form.starts(solve_form(Standard(), data, 1e-3).theta, data)[0]
-    truth = start + 0.02
-    own = Data(data.x, data.y, form.log_loss(truth, data.x, data.y, data), data.mean_x, data.mean_y)
-    solved = solve_form(form, own, 1e-3, [start])
-    assert np.sqrt(solved.objective / len(points)) < 2e-5
-
-
-def test_kappa_of_one_is_the_standard_form_and_kaplan_has_no_floor() -> None:
-    data = data_of(sweep(sizes=5))
-    theta = np.array((0.5, -0.4, -0.5, 0.34, 0.28))
-    assert Kappa().log_loss(np.append(theta, 0.0), data.x, data.y, data) == pytest.approx(
-        Standard().log_loss(theta, data.x, data.y, data)
+    assert by_name["farseer"].told_apart is None, "the first"
+    assert [by_name[name].told_apart for name in ("interaction", "tied", "kappa")] == [False] * 3
+    assert [by_name[name].told_apart for name in ("standard", "kaplan")] == [True, True]
+    assert found.verdict.startswith(
+        "farseer, interaction, tied, kappa cannot be told apart by the held-out runs"
     )
-    far = Kaplan().log_loss(np.array((1.0, 1.0, 0.8, -2.0)), data.x + 200, data.y + 200, data)
-    assert (far < -10).all()
 
 
-def test_derivatives_are_those_of_the_analytic_law() -> None:
-    from harness.fit import law_solver
+def test_every_form_gets_near_the_law_that_it_can_be() -> None:
+    """Farseer's form ended at an rms of 1.64 in ln L by least squares, and was ranked."""
+    for delta in (1e-3, np.inf):
+        points = sweep(budgets=(1e18, 1e19, 1e20), sizes=9, noise=0.004)
+        found = compare_forms(points, FitOptions(huber_delta=delta, draws=20), 1e21)
+        assert found is not None
+        errors = {form.name: form.log_rmse for form in found.forms}
+        for name in ("standard", "kappa", "interaction", "farseer"):
+            assert errors[name] < 0.006, (name, delta)
 
-    data = data_of(sweep(sizes=5))
-    theta = np.array((0.5, -0.4, -0.5, 0.34, 0.28))
-    value, jacobian = derivative(lambda t: Standard().log_loss(t, data.x, data.y, data), theta)
-    assert value == pytest.approx(law_solver.predict(theta, data))
-    assert jacobian == pytest.approx(law_solver.jacobian(theta, data), abs=1e-8)
+
+@pytest.mark.slow
+def test_the_right_form_is_seldom_told_from_the_first() -> None:
+    """On data of the standard law another form was first in 8 of 12, and nothing said that it was luck."""
+    apart, first = 0, 0
+    for seed in range(12):
+        points = sweep(budgets=(1e18, 1e19, 1e20, 1e21), sizes=9, noise=0.004, seed=seed)
+        found = compare_forms(points, FitOptions(huber_delta=np.inf), 1e22)
+        assert found is not None
+        standard = next(form for form in found.forms if form.name == "standard")
+        apart += standard.told_apart is True
+        first += standard.rank == 1
+    assert apart <= 1, "one in twenty each way"
+    assert first < 12, "or there was nothing to tell"
+
+
+def test_a_wrong_form_is_told_apart() -> None:
+    """A law with a floor, of little noise: Kaplan's form has none."""
+    found = compare_forms(sweep(sizes=9, noise=0.001), FitOptions(draws=60), 1e22)
+    assert found is not None
+    kaplan = next(form for form in found.forms if form.name == "kaplan")
+    assert kaplan.told_apart is True
+    assert kaplan.squared_difference_interval is not None
+    assert kaplan.squared_difference_interval[0] > 0
+    assert "worse" in found.verdict
+    assert "kaplan" in found.verdict.split("worse")[1]
+
+
+def test_without_draws_nothing_is_said_to_be_told() -> None:
+    found = compare_forms(sweep(sizes=7, noise=0.003), FitOptions(draws=0), 1e22)
+    assert found is not None
+    assert all(form.told_apart is None for form in found.forms)
+    assert "without draws it cannot be told" in found.verdict
 
 
 def test_a_table_too_small_to_compare_is_not_compared() -> None:

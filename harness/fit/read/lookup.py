@@ -41,7 +41,7 @@ def labels(points: Points, name: str) -> tuple[str, ...]:
     found = table.column(name) or table.column(plain_name(name))
     if found is None:
         raise UserError(f"points: no column {name!r}; the table has {listed(table.names())}")
-    if found.column is not None:
-        return tuple(found.column.text())
-    assert found.numbers is not None, "a column has texts or numbers"
-    return tuple("" if value != value else f"{value:.12g}" for value in found.numbers.tolist())
+    if found.numbers is not None:
+        return tuple("" if value != value else f"{value:.12g}" for value in found.numbers.tolist())
+    assert found.column is not None, "a column has texts or numbers"
+    return tuple(found.column.text())

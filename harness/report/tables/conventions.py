@@ -1,5 +1,6 @@
 """Sensitivity tables: the frontier by N and C conventions, and functional forms ranked by held-out error."""
 
+from harness.fit.summary import sentence, told_apart
 from harness.report.data import MissingError, ReportData
 from harness.report.figures.sensitivity import convention_label
 from harness.report.table import Table
@@ -48,6 +49,7 @@ def forms_table(data: ReportData) -> Table:
             _percent(form.holdout_log_rmse),
             _percent(form.budget_log_rmse),
             f"{form.bic:.1f}",
+            told_apart(form).replace("-", NOTHING),
             counted(form.params_opt),
             counted(form.tokens_opt),
             fixed(form.loss_opt, 3),
@@ -62,6 +64,7 @@ def forms_table(data: ReportData) -> Table:
         if comparison.holdout_above is not None
         else ""
     )
+    verdict = f"{sentence(comparison.verdict)} " if comparison.verdict else ""
     return Table(
         "forms",
         "Functional forms, ranked by held-out error",
@@ -73,6 +76,7 @@ def forms_table(data: ReportData) -> Table:
             "error, held out",
             "error, each budget left out",
             "BIC",
+            "from the first",
             "N*",
             "D*",
             "loss",
@@ -80,7 +84,7 @@ def forms_table(data: ReportData) -> Table:
         ),
         rows,
         left=("form", "L =", "status"),
-        note=f"{split}Errors are root mean squares of ln(predicted / measured). N*, D* and loss at "
+        note=f"{verdict}{split}Errors are root mean squares of ln(predicted / measured). N*, D* and loss at "
         f"C = {power(comparison.target)}. A lower error on the runs does not show that a form holds beyond "
         "them.",
     )

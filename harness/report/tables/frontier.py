@@ -1,9 +1,12 @@
 """Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
+from collections.abc import Callable
+
 from harness.fit.bootstrap import bounds_text
 from harness.fit.estimate import OptimumEstimate, marked
+from harness.fit.laws import LAW_COLUMNS
 from harness.fit.results import Approach
-from harness.fit.summary import along_6nd, sentence
+from harness.fit.summary import along_6nd, law_parameters, moved_by, sentence
 from harness.report.data import MissingError, ReportData
 from harness.report.published import LAWS, TABLE_2, published_theta
 from harness.report.table import Table
@@ -157,35 +160,47 @@ def _along_6nd(data: ReportData) -> str:
     return f"Approach 3: {text}. " if text else ""
 
 
+# Parameters that may be of any size.
+LARGE = frozenset({"A", "B", "C", "a1", "a2", "a3"})
+
+
 def law_table(data: ReportData) -> Table:
-    """One row a coefficient of L = E + A/N^alpha + B/D^beta."""
+    """One row a parameter of the law, beside published ones where it is of their form."""
     law = data.fit.approach_3
-    theta = law.theta()
-    if theta is None:
+    if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
+    compared = LAWS.values() if law.form == "standard" else ()
     rows = []
-    for i, name in enumerate(law.draw_columns):
-        write = significant if name in ("A", "B") else _exponent
-        bounds = getattr(law, f"{name}_interval")
+    for name, value, bounds, error in law_parameters(law):
+        write = significant if name in LARGE else _exponent
         rows.append(
             (
-                {"alpha": "α", "beta": "β"}.get(name, name),
-                write(float(theta[i])),
-                write(getattr(law, f"{name}_se")),
-                "–" if bounds is None else bounds_text(bounds, write),
-                *(write(published_theta(law_name)[i]) for law_name in LAWS.values()),
+                name.replace("alpha", "α").replace("beta", "β").replace("kappa", "κ"),
+                write(value),
+                write(error),
+                NOTHING if bounds is None else bounds_text(bounds, write),
+                *(_published(law_name, name, write) for law_name in compared),
             )
         )
+    formula = law.formula.replace("alpha", "α").replace("beta", "β").replace("kappa", "κ")
+    told = f"{sentence(moved_by(law))} " if moved_by(law) else ""
     return Table(
         "law",
-        "The fitted law L(N, D) = E + A/N^α + B/D^β",
-        ("", "here", "standard error", f"{law.level:.0%} interval", *LAWS),
+        f"The fitted law L(N, D) = {formula}",
+        ("", "here", "standard error", f"{law.level:.0%} interval", *(LAWS if compared else ())),
         tuple(rows),
         left=("",),
-        note="A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "
-        "than A and B. Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
-        "the same law fitted again to 240 points read off the paper's Figure 4.",
+        note=told
+        + "A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "
+        "than A and B. "
+        + "Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
+        "the same law fitted again to 240 points read off the paper's Figure 4." * bool(compared),
     )
+
+
+def _published(law: str, name: str, write: Callable[[float | None], str]) -> str:
+    """A published law's parameter; nothing for one that it does not have."""
+    return write(published_theta(law)[LAW_COLUMNS.index(name)]) if name in LAW_COLUMNS else NOTHING
 
 
 def _exponent(value: float | None) -> str:

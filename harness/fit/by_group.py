@@ -1,0 +1,176 @@
+"""A fit for each group of a table, and their optima side by side."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.errors import UserError
+from harness.fit.agreement import compare_approaches
+from harness.fit.encoding import encode
+from harness.fit.estimate import OptimumEstimate, marked
+from harness.fit.fitted import Fit
+from harness.fit.groups import Sharing, share_exponents, split_by
+from harness.fit.options import FitOptions
+from harness.fit.pipeline import fit_points, table_to_fit
+from harness.fit.status import plain
+from harness.fit.summary import quantity_with, sentence, table
+from harness.fit.table import Curve, Points
+from harness.text import counted
+
+EXPONENTS = "exponents"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupedFit:
+    """The groups of a column, each with its fit.
+
+    Attributes:
+        column: what the table was split by.
+        flops: the compute at which they are set side by side: the largest that every group has runs of.
+        fits: by group. failed: of a group without a fit the reason.
+        sharing: whether the groups share their exponents; None where that was not asked for.
+    """
+
+    column: str
+    flops: float
+    fits: Mapping[str, Fit]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    sharing: Sharing | None = None
+
+    def folders(self) -> dict[str, str]:
+        """A folder's name for each group with a fit, no two alike."""
+        found: dict[str, str] = {}
+        for name in self.fits:
+            plain_name = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "group"
+            taken = set(found.values())
+            found[name] = next(one for one in _numbered(plain_name) if one not in taken)
+        return found
+
+    def summary(self) -> str:
+        """One row for each approach and group, and what was found of their exponents."""
+        rows = [
+            (approach, name, str(self.fits[name].n_points), *_row(self.fits[name], estimate))
+            for approach in ("approach_1", "approach_2", "approach_3")
+            for name in self.fits
+            for estimate in (self.fits[name].predict(self.flops)[approach],)
+            if estimate.params is not None or approach == "approach_3"
+        ]
+        header = ("approach", self.column, "runs", "a", "b", "N*", "D*", "loss", "status")
+        title = f"Groups by {self.column} at C = {self.flops:.3g}, each fitted by itself"
+        if self.sharing is not None:
+            title += "; approach 3 with exponents that all share"
+        parts = [f"{title}\n{table(header, rows)}"]
+        if self.sharing is not None:
+            parts.append(_told(self.sharing))
+        parts += [f"  {name}: no fit. {sentence(reason)}" for name, reason in self.failed.items()]
+        return "\n".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``groups.json``."""
+        folders = self.folders()
+        return {
+            "by": self.column,
+            "flops": self.flops,
+            "groups": {
+                name: {
+                    "folder": folders[name],
+                    "runs": fit.n_points,
+                    "exponents": {
+                        one.name: {
+                            "a": one.a,
+                            "a_interval": encode(one.a_interval),
+                            "b": one.b,
+                            "status": one.status,
+                        }
+                        for one in fit.approaches
+                    },
+                    "optimum": {
+                        approach: encode(found) for approach, found in fit.predict(self.flops).items()
+                    },
+                }
+                for name, fit in self.fits.items()
+            },
+            "failed": dict(self.failed),
+            "sharing": encode(self.sharing),
+        }
+
+
+def fit_by(
+    points: Points,
+    column: str,
+    options: FitOptions | None = None,
+    joint: str | None = None,
+    curves: Mapping[str, Curve] | None = None,
+) -> GroupedFit:
+    """Fits every group of a table that has one value in ``column``.
+
+    Args:
+        joint: ``exponents`` also fits laws that share alpha and beta, which then are approach 3 of every group, and
+            tests whether they do; None fits each group by itself.
+        curves: training curves by run, for approach 1.
+
+    Raises:
+        UserError: there is no such column, no group has a fit, or the groups cannot share what they are to.
+    """
+    if joint not in (None, EXPONENTS):
+        raise UserError(f"joint: '{joint}' is nothing that groups can share; there is {EXPONENTS}")
+    options = options or FitOptions()
+    fits, failed = {}, {}
+    groups = split_by(points, column)
+    for name, mine in groups.items():
+        try:
+            fits[name] = _of_group(fit_points(mine, options, curves), column, name)
+        except UserError as error:
+            failed[name] = str(error)
+    if not fits:
+        raise UserError(f"by: no group of {column} has a fit; {next(iter(failed.items()))[1]}")
+    sharing = None
+    if joint is not None:
+        chosen = {name: table_to_fit(groups[name], options) for name in fits}
+        shared, sharing = share_exponents({name: one.table for name, one in chosen.items()}, options)
+        for name, three in shared.items():
+            fit, three = fits[name], chosen[name].flagged(three)
+            approaches = (fit.approach_1, fit.approach_2, three)
+            agreement = compare_approaches(approaches, fit.agreement.target)
+            # conventions are compared by laws of each group alone, which is not what approach 3 is now
+            counting = tuple(row for row in fit.counting if row.approach != three.name)
+            fits[name] = replace(fit, approach_3=three, agreement=agreement, counting=counting)
+    flops = min(fit.largest_flops for fit in fits.values())
+    return GroupedFit(column=column, flops=flops, fits=fits, failed=failed, sharing=sharing)
+
+
+def _of_group(fit: Fit, column: str, name: str) -> Fit:
+    return replace(fit, notes=(*fit.notes, f"the runs whose {column} is {name}"))
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
+
+
+def _row(fit: Fit, found: OptimumEstimate) -> tuple[str, ...]:
+    approach = {one.name: one for one in fit.approaches}[found.approach]
+    return (
+        quantity_with(approach.a, approach.a_interval, ".3f"),
+        quantity_with(approach.b, approach.b_interval, ".3f"),
+        quantity_with(found.params, found.params_interval),
+        quantity_with(found.tokens, found.tokens_interval),
+        marked(quantity_with(found.loss, found.loss_interval, ".4f"), found.loss_kind),
+        plain(found.status),
+    )
+
+
+def _told(sharing: Sharing) -> str:
+    if sharing.p is None:
+        return f"  {sentence(sharing.note)}"
+    said = "\n".join(f"  {sentence(note)}" for note in sharing.notes)
+    if said:
+        return said
+    return (
+        f"  {counted(len(sharing.groups), 'group')} may share their exponents: exponents of their own fit no better "
+        f"than chance allows (F = {sharing.statistic:.3g}, p = {sharing.p:.2g})."
+    )
