@@ -51,12 +51,14 @@ Of an experiment with arms, those of every arm; of a tuning, by its name.
   isoflop cancel experiment=kaplan
   isoflop cancel name=demo-tune""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
-The table has the columns params, tokens, flops, loss; fit.json and draws.npz are written. With source=wandb the runs
-are read back from a W&B project (group: the sweep's name), or without project= from W&B's files on disk: those below
-path=, else the experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
+A table has params, tokens, flops and loss under any usual names (docs/tables.md); columns.loss=NAME and the like name
+others, and where= keeps some rows. fit.json and draws.npz are written. With source=wandb the runs are read back from a
+W&B project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
+experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
 
   isoflop fit experiment=demo
   isoflop fit points=table.csv out=somewhere
+  isoflop fit points=table.csv out=somewhere columns.loss=loss "where=params > 30M and tokens < 1e13"
   isoflop fit source=wandb project=ENTITY/PROJECT group=demo
   isoflop fit source=wandb path=runs/demo/wandb
   isoflop fit points=table.csv out=somewhere analysis.cells=best

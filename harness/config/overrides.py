@@ -122,12 +122,12 @@ READS: dict[str, tuple[str, ...]] = {
     "calibrate": ("calibrate", "write"),
     "status": ("arms",),
     "cancel": ("arms",),
-    "fit": ("points", "out", "by", "joint", "compare", "source", "project", "group"),
+    "fit": ("points", "columns", "where", "out", "by", "joint", "compare", "source", "project", "group"),
     "report": ("points", "out"),
-    "predict": ("points", "write"),
+    "predict": ("points", "columns", "where", "write"),
     "compare": ("arms", "compare"),
     "validate": ("validate",),
-    "reproduce": ("points", "out", "compare", "source", "project", "group"),
+    "reproduce": ("points", "columns", "where", "out", "compare", "source", "project", "group"),
     "fetch": (),
 }
 

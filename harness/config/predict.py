@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from harness.bounds import bounded, check_bounds, suggested
 from harness.errors import UserError
-from harness.fit import FitOptions
+from harness.fit import ColumnNames, FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
 from harness.model.ladder import LadderConfig
 from harness.model.shape import ModelConfig
@@ -41,6 +41,9 @@ class PredictConfig:
     Attributes:
         fit: ``fit.json`` or its folder; or the name of a law.
         points: anyone's table of runs, fitted now with the options in ``analysis``.
+        columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
+            ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
+        where: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
         level: of the intervals; null is the fit's own.
@@ -64,6 +67,8 @@ class PredictConfig:
 
     fit: str | None = None
     points: str | None = None
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    where: str | None = None
     law: LawConfig | None = None
     approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
     level: float | None = bounded(None, 0, 1)

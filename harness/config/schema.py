@@ -8,7 +8,7 @@ from harness.bounds import bounded, check_bounds, one_of, suggested
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
 from harness.errors import UserError
-from harness.fit import FitOptions
+from harness.fit import ColumnNames, FitOptions
 from harness.launch.launcher import LauncherConfig
 from harness.launch.registry import OPTIONS, choose
 from harness.model.ladder import LadderConfig
@@ -42,6 +42,9 @@ class Config:
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
+        columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
+            ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
+        where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         by: for ``fit``: a column of the table, each of whose values is a group that is fitted by itself, into a folder
             of its own below ``out``.
         joint: beside ``by``: ``exponents`` fits laws that share alpha and beta and not E, A and B, and tests whether
@@ -79,6 +82,8 @@ class Config:
     path: Any = field(default=None, metadata={"leaves": "text"})
     run: str | None = None
     points: str | None = None
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    where: str | None = None
     out: str | None = None
     by: str | None = None
     joint: str | None = suggested(None, ("exponents",))

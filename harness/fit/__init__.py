@@ -11,6 +11,7 @@ from harness.fit.fitted import Fit
 from harness.fit.laws import CostLaw, LossLaw, PowerLaw
 from harness.fit.options import FitOptions
 from harness.fit.pipeline import fit_points
+from harness.fit.read.names import ColumnNames
 from harness.fit.reader import read_points, read_published
 from harness.fit.results import (
     Agreement,
@@ -41,6 +42,7 @@ __all__ = [
     "Backtest",
     "BacktestRow",
     "BudgetOptimum",
+    "ColumnNames",
     "Comparison",
     "CostLaw",
     "CountingRow",

@@ -21,6 +21,7 @@ from harness.fit.law_check import check_law
 from harness.fit.law_flags import least_runs
 from harness.fit.misfit import fit_error
 from harness.fit.options import FitOptions
+from harness.fit.read.lookup import labels as labels_of
 from harness.fit.results import Approach3, Judged
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
@@ -77,10 +78,7 @@ def split_by(points: Points, column: str) -> dict[str, Points]:
 
 
 def _labels(points: Points, column: str) -> list[str]:
-    if column in points.text:
-        return list(points.text[column])
-    values = points.column(column)
-    return ["" if np.isnan(value) else f"{value:g}" for value in values.tolist()]
+    return list(labels_of(points, column))
 
 
 def share_exponents(

@@ -17,7 +17,7 @@ from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
 from harness.fit.recipes import choose_cells
-from harness.fit.table import Curve, Points, clean
+from harness.fit.table import NO_UNITS, Curve, Points, clean
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
 TARGET = 10.0
@@ -70,6 +70,8 @@ def fit_points(
         compute=options.compute,
         loss=options.loss,
         rows=ALL if len(set(points.run_id)) < len(points) else options.rows,
+        columns=dict(points.read_as),
+        where=points.where,
         n_points=len(table),
         excluded=table.excluded,
         notes=table.notes,
@@ -109,4 +111,10 @@ def prepare(points: Points, options: FitOptions) -> Points:
 
 
 def _first(table: Points) -> str:
-    return f", the first: {table.excluded[0].run}: {table.excluded[0].reason}" if table.excluded else ""
+    if not table.excluded:
+        return ""
+    gone = table.excluded[0]
+    unit = (
+        "; columns.params='NAME * 1e6' says that a column is in millions" if NO_UNITS in gone.reason else ""
+    )
+    return f", the first: {gone.run}: {gone.reason}{unit}"

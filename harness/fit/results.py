@@ -492,8 +492,8 @@ class Backtest(Judged):
 class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
 
-    ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run. ``cells`` is None where
-    nothing varies within the table's cells.
+    ``rows``, ``columns`` and ``where`` are how its table is to be read again: ``all`` where it had several rows of a
+    run; the table's names of columns; the filter. ``cells`` is None where nothing varies within the table's cells.
     """
 
     approach_1: Approach1
@@ -515,6 +515,8 @@ class FitResults:
     loss: str = "loss"
     rows: str = "last"
     cells: CellsResult | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    where: str = ""
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

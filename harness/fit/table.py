@@ -1,5 +1,6 @@
 """What every fit starts from: the table of runs, what was left out of it and why, and the runs' training curves."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,11 @@ ONE_UNIT = 1e3
 UNNAMED = re.compile(r"row \d+")
 
 
+def plain_name(header: str) -> str:
+    """``Run ID`` and ``run.id`` → ``run_id``; ``_step`` → ``step``."""
+    return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")
+
+
 @dataclass(frozen=True)
 class Excluded:
     """A run, or a row of one, that takes no part in the fit.
@@ -33,8 +39,9 @@ class Excluded:
     Attributes:
         run: its ``run_id``, or ``row 7`` where the table has no ids.
         reason: why, in words.
-        row: its line in the file (the header is line 1), where it came from a file; of several rows the last.
-        rows: how many rows of the file this stands for.
+        row: its line in the file (the header is line 1), or its position from 0 in a table that came from no file, or
+            from one without lines; of several rows the last. None where neither is known.
+        rows: how many rows of the table this stands for.
     """
 
     run: str
@@ -63,9 +70,13 @@ class Points:
         excluded: runs that were read and left out.
         notes: what the reader did that a user should know (a derived column, a renamed one).
         text: columns of text by name, that sort the rows into groups (``dataset``, ``recipe``); "" where empty.
-        lines: the line of each entry in its file (the header is line 1), or None.
+        lines: the line of each entry in its file (the header is line 1), or its position from 0 in a table that came
+            from no file, or from one without lines; None where neither is known.
         earlier_rows: rows that were left out because a run's result is its last row (``analysis.rows=all`` has
             them).
+        read_as: the table's own names of those columns above that it calls otherwise: ``{"params": "N (M)"}``; with
+            ``columns=`` these the table is read in the same way again.
+        where: the filter that its rows were read with, or "".
     """
 
     params: Array
@@ -82,6 +93,8 @@ class Points:
     text: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lines: tuple[int, ...] | None = None
     earlier_rows: int = 0
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
 
     def __post_init__(self) -> None:
         n = len(np.atleast_1d(self.params))
@@ -110,17 +123,25 @@ class Points:
         return f"<Points: {counted(len(set(self.run_id)), 'run')}{reach}{left_out}>"
 
     def column(self, name: str) -> Array:
-        """The numeric column ``name``, shape (n,). Raises UserError, naming those there are."""
-        if name in ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se"):
-            value = getattr(self, name)
-            if value is not None:
-                return value
-        elif name in self.extra:
-            return self.extra[name]
-        elif name in self.text:
-            raise UserError(f"points: column {name!r} is text, not numbers")
-        known = ", ".join(["params", "tokens", "flops", "loss", *self.extra])
-        raise UserError(f"points: no column {name!r}; the table has {known}")
+        """The numeric column ``name``, as the table or this class calls it, shape (n,).
+
+        Raises UserError, naming those there are.
+        """
+        plain = plain_name(name)
+        own = {plain_name(header.partition(" * ")[0]): column for column, header in self.read_as.items()}
+        for one in (name, plain, own.get(plain, "")):
+            if one in ("params", "tokens", "flops", "loss", "budget", "seed", "loss_se"):
+                value = getattr(self, one)
+                if value is not None:
+                    return value
+            elif one in self.extra:
+                return self.extra[one]
+            elif one in self.text:
+                raise UserError(f"points: column {name!r} is text, not numbers")
+        known = ["params", "tokens", "flops", "loss", *self.extra]
+        close = difflib.get_close_matches(plain, [*known, *own], n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"points: no column {name!r}; the table has {', '.join(known)}{meant}")
 
     def select(self, keep: Sequence[int] | NDArray[np.generic]) -> "Points":
         """The runs that a boolean mask of shape (n,) or a list of indices picks, in that order."""
@@ -219,41 +240,78 @@ def clean(points: Points) -> Points:
 
     Entries of one run that differ stay: which of a run's rows are its result is decided where a file is read.
     """
-    reasons = [fault(points, i) for i in range(len(points))]
-    same_unit(points, reasons)
-    seen: dict[tuple[object, ...], int] = {}
-    for i in range(len(points)):
-        if not reasons[i] and (first := seen.setdefault(points.identity(i), i)) != i:
-            reasons[i] = duplicate(points, first)
-    gone = tuple(points.left_out(i, reason) for i, reason in enumerate(reasons) if reason)
-    kept = points.select(np.array([not reason for reason in reasons], dtype=bool))
-    return replace(kept, excluded=points.excluded + gone)
+    reasons = {i: fault(points, i) for i in np.flatnonzero(_suspect(points)).tolist()}
+    reasons = same_unit(points, {i: reason for i, reason in reasons.items() if reason})
+    sound = np.ones(len(points), dtype=bool)
+    sound[list(reasons)] = False
+    for i, first in repeated(points, np.flatnonzero(sound)).items():
+        reasons[i] = duplicate(points, first)
+        sound[i] = False
+    gone = tuple(points.left_out(i, reasons[i]) for i in sorted(reasons))
+    return replace(points.select(sound), excluded=points.excluded + gone)
 
 
-def same_unit(points: Points, reasons: list[str]) -> None:
-    """Gives a reason to entries in the same unit as one that has been found to be in millions or billions.
+def same_unit(points: Points, reasons: Mapping[int, str]) -> dict[int, str]:
+    """``reasons`` to leave out entries, and those in the same unit as one found to be in millions or billions.
 
     A table whose N is in millions has models of 70 and of 400: without this the larger half would be fitted.
     """
+    found = dict(reasons)
     for name in ("params", "tokens"):
         column = getattr(points, name)
         # A run of some hundred tokens is a test, of no use and in no other unit.
-        small = [i for i, reason in enumerate(reasons) if NO_UNITS in reason and column[i] < LEAST_PARAMS]
+        small = [i for i, reason in found.items() if NO_UNITS in reason and column[i] < LEAST_PARAMS]
         if not small:
             continue
-        largest = max(small, key=lambda i: column[i])
-        for i in range(len(points)):
-            if not reasons[i] and column[i] < ONE_UNIT * column[largest]:
-                reasons[i] = (
+        largest = max(small, key=lambda i: (column[i], -i))
+        for i in np.flatnonzero(column < ONE_UNIT * column[largest]).tolist():
+            if i not in found:
+                found[i] = (
                     f"{name} {column[i]:g} in the same unit as {column[largest]:g} of {points.run_id[largest]}: "
                     f"{NO_UNITS}"
                 )
+    return found
+
+
+def repeated(points: Points, entries: NDArray[np.int64]) -> dict[int, int]:
+    """Of ``entries``, in their order, those that repeat an earlier one exactly, and that one.
+
+    Only entries whose numbers are those of another are compared one by one, so a million rows take no longer than
+    sorting them.
+    """
+    mixed = np.zeros(len(entries), dtype=np.uint64)
+    known = np.ones(len(entries), dtype=bool)
+    for name in ("params", "tokens", "flops", "loss"):
+        values = getattr(points, name)[entries] + 0.0  # of zeros there are two
+        known &= values == values  # what is missing is equal to nothing
+        mixed = (mixed ^ values.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    entries, mixed = entries[known], mixed[known]
+    _, which, times = np.unique(mixed, return_inverse=True, return_counts=True)
+    first: dict[tuple[object, ...], int] = {}
+    again: dict[int, int] = {}
+    for i in entries[times[which] > 1].tolist():
+        if (earlier := first.setdefault(points.identity(i), i)) != i:
+            again[i] = earlier
+    return again
 
 
 def duplicate(points: Points, first: int) -> str:
     """The reason to leave out an entry that repeats ``first``."""
     where = f" in row {points.lines[first]}" if points.lines is not None and points.named(first) else ""
     return f"duplicate of {points.run_id[first]}{where}"
+
+
+def _suspect(points: Points) -> NDArray[np.bool_]:
+    """Entries for which :func:`fault` may find something, (n,)."""
+    n, d, c = points.params, points.tokens, points.flops
+    with np.errstate(all="ignore"):
+        sound = (n >= LEAST_PARAMS) & (d >= LEAST_TOKENS) & np.isfinite(n) & np.isfinite(d)
+        sound &= (d / n >= LEAST_RATIO) & (d / n <= MOST_RATIO)
+        ratio = c / (6 * n * d)
+        sound &= (ratio >= 1 / INCONSISTENT_FACTOR) & (ratio <= INCONSISTENT_FACTOR)
+        sound &= np.isfinite(c) & np.isfinite(points.loss) & (points.loss > 0)
+    return ~sound
 
 
 def fault(points: Points, i: int) -> str:

@@ -96,7 +96,11 @@ def load_sweep(path: str | Path) -> Sweep:
     Raises:
         UserError: there is no sweep, or one of its files is damaged.
     """
-    folder = SweepFolder(Path(path).expanduser())
+    if (given := Path(path).expanduser()).is_file():
+        raise UserError(
+            f"{given}: is a file; load_sweep takes a sweep's folder, and read_points a table of runs"
+        )
+    folder = SweepFolder(given)
     plan = frozen_plan(folder)
     found = whole_records(folder, plan)
     curves, notes = read_curves(folder, found)

@@ -48,7 +48,7 @@ def fit_runs(config: Config, console: Console) -> Fit:
         raise UserError("by: fits groups, which is 'isoflop fit' alone")
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    points = read_points(source.table, config.analysis.rows)
+    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
     points = replace(points, notes=(*points.notes, *source.notes))
     with working(console, "fitting …"):
         fit = fit_points(points, config.analysis, curves or None)
@@ -67,7 +67,7 @@ def fit_groups(config: Config, console: Console) -> GroupedFit:
     assert config.by is not None, "the command asks"
     source = _source(config, console)
     curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    points = read_points(source.table, config.analysis.rows)
+    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
     points = replace(points, notes=(*points.notes, *source.notes))
     with working(console, "fitting …"):
         grouped = fit_by(points, config.by, config.analysis, config.joint, curves or None)

@@ -90,7 +90,9 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
     if config.law is not None:
         return _published(config.law)
     if config.points is not None:
-        points = read_points(config.points, config.analysis.rows)
+        points = read_points(
+            config.points, config.analysis.rows, config.columns, config.where, config.analysis
+        )
         fit, name = fit_points(points, config.analysis), config.points
     else:
         path = Path(str(config.fit)).expanduser()

@@ -78,7 +78,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     fit = load_fit(_require(fitted / "fit.json", "isoflop fit"))
     found = whole_records(sweep, plan)
     older = check_table(_require(sweep.table, "isoflop fit"), found)
-    table = read_points(sweep.table, fit.rows)
+    table = read_points(sweep.table, fit.rows, fit.columns, fit.where)
     curves, left_out = read_curves(sweep, found)
     notes = (*left_out, *([older] if older else []))
     return of_sweep(
@@ -137,7 +137,7 @@ def from_points(path: Path, fitted: Path) -> ReportData:
         UserError: there is no fit yet, or the file is no table of runs.
     """
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
-    table = read_points(path, fit.rows)
+    table = read_points(path, fit.rows, fit.columns, fit.where)
     return ReportData(
         name=path.stem,
         fit=fit,

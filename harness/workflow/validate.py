@@ -123,7 +123,7 @@ def _scatter(fit: Fit, table: Path, law: ParametricLaw | None) -> Scatter | None
     sweep = SweepFolder(table.parent)
     if sweep.plan.exists():
         check_table(table, whole_records(sweep, frozen_plan(sweep)))
-    return scatter(used_points(read_points(table, fit.rows), fit), law)
+    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law)
 
 
 def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:

@@ -186,7 +186,7 @@ def test_a_generic_name_that_repeats_names_no_run(tmp_path: Path) -> None:
     assert len(points) == 40
     assert points.text["name"] == tuple(names)
     assert points.notes == (
-        "column 'Name' repeats its names, so every row is a run of its own; if it names runs, call it run_name",
+        "column 'Name' repeats its names, so every row is a run of its own; if it names runs: columns.run='Name'",
     )
     one = table(tmp_path, "\n".join(lines[:9]))
     assert one.run_id == tuple(names[:8])

@@ -1,15 +1,17 @@
 """Ugly tables: each gets an answer or one clear line."""
 
-from io import TextIOWrapper
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit import Points, read_points, reader
-from harness.fit.reader import MAX_ROWS
-from harness.fit.table import clean
+from harness.fit import Points, read_points
+from harness.fit.read import files
+from harness.fit.read.limits import MAX_RUNS
+from harness.fit.table import NO_UNITS, clean
 
 GOOD = "params,tokens,flops,loss\n1e8,2e9,1.2e18,3.0\n2e8,2e9,2.4e18,2.9\n"
 
@@ -61,7 +63,7 @@ def test_other_separators(tmp_path: Path, separator: str) -> None:
 def test_one_of_three_is_derived_and_said_so(tmp_path: Path, header: str, row: str, derived: str) -> None:
     points = read_points(written(tmp_path, f"{header}\n{row}\n"))
     assert (points.params[0], points.tokens[0], points.flops[0]) == pytest.approx((1e8, 2e9, 1.2e18))
-    assert any(f"no column {derived}" in note for note in points.notes)
+    assert any(f"{derived} from" in note for note in points.notes)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,13 @@ def test_one_of_three_is_derived_and_said_so(tmp_path: Path, header: str, row: s
         ("", "empty"),
         ("params,tokens,flops,loss\n", "no rows"),
         ("params,tokens,flops\n1,2,12\n", "missing column loss"),
-        ("a,b\n1,2\n", "missing columns params, tokens, flops, loss"),
+        ("a,b\n1,2\n", "missing column loss and two of the columns params, tokens and flops; it has a, b"),
+        ("params,loss\n1,2\n", "missing column tokens or flops; it has params, loss"),
         (GOOD.replace("2.9", "good"), "row 3, column loss: 'good' is not a number"),
         (GOOD.replace("2e8", "2e8x"), "row 3, column params: '2e8x' is not a number"),
         (GOOD.replace("2.9\n", "2.9,7\n"), "row 3 has 5 cells, the header has 4"),
         ("params,params,tokens,flops,loss\n1,1,1,6,1\n", "two columns are called params"),
-        (b"\xff\xfep\x00a\x00", "not UTF-8"),
+        (b"\xff\xfep\x00a\x00", "has one column, pa"),
         (b"params,tokens,flops,loss\n1,\x00,6,1\n", "NUL"),
         ("x" * 2_000_000, "longer than"),
     ],
@@ -95,20 +98,19 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the rows are too many, the rest of the file is not read."""
-    path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_ROWS))
-    parse, read = reader._parse, []
+    """Once there are too many runs to fit, the rest of the file is not read."""
+    path = written(tmp_path, "params,tokens,flops,loss\n" + "1e8,2e9,1.2e18,3.0\n" * (10 * MAX_RUNS))
+    read, bounded = [], files._bounded
 
-    def noting(name: str, lines: TextIOWrapper, **options: bool) -> Points:
-        try:
-            return parse(name, lines, **options)
-        finally:
-            read.append(lines.buffer.tell())
+    def noting(name: str, first: str, lines: TextIO) -> Iterator[str]:
+        for line in bounded(name, first, lines):
+            read.append(line)
+            yield line
 
-    monkeypatch.setattr(reader, "_parse", noting)
-    with pytest.raises(UserError, match="more than 100000 rows"):
+    monkeypatch.setattr(files, "_bounded", noting)
+    with pytest.raises(UserError, match=r"more than 100,000 rows to fit.*columns\.run=NAME"):
         read_points(path)
-    assert 0 < read[0] < path.stat().st_size / 9
+    assert len(read) == MAX_RUNS + 2, "the header, and one row too many"
 
 
 def test_unusable_rows_are_listed_with_row_and_reason(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_millions_and_billions_are_no_plain_numbers() -> None:
     table = clean(Points([70, 7e7], [1.4, 1.4e9], [np.nan, 6e17], [2, 2]))
     assert len(table) == 1
     assert [gone.reason for gone in clean(Points([70], [1.4], [588], [2])).excluded] == [
-        "70 parameters on 1.4 tokens: write plain numbers, not millions or billions"
+        "70 parameters on 1.4 tokens: " + NO_UNITS
     ]
     # The larger half of such a table was fitted, and its law was ok.
     n, d = np.array([25.0, 70, 150, 400]), np.array([5e9, 3e9, 2e9, 1e9])
@@ -191,10 +193,10 @@ def test_millions_and_billions_are_no_plain_numbers() -> None:
     assert "params 400 in the same unit as 70 of row 2: write plain numbers" in half.excluded[-1].reason
     # A run of a few hundred tokens is a test run, and says nothing of the unit of the others.
     tests = clean(Points(4 * [1e6], [900, 5000, 9000, 2e4], 4 * [1e10], [3.4, 3.2, 3.1, 3]))
-    assert [gone.run for gone in tests.excluded if "unit" in gone.reason] == []
+    assert [gone.run for gone in tests.excluded if "same unit" in gone.reason] == []
     # All above 100, and their tokens derived from a plain C: 3e13 of them a parameter.
     derived = clean(Points([150, 400], [1e18 / 900, 1e18 / 2400], [1e18, 1e18], [3, 3]))
     assert [gone.reason for gone in derived.excluded] == [
-        "7.41e+12 tokens a parameter: write plain numbers, not millions or billions",
-        "1.04e+12 tokens a parameter: write plain numbers, not millions or billions",
+        "7.41e+12 tokens a parameter: " + NO_UNITS,
+        "1.04e+12 tokens a parameter: " + NO_UNITS,
     ]

@@ -1,5 +1,6 @@
 """Anyone's table of runs with mistakes in it: read with every row accounted for, or refused in one line."""
 
+import codecs
 import csv
 import os
 import re
@@ -46,9 +47,11 @@ def test_every_row_is_used_or_named_or_the_table_is_refused(
     for column in (points.params, points.tokens, points.flops, points.loss):
         assert np.all(np.isfinite(column))
         assert np.all(column > 0)
-    lines = content.decode("utf-8-sig").splitlines()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if wide else "utf-8-sig"
+    lines = content.decode(encoding, "replace").splitlines()
     delimiter = max(",;\t", key=next(line for line in lines if line).count)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
         rows = sum(any(cell.strip() for cell in row) for row in csv.reader(file, delimiter=delimiter)) - 1
     unsaid = re.search(r"(\d+) rows? without a loss or tokens left out", " ".join(points.notes))
     named = sum(one.rows for one in points.excluded) + points.earlier_rows + (int(unsaid[1]) if unsaid else 0)

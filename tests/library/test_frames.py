@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -104,7 +105,12 @@ def test_rows_of_a_frame_are_named_by_position() -> None:
     assert {2, 3, 5, 6} == set(gone)
     assert "params is not positive" in gone[6]
     frame["final loss"] = ["3.1", "3", "", "", "3,2", "3,2", "3"]
-    with pytest.raises(UserError, match=r"^table: row 4, column final loss: '3,2' is not a number$"):
+    with pytest.raises(
+        UserError, match=r"'final loss' has commas and points before decimals \('3,2' and '3\.1'\)"
+    ):
+        read_points(frame)
+    frame["final loss"] = ["3.1", "3", "", "", "low", "3.2", "3"]
+    with pytest.raises(UserError, match=r"^table: row 4, column final loss: 'low' is not a number$"):
         read_points(frame)
 
 
@@ -113,7 +119,7 @@ def test_rows_of_a_frame_are_named_by_position() -> None:
     [
         ({}, "table: no rows"),
         ({"params": []}, "table: no rows"),
-        (pd.DataFrame({"params": [1e6], "loss": [3.0]}), "table: missing columns tokens, flops"),
+        (pd.DataFrame({"params": [1e6], "loss": [3.0]}), "table: missing column tokens or flops"),
         ({"params": [1e6, 2e6], "loss": [3.0]}, "different lengths"),
         ({"params": 1e6, "tokens": 1e8, "loss": 3}, "column 'params' is 1000000.0, not a list"),
         ({"params": "1e6"}, "column 'params' is '1e6', not a list"),
@@ -122,7 +128,14 @@ def test_rows_of_a_frame_are_named_by_position() -> None:
         (io.BytesIO(b"params"), "a BytesIO is no table"),
         (io.StringIO(""), "table: empty"),
         (pd.Series([1.0, 2.0]), "is 1.0, not a list"),
-        ({name: np.zeros(100_001) for name in ("params", "tokens", "loss")}, "more than 100000 rows"),
+        ({name: np.zeros(100_001) for name in ("params", "tokens", "loss")}, "100,001 rows to fit"),
+        (
+            {"params": {1e6, 2e6}, "tokens": [1e8, 1e8], "loss": [3, 3]},
+            "column 'params' is a set, not a list",
+        ),
+        ({"params": b"ab", "tokens": [1e8, 1e8], "loss": [3, 3]}, "column 'params' is b'ab', not a list"),
+        ({"params": {0: 1e6}, "tokens": [1e8], "loss": [3]}, "column 'params' is a dict, not a list"),
+        ({"params": itertools.count(), "tokens": [1e8], "loss": [3]}, "different lengths"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -148,7 +161,8 @@ def test_columns_of_a_pivot_are_named_by_both_levels() -> None:
 def test_no_level_of_a_pivot_is_lost() -> None:
     long = {"params": [1e6] * 2, "tokens": [1e8] * 2, "seed": [0, 1], "loss": [3.0, 9.0]}
     wide = pd.DataFrame(long).pivot(index=["params", "tokens"], columns="seed", values=["loss"])
-    with pytest.raises(UserError, match="missing columns flops, loss; it has params, tokens, loss 0, loss 1"):
+    said = r"missing column loss; it has params, tokens, loss 0, loss 1; .*perhaps 'loss 0' or 'loss 1'"
+    with pytest.raises(UserError, match=said):
         read_points(wide)
 
 

@@ -71,6 +71,10 @@ def test_a_sweep_that_trains_still_is_read(tmp_path: Path) -> None:
 
 
 def test_what_is_no_sweep_or_a_damaged_one_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"runs\.csv: is a file; load_sweep takes a sweep's folder, and read_points"
+    ):
+        load_sweep(DEMO / "runs.csv")
     with pytest.raises(UserError, match="no plan there"):
         load_sweep(tmp_path / "none")
     shutil.copytree(DEMO, tmp_path / "demo")

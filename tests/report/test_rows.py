@@ -91,3 +91,42 @@ def test_a_fit_of_an_earlier_version_leaves_out_by_run(tmp_path: Path) -> None:
     fit = load_fit(tmp_path)
     assert fit.rows == "last"
     assert len(used_points(read_points(table, fit.rows), fit)) == 32
+
+
+def test_a_report_and_a_prediction_read_the_columns_and_the_filter_as_the_fit_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    p = sweep(budgets=(1e18, 1e19, 1e20, 1e21), sizes=7, noise=0.001)
+    path = tmp_path / "theirs.csv"
+    lines = ["Active N (M);D;Smoothed CE;corpus"]
+    for corpus, off in (("c4", 1.0), ("code", 0.7)):
+        lines += [
+            f"{n / 1e6:.9f};{d:.0f};{loss * off:.9f};{corpus}".replace(".", ",")
+            for n, d, loss in zip(p.params, p.tokens, p.loss, strict=True)
+        ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    asked = [f"points={path}", "where=corpus == 'c4'", "analysis.draws=0", "analysis.backtest=false"]
+    asked += ["analysis.count=active_n_m", "analysis.loss=Smoothed CE"]
+    main(["fit", *asked, f"out={tmp_path}"])
+    assert "28 of 56 rows kept out by where=corpus == 'c4'" in capsys.readouterr().out
+    fit = load_fit(tmp_path)
+    assert fit.n_points == 28
+    assert fit.columns == {"params": "Active N (M)", "tokens": "D", "loss": "Smoothed CE"}
+    assert fit.where == "corpus == 'c4'"
+    truth = Law.from_theta(np.array(CHINCHILLA)).exponents[0]
+    assert fit.approach_3.a == pytest.approx(truth, abs=0.02)
+    data = from_points(path, tmp_path)
+    assert len(data.points) == 28
+    np.testing.assert_allclose(np.sort(data.points.loss), np.sort(p.loss), rtol=1e-8)
+    main(["predict", *asked, "budget=1e20", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert "28 runs" in said["source"]
+
+
+def test_a_fit_of_before_there_were_filters_is_read(tmp_path: Path) -> None:
+    old = json.loads((Path(__file__).parents[2] / "results/demo/fit.json").read_text(encoding="utf-8"))
+    if {"columns", "where"} & old.keys():
+        old.pop("columns"), old.pop("where"), old.pop("sha256", None)
+    (tmp_path / "fit.json").write_text(json.dumps(old), encoding="utf-8")
+    fit = load_fit(tmp_path)
+    assert (fit.columns, fit.where) == ({}, "")

@@ -1,13 +1,14 @@
 """How the runs of a table ended, whatever its columns call it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.fit.columns import REASON, Cells
+from harness.fit.read.aliases import REASON
+from harness.fit.read.cells import Cells, Column
 from harness.text import counted
 
 # Columns that say how a run ended, by their name: a word that is not known there has not finished.
@@ -33,16 +34,16 @@ FALSE = frozenset({"false", "no", "0", "0.0", "f", "n"})
 
 @dataclass(frozen=True, eq=False)
 class RunStates:
-    """How every row's run ended: what it says, "" where it finished; (rows,). ``columns`` say so."""
+    """How every row's run ended: what it says, "" where it finished; (n,). ``columns`` say so."""
 
-    said: tuple[str, ...]
+    said: NDArray[np.object_]
     columns: frozenset[int]
     notes: tuple[str, ...]
 
     @property
     def finished(self) -> NDArray[np.bool_]:
-        """Boolean, (rows,)."""
-        return np.array([not said for said in self.said], dtype=bool)
+        """Boolean, (n,)."""
+        return np.asarray(self.said == "", dtype=bool)
 
 
 def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
@@ -55,43 +56,51 @@ def run_states(cells: Cells, others: Iterable[int]) -> RunStates:
     Args:
         others: columns that hold something else.
     """
-    said: list[list[str]] = [[] for _ in cells.lines]
+    said = np.full(len(cells.lines), "", dtype=object)
     columns, notes, others = set(), [], set(others)
-    for i, plain in enumerate(cells.plain):
+    for i, column in enumerate(cells.columns):
         if i in others:
             continue
-        by_name = plain in STATES
-        unfinished = _unfinished_words(plain, cells.columns[i], by_name)
+        by_name = column.plain in STATES
+        unfinished = _unfinished_words(column, by_name)
         if unfinished is None:
             continue
         columns.add(i)
-        header = cells.header[i].strip()
-        gone = [row for row, word in enumerate(cells.columns[i]) if word.lower() in unfinished]
-        for row in gone:
-            word = cells.columns[i][row].lower()
-            known = not by_name or _spaced(word) in UNFINISHED or word in NO_WORD
-            said[row].append(f"{header} {word}" + ("" if known else NOT_KNOWN))
-        if gone and not by_name:
-            words = ", ".join(sorted({cells.columns[i][row].lower() for row in gone}))
+        header = column.header.strip()
+        words = column.words
+        told = np.array([_told(header, word.lower(), by_name) for word in words], dtype=object)
+        gone = np.array([word.lower() in unfinished for word in words], dtype=bool)[column.codes]
+        for row in np.flatnonzero(gone).tolist():
+            said[row] += f"{', ' if said[row] else ''}{told[column.codes[row]]}"
+        if gone.any() and not by_name:
+            seen = ", ".join(sorted({words[code].lower() for code in np.unique(column.codes[gone])}))
             notes.append(
-                f"column {header!r} says how runs ended: {counted(len(gone), 'row')} ({words}) took no part"
+                f"column {header!r} says how runs ended: {counted(int(gone.sum()), 'row')} ({seen}) took no part"
             )
-    reasons = next((cells.columns[i] for i in cells.called([REASON])), ("",) * len(said))
-    told = tuple(
-        ", ".join(words) + (f": {reason}" if words and reason else "")
-        for words, reason in zip(said, reasons, strict=True)
-    )
-    return RunStates(told, frozenset(columns), tuple(notes))
+    for i in cells.called([REASON])[:1]:
+        rows = np.flatnonzero(said != "")
+        for row, reason in zip(rows.tolist(), cells.columns[i].text(rows), strict=True):
+            said[row] += f": {reason}" if reason else ""
+    return RunStates(said, frozenset(columns), tuple(notes))
 
 
-def _unfinished_words(plain: str, column: Sequence[str], by_name: bool) -> set[str] | None:
+def _told(header: str, word: str, by_name: bool) -> str:
+    """What a row is left out for, of a column with this word."""
+    known = not by_name or _spaced(word) in UNFINISHED or word in NO_WORD
+    return f"{header} {word}" + ("" if known else NOT_KNOWN)
+
+
+def _unfinished_words(column: Column, by_name: bool) -> set[str] | None:
     """The column's words that say a run did not finish; None where the column says nothing of the kind."""
-    words = {word.lower() for word in set(column)} - {""}
+    found = column.words if by_name else column.few(2 * len(FINISHED | UNFINISHED | NO_WORD))
+    if found is None:
+        return None
+    words = {word.lower() for word in found} - {""}
     if by_name:
         return {word for word in words if _spaced(word) not in FINISHED}
     if len(words) > len(FINISHED | UNFINISHED | NO_WORD):
         return None
-    flag = _spaced(plain.removeprefix("is_").removeprefix("has_"))
+    flag = _spaced(column.plain.removeprefix("is_").removeprefix("has_"))
     if words and words <= TRUE | FALSE:
         return words & FALSE if flag in FINISHED else words & TRUE if flag in UNFINISHED else None
     told = {word: _spaced(word) for word in words - NO_WORD}

@@ -1,0 +1,1 @@
+"""Anyone's table of runs: formats, notations of numbers, names of columns, which rows are results, and filters."""

@@ -1,0 +1,47 @@
+"""Columns of points that were read, by the names that the table or the fit has: to filter and to group them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.fit.read.cells import Cells, Column
+from harness.fit.read.in_memory import cells_of
+from harness.fit.read.names import NUMBERS, listed
+from harness.fit.read.table_columns import TableColumns
+from harness.fit.read.where import rows_where
+from harness.fit.table import Points, plain_name
+
+
+def table_columns(points: Points) -> TableColumns:
+    """The columns of ``points``; of text those that sort the runs into groups (:attr:`Points.text`)."""
+    numbers = {name: value for name in NUMBERS if (value := getattr(points, name)) is not None}
+    runs = cells_of({"run_id": list(points.run_id)}).columns[0]
+    others = {**points.extra, **points.text}
+    columns: tuple[Column, ...] = cells_of(others, "points").columns if others else ()
+    renamed = [Column(header, numbers[name]) for name, header in points.read_as.items() if name in numbers]
+    return TableColumns(Cells("points", (*columns, *renamed), np.arange(len(points))), numbers, runs)
+
+
+def entries_where(points: Points, where: str) -> NDArray[np.bool_]:
+    """The entries of ``points`` for which a filter holds (:mod:`harness.fit.read.where`), (n,).
+
+    Raises:
+        UserError: the filter is wrong, or names no column.
+    """
+    return rows_where(where, table_columns(points)).yes
+
+
+def labels(points: Points, name: str) -> tuple[str, ...]:
+    """The column ``name`` of ``points`` as text, (n,), "" where it is missing: what to group entries by.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    table = table_columns(points)
+    found = table.column(name) or table.column(plain_name(name))
+    if found is None:
+        raise UserError(f"points: no column {name!r}; the table has {listed(table.names())}")
+    if found.numbers is not None:
+        return tuple("" if value != value else f"{value:.12g}" for value in found.numbers.tolist())
+    assert found.column is not None, "a column has texts or numbers"
+    return tuple(found.column.text())
