@@ -127,7 +127,18 @@ READS: dict[str, tuple[str, ...]] = {
     "predict": ("points", "columns", "where", "write"),
     "compare": ("arms", "compare"),
     "validate": ("validate",),
-    "reproduce": ("points", "columns", "where", "out", "compare", "source", "project", "group"),
+    "reproduce": (
+        "points",
+        "columns",
+        "where",
+        "out",
+        "by",
+        "joint",
+        "compare",
+        "source",
+        "project",
+        "group",
+    ),
     "fetch": (),
 }
 

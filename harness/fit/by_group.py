@@ -13,6 +13,7 @@ from harness.fit.fitted import Fit
 from harness.fit.groups import Sharing, share_exponents, split_by
 from harness.fit.options import FitOptions
 from harness.fit.pipeline import fit_points, table_to_fit
+from harness.fit.read.lookup import condition
 from harness.fit.status import plain
 from harness.fit.summary import quantity_with, sentence, table
 from harness.fit.table import Curve, Points
@@ -120,7 +121,7 @@ def fit_by(
     groups = split_by(points, column)
     for name, mine in groups.items():
         try:
-            fits[name] = _of_group(fit_points(mine, options, curves), column, name)
+            fits[name] = fit_points(replace(mine, where=_filter(points, column, name)), options, curves)
         except UserError as error:
             failed[name] = str(error)
     if not fits:
@@ -140,8 +141,10 @@ def fit_by(
     return GroupedFit(column=column, flops=flops, fits=fits, failed=failed, sharing=sharing)
 
 
-def _of_group(fit: Fit, column: str, name: str) -> Fit:
-    return replace(fit, notes=(*fit.notes, f"the runs whose {column} is {name}"))
+def _filter(points: Points, column: str, name: str) -> str:
+    """The filter by which a table is read again for a group: a report of its folder has the group's runs alone."""
+    own = condition(points, column, name)
+    return f"({points.where}) and {own}" if points.where else own
 
 
 def _numbered(name: str) -> Iterator[str]:

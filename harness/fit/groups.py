@@ -63,7 +63,7 @@ def split_by(points: Points, column: str) -> dict[str, Points]:
     Raises:
         UserError: there is no such column, it has one value, or too many to be groups.
     """
-    labels = _labels(points, column)
+    labels = labels_of(points, column)
     names = list(dict.fromkeys(labels))
     if "" in names:
         lost = sum(label == "" for label in labels)
@@ -75,10 +75,6 @@ def split_by(points: Points, column: str) -> dict[str, Points]:
             f"by: column {column} has {counted(len(names), 'value')}; groups are from 2 to {MOST_GROUPS} of them"
         )
     return {name: points.select(np.array([label == name for label in labels])) for name in names}
-
-
-def _labels(points: Points, column: str) -> list[str]:
-    return list(labels_of(points, column))
 
 
 def share_exponents(

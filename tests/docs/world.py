@@ -186,6 +186,8 @@ def promised(words: Sequence[str]) -> list[Path]:
     report = [folder / name for name in ("report.html", "report.md", "figures/*.png", "figures/*.pdf")]
     if asked.get("launcher") == "slurm":
         return [sweep / "slurm"]
+    if command == "fit" and config.by is not None:
+        return [folder / "groups.json", folder / "*" / "fit.json"]
     if command == "fit" and config.source == "wandb":
         return [Path(config.runs_dir) / f"{config.group or 'demo'}-wandb" / "fit.json"]
     written = Path("configs") / {"tune": "recipe", "calibrate": "throughput"}.get(command, "")

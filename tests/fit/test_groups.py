@@ -162,7 +162,7 @@ def test_each_group_has_its_fit_and_approach_3_is_shared(grouped: GroupedFit) ->
     assert len({fit.approach_3.a for fit in apart.fits.values()}) == 3
     for name, fit in grouped.fits.items():
         assert fit.approach_2.a == apart.fits[name].approach_2.a
-        assert f"the runs whose data is {name}" in fit.notes
+        assert fit.where == f"`data` == '{name}'"
         assert fit.n_points == 21
 
 

@@ -45,3 +45,21 @@ def labels(points: Points, name: str) -> tuple[str, ...]:
         return tuple("" if value != value else f"{value:.12g}" for value in found.numbers.tolist())
     assert found.column is not None, "a column has texts or numbers"
     return tuple(found.column.text())
+
+
+def condition(points: Points, name: str, label: str) -> str:
+    """The filter that keeps the entries whose column ``name`` is ``label`` (of :func:`labels`), and these alone.
+
+    Raises:
+        UserError: there is no such column, or no filter says that.
+    """
+    quoted = label.replace("\\", "\\\\").replace("'", "\\'")
+    mine = np.array([one == label for one in labels(points, name)], dtype=bool)
+    for value in (f"'{quoted}'", label):
+        text = f"`{name}` == {value}"
+        try:
+            if (entries_where(points, text) == mine).all():
+                return text
+        except UserError:
+            continue
+    raise UserError(f"points: no filter says that column {name!r} is {label!r:.40}")
