@@ -192,7 +192,7 @@ def _forecast(
     bounds: Bounds = (said.params_interval, said.tokens_interval, said.loss_interval)
     run_error = None
     if isinstance(fit, Approach3) and fit.theta() is not None:
-        law = replace(runs, loss=fit.loss(runs.params, runs.tokens))
+        law = replace(runs, loss=fit.fitted(runs))
         run_error = float(np.mean(np.log(law.loss / runs.loss)))
         if not options.correct_bias:
             values, bounds = _as_profile(values, bounds, law, options)

@@ -26,7 +26,7 @@ from harness.fit.laws import LAW_COLUMNS, POWER_COLUMNS, CostLaw, Law, LossLaw, 
 from harness.fit.run_range import RunRange
 from harness.fit.status import Flag, is_void, judge
 from harness.fit.surface import Surface, frontier_of, law_columns
-from harness.fit.table import Array, Excluded
+from harness.fit.table import Array, Excluded, Points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,11 +327,31 @@ class Approach3(Approach):
         return frontier_of(self.form, theta[..., :width], self.cost, self.runs, smallest, largest)
 
     def loss(self, params: float | Array, tokens: float | Array) -> Array:
-        """L(N, D) of the fitted law. Raises ValueError where there is no fit."""
+        """L(N, D) of the fitted law, with covariates at ``at``. Raises ValueError where there is no fit."""
+        return self.frontier(self._known_theta()).loss_of_logs(np.log(params), np.log(tokens))
+
+    def fitted(self, points: Points) -> Array:
+        """L of the fitted law at runs with their own covariates, (n,).
+
+        Raises:
+            ValueError: there is no fit. UserError: ``points`` are without a covariate.
+        """
+        theta = self._known_theta()
+        if not self.covariates:
+            return self.loss(points.params, points.tokens)
+        rows = np.tile(theta, (len(points), 1))
+        for name, column in self.covariates.items():
+            slope = theta[self.draw_columns.index(f"{name}_slope")]
+            rows[:, self.draw_columns.index(name)] *= np.exp(
+                slope * (points.column(column) - self.at[column])
+            )
+        return self.frontier(rows).loss_of_logs(np.log(points.params), np.log(points.tokens))
+
+    def _known_theta(self) -> Array:
         theta = self.theta()
         if theta is None:
             raise ValueError(f"approach 3 has no fit: {self.status}")
-        return self.frontier(theta).loss_of_logs(np.log(params), np.log(tokens))
+        return theta
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,13 @@ FIGURES: tuple[FigureEntry, ...] = (
         diagnostics.draw_residuals,
     ),
     FigureEntry(
+        "predicted",
+        "Fitted against measured loss",
+        "One point a run: its loss by the fit against the loss that was measured, coloured by compute. On the grey "
+        "line both are the same. Approach 2 gives the losses of the runs of its profiles only.",
+        diagnostics.draw_predicted,
+    ),
+    FigureEntry(
         "clouds",
         "Bootstrap draws",
         "One point a bootstrap draw; large points are the fits themselves, crosses the values of Hoffmann "

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from harness.fit.table import Array
 from harness.report.axes import error_arms, log_counts, log_flops, log_plain, mark_not_bounded
 from harness.report.data import MissingError, ReportData, members
-from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, panels
+from harness.report.style import APPROACH_COLOURS, BLUE, GREEN, GREY, INK, colour_bar, log_colours, panels
 from harness.report.text import significant
 
 COLUMNS = (("params", "parameters N"), ("tokens", "tokens D"), ("flops", "compute C (FLOPs)"))
@@ -42,12 +42,43 @@ def draw_residuals(data: ReportData) -> Figure:
     return figure
 
 
+def draw_predicted(data: ReportData) -> Figure:
+    """Fitted against measured loss of every run: one panel for each approach that gives the loss of a run."""
+    measured = data.points.loss
+    parts = [
+        (label, measured * np.exp(-residual))
+        for label, residual in (
+            ("Approach 3 (law)", law_residuals(data)),
+            ("Approach 2 (profiles)", profile_residuals(data)),
+        )
+        if residual is not None
+    ]
+    if not parts:
+        raise MissingError("neither approach 2 nor approach 3 has a fit")
+    figure, axes = panels(len(parts), width=4.0, height=3.6)
+    every = np.concatenate([measured, *(fitted[np.isfinite(fitted)] for _, fitted in parts)])
+    margin = 0.04 * float(np.ptp(every)) or 0.01
+    low, high = float(every.min()) - margin, float(every.max()) + margin
+    for one, (label, fitted) in zip(axes, parts, strict=True):
+        known = np.isfinite(fitted)
+        one.plot((low, high), (low, high), "-", color=GREY, linewidth=0.9, zorder=1)
+        colours = log_colours(data.points.flops[known].tolist())
+        one.scatter(measured[known], fitted[known], c=colours, s=14, zorder=2)
+        error = significant(100 * float(np.sqrt(np.mean(np.log(measured[known] / fitted[known]) ** 2))), 2)
+        one.set(xlim=(low, high), ylim=(low, high), xlabel="measured loss (nats per token)")
+        one.set_title(f"{label}: {error}% r.m.s. of {int(known.sum())} runs")
+        one.set_aspect("equal")
+    axes[0].set_ylabel("fitted loss (nats per token)")
+    colour_bar(axes[-1], data.points.flops.tolist(), "C", flops=True)
+    return figure
+
+
 def law_residuals(data: ReportData) -> Array | None:
     """ln(measured / fitted) of approach 3, shape (runs,); None where it has no fit."""
     law = data.fit.approach_3
     if law.theta() is None:
         return None
-    return np.asarray(np.log(data.points.loss / law.loss(data.points.params, data.points.tokens)))
+    return np.asarray(np.log(data.points.loss / law.fitted(data.points)))
 
 
 def profile_residuals(data: ReportData) -> Array | None:
