@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from harness.errors import UserError
     from harness.fit import (
         Curve,
+        Curves,
         Fit,
         FitOptions,
         OptimumEstimate,
         Points,
         fit_points,
         load_fit,
+        read_curves,
         read_points,
         read_published,
         write_fit,
@@ -43,12 +45,14 @@ STOPPED = "isoflop: stopped; the same command goes on where it stopped"
 _LIVES_IN = {
     "UserError": "harness.errors",
     "Curve": "harness.fit",
+    "Curves": "harness.fit",
     "Fit": "harness.fit",
     "FitOptions": "harness.fit",
     "OptimumEstimate": "harness.fit",
     "Points": "harness.fit",
     "fit_points": "harness.fit",
     "load_fit": "harness.fit",
+    "read_curves": "harness.fit",
     "read_points": "harness.fit",
     "read_published": "harness.fit",
     "write_fit": "harness.fit",
@@ -64,6 +68,7 @@ _LIVES_IN = {
 
 __all__ = [
     "Curve",
+    "Curves",
     "Fit",
     "FitOptions",
     "OptimumEstimate",
@@ -78,6 +83,7 @@ __all__ = [
     "load_sweep",
     "plan_sweep",
     "predict_from",
+    "read_curves",
     "read_points",
     "read_published",
     "tables",

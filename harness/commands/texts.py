@@ -61,6 +61,7 @@ experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
   isoflop fit points=table.csv out=somewhere columns.loss=loss "where=params > 30M and tokens < 1e13"
   isoflop fit source=wandb project=ENTITY/PROJECT group=demo
   isoflop fit source=wandb path=runs/demo/wandb
+  isoflop fit points=table.csv curves=curves.csv out=somewhere
   isoflop fit points=table.csv out=somewhere analysis.cells=best
   isoflop fit experiment=demo analysis.draws=4000 analysis.count=params_non_embedding
 

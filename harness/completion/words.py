@@ -16,6 +16,7 @@ from harness.packaged import config_folder
 KEYS = Path(__file__).with_name("keys.json")
 PATHS = (
     "points",
+    "curves",
     "out",
     "path",
     "data.path",

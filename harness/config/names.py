@@ -13,7 +13,17 @@ RESERVED = (
 LONGEST_PATH = 3800  # bytes: Linux takes 4,096, and files go below
 
 NAMES = ("name", "write", "run")
-PATHS = ("runs_dir", "cache_dir", "out", "points", "fit", "figure", "validate.fit", "repetition.points")
+PATHS = (
+    "runs_dir",
+    "cache_dir",
+    "out",
+    "points",
+    "curves",
+    "fit",
+    "figure",
+    "validate.fit",
+    "repetition.points",
+)
 """Keys that hold a name or a path, in either schema; where there are none of that name they are passed over."""
 
 

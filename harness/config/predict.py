@@ -43,6 +43,8 @@ class PredictConfig:
         points: anyone's table of runs, fitted now with the options in ``analysis``.
         columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
             ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
+        curves: beside ``points``: their training curves, for approach 1: a table with the columns run, step or tokens,
+            and train_loss, or a folder of files RUN.csv.
         where: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.
@@ -68,6 +70,7 @@ class PredictConfig:
     fit: str | None = None
     points: str | None = None
     columns: ColumnNames = field(default_factory=ColumnNames)
+    curves: str | None = None
     where: str | None = None
     law: LawConfig | None = None
     approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
@@ -104,6 +107,8 @@ class PredictConfig:
                 "predict: name one source: fit=runs/NAME, points=FILE.csv, or law=NAME "
                 "(hoffmann2022, besiroglu2024, kaplan2020)"
             )
+        if self.curves is not None and self.points is None:
+            raise UserError("curves: are those of a table's runs; name the table with points=FILE")
         check_bounds(self)
         if self.level in (0, 1):
             raise UserError(f"level: must lie between 0 and 1, got {self.level:g}")

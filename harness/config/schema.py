@@ -44,6 +44,8 @@ class Config:
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
         columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
             ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
+        curves: beside ``points``: their training curves, for approach 1: a table with the columns run, step or tokens,
+            and train_loss, or a folder of files RUN.csv.
         where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         by: for ``fit``: a column of the table, each of whose values is a group that is fitted by itself, into a folder
             of its own below ``out``.
@@ -83,6 +85,7 @@ class Config:
     run: str | None = None
     points: str | None = None
     columns: ColumnNames = field(default_factory=ColumnNames)
+    curves: str | None = None
     where: str | None = None
     out: str | None = None
     by: str | None = None
@@ -97,6 +100,8 @@ class Config:
         if isinstance(self.launcher, OPTIONS):
             self.launcher = choose(self.launcher)
         check_bounds(self)
+        if self.curves is not None and self.points is None:
+            raise UserError("curves: are those of a table's runs; name the table with points=FILE")
         if self.joint is not None and self.by is None:
             raise UserError("joint: is what groups share; name their column, e.g. by=dataset")
         if self.joint not in (None, "exponents"):

@@ -6,11 +6,13 @@ print(fit.summary())
 fit.predict(1e21)["approach_3"].params_interval
 """
 
+from harness.fit.curves import Curves
 from harness.fit.estimate import OptimumEstimate
 from harness.fit.fitted import Fit
 from harness.fit.laws import CostLaw, LossLaw, PowerLaw
 from harness.fit.options import FitOptions
 from harness.fit.pipeline import fit_points
+from harness.fit.read.curve_files import read_curves
 from harness.fit.read.names import ColumnNames
 from harness.fit.reader import read_points, read_published
 from harness.fit.results import (
@@ -47,6 +49,7 @@ __all__ = [
     "CostLaw",
     "CountingRow",
     "Curve",
+    "Curves",
     "Excluded",
     "Fit",
     "FitError",
@@ -60,6 +63,7 @@ __all__ = [
     "Prediction",
     "fit_points",
     "load_fit",
+    "read_curves",
     "read_points",
     "read_published",
     "summary",

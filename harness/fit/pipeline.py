@@ -13,6 +13,7 @@ from harness.fit.approach_3 import fit_approach_3
 from harness.fit.backtest import backtest, flagged
 from harness.fit.cell_tables import Chosen
 from harness.fit.counting import counting_table
+from harness.fit.curves import Curves
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
@@ -74,7 +75,7 @@ def fit_points(
         where=points.where,
         n_points=len(table),
         excluded=table.excluded,
-        notes=table.notes,
+        notes=(*table.notes, *_of_curves(curves, options)),
         bootstrap={"kind": options.bootstrap, "draws": options.draws, "seed": options.seed},
         level=options.level,
         smallest_flops=float(table.flops.min()),
@@ -108,6 +109,17 @@ def prepare(points: Points, options: FitOptions) -> Points:
         highest[np.argsort(table.loss, kind="stable")[max(len(table) - k, 0) :]] = True
         table = table.without(highest, f"among the {k} highest losses (exclude_highest={k})")
     return table
+
+
+def _of_curves(curves: Mapping[str, Curve] | None, options: FitOptions) -> tuple[str, ...]:
+    """What is to be said of the curves that were given."""
+    if not isinstance(curves, Curves):
+        return ()
+    unread = (
+        f"curves: not read, for they are of another loss than analysis.loss={options.loss}; with columns.loss=NAME "
+        "instead they are"
+    )
+    return curves.notes if options.loss == "loss" else (unread,)
 
 
 def _first(table: Points) -> str:

@@ -11,10 +11,10 @@ from harness.config.frozen import different_analysis
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.files import write_json
-from harness.fit import Curve, Fit, fit_points, read_points, write_fit
+from harness.fit import Curve, Fit, Points, fit_points, read_curves, read_points, write_fit
 from harness.fit.by_group import GroupedFit, fit_by
 from harness.plan.plan import Plan
-from harness.runs.curve import read_curves
+from harness.runs.curve import read_curves as curves_of_sweep
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED, Record
@@ -47,11 +47,9 @@ def fit_runs(config: Config, console: Console) -> Fit:
     if config.by is not None:
         raise UserError("by: fits groups, which is 'isoflop fit' alone")
     source = _source(config, console)
-    curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
-    points = replace(points, notes=(*points.notes, *source.notes))
+    points, curves = _read(source, config)
     with working(console, "fitting …"):
-        fit = fit_points(points, config.analysis, curves or None)
+        fit = fit_points(points, config.analysis, curves)
     written = write_fit(fit, source.folder)
     say(fit.summary(), console)
     console.print(f"fit: {written}", highlight=False, soft_wrap=True)
@@ -66,11 +64,9 @@ def fit_groups(config: Config, console: Console) -> GroupedFit:
     """
     assert config.by is not None, "the command asks"
     source = _source(config, console)
-    curves = {run_id: Curve(**columns) for run_id, columns in source.curves.items()}
-    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
-    points = replace(points, notes=(*points.notes, *source.notes))
+    points, curves = _read(source, config)
     with working(console, "fitting …"):
-        grouped = fit_by(points, config.by, config.analysis, config.joint, curves or None)
+        grouped = fit_by(points, config.by, config.analysis, config.joint, curves)
     for name, folder in grouped.folders().items():
         write_fit(grouped.fits[name], source.folder / folder)
     written = source.folder / "groups.json"
@@ -80,6 +76,15 @@ def fit_groups(config: Config, console: Console) -> GroupedFit:
     say(grouped.summary(), console)
     console.print(f"fits: {written}, and a folder beside it for each group", highlight=False, soft_wrap=True)
     return grouped
+
+
+def _read(source: FitInput, config: Config) -> tuple[Points, Mapping[str, Curve] | None]:
+    """The table and the curves of its runs, if there are any."""
+    points = read_points(source.table, config.analysis.rows, config.columns, config.where, config.analysis)
+    points = replace(points, notes=(*points.notes, *source.notes))
+    if config.curves:
+        return points, read_curves(config.curves, points, config.columns)
+    return points, {run_id: Curve(**columns) for run_id, columns in source.curves.items()} or None
 
 
 def _source(config: Config, console: Console) -> FitInput:
@@ -99,7 +104,7 @@ def _source(config: Config, console: Console) -> FitInput:
         if lost := write_table(sweep.table, found.values()):
             say(lost, console)
         folder = Path(config.out) if config.out else sweep.path
-        curves, left_out = read_curves(sweep, found)
+        curves, left_out = curves_of_sweep(sweep, found)
         source = FitInput(sweep.table, folder, curves, left_out)
         _say_missing(plan, found, console)
     if not source.table.exists():

@@ -12,7 +12,7 @@ from harness.config.compose import compose_config
 from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import run_setup
 from harness.errors import UserError
-from harness.fit import fit_points, load_fit, read_points
+from harness.fit import fit_points, load_fit, read_curves, read_points
 from harness.fit.encoding import encode
 from harness.fit.estimate import FrontierSource
 from harness.fit.fitted import Fit
@@ -93,7 +93,8 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
         points = read_points(
             config.points, config.analysis.rows, config.columns, config.where, config.analysis
         )
-        fit, name = fit_points(points, config.analysis), config.points
+        curves = read_curves(config.curves, points, config.columns) if config.curves else None
+        fit, name = fit_points(points, config.analysis, curves), config.points
     else:
         path = Path(str(config.fit)).expanduser()
         if not path.exists() and len(path.parts) == 1 and not path.suffix:

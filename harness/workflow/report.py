@@ -12,7 +12,7 @@ from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.fit import Curve, Fit, Points, load_fit, read_points
+from harness.fit import Curve, Fit, Points, load_fit, read_curves, read_points
 from harness.model.counts import known_count
 from harness.model.shape import FAMILIES
 from harness.packaged import config_folder
@@ -24,7 +24,7 @@ from harness.report.data import ReportData, used_points
 from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
-from harness.runs.curve import read_curves
+from harness.runs.curve import read_curves as curves_of_sweep
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
@@ -34,7 +34,7 @@ from harness.tune.results import TuneFit
 from harness.version import version_of
 from harness.workflow.experiment import sweep_folder
 from harness.workflow.fit import check_out, fit_runs
-from harness.workflow.terminal import working
+from harness.workflow.terminal import say, working
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")
 PUBLISHED = ("h100", "h200", "a100")
@@ -56,7 +56,9 @@ def make_report(config: Config, console: Console) -> Written:
         if config.points:
             folder = Path(config.out or ".")
             check_out(folder, Path(config.points))
-            data = from_points(Path(config.points), folder)
+            data = from_points(Path(config.points), folder, config.curves)
+            for note in data.notes:
+                say(note, console)
         else:
             sweep = sweep_folder(config)
             folder = Path(config.out) if config.out else sweep.path
@@ -79,7 +81,7 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     found = whole_records(sweep, plan)
     older = check_table(_require(sweep.table, "isoflop fit"), found)
     table = read_points(sweep.table, fit.rows, fit.columns, fit.where)
-    curves, left_out = read_curves(sweep, found)
+    curves, left_out = curves_of_sweep(sweep, found)
     notes = (*left_out, *([older] if older else []))
     return of_sweep(
         sweep,
@@ -130,16 +132,26 @@ def of_sweep(
     )
 
 
-def from_points(path: Path, fitted: Path) -> ReportData:
-    """From a table of runs and the fit in the folder ``fitted``.
+def from_points(path: Path, fitted: Path, curves: str | None = None) -> ReportData:
+    """From a table of runs, their training curves where these are given, and the fit in the folder ``fitted``.
 
     Raises:
         UserError: there is no fit yet, or the file is no table of runs.
     """
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
     table = read_points(path, fit.rows, fit.columns, fit.where)
+    along = read_curves(curves, table, fit.columns) if curves else {}
+    unread = along and fit.approach_1.status == "no_curves" and fit.loss == "loss"
+    again = f"isoflop fit points={path} curves={curves} out={fitted}"
+    notes = (
+        (f"the fit was made without the training curves; for approach 1 fit again: '{again}'",)
+        if unread
+        else ()
+    )
     return ReportData(
         name=path.stem,
+        curves=along,
+        notes=notes,
         fit=fit,
         points=used_points(table, fit),
         table=table,

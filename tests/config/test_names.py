@@ -29,7 +29,8 @@ def set_to(key: str, value: str) -> None:
         others = ["budget=1e21"] if key == "fit" else ["fit=hoffmann2022", "budget=1e21"]
         compose_config([*others, quoted], "predict", PredictConfig)
     else:
-        compose_config(["experiment=demo", quoted])
+        beside = ["points=table.csv"] if key == "curves" else []
+        compose_config(["experiment=demo", *beside, quoted])
 
 
 @pytest.mark.parametrize("key", [*NAMES, *PATHS])

@@ -218,15 +218,20 @@ def _texts() -> Iterator[str]:
 
 
 def write_tables(folder: Path) -> None:
-    """``table.csv``, as anyone has it, and the published points under the names that their table has."""
+    """``table.csv`` and its ``curves.csv``, as anyone has them, and the published points as their table has them."""
     published = os.environ.get("ISOFLOP_HOFFMANN_POINTS")
-    rows = [(n, d, 6 * n * d, law_loss(n, d), ("c4", "code")[i % 2]) for i, (n, d) in enumerate(_grid())]
-    text = "params,tokens,flops,loss,dataset\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    grid = list(enumerate(_grid()))
+    rows = [(f"run-{i}", n, d, 6 * n * d, law_loss(n, d), ("c4", "code")[i % 2]) for i, (n, d) in grid]
+    text = "run,params,tokens,flops,loss,dataset\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
     (folder / "table.csv").write_text(text, encoding="utf-8")
+    shares = [step / 20 for step in range(1, 21)]
+    along = [(f"run-{i}", d * share, law_loss(n, d * share)) for i, (n, d) in grid for share in shares]
+    lines = "".join(",".join(map(str, row)) + "\n" for row in along)
+    (folder / "curves.csv").write_text("run,tokens,train_loss\n" + lines, encoding="utf-8")
     if published:
         shutil.copy(published, folder / "svg_extracted_data.csv")
     else:
-        names = "Model Size,Training Tokens,Training FLOP,loss,dataset"
+        names = "Run,Model Size,Training Tokens,Training FLOP,loss,dataset"
         (folder / "svg_extracted_data.csv").write_text(text.replace(text.split("\n")[0], names))
 
 
