@@ -23,6 +23,8 @@ Index = NDArray[np.intp]
 TOLERANCE = 0.05
 # Shares of their runs at which curves end, or tokens of a batch, within this of each other are the same.
 ALIKE = 1.02
+# Of a run's tokens: no curve of it ends before.
+LEAST_SHARE = 0.01
 # Fewer curves than this show no pattern.
 PATTERN = 3
 # Of the last losses of curves and the losses of their runs, in the middle: beyond it they are not of one kind.
@@ -186,7 +188,7 @@ class _Joining:
         """Tokens of one step of every run, (n,), from the table's columns; NaN where they do not say."""
         points = self.points
         found = np.full(len(points), np.nan)
-        columns = [(name, False) for name in BATCH_TOKENS] + [(name, True) for name in STEPS]
+        columns = [(name, True) for name in STEPS] + [(name, False) for name in BATCH_TOKENS]
         for name, are_steps in columns:
             column = points.extra.get(name)
             if column is None:
@@ -222,6 +224,10 @@ class _Joining:
         """Runs whose tokens fall as their steps rise: a count that began anew."""
         falls = (np.diff(self.tokens) < 0) & (np.diff(self.entry) == 0)
         self._drop_runs(self.entry[1:][falls], "tokens fall while steps rise")
+        rises = (np.diff(self.tokens) > 0) & (np.diff(self.entry) == 0)
+        rising = np.bincount(self.entry[1:][rises], minlength=len(self.points)) > 0
+        level = (self._per_run(self.tokens > 0) > 1) & ~rising
+        self._drop_runs(np.flatnonzero(level), "tokens do not rise with the steps")
         few = self._per_run(self.tokens > 0) < 2
         self._drop_runs(np.flatnonzero(few), "fewer than two rows that can be used")
 
@@ -229,10 +235,10 @@ class _Joining:
         """What the ends of the curves show: beyond their runs, before them, or all at one share of them."""
         runs, share, last_loss = self._ends()
         beyond = share > 1 + TOLERANCE
+        other = "tokens or steps are counted otherwise than in the table"
         if beyond.any():
-            reason = f"they go on to {_range(share[beyond])} of their runs' tokens"
             self._drop_runs(
-                runs[beyond], f"{reason}: tokens or steps are counted otherwise than in the table"
+                runs[beyond], f"they go on to {_range(share[beyond])} of their runs' tokens: {other}"
             )
         runs, share, last_loss = runs[~beyond], share[~beyond], last_loss[~beyond]
         early = share < 1 - TOLERANCE
@@ -241,12 +247,19 @@ class _Joining:
                 f"curves: every one ends at {_range(share)} of its run's tokens, so they count tokens or steps "
                 "otherwise than the table; give them in its count, or the rows that are missing"
             )
+        hardly = share < LEAST_SHARE
+        if hardly.any():
+            self._drop_runs(
+                runs[hardly], f"they end at {_range(share[hardly])} of their runs' tokens: {other}"
+            )
+        runs, share, last_loss, early = runs[~hardly], share[~hardly], last_loss[~hardly], early[~hardly]
         if early.any():
             self._note(
                 f"the curves of {self._names(runs[early])} end early, at {_range(share[early])} of their runs' tokens"
             )
         with np.errstate(all="ignore"):
-            ratio = float(np.median(last_loss / self.points.loss[runs])) if len(runs) else 1.0
+            ratios = (last_loss / self.points.loss[runs])[~early]
+        ratio = float(np.median(ratios)) if len(ratios) else 1.0
         if not 1 / MOST_APART <= ratio <= MOST_APART:
             self._note(
                 f"at their ends the losses of the curves are {ratio:.2g} times those of the table (median): of another "

@@ -184,6 +184,37 @@ def test_tokens_that_cannot_be_the_tables_are_not_used() -> None:
     assert "(run-1): tokens fall while steps rise" in notes_of(anew, points)
 
 
+def test_a_count_that_is_not_of_tokens_seen_is_not_used() -> None:
+    points, frame = some()
+    ends = frame.run.map(dict(zip(points.run_id, points.tokens, strict=True)))
+    with pytest.raises(UserError, match="tokens do not rise"):
+        read_curves(frame.assign(tokens=ends), points)  # the run's own, in every row
+    with pytest.raises(UserError, match="tokens do not rise"):
+        read_curves(frame.assign(tokens=2.0**19), points)  # those of a batch
+    growing = frame.assign(tokens=frame.tokens.where(frame.run != "run-1", frame.step))
+    assert "(run-1): they end at 0.00" in notes_of(growing, points)
+    billions = frame.assign(tokens=frame.tokens / 1e9)
+    with pytest.raises(UserError, match="every one ends at"):
+        read_curves(billions, points)
+    found = read_curves(billions.rename(columns={"tokens": "Tokens (B)"}), points)
+    np.testing.assert_allclose(found["run-1"].tokens, read_curves(frame, points)["run-1"].tokens)
+
+
+def test_values_of_several_metrics_are_no_curve() -> None:
+    points, frame = some()
+    values = frame.rename(columns={"train_loss": "value"})
+    assert len(read_curves(values.assign(metric="train/loss"), points)) == 15
+    for metric in (["train/loss", "grad_norm"] * (len(frame) // 2), "lr"):
+        with pytest.raises(UserError, match="keep the rows of the training loss"):
+            read_curves(values.assign(metric=metric), points)
+
+
+def test_two_runs_of_one_name_in_an_export_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("Step,run-0 - loss,run-0 - loss\n1,3,4\n2,2,3\n")
+    with pytest.raises(UserError, match="two columns are of run run-0"):
+        read_curves(tmp_path / "w.csv", POINTS)
+
+
 def test_losses_of_another_unit_are_said() -> None:
     points, frame = some()
     bits = frame.assign(train_loss=frame.train_loss / np.log(2))

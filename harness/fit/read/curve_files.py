@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.fit.curves import CurveRows, Curves, join_curves
-from harness.fit.read.aliases import ALIASES, GENERIC_NAMES, HELD_OUT, RUN_NAMES, SMOOTHED, STEPS, TRAINING
+from harness.fit.read.aliases import GENERIC_NAMES, HELD_OUT, RUN_NAMES, SMOOTHED, STEPS, TRAINING
 from harness.fit.read.cells import Cells, Column
 from harness.fit.read.decimals import Decimals
 from harness.fit.read.describe import refuse_perplexity
 from harness.fit.read.files import cells_of_file
 from harness.fit.read.in_memory import Columns, cells_of
 from harness.fit.read.limits import MAX_ROWS, too_many
-from harness.fit.read.names import ColumnNames, find
+from harness.fit.read.names import ColumnNames, Place, find, tiers
 from harness.fit.table import Array, Points, plain_name
 from harness.text import visible
 
@@ -37,11 +37,12 @@ STEP = (
     *STEPS,
     "iteration",
 )
-TOKENS = ("tokens", *(name for tier in ALIASES["tokens"] for name in tier), "train_tokens_seen")
 TRAIN = (*TRAINING, "train_lm_loss", "train_ce_loss", "train_cross_entropy")
 LOSS = (*TRAIN, "loss", *SMOOTHED, *HELD_OUT)
 # A tracker's export of one run and one metric calls it so.
 VALUE = "value"
+METRIC = ("metric", "metrics", "tag", "key", "variable")
+"""Columns that say what a ``value`` is of."""
 TENSORBOARD = re.compile(r"run-(?P<run>.+?)-tag-.+")
 
 
@@ -72,9 +73,11 @@ def read_curves(
     known = frozenset(points.run_id)
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
-        parts = (
-            list(_of_folder(path, names, known)) if path.is_dir() else [_of_file(path, None, names, known)]
-        )
+        try:
+            folder = path.is_dir()
+            parts = list(_of_folder(path, names, known)) if folder else [_of_file(path, None, names, known)]
+        except OSError as error:
+            raise UserError(f"{visible(str(path))}: cannot be read ({error.strerror})") from None
         return join_curves(_together(parts), points)
     table: Any = source.to_pandas() if hasattr(source, "to_pandas") else source
     if not hasattr(table, "items"):
@@ -188,10 +191,10 @@ class _Reading:
 
     def long(self, runs: tuple[str, ...], run: NDArray[np.intp]) -> CurveRows:
         """Rows that are each of one run."""
-        step, tokens = self._step(), self._place(TOKENS)
+        step, tokens = self._place(STEP), self._tokens_place()
         loss = self._place(LOSS)
-        if loss is None:
-            loss = self._place((VALUE,))
+        if loss is None and (loss := self._place((VALUE,))) is not None:
+            self._check_metric()
         if loss is None or (step is None and tokens is None):
             wanted = "train_loss" if loss is None else "step or tokens"
             raise UserError(f"{self.cells.name}: has no column {wanted}; it has {_header(self.cells)}")
@@ -201,19 +204,21 @@ class _Reading:
             runs,
             run,
             none if step is None else self._numbers(step),
-            none if tokens is None else self._numbers(tokens, suffixes=True),
+            none if tokens is None else self._numbers(tokens.index, suffixes=True, factor=tokens.factor),
             self._numbers(loss, is_loss=True),
-            self._said(("step", step), ("tokens", tokens), ("train_loss", loss)),
+            self._said(
+                ("step", step), ("tokens", None if tokens is None else tokens.index), ("train_loss", loss)
+            ),
         )
 
     def wide(self, columns: Mapping[str, int]) -> CurveRows:
         """Rows with a loss for each run, most of them blank."""
-        step, tokens = self._step(), self._place(TOKENS)
+        step, tokens = self._place(STEP), self._tokens_place()
         if step is None and tokens is None:
             raise UserError(f"{self.cells.name}: has no column step or tokens; it has {_header(self.cells)}")
         none = np.full(len(self.cells.lines), np.nan)
         steps = none if step is None else self._numbers(step)
-        seen = none if tokens is None else self._numbers(tokens, suffixes=True)
+        seen = none if tokens is None else self._numbers(tokens.index, suffixes=True, factor=tokens.factor)
         parts = []
         for run, i in columns.items():
             loss = self._numbers(i, is_loss=True)
@@ -225,8 +230,20 @@ class _Reading:
             )
         return _together(parts)
 
-    def _step(self) -> int | None:
-        return self._place(STEP)
+    def _tokens_place(self) -> Place | None:
+        """The column of tokens, with the unit that its name says."""
+        found = next(tiers("tokens", self.cells.header, self.cells.name), None)
+        return found[0] if found and self.cells.plain[found[0].index] != "data" else None
+
+    def _check_metric(self) -> None:
+        """Raises UserError where a column says that the values are not all of one loss."""
+        for i in self.cells.called(METRIC):
+            words = self.cells.columns[i].words
+            if len(words) > 1 or any(plain_name(word) not in LOSS for word in words):
+                raise UserError(
+                    f"{self.cells.name}: by column {visible(self.cells.header[i].strip())} the values are not all of a "
+                    f"loss ({visible(', '.join(words[:3]))[:100]}); keep the rows of the training loss"
+                )
 
     def _place(self, wanted: Sequence[str]) -> int | None:
         """The first of ``wanted`` that there is; a name with "_" in front, a tracker's own, only without another."""
@@ -243,15 +260,15 @@ class _Reading:
             )
         return first
 
-    def _numbers(self, i: int, is_loss: bool = False, suffixes: bool = False) -> Array:
+    def _numbers(self, i: int, is_loss: bool = False, suffixes: bool = False, factor: float = 1.0) -> Array:
         column = self.cells.columns[i]
         decimals = Decimals(
-            self.cells, self.names.decimal, lambda: self.cells.called((*STEP, *TOKENS, *LOSS))
+            self.cells, self.names.decimal, lambda: self.cells.called((*STEP, "tokens", *LOSS))
         )
         sign = decimals.sign(i, is_loss)
         if sign is None:
             raise decimals.unknown(i)
-        values, bad = column.numbers(sign, suffixes)
+        values, bad = column.numbers(sign, suffixes, factor)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             cell = column.text(np.array([row]))[0]
@@ -276,7 +293,10 @@ def _wide(cells: Cells) -> dict[str, int]:
     for i, header in enumerate(cells.header):
         run, dash, metric = header.strip().rpartition(" - ")
         if dash and plain_name(metric) in LOSS:
-            found.setdefault(plain_name(metric), {})[run.strip()] = i
+            of_runs = found.setdefault(plain_name(metric), {})
+            if run.strip() in of_runs:
+                raise UserError(f"{cells.name}: two columns are of run {visible(run.strip())}; rename one")
+            of_runs[run.strip()] = i
     return next((found[name] for name in LOSS if name in found), {})
 
 

@@ -15,8 +15,8 @@ MAX_BYTES = 1 << 29
 def too_many(name: str) -> UserError:
     """What to raise for a table of more than :data:`MAX_ROWS` rows."""
     return UserError(
-        f"{name}: more than {MAX_ROWS:,} rows; keep the last row of each run (curves go beside the table), or fewer "
-        "columns and rows"
+        f"{name}: more than {MAX_ROWS:,} rows; keep the last row of each run, or of training curves every tenth; or "
+        "fewer columns"
     )
 
 
