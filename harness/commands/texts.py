@@ -52,9 +52,10 @@ Of an experiment with arms, those of every arm; of a tuning, by its name.
   isoflop cancel name=demo-tune""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
 A table has params, tokens, flops and loss under any usual names (docs/tables.md); columns.loss=NAME and the like name
-others, and where= keeps some rows. fit.json and draws.npz are written. With source=wandb the runs are read back from a
-W&B project (group: the sweep's name), or without project= from W&B's files on disk: those below path=, else the
-experiment's. Table, fit and draws then go to out=, by default runs/GROUP-wandb.
+others, and where= keeps some rows; curves= gives their training curves, for approach 1 (docs/curves.md). fit.json and
+draws.npz are written. With source=wandb the runs are read back from a W&B project (group: the sweep's name), or without
+project= from W&B's files on disk: those below path=, else the experiment's. Table, fit and draws then go to out=, by
+default runs/GROUP-wandb.
 
   isoflop fit experiment=demo
   isoflop fit points=table.csv out=somewhere
@@ -76,7 +77,7 @@ joint=exponents laws that share alpha and beta.
   isoflop report experiment=demo
 
 With points= and out= it is the report of a table; a folder that has no fit yet gets one first, as 'isoflop fit' with
-the same points=, out= and analysis.* would write it.""",
+the same points=, curves=, out= and analysis.* would write it.""",
     "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
 That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
 
