@@ -127,6 +127,8 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         "solver": options.solver,
         # Known even where the law is not: the cost of a model by the other approaches needs it too.
         "cost": asked.cost,
+        "residual": options.misfit.residual,
+        "minimised": options.minimised,
         "form": model.name,
         "formula": model.formula,
         "free": model.free,

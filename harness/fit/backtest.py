@@ -27,7 +27,6 @@ FEWEST_FITTED, FEWEST_BUDGETS = 3, 3
 MOST_DRAWS, FEWEST_DRAWS = 200, 50
 # How often an approach that is right is flagged, nominally, over all its forecasts together.
 CHANCE = 0.002
-LAW_PARAMETERS = 5
 QUANTITIES = BacktestRow.QUANTITIES
 
 SomeApproach = TypeVar("SomeApproach", bound=Approach)
@@ -313,8 +312,9 @@ def _freedom(fit: Approach2 | Approach3, below: Points, degree: int) -> float:
 
     A power law beyond its budgets leans on the outermost ones, and a Huber loss on the runs that it does not clip.
     """
-    parameters = LAW_PARAMETERS
-    if isinstance(fit, Approach2):
+    if isinstance(fit, Approach3):
+        parameters = fit.free
+    else:
         parameters = (degree + 1) * sum(budget.params_opt is not None for budget in fit.budgets)
     return max(_left(below, parameters) / 2, 1.0)
 

@@ -280,6 +280,8 @@ def _approach(
         extrapolation_limit=options.extrapolation_limit,
         huber_delta=options.huber_delta,
         solver=options.solver,
+        residual=options.misfit.residual,
+        minimised=options.minimised,
         cost=asked.cost,
         form=together.base.name,
         formula=f"{together.base.formula}, {note}",

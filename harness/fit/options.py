@@ -180,7 +180,16 @@ class FitOptions:
     @property
     def misfit(self) -> Misfit:
         """What approach 3 minimises."""
-        projected = self.solver == "varpro"
-        objective = ("squares" if projected else "huber") if self.objective == AUTO else self.objective
-        residual = ("relative" if projected else "log") if self.residual == AUTO else self.residual
-        return Misfit({"huber": self.huber_delta, "l1": L1_DELTA, "squares": math.inf}[objective], residual)
+        residual = (
+            ("relative" if self.solver == "varpro" else "log") if self.residual == AUTO else self.residual
+        )
+        return Misfit(
+            {"huber": self.huber_delta, "l1": L1_DELTA, "squares": math.inf}[self.minimised], residual
+        )
+
+    @property
+    def minimised(self) -> str:
+        """``objective`` by name."""
+        if self.objective != AUTO:
+            return self.objective
+        return "squares" if self.solver == "varpro" else "huber"

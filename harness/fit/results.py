@@ -257,7 +257,9 @@ class Approach3(Approach):
         parameters, parameters_se, parameters_interval: of that form, by name; those that it shares with the standard
             law are also the fields E, A, B, alpha and beta.
         covariates: columns that move a parameter, by parameter; ``at`` is the value of each that the answer is for.
-        objective: sum over runs of Huber_delta(residual of log loss) at the solution.
+        residual, minimised: residuals are ``log``, ``relative`` or ``absolute``; their ``huber`` losses, absolute
+            values (``l1``) or ``squares`` are minimised.
+        objective: the sum over runs that was minimised, at the solution.
         starts, starts_agreeing: how many starts the optimizer had, how many reached this objective.
         sensitivity: (k, a) with the k highest losses left out, for k = 0 to 5.
     """
@@ -295,6 +297,8 @@ class Approach3(Approach):
     parameters_interval: dict[str, Interval | None] = field(default_factory=dict)
     covariates: dict[str, str] = field(default_factory=dict)
     at: dict[str, float] = field(default_factory=dict)
+    residual: str = "log"
+    minimised: str = "huber"
 
     answers: ClassVar[tuple[str, ...]] = (
         *Approach.answers,

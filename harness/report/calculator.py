@@ -27,7 +27,7 @@ MAX_DRAWS = 1000
 
 def calculator_data(data: ReportData) -> dict[str, Any] | None:
     """Plain data for the page; None where no approach has a frontier."""
-    shown = [one for one in data.fit.approaches if _computable(one)]
+    shown = [one for one in data.fit.approaches if computable(one)]
     names = {one.name for one in shown}
     lead = decider(data.fit)
     if lead not in names:
@@ -49,7 +49,7 @@ def as_script(data: dict[str, Any]) -> str:
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
 
 
-def _computable(approach: Approach) -> bool:
+def computable(approach: Approach) -> bool:
     """Whether the page can compute by it: by power laws, or by the standard law, whatever it is restricted to."""
     plain = not isinstance(approach, Approach3) or approach.draw_columns == LAW_COLUMNS
     return approach.theta() is not None and plain

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.fit.status import Status
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
+from harness.report.calculator import computable
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics, occurring
@@ -14,7 +15,7 @@ from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
 from harness.report.tables import backtest, compute, conventions, fixed_time, frontier, runs
 from harness.report.tables import frontier as answer_rows
-from harness.report.text import power, typeset
+from harness.report.text import approach_label, power, typeset
 from harness.report.verdict import Diagnostic, Headline, headline
 from harness.runs.record import Record
 from harness.text import count, duration
@@ -94,6 +95,9 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
+NOT_COMPUTED = "the page computes power laws and the standard law; 'isoflop predict' answers by any other"
+
+
 TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The measured frontier", frontier.frontier_table),
     ("Backtest", backtest.backtest_table),
@@ -156,6 +160,11 @@ def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ..
             tables.append(build(data))
         except MissingError as missing:
             left_out.append(LeftOut(title, str(missing)))
+    left_out += [
+        LeftOut(f"{approach_label(one.name)} in the calculator", NOT_COMPUTED)
+        for one in data.fit.approaches
+        if one.theta() is not None and not computable(one)
+    ]
     return Content(
         data=data,
         here=headline(data, data.fit.largest_flops),

@@ -17,6 +17,8 @@ from harness.fit.encoding import encode
 from harness.fit.estimate import FrontierSource
 from harness.fit.fitted import Fit
 from harness.fit.laws import CostLaw
+from harness.fit.results import Approach3
+from harness.fit.summary import moved_by
 from harness.model.counts import FLOP_COUNTS, known_count
 from harness.packaged import config_folder
 from harness.predict.assess import GivenModel
@@ -110,9 +112,16 @@ def _of_fit(fit: Fit, name: str) -> tuple[PredictResult, tuple[FrontierSource, .
         compute=_compute(fit),
         largest_flops=fit.largest_flops,
         decides="",
-        notes=fit.notes,
+        notes=(*fit.notes, *law_notes(fit.approach_3)),
     )
     return report, from_fit(fit)
+
+
+def law_notes(approach: Approach3) -> tuple[str, ...]:
+    """What a reader must know of a law that is not the standard one."""
+    said = moved_by(approach)
+    told = (f"approach 3 is L = {approach.formula}",) if approach.formula != Approach3().formula else ()
+    return (*told, *([said] if said else []))
 
 
 def _published(law: LawConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:

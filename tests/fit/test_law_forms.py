@@ -15,6 +15,9 @@ from harness.fit.encoding import encode
 from harness.fit.forms import MODELS
 from harness.fit.laws import Law
 from harness.fit.surface import frontier_of
+from harness.report.calculator import calculator_data
+from harness.report.content import make_content
+from harness.report.data import ReportData
 from tests.fit.synthetic import CHINCHILLA, sweep
 
 BUDGETS = (1e18, 1e19, 1e20, 1e21)
@@ -237,3 +240,23 @@ def test_absolute_deviations_ignore_a_run_that_is_far_off() -> None:
     )
     assert least == pytest.approx(0.28 / 0.62, rel=1e-4)
     assert squares != pytest.approx(0.28 / 0.62, rel=1e-2)
+
+
+def test_another_law_is_named_where_it_answers(fitted: Fit, tmp_path: Path) -> None:
+    """In a prediction and on the page, whose calculator knows the standard law only."""
+    answer = predict_from(fitted, budget=1e21)
+    assert f"approach 3 is L = {fitted.approach_3.formula}" in answer.notes
+    data = ReportData("", fitted, *(of_form(fitted.approach_3.form, 0.002)[0],) * 2)
+    content = make_content(data, tmp_path, ())
+    left = {one.title for one in content.left_out}
+    assert ("Approach 3 in the calculator" in left) == (fitted.approach_3.form != "tied")
+    computed = calculator_data(data)
+    assert computed is not None
+    names = [one["name"] for one in computed["approaches"]]
+    assert ("approach_3" in names) == (fitted.approach_3.form == "tied")
+    assert computed["lead"] in names
+
+
+def test_the_standard_law_needs_no_note() -> None:
+    fit = fit_points(sweep(budgets=BUDGETS, sizes=7, noise=0.003), FitOptions(draws=0, backtest=False))
+    assert not [note for note in predict_from(fit, budget=1e21).notes if "approach 3 is" in note]

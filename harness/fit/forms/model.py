@@ -93,13 +93,13 @@ class Bound:
         for name, value in model.fixed:
             linear = form.linear(name, place)
             if linear is None:
-                raise UserError(f"fix.{name}: this parameter of {model.name} cannot be fixed")
+                raise UserError(f"analysis.fix.{name}: this parameter of {model.name} cannot be fixed")
             rows.append(np.append(linear.weights, np.zeros(k - len(linear.weights))))
             values.append(linear.coordinate(max(value, NO_FLOOR) if linear.exponential else value))
         for one, other in model.tied:
             first, second = form.linear(one, place), form.linear(other, place)
             if first is None or second is None or first.exponential != second.exponential:
-                raise UserError(f"tie: {one} and {other} cannot be tied in {model.name}")
+                raise UserError(f"analysis.tie: {one} and {other} cannot be tied in {model.name}")
             rows.append(np.append(first.weights - second.weights, np.zeros(k - len(first.weights))))
             values.append(0.0)
         if not rows:
@@ -107,7 +107,9 @@ class Bound:
         table = np.array(rows)
         offset = np.linalg.lstsq(table, np.array(values), rcond=None)[0]
         if np.linalg.matrix_rank(table) < len(rows) or not np.allclose(table @ offset, values):
-            raise UserError(f"fix, tie: the restrictions of {model.name} repeat or contradict each other")
+            raise UserError(
+                f"analysis.fix, analysis.tie: the restrictions of {model.name} repeat or contradict each other"
+            )
         held = np.flatnonzero(np.any(table != 0, axis=0))
         if len(held) == len(rows):  # each restriction is of one coordinate
             picked = tuple(i for i in range(k) if i not in held)
@@ -191,7 +193,7 @@ MODELS: Mapping[str, Model] = {
     name: Model(name, form, _OWN_FIXED.get(name, ()), _OWN_TIES.get(name, ()))
     for name, form in _FORMS.items()
 }
-"""The named forms: Hoffmann et al. 2022, equation 10; its tied case; Caballero-like kappa; and so on."""
+"""The forms by name; ``docs/forms.md`` has their formulas and sources."""
 
 
 def restricted(
@@ -203,31 +205,32 @@ def restricted(
         UserError: there is no such form or parameter, or nothing is left to fit.
     """
     if name not in MODELS:
-        raise UserError(f"form: '{name}' is none of {', '.join(MODELS)}")
+        raise UserError(f"analysis.form: '{name}' is none of {', '.join(MODELS)}")
     model = MODELS[name]
     own = dict(model.fixed)
     for parameter in (*(fix or {}), *tie):
         if parameter not in model.form.columns:
+            has = ", ".join(free_names(model))
             raise UserError(
-                f"fix, tie: form {name} has no parameter '{parameter}'; it has {', '.join(free_names(model))}"
+                f"analysis.fix, analysis.tie: form {name} has no parameter '{parameter}'; it has {has}"
             )
     for parameter, value in (fix or {}).items():
         linear = model.form.linear(parameter, Place(np.zeros(1), np.zeros(1)))
         if not np.isfinite(value) or (linear is not None and linear.exponential and value < 0):
-            raise UserError(f"fix.{parameter}: must be a finite number, not below 0, got {value:g}")
+            raise UserError(f"analysis.fix.{parameter}: must be a finite number, not below 0, got {value:g}")
         if value == 0 and parameter in ("A", "B", "C", "kappa"):
-            raise UserError(f"fix.{parameter}: must be positive")
+            raise UserError(f"analysis.fix.{parameter}: must be positive")
         if parameter in own and own[parameter] != value:
             raise UserError(
-                f"fix.{parameter}: form {name} has {parameter} = {own[parameter]:g}; choose another form"
+                f"analysis.fix.{parameter}: form {name} has {parameter} = {own[parameter]:g}; choose another form"
             )
     if len(tie) == 1:
-        raise UserError("tie: name two parameters or more, e.g. tie=[alpha,beta]")
+        raise UserError("analysis.tie: name two parameters or more, e.g. tie=[alpha,beta]")
     fixed = {**own, **{parameter: float(value) for parameter, value in (fix or {}).items()}}
     pairs = dict.fromkeys((*model.tied, *((tie[0], other) for other in tie[1:])))
     found = replace(model, fixed=tuple(fixed.items()), tied=tuple(pairs))
     if found.free < 1:
-        raise UserError(f"fix, tie: nothing of form {name} is left to fit")
+        raise UserError(f"analysis.fix, analysis.tie: nothing of form {name} is left to fit")
     return found
 
 

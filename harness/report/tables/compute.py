@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.optimize import brentq
+import numpy as np
 
 from harness.fit.results import Approach
 from harness.model.counts import BACKWARD_OVER_FORWARD, all_flops_per_token, count_params, forward_flops
@@ -135,18 +135,10 @@ def optimum_for(approach: Approach, params: float) -> SizeOptimum | None:
     if theta is None or approach.a is None or approach.a <= 0 or not approach.largest_flops:
         return None
 
-    def gap(log_c: float) -> float:
-        return float(approach.optimum(theta, math.exp(log_c))[0]) - math.log(params)
-
-    low = high = math.log(approach.largest_flops)
-    while gap(low) > 0 and low > 0:
-        low -= 10
-    while gap(high) < 0 and high < 300:
-        high += 10
-    if gap(low) > 0 or gap(high) < 0:
-        return None
-    flops = math.exp(brentq(gap, low, high)) if low < high else math.exp(low)
-    return SizeOptimum(flops, math.exp(float(approach.optimum(theta, flops)[1])))
+    with np.errstate(all="ignore"):
+        found = approach.frontier(theta).at_params(params)
+    known = np.isfinite(found.flops) and np.isfinite(found.tokens)
+    return SizeOptimum(float(found.flops), float(found.tokens)) if known else None
 
 
 def _difference(value: float, paper: float) -> str:
