@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from glob import glob
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,6 +198,6 @@ def exists(*paths: Path) -> None:
     """Each path is there; a pattern, for one of its files at least."""
     for path in paths:
         if "*" in str(path):
-            assert list(Path().glob(str(path))), f"no {path} was written"
+            assert glob(str(path)), f"no {path} was written"
         else:
             assert path.exists(), f"{path} was not written"
