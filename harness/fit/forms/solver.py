@@ -6,16 +6,16 @@ import numpy as np
 
 from harness.fit import huber
 from harness.fit.forms.data import Data
-from harness.fit.forms.descent import Descended, Misfit, descend
+from harness.fit.forms.descent import TOLERANCE, Descended, Misfit, descend
 from harness.fit.forms.model import MODELS, Bound, Model
 from harness.fit.forms.projection import solve_by_projection, standard_starts
 from harness.fit.table import Array
 
 POLISHED = 3  # of the starts, those with the lowest objectives
 SAME = 1e-6
-# Relative fall of a draw's objective that ends its descent. Draws differ from the fit by about parameters over runs of
-# it: what is left out moves a parameter by 1% of its standard error at 5,000 runs, and by less with fewer.
-OF_DRAWS = 1e-7
+# Relative fall of a draw's objective that ends its descent where there are many runs, or a form with long valleys: what
+# is left out moves a parameter by about 1% of its standard error.
+OF_DRAWS, MANY = 1e-7, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,4 +141,6 @@ def redraw(solved: Solved, misfit: Misfit, log_loss: Array, weights: Array) -> D
     Args:
         log_loss: ln L, (draws, n) or (1, n). weights: (draws, n) or (1, n).
     """
-    return descend(solved.bound, log_loss, weights, misfit, solved.phi, solved.data.z, OF_DRAWS)
+    quick = len(solved.data.x) > MANY or not solved.bound.model.form.separable
+    tolerance = OF_DRAWS if quick else TOLERANCE
+    return descend(solved.bound, log_loss, weights, misfit, solved.phi, solved.data.z, tolerance)
