@@ -493,7 +493,8 @@ class FitResults:
     """Everything that ``fit.json`` holds: the three approaches, how they were fitted, and whether they agree.
 
     ``rows`` is how its table is to be read again: ``all`` where it had several rows of a run. ``cells`` is None where
-    nothing varies within the table's cells.
+    nothing varies within the table's cells. ``fingerprint`` is the SHA-256 of the runs that were fitted
+    (:mod:`harness.fit.used`); empty in a fit of an earlier version.
     """
 
     approach_1: Approach1
@@ -515,6 +516,7 @@ class FitResults:
     loss: str = "loss"
     rows: str = "last"
     cells: CellsResult | None = None
+    fingerprint: str = ""
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

@@ -20,7 +20,7 @@ from harness.plan.duration import Timing
 from harness.plan.plan import Plan
 from harness.predict.clock import Clock
 from harness.predict.source import choose, from_fit
-from harness.report.data import ReportData, used_points
+from harness.report.data import ReportData, other_runs, used_points
 from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
@@ -79,6 +79,8 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     found = whole_records(sweep, plan)
     older = check_table(_require(sweep.table, "isoflop fit"), found)
     table = read_points(sweep.table, fit.rows)
+    if fitted.resolve() != sweep.path.resolve():  # of its own fit the page says so
+        _refuse_other(table, sweep.table, fit, fitted, f"isoflop fit name={plan.name} out={fitted}")
     curves, left_out = read_curves(sweep, found)
     notes = (*left_out, *([older] if older else []))
     return of_sweep(
@@ -138,6 +140,7 @@ def from_points(path: Path, fitted: Path) -> ReportData:
     """
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
     table = read_points(path, fit.rows)
+    _refuse_other(table, path, fit, fitted, f"isoflop fit points={path} out={fitted}")
     return ReportData(
         name=path.stem,
         fit=fit,
@@ -159,6 +162,19 @@ def _tuning(path: Path) -> TuneFit | None:
         return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", TuneFit.from_json)
     except FileNotFoundError:
         return None
+
+
+def _refuse_other(table: Points, path: Path, fit: Fit, fitted: Path, command: str) -> None:
+    """Refuse a fit of other runs than those of ``table``, where the fit knows its own.
+
+    Raises:
+        UserError: it is one.
+    """
+    if fit.fingerprint and (wrong := other_runs(table, fit)):
+        raise UserError(
+            f"{fitted / 'fit.json'}: not a fit of {path}: {wrong}; name the table that it was made from, or fit this "
+            f"one with '{command}'"
+        )
 
 
 def _require(path: Path, command: str) -> Path:
