@@ -39,7 +39,7 @@ class PredictConfig:
     """A question to a frontier.
 
     Attributes:
-        fit: ``fit.json`` or its folder; or the name of a law.
+        fit: ``fit.json`` or its folder; the name of a sweep below ``runs``; or the name of a law.
         points: anyone's table of runs, fitted now with the options in ``analysis``.
         law: published constants (``law=hoffmann2022``).
         approach: ``auto`` shows all and decides by the one with L(N, D); or ``approach_1`` … ``approach_3``.

@@ -32,7 +32,7 @@ from harness.runs.table import check_table, whole_records
 from harness.text import counted
 from harness.tune.results import TuneFit
 from harness.version import version_of
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.experiment import named_fit, sweep_folder
 from harness.workflow.fit import check_out, fit_runs
 from harness.workflow.terminal import working
 
@@ -49,11 +49,13 @@ def make_report(config: Config, console: Console) -> Written:
     Raises:
         UserError: a sweep has no fit yet, or there is no table of runs.
     """
-    if config.points and config.out and not (Path(config.out) / "fit.json").exists():
+    if config.points and config.out and not config.fit and not (Path(config.out) / "fit.json").exists():
         console.print(f"{config.out} has no fit yet: fitting first", highlight=False, soft_wrap=True)
         fit_runs(config, console)
     with working(console, "report …"):
-        if config.points:
+        if config.fit:
+            data, folder = _of_named(config, config.fit)
+        elif config.points:
             folder = Path(config.out or ".")
             check_out(folder, Path(config.points))
             data = from_points(Path(config.points), folder)
@@ -67,6 +69,28 @@ def make_report(config: Config, console: Console) -> Written:
         f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True
     )
     return written
+
+
+def _of_named(config: Config, name: str) -> tuple[ReportData, Path]:
+    """The data of a report of the fit that ``name`` stands for, with the table it was made from; and the page's folder.
+
+    Raises:
+        UserError: there is no such fit, or no table of its runs is known.
+    """
+    fitted = named_fit(name, config.runs_dir, "fit").parent
+    folder = Path(config.out).expanduser() if config.out else fitted
+    sweep = sweep_folder(config) if config.name else SweepFolder(fitted)
+    if config.points:
+        check_out(folder, Path(config.points))
+        return from_points(Path(config.points), fitted), folder
+    if not sweep.table.exists():
+        raise UserError(
+            f"fit: {fitted} has no runs.csv beside fit.json; name the table that it was made from: points=FILE"
+        )
+    check_out(folder, sweep.table)
+    if sweep.plan.exists():
+        return from_sweep(sweep, frozen_plan(sweep), fitted), folder
+    return from_points(sweep.table, fitted), folder
 
 
 def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
