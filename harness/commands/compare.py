@@ -3,9 +3,10 @@
 from harness.commands import reproduce
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
+from harness.errors import UserError
 from harness.launch.launcher import Outcome
 from harness.workflow.arms import ArmConfig, compose_arms, submitted_arms
-from harness.workflow.compare import compare, live_jobs, wait
+from harness.workflow.compare import compare, compare_existing, live_jobs, wait
 from harness.workflow.experiment import corpus_and_plan, training_corpus
 from harness.workflow.resources import launcher_of
 
@@ -13,15 +14,24 @@ from harness.workflow.resources import launcher_of
 def run(asked: Invocation[Config]) -> Outcome:
     """Train and fit what is missing of every arm, compare, write ``compare.json``, ``compare.md`` and the figure.
 
+    With ``fits`` nothing is trained: these are compared, and written where ``out`` says so.
+
     Every arm is the whole configuration followed by the arm's own overrides, in the folder ``<name>-<arm>``; all of
     them are planned before the first is trained. Where cells are submitted, each arm is an array with its dependent
     job, and one more job compares after all of these: it waits again where an arm has live jobs.
 
     Raises:
-        UserError: there are no arms, one of them cannot be planned or fitted, cells failed, or nothing can be
-            submitted.
+        UserError: there are no arms and no fits, one of them cannot be planned, fitted or read, cells failed, or
+            nothing can be submitted.
     """
     base, yaml, console, submission = asked.config, asked.yaml, asked.console, asked.submission
+    if base.fits:
+        compare_existing(base, console)
+        return Outcome.DONE
+    if base.out:
+        raise UserError(
+            "out: is for fits=[…]; what is found of an experiment's arms is written into its own folder"
+        )
     if submission:
         arms = submitted_arms(base)
         live = live_jobs(arms) if launcher_of(base).available() else ()

@@ -16,6 +16,6 @@ def run(asked: Invocation[Config]) -> Outcome:
     """
     config, console = asked.config, asked.console
     make_report(config, console)
-    if not (config.points or config.out):
+    if not (config.points or config.out or config.fit):
         publish.run(config, sweep_folder(config), console)
     return Outcome.DONE

@@ -76,8 +76,9 @@ joint=exponents laws that share alpha and beta.
 
   isoflop report experiment=demo
 
-With points= and out= it is the report of a table; a folder that has no fit yet gets one first, as 'isoflop fit' with
-the same points=, curves=, out= and analysis.* would write it.""",
+With fit= it is the report of a fit that exists, by its folder or as the name of a sweep in runs/; of a table's fit,
+points= names the table. With points= and out= it is the report of a table; a folder that has no fit yet gets one first,
+as 'isoflop fit' with the same points=, curves=, out= and analysis.* would write it.""",
     "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
 That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
 
@@ -92,7 +93,12 @@ Resumable; nothing finished is repeated. With launcher=slurm every arm is a job 
 follow-ups, and one more job compares when all of them have ended.
 
   isoflop compare experiment=kaplan
-  isoflop compare experiment=domains "arms.prose=['data=text','path=books/']\"""",
+  isoflop compare experiment=domains "arms.prose=['data=text','path=books/']"
+
+With fits= it compares fits that exist, by their folders or as names of sweeps in runs/, and trains nothing; what else
+they differ in, or share, is said. With out= the comparison is written there.
+
+  isoflop compare fits=[results/kaplan-fixed,results/kaplan-matched] out=somewhere/compared""",
     "validate": """Train a predicted optimum and larger and smaller models at the same compute.
 The budget is larger than any of the fit: held-out validation of its prediction. The prediction is written and hashed
 before anything is trained; then measured loss is compared with predicted loss, and the sizes with each other.

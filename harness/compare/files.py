@@ -43,6 +43,7 @@ def write_comparison(
         no_figure = str(missing)
     parts = [
         f"# {found.name}",
+        *(f"Caution: {text}" for text in found.cautions),
         *(f"**{text}**" for text in found.verdict),
         picture,
         *map(markdown.table, shown),

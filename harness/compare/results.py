@@ -75,6 +75,7 @@ class FrontierComparison:
         flops: the common budget, the largest that lies within the runs of every arm.
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
         verdict: sentences, one for every arm but the first.
+        cautions: what the arms differ in, or share, besides what is compared; empty for arms of one experiment.
     """
 
     name: str
@@ -84,6 +85,7 @@ class FrontierComparison:
     approaches: tuple[ApproachComparison, ...]
     decides: str | None
     verdict: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def deciding(self) -> ApproachComparison | None:

@@ -6,6 +6,7 @@ from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
 from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
 from harness.compare.verdict import signed
 from harness.fit.bootstrap import BEYOND_NUMBERS, bounds_text
+from harness.fit.estimate import marked
 from harness.report.table import Table
 from harness.report.text import (
     approach_label,
@@ -63,6 +64,7 @@ def _exponents(found: FrontierComparison) -> Table:
 
 
 def _optimum(found: FrontierComparison) -> Table:
+    bits = any(arm.bits_per_byte is not None for approach in found.approaches for arm in approach.arms)
     rows = [
         (
             approach_label(approach.approach),
@@ -70,8 +72,8 @@ def _optimum(found: FrontierComparison) -> Table:
             with_interval(counted(arm.params), interval(arm.params_interval)),
             with_interval(counted(arm.tokens), interval(arm.tokens_interval)),
             _per_param(arm),
-            with_interval(fixed(arm.bits_per_byte, 3), interval(arm.bits_per_byte_interval, "fixed")),
-            *_optimum_difference(next((d for d in approach.differences if d.arm == arm.arm), None)),
+            *_loss(arm, bits),
+            *_optimum_difference(next((d for d in approach.differences if d.arm == arm.arm), None), bits),
         )
         for approach in found.approaches
         for arm in approach.arms
@@ -83,6 +85,11 @@ def _optimum(found: FrontierComparison) -> Table:
             " Corpora differ: fewer bits per byte say that a text is easier, not that a model is better. An arm's own "
             "interval is for its held-out documents; that of a difference also holds which documents these are."
         )
+    if not bits:
+        note += (
+            " The loss, in nats per token, is not subtracted: fits alone have no bits per byte, and losses per token "
+            "are alike only for the same text and tokenizer."
+        )
     return Table(
         "optimum",
         f"The optimum at C = {power(found.flops)} FLOPs, the largest budget within every arm's runs",
@@ -92,10 +99,10 @@ def _optimum(found: FrontierComparison) -> Table:
             "N*",
             "D*",
             "D*/N*",
-            "bits per byte",
+            "bits per byte" if bits else "loss",
             "ratio of N*",
             "ratio of D*",
-            "more bits per byte",
+            *(("more bits per byte",) if bits else ()),
         ),
         tuple(rows),
         left=("approach", "arm"),
@@ -110,11 +117,19 @@ def _exponent_difference(found: ArmDifferences | None) -> tuple[str, ...]:
     return signed(a), BEYOND[a.verdict], signed(b), BEYOND[b.verdict]
 
 
-def _optimum_difference(found: ArmDifferences | None) -> tuple[str, ...]:
+def _loss(arm: ArmEstimates, bits: bool) -> tuple[str]:
+    if bits:
+        return (with_interval(fixed(arm.bits_per_byte, 3), interval(arm.bits_per_byte_interval, "fixed")),)
+    shown = with_interval(fixed(arm.loss, 4), interval(arm.loss_interval, "fixed"))
+    return (marked(shown, arm.loss_kind),)
+
+
+def _optimum_difference(found: ArmDifferences | None, bits: bool) -> tuple[str, ...]:
     if found is None:
-        return ("", "", "")
+        return ("", "", "") if bits else ("", "")
     by = found.by_quantity
-    return _times(by["log_params"]), _times(by["log_tokens"]), signed(by["bits_per_byte"])
+    ratios = _times(by["log_params"]), _times(by["log_tokens"])
+    return (*ratios, signed(by["bits_per_byte"])) if bits else ratios
 
 
 def _times(found: Difference) -> str:

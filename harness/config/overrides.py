@@ -135,9 +135,9 @@ READS: dict[str, tuple[str, ...]] = {
         "project",
         "group",
     ),
-    "report": ("points", "curves", "out"),
-    "predict": ("points", "curves", "columns", "where", "write"),
-    "compare": ("arms", "compare"),
+    "report": ("points", "curves", "out", "fit"),
+    "predict": ("points", "curves", "columns", "where", "write", "fit"),
+    "compare": ("arms", "compare", "fits", "out"),
     "validate": ("validate",),
     "reproduce": (
         "points",

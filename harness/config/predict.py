@@ -39,7 +39,7 @@ class PredictConfig:
     """A question to a frontier.
 
     Attributes:
-        fit: ``fit.json`` or its folder; or the name of a law.
+        fit: ``fit.json`` or its folder; the name of a sweep below ``runs``; or the name of a law.
         points: anyone's table of runs, fitted now with the options in ``analysis``.
         columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
             ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.

@@ -51,6 +51,8 @@ class Config:
             of its own below ``out``.
         joint: beside ``by``: ``exponents`` fits laws that share alpha and beta and not E, A and B, and tests whether
             the groups do share them.
+        fit: for ``report``: a fit that exists, by its folder, its ``fit.json`` or as a sweep below ``runs_dir``.
+        fits: for ``compare``: two or more such fits, compared without training anything.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
@@ -90,6 +92,8 @@ class Config:
     out: str | None = None
     by: str | None = None
     joint: str | None = suggested(None, ("exponents",))
+    fit: str | None = None
+    fits: list[str] = field(default_factory=list)
     source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None
     group: str | None = None

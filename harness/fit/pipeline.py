@@ -19,6 +19,7 @@ from harness.fit.form_comparison import compare_forms
 from harness.fit.options import ALL, FitOptions
 from harness.fit.recipes import choose_cells
 from harness.fit.table import NO_UNITS, Curve, Points, clean
+from harness.fit.used import fingerprint, used_by
 
 # Without a target of the user's, approaches and forms are compared one decade beyond the runs.
 TARGET = 10.0
@@ -89,6 +90,9 @@ def fit_points(
         comparison=compare_forms(table, options, target) if options.compare else None,
         backtest=tested,
         cells=chosen.cells,
+        fingerprint=fingerprint(
+            used_by(points, options.loss, options.count, options.compute, table.excluded)
+        ),
     )
 
 

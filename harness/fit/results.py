@@ -518,6 +518,8 @@ class FitResults:
 
     ``rows``, ``columns`` and ``where`` are how its table is to be read again: ``all`` where it had several rows of a
     run; the table's names of columns; the filter. ``cells`` is None where nothing varies within the table's cells.
+    ``fingerprint`` is the SHA-256 of the runs that were fitted (:mod:`harness.fit.used`); empty in a fit of an earlier
+    version.
     """
 
     approach_1: Approach1
@@ -541,6 +543,7 @@ class FitResults:
     cells: CellsResult | None = None
     columns: dict[str, str] = field(default_factory=dict)
     where: str = ""
+    fingerprint: str = ""
 
     @property
     def approaches(self) -> tuple[Approach1, Approach2, Approach3]:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import io
 import zlib
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def write_fit(fit: Fit, folder: str | Path) -> Path:
 
 
 def load_fit(path: str | Path) -> Fit:
-    """Reads what ``write_fit`` wrote, from its folder or its ``fit.json``.
+    """Reads what ``write_fit`` wrote, from its folder, its ``fit.json`` or the name of a sweep below ``runs``.
 
     >>> from harness import load_fit
     >>> estimate = load_fit("results/demo").predict(1e12)["approach_2"]
@@ -71,12 +72,13 @@ def load_fit(path: str | Path) -> Fit:
     Raises:
         UserError: there is no fit, it is damaged, or the draws beside it are, or are those of another fit.
     """
-    path = Path(path).expanduser()
-    path = path / "fit.json" if path.is_dir() else path
+    path = find_fit(path) or Path(path).expanduser()
     try:
         fit, digest = read_json(path, REMEDY, _decoded)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {_close(path) or '`isoflop fit` writes it'}") from None
+        close = close_fit(path)
+        hint = f"did you mean {close}?" if close else "`isoflop fit` writes it"
+        raise UserError(f"{path}: no such file; {hint}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     draws = path.parent / "draws.npz"
@@ -94,12 +96,29 @@ def load_fit(path: str | Path) -> Fit:
         raise UserError(f"{draws}: not what was written ({error}); {REMEDY}") from None
 
 
-def _close(path: Path) -> str:
-    """``did you mean runs/demo?`` where ``path`` is almost that of another sweep's fit; else nothing."""
-    folder = path.parent if path.suffix == ".json" else path
-    others = {one.parent.name: one.parent for one in folder.parent.glob("*/fit.json")}
-    close = difflib.get_close_matches(folder.name, others, n=1)
-    return f"did you mean {others[close[0]]}?" if close else ""
+def find_fit(name: str | Path, runs_dir: str | Path = "runs") -> Path | None:
+    """The ``fit.json`` that ``name`` stands for: that file, its folder, or a sweep's name below ``runs_dir``.
+
+    None where there is nothing of that name; a folder that has no fit gives the file that it lacks.
+    """
+    path = Path(name).expanduser()
+    if path.is_file() or (path / "fit.json").exists():
+        return path if path.is_file() else path / "fit.json"
+    below = Path(runs_dir).expanduser() / path / "fit.json"
+    if len(path.parts) == 1 and below.exists():
+        return below
+    return path / "fit.json" if path.is_dir() else path if path.exists() else None
+
+
+def close_fit(name: str | Path, runs_dir: str | Path = "runs", others: Sequence[str] = ()) -> str:
+    """What ``name`` is almost: another fit's folder, beside it or below ``runs_dir``, or one of ``others``; or ""."""
+    path = Path(name).expanduser()
+    folder = path.parent if path.name == "fit.json" else path
+    places = (folder.parent, Path(runs_dir).expanduser()) if len(folder.parts) == 1 else (folder.parent,)
+    known = {one: one for one in others}
+    known |= {one.parent.name: str(one.parent) for place in places for one in place.glob("*/fit.json")}
+    close = difflib.get_close_matches(folder.name, known, n=1)
+    return known[close[0]] if close else ""
 
 
 def _decoded(data: Any) -> tuple[Fit, str | None]:

@@ -11,13 +11,12 @@ A notebook shows the figure that is a cell's last value. ``figure.axes`` are the
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from harness.errors import UserError
 from harness.fit import Curve, Fit, Points
 from harness.library.sweep import Sweep
-from harness.report.data import MissingError, ReportData, used_points
+from harness.report.data import MissingError, ReportData, other_runs, used_points
 from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.style import figure_style
 from harness.workflow.report import devices_of
@@ -54,18 +53,8 @@ def report_data(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | No
         data = runs.report_data(fit)
     else:
         data = ReportData("", fit, used_points(runs, fit), runs, curves=curves or {}, devices=devices_of(fit))
-    flops = data.points.flops
-    of_budgets = {run for budget in fit.approach_2.budgets for run in budget.run_ids}
-    same = (
-        len(flops) == fit.n_points
-        and of_budgets <= set(data.points.run_id)
-        and np.allclose((flops.min(), flops.max()), (fit.smallest_flops, fit.largest_flops))
-    )
-    if not same:
-        raise UserError(
-            f"figures: the fit is of {fit.n_points} runs from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} "
-            f"FLOPs, and {len(flops)} of these are in it; give the runs that were fitted"
-        )
+    if wrong := other_runs(data.table, fit):
+        raise UserError(f"figures: {wrong}; give the runs that were fitted")
     return data
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.fit import BudgetOptimum, Curve, Fit, Points
 from harness.fit.recipes import fitted_cells
+from harness.fit.used import is_of, used_rows
 from harness.plan.plan import Plan
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
@@ -70,9 +71,34 @@ class ReportData:
 
 def used_points(table: Points, fit: Fit) -> Points:
     """The runs of ``table`` that ``fit`` used, counted as it counted; one a cell where it took cells together."""
-    counted = table.scored(fit.loss).counted(fit.count, fit.compute)
-    used = counted.select(np.array([not reason for reason in left_out(counted, fit)], dtype=bool))
-    return fitted_cells(used, fit.cells)
+    return fitted_cells(used_rows(table, fit), fit.cells)
+
+
+def other_runs(table: Points, fit: Fit) -> str:
+    """What is said where ``fit`` was not made from ``table``; empty where it was, as far as can be told."""
+    if (same := is_of(table, fit)) is None:
+        same = _seems_same(used_points(table, fit), fit)
+    if same:
+        return ""
+    used = len(used_points(table, fit))
+    said = f"the fit is of {fit.n_points} runs from {fit.smallest_flops:.3g} to {fit.largest_flops:.3g} FLOPs, and "
+    if used != fit.n_points:
+        return f"{said}{used} of these are in it"
+    unnamed = not all(table.named(i) for i in range(len(table)))
+    return f"{said}these are others" + (
+        " (a row without a run's name is known by its line in the file)" if unnamed else ""
+    )
+
+
+def _seems_same(points: Points, fit: Fit) -> bool:
+    """Whether the runs ``points`` can be those of ``fit``, which has no fingerprint of them."""
+    of_budgets = {run for budget in fit.approach_2.budgets for run in budget.run_ids}
+    ends = (points.flops.min(), points.flops.max()) if len(points) else ()
+    return (
+        len(points) == fit.n_points
+        and of_budgets <= set(points.run_id)
+        and np.allclose(ends, (fit.smallest_flops, fit.largest_flops))
+    )
 
 
 def members(points: Points, budget: BudgetOptimum) -> list[int]:
@@ -85,18 +111,4 @@ def members(points: Points, budget: BudgetOptimum) -> list[int]:
     off = np.abs(np.log(points.flops / budget.budget))
     return sorted(
         i for run, rows in mine.items() for i in sorted(rows, key=lambda row: off[row])[: wanted[run]]
-    )
-
-
-def left_out(table: Points, fit: Fit) -> tuple[str, ...]:
-    """Why ``fit`` is without each row of ``table``, (n,); "" where it used the row.
-
-    A fit tells the rows of one run apart by their lines in the file. One of an earlier version has no line for the rows
-    that its options left out; it had one row a run.
-    """
-    reasons = {(gone.run, gone.row): gone.reason for gone in fit.excluded}
-    lines = table.lines or (None,) * len(table)
-    return tuple(
-        reasons.get((run, line)) or reasons.get((run, None), "")
-        for run, line in zip(table.run_id, lines, strict=True)
     )

@@ -4,6 +4,7 @@ from harness.fit.options import MEAN
 from harness.fit.results import Judged
 from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.fit.summary import sentence
+from harness.fit.used import is_of
 from harness.report.ablations import learning_rates, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
@@ -152,6 +153,11 @@ def _runs(data: ReportData) -> list[Diagnostic]:
         if others := sorted(fitted - set(data.points.run_id)):
             named = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
             text = f"The fit used {counted(len(others), 'run')} not in the table ({named})"
+            found.append(
+                Diagnostic(BAD, f"{text}: it is not the fit of these runs. Run 'isoflop fit' again.")
+            )
+        elif is_of(data.table, fit) is False:
+            text = "Runs of the table have other numbers than those that were fitted"
             found.append(
                 Diagnostic(BAD, f"{text}: it is not the fit of these runs. Run 'isoflop fit' again.")
             )

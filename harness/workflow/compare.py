@@ -1,20 +1,30 @@
-"""One experiment in several arms: reproduce every arm, wait for those in the queue, then compare their frontiers."""
+"""One experiment in several arms: reproduce every arm, wait for those in the queue, then compare their frontiers.
 
+Or fits that exist: nothing is trained, and without a folder for them nothing written.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from harness.compare.arm import load_arm
+from harness.compare import tables
+from harness.compare.arm import Arm, load_arm
 from harness.compare.compare import compare_arms
-from harness.compare.files import WrittenComparison, write_comparison
+from harness.compare.files import write_comparison
+from harness.compare.fits import bare_arm, compare_bare
 from harness.compare.results import FrontierComparison
 from harness.config.schema import Config
+from harness.errors import UserError
+from harness.fit import load_fit
 from harness.launch.launcher import Continuation, Outcome
 from harness.launch.registry import make_launcher, submitter_of
-from harness.report.table import terminal_table
+from harness.report.table import Table, terminal_table
+from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import ArmConfig
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.experiment import named_fit, sweep_folder
 from harness.workflow.terminal import say, working
 
 Reproduce = Callable[[ArmConfig], Outcome]
@@ -57,8 +67,56 @@ def compare(
             loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep)))
         found = compare_arms(base.name, loaded)
         written = write_comparison(sweep_folder(base), found, loaded)
-    _show(found, written, console)
+    if written.no_figure:
+        console.print(f"no figure: {written.no_figure}", highlight=False)
+    _show(found, written.tables, console)
+    console.print(f"comparison: {written.markdown}", highlight=False, soft_wrap=True)
     return Outcome.DONE
+
+
+def compare_existing(config: Config, console: Console) -> FrontierComparison:
+    """Compare the fits that ``config.fits`` names, print what was found, and write it into ``config.out`` if given.
+
+    Raises:
+        UserError: fewer than two, or one of them is no fit, or an experiment with arms is named, too.
+    """
+    if config.name or config.arms:
+        raise UserError(
+            "fits: compares fits that exist, an experiment is compared by its arms; give one of the two"
+        )
+    with working(console, "comparing …"):
+        paths = [named_fit(name, config.runs_dir, "fits") for name in config.fits]
+        arms = [_existing(name, path) for name, path in zip(_names(config.fits, paths), paths, strict=True)]
+        found = compare_bare(arms)
+        written = (
+            write_comparison(SweepFolder(Path(config.out).expanduser()), found, arms) if config.out else None
+        )
+    if written is not None and written.no_figure:
+        console.print(f"no figure: {written.no_figure}", highlight=False)
+    _show(found, tables.build(found), console)
+    if written is not None:
+        console.print(f"comparison: {written.markdown}", highlight=False, soft_wrap=True)
+    return found
+
+
+def _existing(name: str, path: Path) -> Arm:
+    """The fit at ``path``; with what its text is, where it is that of a sweep's folder."""
+    sweep = SweepFolder(path.parent)
+    if sweep.plan.exists() and sweep.cells.is_dir():
+        return load_arm(name, sweep, frozen_plan(sweep))
+    return bare_arm(name, load_fit(path))
+
+
+def _names(typed: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """A name for each fit, no two alike: its folder's, else what was typed, else that with a number."""
+    folders = [path.resolve().parent.name for path in paths]
+    names = folders if len(set(folders)) == len(folders) else list(typed)
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return made
 
 
 def wait(base: Config, yaml: str, live: Sequence[str], console: Console, submission: str) -> Outcome:
@@ -83,12 +141,11 @@ def live_jobs(arms: Sequence[ArmConfig]) -> list[str]:
     return [job for folder in folders for job in submitter_of(folder).live(folder)]
 
 
-def _show(found: FrontierComparison, written: WrittenComparison, console: Console) -> None:
-    if written.no_figure:
-        console.print(f"no figure: {written.no_figure}", highlight=False)
-    for table in written.tables:
+def _show(found: FrontierComparison, shown: Sequence[Table], console: Console) -> None:
+    for table in shown:
         console.print(terminal_table(table, console.width))
         console.print(f"{table.note}\n", highlight=False, markup=False)
+    for text in found.cautions:
+        console.print(f"Caution: {text}", style="yellow", highlight=False, markup=False)
     for text in found.verdict:
         console.print(text, highlight=False, markup=False)
-    console.print(f"comparison: {written.markdown}", highlight=False, soft_wrap=True)

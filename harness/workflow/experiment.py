@@ -14,6 +14,7 @@ from harness.data.left_out import left_out
 from harness.data.prepare import to_stderr
 from harness.errors import UserError
 from harness.fit.law_flags import MIN_SIZES
+from harness.fit.store import close_fit, find_fit
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
 from harness.plan.duration import Timing
@@ -40,6 +41,23 @@ def sweep_folder(config: Config) -> SweepFolder:
             "experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME"
         )
     return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
+
+
+def named_fit(name: str, runs_dir: str, key: str) -> Path:
+    """The ``fit.json`` that the configuration calls ``name`` at ``key``.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = find_fit(name, runs_dir)
+    if path is None or not path.exists() or path.name != "fit.json":
+        close = close_fit(name, runs_dir)
+        hint = f"did you mean {close}?" if close else "'isoflop fit' writes one"
+        raise UserError(
+            f"{key}: '{name}' is no fit: neither a folder with fit.json, nor that file, nor a sweep below {runs_dir}; "
+            f"{hint}"
+        )
+    return path
 
 
 def prepare_corpus(config: Config, console: Console) -> Corpus:

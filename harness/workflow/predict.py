@@ -1,6 +1,5 @@
 """From a frontier to a decision: the source, the question, the device, and the report that answers."""
 
-import difflib
 import json
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,6 +17,7 @@ from harness.fit.estimate import FrontierSource
 from harness.fit.fitted import Fit
 from harness.fit.laws import CostLaw
 from harness.fit.results import Approach3
+from harness.fit.store import close_fit, find_fit
 from harness.fit.summary import moved_by
 from harness.model.counts import FLOP_COUNTS, known_count
 from harness.packaged import config_folder
@@ -66,6 +66,8 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     Raises:
         UserError: the source cannot be read, or cannot answer.
     """
+    if fit is None and config.fit is not None and not Path(config.fit).expanduser().exists():
+        config = replace(config, fit=str(find_fit(config.fit) or config.fit))
     report, sources = _source(config) if fit is None else _of_fit(fit, "fit")
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
@@ -98,10 +100,10 @@ def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource,
         curves = read_curves(config.curves, points, config.columns) if config.curves else None
         fit, name = fit_points(points, config.analysis, curves), config.points
     else:
-        path = Path(str(config.fit)).expanduser()
-        if not path.exists() and len(path.parts) == 1 and not path.suffix:
-            return _published(_law_by_name(path.name))
-        fit, name = load_fit(path), str(config.fit)
+        name = str(config.fit)
+        if find_fit(name) is None and len(Path(name).parts) == 1 and not Path(name).suffix:
+            return _published(_law_by_name(name))
+        fit = load_fit(name)
     return _of_fit(fit, name)
 
 
@@ -144,16 +146,10 @@ def _law_by_name(name: str) -> LawConfig:
         law = None
     if law is None:
         known = sorted(path.stem for path in (config_folder() / "law").glob("*.yaml"))
-        close = difflib.get_close_matches(name, [*known, *_sweeps_by_name()], n=1)
-        meant = _sweeps_by_name().get(close[0], close[0]) if close else ""
-        hint = f"did you mean fit={meant}?" if close else f"there are {', '.join(known)}"
+        close = close_fit(name, others=known)
+        hint = f"did you mean fit={close}?" if close else f"there are {', '.join(known)}"
         raise UserError(f"fit: '{name}' is neither a fit's file or folder nor a law by name; {hint}")
     return law
-
-
-def _sweeps_by_name() -> dict[str, str]:
-    """Fits below ``runs``, by the names of their sweeps."""
-    return {path.parent.name: str(path.parent) for path in Path("runs").glob("*/fit.json")}
 
 
 def _compute(fit: Fit) -> str:

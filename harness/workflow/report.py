@@ -20,7 +20,7 @@ from harness.plan.duration import Timing
 from harness.plan.plan import Plan
 from harness.predict.clock import Clock
 from harness.predict.source import choose, from_fit
-from harness.report.data import ReportData, used_points
+from harness.report.data import ReportData, other_runs, used_points
 from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.runs.ablations import against_other_seeds, read_ablations
@@ -32,7 +32,7 @@ from harness.runs.table import check_table, whole_records
 from harness.text import counted
 from harness.tune.results import TuneFit
 from harness.version import version_of
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.experiment import named_fit, sweep_folder
 from harness.workflow.fit import check_out, fit_runs
 from harness.workflow.terminal import say, working
 
@@ -49,11 +49,13 @@ def make_report(config: Config, console: Console) -> Written:
     Raises:
         UserError: a sweep has no fit yet, or there is no table of runs.
     """
-    if config.points and config.out and not (Path(config.out) / "fit.json").exists():
+    if config.points and config.out and not config.fit and not (Path(config.out) / "fit.json").exists():
         console.print(f"{config.out} has no fit yet: fitting first", highlight=False, soft_wrap=True)
         fit_runs(config, console)
     with working(console, "report …"):
-        if config.points:
+        if config.fit:
+            data, folder = _of_named(config, config.fit)
+        elif config.points:
             folder = Path(config.out or ".")
             check_out(folder, Path(config.points))
             data = from_points(Path(config.points), folder, config.curves)
@@ -71,6 +73,28 @@ def make_report(config: Config, console: Console) -> Written:
     return written
 
 
+def _of_named(config: Config, name: str) -> tuple[ReportData, Path]:
+    """The data of a report of the fit that ``name`` stands for, with the table it was made from; and the page's folder.
+
+    Raises:
+        UserError: there is no such fit, or no table of its runs is known.
+    """
+    fitted = named_fit(name, config.runs_dir, "fit").parent
+    folder = Path(config.out).expanduser() if config.out else fitted
+    sweep = sweep_folder(config) if config.name else SweepFolder(fitted)
+    if config.points:
+        check_out(folder, Path(config.points))
+        return from_points(Path(config.points), fitted, config.curves), folder
+    if not sweep.table.exists():
+        raise UserError(
+            f"fit: {fitted} has no runs.csv beside fit.json; name the table that it was made from: points=FILE"
+        )
+    check_out(folder, sweep.table)
+    if sweep.plan.exists():
+        return from_sweep(sweep, frozen_plan(sweep), fitted), folder
+    return from_points(sweep.table, fitted), folder
+
+
 def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     """From a sweep's records, curves and table, and the fit in the folder ``fitted``; checkpoints are not needed.
 
@@ -81,6 +105,8 @@ def from_sweep(sweep: SweepFolder, plan: Plan, fitted: Path) -> ReportData:
     found = whole_records(sweep, plan)
     older = check_table(_require(sweep.table, "isoflop fit"), found)
     table = read_points(sweep.table, fit.rows, fit.columns, fit.where)
+    if fitted.resolve() != sweep.path.resolve():  # of its own fit the page says so
+        _refuse_other(table, sweep.table, fit, fitted, f"isoflop fit name={plan.name} out={fitted}")
     curves, left_out = curves_of_sweep(sweep, found)
     notes = (*left_out, *([older] if older else []))
     return of_sweep(
@@ -140,6 +166,7 @@ def from_points(path: Path, fitted: Path, curves: str | None = None) -> ReportDa
     """
     fit = load_fit(_require(fitted / "fit.json", f"isoflop fit points={path} out={fitted}"))
     table = read_points(path, fit.rows, fit.columns, fit.where)
+    _refuse_other(table, path, fit, fitted, f"isoflop fit points={path} out={fitted}")
     along = read_curves(curves, table, fit.columns) if curves else {}
     unread = along and fit.approach_1.status == "no_curves" and fit.loss == "loss"
     again = f"isoflop fit points={path} curves={curves} out={fitted}"
@@ -171,6 +198,19 @@ def _tuning(path: Path) -> TuneFit | None:
         return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", TuneFit.from_json)
     except FileNotFoundError:
         return None
+
+
+def _refuse_other(table: Points, path: Path, fit: Fit, fitted: Path, command: str) -> None:
+    """Refuse a fit of other runs than those of ``table``, where the fit knows its own.
+
+    Raises:
+        UserError: it is one.
+    """
+    if fit.fingerprint and (wrong := other_runs(table, fit)):
+        raise UserError(
+            f"{fitted / 'fit.json'}: not a fit of {path}: {wrong}; name the table that it was made from, or fit this "
+            f"one with '{command}'"
+        )
 
 
 def _require(path: Path, command: str) -> Path:

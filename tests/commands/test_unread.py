@@ -63,7 +63,8 @@ def read_by(command: str) -> set[str]:
     read |= {"arms"} if re.search(r"\b(arm_folders|compose_arms)\(", code) else set()
     # 'compare' chooses the value of an option of the fit
     read |= {"compare"} if "config.analysis" in code or "reproduce.run" in code else set()
-    return read.union(*(read_by(stage) for stage in STAGES.get(command, ())))
+    # a command that makes its own fit is given no other
+    return read.union(*(read_by(stage) - {"fit"} for stage in STAGES.get(command, ())))
 
 
 def test_every_key_is_of_the_experiment_or_an_argument() -> None:

@@ -9,7 +9,8 @@ import pytest
 from harness.cli import main
 from harness.fit import BudgetOptimum, Points, load_fit, read_points
 from harness.fit.laws import Law
-from harness.report.data import left_out, members, used_points
+from harness.fit.used import left_out
+from harness.report.data import members, used_points
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.tables.runs import runs_table

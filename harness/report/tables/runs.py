@@ -3,7 +3,8 @@
 import numpy as np
 
 from harness.fit import Curve
-from harness.report.data import ReportData, left_out
+from harness.fit.used import left_out
+from harness.report.data import ReportData
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
