@@ -18,6 +18,7 @@ from harness.fit.law_flags import (
     MIN_RUNS,
     RUNS_TO_SPARE,
     beside_the_sizes,
+    constraint,
     draw_flags,
     indeterminate,
     law_flags,
@@ -152,6 +153,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
             if model.free <= LAW_PARAMETERS
             else indeterminate(fit, lambda rows: _log_sizes(asked, asked.shown(rows)))
         )
+        + constraint(points, check, model)
         + one_compute(points)
         + cost_flags(asked.cost)
         + beside_the_sizes(points, law)
@@ -253,8 +255,8 @@ def bootstrap_law(
             return widened(found, fit.phi, units, free)
     fitted = fit.fitted()
     residual = data.log_loss - fitted
-    rms = float(np.sqrt(np.mean(residual**2)))
-    if options.solver == "lbfgs" and misfit.delta < 3 * rms:
+    rms = float(np.sqrt(np.mean(misfit.residuals(fitted, data.log_loss) ** 2)))
+    if misfit.delta < 3 * rms:
         raise UserError(
             f"fit: the wild bootstrap is not valid with huber_delta={misfit.delta:g}, below three "
             f"times the residuals' {rms:.2g}; use bootstrap=pairs or huber_delta=inf"

@@ -14,6 +14,7 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.bootstrap import Interval, difference_halves
 from harness.fit.budgets import cells_of, count_cells, group_budgets
+from harness.fit.covariates import varying
 from harness.fit.law_check import check_law
 from harness.fit.law_flags import MIN_RUNS
 from harness.fit.options import FitOptions
@@ -125,7 +126,8 @@ def forecasts(points: Points, approach_2: Approach2, options: FitOptions) -> tup
         cutoff = measured[k - 1].budget
         below = points.select(sorted(i for label, runs in runs_of.items() if label <= cutoff for i in runs))
         shared = _shared_noise(below, lean)
-        for fit in (fit_approach_2(below, lean), fit_approach_3(below, lean)):
+        by, at = varying(below, lean.covariates, lean.at)
+        for fit in (fit_approach_2(below, lean), fit_approach_3(below, replace(lean, covariates=by, at=at))):
             for budget in measured[k:]:
                 runs = points.select(runs_of[budget.budget])
                 corrected = fit.correction == "law" if isinstance(fit, Approach2) else lean.correct_bias

@@ -10,7 +10,7 @@ from harness.fit.agreement import compare_approaches
 from harness.fit.encoding import encode
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.fitted import Fit
-from harness.fit.groups import Sharing, share_exponents, split_by
+from harness.fit.groups import Sharing, cannot_share, share_exponents, split_by
 from harness.fit.options import FitOptions
 from harness.fit.pipeline import fit_points, table_to_fit
 from harness.fit.read.lookup import condition
@@ -20,6 +20,7 @@ from harness.fit.table import Curve, Points
 from harness.text import counted
 
 EXPONENTS = "exponents"
+LONGEST = 80  # of a folder's name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +31,7 @@ class GroupedFit:
         column: what the table was split by.
         flops: the compute at which they are set side by side: the largest that every group has runs of.
         fits: by group. failed: of a group without a fit the reason.
+        alone: of a group that could not take part in sharing the reason.
         sharing: whether the groups share their exponents; None where that was not asked for.
     """
 
@@ -37,13 +39,14 @@ class GroupedFit:
     flops: float
     fits: Mapping[str, Fit]
     failed: Mapping[str, str] = field(default_factory=dict)
+    alone: Mapping[str, str] = field(default_factory=dict)
     sharing: Sharing | None = None
 
     def folders(self) -> dict[str, str]:
         """A folder's name for each group with a fit, no two alike."""
         found: dict[str, str] = {}
         for name in self.fits:
-            plain_name = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "group"
+            plain_name = re.sub(r"[^\w.+-]+", "_", name).strip("._")[:LONGEST] or "group"
             taken = set(found.values())
             found[name] = next(one for one in _numbered(plain_name) if one not in taken)
         return found
@@ -60,11 +63,15 @@ class GroupedFit:
         header = ("approach", self.column, "runs", "a", "b", "N*", "D*", "loss", "status")
         title = f"Groups by {self.column} at C = {self.flops:.3g}, each fitted by itself"
         if self.sharing is not None:
-            title += "; approach 3 with exponents that all share"
+            title = f"Groups by {self.column} at C = {self.flops:.3g}; approach 3 shares its exponents among "
+            title += ", ".join(self.sharing.groups)
         parts = [f"{title}\n{table(header, rows)}"]
         if self.sharing is not None:
             parts.append(_told(self.sharing))
         parts += [f"  {name}: no fit. {sentence(reason)}" for name, reason in self.failed.items()]
+        parts += [
+            f"  {name} took no part in sharing. {sentence(reason)}" for name, reason in self.alone.items()
+        ]
         return "\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +100,7 @@ class GroupedFit:
                 for name, fit in self.fits.items()
             },
             "failed": dict(self.failed),
+            "alone": dict(self.alone),
             "sharing": encode(self.sharing),
         }
 
@@ -126,10 +134,15 @@ def fit_by(
             failed[name] = str(error)
     if not fits:
         raise UserError(f"by: no group of {column} has a fit; {next(iter(failed.items()))[1]}")
-    sharing = None
+    sharing, alone = None, {}
     if joint is not None:
         chosen = {name: table_to_fit(groups[name], options) for name in fits}
-        shared, sharing = share_exponents({name: one.table for name, one in chosen.items()}, options)
+        alone = {name: reason for name, one in chosen.items() if (reason := cannot_share(one.table))}
+        tables = {name: one.table for name, one in chosen.items() if name not in alone}
+        if len(tables) < 2:
+            told = "; ".join(f"{name}: {reason}" for name, reason in alone.items())
+            raise UserError(f"joint: needs two groups with enough runs, or more ({told})")
+        shared, sharing = share_exponents(tables, options)
         for name, three in shared.items():
             fit, three = fits[name], chosen[name].flagged(three)
             approaches = (fit.approach_1, fit.approach_2, three)
@@ -138,7 +151,7 @@ def fit_by(
             counting = tuple(row for row in fit.counting if row.approach != three.name)
             fits[name] = replace(fit, approach_3=three, agreement=agreement, counting=counting)
     flops = min(fit.largest_flops for fit in fits.values())
-    return GroupedFit(column=column, flops=flops, fits=fits, failed=failed, sharing=sharing)
+    return GroupedFit(column=column, flops=flops, fits=fits, failed=failed, alone=alone, sharing=sharing)
 
 
 def _filter(points: Points, column: str, name: str) -> str:

@@ -10,6 +10,7 @@ from harness.fit.budgets import Cells, count_cells, group_budgets, units_of
 from harness.fit.cost_law import fit_cost_law
 from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, solve
 from harness.fit.forms.data import Data
+from harness.fit.law_check import check_law
 from harness.fit.law_flags import indeterminate, law_flags
 from harness.fit.options import FitOptions
 from harness.fit.results import FormComparison, FormFit
@@ -88,7 +89,7 @@ def compare_forms(points: Points, options: FitOptions, target: float) -> FormCom
         n_train=int((~test).sum()),
         n_test=int(test.sum()),
         forms=tuple(replace(fit, rank=rank + 1) for rank, fit in enumerate(order)),
-        verdict=_verdict(first, order, target),
+        verdict=_verdict(first, order, target) + _left_aside(options),
         level=options.level,
     )
 
@@ -137,6 +138,7 @@ def _form_fit(trial: Trial, points: Points, options: FitOptions, target: float, 
     flags = law_flags(solved, law)
     if np.isnan(log_n) and not is_void(flags):
         flags.append(Flag("no_optimum", f"no minimum of the loss along C = {target:.3g}"))
+    flags += check_law(points, model).misfit
     if not model.plain:
         flags += indeterminate(solved, lambda natural: frontier(natural).log_optimum(target)[0])
     if model.free > MODELS["standard"].free and solved.objective > WORSE * standard:
@@ -192,6 +194,12 @@ def _verdict(first: str | None, order: list[FormFit], target: float) -> str:
         if sizes:
             said += f", and put N* at C = {target:.3g} between {min(sizes):.3g} and {max(sizes):.3g}"
     return said + (f"; worse: {', '.join(worse)}" if worse else "")
+
+
+def _left_aside(options: FitOptions) -> str:
+    """What the options ask of approach 3's law that the forms are compared without."""
+    named = [name for name in ("fix", "tie", "covariates") if getattr(options, name)]
+    return f"; compared without analysis.{', analysis.'.join(named)}" if named else ""
 
 
 def _unusable(fit: FormFit) -> bool:

@@ -7,24 +7,26 @@ Whether they do share them is tested, not assumed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap
 from harness.fit.approach_3 import Asked, law_numbers, widened
-from harness.fit.budgets import Cells, count_cells, units_of
-from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, solve
+from harness.fit.budgets import Cells, cells_of, count_cells, units_of
+from harness.fit.cost_law import cost_flags
+from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, restricted, solve
 from harness.fit.forms.data import Data
-from harness.fit.forms.power_form import PowerForm
 from harness.fit.law_check import check_law
-from harness.fit.law_flags import least_runs
+from harness.fit.law_flags import MIN_RUNS, beside_the_sizes, draw_flags, law_flags, least_runs, one_compute
 from harness.fit.misfit import fit_error
 from harness.fit.options import FitOptions
 from harness.fit.read.lookup import labels as labels_of
 from harness.fit.results import Approach3, Judged
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array, Points
+from harness.fit.useless import useless_intervals
 from harness.text import counted
 
 MOST_GROUPS = 50
@@ -77,6 +79,16 @@ def split_by(points: Points, column: str) -> dict[str, Points]:
     return {name: points.select(np.array([label == name for label in labels])) for name in names}
 
 
+def cannot_share(points: Points) -> str:
+    """Why a group cannot have E, A and B of its own, with exponents that come from others; empty where it can."""
+    cells, least = count_cells(cells_of(points)) if len(points) else 0, len(LEVELS) + 1
+    if cells < least:
+        return f"{counted(cells, 'cell')} (N and D); E, A and B of its own need {least}"
+    if len(np.unique(points.params)) < 2 or len(np.unique(points.tokens)) < 2:
+        return "one size or one horizon; E, A and B of its own need two of each"
+    return ""
+
+
 def share_exponents(
     groups: Mapping[str, Points], options: FitOptions
 ) -> tuple[dict[str, Approach3], Sharing]:
@@ -94,24 +106,24 @@ def share_exponents(
         UserError: fewer than two groups, a form without exponents of N and D, or a group with too few runs.
     """
     base = options.model
-    if len(groups) < 2:
-        raise UserError("joint: needs two groups or more")
-    if not isinstance(base.form, PowerForm) or base.name == "kaplan" or options.covariates or options.fix:
+    if options.bootstrap == "wild" or options.solver == "varpro":
         raise UserError(
-            f"joint=exponents: needs form standard, tied or kappa, with nothing fixed and no covariates; "
-            f"got {base.formula}"
+            "joint=exponents: draws runs within their groups; use bootstrap=pairs and solver=lbfgs"
         )
-    least = len(LEVELS) + 1
+    if base.name not in ("standard", "kappa") or options.covariates or options.fix or options.tie:
+        raise UserError(
+            f"joint=exponents: needs form standard or kappa, with nothing fixed or tied and no covariates; got "
+            f"{base.formula}"
+        )
     for name, mine in groups.items():
-        if len(np.unique(mine.params)) < 2 or len(np.unique(mine.tokens)) < 2 or len(mine) < least:
-            raise UserError(
-                f"joint: group {name} has {counted(len(mine), 'run')}; E, A and B of its own need {least}, of two "
-                "sizes and two horizons"
-            )
+        if reason := cannot_share(mine):
+            raise UserError(f"joint: group {name}: {reason}")
+    if len(groups) < 2:
+        raise UserError("joint: needs two groups with enough runs, or more")
     if sum(map(len, groups.values())) < least_runs(base) + len(LEVELS) * (len(groups) - 1):
         raise UserError("joint: too few runs in all for laws of this many groups")
     together = _Together.of(groups, options)
-    shared = together.solve(LEVELS, options.misfit)
+    shared = together.shared
     sharing = together.test()
     return {
         name: _approach(together, shared, name, mine, options, sharing) for name, mine in groups.items()
@@ -161,8 +173,7 @@ class _Together:
 
     def model(self, own: tuple[str, ...]) -> Model:
         """The form with the parameters ``own`` apart in every group."""
-        tied = {other for pair in self.base.tied for other in pair[1:]}
-        slopes = tuple((name, i) for i in range(len(self.names) - 1) for name in own if name not in tied)
+        slopes = tuple((name, i) for i in range(len(self.names) - 1) for name in own)
         return replace(self.base, slopes=slopes)
 
     def solve(self, own: tuple[str, ...], misfit: Misfit, start: Solved | None = None) -> Solved:
@@ -186,6 +197,37 @@ class _Together:
                 own[..., self.base.form.columns.index(name)] += theta[..., k + at]
         assert len(keys) == theta.shape[-1]
         return self.base.form.natural(own, solved.bound.place)
+
+    @cached_property
+    def shared(self) -> Solved:
+        """The law whose exponents are common."""
+        return self.solve(LEVELS, self.options.misfit)
+
+    @property
+    def kind(self) -> str:
+        """How runs are drawn: where a group has too few to resample, noise is drawn instead."""
+        least = min(count_cells(self.unit[self.member == i]) for i in range(len(self.names)))
+        return "pairs within groups" if least >= MIN_RUNS else "parametric"
+
+    @cached_property
+    def drawn(self) -> Array:
+        """Draws of the free parameters of the shared law, (draws, q)."""
+        shared, options, units = self.shared, self.options, count_cells(self.unit)
+        rng, q = bootstrap.generator(options.seed, STREAM), len(self.shared.phi)
+        if self.kind != "parametric":
+            groups = [np.flatnonzero(self.member == i).tolist() for i in range(len(self.names))]
+            counts = bootstrap.stratified_counts(rng, groups, self.unit, options.draws)
+            log_loss = self.data.log_loss[None]
+            phi = redraw(shared, options.misfit, log_loss, counts * self.weights).phi
+            return widened(phi, shared.phi, units, q)
+        # Residuals of least squares are of normal noise; those of a Huber loss are zero where it passes through runs.
+        even = self.solve(LEVELS, Misfit(np.inf), shared)
+        fitted = even.fitted()
+        square = float(np.sum(self.weights * (self.data.log_loss - fitted) ** 2))
+        size = np.sqrt(square / rng.chisquare(max(units - q, 1), options.draws))
+        noise = rng.standard_normal((options.draws, units))[:, self.unit] / np.sqrt(self.weights)
+        log_loss = fitted + size[:, None] * noise
+        return shared.phi + redraw(even, options.misfit, log_loss, self.weights[None]).phi - even.phi
 
     def test(self) -> Sharing:
         """The laws that share exponents against laws that share nothing."""
@@ -251,25 +293,32 @@ def _approach(
     group = together.names.index(name)
     asked = Asked.of(points, options, together.base)
     shown = asked.shown(together.levels(shared, shared.phi, group))
-    draws = None
-    if options.draws:
-        rng = bootstrap.generator(options.seed, STREAM)
-        groups = [np.flatnonzero(together.member == i).tolist() for i in range(len(together.names))]
-        counts = bootstrap.stratified_counts(rng, groups, together.unit, options.draws)
-        log_loss = together.data.log_loss[None]
-        phi = redraw(shared, options.misfit, log_loss, counts * together.weights).phi
-        wider = widened(phi, shared.phi, count_cells(together.unit), len(shared.phi))
-        draws = asked.shown(together.levels(shared, wider, group))
-    usable = asked.frontier(shown).usable
-    others = ", ".join(other for other in together.names if other != name)
-    note = f"alpha and beta are shared with {others}"
-    flags = [*sharing.warnings]
-    if not usable:
-        flags.append(Flag("no_optimum", "loss does not fall with both N and D"))
+    draws = asked.shown(together.levels(shared, together.drawn, group)) if options.draws else None
+    law = asked.frontier(shown)
+    # The group's own runs against its law: what is common is given, so that E, A and B alone are its own.
+    powers = {name: float(shown[asked.columns.index(name)]) for name in asked.columns if name not in LEVELS}
+    check = check_law(points, restricted(together.base.name, powers))
+    numbers = law_numbers(shown, draws, asked, options.level, law.usable)
+    flags = [
+        *sharing.warnings,
+        *law_flags(check.fit, law),
+        *one_compute(points),
+        *cost_flags(asked.cost),
+        *beside_the_sizes(points, law),
+        *check.flags,
+        *draw_flags(
+            draws,
+            None if draws is None else asked.frontier(draws),
+            points,
+            together.base,
+            count_cells(check.unit),
+        ),
+        *useless_intervals(numbers),
+    ]
     if not shared.converged:
         flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
-    if draws is None:
-        flags.append(Flag("no_interval", "no bootstrap draws were asked for"))
+    common = ", ".join(name for name in powers)
+    note = f"{common} shared with {', '.join(other for other in together.names if other != name)}"
     mine = together.member == group
     return Approach3(
         level=options.level,
@@ -286,12 +335,12 @@ def _approach(
         form=together.base.name,
         formula=f"{together.base.formula}, {note}",
         free=together.base.free,
-        bootstrap="pairs within groups" if draws is not None else "none",
+        bootstrap=together.kind if draws is not None else "none",
         draws=draws,
         objective=shared.objective,
         starts=len(shared.all_objectives),
         starts_agreeing=shared.agreeing,
         fit_error=fit_error(together.data.log_loss[mine], shared.fitted()[mine]),
-        **law_numbers(shown, draws, asked, options.level, usable),
+        **numbers,
         **judge(flags),
     )

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import fdtrc
 
 from harness.fit.bootstrap import Interval
-from harness.fit.budgets import group_budgets
+from harness.fit.budgets import cells_of, count_cells, group_budgets
 from harness.fit.forms import MODELS, Misfit, Model, Solved, solve
-from harness.fit.law_check import LawCheck
+from harness.fit.law_check import LawCheck, check_law
 from harness.fit.laws import Law
 from harness.fit.misfit import outliers
 from harness.fit.status import Flag
@@ -28,6 +29,7 @@ LAW_PARAMETERS = 5  # of the standard law
 # Solutions alike in objective to 5% that disagree on N* by more than this factor: the runs do not tell them apart.
 SAME, SPREAD = 1.05, 1.25
 CONDITION = 1e5
+REJECTED = 0.01  # p of a constraint that the runs speak against
 
 
 def least_runs(model: Model) -> int:
@@ -102,6 +104,37 @@ def law_flags(fit: Solved, law: Law | Surface) -> list[Flag]:
             said = f"exponent {natural[power]:.3g}" if power is not None else "it has gone to 0"
             flags.append(Flag("at_bound", f"the term {name} is at a bound ({said})"))
     return flags
+
+
+def constraint(points: Points, check: LawCheck, model: Model) -> list[Flag]:
+    """What a law with fixed or tied parameters rests on: untested by few runs, or rejected by an F test of more.
+
+    Args:
+        check: of ``model``. The test is against the standard law, fitted in the same way.
+    """
+    own = MODELS[model.name]
+    if model.name not in ("standard", "tied") or model.slopes or (model.name == "standard" and model == own):
+        return []
+    said = model.formula.split(" with ")[-1] if " with " in model.formula else "alpha = beta"
+    cells = count_cells(cells_of(points))
+    if cells < least_runs(MODELS["standard"]) or too_few(points):
+        note = f"the law rests on {said}, which {counted(cells, 'cell')} cannot test: its intervals take it for true"
+        return [Flag("untested_constraint", note)]
+    free = check_law(points)
+    if free.exact:
+        return []
+    held, left = (float(np.sum(check.weights * one.residual**2)) for one in (check, free))
+    more, freedom = LAW_PARAMETERS - model.free, cells - LAW_PARAMETERS
+    ratio = max(held - left, 0.0) / more / (left / freedom)
+    p = float(fdtrc(more, freedom, ratio))
+    if p > REJECTED:
+        return []
+    E, _, _, alpha, beta = map(float, free.fit.natural[:5])
+    note = (
+        f"the runs speak against {said} (F = {ratio:.3g}, p = {p:.2g}); the standard law has E = {E:.3g}, "
+        f"alpha = {alpha:.3g}, beta = {beta:.3g}"
+    )
+    return [Flag("constraint_rejected", note)]
 
 
 def indeterminate(fit: Solved, log_sizes: Callable[[Array], Array]) -> list[Flag]:

@@ -13,6 +13,7 @@ from harness.fit.approach_3 import fit_approach_3
 from harness.fit.backtest import backtest, flagged
 from harness.fit.cell_tables import Chosen
 from harness.fit.counting import counting_table
+from harness.fit.covariates import reference
 from harness.fit.curves import Curves
 from harness.fit.fitted import Fit
 from harness.fit.form_comparison import compare_forms
@@ -54,6 +55,7 @@ def fit_points(
     table = chosen.table
     if not len(table):
         raise UserError(f"fit: no usable runs ({len(table.excluded)} excluded{_first(table)})")
+    options = replace(options, at=reference(table, options.covariates, options.at))
     by_default = replace(options, count="params", compute="flops")
     largest = float(table.flops.max())
     target = options.target or TARGET * largest

@@ -100,6 +100,11 @@ SERIOUS = (
         "of recipe or data between those budgets",
     ),
     Status(
+        "constraint_rejected",
+        "parameters of the law were fixed or tied, and the law without that fits the runs better than chance allows",
+        "leave out analysis.fix and analysis.tie, or choose another form; compare=true tries them",
+    ),
+    Status(
         "not_shared",
         "groups that were fitted with common exponents do not have them: the law fits none of these groups",
         "fit each group with exponents of its own, without joint=exponents",
@@ -138,6 +143,11 @@ MILD = (
         "unstable",
         "many bootstrap draws have no minimum within the sizes that were run, or no finite optimum",
         "train more sizes on the side where the profile is flat, or more seeds",
+    ),
+    Status(
+        "untested_constraint",
+        "parameters of the law were fixed or tied, and there are too few runs to test that: intervals take it for true",
+        "train more runs, or compare the answer with that of other values",
     ),
     Status(
         "wide_interval",

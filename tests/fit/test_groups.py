@@ -66,7 +66,7 @@ def test_groups_that_scale_otherwise_are_told() -> None:
     assert sharing.p is not None
     assert sharing.p <= 0.01
     assert sharing.status == "not_shared"
-    assert all(three.status == "not_shared" for three in found.values())
+    assert all("not_shared" in three.flags for three in found.values())
     assert sharing.alpha["code"] == pytest.approx(0.45, abs=0.04)
     assert sharing.alpha["c4"] == pytest.approx(0.34, abs=0.04)
 
@@ -130,9 +130,13 @@ def test_what_is_no_grouping_is_refused(column: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"form": "kaplan"}, "joint=exponents: needs form standard, tied or kappa"),
+        ({"form": "kaplan"}, "joint=exponents: needs form standard or kappa"),
         ({"form": "farseer"}, "joint=exponents: needs form"),
+        ({"form": "tied"}, "joint=exponents: needs form"),
         ({"fix": {"E": 1.0}}, "with nothing fixed"),
+        ({"tie": ["A", "B"]}, "with nothing fixed or tied"),
+        ({"bootstrap": "wild"}, "use bootstrap=pairs"),
+        ({"solver": "varpro"}, "solver=lbfgs"),
     ],
 )
 def test_forms_without_levels_of_their_own_are_refused(options: dict[str, object], told: str) -> None:
@@ -143,7 +147,7 @@ def test_forms_without_levels_of_their_own_are_refused(options: dict[str, object
 def test_a_group_without_enough_runs_is_named() -> None:
     groups = groups_of(LAWS, 0.002)
     groups["wiki"] = groups["wiki"].select(np.arange(3))
-    with pytest.raises(UserError, match="group wiki has 3 runs"):
+    with pytest.raises(UserError, match="group wiki: 3 cells"):
         share_exponents(groups, FitOptions(draws=0))
 
 
@@ -206,3 +210,49 @@ def test_names_of_groups_make_folders_that_differ() -> None:
 def test_nothing_but_exponents_can_be_shared() -> None:
     with pytest.raises(UserError, match="'levels' is nothing that groups can share"):
         fit_by(table_of(groups_of(LAWS, 0.003)), "data", FitOptions(draws=0), joint="levels")
+
+
+def test_a_group_that_the_shared_law_misses_is_told() -> None:
+    """Alone it was a misfit; with exponents of another group it was ok, at seven per cent of scatter."""
+    groups = groups_of({"c4": LAWS["c4"], "code": LAWS["code"]}, 0.003, sizes=9)
+    code = groups["code"]
+    groups["code"] = replace(code, loss=code.loss * (1 + 0.1 * np.sin(3 * np.log(code.params))))
+    found, _ = share_exponents(groups, FitOptions(draws=40))
+    assert "misfit" in found["code"].flags
+    floorless = groups_of({"c4": LAWS["c4"], "code": (1e-6, *LAWS["code"][1:])}, 0.003)
+    assert "at_bound" in share_exponents(floorless, FitOptions(draws=40))[0]["code"].flags
+
+
+def test_a_group_without_cells_of_its_own_takes_no_part() -> None:
+    """Two cells, each run twice, gave three levels and status ok."""
+    groups = groups_of(LAWS, 0.003)
+    groups["wiki"] = groups["wiki"].select(np.array([0, 0, 20, 20]))
+    with pytest.raises(UserError, match="group wiki: 2 cells"):
+        share_exponents(groups, FitOptions(draws=0))
+    table = table_of(groups_of(LAWS, 0.003))
+    mine = [i for i, name in enumerate(table.text["data"]) if name != "wiki"]
+    found = fit_by(
+        table.select([*mine, 42, 43]), "data", FitOptions(draws=0, backtest=False), joint="exponents"
+    )
+    assert list(found.alone) == ["wiki"]
+    assert found.sharing is not None
+    assert found.sharing.groups == ("c4", "code")
+    assert "wiki took no part in sharing. 2 cells" in found.summary()
+
+
+def test_a_group_of_few_runs_has_draws_of_noise() -> None:
+    groups = groups_of(LAWS, 0.003)
+    groups["code"] = groups["code"].select(np.arange(0, 21, 4))
+    found, _ = share_exponents(groups, FitOptions(draws=60))
+    assert {three.bootstrap for three in found.values()} == {"parametric"}
+    full, _ = share_exponents(groups_of(LAWS, 0.003), FitOptions(draws=60))
+    assert {three.bootstrap for three in full.values()} == {"pairs within groups"}
+
+
+def test_numbers_that_differ_in_their_last_digits_are_groups() -> None:
+    table = table_of(groups_of(LAWS, 0.003))
+    values = {"c4": 1 / 3, "code": 0.1 + 0.2, "wiki": 0.3}
+    column = np.array([values[name] for name in table.text["data"]])
+    found = fit_by(replace(table, extra={"g": column}), "g", FitOptions(draws=0, backtest=False))
+    assert len(found.fits) == 3
+    assert not found.failed

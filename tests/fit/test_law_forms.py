@@ -260,3 +260,50 @@ def test_another_law_is_named_where_it_answers(fitted: Fit, tmp_path: Path) -> N
 def test_the_standard_law_needs_no_note() -> None:
     fit = fit_points(sweep(budgets=BUDGETS, sizes=7, noise=0.003), FitOptions(draws=0, backtest=False))
     assert not [note for note in predict_from(fit, budget=1e21).notes if "approach 3 is" in note]
+
+
+@pytest.mark.parametrize("sizes", [3, 9])
+def test_a_constraint_is_doubted(sizes: int) -> None:
+    """alpha = beta on a law of .34 and .28: from six runs nothing can test it, from many it is rejected."""
+    few, many = sweep(budgets=(1e18, 1e20), sizes=3, noise=0.003), sweep(sizes=sizes, noise=0.002)
+    assert "untested_constraint" in fit_approach_3(few, FitOptions(draws=40, form="tied")).flags
+    assert "constraint_rejected" in fit_approach_3(many, FitOptions(draws=40, form="tied")).flags
+    right = fit_approach_3(many, FitOptions(draws=40, fix={"alpha": 0.34}))
+    assert "constraint_rejected" not in right.flags
+    wrong = fit_approach_3(many, FitOptions(draws=40, fix={"E": 1.2}))
+    assert "constraint_rejected" in wrong.flags
+
+
+@pytest.mark.slow
+def test_a_constraint_that_holds_is_seldom_rejected() -> None:
+    """Nominally one in a hundred."""
+    rejected = sum(
+        "constraint_rejected"
+        in fit_approach_3(sweep(sizes=7, noise=0.003, seed=seed), FitOptions(draws=0, fix={"E": 1.69})).flags
+        for seed in range(60)
+    )
+    assert rejected <= 4
+
+
+@pytest.mark.parametrize(
+    ("values", "at", "told"),
+    [
+        ([0.0, np.nan], {}, "is empty in 1 of"),
+        ([0.0, 1.0], {"z": 50.0}, "the runs have z from 0 to 1"),
+    ],
+)
+def test_covariates_outside_of_what_is_known_are_refused(
+    values: list[float], at: dict[str, float], told: str
+) -> None:
+    points = sweep(sizes=7)
+    column = np.resize(np.array([0.0, 1.0]), len(points))
+    column[1] = values[1]
+    known = Points(points.params, points.tokens, points.flops, points.loss, extra={"z": column})
+    with pytest.raises(UserError, match=told):
+        fit_points(known, FitOptions(draws=0, covariates={"E": "z"}, at=at))
+
+
+def test_the_wild_bootstrap_is_refused_whatever_solves() -> None:
+    options = FitOptions(draws=40, solver="varpro", objective="l1", bootstrap="wild")
+    with pytest.raises(UserError, match="wild bootstrap is not valid"):
+        fit_approach_3(sweep(sizes=7, noise=0.003), options)

@@ -40,11 +40,20 @@ def labels(points: Points, name: str) -> tuple[str, ...]:
     table = table_columns(points)
     found = table.column(name) or table.column(plain_name(name))
     if found is None:
-        raise UserError(f"points: no column {name!r}; the table has {listed(table.names())}")
+        has = listed(table.names())
+        raise UserError(
+            f"points: no column {name!r} (one of text with a single value is none); the table has {has}"
+        )
     if found.numbers is not None:
-        return tuple("" if value != value else f"{value:.12g}" for value in found.numbers.tolist())
+        return tuple("" if value != value else _written(value) for value in found.numbers.tolist())
     assert found.column is not None, "a column has texts or numbers"
     return tuple(found.column.text())
+
+
+def _written(value: float) -> str:
+    """A number in so many digits as tell it from others."""
+    short = f"{value:.12g}"
+    return short if float(short) == value else repr(value)
 
 
 def condition(points: Points, name: str, label: str) -> str:

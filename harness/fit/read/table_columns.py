@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import UserError
 from harness.fit.read.cells import Cells, Column
 from harness.fit.read.names import find
 from harness.fit.read.notation import POINT
@@ -45,6 +46,11 @@ class TableColumns:
             return Values(name, column=self.runs)
         places = find(name, self.cells.header)
         if places:
+            same = [i for i in places if self.cells.header[i] == self.cells.header[places[0]]]
+            if len(same) > 1:
+                raise UserError(
+                    f"{self.cells.name}: {len(same)} columns are called {name!r}; rename all but one"
+                )
             source = self.cells.columns[places[0]]
             rows = np.arange(len(source))
             text = source.has_text(rows, self.decimal)
