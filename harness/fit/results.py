@@ -257,6 +257,7 @@ class Approach3(Approach):
         parameters, parameters_se, parameters_interval: of that form, by name; those that it shares with the standard
             law are also the fields E, A, B, alpha and beta.
         covariates: columns that move a parameter, by parameter; ``at`` is the value of each that the answer is for.
+        shared: what of the law was fitted to other groups of runs too, in words; else empty.
         residual, minimised: residuals are ``log``, ``relative`` or ``absolute``; their ``huber`` losses, absolute
             values (``l1``) or ``squares`` are minimised.
         objective: the sum over runs that was minimised, at the solution.
@@ -297,6 +298,7 @@ class Approach3(Approach):
     parameters_interval: dict[str, Interval | None] = field(default_factory=dict)
     covariates: dict[str, str] = field(default_factory=dict)
     at: dict[str, float] = field(default_factory=dict)
+    shared: str = ""
     residual: str = "log"
     minimised: str = "huber"
 

@@ -213,7 +213,7 @@ def _law(approach: Approach3) -> str:
         form = ".4f" if name == "E" else ".5g"  # a loss: draws in which it has gone read 0, not 1e-58
         rows.append((name, quantity_with(value, interval, form), "-" if se is None else f"{se:.3g}"))
     text = f"L = {approach.formula} (approach 3)\n" + table(("", "estimate", "SE"), rows)
-    said = [papers_names(approach), moved_by(approach), along_6nd(approach)]
+    said = [approach.shared, papers_names(approach), moved_by(approach), along_6nd(approach)]
     return text + "".join(f"\n  {line}" for line in said if line)
 
 

@@ -123,7 +123,8 @@ def law_notes(approach: Approach3) -> tuple[str, ...]:
     """What a reader must know of a law that is not the standard one."""
     said = moved_by(approach)
     told = (f"approach 3 is L = {approach.formula}",) if approach.formula != Approach3().formula else ()
-    return (*told, *([said] if said else []))
+    shared = (f"approach 3: {approach.shared}",) if approach.shared else ()
+    return (*told, *shared, *([said] if said else []))
 
 
 def _published(law: LawConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:

@@ -110,7 +110,7 @@ def _frame(axes: Axes, seen: list[list[float]], quantity: str) -> None:
         most = min(most, max(LARGEST_FACTOR, 1.5 * far))
     low = max(min(float(values.min()) for values in drawn), -most)
     high = min(max(float(values.max()) for values in drawn), most)
-    margin = 0.06 * (high - low)
+    margin = 0.06 * (high - low) or 1e-3  # forecasts may be exact
     ends = np.array((low - margin, high + margin))
     axes.set_ylim(*(np.exp(ends) if logs else ends))
     if logs:
