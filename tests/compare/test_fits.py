@@ -41,9 +41,9 @@ def test_numbers_and_verdict_are_those_of_arms() -> None:
     assert "they differ beyond their intervals" in found.verdict[0]
     exponents, optimum = build(found)
     assert len(exponents.rows) == len(optimum.rows) == 6
-    assert optimum.header[5] == "loss"
-    assert "bits per byte" not in optimum.header
-    assert all(len(row) == len(optimum.header) for row in optimum.rows)
+    assert optimum.headings[5] == "loss"
+    assert "bits per byte" not in optimum.headings
+    assert all(len(row) == len(optimum.headings) for row in optimum.rows)
     assert "losses per token are alike only for the same text and tokenizer" in optimum.note
     assert fits["x"].approach_3.predict(found.flops).loss == pytest.approx(
         float(str(optimum.rows[4][5]).split()[0]), abs=1e-4
@@ -154,7 +154,7 @@ def test_one_way_of_naming_a_fit(folder: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(UserError, match="did you mean runs/alpha"):
         load_fit("alpah")
     with pytest.raises(UserError, match="did you mean g/c4"):
-        load_fit("g/c5")
+        load_fit("g/c44")
     (folder / "alpha").mkdir()  # another folder of that name, without a fit
     assert load_fit("alpha").n_points == 21
     with pytest.raises(UserError, match=r"g/fit.json: no such file"):

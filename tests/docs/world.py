@@ -186,6 +186,11 @@ def promised(words: Sequence[str]) -> list[Path]:
     report = [folder / name for name in ("report.html", "report.md", "figures/*.png", "figures/*.pdf")]
     if asked.get("launcher") == "slurm":
         return [sweep / "slurm"]
+    if command == "compare" and config.fits:
+        return [folder / "compare.json", folder / "compare.md"] if config.out else []
+    if command == "report" and config.fit:
+        folder = Path(config.out or config.fit)
+        return [folder / name for name in ("report.html", "report.md", "figures/*.png", "figures/*.pdf")]
     if command == "fit" and config.by is not None:
         return [folder / "groups.json", folder / "*" / "fit.json"]
     if command == "fit" and config.source == "wandb":

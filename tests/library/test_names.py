@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WITH_EXAMPLES = (
     "harness",
     "harness.fit.pipeline",
+    "harness.fit.read.curve_files",
     "harness.fit.reader",
     "harness.fit.store",
     "harness.library.configured",
