@@ -111,6 +111,12 @@ def current_overrides(overrides: Sequence[str]) -> list[str]:
     return [current_override(override) for override in overrides]
 
 
+FITTED = (
+    *("points", "curves", "columns", "where", "out", "by", "joint"),
+    *("compare", "source", "project", "group"),
+)
+"""What a fit is made of: 'reproduce' reads the same."""
+
 # Keys that are arguments of some commands, and which of them each command reads; every other key describes the
 # experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
 # are looked for in their own folders.
@@ -122,36 +128,12 @@ READS: dict[str, tuple[str, ...]] = {
     "calibrate": ("calibrate", "write"),
     "status": ("arms",),
     "cancel": ("arms",),
-    "fit": (
-        "points",
-        "curves",
-        "columns",
-        "where",
-        "out",
-        "by",
-        "joint",
-        "compare",
-        "source",
-        "project",
-        "group",
-    ),
+    "fit": FITTED,
     "report": ("points", "curves", "out", "fit"),
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
     "compare": ("arms", "compare", "fits", "out"),
     "validate": ("validate",),
-    "reproduce": (
-        "points",
-        "curves",
-        "columns",
-        "where",
-        "out",
-        "by",
-        "joint",
-        "compare",
-        "source",
-        "project",
-        "group",
-    ),
+    "reproduce": FITTED,
     "fetch": (),
 }
 

@@ -108,8 +108,6 @@ class Config:
             raise UserError("curves: are those of a table's runs; name the table with points=FILE")
         if self.joint is not None and self.by is None:
             raise UserError("joint: is what groups share; name their column, e.g. by=dataset")
-        if self.joint not in (None, "exponents"):
-            raise UserError(f"joint: '{self.joint}' is nothing that groups can share; there is exponents")
         if self.followup.horizons and not KINDS[self.schedule.kind].has_length:
             raise UserError(
                 f"followup.horizons: a {self.schedule.kind} schedule has no length to vary; choose another schedule"

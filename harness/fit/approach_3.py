@@ -8,7 +8,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.fit import bootstrap
 from harness.fit.bootstrap import percentile_interval
-from harness.fit.budgets import count_cells
+from harness.fit.budgets import Cells, count_cells
 from harness.fit.cost_law import cost_flags, fit_cost_law
 from harness.fit.covariates import chosen
 from harness.fit.forms import Misfit, Model, Solved, redraw, solve
@@ -75,6 +75,26 @@ class Asked:
             largest=float(points.flops.max()),
         )
 
+    def fields(self, n: int, options: FitOptions) -> dict[str, Any]:
+        """The fields of :class:`Approach3` that say what was fitted to ``n`` runs, and how."""
+        return {
+            "level": options.level,
+            "n_points": n,
+            "smallest_flops": self.smallest,
+            "largest_flops": self.largest,
+            "runs": self.runs,
+            "extrapolation_limit": options.extrapolation_limit,
+            "huber_delta": options.huber_delta,
+            "solver": options.solver,
+            # Known even where the law is not: the cost of a model by the other approaches needs it too.
+            "cost": self.cost,
+            "residual": self.misfit.residual,
+            "minimised": options.minimised,
+            "form": self.model.name,
+            "formula": self.model.formula,
+            "free": self.model.free,
+        }
+
     def solve(self, check: LawCheck, start: list[Array] | None = None) -> Solved:
         """The law fitted to the runs of ``check``, weighted as it weights them."""
         laws = [check.fit.theta[:5]] if self.model.plain else None
@@ -97,6 +117,10 @@ class Asked:
         """(a, b) of a draw (columns,), or of draws (draws, columns)."""
         return self.frontier(shown, cost).exponents
 
+    def log_sizes(self, natural: Array, flops: float) -> Array:
+        """ln N* at C = ``flops`` of natural parameters (laws, k), (laws,)."""
+        return np.asarray(self.frontier(self.shown(natural)).log_optimum(flops)[0])
+
 
 def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
     """Fits L(N, D), by default E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3), and bootstraps it.
@@ -117,22 +141,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
             f"analysis.fix.E={floor:g}: a run has a loss of {lowest:.4g}, and no loss is below E; give a smaller one"
         )
     asked = Asked.of(points, options, model)
-    common: dict[str, Any] = {
-        "level": options.level,
-        "n_points": len(points),
-        "smallest_flops": asked.smallest,
-        "largest_flops": asked.largest,
-        "runs": asked.runs,
-        "extrapolation_limit": options.extrapolation_limit,
-        "huber_delta": options.huber_delta,
-        "solver": options.solver,
-        # Known even where the law is not: the cost of a model by the other approaches needs it too.
-        "cost": asked.cost,
-        "residual": options.misfit.residual,
-        "minimised": options.minimised,
-        "form": model.name,
-        "formula": model.formula,
-        "free": model.free,
+    common = asked.fields(len(points), options) | {
         "covariates": {one.parameter: one.column for one in moved},
         "at": {one.column: one.at for one in moved},
     }
@@ -151,7 +160,7 @@ def fit_approach_3(points: Points, options: FitOptions) -> Approach3:
         + (
             []
             if model.free <= LAW_PARAMETERS
-            else indeterminate(fit, lambda rows: _log_sizes(asked, asked.shown(rows)))
+            else indeterminate(fit, lambda natural: asked.log_sizes(natural, asked.largest))
         )
         + constraint(points, check, model)
         + one_compute(points)
@@ -247,7 +256,7 @@ def bootstrap_law(
     free, units = fit.bound.model.free, count_cells(unit)
     with np.errstate(all="ignore"):
         if kind == "parametric":
-            return fit.phi + _parametric(check, options, rng) - check.fit.phi
+            return fit.phi + parametric(check.fit, unit, weights, misfit, options.draws, rng)
         if kind != "wild":
             counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
             log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
@@ -280,22 +289,24 @@ def widened(draws: Array, point: Array, units: int, free: int) -> Array:
     return np.where(np.isfinite(moved), moved, draws)
 
 
-def _parametric(check: LawCheck, options: FitOptions, rng: np.random.Generator) -> Array:
-    """Refits to the law of ``check`` with normal noise, (draws, q), of a variance that has its own chi-square.
+def parametric(
+    law: Solved, unit: Cells, weights: Array, misfit: Misfit, draws: int, rng: np.random.Generator
+) -> Array:
+    """How far refits to a law with normal noise lie from it, (draws, q).
 
-    That has as many degrees of freedom as there are more runs than parameters: with one, intervals are wide.
+    The noise has the variance of the residuals about the law, drawn with its own chi-square: of as many degrees of
+    freedom as there are more units than parameters. With one, intervals are wide.
+
+    Args:
+        law: fitted by least squares, or nearly: where a Huber loss passes through runs their residuals are no noise.
+        unit, weights: of the runs, (n,). misfit: what the refits minimise.
     """
-    freedom = count_cells(check.unit) - check.fit.bound.model.free
-    square = float(np.sum(check.weights * check.residual**2))
-    variance = square / rng.chisquare(freedom, options.draws)
-    noise = rng.standard_normal((options.draws, count_cells(check.unit)))[:, check.unit]
-    log_loss = check.fitted + np.sqrt(variance)[:, None] * noise / np.sqrt(check.weights)
-    return redraw(check.fit, options.misfit, log_loss, check.weights[None]).phi
-
-
-def _log_sizes(asked: Asked, shown: Array) -> Array:
-    """ln N* at the largest compute of laws (laws, columns), (laws,)."""
-    return np.asarray(asked.frontier(shown).log_optimum(asked.largest)[0])
+    units, fitted = count_cells(unit), law.fitted()
+    square = float(np.sum(weights * (law.data.log_loss - fitted) ** 2))
+    variance = square / rng.chisquare(max(units - len(law.phi), 1), draws)
+    noise = rng.standard_normal((draws, units))[:, unit]
+    log_loss = fitted + np.sqrt(variance)[:, None] * noise / np.sqrt(weights)
+    return redraw(law, misfit, log_loss, weights[None]).phi - law.phi
 
 
 def _sensitivity(

@@ -1,8 +1,9 @@
 """A fit for each group of a table, and their optima side by side."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Any
 
 from harness.errors import UserError
@@ -47,8 +48,8 @@ class GroupedFit:
         found: dict[str, str] = {}
         for name in self.fits:
             plain_name = re.sub(r"[^\w.+-]+", "_", name).strip("._")[:LONGEST] or "group"
-            taken = set(found.values())
-            found[name] = next(one for one in _numbered(plain_name) if one not in taken)
+            numbered = (f"{plain_name}-{i}" for i in count(2))
+            found[name] = next(one for one in chain([plain_name], numbered) if one not in found.values())
         return found
 
     def summary(self) -> str:
@@ -158,14 +159,6 @@ def _filter(points: Points, column: str, name: str) -> str:
     """The filter by which a table is read again for a group: a report of its folder has the group's runs alone."""
     own = condition(points, column, name)
     return f"({points.where}) and {own}" if points.where else own
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}-{number}"
-        number += 1
 
 
 def _row(fit: Fit, found: OptimumEstimate) -> tuple[str, ...]:

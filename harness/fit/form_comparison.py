@@ -6,17 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.fit import bootstrap
+from harness.fit.approach_3 import Asked
 from harness.fit.budgets import Cells, count_cells, group_budgets, units_of
-from harness.fit.cost_law import fit_cost_law
 from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, solve
 from harness.fit.forms.data import Data
 from harness.fit.law_check import check_law
 from harness.fit.law_flags import indeterminate, law_flags
 from harness.fit.options import FitOptions
 from harness.fit.results import FormComparison, FormFit
-from harness.fit.run_range import run_range
 from harness.fit.status import Flag, is_void, judge
-from harness.fit.surface import frontier_of, law_columns
 from harness.fit.table import Array, Points
 
 Mask = NDArray[np.bool_]
@@ -100,8 +98,7 @@ def _trial(model: Model, data: Data, misfit: Misfit, test: Mask, counts: Array, 
     errors, drawn, left_out = np.full(n, np.nan), np.full((len(counts), n), np.nan), np.full(n, np.nan)
     if test.any():
         trained = solve(model, data.take(~test), misfit)
-        # in the coordinates of the whole table, whose means differ from those of the part
-        whole = replace(solved, phi=_same_law(solved, trained))
+        whole = replace(solved, phi=trained.phi)  # a part of a table is centred where the table is
         errors[test] = (whole.fitted() - data.log_loss)[test]
         if len(counts):
             again = redraw(whole, misfit, data.log_loss[None], counts * ~test).phi
@@ -114,33 +111,21 @@ def _trial(model: Model, data: Data, misfit: Misfit, test: Mask, counts: Array, 
     return Trial(model, solved, errors, drawn, left_out)
 
 
-def _same_law(solved: Solved, other: Solved) -> Array:
-    """The free parameters of ``other`` in the coordinates of ``solved``: both are centred on the same means."""
-    assert solved.bound.place.mean_x == other.bound.place.mean_x
-    return other.phi
-
-
 def _fitted(solved: Solved, phi: Array, data: Data) -> Array:
     return solved.bound.evaluate(phi, data.z, derivatives=False)[0]
 
 
 def _form_fit(trial: Trial, points: Points, options: FitOptions, target: float, standard: float) -> FormFit:
     model, solved = trial.model, trial.solved
-    columns = [model.columns.index(name) for name in law_columns(model.name)]
-    smallest, largest = float(points.flops.min()), float(points.flops.max())
-    cost, runs = fit_cost_law(points), run_range(points)
-
-    def frontier(natural: Array):  # type: ignore[no-untyped-def]  # a law or a surface, of one or of many
-        return frontier_of(model.name, natural[..., columns], cost, runs, smallest, largest)
-
-    law = frontier(solved.natural)
+    asked = Asked.of(points, options, model)
+    law = asked.frontier(asked.shown(solved.natural))
     log_n, log_d, loss = (float(value) for value in law.log_optimum(target))
     flags = law_flags(solved, law)
     if np.isnan(log_n) and not is_void(flags):
         flags.append(Flag("no_optimum", f"no minimum of the loss along C = {target:.3g}"))
     flags += check_law(points, model).misfit
     if not model.plain:
-        flags += indeterminate(solved, lambda natural: frontier(natural).log_optimum(target)[0])
+        flags += indeterminate(solved, lambda natural: asked.log_sizes(natural, target))
     if model.free > MODELS["standard"].free and solved.objective > WORSE * standard:
         note = "it ends above the standard law, which has fewer parameters: its minimum was not found"
         flags.append(Flag("not_converged", note))

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import bootstrap
-from harness.fit.approach_3 import Asked, law_numbers, widened
+from harness.fit.approach_3 import Asked, law_numbers, parametric, widened
 from harness.fit.budgets import Cells, cells_of, count_cells, units_of
 from harness.fit.cost_law import cost_flags
 from harness.fit.forms import MODELS, Misfit, Model, Solved, redraw, restricted, solve
@@ -123,11 +123,8 @@ def share_exponents(
     if sum(map(len, groups.values())) < least_runs(base) + len(LEVELS) * (len(groups) - 1):
         raise UserError("joint: too few runs in all for laws of this many groups")
     together = _Together.of(groups, options)
-    shared = together.shared
     sharing = together.test()
-    return {
-        name: _approach(together, shared, name, mine, options, sharing) for name, mine in groups.items()
-    }, sharing
+    return {name: _approach(together, name, mine, sharing) for name, mine in groups.items()}, sharing
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,14 +185,12 @@ class _Together:
 
     def levels(self, solved: Solved, phi: Array, group: int) -> Array:
         """The natural parameters (..., columns) of one group's law."""
-        keys = _keys(solved.bound.model)
         theta = solved.bound.theta(phi)
         k = len(self.base.form.columns)
         own = np.array(theta[..., :k])
         for at, (name, column) in enumerate(solved.bound.model.slopes):
             if column == group - 1:
                 own[..., self.base.form.columns.index(name)] += theta[..., k + at]
-        assert len(keys) == theta.shape[-1]
         return self.base.form.natural(own, solved.bound.place)
 
     @cached_property
@@ -212,22 +207,16 @@ class _Together:
     @cached_property
     def drawn(self) -> Array:
         """Draws of the free parameters of the shared law, (draws, q)."""
-        shared, options, units = self.shared, self.options, count_cells(self.unit)
-        rng, q = bootstrap.generator(options.seed, STREAM), len(self.shared.phi)
+        shared, options = self.shared, self.options
+        rng = bootstrap.generator(options.seed, STREAM)
         if self.kind != "parametric":
             groups = [np.flatnonzero(self.member == i).tolist() for i in range(len(self.names))]
             counts = bootstrap.stratified_counts(rng, groups, self.unit, options.draws)
             log_loss = self.data.log_loss[None]
             phi = redraw(shared, options.misfit, log_loss, counts * self.weights).phi
-            return widened(phi, shared.phi, units, q)
-        # Residuals of least squares are of normal noise; those of a Huber loss are zero where it passes through runs.
+            return widened(phi, shared.phi, count_cells(self.unit), len(shared.phi))
         even = self.solve(LEVELS, Misfit(np.inf), shared)
-        fitted = even.fitted()
-        square = float(np.sum(self.weights * (self.data.log_loss - fitted) ** 2))
-        size = np.sqrt(square / rng.chisquare(max(units - q, 1), options.draws))
-        noise = rng.standard_normal((options.draws, units))[:, self.unit] / np.sqrt(self.weights)
-        log_loss = fitted + size[:, None] * noise
-        return shared.phi + redraw(even, options.misfit, log_loss, self.weights[None]).phi - even.phi
+        return shared.phi + parametric(even, self.unit, self.weights, options.misfit, options.draws, rng)
 
     def test(self) -> Sharing:
         """The laws that share exponents against laws that share nothing."""
@@ -286,11 +275,9 @@ def _weights(points: Points) -> Array:
     )
 
 
-def _approach(
-    together: _Together, shared: Solved, name: str, points: Points, options: FitOptions, sharing: Sharing
-) -> Approach3:
+def _approach(together: _Together, name: str, points: Points, sharing: Sharing) -> Approach3:
     """One group's approach 3 by the shared law, with draws."""
-    group = together.names.index(name)
+    group, shared, options = together.names.index(name), together.shared, together.options
     asked = Asked.of(points, options, together.base)
     shown = asked.shown(together.levels(shared, shared.phi, group))
     draws = asked.shown(together.levels(shared, together.drawn, group)) if options.draws else None
@@ -317,31 +304,17 @@ def _approach(
     ]
     if not shared.converged:
         flags.append(Flag("not_converged", "the optimizer stopped before it reached a minimum"))
-    common = ", ".join(name for name in powers)
-    note = f"{common} shared with {', '.join(other for other in together.names if other != name)}"
+    note = f"{', '.join(powers)} shared with {', '.join(other for other in together.names if other != name)}"
     mine = together.member == group
     return Approach3(
-        level=options.level,
-        n_points=len(points),
-        smallest_flops=asked.smallest,
-        largest_flops=asked.largest,
-        runs=asked.runs,
-        extrapolation_limit=options.extrapolation_limit,
-        huber_delta=options.huber_delta,
-        solver=options.solver,
-        residual=options.misfit.residual,
-        minimised=options.minimised,
-        cost=asked.cost,
-        form=together.base.name,
-        formula=together.base.formula,
         shared=note,
-        free=together.base.free,
         bootstrap=together.kind if draws is not None else "none",
         draws=draws,
         objective=shared.objective,
         starts=len(shared.all_objectives),
         starts_agreeing=shared.agreeing,
         fit_error=fit_error(together.data.log_loss[mine], shared.fitted()[mine]),
+        **asked.fields(len(points), options),
         **numbers,
         **judge(flags),
     )

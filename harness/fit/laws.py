@@ -200,8 +200,31 @@ LAW_COLUMNS = ("E", "A", "B", "alpha", "beta")
 """The columns of ``Law.theta``; a sixth is kappa."""
 
 
+class LossSurface:
+    """What laws L(N, D) of all forms share: a cost, C = kappa N^power D, and what follows from it."""
+
+    cost: CostLaw
+
+    def log_optimum(self, flops: float) -> tuple[Array, Array, Array]:
+        """(ln N*, ln D*, L*) at C = ``flops``, each (draws,) or ()."""
+        raise NotImplementedError
+
+    def flops(self, params: Number, tokens: Number) -> Number:
+        """Training FLOPs C = kappa N^power D."""
+        return self.cost.kappa * params**self.cost.power * tokens
+
+    def inference_flops(self, params: Number) -> Number:
+        """FLOPs of one token served: the forward pass, a third of training's (2N where training is 6ND)."""
+        return self.cost.kappa * params**self.cost.power / 3
+
+    def at_flops(self, flops: float) -> Optimum:
+        """The best model of C FLOPs."""
+        log_n, log_d, loss = self.log_optimum(flops)
+        return Optimum.of(np.exp(log_n), np.exp(log_d), flops, loss)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Law:
+class Law(LossSurface):
     """L(N, D) = E + (A/N^alpha + B/D^beta)^kappa in nats per token.
 
     With kappa = 1 it is the law of Hoffmann et al. 2022, section 3.3, equation 10; with E = 0 and beta = 1 that of
@@ -314,19 +337,6 @@ class Law:
             log_n = (np.log(alpha * A / (p * beta * B)) + beta * log_c) / (alpha + p * beta)
             log_d = log_c - p * log_n
             return log_n, log_d, self.loss_of_logs(log_n, log_d)
-
-    def flops(self, params: Number, tokens: Number) -> Number:
-        """Training FLOPs C = kappa N^power D."""
-        return self.cost.kappa * params**self.cost.power * tokens
-
-    def inference_flops(self, params: Number) -> Number:
-        """FLOPs of one token served: the forward pass, a third of training's (2N where training is 6ND)."""
-        return self.cost.kappa * params**self.cost.power / 3
-
-    def at_flops(self, flops: float) -> Optimum:
-        """The best model of C FLOPs, in closed form (Hoffmann et al. 2022, section 3.3, equation 4)."""
-        log_n, log_d, loss = self.log_optimum(flops)
-        return Optimum.of(np.exp(log_n), np.exp(log_d), flops, loss)
 
     def at_params(self, params: float) -> Optimum:
         """The training for which N parameters are compute-optimal."""

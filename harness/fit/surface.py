@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.fit.forms.form import Place, split
 from harness.fit.forms.model import MODELS
-from harness.fit.laws import LARGEST_LOG, LAW_COLUMNS, CostLaw, Law, Number, Optimum
+from harness.fit.laws import LARGEST_LOG, LAW_COLUMNS, CostLaw, Law, LossSurface, Number, Optimum
 from harness.fit.run_range import RunRange
 from harness.fit.table import Array
 
@@ -46,7 +46,7 @@ def frontier_of(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Surface:
+class Surface(LossSurface):
     """A law of the form ``form``, or one for each bootstrap draw.
 
     Attributes:
@@ -69,7 +69,7 @@ class Surface:
 
     def rows(self) -> Iterator["Surface"]:
         """Every draw's law, one after the other."""
-        return (replace(self, theta=row) for row in self.theta)
+        return (self.row(i) for i in range(len(self.theta)))
 
     @property
     def usable(self) -> bool:
@@ -139,19 +139,6 @@ class Surface:
         if self.theta.ndim == 1:
             return log_n[0], log_d[0], lowest[0]
         return log_n, log_d, lowest
-
-    def flops(self, params: Number, tokens: Number) -> Number:
-        """Training FLOPs C = kappa N^power D."""
-        return self.cost.kappa * params**self.cost.power * tokens
-
-    def inference_flops(self, params: Number) -> Number:
-        """FLOPs of one token served: the forward pass, a third of training's."""
-        return self.cost.kappa * params**self.cost.power / 3
-
-    def at_flops(self, flops: float) -> Optimum:
-        """The best model of C FLOPs."""
-        log_n, log_d, loss = self.log_optimum(flops)
-        return Optimum.of(np.exp(log_n), np.exp(log_d), flops, loss)
 
     def at_params(self, params: float) -> Optimum:
         """The training for which N parameters are compute-optimal."""

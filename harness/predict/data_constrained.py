@@ -9,7 +9,6 @@ from harness.fit.bootstrap import Interval
 from harness.fit.estimate import FrontierSource, beyond_runs, extrapolation, range_flags
 from harness.fit.laws import Optimum
 from harness.fit.status import Flag, judge
-from harness.fit.surface import Surface
 from harness.predict.question import Question
 from harness.predict.repetition import (
     Repetition,
@@ -20,7 +19,7 @@ from harness.predict.repetition import (
     saturation,
     token_worth,
 )
-from harness.predict.serving import SEARCHED
+from harness.predict.search import searched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +131,7 @@ def _draws(source: FrontierSource, flops: float, unique: float, repetition: Repe
     if source.law_draws is None:
         return None
     laws = source.law_draws
-    every = max(1, len(laws.theta) // SEARCHED) if isinstance(laws, Surface) else 1
-    picked = range(0, len(laws.theta), every)
+    picked = searched(laws)
     rows = np.full((len(picked), 3), np.nan)
     for i, row in zip(picked, rows, strict=True):
         law = laws.row(i)

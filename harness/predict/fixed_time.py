@@ -184,8 +184,7 @@ def _intervals(
     """
     best_of_draws, losses = [], []
     with np.errstate(all="ignore"):
-        for i in range(len(draws.theta)):
-            law = draws.row(i)
+        for law in draws.rows():
             loss = np.asarray(law.loss(params, tokens))
             best = int(np.argmin(np.where(np.isfinite(loss), loss, np.inf)))
             best_of_draws.append(best)

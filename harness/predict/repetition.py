@@ -4,7 +4,6 @@ The optimum on a corpus of limited size, and the constants of repetition fitted 
 corpus more than once.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from harness.errors import UserError
 from harness.fit.laws import Number, Optimum
 from harness.fit.surface import ParametricLaw
 from harness.fit.table import Array, Points
+from harness.predict.search import minimise
 from harness.text import counted
 
 
@@ -92,7 +92,7 @@ def repeated_optimum(
 
     low = float(np.log(law.at_tokens(unique).params))
     high = float(np.log(flops / (law.cost.kappa * unique)) / law.cost.power)
-    params = float(np.exp(_minimise(loss, low, high)))
+    params = float(np.exp(minimise(loss, low, high)))
     tokens = flops / (law.cost.kappa * params**law.cost.power)
     return Optimum(
         params=params,
@@ -142,15 +142,6 @@ def saturation(law: ParametricLaw, unique: float, repetition: Repetition) -> tup
     """(N, D) from which more of either is worth less than a thousandth of a fresh one."""
     size = float(law.at_tokens(unique).params)
     return size * (1 + 7 * repetition.r_params), unique * (1 + 7 * repetition.r_tokens)
-
-
-def _minimise(loss: Callable[[Array], Array], low: float, high: float) -> float:
-    """Where ``loss`` is lowest in [low, high], to 1e-9: a grid, refined around its lowest point."""
-    while high - low > 1e-9:
-        grid = np.linspace(low, high, 64)
-        best = int(np.argmin(loss(grid)))
-        low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
-    return 0.5 * (low + high)
 
 
 def _check(unique: float) -> None:

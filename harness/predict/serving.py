@@ -13,10 +13,10 @@ from harness.fit.status import Flag, judge
 from harness.fit.surface import ParametricLaw, Surface
 from harness.fit.table import Array
 from harness.predict.question import unusual_ratio
+from harness.predict.search import minimise, searched
 
-REACH, SIZES, SEARCHED = 12.0, 65, 200
-"""Of a law without a closed form: how far below the training optimum in ln N sizes are searched, in how many steps, and
-for how many bootstrap draws (evenly taken), each of which is a search of its own."""
+REACH = 12.0
+"""How far below the training optimum sizes are searched, in ln N, along a law without a closed form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,17 +163,15 @@ def _searched(law: Surface, loss: float, extra: float) -> Optimum:
     plain = law.at_loss(loss)
     if not np.isfinite(plain.flops):
         raise UserError(f"target_loss: {loss:g} is out of reach of the law")
-    high = float(np.log(plain.params))
-    low = high - REACH
-    while high - low > 1e-7:
-        log_n = np.linspace(low, high, SIZES)
-        tokens = law.tokens_for(np.exp(log_n), loss)
-        cost = np.where(np.isfinite(tokens), law.flops(np.exp(log_n), tokens + extra), np.inf)
-        best = int(np.argmin(cost))
-        low, high = float(log_n[max(best - 1, 0)]), float(log_n[min(best + 1, SIZES - 1)])
-    params = float(np.exp((low + high) / 2))
-    needed = float(law.tokens_for(params, loss))
-    return Optimum(params=params, tokens=needed, flops=float(law.flops(params, needed)), loss=loss)
+
+    def cost(log_params: Array) -> Array:
+        tokens = law.tokens_for(np.exp(log_params), loss)
+        return np.where(np.isfinite(tokens), law.flops(np.exp(log_params), tokens + extra), np.inf)
+
+    largest = float(np.log(plain.params))
+    params = float(np.exp(minimise(cost, largest - REACH, largest)))
+    tokens = float(law.tokens_for(params, loss))
+    return Optimum(params=params, tokens=tokens, flops=float(law.flops(params, tokens)), loss=loss)
 
 
 def total_cost(law: ParametricLaw, model: Optimum, inference_tokens: float, weight: float = 1.0) -> float:
@@ -188,8 +186,7 @@ def _draws(
     names = ("params", "tokens", "saving")
     if laws is None:
         return dict.fromkeys(names)
-    every = max(1, len(laws.theta) // SEARCHED) if isinstance(laws, Surface) else 1
-    picked = range(0, len(laws.theta), every)
+    picked = searched(laws)
     rows = np.full((len(picked), 3), np.nan)
     for i, row in zip(picked, rows, strict=True):
         law = laws.row(i)

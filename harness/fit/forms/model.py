@@ -117,10 +117,6 @@ class Bound:
         _, _, right = np.linalg.svd(table)
         return cls(model, place, offset, right[len(rows) :].T)
 
-    def at(self, data: Data) -> "Bound":
-        """The same model at the runs of ``data``, a part of the table."""
-        return replace(self, place=Place(data.x, data.y, data.mean_x, data.mean_y))
-
     def theta(self, phi: Array) -> Array:
         """Coordinates (..., k) of free parameters (..., q)."""
         return np.asarray(self.offset + phi @ self.basis.T)
@@ -210,7 +206,7 @@ def restricted(
     own = dict(model.fixed)
     for parameter in (*(fix or {}), *tie):
         if parameter not in model.form.columns:
-            has = ", ".join(free_names(model))
+            has = ", ".join(column for column in model.form.columns if column not in own)
             raise UserError(
                 f"analysis.fix, analysis.tie: form {name} has no parameter '{parameter}'; it has {has}"
             )
@@ -232,9 +228,3 @@ def restricted(
     if found.free < 1:
         raise UserError(f"analysis.fix, analysis.tie: nothing of form {name} is left to fit")
     return found
-
-
-def free_names(model: Model) -> list[str]:
-    """The parameters of a named form that can be fixed."""
-    own = dict(model.fixed)
-    return [column for column in model.form.columns if column not in own]

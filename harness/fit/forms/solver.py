@@ -51,10 +51,9 @@ class Solved:
         """Coordinates, (k,)."""
         return self.bound.theta(self.phi)
 
-    def fitted(self, data: Data | None = None) -> Array:
-        """ln L at the runs of a table, (n,); default: those of the fit."""
-        data = self.data if data is None else data
-        return self.bound.at(data).evaluate(self.phi[None], data.z, derivatives=False)[0][0]
+    def fitted(self) -> Array:
+        """ln L at the runs of the fit, (n,)."""
+        return self.bound.evaluate(self.phi[None], self.data.z, derivatives=False)[0][0]
 
     def jacobian(self) -> Array:
         """d ln L / d phi at the runs of the fit, (n, q)."""
