@@ -16,7 +16,7 @@ from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules, plan_cell
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tracking.config import TrackerConfig

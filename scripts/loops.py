@@ -20,8 +20,8 @@ from harness.data import Corpus
 from harness.model.build import build_model
 from harness.tracking.config import TrackerConfig
 from harness.train.job import StepReport, Watch
+from harness.train.optimizer import build_optimizer
 from harness.train.run import train_cell
-from harness.train.stepper import build_optimizer
 from scripts.cases import Case
 from scripts.speeds import HOW
 
@@ -82,7 +82,7 @@ def bare(this: Round, compiled: bool) -> list[float]:
     model = build_model(spec.shape, spec.init_std, spec.seed).to(this.device)
     if compiled:
         model = torch.compile(model, dynamic=False)
-    optimizer = build_optimizer(model, spec.optimizer)
+    optimizer = build_optimizer(model, spec)
     cast = torch.autocast(this.device, torch.bfloat16, enabled=this.device == "cuda")
     stamps = []
     for step in range(1, this.pace.steps + 1):
@@ -92,7 +92,7 @@ def bare(this: Round, compiled: bool) -> list[float]:
             loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(1.0)
         optimizer.zero_grad()
         if step % this.pace.row == 0:
             wait(this.device)

@@ -76,7 +76,12 @@ def _design(config: Config, corpus: CorpusFacts) -> TunePlan:
     """
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
     made = make_tune_plan(
-        config.name, ladder.shapes, config.tune, plan_rules(config), corpus, config.data.max_epochs
+        config.name,
+        ladder.shapes,
+        config.tune,
+        plan_rules(config, ladder.shapes),
+        corpus,
+        config.data.max_epochs,
     )
     check_fittable(made, config.tune)
     check_corpus(made.plan, corpus.name, config.data.max_epochs)

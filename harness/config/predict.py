@@ -8,7 +8,7 @@ from harness.fit import ColumnNames, FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
 from harness.model.ladder import LadderConfig
 from harness.model.shape import ModelConfig
-from harness.plan.recipe import RecipeConfig
+from harness.plan.recipe_rules import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.predict.assess import FACTORS
 from harness.predict.clock import ShapeRules

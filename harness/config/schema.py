@@ -12,10 +12,11 @@ from harness.fit import ColumnNames, FitOptions
 from harness.launch.launcher import LauncherConfig
 from harness.launch.registry import OPTIONS, choose
 from harness.model.ladder import LadderConfig
+from harness.model.parametrization import ParametrizationConfig
 from harness.model.shape import ModelConfig
 from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
-from harness.plan.recipe import RecipeConfig
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import KINDS, ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tracking.config import TrackerConfig
@@ -71,6 +72,8 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     ladder: LadderConfig = field(default_factory=LadderConfig)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    parametrization: ParametrizationConfig = field(default_factory=ParametrizationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     followup: FollowupConfig = field(default_factory=FollowupConfig)

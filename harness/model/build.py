@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.utils import logging
 
 from harness.errors import UserError
+from harness.model.groups import grouped_parameters
+from harness.model.parametrization import Multipliers, Scale
 from harness.model.shape import Shape
 
 _NO_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
@@ -28,26 +30,46 @@ padded. A name that has no mask function skips all of it; the kernel and the val
 AttentionInterface.register(_UNMASKED, sdpa_attention_forward)
 
 
-def build_model(shape: Shape, init_std: float = 0.02, seed: int = 0) -> PreTrainedModel:
+ScaleOf = Callable[[str, str], Scale]
+"""From a parameter's name and group to its scale."""
+
+
+def unscaled(name: str, group: str) -> Scale:
+    """The scale of parameters that are all alike."""
+    return Scale()
+
+
+def build_model(
+    shape: Shape,
+    init_std: float = 0.02,
+    seed: int = 0,
+    forward: Multipliers = Multipliers(),
+    scale: ScaleOf = unscaled,
+) -> PreTrainedModel:
     """A freshly initialised causal language model on the CPU, in float32, in training mode.
 
-    The weights depend on ``shape``, ``init_std`` and ``seed`` only: they are drawn on the CPU, whatever
-    device the caller works on, and the caller's random state is left as it was. SDPA attention, no dropout,
-    no cache.
+    The weights depend on the arguments only: they are drawn on the CPU, whatever device the caller works on, and the
+    caller's random state is left as it was. SDPA attention, no dropout, no cache.
 
     Args:
         init_std: standard deviation of the initial matrices, where the family does not scale it (GPT-2
             divides it by sqrt(2 * layers) for the residual projections).
+        forward: multipliers, which a family that has none in its configuration is built without.
+        scale: says by which factor a parameter's initial values are multiplied.
 
     Raises:
         UserError: the configuration class is unknown, refuses the shape, or is not causal.
     """
-    config = model_config(shape, init_std)
+    config = model_config(shape, init_std, forward)
     # torch.manual_seed would also seed every accelerator, whose state is not ours to touch.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         # Families not known here may need their masks (a sliding window): they keep transformers' own.
         model = _instantiate(config, "sdpa" if shape.measured else _UNMASKED)
+    with torch.no_grad():
+        for one in grouped_parameters(model):
+            if (factor := scale(one.name, one.group).init) != 1:
+                one.parameter.mul_(factor)
     if shape.measured:
         _check_causal(model)
     return model.train()
@@ -92,8 +114,12 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
-    """The transformers configuration of ``shape``.
+def model_config(
+    shape: Shape,
+    init_std: float = 0.02,
+    forward: Multipliers = Multipliers(),
+) -> PretrainedConfig:
+    """The transformers configuration of ``shape``; with ``forward`` in it where the family has a place for that.
 
     Raises:
         UserError: the class is unknown, has no causal language model, or does not understand an argument.
@@ -102,10 +128,16 @@ def model_config(shape: Shape, init_std: float = 0.02) -> PretrainedConfig:
         raise UserError(f"init_std: must be positive, got {init_std:g}")
     cls = _config_class(shape.traits.config_class)
     options = json.loads(shape.options) if shape.options else {}
-    known = _argument_names(cls)
+    known = _argument_names(cls) | shape.traits.unlisted_arguments
     for name in set(options) - known:
         raise UserError(f"model.options: {cls.__name__} has no argument {name!r}")
     arguments = _arguments(shape, cls.__name__, known) | _init_argument(init_std, known)
+    if shape.traits.multipliers:
+        arguments |= {
+            "residual_multiplier": forward.residual,
+            "attention_multiplier": forward.attention / shape.head_dim**0.5,
+            "logits_scaling": 1 / forward.logits,
+        }
     aliases = {getattr(cls, "attribute_map", {}).get(name, name) for name in arguments}
     for name in set(options) & (set(arguments) | aliases):
         raise UserError(

@@ -14,6 +14,7 @@ from harness.model.formulas import (
     ForwardFlops,
     Params,
     formula_forward_flops,
+    formula_matrices,
     formula_params,
 )
 from harness.model.shape import Shape
@@ -25,6 +26,7 @@ __all__ = [
     "ForwardFlops",
     "Params",
     "all_flops_per_token",
+    "block_matrices",
     "count_params",
     "flops_per_token",
     "forward_flops",
@@ -58,6 +60,15 @@ def count_params(shape: Shape) -> Params:
         UserError: the configuration class of an unknown family cannot be built.
     """
     return _measured_params(shape) if shape.measured else formula_params(shape)
+
+
+def block_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:
+    """Rows, columns and number of the matrices of attention and feed-forward parts, as the built model has them.
+
+    Raises:
+        UserError: the configuration class of an unknown family cannot be built.
+    """
+    return _measured_matrices(shape) if shape.measured else formula_matrices(shape)
 
 
 def forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
@@ -107,6 +118,13 @@ def _measured_params(shape: Shape) -> Params:
     from harness.model.measure import measure_params
 
     return measure_params(shape)
+
+
+@lru_cache(maxsize=4096)
+def _measured_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:
+    from harness.model.measure import measure_matrices
+
+    return measure_matrices(shape)
 
 
 @lru_cache(maxsize=4096)

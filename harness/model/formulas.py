@@ -164,3 +164,12 @@ def formula_forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
         ffw=L * 2 * s * (3 if family.gated else 2) * d * shape.ffw,
         logits=2 * s * d * V,
     )
+
+
+def formula_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:
+    """Rows, columns and number of the block matrices of ``shape``, whose family is a known one."""
+    family, d, L = shape.traits, shape.width, shape.layers
+    w, w_kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    attention = ((w + 2 * w_kv, d, L),) if family.fused_qkv else ((w, d, L), (w_kv, d, 2 * L))
+    ffw = ((shape.ffw, d, 2 * L if family.gated else L), (d, shape.ffw, L))
+    return (*attention, (d, w, L), *ffw)

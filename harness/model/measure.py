@@ -1,5 +1,6 @@
 """Counts read off a model that is built without memory, on torch's meta device: for families without formulas."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import flop_registry
 from harness.errors import UserError
 from harness.model.build import meta_model
 from harness.model.formulas import ForwardFlops, Params
+from harness.model.groups import grouped_parameters
 from harness.model.shape import Shape
 
 _WITH_SUMMAND = (torch.ops.aten.addmm, torch.ops.aten.baddbmm)
@@ -44,6 +46,16 @@ def measure_params(shape: Shape) -> Params:
         norms=sum(p.numel() for p in rest if p.ndim <= 1),
         vocab_matrix=head.weight.numel(),
     )
+
+
+def measure_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:
+    """Rows, columns and number of the built model's block matrices."""
+    found = Counter(
+        tuple(one.parameter.shape)
+        for one in grouped_parameters(meta_model(shape))
+        if one.group == "matrices" and one.parameter.ndim == 2
+    )
+    return tuple((rows, columns, number) for (rows, columns), number in found.items())
 
 
 def measure_forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:

@@ -28,6 +28,12 @@ class Family:
         width_multiple_of_heads: refuses any other width, even where the heads are free.
         head_dim_multiple: rotary embeddings turn pairs of coordinates; GPT-NeoX turns a quarter of each head.
         measured: nothing is known in advance: its counts are read from a model built without memory.
+        multipliers: its configuration has multipliers of residual branches, attention scores and logits.
+        residual_outputs: parts of the names of the modules whose output is added to the residual stream.
+        query_inputs: parts of the names of the modules whose scale is that of the attention scores.
+        initialised_by_depth: initial values of ``residual_outputs`` are divided by the root of twice the depth.
+        fused_qkv: queries, keys and values come from one matrix.
+        unlisted_arguments: what the model's code reads of its configuration though that does not list it.
     """
 
     name: str
@@ -41,13 +47,40 @@ class Family:
     width_multiple_of_heads: bool = False
     head_dim_multiple: int = 1
     measured: bool = False
+    multipliers: bool = False
+    residual_outputs: tuple[str, ...] = ()
+    query_inputs: tuple[str, ...] = ()
+    initialised_by_depth: bool = False
+    fused_qkv: bool = False
+    unlisted_arguments: frozenset[str] = frozenset()
 
 
 FAMILIES: dict[str, Family] = {
     f.name: f
     for f in (
-        Family("llama", "LlamaConfig", width_multiple_of_heads=True, head_dim_multiple=2),
-        Family("qwen3", "Qwen3Config", qk_norm=True, head_dim_multiple=2),
+        Family(
+            "llama",
+            "LlamaConfig",
+            width_multiple_of_heads=True,
+            head_dim_multiple=2,
+            residual_outputs=(".o_proj.", ".down_proj."),
+            query_inputs=(".q_proj.",),
+        ),
+        Family(
+            "granite",
+            "GraniteConfig",
+            head_dim_multiple=2,
+            multipliers=True,
+            unlisted_arguments=frozenset({"head_dim"}),
+        ),
+        Family(
+            "qwen3",
+            "Qwen3Config",
+            qk_norm=True,
+            head_dim_multiple=2,
+            residual_outputs=(".o_proj.", ".down_proj."),
+            query_inputs=(".q_norm.",),
+        ),
         Family(
             "gpt2",
             "GPT2Config",
@@ -56,6 +89,9 @@ FAMILIES: dict[str, Family] = {
             biases=True,
             grouped_queries=False,
             free_heads=False,
+            residual_outputs=(".c_proj.",),
+            initialised_by_depth=True,
+            fused_qkv=True,
         ),
         Family(
             "gpt_neox",
@@ -65,6 +101,8 @@ FAMILIES: dict[str, Family] = {
             grouped_queries=False,
             free_heads=False,
             head_dim_multiple=8,
+            residual_outputs=(".attention.dense.", ".dense_4h_to_h."),
+            fused_qkv=True,
         ),
     )
 }
@@ -115,8 +153,8 @@ class Shape:
     """A decoder-only transformer's dimensions, in the notation of Hoffmann et al. 2022, Table A9.
 
     Attributes:
-        family: which transformers family realises it (``llama``, ``gpt2``, ``gpt_neox``, ``qwen3``, or a
-            configuration class by name; see ``harness.model.shape``).
+        family: which transformers family realises it (``llama``, ``granite``, ``qwen3``, ``gpt2``,
+            ``gpt_neox``, or a configuration class by name; see ``harness.model.shape``).
         vocab_size: V, rows of the embedding.
         width: d_model.
         layers: number of blocks.

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.model.counts import Params
 from harness.plan.duration import RunTime
+from harness.plan.optimizer_flops import step_flops
 from harness.plan.spec import RunSpec
 
 LATER = ("shape", "spec", "estimate")
@@ -20,6 +21,7 @@ class Cell:
         flops_by_count: training FLOPs of the whole run under every convention.
         unique_tokens: tokens of the training split.
         estimate: expected time on one worker, and the mode of execution it is expected in.
+        count_optimizer: the budget pays for the optimizer's steps, too.
     """
 
     budget: float
@@ -29,6 +31,7 @@ class Cell:
     flops_by_count: dict[str, float]
     unique_tokens: int
     estimate: RunTime
+    count_optimizer: bool = False
 
     @property
     def run_id(self) -> str:
@@ -41,9 +44,14 @@ class Cell:
         return self.spec.tokens
 
     @property
+    def optimizer_flops(self) -> float:
+        """FLOPs of the optimizer's own steps, which no convention counts."""
+        return self.spec.steps * step_flops(self.spec.shape, self.spec.optimizer.muon)
+
+    @property
     def flops(self) -> float:
         """Training FLOPs as the budget counts them."""
-        return self.flops_by_count[self.count]
+        return self.flops_by_count[self.count] + (self.optimizer_flops if self.count_optimizer else 0.0)
 
     @property
     def epochs(self) -> float:
@@ -70,6 +78,8 @@ class Cell:
             "seq_len": spec.seq_len,
             "flops": self.flops,
             "flops_by_count": self.flops_by_count,
+            "optimizer_flops": self.optimizer_flops,
+            "count_optimizer": self.count_optimizer,
             "lr": spec.optimizer.lr,
             "seed": spec.seed,
             "unique_tokens": self.unique_tokens,
@@ -99,6 +109,7 @@ class Cell:
             flops_by_count=data["flops_by_count"],
             unique_tokens=data["unique_tokens"],
             estimate=RunTime(**data["estimate"]) if "estimate" in data else whole,
+            count_optimizer=data.get("count_optimizer", False),
         )
         if any(getattr(made.spec.shape, name) != value for name, value in data["shape"].items()):
             raise ValueError(f"cell {data['run_id']}: its shape is not that of its specification")

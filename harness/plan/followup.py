@@ -7,7 +7,7 @@ from harness.bounds import LARGEST_SEED, bounded, check_bounds
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
-from harness.plan.recipe import significant
+from harness.plan.recipe_rules import significant
 
 
 @dataclass

@@ -20,6 +20,7 @@ class GridConfig:
         params: the same sizes for every budget instead (parameters); ``sizes`` and ``span`` are then unused.
         seeds: every cell is trained once per seed.
         count: what a budget counts (see ``harness.model.counts``).
+        count_optimizer: a budget pays for the optimizer's own steps, too (see ``harness.plan.optimizer_flops``).
         min_tokens_per_param: cells with fewer tokens per parameter are left out of the plan.
     """
 
@@ -32,6 +33,7 @@ class GridConfig:
     params: list[float] = bounded([], 0, 1e20, above=True)
     seeds: list[int] = bounded([0], 0, LARGEST_SEED)
     count: str = one_of("appendix_f", FLOP_COUNTS)
+    count_optimizer: bool = False
     min_tokens_per_param: float = bounded(0.0, 0, 1e9)
 
     def __post_init__(self) -> None:

@@ -2,20 +2,24 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from harness.errors import UserError
 from harness.model.counts import all_flops_per_token, count_params, flops_per_token
 from harness.model.ladder import check_reach, near, spread
+from harness.model.parametrization import check_family
 from harness.model.shape import Shape
+from harness.plan.base import STANDARD, Base
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig, targets
 from harness.plan.labels import Labels
-from harness.plan.recipe import RecipeConfig, apply_recipe
+from harness.plan.optimizer_flops import step_flops
+from harness.plan.recipe import Hyperparameters, apply_recipe
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import ScheduleConfig, resolve
-from harness.plan.spec import Optimizer, RunSpec
+from harness.plan.spec import RunSpec
 from harness.text import counted
 
 
@@ -63,6 +67,8 @@ class Rules:
     seq_len: int
     eval_tokens: int
     precision: str
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    base: Base = STANDARD
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,15 @@ def plan_cell(
     Args:
         recipe_tokens: the horizon that the recipe reads; None is the run's own.
     """
-    params = count_params(shape)
+    check_family(rules.base.parametrization, shape)
     per_token = all_flops_per_token(shape, rules.seq_len)
     wanted = budget / per_token[rules.grid.count]
-    hyper = apply_recipe(rules.recipe, shape, recipe_tokens or wanted, rules.seq_len)
+    hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
+    if rules.grid.count_optimizer:
+        # the optimizer's share depends on the batch, and that may depend on the tokens, hardly
+        for _ in range(2):
+            wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
+            hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
     batch_tokens = hyper.batch_sequences * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens
@@ -144,26 +155,35 @@ def plan_cell(
         seq_len=rules.seq_len,
         batch_sequences=hyper.batch_sequences,
         steps=steps,
-        optimizer=Optimizer(
-            hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay, hyper.grad_clip
-        ),
+        optimizer=hyper.optimizer,
         schedule=resolve(rules.schedule, steps, hyper.warmup_tokens, batch_tokens),
         init_std=hyper.init_std,
         seed=seed,
         data=corpus.fingerprint,
         eval_tokens=rules.eval_tokens,
         precision=rules.precision,
+        groups=hyper.groups,
+        parametrization=rules.base.parametrization,
     )
     flops = {count: value * tokens for count, value in per_token.items()}
     return Cell(
         budget=budget,
         count=rules.grid.count,
         spec=spec,
-        params=params,
+        params=count_params(shape),
         flops_by_count=flops,
         unique_tokens=corpus.train_tokens,
         estimate=rules.timing.run(spec, rules.timing.choose_mode([spec])),
+        count_optimizer=rules.grid.count_optimizer,
     )
+
+
+def _hyperparameters(rules: Rules, shape: Shape, tokens: float) -> Hyperparameters:
+    return apply_recipe(rules.recipe, shape, tokens, rules.seq_len, rules.base, rules.optimizer)
+
+
+def _optimizer_per_token(rules: Rules, shape: Shape, hyper: Hyperparameters) -> float:
+    return step_flops(shape, hyper.optimizer.muon) / (hyper.batch_sequences * rules.seq_len)
 
 
 def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFacts) -> Plan:
@@ -228,8 +248,10 @@ def _trunk_tokens(
     horizons: dict[Shape, float] = {}
     for budget, sizes in sorted(chosen.items(), reverse=True):
         for shape in sizes:
-            if not _unfit(plan_cell(shape, budget, rules.grid.seeds[0], rules, corpus), rules):
-                horizons[shape] = budget / flops_per_token(shape, rules.seq_len, rules.grid.count)
+            cell = plan_cell(shape, budget, rules.grid.seeds[0], rules, corpus)
+            if not _unfit(cell, rules):
+                asked = budget / flops_per_token(shape, rules.seq_len, rules.grid.count)
+                horizons[shape] = cell.tokens if rules.grid.count_optimizer else asked
     return horizons
 
 

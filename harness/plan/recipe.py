@@ -1,136 +1,79 @@
-"""The recipe: from a model's size and a token horizon to every hyperparameter of the run, by power rules."""
+"""The recipe: from a model's size and a token horizon to every hyperparameter of the run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from harness.bounds import bounded, check_bounds, one_of
-from harness.errors import UserError
-from harness.model.counts import PARAM_COUNTS, count_params
+from harness.model.counts import count_params
 from harness.model.shape import Shape
-
-
-@dataclass
-class Rule:
-    """``value · (N / params_at)^params · (D / tokens_at)^tokens``, kept inside [minimum, maximum].
-
-    N is the parameter count the recipe names, D the run's training tokens. With both exponents 0 it is a constant.
-    """
-
-    value: float = bounded(0.0, 0, 1e15)
-    params: float = bounded(0.0, -100, 100)
-    params_at: float = bounded(1.0, 0, 1e30, above=True)
-    tokens: float = bounded(0.0, -100, 100)
-    tokens_at: float = bounded(1.0, 0, 1e30, above=True)
-    minimum: float = bounded(0.0, 0, 1e15)
-    maximum: float = bounded(float("inf"), 0, float("inf"))
-
-    def __post_init__(self) -> None:
-        check_bounds(self, "recipe, a rule")
-        if self.minimum > self.maximum:
-            raise UserError(f"recipe: minimum {self.minimum:g} exceeds maximum {self.maximum:g}")
-
-    def __call__(self, params: float, tokens: float) -> float:
-        """The rule's value at ``params`` parameters and ``tokens`` training tokens.
-
-        Raises:
-            UserError: it overflows there.
-        """
-        try:
-            raw = self.value * (params / self.params_at) ** self.params
-            raw *= (tokens / self.tokens_at) ** self.tokens
-        except OverflowError:
-            raise UserError(
-                f"recipe: a rule leaves all bounds at {params:.3g} parameters and {tokens:.3g} tokens; its exponents "
-                f"are params={self.params:g} and tokens={self.tokens:g}"
-            ) from None
-        return min(max(raw, self.minimum), self.maximum)
-
-
-@dataclass
-class RecipeConfig:
-    """Published or measured rules; each committed recipe says in ``source`` where its numbers come from.
-
-    Attributes:
-        count: which parameter count N the rules read (one of ``harness.model.counts.PARAM_COUNTS``).
-        lr: peak learning rate.
-        batch_tokens: tokens per optimizer step, before rounding to whole sequences.
-        min_steps: the batch shrinks before a run has fewer optimizer steps than this.
-        beta2: AdamW's second-moment decay.
-        warmup_share: warm-up never exceeds this share of the horizon.
-        warmup_tokens_per_param: nor this many tokens per parameter (Porian et al. 2024, section 3.2).
-        grad_clip: global gradient norm; 0 turns clipping off.
-        init_scale: initial matrices have the standard deviation ``init_scale / sqrt(width)``. The usual constant
-            0.02 is this at a width of 400; with it narrow models first stay on a plateau, and when they leave it
-            depends on the seed.
-    """
-
-    name: str = "custom"
-    source: str = ""
-    count: str = one_of("total", PARAM_COUNTS)
-    lr: Rule = field(default_factory=lambda: Rule(value=1e-3))
-    batch_tokens: Rule = field(default_factory=lambda: Rule(value=2048))
-    min_steps: int = bounded(100, 1, 1_000_000_000)
-    beta1: float = bounded(0.9, 0, 1)
-    beta2: Rule = field(default_factory=lambda: Rule(value=0.95))
-    eps: float = bounded(1e-8, 0, 1, above=True)
-    weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
-    warmup_share: float = bounded(0.05, 0, 1)
-    warmup_tokens_per_param: float = bounded(float("inf"), 0, float("inf"))
-    grad_clip: float = bounded(1.0, 0, 1e9)
-    init_scale: float = bounded(0.4, 0, 1e6, above=True)
-
-    def __post_init__(self) -> None:
-        check_bounds(self, "recipe")
-        if self.warmup_share == 1:
-            raise UserError("recipe.warmup_share: must be below 1, or nothing is left to train")
-        if self.lr.value <= 0:
-            raise UserError(f"recipe.lr.value: must be positive, got {self.lr.value:g}")
-        if self.batch_tokens.value <= 0:
-            raise UserError(f"recipe.batch_tokens.value: must be positive, got {self.batch_tokens.value:g}")
-        if self.beta1 == 1:
-            raise UserError("recipe.beta1: must be below 1")
-        if not 0 < self.beta2.value < 1:
-            raise UserError(f"recipe.beta2.value: must lie between 0 and 1, got {self.beta2.value:g}")
+from harness.plan.base import STANDARD, Base
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, significant
+from harness.plan.spec import GroupScales, Muon, Optimizer
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
     """What a recipe says for one (N, D)."""
 
-    lr: float
+    optimizer: Optimizer
+    groups: GroupScales
     batch_sequences: int
-    beta1: float
-    beta2: float
-    eps: float
-    weight_decay: float
     warmup_tokens: float
-    grad_clip: float
     init_std: float
 
 
-def apply_recipe(recipe: RecipeConfig, shape: Shape, tokens: float, seq_len: int) -> Hyperparameters:
+def apply_recipe(
+    recipe: RecipeConfig,
+    shape: Shape,
+    tokens: float,
+    seq_len: int,
+    base: Base = STANDARD,
+    optimizer: OptimizerConfig | None = None,
+) -> Hyperparameters:
     """Every hyperparameter of a run of ``shape`` on about ``tokens`` tokens in sequences of ``seq_len``.
+
+    A parametrization takes the place of the rules' dependence on the size: under any but ``standard``, learning rates,
+    decay and initial values are those of the base. Batch, warm-up and beta2, of which none speaks, are those of
+    ``shape``.
+
+    Args:
+        optimizer: None is AdamW for all parameters.
 
     Raises:
         UserError: a rule overflows there.
     """
-    n = float(count_params(shape).count(recipe.count))
-    batch_tokens = min(recipe.batch_tokens(n, tokens), tokens / recipe.min_steps)
+    own = float(count_params(shape).count(recipe.count))
+    n = own if base.params is None else base.params
+    batch_tokens = min(recipe.batch_tokens(own, tokens), tokens / recipe.min_steps)
+    width = base.parametrization.base_width or shape.width
     return Hyperparameters(
-        lr=significant(recipe.lr(n, tokens)),
+        optimizer=Optimizer(
+            lr=significant(recipe.lr(n, tokens)),
+            beta1=recipe.beta1,
+            beta2=significant(min(recipe.beta2(own, tokens), 0.99999), 5),
+            eps=recipe.eps,
+            weight_decay=significant(recipe.weight_decay(n, tokens)),
+            grad_clip=recipe.grad_clip,
+            muon=None if optimizer is None else _muon(optimizer, recipe, n, tokens),
+        ),
+        groups=GroupScales(
+            embedding=recipe.embedding.scale(n, tokens),
+            head=recipe.head.scale(n, tokens),
+            matrices=recipe.matrices.scale(n, tokens),
+            norms=recipe.norms.scale(n, tokens),
+        ),
         batch_sequences=max(1, round(batch_tokens / seq_len)),
-        beta1=recipe.beta1,
-        beta2=significant(min(recipe.beta2(n, tokens), 0.99999), 5),
-        eps=recipe.eps,
-        weight_decay=significant(recipe.weight_decay(n, tokens)),
-        warmup_tokens=min(recipe.warmup_share * tokens, recipe.warmup_tokens_per_param * n),
-        grad_clip=recipe.grad_clip,
-        init_std=significant(recipe.init_scale / shape.width**0.5),
+        warmup_tokens=min(recipe.warmup_share * tokens, recipe.warmup_tokens_per_param * own),
+        init_std=significant(recipe.init_scale / width**0.5),
     )
 
 
-def significant(value: float, digits: int = 4) -> float:
-    """``value`` rounded to significant digits.
-
-    Hyperparameters enter the run's identity; rounding keeps the last bit of a machine's ``pow`` out of it.
-    """
-    return float(f"{value:.{digits - 1}e}")
+def _muon(optimizer: OptimizerConfig, recipe: RecipeConfig, params: float, tokens: float) -> Muon | None:
+    if optimizer.kind == "adamw":
+        return None
+    return Muon(
+        lr=significant(recipe.muon.lr(params, tokens)),
+        weight_decay=significant(recipe.muon.weight_decay(params, tokens)),
+        momentum=optimizer.momentum,
+        nesterov=optimizer.nesterov,
+        ns_steps=optimizer.ns_steps,
+        adjust_lr_fn=optimizer.adjust_lr_fn,
+    )

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
+from harness.model.parametrization import Multipliers, Parametrization, Scale, multipliers, parameter_scale
 from harness.model.shape import Shape
 from harness.plan.schedule import Schedule
 
@@ -17,8 +18,34 @@ JSON_NAMES = {"batch_sequences": "batch_windows"}
 
 
 @dataclass(frozen=True)
+class Muon:
+    """Muon (Jordan et al. 2024; torch.optim.Muon): momentum, made orthogonal by ``ns_steps`` Newton-Schulz iterations.
+
+    Attributes:
+        lr: peak learning rate.
+        weight_decay: per unit of learning rate.
+        adjust_lr_fn: how the rate depends on a matrix's rows A and columns B: ``original`` multiplies it by
+            sqrt(max(1, A / B)), ``match_rms_adamw`` by 0.2 sqrt(max(A, B)), which makes updates as large as AdamW's
+            (Liu et al. 2025, arXiv 2502.16982).
+    """
+
+    lr: float
+    weight_decay: float
+    momentum: float = 0.95
+    nesterov: bool = True
+    ns_steps: int = 5
+    adjust_lr_fn: str = "original"
+
+
+@dataclass(frozen=True)
 class Optimizer:
-    """AdamW (Loshchilov & Hutter 2019). ``lr`` is the peak learning rate; weight decay applies to matrices only."""
+    """AdamW (Loshchilov & Hutter 2019), and Muon for the matrices of the blocks where ``muon`` is there.
+
+    Attributes:
+        lr: AdamW's peak learning rate.
+        weight_decay: per unit of learning rate; of embedding, head and matrices.
+        grad_clip: global gradient norm, over both; 0 is none.
+    """
 
     lr: float
     beta1: float
@@ -26,6 +53,20 @@ class Optimizer:
     eps: float
     weight_decay: float
     grad_clip: float
+    muon: Muon | None = None
+
+
+@dataclass(frozen=True)
+class GroupScales:
+    """By group of parameters (``harness.model.groups``), factors of what the optimizer and ``init_std`` say.
+
+    ``norms`` have neither decay nor drawn values.
+    """
+
+    embedding: Scale = Scale()
+    head: Scale = Scale()
+    matrices: Scale = Scale()
+    norms: Scale = Scale()
 
 
 @dataclass(frozen=True)
@@ -38,6 +79,7 @@ class RunSpec:
         data: fingerprint of the tokenised corpus (both splits and the vocabulary).
         eval_tokens: held-out tokens scored at the end.
         precision: ``auto`` (chosen by device), ``fp32`` or ``bf16``.
+        groups: how the recipe treats groups of parameters; ``parametrization``: how their scales follow the shape.
     """
 
     shape: Shape
@@ -51,6 +93,24 @@ class RunSpec:
     data: str
     eval_tokens: int
     precision: str = "auto"
+    groups: GroupScales = GroupScales()
+    parametrization: Parametrization = Parametrization()
+
+    @property
+    def forward(self) -> Multipliers:
+        """Multipliers of the forward pass."""
+        return multipliers(self.parametrization, self.shape)
+
+    def muon_of(self, group: str) -> Muon | None:
+        """The Muon that steps the parameters of ``group``; None where AdamW does."""
+        return self.optimizer.muon if group == "matrices" else None
+
+    def scale(self, name: str, group: str) -> Scale:
+        """How one parameter's learning rate, decay, epsilon and initial values differ from the specification's own."""
+        muon = self.muon_of(group)
+        adjust = None if muon is None else muon.adjust_lr_fn
+        own: Scale = getattr(self.groups, group)
+        return own.times(parameter_scale(self.parametrization, self.shape, name, group, adjust))
 
     @property
     def batch_tokens(self) -> int:
@@ -69,8 +129,9 @@ class RunSpec:
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data, fields by their names in files; :meth:`from_json` is its inverse."""
-        return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        """As plain data, fields by their names in files, as it is hashed; :meth:`from_json` is its inverse."""
+        plain: dict[str, Any] = _hashed(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "RunSpec":
@@ -82,12 +143,21 @@ class RunSpec:
         values = dict(data)
         for name, stored in JSON_NAMES.items():
             values[name] = values.pop(stored)
+        optimizer = dict(data["optimizer"])
+        if optimizer.get("muon") is not None:
+            optimizer["muon"] = Muon(**optimizer["muon"])
+        later: dict[str, Any] = {}
+        if "groups" in data:
+            later["groups"] = GroupScales(**{name: Scale(**one) for name, one in data["groups"].items()})
+        if "parametrization" in data:
+            later["parametrization"] = Parametrization(**data["parametrization"])
         return cls(
             **{
                 **values,
                 "shape": Shape(**data["shape"]),
-                "optimizer": Optimizer(**data["optimizer"]),
+                "optimizer": Optimizer(**optimizer),
                 "schedule": Schedule(**data["schedule"]),
+                **later,
             }
         )
 

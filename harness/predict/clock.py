@@ -19,7 +19,7 @@ from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import AssumedCorpus, Rules, plan_cell
-from harness.plan.recipe import RecipeConfig
+from harness.plan.recipe_rules import RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 

@@ -48,6 +48,8 @@ class Record:
         tokens_per_second: of its steps, the median over the curve's rows: what a start, compiling and checkpoints
             took is in ``seconds`` only.
         mfu: the FLOP/s of that speed (matrix products) over the device's peak; null where the peak is unknown.
+        flops_optimizer: of the optimizer's own steps, which ``flops`` has in it where ``grid.count_optimizer`` says so;
+            None, which means unknown, in records from before they were counted.
         curve_sha256: of ``curve.csv``, hexadecimal; empty, which means unknown, in records from before it was kept.
     """
 
@@ -83,6 +85,7 @@ class Record:
     flops_spent: float | None = None
     domains: dict[str, Score] = field(default_factory=dict)
     curve_sha256: str = ""
+    flops_optimizer: float | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":

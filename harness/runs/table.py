@@ -39,6 +39,7 @@ def row(record: Record) -> Row:
         "flops": record.flops,
         "flops_spent": record.flops if record.flops_spent is None else record.flops_spent,
         **{f"flops_{count}": flops for count, flops in record.flops_by_count.items()},
+        **({} if record.flops_optimizer is None else {"flops_optimizer": record.flops_optimizer}),
         "loss": record.loss,
         "loss_se": record.loss_se,
         "bits_per_byte": record.bits_per_byte,

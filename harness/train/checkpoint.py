@@ -1,8 +1,8 @@
 """Checkpoints of one run: written whole or not at all, without pickle, and verified when they are loaded.
 
-A checkpoint is a folder named by its step: ``tensors.safetensors`` has weights and AdamW moments, ``state.json`` the
-:class:`RunState`, the SHA-256 of the tensors and one of all that. Nothing else is needed to go on: the rows of the
-curve are in it.
+A checkpoint is a folder named by its step: ``tensors.safetensors`` has weights and the optimizers' moments,
+``state.json`` the :class:`RunState`, the SHA-256 of the tensors and one of all that. Nothing else is needed to go on:
+the rows of the curve are in it.
 """
 
 import hashlib
@@ -20,16 +20,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
-from torch.optim import Optimizer
 
 from harness.files import Fence, is_sealed, no_fence, remove, seal, unseal
 from harness.runs.files import checkpoint_folders, new_folder
 from harness.train.meter import CurveRow
+from harness.train.optimizer import Optimizers
 
 TENSORS = "tensors_sha256"  # in the state, which has a checksum itself
 KEEP = 2  # the newest, and the one to fall back to when the newest is damaged
 CHUNK_BYTES = 2**24  # hashed and written at a time
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter that was ever stepped
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def write_checkpoint(folder: Path, blob: memoryview, state: RunState, fence: Fen
 def load_checkpoint(
     folder: Path,
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Optimizers,
     run_id: str,
     steps: int,
     fence: Fence | None = no_fence,
@@ -154,7 +153,7 @@ def load_checkpoint(
     for path in reversed(checkpoint_folders(folder)):
         try:
             state, tensors = _read(path, run_id, steps)
-            _check_tensors(tensors, model, stepped=state.step > 0)
+            _check_tensors(tensors, model, optimizer, stepped=state.step > 0)
         except UNREADABLE as error:
             away = isinstance(error, OSError) and not isinstance(error, LACKING)
             early = isinstance(error, EarlierVersionError)
@@ -201,7 +200,9 @@ def _read(path: Path, run_id: str, steps: int) -> tuple[RunState, dict[str, torc
     return state, load(blob)
 
 
-def _check_tensors(tensors: Mapping[str, torch.Tensor], model: nn.Module, stepped: bool) -> None:
+def _check_tensors(
+    tensors: Mapping[str, torch.Tensor], model: nn.Module, optimizer: Optimizers, stepped: bool
+) -> None:
     """Refuse tensors that are not all of the model and its optimizer: none may start at zero in silence.
 
     Raises:
@@ -210,7 +211,7 @@ def _check_tensors(tensors: Mapping[str, torch.Tensor], model: nn.Module, steppe
     shapes = {}
     for name, parameter in model.named_parameters():
         shapes[f"model.{name}"] = parameter.shape
-        moments = {f"optimizer.{moment}.{name}": moment for moment in MOMENTS}
+        moments = {f"optimizer.{moment}.{name}": moment for moment in optimizer.moments(parameter)}
         if any(moment in tensors for moment in moments):
             shapes |= {
                 key: torch.Size() if moment == "step" else parameter.shape for key, moment in moments.items()
@@ -226,15 +227,15 @@ def _shape(tensors: Mapping[str, torch.Tensor], name: str) -> torch.Size | None:
     return None if found is None or found.dtype != torch.float32 else found.shape
 
 
-def _restore(tensors: Mapping[str, torch.Tensor], model: nn.Module, optimizer: Optimizer) -> None:
+def _restore(tensors: Mapping[str, torch.Tensor], model: nn.Module, optimizer: Optimizers) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(tensors[f"model.{name}"])
-            for moment in MOMENTS:
+            for moment in optimizer.moments(parameter):
                 value = tensors.get(f"optimizer.{moment}.{name}")
                 if value is not None:
                     device = value.device if moment == "step" and not parameter.is_cuda else parameter.device
-                    optimizer.state[parameter][moment] = value.to(device)
+                    optimizer.state(parameter)[moment] = value.to(device)
 
 
 def _sync(file: IO[Any]) -> None:

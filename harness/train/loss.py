@@ -47,14 +47,19 @@ class WholeLoss(nn.Module):
 class HeadlessLoss(nn.Module):
     """The loss by way of hidden states: ``head_loss`` makes logits of them as it sees fit."""
 
-    def __init__(self, body: nn.Module, head: nn.Linear, head_loss: HeadLoss) -> None:
+    def __init__(
+        self, body: nn.Module, head: nn.Linear, head_loss: HeadLoss, multiplier: float = 1.0
+    ) -> None:
+        """``multiplier`` is that of the logits."""
         super().__init__()
-        self.body, self.head, self._head_loss = body, head, head_loss
+        self.body, self.head, self._head_loss, self._multiplier = body, head, head_loss, multiplier
 
     def forward(self, sequences: Tensor) -> Tensor:
         """See :class:`NextTokenLoss`."""
         inputs, targets = _split(sequences)
         hidden = self.body(input_ids=inputs, use_cache=False).last_hidden_state
+        if self._multiplier != 1:
+            hidden = hidden * self._multiplier
         return self._head_loss(hidden.flatten(0, 1), self.head.weight, self.head.bias, targets)
 
 
@@ -88,28 +93,29 @@ def next_token_loss(
     way = config.logits
     if way == "auto":
         large = model.config.get_text_config().vocab_size >= LARGE_VOCABULARY
-        way = "liger" if cuda and large and find_spec("liger_kernel") and plain_head(model) else "whole"
+        way = "liger" if cuda and large and find_spec("liger_kernel") and linear_head(model) else "whole"
     elif way == "liger" and not (cuda and find_spec("liger_kernel")):
         raise UserError(
             "train.logits: liger needs CUDA and its package (pip install 'isoflop[cuda]'); use chunked or auto"
         )
     if way == "whole":
         return NextTokenLoss(compiled(WholeLoss(model)))
-    head = plain_head(model)
-    if head is None:
+    found = linear_head(model)
+    if found is None:
         raise UserError(
             f"train.logits: {type(model).__name__} does more to its logits than multiply by the head, so they cannot "
             f"be {way}; use whole or auto"
         )
+    head, multiplier = found
     head_loss = liger_loss if way == "liger" else chunked_loss
-    return NextTokenLoss(HeadlessLoss(compiled(model.base_model), head, head_loss))
+    return NextTokenLoss(HeadlessLoss(compiled(model.base_model), head, head_loss, multiplier))
 
 
-def plain_head(model: PreTrainedModel) -> nn.Linear | None:
-    """The head, where the logits are its output as it is and its input is the base model's last hidden state.
+def linear_head(model: PreTrainedModel) -> tuple[nn.Linear, float] | None:
+    """The head and a multiplier, where the logits are its output times that, and its input the last hidden state.
 
-    None for families that scale or cap logits or keep another layer in between. Found by looking, not by name: the
-    head's output is replaced on its way out by numbers that no cap or scale would leave alone.
+    None for families that cap logits, keep another layer in between, or multiply the sum of products and biases. Found
+    by looking, not by name: the head's output is replaced on its way out by numbers that no cap would leave alone.
     """
     head = model.get_output_embeddings()
     if type(head) is not nn.Linear or model.base_model is model:
@@ -129,8 +135,13 @@ def plain_head(model: PreTrainedModel) -> nn.Linear | None:
             logits = model(input_ids=tokens, use_cache=False).logits
     finally:
         hook.remove()
-    plain = bool(seen) and torch.equal(seen["input"], hidden) and torch.equal(seen["output"], logits)
-    return head if plain else None
+    if not seen or not torch.equal(seen["input"], hidden) or logits.shape != seen["output"].shape:
+        return None
+    if torch.equal(seen["output"], logits):
+        return head, 1.0
+    multiplier = float(logits.flatten()[-1].double() / seen["output"].flatten()[-1].double())
+    linear = torch.allclose(logits, seen["output"] * multiplier, rtol=1e-5, atol=0)
+    return (head, multiplier) if linear and head.bias is None else None
 
 
 def _split(sequences: Tensor) -> tuple[Tensor, Tensor]:

@@ -137,7 +137,7 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         tokens=tokens,
         unique_tokens=cell.unique_tokens,
         epochs=tokens / cell.unique_tokens,
-        flops=flops_by_count[cell.count],
+        flops=share * cell.flops,
         flops_6nd=flops_by_count["6nd"],
         flops_by_count=flops_by_count,
         loss=evaluation.loss if evaluation else None,
@@ -155,8 +155,9 @@ def make_record(cell: Cell, device: Device, processes: int, corpus: Corpus, outc
         data=corpus_facts(corpus),
         notes=list(outcome.notes),
         domains=dict(outcome.domains),
-        flops_spent=flops_by_count[cell.count] * (1 - outcome.inherited / max(1, outcome.steps)),
+        flops_spent=share * cell.flops * (1 - outcome.inherited / max(1, outcome.steps)),
         curve_sha256=outcome.curve_sha256,
+        flops_optimizer=share * cell.optimizer_flops,
     )
 
 

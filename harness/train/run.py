@@ -31,9 +31,10 @@ from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Wa
 from harness.train.loop import Loop, WriteIntervals
 from harness.train.loss import next_token_loss
 from harness.train.meter import CurveRow
+from harness.train.optimizer import build_optimizer
 from harness.train.outcome import Evaluation, RunOutcome, evaluate, make_record
 from harness.train.saver import Saver
-from harness.train.stepper import Stepper, build_optimizer
+from harness.train.stepper import Stepper
 
 
 def train_cell(job: Job, watch: Watch | None = None) -> Record:
@@ -75,8 +76,8 @@ def _train_cell(job: Job, watch: Watch) -> Record:
     domains = {name: open_corpus(folder) for name, folder in job.domains.items()}
 
     # the model, as its last checkpoint left it, and how it is executed
-    raw = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed).to(accelerator.device)
-    optimizer = build_optimizer(raw, spec.optimizer)
+    raw = build_model(spec.shape, spec.init_std, spec.seed, spec.forward, spec.scale).to(accelerator.device)
+    optimizer = build_optimizer(raw, spec)
     main = accelerator.is_main_process
     fence = watch.fence if main else None
     state = load_checkpoint(job.folder.checkpoint, raw, optimizer, spec.run_id, spec.steps, fence)

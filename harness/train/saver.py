@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from harness.files import Fence, no_fence
 from harness.train.checkpoint import RunState, write_checkpoint
 from harness.train.job import PreemptedError
+from harness.train.optimizer import Optimizers
 
 ALIGNMENT = 8  # of a safetensors file's data
 # a checkpoint may take this share of the time: a large model on a slow disk would otherwise write most of the time
@@ -32,7 +32,7 @@ class Saver:
         self,
         folder: Path,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Optimizers,
         fence: Fence = no_fence,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -98,7 +98,7 @@ class Saver:
 
 
 class Snapshot:
-    """Weights and AdamW moments after one step, in host memory, as the bytes of a safetensors file.
+    """Weights and moments after one step, in host memory, as the bytes of a safetensors file.
 
     The memory is kept and used again: getting it anew from the system takes longer than copying into it.
     """
@@ -106,7 +106,7 @@ class Snapshot:
     def __init__(self) -> None:
         self._memory = torch.empty(0, dtype=torch.uint8)
 
-    def take(self, model: nn.Module, optimizer: Optimizer) -> memoryview:
+    def take(self, model: nn.Module, optimizer: Optimizers) -> memoryview:
         """The tensors as they are now; valid until the next call. On a GPU it waits for the steps that are queued."""
         tensors = _tensors(model, optimizer)
         entries: dict[str, dict[str, Any]] = {}
@@ -128,12 +128,12 @@ class Snapshot:
         return blob
 
 
-def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """Weights and AdamW moments by parameter name, all float32. Shared parameters appear once."""
+def _tensors(model: nn.Module, optimizer: Optimizers) -> dict[str, torch.Tensor]:
+    """Weights and moments by parameter name, all float32. Shared parameters appear once."""
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in model.named_parameters():
         tensors[f"model.{name}"] = parameter.detach()
-        for key, value in optimizer.state.get(parameter, {}).items():
+        for key, value in optimizer.state(parameter).items():
             tensors[f"optimizer.{key}.{name}"] = value.detach()
     assert all(tensor.dtype == torch.float32 for tensor in tensors.values()), (
         "weights and moments are float32"

@@ -1,4 +1,4 @@
-"""One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled learning rate, AdamW."""
+"""One optimizer step: the batch of (seed, step), micro-batches, clipping, the scheduled learning rate."""
 
 import gc
 import math
@@ -11,32 +11,14 @@ from torch import nn
 
 from harness.data import Corpus
 from harness.errors import UserError
-from harness.plan.spec import Optimizer, RunSpec
+from harness.plan.spec import RunSpec
 from harness.train.config import TrainConfig
 from harness.train.loss import NO_TARGET
 from harness.train.micro import pieces, sequences_at_once
+from harness.train.optimizer import Optimizers
 
 # in the messages of the allocator, the driver, Triton and cuBLAS
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-
-
-def build_optimizer(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
-    """Fused AdamW; matrices decay, vectors (norms, biases) do not.
-
-    torch multiplies the decay by the learning rate at each step, so ``weight_decay`` is per unit of learning rate.
-    """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": spec.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]],
-        lr=spec.lr,
-        betas=(spec.beta1, spec.beta2),
-        eps=spec.eps,
-        fused=True,
-    )
 
 
 class Stepper:
@@ -54,7 +36,7 @@ class Stepper:
         self,
         accelerator: Accelerator,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizers,
         spec: RunSpec,
         corpus: Corpus,
         train: TrainConfig,
@@ -109,12 +91,9 @@ class Stepper:
             This process's share of the mean loss over the batch (shares add up), and the gradient norm before
             clipping; both on the device, not synchronised.
         """
-        lr = self._spec.optimizer.lr * self._spec.schedule.factor(step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
         loss = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._spec.optimizer.grad_clip or math.inf)
-        self._optimizer.step()
+        self._optimizer.step(self._spec.schedule.factor(step))
         self._forget_gradients()
         return loss, norm
 

@@ -13,7 +13,8 @@ from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.grid import GridConfig
 from harness.plan.plan import CorpusFacts, Plan, Rules, Skipped, plan_cell
-from harness.plan.recipe import RecipeConfig, Rule, apply_recipe
+from harness.plan.recipe import apply_recipe
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.runs.record import Record
 from harness.text import counted
 from harness.tune.config import TuneConfig
@@ -133,17 +134,17 @@ def _size(shape: Shape, tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max
     else:
         per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)
         tokens = center_budget(rules.grid, params.total) / per_token
-    hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len)
+    hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len, rules.base, rules.optimizer)
     # a run's tokens are rounded to whole steps, perhaps up: leave room for half of the largest
     largest = hyper.batch_sequences * rules.seq_len * max(tune.batches)
     there_is = max(max_epochs * corpus.train_tokens - largest / 2, 1.0)
     capped = tokens > there_is
     if capped:
         tokens = there_is
-        hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len)
+        hyper = apply_recipe(rules.recipe, shape, tokens, rules.seq_len, rules.base, rules.optimizer)
     batch_tokens = hyper.batch_sequences * rules.seq_len
     n = params.count(rules.recipe.count)
-    return TuneSize(shape, n, params.total, tokens, hyper.lr, batch_tokens, capped)
+    return TuneSize(shape, n, params.total, tokens, hyper.optimizer.lr, batch_tokens, capped)
 
 
 def _batches(size: TuneSize, tune: TuneConfig, seq_len: int) -> list[int]:

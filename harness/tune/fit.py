@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from harness.errors import UserError
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.text import counted
 from harness.tune.config import TuneConfig
 from harness.tune.design import Trial, TunePlan, TuneSize

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count, counted

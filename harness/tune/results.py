@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.recipe import Rule
+from harness.plan.recipe_rules import Rule
 from harness.tune.design import Trial
 from harness.tune.surface import BATCH, RATE, Surface
 

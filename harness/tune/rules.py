@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.fit.powerlaw import fit_power
 from harness.fit.table import Array
-from harness.plan.recipe import Rule, significant
+from harness.plan.recipe_rules import Rule, significant
 from harness.tune.results import Interval, RuleResult
 
 

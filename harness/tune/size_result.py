@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 
 from harness.fit.table import Array
-from harness.plan.recipe import Rule
+from harness.plan.recipe_rules import Rule
 from harness.text import counted
 from harness.tune.config import TuneConfig
 from harness.tune.design import TuneSize

@@ -1,7 +1,7 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from harness.fit.law_flags import MIN_SIZES
 from harness.fit.store import close_fit, find_fit
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
+from harness.model.shape import Shape
+from harness.plan.base import resolve_base
 from harness.plan.duration import Timing
 from harness.plan.plan import CorpusFacts, Plan, Rules, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
@@ -126,8 +128,15 @@ def timing_of(config: Config) -> Timing:
     )
 
 
-def plan_rules(config: Config) -> Rules:
-    """All that turns a shape and a budget of this experiment into a run."""
+def plan_rules(config: Config, shapes: Sequence[Shape]) -> Rules:
+    """All that turns a shape and a budget of this experiment into a run.
+
+    Args:
+        shapes: of its ladder, one of which is the base of a parametrization.
+
+    Raises:
+        UserError: nothing says which.
+    """
     return Rules(
         grid=config.grid,
         recipe=config.recipe,
@@ -136,6 +145,8 @@ def plan_rules(config: Config) -> Rules:
         seq_len=config.seq_len,
         eval_tokens=config.data.eval_tokens,
         precision=config.precision,
+        optimizer=config.optimizer,
+        base=resolve_base(config.parametrization, config.recipe, shapes),
     )
 
 
@@ -146,7 +157,7 @@ def plan_experiment(config: Config, corpus: CorpusFacts) -> Plan:
         UserError: the corpus is too small, or the grid cannot be, or nothing is left of it.
     """
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    plan = make_plan(config.name, ladder.shapes, plan_rules(config), corpus)
+    plan = make_plan(config.name, ladder.shapes, plan_rules(config, ladder.shapes), corpus)
     if not plan.cells:
         first = plan.skipped[0]
         raise UserError(

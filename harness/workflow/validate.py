@@ -156,12 +156,12 @@ def _entries(config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus) -
     if not np.isfinite(best):
         raise UserError(f"validate: {basis.decider.title} has no optimum at C = {config.validate.budget:.3g}")
     shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
+    rules = plan_rules(config, shapes)
     entries: Entries = {}
     for factor in sorted(config.validate.factors):
         shape = near(shapes, factor * best, count)
         cells = [
-            plan_cell(shape, config.validate.budget, seed, plan_rules(config), corpus)
-            for seed in config.validate.seeds
+            plan_cell(shape, config.validate.budget, seed, rules, corpus) for seed in config.validate.seeds
         ]
         for other, (_, theirs) in entries.items():
             if theirs[0].spec.shape == shape:

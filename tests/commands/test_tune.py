@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli import main
 from harness.config.compose import compose_config
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.tune.recipe import recipe_yaml
 from tests.train.small import overrides
 from tests.tune.test_fit import Truth, fitted

@@ -119,7 +119,7 @@ def test_options_of_a_known_family_are_counted_too() -> None:
         ({"kv_heads": 3}, "multiple of kv_heads"),
         ({"head_dim": 7}, "multiple of 2"),
         ({"width": 33}, "multiple of heads"),
-        ({"family": "lama"}, "choose one of gpt2, gpt_neox, llama, qwen3"),
+        ({"family": "lama"}, "choose one of gpt2, gpt_neox, granite, llama, qwen3"),
         ({"family": "gpt2", "kv_heads": 2}, "queries_per_kv=1"),
         ({"family": "gpt2", "head_dim": 16}, r"heads \* head_dim = width"),
         ({"family": "gpt_neox", "head_dim": 4, "heads": 8, "kv_heads": 8}, "multiple of 8"),

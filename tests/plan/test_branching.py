@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.plan.branching import find_branches, flops_saved, shared_steps
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.schedule import Schedule, ScheduleConfig
 from harness.plan.spec import RunSpec
 from tests.plan.test_plan import RULES, plan

@@ -14,7 +14,7 @@ from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig, targets
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.plan.recipe import RecipeConfig, Rule, significant
+from harness.plan.recipe_rules import RecipeConfig, Rule, significant
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.spec import RunSpec
 from harness.plan.throughput import ThroughputConfig

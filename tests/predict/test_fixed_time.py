@@ -19,7 +19,7 @@ from harness.fit.laws import Law
 from harness.model.counts import count_params, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.predict.clock import Clock, ShapeRules, plan_flops

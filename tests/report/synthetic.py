@@ -19,7 +19,7 @@ from harness.plan.duration import Timing
 from harness.plan.followup import best_cells
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Plan, Rules, make_plan
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.throughput import StepTime, ThroughputConfig
 from harness.runs.ablations import AblationRun, write_ablations
 from harness.runs.curve import COLUMNS, read_curve

@@ -22,8 +22,8 @@ from harness.model.build import build_model
 from harness.runs.record import read_record
 from harness.train.checkpoint import RunState, load_checkpoint
 from harness.train.job import Job, PreemptedError, Watch
+from harness.train.optimizer import build_optimizer
 from harness.train.run import train_cell
-from harness.train.stepper import build_optimizer
 from tests.device import about
 from tests.train.small import small_jobs
 from tests.train.test_branching import TRUNK
@@ -165,7 +165,7 @@ def test_a_loss_of_a_state_that_was_edited_is_never_believed(copied: tuple[Job, 
 def loaded(job: Job) -> RunState:
     spec = job.cell.spec
     model = build_model(spec.shape, init_std=spec.init_std, seed=spec.seed)
-    optimizer = build_optimizer(model, spec.optimizer)
+    optimizer = build_optimizer(model, spec)
     return load_checkpoint(job.folder.checkpoint, model, optimizer, spec.run_id, spec.steps)
 
 

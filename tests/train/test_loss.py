@@ -14,15 +14,17 @@ from harness.model.build import build_model
 from harness.model.shape import Shape, canonical_options
 from harness.train import loss as losses
 from harness.train.config import TrainConfig
-from harness.train.loss import chunked_loss, next_token_loss, plain_head
+from harness.train.loss import chunked_loss, linear_head, next_token_loss
 from harness.train.run import train_cell
 from tests.train.small import small_jobs
 from tests.train.test_run import curve, elsewhere
 
 PLAIN = ("llama", "qwen3", "gpt2", "gpt_neox", "MistralConfig", "OPTConfig")
+MULTIPLIED = {
+    "CohereConfig": {},
+    "GraniteConfig": {"logits_scaling": 3.0},
+}  # Cohere has a logit_scale of 1/16
 CHANGED = {
-    "CohereConfig": {},  # multiplies its logits by logit_scale
-    "GraniteConfig": {"logits_scaling": 4.0},
     "Gemma3TextConfig": {"final_logit_softcapping": 30.0},
 }
 
@@ -48,12 +50,12 @@ def gradients(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, torch.Ten
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("family", PLAIN)
+@pytest.mark.parametrize("family", [*PLAIN, *MULTIPLIED])
 def test_chunks_change_neither_loss_nor_gradients(
     family: str, tied: bool, sequences: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(losses, "LOGITS_BYTES", 4 * 61 * 23)  # 120 tokens: five chunks of 23 and one of 5
-    model = model_of(family, tied)
+    model = model_of(family, tied, MULTIPLIED.get(family))
     whole = next_token_loss(model, TrainConfig(logits="whole"), False, kept)(sequences)
     chunked = next_token_loss(model, TrainConfig(logits="chunked"), False, kept)(sequences)
     assert float(chunked.detach()) == pytest.approx(float(whole.detach()), rel=1e-6)
@@ -66,7 +68,7 @@ def test_chunks_change_neither_loss_nor_gradients(
 @pytest.mark.parametrize("family", CHANGED)
 def test_a_family_that_changes_its_logits_keeps_them_whole(family: str, sequences: torch.Tensor) -> None:
     model = model_of(family, options=CHANGED[family])
-    assert plain_head(model) is None
+    assert linear_head(model) is None
     logits = model(input_ids=sequences[:, :-1]).logits
     expected = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), sequences[:, 1:].flatten(), reduction="sum"
@@ -80,7 +82,7 @@ def test_a_family_that_changes_its_logits_keeps_them_whole(family: str, sequence
 def test_looking_at_a_head_leaves_the_model_as_it_was(sequences: torch.Tensor) -> None:
     model = model_of("llama")
     before = model(input_ids=sequences).logits
-    assert plain_head(model) is model.lm_head
+    assert linear_head(model) == (model.lm_head, 1.0)
     assert torch.equal(model(input_ids=sequences).logits, before)
     assert all(p.grad is None for p in model.parameters())
 

@@ -16,11 +16,12 @@ from safetensors.torch import load_file
 from harness.train import saver as savers
 from harness.train.checkpoint import RunState, load_checkpoint, write_checkpoint
 from harness.train.meter import CurveRow
+from harness.train.optimizer import Optimizers
 from harness.train.saver import Saver, Snapshot
 
 
 class Model(torch.nn.Module):
-    """Two matrices, one of them not contiguous and one shared, and a vector that was never stepped."""
+    """Two matrices, one not contiguous, one shared and Muon's, and a vector that was never stepped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,17 +31,19 @@ class Model(torch.nn.Module):
         self.tied = self.second
 
 
-def made(seed: int = 0) -> tuple[Model, torch.optim.AdamW]:
+def made(seed: int = 0) -> tuple[Model, Optimizers]:
     torch.manual_seed(seed)
     model = Model()
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    optimizer = Optimizers(
+        [torch.optim.AdamW([model.first, model.vector], fused=True), torch.optim.Muon([model.second])]
+    )
     for parameter in (model.first, model.second):
         parameter.grad = torch.randn_like(parameter)
-    optimizer.step()
+    optimizer.step(0.5)
     return model, optimizer
 
 
-def loaded(folder: Path, model: Model, optimizer: torch.optim.AdamW) -> RunState:
+def loaded(folder: Path, model: Model, optimizer: Optimizers) -> RunState:
     return load_checkpoint(folder, model, optimizer, "run", 10)
 
 
@@ -49,8 +52,8 @@ def at(step: int) -> RunState:
     return RunState(step=step, run_id="run", loss_sum=2.5 * step, loss_steps=step)
 
 
-def state(model: Model, optimizer: torch.optim.AdamW) -> list[torch.Tensor]:
-    moments = [value.clone() for p in model.parameters() for value in optimizer.state.get(p, {}).values()]
+def state(model: Model, optimizer: Optimizers) -> list[torch.Tensor]:
+    moments = [value.clone() for p in model.parameters() for value in optimizer.state(p).values()]
     return [*(p.detach().clone() for p in model.parameters()), *moments]
 
 
@@ -71,7 +74,9 @@ def test_a_checkpoint_is_a_safetensors_file_that_restores_the_state(tmp_path: Pa
     file = tmp_path / "000000003" / "tensors.safetensors"
     tensors = load_file(file)
     assert torch.equal(tensors["model.first"], model.first)
-    assert torch.equal(tensors["optimizer.exp_avg.second"], optimizer.state[model.second]["exp_avg"])
+    assert torch.equal(tensors["optimizer.exp_avg.first"], optimizer.state(model.first)["exp_avg"])
+    momentum = optimizer.state(model.second)["momentum_buffer"]
+    assert torch.equal(tensors["optimizer.momentum_buffer.second"], momentum)
     assert {name.split(".", 2)[-1] for name in tensors if name.startswith("optimizer")} == {"first", "second"}
     assert "model.tied" not in tensors
     written = json.loads((file.parent / "state.json").read_text())
@@ -95,14 +100,14 @@ def test_what_is_written_is_the_state_of_the_call(tmp_path: Path, monkeypatch: p
     saver = Saver(tmp_path, model, optimizer)
     states = [state(model, optimizer)]
     saver.save(at(1))
-    optimizer.step()
+    optimizer.step(0.5)
     states.append(state(model, optimizer))
     assert not saver.is_due(0.0), "one is on its way"
     assert not list(tmp_path.glob("[0-9]*"))
     threading.Timer(0.1, go.set).start()
     saver.save(at(2))
     assert (tmp_path / "000000001").exists()
-    optimizer.step()
+    optimizer.step(0.5)
     saver.close()
     for number, expected in enumerate(states, 1):
         other = made(seed=number)

@@ -11,7 +11,8 @@ from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules
-from harness.plan.recipe import RecipeConfig, Rule, apply_recipe
+from harness.plan.recipe import apply_recipe
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tune.config import TuneConfig
@@ -50,7 +51,7 @@ def test_the_grid_is_centred_on_the_recipe_at_the_size_s_own_budget() -> None:
         per_token = flops_per_token(size.shape, 128, "appendix_f")
         assert size.tokens * per_token == pytest.approx(budget)
         hyper = apply_recipe(RECIPE, size.shape, size.tokens, 128)
-        assert (size.rate, size.batch_tokens) == (hyper.lr, hyper.batch_sequences * 128)
+        assert (size.rate, size.batch_tokens) == (hyper.optimizer.lr, hyper.batch_sequences * 128)
         mine = [cells[run_id] for run_id in size.run_ids]
         rates = sorted({cell.spec.optimizer.lr for cell in mine})
         assert rates == pytest.approx([m * size.rate for m in TUNE.rates], rel=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.plan.recipe import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.config import TuneConfig

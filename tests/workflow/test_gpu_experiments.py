@@ -15,9 +15,9 @@ from harness.train.run import train_cell
 from harness.workflow.experiment import (
     make_jobs,
     plan_experiment,
-    plan_rules,
     prepare_corpus,
     sweep_folder,
+    timing_of,
 )
 from harness.workflow.resources import worker_count
 from tests.device import DEVICE
@@ -97,7 +97,7 @@ def test_measured_sharing_makes_runs_longer_and_the_whole_shorter(
     measured = ("throughput.per_device=2", "throughput.shared_slowdown=0.9", "train.compile=off")
     config, plan = planned("one_gpu", tmp_path, *measured)
     assert worker_count(config) == 2
-    assert plan_rules(config).timing.sharing == pytest.approx(1.8)
+    assert timing_of(config).sharing == pytest.approx(1.8)
     for one, two in zip(alone.cells, plan.cells, strict=True):
         assert one.run_id == two.run_id, "how fast it goes is no part of a run"
         assert one.estimate_seconds < two.estimate_seconds < 1.8 * one.estimate_seconds

@@ -1,0 +1,72 @@
+"""The base of a parametrization: the shape at which the recipe's hyperparameters hold as they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import UserError
+from harness.model.counts import count_params
+from harness.model.ladder import near
+from harness.model.parametrization import Parametrization, ParametrizationConfig
+from harness.model.shape import Shape
+from harness.plan.recipe_rules import RecipeConfig
+
+
+@dataclass(frozen=True)
+class Base:
+    """A parametrization whose base is known.
+
+    Attributes:
+        params: N of the base as the recipe counts it, which its rules read for every shape; None under ``standard``,
+            where they read each shape's own.
+    """
+
+    parametrization: Parametrization = Parametrization()
+    params: float | None = None
+
+
+STANDARD = Base()
+
+
+def resolve_base(config: ParametrizationConfig, recipe: RecipeConfig, shapes: Sequence[Shape]) -> Base:
+    """The base that ``config`` names, or that of the recipe: where its learning rate is given.
+
+    Raises:
+        UserError: neither says which.
+    """
+    if config.kind == "standard":
+        return STANDARD
+    if config.base_width:
+        shape = min(shapes, key=lambda one: (abs(one.width - config.base_width), _distance(one, config)))
+    elif recipe.lr.params_at > 1:
+        shape = near(shapes, recipe.lr.params_at, recipe.count)
+    else:
+        raise UserError(
+            f"parametrization.base_width: name the width at which the rates of recipe '{recipe.name}' hold, for the "
+            "recipe does not say at which size they do (recipe.lr.params_at)"
+        )
+    made = Parametrization(
+        kind=config.kind,
+        base_width=config.base_width or shape.width,
+        base_layers=config.base_layers or shape.layers,
+        base_head_dim=config.base_head_dim or shape.head_dim,
+    )
+    return Base(made, _params_at(shape, made, recipe.count))
+
+
+def _distance(shape: Shape, config: ParametrizationConfig) -> int:
+    return abs(shape.layers - config.base_layers) if config.base_layers else 0
+
+
+def _params_at(shape: Shape, base: Parametrization, count: str) -> float:
+    """N of ``shape`` at the base's width and depth: a matrix's parameters go as the product of its sides."""
+    params = count_params(shape)
+    m, depth = shape.width / base.base_width, shape.layers / base.base_layers
+    there = replace(
+        params,
+        embedding=round(params.embedding / m),
+        head=round(params.head / m),
+        matrices=round(params.matrices / m**2 / depth),
+        norms=round(params.norms / m / depth),
+        vocab_matrix=round(params.vocab_matrix / m),
+    )
+    return float(there.count(count))
