@@ -22,6 +22,7 @@ class Arm:
         bits_per_nat: bits per byte for one nat per token on the text its losses are on; None where no run has a loss.
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
+        family: of its models; empty where that is not known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Arm:
     bits_per_nat: float | None
     scored_on: str = ""
     bits_se: float | None = None
+    family: str = ""
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
@@ -57,6 +59,7 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
         # A domain's text has no fingerprint in the record: arms of one experiment have it from one configuration.
         scored_on=fingerprint if fit.loss == "loss" else fit.loss,
         bits_se=median(errors) if errors else None,
+        family=found[0].spec["shape"]["family"],
     )
 
 

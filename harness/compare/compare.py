@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.compare.arm import Arm
 from harness.compare.difference import Estimate, difference
+from harness.compare.families import family_cautions
 from harness.compare.results import (
     QUANTITIES,
     ApproachComparison,
@@ -61,6 +62,7 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
         approaches=approaches,
         decides=decides,
         verdict=(),
+        cautions=tuple(family_cautions(arms)),
     )
     return replace(made, verdict=verdict(made))
 

@@ -48,7 +48,7 @@ def compare_bare(arms: Sequence[Arm]) -> FrontierComparison:
             f"fits: intervals of different levels cannot be compared ({levels}); fit with one analysis.level"
         )
     found = compare_arms(" and ".join(arm.name for arm in arms), arms)
-    return replace(found, cautions=cautions(arms))
+    return replace(found, cautions=(*found.cautions, *cautions(arms)))
 
 
 def cautions(arms: Sequence[Arm]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class FrontierComparison:
         flops: the common budget, the largest that lies within the runs of every arm.
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
         verdict: sentences, one for every arm but the first.
-        cautions: what the arms differ in, or share, besides what is compared; empty for arms of one experiment.
+        cautions: what the arms differ in, or share, besides what is compared; arms of one experiment, in families only.
     """
 
     name: str

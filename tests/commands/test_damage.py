@@ -192,6 +192,7 @@ def test_an_arm_of_a_comparison_is_read_as_strictly(name: str, finished: Path, t
     assert (
         load_arm("one", sweep, plan).bits_per_nat == load_arm("one", SweepFolder(finished), plan).bits_per_nat
     )
+    assert load_arm("one", sweep, plan).family == plan.cells[0].spec.shape.family
     path = sweep.path / name.replace("RUN", plan.cells[3].run_id)
     path.write_bytes(flipped(0.5)(path.read_bytes()))
     with pytest.raises(UserError, match=path.name):

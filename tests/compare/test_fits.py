@@ -11,7 +11,7 @@ import pytest
 from harness.cli import main
 from harness.compare.arm import Arm
 from harness.compare.compare import compare_arms
-from harness.compare.fits import compare_fits
+from harness.compare.fits import compare_bare, compare_fits
 from harness.compare.tables import build
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, write_fit
@@ -85,6 +85,26 @@ def test_shared_runs_are_said() -> None:
         for seed in (0, 1)
     )
     assert compare_fits({"x": one, "y": two}).cautions == (), "rows of two tables are no runs in common"
+
+
+def test_other_families_are_said_and_what_holds_one_of_them_back() -> None:
+    def cautions(*families: str) -> tuple[str, ...]:
+        fits = (fit(), fit(OTHER, 1), fit(CHINCHILLA, 1))
+        arms = [
+            Arm(name, one, "", "", None, family=family)
+            for name, one, family in zip("xyz", fits, families, strict=False)
+        ]
+        assert compare_arms("arms", arms).cautions == compare_bare(arms).cautions
+        return compare_bare(arms).cautions
+
+    (one,) = cautions("llama", "qwen3", "llama")
+    assert "different families (x: llama, y: qwen3, z: llama)" in one
+    assert "isoflop tune model=…" in one
+    tuned, positions = cautions("llama", "gpt2")
+    assert "x: llama, y: gpt2" in tuned
+    assert positions.startswith("gpt2's learned positions")
+    assert "\n" not in tuned + positions
+    assert cautions("gpt2", "gpt2") == cautions("", "gpt2") == cautions("", "") == ()
 
 
 def test_a_budget_below_the_runs_of_one_is_said() -> None:
