@@ -36,7 +36,7 @@ class ReportData:
         config: the composed configuration, YAML.
         source: where the runs come from, for people.
         versions: of the program that writes the report.
-        ablations: of the best cells: other learning rates than the recipe's, or schedules longer than the run.
+        ablations: of the best cells and those beside them, one hyperparameter changed at a time.
         tuning: the tuning that the recipe came from; None where there is none beside the sweep.
         devices: those that times are given for; the first is the sweep's own, where that is known.
     """

@@ -5,7 +5,7 @@ from harness.fit.results import Judged
 from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.fit.summary import sentence
 from harness.fit.used import is_of
-from harness.report.ablations import learning_rates, schedule_lengths
+from harness.report.ablations import other_values, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.text import approach_label, plain_status, power, times
 from harness.report.verdict import BAD, CAUTION, GOOD, Diagnostic
@@ -24,7 +24,7 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
         *_backtest(data),
         *_minima(data),
         *_runs(data),
-        *learning_rates(data),
+        *other_values(data),
         *schedule_lengths(data),
         *(Diagnostic(CAUTION, note) for note in dict.fromkeys((*data.fit.notes, *data.notes))),
     ]
