@@ -85,6 +85,28 @@ class MuonRules:
     weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
 
 
+@dataclass
+class MeasuredRange:
+    """Over which N and D a recipe's rules were measured; beyond it they extrapolate.
+
+    Attributes:
+        params: the smallest and the largest N, as the recipe counts it; empty where that is not known.
+        tokens: the smallest and the largest D; empty where that is not known.
+    """
+
+    params: list[float] = bounded([], 0, 1e20, above=True)
+    tokens: list[float] = bounded([], 0, 1e20, above=True)
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "recipe.measured")
+        for name in ("params", "tokens"):
+            ends = getattr(self, name)
+            if ends and (len(ends) != 2 or ends[0] > ends[1]):
+                raise UserError(
+                    f"recipe.measured.{name}: must be two numbers, the smaller first, or none, got {ends}"
+                )
+
+
 ADJUST_LR_FNS = ("original", "match_rms_adamw")
 
 
@@ -127,6 +149,7 @@ class RecipeConfig:
             depends on the seed.
         embedding, head, matrices, norms: factors for one group of parameters (``harness.model.groups``).
         muon: learning rate and decay of Muon, for ``optimizer=muon``.
+        measured: over which N and D the rules were measured.
     """
 
     name: str = "custom"
@@ -148,6 +171,7 @@ class RecipeConfig:
     matrices: GroupRules = field(default_factory=GroupRules)
     norms: GroupRules = field(default_factory=GroupRules)
     muon: MuonRules = field(default_factory=MuonRules)
+    measured: MeasuredRange = field(default_factory=MeasuredRange)
 
     def __post_init__(self) -> None:
         check_bounds(self, "recipe")
