@@ -45,8 +45,8 @@ class FollowupConfig:
         for name, values in self.multiples.items():
             if 1 in values:
                 raise UserError(f"followup.{name}: 1 is the run itself; name others")
-        for name, values in {"seeds": self.seeds, **self.multiples}.items():
-            if len(set(values)) != len(values):
+        for name in ("seeds", *self.multiples):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
                 raise UserError(f"followup.{name}: none may be named twice")
         if self.neighbours and not any(self._of_recipe.values()):
             raise UserError(

@@ -63,7 +63,8 @@ class Labels:
             values = {run_id: str(one.get(name, "–")) for run_id, one in leaves.items()}
             if any(_splits(group, columns.values(), values) for group in groups.values()):
                 short = name.rpartition(".")[2]
-                columns[name if short in columns else short] = values
+                # the learning rate of a group is not that of the run
+                columns[name if short in columns or short in CAUSES else short] = values
         budgets = sorted({cell.budget for cell in unique})
         write = _shortest(BUDGET, [budgets])
         return cls(

@@ -83,13 +83,18 @@ def against_other_seeds(
 
 
 def seed_noise(ablations: Iterable[AblationRun], records: Mapping[str, Record]) -> SeedNoise | None:
-    """The scatter of seeds, pooled over the cells with ablations; None where none has two beside the one chosen."""
-    squares, freedom = 0.0, 0
-    for of in dict.fromkeys(ablation.of for ablation in ablations):
-        losses = _others(of, records)
-        if len(losses) > 1:
-            squares += sum((loss - fmean(losses)) ** 2 for loss in losses)
-            freedom += len(losses) - 1
+    """The scatter of seeds, pooled over the cells that have several; None where none has.
+
+    Of a budget's best cell the run that made it the best is left out: its loss is low for that.
+    """
+    chosen = {ablation.of for ablation in ablations if not ablation.neighbour}
+    cells: dict[str, list[float]] = {}
+    for run_id, record in records.items():
+        if run_id not in chosen and record.loss is not None:
+            cells.setdefault(json_text({**record.spec, "seed": 0}), []).append(record.loss)
+    several = [losses for losses in cells.values() if len(losses) > 1]
+    freedom = sum(len(losses) - 1 for losses in several)
+    squares = sum((loss - fmean(losses)) ** 2 for losses in several for loss in losses)
     return SeedNoise((squares / freedom) ** 0.5, freedom) if freedom else None
 
 

@@ -20,6 +20,7 @@ from harness.model.ladder import build_ladder
 from harness.model.shape import Shape
 from harness.plan.base import resolve_base
 from harness.plan.duration import Timing
+from harness.plan.measured import how_far
 from harness.plan.plan import CorpusFacts, Plan, Rules, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
@@ -181,6 +182,12 @@ def say_left_out(plan: Plan, console: Console) -> None:
             f"approach needs at least {MIN_SIZES} sizes",
             console,
         )
+
+
+def say_measured(config: Config, plan: Plan, console: Console) -> None:
+    """One line: over which N and D the recipe was measured, and how far outside of them the grid goes."""
+    said = how_far(config.recipe, plan.cells)
+    console.print(said, highlight=False, soft_wrap=True, markup=False)
 
 
 def has_runs(folder: SweepFolder) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.compose import compose_config
-from harness.config.frozen import load_throughput
+from harness.config.frozen import load_recipe, load_throughput
 from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
 from harness.config.schema import Config
@@ -149,6 +149,7 @@ def of_sweep(
         records=found,
         plan=plan,
         config=config,
+        recipe=load_recipe(config) if config else None,
         source=f"{len(found)} of {counted(len(plan.cells), 'run')} at {counted(budgets, 'budget')}"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),
