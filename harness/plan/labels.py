@@ -26,10 +26,12 @@ CAUSES: dict[str, tuple[Callable[[Cell], Any], tuple[Format, ...]]] = {
     "seed": (lambda cell: cell.spec.seed, (str,)),
     "batch": (lambda cell: cell.spec.batch_tokens, (count, _whole)),
     "lr": (lambda cell: cell.spec.optimizer.lr, RATE),
+    "embedding lr ×": (lambda cell: cell.spec.groups.embedding.lr, RATE),
+    "head lr ×": (lambda cell: cell.spec.groups.head.lr, RATE),
     "horizon": (lambda cell: cell.spec.schedule.steps / cell.spec.steps, RATE),
 }
 """By heading, what a sweep varies at one size and budget, and ways to write it, the shortest first. ``horizon`` is the
-schedule's length over the run's."""
+schedule's length over the run's, ``embedding lr ×`` the factor of one group's learning rate."""
 
 
 @dataclass(frozen=True)
