@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from scipy.special import stdtrit
-
+from harness.fit.recipe_cost import Noise
 from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.data import ReportData
+from harness.report.run_noise import run_noise
 from harness.report.verdict import CAUTION, GOOD, Diagnostic
-from harness.runs.ablations import AblationRun, SeedNoise, seed_noise
+from harness.runs.ablations import AblationRun, seed_noise
 
 
 def other_values(data: ReportData) -> list[Diagnostic]:
@@ -49,10 +49,11 @@ def _set_against(start: str, groups: Mapping[str, Sequence[AblationRun]], data: 
 
     Each ablation is compared twice, and the truth lies between: with the cell's best run, which was selected for its
     low loss and whose noise an ablation of the same seed may or may not share, and with the cell's other seeds. A group
-    is worse where it is worse than the other seeds by more than Student's t of the seeds' scatter; it is better where
+    is worse where it is worse than the other seeds by more than Student's t of a run's noise; it is better where
     it is better than the other seeds and also than the best run.
     """
-    noise = seed_noise(data.ablations, data.records)
+    # without other seeds there is only the run that was chosen, which makes everything else look worse
+    noise = run_noise(data) if seed_noise(data.ablations, data.records) is not None else None
     parts: list[str] = []
     judged: list[tuple[str, float, float, float]] = []
     for name, group in groups.items():
@@ -76,21 +77,20 @@ def _set_against(start: str, groups: Mapping[str, Sequence[AblationRun]], data: 
         )
     text += (
         ", first than the run of the same seed that was chosen for being the lowest, then than the mean of its cell's "
-        f"other seeds; ± is seed noise, of standard deviation {noise.sd:.4f}."
+        f"other seeds; ± is the noise of runs, of standard deviation {noise.sd:.4f}."
     )
     better = [name for name, kind, hard, margin in judged if kind > margin and hard > 0]
     worse = [name for name, kind, _, margin in judged if kind < -margin]
     unclear = [name for name, *_ in judged if name not in (*better, *worse)]
     for names, words in (
-        (better, "better beyond seed noise"),
-        (worse, "worse beyond seed noise"),
-        (unclear, "no difference beyond seed noise"),
+        (better, "better beyond noise"),
+        (worse, "worse beyond noise"),
+        (unclear, "no difference beyond noise"),
     ):
         text += f" {', '.join(names).capitalize()}: {words}." if names else ""
     return Diagnostic(GOOD if worse and not better else CAUTION, text)
 
 
-def _noise_margin(ended: Sequence[AblationRun], noise: SeedNoise, level: float) -> float:
-    """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but seed noise."""
-    variance = sum(1 + 1 / max(ablation.seeds_of, 1) for ablation in ended) / len(ended) ** 2
-    return float(stdtrit(noise.freedom, (1 + level) / 2)) * noise.sd * variance**0.5
+def _noise_margin(ended: Sequence[AblationRun], noise: Noise, level: float) -> float:
+    """Half the interval of a mean difference over ``ended`` (one a budget) where there is nothing but noise."""
+    return noise.margin(level, sum(1 + 1 / max(ablation.seeds_of, 1) for ablation in ended) / len(ended) ** 2)

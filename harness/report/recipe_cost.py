@@ -11,7 +11,8 @@ from harness.fit.recipe_cost import CellGains, Gain, Noise, Reference, Shift, Tr
 from harness.fit.results import BudgetOptimum
 from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.data import MissingError, ReportData
-from harness.runs.ablations import AblationRun, seed_noise
+from harness.report.run_noise import HELD_OUT, run_noise
+from harness.runs.ablations import AblationRun
 from harness.text import count
 
 ALL = "all"
@@ -51,7 +52,7 @@ class BudgetCost:
 
 def recipe_cost(data: ReportData) -> tuple[BudgetCost, ...]:
     """By budget, ascending; empty without ablations of a recipe's hyperparameters at a best cell."""
-    noise = _noise(data)
+    noise = run_noise(data)
     columns: dict[float, list[AblationRun]] = {}
     for one in data.ablations:
         if HYPERPARAMETERS[one.changed].of_recipe:
@@ -96,11 +97,6 @@ def moved_out(data: ReportData) -> list[str]:
     return []
 
 
-def _noise(data: ReportData) -> Noise | None:
-    found = seed_noise(data.ablations, data.records)
-    return None if found is None else Noise(found.sd, found.freedom)
-
-
 def _budget(
     data: ReportData, budget: float, ablations: Sequence[AblationRun], noise: Noise | None
 ) -> BudgetCost | None:
@@ -109,7 +105,8 @@ def _budget(
         return None
     of, level = at_best[0].of, data.fit.level
     best = _gains(at_best, noise, level, 0)
-    optimum = next((one for one in data.fit.approach_2.budgets if of in one.run_ids), None)
+    budgets = data.fit.approach_2.budgets if data.fit.loss == HELD_OUT else ()
+    optimum = next((one for one in budgets if of in one.run_ids), None)
     return BudgetCost(
         budget=budget,
         of=of,

@@ -61,9 +61,9 @@ def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gain", "level", "word"),
     [
-        (0.0, "caution", "0.5 times, 2 times: no difference beyond seed noise"),
-        (-0.2, "good", "2 times: worse beyond seed noise"),
-        (0.2, "caution", "2 times: better beyond seed noise"),
+        (0.0, "caution", "0.5 times, 2 times: no difference beyond noise"),
+        (-0.2, "good", "2 times: worse beyond noise"),
+        (0.2, "caution", "2 times: better beyond noise"),
     ],
 )
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:

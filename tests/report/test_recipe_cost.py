@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.fit import Approach2
 from harness.fit.status import EXPLAINED, judge
 from harness.fit.summary import sentence
 from harness.plan.followup import best_cells, neighbours
@@ -16,7 +17,8 @@ from harness.report.content import make_content
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
 from harness.report.recipe_cost import ALL, MOVED, moved_out, recipe_cost
-from harness.report.tables.recipe_cost import recipe_cost_table
+from harness.report.run_noise import run_noise
+from harness.report.tables.recipe_cost import recipe_cost_table, summary
 from harness.report.verdict import CAUTION, GOOD, headline
 from harness.runs.ablations import AblationRun, against_other_seeds
 from harness.runs.frozen import frozen_plan
@@ -67,23 +69,23 @@ def ablated(data: ReportData, key: str, gain: float, slope: float = 0.0) -> tupl
 
 
 def test_what_is_gained_is_found_at_every_budget(bare: ReportData) -> None:
-    data = replace(bare, ablations=(*ablated(bare, "rates", 0.03), *ablated(bare, "embedding_rates", 0.0)))
+    data = replace(bare, ablations=(*ablated(bare, "rates", 0.2), *ablated(bare, "embedding_rates", 0.0)))
     costs = recipe_cost(data)
     assert [cost.budget for cost in costs] == sorted({cell.budget for cell in data.plan.cells})  # type: ignore[union-attr]
     for cost in costs:
         rate, embedding, total = (cost.gains[key] for key in ("rates", "embedding_rates", ALL))
         assert (rate.factor, rate.at_edge) == (2.0, False), "four times diverged, so it is bracketed"
-        assert rate.nats == pytest.approx(0.03)
+        assert rate.nats == pytest.approx(0.2)
         assert rate.beyond_noise
         assert not embedding.beyond_noise
-        assert total.nats == pytest.approx(0.03, abs=1e-9)
+        assert total.nats == pytest.approx(0.2, abs=1e-9)
         assert cost.shifts["rates"].log_params == pytest.approx(0, abs=1e-9)
         assert not cost.leaves_interval("rates")
     table = recipe_cost_table(data)
     assert len(table.rows) == 3 * len(costs)
     first = table.rows[0]
     assert first[1:4] == ("peak learning rate", "0.5, 2, 4", "2")
-    assert first[4].startswith("0.0300 (0.0")  # type: ignore[union-attr]
+    assert first[4].startswith("0.2000 (0.1")  # type: ignore[union-attr]
     assert first[5] == "yes"
     assert table.rows[2][1] == "all together, at most"
     assert 2 in table.strong
@@ -92,8 +94,8 @@ def test_what_is_gained_is_found_at_every_budget(bare: ReportData) -> None:
 
 
 def test_a_gain_that_grows_with_the_size_moves_the_optimum(bare: ReportData, tmp_path: Path) -> None:
-    slope = 0.05
-    data = replace(bare, ablations=ablated(bare, "rates", 0.1, slope))
+    slope = 0.15
+    data = replace(bare, ablations=ablated(bare, "rates", 0.2, slope))
     cost = recipe_cost(data)[-1]
     budget = next(b for b in data.fit.approach_2.budgets if b.budget == pytest.approx(cost.budget))
     assert budget.params_profile is not None
@@ -116,17 +118,52 @@ def test_a_gain_that_grows_with_the_size_moves_the_optimum(bare: ReportData, tmp
     row = recipe_cost_table(data).rows[-1]
     assert row[-1] == "yes"
     assert row[-3].startswith("+")  # type: ignore[union-attr]
-    opposite = replace(bare, ablations=ablated(bare, "rates", 0.1, -slope))
+    opposite = replace(bare, ablations=ablated(bare, "rates", 0.2, -slope))
     assert recipe_cost_table(opposite).rows[-1][-3].startswith("-")  # type: ignore[union-attr]
 
 
-def test_without_other_seeds_nothing_is_beyond_noise(bare: ReportData, reported: Reported) -> None:
+def test_without_other_seeds_noise_is_that_about_the_profiles(bare: ReportData, reported: Reported) -> None:
     data = from_sweep(reported.folder, frozen_plan(reported.folder), reported.folder.path)
     data = replace(data, fit=bare.fit, ablations=ablated(data, "rates", 0.1, 0.05))
-    for row in recipe_cost_table(data).rows:
-        assert (row[4], row[5]) == ("0.1000", "unknown")
-        assert row[-1] == "unclear"
-    assert moved_out(data) == []
+    assert [row[5] for row in recipe_cost_table(data).rows] == ["yes"] * 4
+    noise = run_noise(data)
+    assert noise is not None
+    assert noise.freedom == len(data.points) - 3 * len(data.fit.approach_2.budgets)
+    assert noise.sd == pytest.approx(0.004 * data.points.loss.mean(), rel=0.5), "that of the synthetic runs"
+    unknown = replace(data, fit=replace(data.fit, approach_2=Approach2()))
+    assert run_noise(unknown) is None
+    for row in recipe_cost_table(unknown).rows:
+        assert row[4:6] == ("0.1000", "unknown")
+    assert moved_out(unknown) == []
+
+
+def test_seeds_join_the_noise_but_for_the_chosen_run(bare: ReportData) -> None:
+    data = replace(bare, ablations=ablated(bare, "rates", 0.1))
+    alone, both = run_noise(replace(data, records={})), run_noise(data)
+    assert alone is not None
+    assert both is not None
+    budgets = len(data.fit.approach_2.budgets)
+    assert both.freedom == alone.freedom + budgets
+    squares = alone.sd**2 * alone.freedom + budgets * 2 * SD**2
+    assert both.sd == pytest.approx((squares / both.freedom) ** 0.5)
+
+
+def test_another_text_has_losses_of_its_own(bare: ReportData) -> None:
+    """Ablations are compared on the held-out text; the profile of a domain says nothing of them."""
+    other = replace(
+        bare, fit=replace(bare.fit, loss="loss_prose"), ablations=ablated(bare, "rates", 0.1, 0.05)
+    )
+    assert [cost.shifts for cost in recipe_cost(other)] == [{}] * 4
+
+
+def test_the_terminal_has_a_line_a_budget(bare: ReportData) -> None:
+    data = replace(bare, ablations=(*ablated(bare, "rates", 0.1), *ablated(bare, "batches", -0.05)))
+    lines = summary(data)
+    assert len(lines) == 4
+    assert lines[0].startswith("recipe at C = 1e+11: at most 0.100 (0.0")
+    assert "beyond noise by peak learning rate x 2; N* would move by" in lines[0]
+    assert "none of it" in summary(replace(bare, ablations=ablated(bare, "batches", -0.05)))[0]
+    assert summary(bare) == []
 
 
 def test_without_neighbours_the_table_says_how_to_measure_the_shift(bare: ReportData) -> None:

@@ -6,7 +6,8 @@ from harness.fit.bootstrap import BEYOND_NUMBERS, Interval, bounds_text
 from harness.fit.recipe_cost import Gain, Shift
 from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.data import ReportData
-from harness.report.recipe_cost import ALL, BudgetCost, require_cost
+from harness.report.recipe_cost import ALL, BudgetCost, recipe_cost, require_cost
+from harness.report.run_noise import run_noise
 from harness.report.table import Table
 from harness.report.text import NOTHING, fixed, interval, power, with_interval
 
@@ -38,6 +39,25 @@ def recipe_cost_table(data: ReportData) -> Table:
         note=_note(data, shifts),
         strong=tuple(strong),
     )
+
+
+def summary(data: ReportData) -> list[str]:
+    """A line a budget, for the terminal; empty without ablations."""
+    found = []
+    for cost in recipe_cost(data):
+        total = cost.gains[ALL]
+        amount = with_interval(f"{total.nats:.3f}", interval(total.interval, "fixed"))
+        text = f"recipe at C = {cost.budget:.3g}: at most {amount} nats to gain"
+        better = [
+            f"{HYPERPARAMETERS[key].label} x {best(gain, cost.factors[key])}"
+            for key, gain in cost.gains.items()
+            if key != ALL and gain.beyond_noise
+        ]
+        if total.interval is not None:
+            text += f", beyond noise by {' and '.join(better)}" if better else ", none of it beyond noise"
+        moved = cost.shifts.get(ALL) or next(iter(cost.shifts.values()), None)
+        found.append(text + (f"; N* would move by {shift_text(moved)}" if moved else ""))
+    return found
 
 
 def _gain(cost: BudgetCost, key: str) -> tuple[str, ...]:
@@ -84,13 +104,19 @@ def _per_cent(logs: Interval) -> str:
 
 
 def _note(data: ReportData, shifts: bool) -> str:
-    level = f"{data.fit.level:.0%}"
+    level, noise = f"{data.fit.level:.0%}", run_noise(data)
+    known = (
+        ""
+        if noise is None
+        else f" (a standard deviation of {noise.sd:.4f} from seeds and from cells about their budget's profile, "
+        f"{noise.freedom} degrees of freedom)"
+    )
     text = (
         "Gain: by how much the best value tried, or the vertex of a parabola through it and the two beside it, ends "
         "lower than the recipe's own at the budget's best cell with the same seed. In brackets: "
-        f"{level} intervals from seed noise; the best cell was chosen for its low loss, so it is compared with its "
-        "other seeds, too, and the interval holds both. Gains of several hyperparameters need not add up: their sum "
-        "is the most that could be gained."
+        f"{level} intervals from the noise of runs{known}; the best cell was chosen for its low loss, so it is "
+        "compared with its other seeds, too, and the interval holds both. Gains of several hyperparameters need not "
+        "add up: their sum is the most that could be gained."
     )
     if shifts:
         text += (
