@@ -82,6 +82,7 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
                     level,
                     RESOLUTION[quantity],
                     _document_noise(arms[0], arm) if quantity == "bits_per_byte" else 0.0,
+                    logs=quantity.startswith("log_"),
                 )
                 for quantity in QUANTITIES
             },

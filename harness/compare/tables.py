@@ -1,11 +1,8 @@
 """A comparison as tables: exponents and their differences, and the optimum at a common budget."""
 
-import math
-
-from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
 from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
-from harness.compare.verdict import signed
-from harness.fit.bootstrap import BEYOND_NUMBERS, bounds_text
+from harness.compare.verdict import signed, times
 from harness.fit.estimate import marked
 from harness.report.table import Table
 from harness.report.text import (
@@ -128,20 +125,8 @@ def _optimum_difference(found: ArmDifferences | None, bits: bool) -> tuple[str, 
     if found is None:
         return ("", "", "") if bits else ("", "")
     by = found.by_quantity
-    ratios = _times(by["log_params"]), _times(by["log_tokens"])
+    ratios = times(by["log_params"]), times(by["log_tokens"])
     return (*ratios, signed(by["bits_per_byte"])) if bits else ratios
-
-
-def _times(found: Difference) -> str:
-    """A difference of logs as a ratio."""
-    if found.value is None:
-        return "–"
-    text = f"{math.exp(found.value):.2f}"
-    bounds = found.interval
-    if bounds is None:
-        return text
-    ends = tuple(math.exp(end) if end < math.log(BEYOND_NUMBERS) else math.inf for end in bounds)
-    return with_interval(text, bounds_text((ends[0], ends[1]), lambda end: f"{end:.2f}"))
 
 
 def _per_param(arm: ArmEstimates) -> str:
