@@ -16,8 +16,10 @@ from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
+from harness.report.figures.recipe_cost import draw_recipe_cost
 from harness.report.recipe_cost import ALL, MOVED, moved_out, recipe_cost
 from harness.report.run_noise import run_noise
+from harness.report.style import figure_style
 from harness.report.tables.recipe_cost import recipe_cost_table, summary
 from harness.report.verdict import CAUTION, GOOD, headline
 from harness.runs.ablations import AblationRun, against_other_seeds
@@ -154,6 +156,24 @@ def test_another_text_has_losses_of_its_own(bare: ReportData) -> None:
         bare, fit=replace(bare.fit, loss="loss_prose"), ablations=ablated(bare, "rates", 0.1, 0.05)
     )
     assert [cost.shifts for cost in recipe_cost(other)] == [{}] * 4
+
+
+def test_the_figure_has_a_panel_for_each_hyperparameter(bare: ReportData) -> None:
+    data = replace(bare, ablations=(*ablated(bare, "rates", 0.1, 0.1), *ablated(bare, "batches", -0.05)))
+    with figure_style():
+        figure = draw_recipe_cost(data)
+    first, second = figure.axes
+    assert [one.get_title(loc="left") for one in figure.axes] == ["peak learning rate", "batch"]
+    lines = [line for line in first.lines if line.get_label() and not line.get_label().startswith("_")]
+    assert len(lines) == 4, "a budget each"
+    assert list(lines[0].get_xdata()) == [0.5, 1.0, 2.0], "what diverged is not there"
+    assert list(lines[0].get_ydata()) == pytest.approx([0.5, 0.0, -0.1])
+    dashed = [line.get_ydata()[-1] for line in first.lines if line.get_linestyle() == "--"]
+    dotted = [line.get_ydata()[-1] for line in first.lines if line.get_linestyle() == ":"]
+    assert max(dashed) < -0.1 < min(dotted), "the gain grows with the size"
+    assert second.get_xlabel() == "times the recipe's value"
+    with pytest.raises(MissingError):
+        draw_recipe_cost(bare)
 
 
 def test_the_terminal_has_a_line_a_budget(bare: ReportData) -> None:
