@@ -9,6 +9,7 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.plan.labels import Labels
+from harness.plan.optimizer_share import is_shown, share_text
 from harness.plan.plan import Plan
 from harness.runs.frozen import freeze
 from harness.text import count, duration
@@ -63,12 +64,15 @@ def run(asked: Invocation[Config]) -> Outcome:
 def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = ()) -> Table:
     """The grid, one line a cell, with what tells cells apart, and the mode of execution where it is not eager for all.
 
+    Where the optimizer's own steps cost something, their FLOPs stand beside C, as a share of it.
+
     Args:
         assumed: the times are not measured, and their heading says so.
         ablations: ids of the cells that are trained beside the grid.
     """
     table = Table(box=None, padding=(0, 1), header_style="bold")
     modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
+    optimizer = is_shown(plan.cells)
     labels = Labels.of(plan.cells)
     apart = [
         heading for heading in labels.headings if heading not in ("batch", "lr")
@@ -84,6 +88,7 @@ def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = (
         "batch",
         "steps",
         "FLOPs",
+        *(["optimizer"] if optimizer else []),
         "epochs",
         "lr",
         "assumed time" if assumed else "time",
@@ -106,6 +111,7 @@ def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = (
             labels.value("batch", cell) or count(cell.spec.batch_tokens),
             str(cell.spec.steps),
             f"{cell.flops:.4g}",
+            *([share_text(cell.optimizer_share)] if optimizer else []),
             f"{cell.epochs:.2f}",
             labels.value("lr", cell) or f"{cell.spec.optimizer.lr:.2g}",
             duration(cell.estimate_seconds),
