@@ -100,6 +100,8 @@ def _at_base(recipe: RecipeConfig, params: float | None) -> RecipeConfig:
         return recipe
 
     def fixed(rule: Rule) -> Rule:
+        if rule.params == 0:
+            return rule
         value = rule.value * (params / rule.params_at) ** rule.params
         return replace(rule, value=value, params=0.0, params_at=1.0)
 

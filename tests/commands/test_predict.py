@@ -17,8 +17,7 @@ from harness.fit.laws import LossLaw, PowerLaw
 from harness.fit.results import Agreement, Approach1, Approach2, Approach3
 from harness.fit.store import load_fit, write_fit
 from harness.model.counts import flops_per_token
-from harness.plan.duration import Timing
-from harness.plan.plan import Rules, make_plan
+from harness.plan.plan import make_plan
 from harness.predict.result import PredictResult
 from harness.workflow.predict import print_answer
 from tests.imports import imported
@@ -214,19 +213,11 @@ def test_a_points_file_is_fitted_now(tmp_path: Path) -> None:
 def _plan(overrides: list[str], corpus: Any) -> Any:
     """Plans an experiment as the plan command does, for a corpus that is not prepared."""
     from harness.model.ladder import build_ladder
+    from harness.workflow.experiment import plan_rules
 
     config, _ = compose_config(overrides)
-    rules = Rules(
-        grid=config.grid,
-        recipe=config.recipe,
-        schedule=config.schedule,
-        timing=Timing(config.throughput),
-        seq_len=config.seq_len,
-        eval_tokens=config.data.eval_tokens,
-        precision=config.precision,
-    )
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    return config, make_plan(config.name, ladder.shapes, rules, corpus)
+    return config, make_plan(config.name, ladder.shapes, plan_rules(config, ladder.shapes), corpus)
 
 
 class Corpus:
