@@ -10,6 +10,7 @@ from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.plan.labels import Labels
 from harness.plan.measured import Outside, outside
+from harness.plan.optimizer_share import is_shown, share_text
 from harness.plan.plan import Plan
 from harness.plan.recipe_rules import RecipeConfig
 from harness.runs.frozen import freeze
@@ -72,6 +73,8 @@ def plan_table(
 ) -> Table:
     """The grid, one line a cell, with what tells cells apart, and the mode of execution where it is not eager for all.
 
+    Where the optimizer's own steps cost something, their FLOPs stand beside C, as a share of it.
+
     Args:
         assumed: the times are not measured, and their heading says so.
         ablations: ids of the cells that are trained beside the grid.
@@ -80,6 +83,7 @@ def plan_table(
     table = Table(box=None, padding=(0, 1), header_style="bold")
     modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
     off = [Outside() if recipe is None else outside(cell, recipe) for cell in plan.cells]
+    optimizer = is_shown(plan.cells)
     labels = Labels.of(plan.cells)
     apart = [
         heading for heading in labels.headings if heading not in ("batch", "lr")
@@ -95,6 +99,7 @@ def plan_table(
         "batch",
         "steps",
         "FLOPs",
+        *(["optimizer"] if optimizer else []),
         "epochs",
         "lr",
         "assumed time" if assumed else "time",
@@ -118,6 +123,7 @@ def plan_table(
             labels.value("batch", cell) or count(cell.spec.batch_tokens),
             str(cell.spec.steps),
             f"{cell.flops:.4g}",
+            *([share_text(cell.optimizer_share)] if optimizer else []),
             f"{cell.epochs:.2f}",
             labels.value("lr", cell) or f"{cell.spec.optimizer.lr:.2g}",
             duration(cell.estimate_seconds),

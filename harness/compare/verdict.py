@@ -22,8 +22,24 @@ def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: A
     exponents = [_exponent(deciding, differences, name) for name in LAWS]
     moved = _moved(found, deciding, differences)
     others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
+    others.append(_in_equal_time(found, differences.arm))
     return " ".join(
         [f"{approach_label(deciding.approach)}:", *exponents, moved, *(text for text in others if text)]
+    )
+
+
+def _in_equal_time(found: FrontierComparison, arm: str) -> str:
+    """At the largest budget of the first arm; empty where times are not known or are of several devices."""
+    times = found.equal_time
+    if times is None or not times.one_device:
+        return ""
+    row = max((row for row in times.rows if row.arm == arm), key=lambda row: row.budget)
+    beyond = "" if row.within else ", which is beyond its budgets,"
+    ratio = row.seconds / row.first_seconds
+    return (
+        f"At {row.budget:.3g} FLOPs {arm} takes {ratio:.2f} times as long as {times.first}, and "
+        f"its loss differs by {signed(row.at_flops)} {times.unit}; in equal time, at {row.flops:.3g} FLOPs{beyond} by "
+        f"{signed(row.at_time)}: {judged(row.at_time)}."
     )
 
 

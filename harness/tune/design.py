@@ -91,6 +91,8 @@ def make_tune_plan(
     Raises:
         UserError: no sizes, more than the ladder has, or not a single point is long enough.
     """
+    # runs of one size are compared at one D, whatever the optimizer's steps cost at each batch
+    rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     sizes = []

@@ -86,10 +86,12 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     """:func:`prepare_corpus` for a command that trains.
 
     Raises:
-        UserError: the corpus is only declared, or the tracker is not installed where it will be used.
+        UserError: the corpus is only declared, or what trains is not installed where it will be used: the tracker, a
+            torch that has the optimizer.
     """
     if config.launcher.here:  # a job of a cluster may run in a container with other packages
         config.tracker.check_installed()
+        config.optimizer.check_installed()
     if config.data.kind == "declared":
         raise UserError(
             "data: this experiment's corpus is only declared, which is enough to plan; to train, choose one that is "
