@@ -21,7 +21,9 @@ class RateRatios:
         rates: of each size, at its surface's minimum. rate_intervals: of these; None where there is none.
         ratios: over that of the size ``reference``. ratio_intervals: of these; None of the reference itself.
         statuses: of each ratio, a key of ``harness.tune.results.STATUSES``: that of its size, or where that is ``ok``
-            the reference's. A ratio with another one is that of borders, no measurement.
+            the reference's. A ratio with another one is that of borders, no measurement. A size whose runs are best at
+            the lowest or highest rate is ``edge_rate`` here even where the fitted minimum lies between the rates: the
+            curvature that puts it there is that of the other sizes.
     """
 
     reference: int
@@ -54,7 +56,7 @@ def rate_ratios(fit: TuneFit, reference: int = 0) -> RateRatios:
     best = found.estimate.box_minimum(sample.low, sample.high)[:, RATE] + centres
     draws = found.draws.vertex()[..., RATE] + centres
     order = range(len(centres))
-    ok = fit.sizes[reference].status
+    own = [_status(fit, i) for i in order]
     return RateRatios(
         reference=reference,
         rates=tuple(float(np.exp(one)) for one in best),
@@ -63,8 +65,19 @@ def rate_ratios(fit: TuneFit, reference: int = 0) -> RateRatios:
         ratio_intervals=tuple(
             None if i == reference else _interval(draws[:, i] - draws[:, reference], fit.level) for i in order
         ),
-        statuses=tuple(size.status if size.status != "ok" else ok for size in fit.sizes),
+        statuses=tuple(own[reference] if status == "ok" else status for status in own),
     )
+
+
+def _status(fit: TuneFit, i: int) -> str:
+    """Of size ``i``: the tuning's own, or that its runs do not bracket the best rate."""
+    losses: dict[float, list[float]] = {}
+    for trial in fit.trials:
+        if trial.size == i:
+            losses.setdefault(trial.rate, []).append(np.inf if trial.loss is None else trial.loss)
+    best = min(losses, key=lambda rate: float(np.mean(losses[rate])))
+    at_border = best in (min(losses), max(losses))
+    return "edge_rate" if at_border and fit.sizes[i].status == "ok" else fit.sizes[i].status
 
 
 def _sample(fit: TuneFit) -> tuple[Sample, Array]:

@@ -68,6 +68,19 @@ def test_a_ratio_of_borders_says_so() -> None:
     assert found.statuses[1] != "ok", "and whatever is compared with it is none either"
 
 
+def test_a_minimum_that_only_the_other_sizes_show_is_none() -> None:
+    """The large size's best rate is the lowest tried; the curvature that all share puts a minimum above it."""
+    fit = tuned(0.0, 2)
+    lowest = min(trial.rate for trial in fit.trials)
+    trials = [
+        replace(trial, loss=1.0 + 0.05 * np.log(trial.rate / lowest)) if trial.size == 1 else trial
+        for trial in fit.trials
+    ]
+    found = rate_ratios(replace(fit, trials=tuple(trials)))
+    assert fit.sizes[1].status == "ok"
+    assert found.statuses == ("ok", "edge_rate")
+
+
 def test_as_many_runs_as_coefficients_have_no_intervals() -> None:
     truth = Truth()
     sizes = synthetic.sizes(truth, PARAMS)
