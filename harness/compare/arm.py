@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
+from harness.compare.equal_time import ArmTimes, arm_times
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.plan import Plan
@@ -23,6 +24,7 @@ class Arm:
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
         family: of its models; empty where that is not known.
+        times: of its best cells; None where its runs are not known.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Arm:
     scored_on: str = ""
     bits_se: float | None = None
     family: str = ""
+    times: ArmTimes | None = None
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
@@ -60,6 +63,9 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
         scored_on=fingerprint if fit.loss == "loss" else fit.loss,
         bits_se=median(errors) if errors else None,
         family=found[0].spec["shape"]["family"],
+        times=arm_times(
+            (record, score) for record in found if (score := score_of(record, fit.loss)) is not None
+        ),
     )
 
 

@@ -1,11 +1,13 @@
 """The rules of a recipe: the configuration groups ``recipe`` and ``optimizer``."""
 
+import re
 from dataclasses import dataclass, field
 
 from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.model.formulas import PARAM_COUNTS
 from harness.model.parametrization import Scale
+from harness.version import version_of
 
 
 @dataclass
@@ -85,6 +87,28 @@ class MuonRules:
     weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
 
 
+@dataclass
+class MeasuredRange:
+    """Over which N and D a recipe's rules were measured; beyond it they extrapolate.
+
+    Attributes:
+        params: the smallest and the largest N, as the recipe counts it; empty where that is not known.
+        tokens: the smallest and the largest D; empty where that is not known.
+    """
+
+    params: list[float] = bounded([], 0, 1e20, above=True)
+    tokens: list[float] = bounded([], 0, 1e20, above=True)
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "recipe.measured")
+        for name in ("params", "tokens"):
+            ends = getattr(self, name)
+            if ends and (len(ends) != 2 or ends[0] > ends[1]):
+                raise UserError(
+                    f"recipe.measured.{name}: must be two numbers, the smaller first, or none, got {ends}"
+                )
+
+
 ADJUST_LR_FNS = ("original", "match_rms_adamw")
 
 
@@ -108,6 +132,32 @@ class OptimizerConfig:
         if self.momentum == 1:
             raise UserError("optimizer.momentum: must be below 1")
 
+    def check_installed(self) -> None:
+        """Refuse to train with a torch that lacks what is asked for, without importing it.
+
+        Raises:
+            UserError: Muon is asked for, and the installed torch has none.
+        """
+        version = version_of("torch")
+        if self.kind == "muon" and version is not None:
+            check_torch(version)
+
+
+LEAST_TORCH_FOR_MUON = (2, 9)
+
+
+def check_torch(version: str) -> None:
+    """Refuse a torch without Muon.
+
+    Raises:
+        UserError: it is older than 2.9.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < LEAST_TORCH_FOR_MUON:
+        raise UserError(
+            f"optimizer=muon: needs torch 2.9 or later, and {version} is installed; use optimizer=adamw"
+        )
+
 
 @dataclass
 class RecipeConfig:
@@ -127,6 +177,7 @@ class RecipeConfig:
             depends on the seed.
         embedding, head, matrices, norms: factors for one group of parameters (``harness.model.groups``).
         muon: learning rate and decay of Muon, for ``optimizer=muon``.
+        measured: over which N and D the rules were measured.
     """
 
     name: str = "custom"
@@ -148,6 +199,7 @@ class RecipeConfig:
     matrices: GroupRules = field(default_factory=GroupRules)
     norms: GroupRules = field(default_factory=GroupRules)
     muon: MuonRules = field(default_factory=MuonRules)
+    measured: MeasuredRange = field(default_factory=MeasuredRange)
 
     def __post_init__(self) -> None:
         check_bounds(self, "recipe")

@@ -4,13 +4,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe_rules import RecipeConfig, Rule
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule, significant
 from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count, counted
@@ -32,14 +32,13 @@ def recipe_yaml(name: str, fit: TuneFit, before: RecipeConfig, records: Mapping[
         f"name: {name}",
         f"source: {_quoted(source_line(fit, before, records))}",
     ]
+    tuned = {"lr": fit.rate.rule, "batch_tokens": fit.batch.rule, "measured": _measured(fit)}
     for entry in fields(RecipeConfig):
         if entry.name in ("name", "source"):
             continue
-        value = {"lr": fit.rate.rule, "batch_tokens": fit.batch.rule}.get(
-            entry.name, getattr(before, entry.name)
-        )
+        value = tuned.get(entry.name, getattr(before, entry.name))
         if entry.name in ALWAYS or value != _default(entry):
-            lines.append(f"{entry.name}: {_rule(value) if isinstance(value, Rule) else _scalar(value)}")
+            lines.append(f"{entry.name}: {_inline(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -91,14 +90,27 @@ def _default(entry: Any) -> Any:
     return entry.default_factory() if entry.default_factory is not MISSING else entry.default
 
 
-def _rule(rule: Rule) -> str:
-    parts = [f"value: {_scalar(rule.value)}"]
-    parts += [
-        f"{entry.name}: {_scalar(getattr(rule, entry.name))}"
-        for entry in fields(Rule)
-        if entry.name != "value" and getattr(rule, entry.name) != _default(entry)
+def _measured(fit: TuneFit) -> MeasuredRange:
+    ends = [
+        [min(values), max(values)]
+        for values in zip(*((float(size.params), size.tokens) for size in fit.sizes), strict=True)
     ]
-    return "{" + ", ".join(parts) + "}"
+    return MeasuredRange(*([significant(end) for end in pair] for pair in ends))
+
+
+def _inline(value: Any) -> str:
+    """A value as YAML in one line: of a dataclass what differs from its defaults, of a rule always the value."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_inline(one) for one in value) + "]"
+    if not is_dataclass(value):
+        return _scalar(value)
+    shown = [
+        f"{entry.name}: {_inline(given)}"
+        for entry in fields(value)
+        if (given := getattr(value, entry.name)) != _default(entry)
+        or (isinstance(value, Rule) and entry.name == "value")
+    ]
+    return "{" + ", ".join(shown) + "}"
 
 
 def _scalar(value: Any) -> str:
