@@ -71,13 +71,18 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
 
 
 def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> EqualTime | None:
-    """By the deciding approach, or, where that has training losses only, by none; in nats where the text is one."""
+    """By the deciding approach, or the first of held-out losses; in nats where the text is one.
+
+    Where that approach has no frontier in an arm, the times are told without losses.
+    """
+    held_out = [one.name for one in arms[0].fit.approaches if one.loss_kind == "held-out"]
+    chosen = next(name for name in (decides, *PREFERENCE) if name in held_out)
     nats = len({arm.scored_on for arm in arms}) == 1 and arms[0].scored_on != ""
     timed = []
     for arm in arms:
-        approach = next((one for one in arm.fit.approaches if one.name == decides), None)
-        ratio = None if approach is None else _bits_per_nat(approach, arm)
-        if approach is None or arm.times is None or ratio is None:
+        approach = next(one for one in arm.fit.approaches if one.name == chosen)
+        ratio = _bits_per_nat(approach, arm)
+        if arm.times is None or ratio is None:
             return None
         noise = 0.0 if nats else arm.bits_se or 0.0
         timed.append(TimedArm(arm.name, arm.times, approach, 1.0 if nats else ratio, noise))

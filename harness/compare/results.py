@@ -119,7 +119,7 @@ class FrontierComparison:
         flops: the common budget, the largest that lies within the runs of every arm.
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
         verdict: sentences, one for every arm but the first.
-        equal_time: None where an arm has no times, or no approach decides.
+        equal_time: None where an arm has no times, or no bits per byte.
         cautions: what the arms differ in, or share, besides what is compared; arms of one experiment, in families only.
     """
 

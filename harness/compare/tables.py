@@ -32,8 +32,8 @@ def _equal_time(found: FrontierComparison, times: EqualTime) -> Table:
         (
             row.arm,
             power(row.budget),
-            duration(row.first_seconds),
-            _if(duration(row.seconds), not row.measured),
+            _seconds(row.first_seconds),
+            _if(_seconds(row.seconds), not row.measured),
             f"{row.seconds / row.first_seconds:.2f}",
             signed(row.at_flops),
             BEYOND[row.at_flops.verdict],
@@ -76,6 +76,10 @@ def _equal_time(found: FrontierComparison, times: EqualTime) -> Table:
         "the median speed of its runs, without start, compilation and evaluation, and has no interval: runs that "
         f"shared a device or a busy machine took longer than the arm needs. {where}{outside}",
     )
+
+
+def _seconds(seconds: float) -> str:
+    return duration(seconds) if seconds >= 10 else f"{seconds:.2g} s"
 
 
 OUTSIDE = "*"

@@ -165,6 +165,13 @@ class Clock:
         """What every run takes before its first step."""
         return self.timing.throughput.startup_seconds
 
+    @property
+    def assumed(self) -> bool:
+        """Whether its times were not measured on such a device, or Muon's part, where the runs have it, was not."""
+        throughput = self.timing.throughput
+        muon = self._rules.optimizer.kind == "muon" and throughput.muon_time.assumed
+        return throughput.assumed or muon
+
     def covers(self, params: float) -> bool:
         """Whether N lies within the ladder's sizes."""
         return bool(self.params[0] <= params <= self.params[-1])

@@ -53,7 +53,7 @@ class Cluster:
         mfu = flops / (seconds * self.count * known) if known else None
         apart = "; communication between the devices is not counted" if self.count > 1 else ""
         times = f"{timing.name}: {timing.source}{apart}"
-        return training_cost(self.device, self.count, seconds, mfu, times, timing.assumed)
+        return training_cost(self.device, self.count, seconds, mfu, times, self.clock.assumed)
 
     def at_share(self, mfu: float | None) -> Trainer | None:
         """The devices at a constant share of their peak, as serving is weighed against training."""

@@ -52,7 +52,7 @@ class TimedDevice:
     @property
     def assumed(self) -> bool:
         """Whether its times are assumed: not measured on it, or not near those of the sweep's runs on it."""
-        return self.throughput.assumed or (self.check is not None and not 1 / NEAR < self.check.ratio < NEAR)
+        return self.clock.assumed or (self.check is not None and not 1 / NEAR < self.check.ratio < NEAR)
 
     @property
     def label(self) -> str:
@@ -63,6 +63,8 @@ class TimedDevice:
     def said(self) -> str:
         """The source of its times, a sentence without its full stop."""
         text = f"Times by {self.throughput.name}: {self.throughput.source or 'of unknown source'}"
+        if self.clock.assumed and not self.throughput.assumed:
+            text += f"; Muon's part assumed: {self.throughput.muon_time.source or 'set by hand'}"
         if self.check is not None and self.assumed:
             text += f"; assumed here: its estimates are {self.check.ratio:.2g} times what the runs took"
         return text

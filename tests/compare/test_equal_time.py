@@ -9,9 +9,10 @@ from harness.compare.arm import Arm
 from harness.compare.compare import compare_arms
 from harness.compare.equal_time import ArmTimes, BudgetTime, arm_times
 from harness.compare.tables import build
+from harness.fit import FitOptions, fit_points
 from harness.runs.record import Score
 from tests.compare.test_compare import fit
-from tests.fit.synthetic import CHINCHILLA, optimum
+from tests.fit.synthetic import CHINCHILLA, optimum, sweep
 from tests.plan.test_plan import plan
 from tests.records import fake_record
 
@@ -86,6 +87,18 @@ def test_texts_that_differ_are_compared_in_bits_and_arms_without_times_not_at_al
     assert compare_arms("none", [arm("x", 0, None), other]).equal_time is None
     bare = replace(other, bits_per_nat=None)
     assert compare_arms("bare", [arm("x", 0, times(1, 2, 3)), bare]).equal_time is None
+
+
+def test_times_are_told_without_losses_where_an_arm_has_no_frontier() -> None:
+    few = fit_points(sweep(CHINCHILLA, (1e18,), sizes=3), FitOptions(draws=0))
+    assert few.approach_3.a is None
+    lacking = replace(arm("y", 1, times(20, 200, 2000)), fit=few)
+    found = compare_arms("few", [arm("x", 0, times(10, 100, 1000)), lacking])
+    assert found.decides is None
+    assert found.equal_time is not None
+    assert [row.seconds / row.first_seconds for row in found.equal_time.rows] == pytest.approx([2, 2, 2])
+    assert {row.at_time.value for row in found.equal_time.rows} == {None}
+    assert [row[4] for row in build(found)[-1].rows] == ["2.00"] * 3
 
 
 def test_the_table_and_the_verdict_say_it_with_what_is_extrapolated() -> None:

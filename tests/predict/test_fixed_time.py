@@ -19,12 +19,13 @@ from harness.fit.laws import Law
 from harness.model.counts import count_params, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.plan.duration import Timing
-from harness.plan.recipe_rules import RecipeConfig, Rule
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
-from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.plan.throughput import MuonTime, StepTime, ThroughputConfig
 from harness.predict.clock import Clock, ShapeRules, plan_flops
 from harness.predict.fixed_time import answer_time, flops_in, frontier_of_time
 from harness.predict.result import PredictResult
+from harness.report.devices import TimedDevice
 from harness.workflow.predict import print_answer
 
 LAW = Law(E=1.0, A=60.0, B=300.0, alpha=0.36, beta=0.36)
@@ -293,3 +294,20 @@ def test_a_calibrated_device_answers_by_its_name(tmp_path: Path, monkeypatch: py
     assert priced.timed is not None
     assert report.timed is not None
     assert priced.timed.params == report.timed.params
+
+
+def test_a_clock_of_muon_is_slower_and_assumed_where_its_part_was_not_measured() -> None:
+    """The clock plans by the sweep's optimizer; a device is as measured as what the runs use of it."""
+    muon = replace(RULES, optimizer=OptimizerConfig(kind="muon"))
+    measured = ThroughputConfig(modes={"eager": StepTime(1e-3, 1e-4, 1e11)}, muon=MuonTime(1e-3, 1e11))
+    plain, slow = Clock(RULES, Timing(measured)), Clock(muon, Timing(measured))
+    sizes = plain.params
+    assert (slow.seconds(sizes, 1e8) > plain.seconds(sizes, 1e8)).all()
+    assert not plain.assumed
+    assert not slow.assumed
+    unknown = Timing(replace(measured, muon=None))
+    assert not Clock(RULES, unknown).assumed
+    assert Clock(muon, unknown).assumed
+    device = TimedDevice(Clock(muon, unknown))
+    assert device.label.endswith("(assumed)")
+    assert "Muon's part assumed: as on one core" in device.said
