@@ -21,6 +21,7 @@ from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.html import image
 from harness.report.text import counted
+from harness.runs.ablations import read_ablations, write_ablations
 from harness.runs.files import SweepFolder
 from harness.runs.record import read_record
 from harness.text import count
@@ -151,6 +152,9 @@ def test_a_copied_folder_is_enough_without_torch_checkpoints_or_corpus(
 def test_the_command_writes_every_figure_and_the_same_bytes_twice(reported: Reported, tmp_path: Path) -> None:
     copy = bare_copy(reported, tmp_path)
     write_json(SweepFolder(copy).tuned_in.tuning, fitted(Truth()).to_json())
+    controls = SweepFolder(copy).ablations
+    longer = read_ablations(controls)
+    write_ablations(controls, [*longer, *(replace(one, changed="rates") for one in longer)])
     written = report_on(copy)
     made = (*written.figures.iterdir(), written.html, written.markdown)
     assert {path.stem for path in made} == {"report", *(entry.name for entry in FIGURES)}
