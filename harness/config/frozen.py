@@ -114,7 +114,7 @@ def load_recipe(yaml: str) -> RecipeConfig | None:
     return found if isinstance(found, RecipeConfig) else None
 
 
-TRAINING = ("seq_len", "precision", "model", "recipe", "schedule")
+TRAINING = ("seq_len", "precision", "model", "recipe", "optimizer", "parametrization", "schedule")
 NAMES = ("name", "source", "measured")  # of a recipe: where its numbers come from changes no run
 
 

@@ -6,6 +6,7 @@ They are those that :class:`harness.model.formulas.Params` counts.
 from dataclasses import dataclass
 
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,11 +16,13 @@ class NamedParameter:
     Attributes:
         name: in the model.
         group: one of ``harness.model.parametrization.GROUPS``.
+        transposed: its rows are inputs, as in GPT-2's Conv1D; those of a linear layer are outputs.
     """
 
     name: str
     parameter: nn.Parameter
     group: str
+    transposed: bool = False
 
 
 def grouped_parameters(model: nn.Module) -> list[NamedParameter]:
@@ -30,6 +33,7 @@ def grouped_parameters(model: nn.Module) -> list[NamedParameter]:
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     output = getattr(model, "get_output_embeddings", lambda: None)()
     head = id(output.weight) if output is not None else 0
+    transposed = {id(module.weight) for module in model.modules() if isinstance(module, Conv1D)}
     found = []
     for name, parameter in model.named_parameters():
         if id(parameter) in embeddings:
@@ -38,5 +42,5 @@ def grouped_parameters(model: nn.Module) -> list[NamedParameter]:
             group = "head"
         else:
             group = "matrices" if parameter.ndim > 1 else "norms"
-        found.append(NamedParameter(name, parameter, group))
+        found.append(NamedParameter(name, parameter, group, id(parameter) in transposed))
     return found

@@ -121,10 +121,17 @@ def _add(groups: dict[tuple[float, ...], dict[str, Any]], one: NamedParameter, s
             "optimizer=adamw"
         )
     settings = spec.optimizer if muon is None else muon
+    turned = _turned(one) if muon is not None and muon.adjust_lr_fn == "original" else 1.0
     values = {
-        "lr": settings.lr * scale.lr,
-        "weight_decay": 0.0 if one.group == "norms" else settings.weight_decay * scale.weight_decay,
+        "lr": settings.lr * scale.lr * turned,
+        "weight_decay": 0.0 if one.group == "norms" else settings.weight_decay * scale.weight_decay / turned,
     }
     if muon is None:
         values["eps"] = spec.optimizer.eps * scale.eps
     groups.setdefault(tuple(values.values()), {**values, "params": []})["params"].append(one.parameter)
+
+
+def _turned(one: NamedParameter) -> float:
+    """The factor by which torch's sqrt(max(1, rows / columns)) is off for a matrix whose rows are inputs."""
+    rows, columns = one.parameter.shape
+    return float((max(1, columns / rows) / max(1, rows / columns)) ** 0.5) if one.transposed else 1.0

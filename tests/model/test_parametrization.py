@@ -172,3 +172,25 @@ def test_gpt2_takes_what_it_can() -> None:
     first = build_model(shape_of("gpt2", 16, 1, 8), 0.1)
     stds = [float(m.transformer.h[0].mlp.c_proj.weight.detach().std()) for m in (model, first)]
     assert stds[0] == pytest.approx(stds[1] * 0.5**0.5 / 3, rel=0.1)
+
+
+def test_muon_adjusts_a_rate_by_outputs_over_inputs_however_a_matrix_is_stored() -> None:
+    """GPT-2's Conv1D has inputs as rows: the effective rates and decays are those of GPT-NeoX's linear layers."""
+
+    def effective(family: str, module: str) -> tuple[float, float]:
+        shape = shape_of(family, head_dim=8)
+        model = build_model(shape)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        spec = spec_of(shape, Parametrization(), Muon(0.02, 0.1))
+        for group in build_optimizer(model, spec).groups:
+            for parameter in group["params"]:
+                if names[id(parameter)].endswith(f"{module}.weight"):
+                    rows, columns = parameter.shape
+                    return group["lr"] * max(1, rows / columns) ** 0.5, group["lr"] * group["weight_decay"]
+        raise AssertionError(module)
+
+    up, down = effective("gpt2", "mlp.c_fc"), effective("gpt2", "mlp.c_proj")
+    assert up == pytest.approx((0.02 * 2**0.5, 0.002)), "twice as many outputs as inputs"
+    assert down == pytest.approx((0.02, 0.002))
+    assert up == pytest.approx(effective("gpt_neox", "dense_h_to_4h"))
+    assert down == pytest.approx(effective("gpt_neox", "dense_4h_to_h"))
