@@ -13,7 +13,7 @@ from harness.plan.plan import Plan
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
 from harness.runs.record import Record
-from harness.tune.results import TuneFit
+from harness.tune.stored import Tuning
 
 
 class MissingError(Exception):
@@ -53,7 +53,7 @@ class ReportData:
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     ablations: tuple[AblationRun, ...] = ()
-    tuning: TuneFit | None = None
+    tuning: Tuning | None = None
     devices: tuple[TimedDevice, ...] = ()
 
     @property
