@@ -50,6 +50,8 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
     colours = ordered_colours(len(fit.points))
     top = HEADROOM * fit.window
     for p, (point, colour) in enumerate(zip(fit.points, colours, strict=True)):
+        if any(value.status in ("beyond", "cliff") for value in point.values.values()):
+            continue  # it has no minimum for losses to be over
         trials = [trial for trial in fit.trials if trial.point == p]
         value = point.values[one.axis]
         x = np.array([trial.values[one.axis] for trial in trials]) / (value.best or value.centre)
@@ -63,7 +65,8 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
             markersize=3,
             label=f"{count(point.params)}, {count(point.tokens)}",
         )
-        axes.plot(x[~shown], np.full((~shown).sum(), top), "x", color=colour, markersize=4, clip_on=False)
+        if not shown.all():
+            axes.plot(x[~shown], np.full((~shown).sum(), top), "x", color=colour, markersize=4, clip_on=False)
     if fit.curvature is not None and (bend := fit.curvature[row][row]) > 0:
         reach = np.sqrt(2 * top / bend)
         line = np.geomspace(np.exp(-reach), np.exp(reach), 80)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.fit.surface_design import in_box
 from harness.fit.table import Array
 from harness.tune.results import Interval
 from harness.tune.rules import quantiles
@@ -43,6 +44,8 @@ def point_result(
         }
         return PointResult(**plain, used=0, loss_opt=None, values=values)  # type: ignore[arg-type]
     surfaces, centre = parts.surfaces, log_centres(trainer)[p]
+    lowest = _lowest(parts, p)
+    level = float(surfaces.level[p] + surfaces.rise(p, lowest))
     values = {}
     for j, axis in enumerate(trainer.axes):
         active = bool(surfaces.active[j])
@@ -50,7 +53,7 @@ def point_result(
         values[axis.name] = Value(
             centre=point.centre[axis.name],
             rule=float(np.exp(said[j])),
-            best=float(np.exp(centre[j] + surfaces.best[p, j])) if active else None,
+            best=float(np.exp(centre[j] + lowest[j])) if active else None,
             interval=None
             if ends is None or parts.status[j][p] != "ok"
             else (float(np.exp(centre[j] + ends[0])), float(np.exp(centre[j] + ends[1]))),
@@ -59,26 +62,43 @@ def point_result(
     here, there = np.zeros(len(said)), said - centre
     measured = float(surfaces.rise(p, here)) > FITTED * surfaces.window
     at_centre = mine & (np.abs(observed.h) < SAME).all(axis=1) & np.isfinite(observed.loss)
-    recipe: float | None = float(surfaces.rise(p, here))
+    recipe: float | None = float(surfaces.level[p] + surfaces.rise(p, here)) - level
     if measured:
         seen = observed.loss[at_centre]
-        recipe = float(seen.mean() - surfaces.level[p]) if len(seen) else None
+        recipe = float(seen.mean()) - level if len(seen) else None
     return PointResult(
         **plain,  # type: ignore[arg-type]
         used=int((mine & surfaces.used).sum()),
-        loss_opt=float(surfaces.level[p]),
+        loss_opt=level,
         values=values,
         recipe_excess=recipe,
         recipe_excess_interval=None if measured else _excess_bound(parts, p, here),
         recipe_excess_measured=measured and recipe is not None,
-        rule_excess=float(surfaces.rise(p, there)),
+        rule_excess=float(surfaces.level[p] + surfaces.rise(p, there)) - level,
         rule_excess_interval=_excess_bound(parts, p, there),
     )
 
 
+def _lowest(parts: Parts, p: int) -> Array:
+    """h of the lowest point of a point's surface within what it tried, (q,)."""
+    surfaces, (low, high) = parts.surfaces, parts.observed.tried()
+    axes = np.flatnonzero(surfaces.active)
+    if all(parts.status[j][p] == "ok" for j in axes):
+        return surfaces.best[p]
+    found = np.zeros(len(surfaces.active))
+    bend = surfaces.bend[np.ix_(axes, axes)]
+    found[axes] = in_box(surfaces.best[[p]][:, axes], bend, low[[p]][:, axes], high[[p]][:, axes])[0]
+    return found
+
+
 def _excess_bound(parts: Parts, p: int, h: Array) -> Interval | None:
-    """From 0 to the upper bound of the excess at h: draws' excesses over their own minima are never below zero."""
+    """From 0 to the upper bound of the excess at h: draws' excesses over their own minima are never below zero.
+
+    None where the minimum is beyond what was tried: nothing bounds it.
+    """
     surfaces = parts.surfaces
+    if any(parts.status[j][p] in ("beyond", "cliff") for j in range(len(surfaces.active))):
+        return None
     off = np.where(surfaces.active, h - surfaces.drawn[:, p], 0.0)
     excess = 0.5 * surfaces.scale[p] * np.einsum("di,dij,dj->d", off, surfaces.drawn_bend, off)
     found = quantiles(excess, 2 * parts.level - 1)

@@ -30,7 +30,8 @@ class Value:
 
     Attributes:
         centre: what the recipe tuned from says. rule: what the new rule says.
-        best: at the fitted minimum, whatever the status; null without one. interval: at the tuning's level.
+        best: at the lowest point of the surface within what was tried; null without a minimum.
+        interval: at the tuning's level.
         status: a key of :data:`VALUE_STATUSES`.
     """
 

@@ -6,7 +6,6 @@ from rich.table import Table
 from harness.fit.bootstrap import bounds_text
 from harness.text import count, counted
 from harness.tune.axes import AXES
-from harness.tune.results import Interval
 from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.recipe import rule_text
 from harness.tune.sequential.results import RoundsFit, Value
@@ -42,7 +41,7 @@ def print_points(trainer: Trainer, rounds: Rounds, console: Console) -> None:
 def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
     """Per point its minimum and the excess of both recipes; then the rules, what a factor of two costs, and notes."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("N", "D", "runs", *(f"best {axis}" for axis in fit.axes), "loss", "old recipe", "new"):
+    for heading in ("N", "D", "runs", *fit.axes, "loss", "old recipe", "new"):
         table.add_column(heading, justify="right", no_wrap=True)
     for point in fit.points:
         diverged = f" ({point.diverged} div.)" if point.diverged else ""
@@ -52,13 +51,14 @@ def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
             f"{point.runs}{diverged}",
             *(_value(axis, point.values[axis]) for axis in fit.axes),
             "–" if point.loss_opt is None else f"{point.loss_opt:.4f}",
-            _excess(point.recipe_excess, point.recipe_excess_interval),
-            _excess(point.rule_excess, point.rule_excess_interval),
+            "–" if point.recipe_excess is None else _nats(point.recipe_excess),
+            "–" if point.rule_excess is None else _nats(point.rule_excess),
         )
     console.print(table)
     noise = "" if fit.noise is None else f"; noise of a run {_nats(fit.noise)}"
     console.print(
-        f"losses in nats per token, of the recipes over the minimum; intervals are {100 * fit.level:g}%{noise}",
+        f"best values; losses in nats per token, of the recipes over the minimum; intervals are {100 * fit.level:g}%"
+        + noise,
         highlight=False,
     )
     for one in fit.rules:
@@ -87,15 +87,7 @@ def _value(axis: str, value: Value) -> str:
     if value.best is None:
         return value.status
     text = _plain(axis, value.best)
-    if value.interval is not None:
-        text += f" ({bounds_text(value.interval, lambda end: _plain(axis, end))})"
-    return text if value.status == "ok" else f"{value.status}: {text}"
-
-
-def _excess(value: float | None, interval: Interval | None) -> str:
-    if value is None:
-        return "–"
-    return _nats(value) + ("" if interval is None else f" (at most {_nats(interval[1])})")
+    return text if value.status == "ok" else f"[{text}]"
 
 
 def _nats(value: float) -> str:
