@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule, significant
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule
 from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count, counted
@@ -59,7 +59,7 @@ def measured_range(points: Iterable[tuple[float, float]]) -> MeasuredRange:
     """From the smallest to the largest N and D of ``points``."""
     params, tokens = zip(*points, strict=True)
     return MeasuredRange(
-        *([significant(float(end)) for end in (min(values), max(values))] for values in (params, tokens))
+        *([float(math.floor(min(values))), float(math.ceil(max(values)))] for values in (params, tokens))
     )
 
 

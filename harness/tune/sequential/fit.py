@@ -16,7 +16,7 @@ from harness.tune.sequential.rule_result import rule_result
 from harness.tune.sequential.rules import CLEAR
 from harness.tune.sequential.surfaces import PointSurfaces, fit_points
 
-SURE = 0.9  # share of draws that must have a minimum
+SURE = 0.95  # share of draws that must have a minimum
 
 
 def fit_rounds(name: str, trainer: Trainer, rounds: Rounds, tune: TuneConfig) -> RoundsFit:

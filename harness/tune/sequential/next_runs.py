@@ -121,7 +121,19 @@ def next_runs(
             best = candidates[int(np.argmin(left))]
             chosen.append((p, best))
             criterion.add(p, best)
+    for j in np.flatnonzero(unexplored(observed, surfaces, steps)).tolist():
+        for p in range(observed.points):
+            farther = np.where(np.arange(len(steps)) == j, (-1.0) ** (p + j) * WIDEST * steps, centres[p])
+            if free(p, farther):
+                chosen.append((p, farther))
     return chosen
+
+
+def unexplored(observed: Observed, surfaces: PointSurfaces, steps: Array) -> Flags:
+    """Axes without a minimum along which no run went farther than the first round, (q,) bool: the next round does."""
+    low, high = observed.tried()
+    reach = np.maximum(-low, high).max(axis=0)
+    return np.asarray(~surfaces.active & (reach < 0.9 * WIDEST * steps))
 
 
 def expected_excess(observed: Observed, surfaces: PointSurfaces, places: Places) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from harness.fit.table import Array
 from harness.tune.config import TuneConfig
 from harness.tune.sequential.next_runs import beyond
-from harness.tune.sequential.observed import Observed
+from harness.tune.sequential.observed import Flags, Observed
 from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.rules import BestValues, Rules, fit_rules
 from harness.tune.sequential.surfaces import PointSurfaces
@@ -40,7 +40,8 @@ def parts_of(trainer: Trainer, observed: Observed, surfaces: PointSurfaces, tune
         [_status(observed, surfaces, bool(outside[p, j]), p, j) for p in range(observed.points)]
         for j in range(len(trainer.axes))
     ]
-    best = _best_values(trainer, surfaces, status)
+    usable = np.array([[one == "ok" for one in points] for points in status])
+    best = best_values(observed.names, log_centres(trainer), surfaces, usable)
     places = trainer.places()
     rules = fit_rules(best, places, surfaces.freedom)
     return Parts(trainer, observed, surfaces, places, best, rules, status, tune.level)
@@ -55,9 +56,14 @@ def _status(observed: Observed, surfaces: PointSurfaces, outside: bool, p: int, 
     return "cliff" if upwards and (gone > high[p, j]).any() else "beyond"
 
 
-def _best_values(trainer: Trainer, surfaces: PointSurfaces, status: list[list[str]]) -> BestValues:
-    axes, points = np.flatnonzero(surfaces.active).tolist(), len(trainer.points)
-    centre = log_centres(trainer)
+def best_values(names: tuple[str, ...], centre: Array, surfaces: PointSurfaces, usable: Flags) -> BestValues:
+    """The minima of the axes that have one, with their covariance and draws.
+
+    Args:
+        centre: ln of the values that h is over, (points, q).
+        usable: which minima are within what was tried, (q, points) bool.
+    """
+    axes, points = np.flatnonzero(surfaces.active).tolist(), len(centre)
     size = np.linalg.norm(surfaces.solved.rows, axis=0)
     root = (
         surfaces.jacobian() @ (np.linalg.pinv(surfaces.solved.rows / size) / size[:, None]) * surfaces.noise
@@ -65,9 +71,9 @@ def _best_values(trainer: Trainer, surfaces: PointSurfaces, status: list[list[st
     covariance = (root @ root.T).reshape(points, len(axes), points, len(axes)).transpose(1, 0, 3, 2)
     whole = np.isfinite(surfaces.drawn).all(axis=(1, 2))
     return BestValues(
-        axes=tuple(trainer.axes[j].name for j in axes),
+        axes=tuple(names[j] for j in axes),
         y=(centre + surfaces.best).T[axes],
-        usable=np.array([[one == "ok" for one in status[j]] for j in axes]),
+        usable=usable[axes],
         covariance=covariance.reshape(points * len(axes), -1),
         drawn=np.swapaxes(centre + surfaces.drawn[whole], 1, 2)[:, axes],
     )
