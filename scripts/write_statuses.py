@@ -26,7 +26,7 @@ END = """\
 like a law with other exponents, and only runs of another recipe can show it:
 
 - hyperparameters that were tuned at one size and suit the others less and less: tune at several sizes, or
-  repeat the best cells at half and twice the learning rate (`followup.rates`);
+  repeat the best cells and those beside them at other values (`followup.rates`, `followup.neighbours`);
 - one batch size for all runs, too large where tokens are few;
 - runs that have not cooled down, by more the longer they are: rows of a run's end, of schedules that end with it;
 - a held-out set that differs from what the model will meet: fit it as another loss (`analysis.loss`).

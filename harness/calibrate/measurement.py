@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 
+from harness.calibrate.muon import TimedMuon, fit_muon_time
 from harness.calibrate.stretch import MeasuredDevice, Speed
 from harness.files import strict_json, unseal, write_json
 from harness.plan.cell import Cell
-from harness.plan.duration import StepWork, Timing, step_seconds
-from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.plan.duration import NO_MUON, StepWork, Timing, step_seconds
+from harness.plan.throughput import MuonTime, StepTime, ThroughputConfig
 
 NOISE = 0.05  # spread of a measured step about the model, in its logarithm
 PRIOR = 1.0  # and of a coefficient about where it begins: a factor of three either way is nothing unusual
@@ -96,6 +97,8 @@ def fit_modes(
     """
     empty = replace(prior, asynchronous=asynchronous, per_device=0, shared_slowdown=1.0)
     work = Timing(empty, micro_batch=micro_batch).work
+    muon = _muon(cells, found.alone["eager"], empty)
+    empty = replace(empty, muon=muon)
     eager_startup = _startup(found.alone["eager"])
     fitted: dict[str, StepTime] = {}
     for mode, speeds in found.alone.items():
@@ -106,10 +109,24 @@ def fit_modes(
             )  # the small batches are timed in eager mode only
         ]
         begin = prior.modes.get(mode) or fitted.get("eager") or prior.mode("eager")
-        times = fit_step_time(timed, begin, asynchronous, found.device.peak if found.device else None)
+        peak = found.device.peak if found.device else None
+        times = fit_step_time(timed, begin, asynchronous, peak, empty.muon_time)
         compile_seconds = 0.0 if mode == "eager" else max(0.0, _startup(speeds) - eager_startup)
         fitted[mode] = replace(times, compile_seconds=compile_seconds)
     return replace(empty, startup_seconds=eager_startup, modes=fitted)
+
+
+def _muon(cells: Sequence[Cell], speeds: Sequence[Speed], prior: ThroughputConfig) -> MuonTime | None:
+    """Muon's coefficients as they were measured; where no run has it, the prior's, which are assumed here."""
+    timed = [
+        TimedMuon(work.muon_matrices, work.muon_flops, speed.muon_seconds)
+        for cell, speed in zip(cells, speeds, strict=False)
+        if speed.muon_seconds > 0 and (work := Timing(prior).work(cell.spec)).muon_matrices
+    ]
+    if not timed:
+        return prior.muon and replace(prior.muon, assumed=True)
+    found = fit_muon_time(timed, prior.muon_time, prior.asynchronous)
+    return replace(found, source="isoflop calibrate", assumed=False)
 
 
 def with_sharing(
@@ -126,7 +143,7 @@ def with_sharing(
         (TimedStep(work(cell.spec), speed.step_seconds), throughput.mode(mode))
         for cell, speed, mode in zip(cells, speeds, modes, strict=True)
     ]
-    slowdown = fit_slowdown(timed, throughput.asynchronous, runs)
+    slowdown = fit_slowdown(timed, throughput.asynchronous, runs, throughput.muon_time)
     return replace(throughput, per_device=runs, shared_slowdown=slowdown)
 
 
@@ -141,7 +158,8 @@ def deviations(
     work = Timing(throughput, micro_batch=micro_batch).work
     times = throughput.modes[mode]
     return [
-        step_seconds(times, work(cell.spec), throughput.asynchronous) / speed.step_seconds
+        step_seconds(times, work(cell.spec), throughput.asynchronous, muon=throughput.muon_time)
+        / speed.step_seconds
         for cell, speed in zip(cells, speeds, strict=False)
     ]
 
@@ -163,6 +181,7 @@ def fit_step_time(
     prior: StepTime,
     asynchronous: bool,
     peak_flops: float | None = None,
+    muon: MuonTime = NO_MUON,
 ) -> StepTime:
     """The coefficients fitted to ``timed``; one that these steps do not determine stays near ``prior``.
 
@@ -173,6 +192,7 @@ def fit_step_time(
     Args:
         peak_flops: the device's peak FLOP/s, which its matrix products are never fitted to exceed: the three rates of a
             few timed steps trade against each other, and without a bound one of them may become impossible.
+        muon: time of Muon's part of the steps, known.
     """
     names = [name for name in COEFFICIENTS if 0 < getattr(prior, name) < float("inf")]
     begin = np.log([getattr(prior, name) for name in names])
@@ -184,7 +204,7 @@ def fit_step_time(
 
     def residuals(moves: np.ndarray) -> np.ndarray:
         times = made(moves)
-        modelled = np.log([step_seconds(times, one.work, asynchronous) for one in timed])
+        modelled = np.log([step_seconds(times, one.work, asynchronous, muon=muon) for one in timed])
         return np.concatenate([(modelled - measured) / NOISE, moves / PRIOR])
 
     highest = np.full(len(names), FURTHEST)
@@ -196,19 +216,24 @@ def fit_step_time(
     return made(found.x)
 
 
-def fit_slowdown(timed: Sequence[tuple[TimedStep, StepTime]], asynchronous: bool, runs: int) -> float:
+def fit_slowdown(
+    timed: Sequence[tuple[TimedStep, StepTime]], asynchronous: bool, runs: int, muon: MuonTime = NO_MUON
+) -> float:
     """How much longer the device's part takes of each of ``runs`` at once than if they shared it perfectly.
 
     On a device that is not asynchronous each run has a core of its own: how much longer a whole step takes.
 
     Args:
         timed: steps beside others, each with the coefficients of its mode when alone.
+        muon: time of Muon's part of them.
     """
     shared = runs if asynchronous else 1
 
     def misfit(log_slowdown: float) -> float:
         sharing = float(np.exp(log_slowdown)) * shared
-        ratios = [step_seconds(times, one.work, asynchronous, sharing) / one.seconds for one, times in timed]
+        ratios = [
+            step_seconds(times, one.work, asynchronous, sharing, muon) / one.seconds for one, times in timed
+        ]
         return float(np.sum(np.abs(np.log(ratios))))
 
     found = minimize_scalar(misfit, bounds=(-FURTHEST_SLOWDOWN, FURTHEST_SLOWDOWN), method="bounded")

@@ -8,7 +8,7 @@ from rich.table import Table
 from harness.calibrate.bench import Calibration
 from harness.calibrate.measurement import deviations
 from harness.calibrate.stretch import Speed
-from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.plan.throughput import MuonTime, StepTime, ThroughputConfig
 from harness.text import count, duration
 
 ACCURATE = 1.25  # where the model is off by a larger factor, that is printed
@@ -68,6 +68,11 @@ def describe_fit(timed: Calibration) -> list[str]:
             f"{times.flops_per_second:.3g} FLOP/s at most{compiling}; the model is within "
             f"{100 * (max(worst, 1 / worst) - 1):.0f}% of every measured step{doubt}"
         )
+    muon = throughput.muon
+    if muon is not None and not muon.assumed:
+        lines.append(
+            f"Muon: {1e3 * muon.matrix_seconds:.3g} ms a matrix, {muon.flops_per_second:.3g} FLOP/s at most"
+        )
     return lines
 
 
@@ -97,6 +102,8 @@ def throughput_yaml(config: ThroughputConfig) -> str:
         value = getattr(config, field.name)
         if field.name == "modes":
             lines += ["modes:", *(f"  {mode}: {step_time_yaml(times)}" for mode, times in value.items())]
+        elif isinstance(value, MuonTime):
+            lines.append(f"{field.name}: {_mapping(value)}")
         elif isinstance(value, str) and field.name != "name":
             lines.append(f'{field.name}: "{value}"')
         else:
@@ -119,7 +126,12 @@ def device_yaml(config: ThroughputConfig) -> str:
 
 def step_time_yaml(times: StepTime) -> str:
     """One mode's coefficients as a YAML mapping on one line."""
-    return "{" + ", ".join(f"{name}: {_plain(value)}" for name, value in asdict(times).items()) + "}"
+    return _mapping(times)
+
+
+def _mapping(value: StepTime | MuonTime) -> str:
+    texts = {name: f'"{one}"' if isinstance(one, str) else _plain(one) for name, one in asdict(value).items()}
+    return "{" + ", ".join(f"{name}: {text}" for name, text in texts.items()) + "}"
 
 
 def _plain(value: object) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from threading import BrokenBarrierError
 
+from harness.calibrate.muon import time_step
 from harness.errors import UserError
 from harness.interrupts import held_back, let_in
 from harness.launch.retry import is_retryable
@@ -44,10 +45,12 @@ class Stretch:
         step_seconds: of a step, over the steps between two reads of the curve, in order.
         startup_seconds: from the call to the first read, less what its steps should take: building the model,
             opening the data, compiling.
+        muon_seconds: of Muon's part of a step, timed by itself afterwards; 0 where it has none.
     """
 
     step_seconds: tuple[float, ...]
     startup_seconds: float
+    muon_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.step_seconds, "a stretch has at least one read"
@@ -59,6 +62,7 @@ def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretc
     However long its steps are, it is trained until there is a read after the first :data:`WARM_UP`, which are used only
     where the whole run has no other.
     """
+    from harness.train.device import choose_device
     from harness.train.run import train_cell  # torch: only here, after the environment is set
 
     speeds: list[float] = []  # one a read, which on a GPU is of many rows
@@ -86,7 +90,9 @@ def train_stretch(job: Job, seconds: float, ready: Callable[[], None]) -> Stretc
     with suppress(PreemptedError):
         train_cell(replace(job, train=train), Watch(report, should_stop, lambda text: None))
     times = tuple(batch / speed for speed in speeds[WARM_UP:] or speeds[-1:])
-    return Stretch(times, max(0.0, first - done * median(times)))
+    device = choose_device(job.train.device, job.cell.spec.precision)
+    muon = time_step(job.cell.spec, device.kind)
+    return Stretch(times, max(0.0, first - done * median(times)), muon)
 
 
 @dataclass(frozen=True)
@@ -96,17 +102,22 @@ class Speed:
     Attributes:
         step_seconds: of one run's step, the median over runs and reads of their curves.
         low, high: quartiles over these.
-        startup_seconds: of one run, the median over runs.
+        startup_seconds: of one run, the median over runs; ``muon_seconds`` of Muon's part of a step likewise.
     """
 
     step_seconds: float
     low: float
     high: float
     startup_seconds: float
+    muon_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (
-            0 < self.low <= self.step_seconds <= self.high < math.inf and 0 <= self.startup_seconds < math.inf
+        if (
+            not (
+                0 < self.low <= self.step_seconds <= self.high < math.inf
+                and 0 <= self.startup_seconds < math.inf
+            )
+            or not 0 <= self.muon_seconds < math.inf
         ):
             raise ValueError(f"not times in seconds: {self}")
 
@@ -191,6 +202,7 @@ def _speed(stretches: list[Stretch]) -> Speed:
         times[len(times) // 4],
         times[(3 * len(times)) // 4],
         startups[len(startups) // 2],
+        median(stretch.muon_seconds for stretch in stretches),
     )
 
 

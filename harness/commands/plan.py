@@ -9,7 +9,10 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.plan.labels import Labels
+from harness.plan.measured import Outside, outside
+from harness.plan.optimizer_share import is_shown, share_text
 from harness.plan.plan import Plan
+from harness.plan.recipe_rules import RecipeConfig
 from harness.runs.frozen import freeze
 from harness.text import count, duration
 from harness.workflow import followup
@@ -19,6 +22,7 @@ from harness.workflow.experiment import (
     has_runs,
     prepare_corpus,
     say_left_out,
+    say_measured,
     sweep_folder,
 )
 from harness.workflow.resources import planned_workers, print_cost
@@ -43,8 +47,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     )
     every_cell = replace(plan, cells=extended.cells)
     ablations = {cell.run_id for cell in extended.beside}
-    show_table(plan_table(every_cell, config.throughput.assumed, ablations), console)
+    show_table(plan_table(every_cell, config.throughput.assumed, ablations, config.recipe), console)
     say_left_out(plan, console)
+    say_measured(config, grid, console)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
     remedy = "which has runs behind it; 'isoflop sweep' with the same overrides"
     if other:
@@ -60,15 +65,25 @@ def run(asked: Invocation[Config]) -> Outcome:
     return Outcome.DONE
 
 
-def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = ()) -> Table:
+def plan_table(
+    plan: Plan,
+    assumed: bool = False,
+    ablations: Collection[str] = (),
+    recipe: RecipeConfig | None = None,
+) -> Table:
     """The grid, one line a cell, with what tells cells apart, and the mode of execution where it is not eager for all.
+
+    Where the optimizer's own steps cost something, their FLOPs stand beside C, as a share of it.
 
     Args:
         assumed: the times are not measured, and their heading says so.
         ablations: ids of the cells that are trained beside the grid.
+        recipe: where a cell lies outside of what it was measured at, a column says how far.
     """
     table = Table(box=None, padding=(0, 1), header_style="bold")
     modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
+    off = [Outside() if recipe is None else outside(cell, recipe) for cell in plan.cells]
+    optimizer = is_shown(plan.cells)
     labels = Labels.of(plan.cells)
     apart = [
         heading for heading in labels.headings if heading not in ("batch", "lr")
@@ -84,14 +99,16 @@ def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = (
         "batch",
         "steps",
         "FLOPs",
+        *(["optimizer"] if optimizer else []),
         "epochs",
         "lr",
         "assumed time" if assumed else "time",
         *(["mode"] if modes else []),
+        *(["outside the recipe"] if any(off) else []),
     ):
         table.add_column(heading, justify="left" if heading in ("run", "shape") else "right", no_wrap=True)
     previous = None
-    for cell in plan.cells:
+    for cell, beyond in zip(plan.cells, off, strict=True):
         if previous is not None and cell.budget != previous:
             table.add_section()
         previous = cell.budget
@@ -106,9 +123,11 @@ def plan_table(plan: Plan, assumed: bool = False, ablations: Collection[str] = (
             labels.value("batch", cell) or count(cell.spec.batch_tokens),
             str(cell.spec.steps),
             f"{cell.flops:.4g}",
+            *([share_text(cell.optimizer_share)] if optimizer else []),
             f"{cell.epochs:.2f}",
             labels.value("lr", cell) or f"{cell.spec.optimizer.lr:.2g}",
             duration(cell.estimate_seconds),
             *([cell.estimate.mode] if modes else []),
+            *([str(beyond)] if any(off) else []),
         )
     return table

@@ -9,6 +9,7 @@ from harness.workflow.experiment import (
     corpus_and_plan,
     say_dropped,
     say_left_out,
+    say_measured,
     sweep_folder,
     training_corpus,
 )
@@ -39,6 +40,7 @@ def run(asked: Invocation[Config]) -> Outcome:
         return outcome
 
     say_left_out(grid, console)
+    say_measured(config, grid, console)
     first = followup.with_followups(config, grid, folder)
     say_dropped(folder, first.plan, console)
     outcome = train(first)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
+from harness.compare.equal_time import ArmTimes, arm_times
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.plan import Plan
@@ -22,6 +23,7 @@ class Arm:
         bits_per_nat: bits per byte for one nat per token on the text its losses are on; None where no run has a loss.
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
+        times: of its best cells; None where its runs are not known.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Arm:
     bits_per_nat: float | None
     scored_on: str = ""
     bits_se: float | None = None
+    times: ArmTimes | None = None
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
@@ -57,6 +60,9 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
         # A domain's text has no fingerprint in the record: arms of one experiment have it from one configuration.
         scored_on=fingerprint if fit.loss == "loss" else fit.loss,
         bits_se=median(errors) if errors else None,
+        times=arm_times(
+            (record, score) for record in found if (score := score_of(record, fit.loss)) is not None
+        ),
     )
 
 

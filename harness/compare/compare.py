@@ -7,12 +7,14 @@ import numpy as np
 
 from harness.compare.arm import Arm
 from harness.compare.difference import Estimate, difference
+from harness.compare.equal_time import TimedArm, compare_times
 from harness.compare.results import (
     QUANTITIES,
     ApproachComparison,
     ArmDifferences,
     ArmEstimates,
     ArmFacts,
+    EqualTime,
     FrontierComparison,
 )
 from harness.compare.verdict import verdict
@@ -61,8 +63,26 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
         approaches=approaches,
         decides=decides,
         verdict=(),
+        equal_time=_in_equal_time(arms, decides, level),
     )
     return replace(made, verdict=verdict(made))
+
+
+def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> EqualTime | None:
+    """By the deciding approach, or, where that has training losses only, by none; in nats where the text is one."""
+    nats = len({arm.scored_on for arm in arms}) == 1 and arms[0].scored_on != ""
+    timed = []
+    for arm in arms:
+        approach = next((one for one in arm.fit.approaches if one.name == decides), None)
+        ratio = None if approach is None else _bits_per_nat(approach, arm)
+        if approach is None or arm.times is None or ratio is None:
+            return None
+        noise = 0.0 if nats else arm.bits_se or 0.0
+        timed.append(TimedArm(arm.name, arm.times, approach, 1.0 if nats else ratio, noise))
+    bits = RESOLUTION["bits_per_byte"]
+    if nats:
+        return compare_times(timed, "nats per token", level, bits / (arms[0].bits_per_nat or 1.0))
+    return compare_times(timed, "bits per byte", level, bits)
 
 
 def _decided(found: ApproachComparison) -> bool:
@@ -82,6 +102,7 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
                     level,
                     RESOLUTION[quantity],
                     _document_noise(arms[0], arm) if quantity == "bits_per_byte" else 0.0,
+                    logs=quantity.startswith("log_"),
                 )
                 for quantity in QUANTITIES
             },

@@ -38,12 +38,18 @@ class Difference:
 
 
 def difference(
-    first: Estimate, second: Estimate, level: float, resolution: float, noise: float = 0.0
+    first: Estimate,
+    second: Estimate,
+    level: float,
+    resolution: float,
+    noise: float = 0.0,
+    logs: bool = False,
 ) -> Difference:
     """``second - first`` with the interval of two independent bootstraps.
 
     Args:
         noise: standard error of the difference from what the draws do not hold (the sampling of held-out documents).
+        logs: the quantity is a logarithm, and its difference that of a ratio.
         level: nominal coverage of the interval.
         resolution: a difference that matters. An interval that holds zero and reaches further than this to one
             side shows nothing: runs that could not have shown such a difference are no evidence against it.
@@ -65,9 +71,8 @@ def difference(
     if interval[0] > 0 or interval[1] < 0:
         return Difference(value, interval, DIFFER)
     if max(-interval[0], interval[1]) > resolution:
-        return Difference(
-            value, interval, UNKNOWN, f"these runs could not have shown a difference of {resolution:.2g}"
-        )
+        least = f"a ratio of {np.exp(resolution):.2g}" if logs else f"a difference of {resolution:.2g}"
+        return Difference(value, interval, UNKNOWN, f"these runs could not have shown {least}")
     return Difference(value, interval, ALIKE)
 
 

@@ -56,6 +56,50 @@ class ApproachComparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EqualTimeRow:
+    """``arm`` against the first at one of the first's budgets: at equal FLOPs, and in equal time.
+
+    Attributes:
+        first_seconds, seconds: that training the best cell of ``budget`` took in the first arm and in this one.
+        measured: ``budget`` lies within this arm's budgets, too; else its time there is in proportion to C.
+        at_flops: loss of this arm minus that of the first at ``budget``.
+        flops: C that this arm spends in ``first_seconds``; ``within`` says whether that is within its budgets.
+        at_time: its loss there minus that of the first at ``budget``.
+    """
+
+    arm: str
+    budget: float
+    first_seconds: float
+    seconds: float
+    measured: bool
+    at_flops: Difference
+    flops: float
+    within: bool
+    at_time: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualTime:
+    """Arms in equal time, by the frontiers of one approach.
+
+    Attributes:
+        unit: of differences of losses: ``nats per token`` on one text, else ``bits per byte``.
+        devices: by arm, what its best cells were timed on.
+    """
+
+    approach: str
+    first: str
+    unit: str
+    rows: tuple[EqualTimeRow, ...]
+    devices: dict[str, tuple[str, ...]]
+
+    @property
+    def one_device(self) -> bool:
+        """Whether all times are of one device and precision; others say nothing of the arms."""
+        return len({device for devices in self.devices.values() for device in devices}) == 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmFacts:
     """What an arm was: number of runs in its fit, corpus, and how N and C were counted."""
 
@@ -75,6 +119,7 @@ class FrontierComparison:
         flops: the common budget, the largest that lies within the runs of every arm.
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
         verdict: sentences, one for every arm but the first.
+        equal_time: None where an arm has no times, or no approach decides.
         cautions: what the arms differ in, or share, besides what is compared; empty for arms of one experiment.
     """
 
@@ -85,6 +130,7 @@ class FrontierComparison:
     approaches: tuple[ApproachComparison, ...]
     decides: str | None
     verdict: tuple[str, ...]
+    equal_time: EqualTime | None = None
     cautions: tuple[str, ...] = ()
 
     @property

@@ -1,11 +1,8 @@
 """A comparison as tables: exponents and their differences, and the optimum at a common budget."""
 
-import math
-
-from harness.compare.difference import ALIKE, DIFFER, UNKNOWN, Difference
-from harness.compare.results import ArmDifferences, ArmEstimates, FrontierComparison
-from harness.compare.verdict import signed
-from harness.fit.bootstrap import BEYOND_NUMBERS, bounds_text
+from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
+from harness.compare.results import ArmDifferences, ArmEstimates, EqualTime, FrontierComparison
+from harness.compare.verdict import signed, times
 from harness.fit.estimate import marked
 from harness.report.table import Table
 from harness.report.text import (
@@ -18,14 +15,75 @@ from harness.report.text import (
     ratio,
     with_interval,
 )
+from harness.text import duration
 
 # Whether a difference goes beyond its interval, for a narrow column.
 BEYOND = {DIFFER: "yes", ALIKE: "no", UNKNOWN: "unclear"}
 
 
-def build(found: FrontierComparison) -> tuple[Table, Table]:
-    """Both tables."""
-    return _exponents(found), _optimum(found)
+def build(found: FrontierComparison) -> tuple[Table, ...]:
+    """Exponents, the optimum, and, where the arms' times are known, the arms in equal time."""
+    shown = (_exponents(found), _optimum(found))
+    return shown if found.equal_time is None else (*shown, _equal_time(found, found.equal_time))
+
+
+def _equal_time(found: FrontierComparison, times: EqualTime) -> Table:
+    rows = [
+        (
+            row.arm,
+            power(row.budget),
+            duration(row.first_seconds),
+            _if(duration(row.seconds), not row.measured),
+            f"{row.seconds / row.first_seconds:.2f}",
+            signed(row.at_flops),
+            BEYOND[row.at_flops.verdict],
+            _if(power(row.flops, 3), not row.within),
+            signed(row.at_time),
+            BEYOND[row.at_time.verdict],
+        )
+        for row in times.rows
+    ]
+    if times.one_device:
+        device = next(device for devices in times.devices.values() for device in devices)
+        where = f"All on {device}."
+    else:
+        listed = "; ".join(f"{arm}: {' and '.join(devices)}" for arm, devices in times.devices.items())
+        where = f"The times are of different devices ({listed}), so they are not the arms' own."
+    outside = (
+        f" {OUTSIDE} beyond the arm's budgets: time in proportion to C, loss extrapolated."
+        if not all(row.within and row.measured for row in times.rows)
+        else ""
+    )
+    return Table(
+        "equal_time",
+        f"In the time that {times.first} takes, beside equal FLOPs",
+        (
+            "arm",
+            "C",
+            f"time, {times.first}",
+            "time",
+            "ratio",
+            "more loss at C",
+            "beyond interval",
+            "C′ in equal time",
+            "more loss in equal time",
+            "beyond interval",
+        ),
+        tuple(rows),
+        left=("arm", "beyond interval"),
+        note=f"Loss in {times.unit}, read off each arm's frontier by {approach_label(times.approach).lower()}, with "
+        f"{found.level:.0%} intervals from both arms' draws. A time is that of a budget's best cell, its tokens at "
+        "the median speed of its runs, without start, compilation and evaluation, and has no interval: runs that "
+        f"shared a device or a busy machine took longer than the arm needs. {where}{outside}",
+    )
+
+
+OUTSIDE = "*"
+
+
+def _if(text: str, outside: bool) -> str:
+    """``text``, with a mark where it is extrapolated."""
+    return f"{text}{OUTSIDE}" if outside else text
 
 
 def _exponents(found: FrontierComparison) -> Table:
@@ -128,20 +186,8 @@ def _optimum_difference(found: ArmDifferences | None, bits: bool) -> tuple[str, 
     if found is None:
         return ("", "", "") if bits else ("", "")
     by = found.by_quantity
-    ratios = _times(by["log_params"]), _times(by["log_tokens"])
+    ratios = times(by["log_params"]), times(by["log_tokens"])
     return (*ratios, signed(by["bits_per_byte"])) if bits else ratios
-
-
-def _times(found: Difference) -> str:
-    """A difference of logs as a ratio."""
-    if found.value is None:
-        return "–"
-    text = f"{math.exp(found.value):.2f}"
-    bounds = found.interval
-    if bounds is None:
-        return text
-    ends = tuple(math.exp(end) if end < math.log(BEYOND_NUMBERS) else math.inf for end in bounds)
-    return with_interval(text, bounds_text((ends[0], ends[1]), lambda end: f"{end:.2f}"))
 
 
 def _per_param(arm: ArmEstimates) -> str:

@@ -1,15 +1,17 @@
-"""The verdict of a comparison in sentences: whether the exponents differ beyond their intervals."""
+"""The verdict of a comparison in sentences: whether the exponents differ beyond their intervals, and how N* moves."""
+
+import math
 
 from harness.compare.difference import ALIKE, DIFFER, Difference
 from harness.compare.results import ApproachComparison, ArmDifferences, FrontierComparison
-from harness.fit.bootstrap import bounds_text
-from harness.report.text import approach_label
+from harness.fit.bootstrap import BEYOND_NUMBERS, bounds_text
+from harness.report.text import approach_label, power
 
 LAWS = {"a": "N* ∝ C^a", "b": "D* ∝ C^b"}
 
 
 def verdict(found: FrontierComparison) -> tuple[str, ...]:
-    """One text for every arm but the first: a and b against the first arm's, and what the other approaches say."""
+    """One text for every arm but the first: a, b and N* against the first arm's, and what the other approaches say."""
     deciding = found.deciding
     if deciding is None:
         return ("No approach has exponents with intervals in every arm: whether they differ cannot be told.",)
@@ -18,8 +20,27 @@ def verdict(found: FrontierComparison) -> tuple[str, ...]:
 
 def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
     exponents = [_exponent(deciding, differences, name) for name in LAWS]
+    moved = _moved(found, deciding, differences)
     others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
-    return " ".join([f"{approach_label(deciding.approach)}:", *exponents, *(text for text in others if text)])
+    others.append(_in_equal_time(found, differences.arm))
+    return " ".join(
+        [f"{approach_label(deciding.approach)}:", *exponents, moved, *(text for text in others if text)]
+    )
+
+
+def _in_equal_time(found: FrontierComparison, arm: str) -> str:
+    """At the largest budget of the first arm; empty where times are not known or are of several devices."""
+    times = found.equal_time
+    if times is None or not times.one_device:
+        return ""
+    row = max((row for row in times.rows if row.arm == arm), key=lambda row: row.budget)
+    beyond = "" if row.within else ", which is beyond its budgets,"
+    ratio = row.seconds / row.first_seconds
+    return (
+        f"At {row.budget:.3g} FLOPs {arm} takes {ratio:.2f} times as long as {times.first}, and "
+        f"its loss differs by {signed(row.at_flops)} {times.unit}; in equal time, at {row.flops:.3g} FLOPs{beyond} by "
+        f"{signed(row.at_time)}: {judged(row.at_time)}."
+    )
 
 
 def _exponent(deciding: ApproachComparison, differences: ArmDifferences, name: str) -> str:
@@ -34,14 +55,38 @@ def _exponent(deciding: ApproachComparison, differences: ArmDifferences, name: s
     )
 
 
-def judged(found: Difference) -> str:
-    """What a difference's verdict means."""
+def _moved(found: FrontierComparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:
+    """``N* at C = 1e+12 FLOPs is 1.27 (1.05 to 1.52) times that of adamw in muon: they differ beyond …``"""
+    ratio = differences.by_quantity["log_params"]
+    first = deciding.arms[0].arm
+    return (
+        f"N* at C = {power(found.flops)} FLOPs is {times(ratio)} times that of {first} in {differences.arm}: "
+        f"{judged(ratio, logs=True)}."
+    )
+
+
+def judged(found: Difference, logs: bool = False) -> str:
+    """What a difference's verdict means; of ``logs`` it is that of a ratio."""
     if found.verdict == DIFFER:
         return "they differ beyond their intervals"
     if found.verdict == ALIKE and found.interval is not None:
         reach = max(-found.interval[0], found.interval[1])
-        return f"they do not differ beyond their intervals (nor would a difference of less than {reach:.2g} have shown)"
+        least = (
+            f"ratio of less than {math.exp(reach):.2f}" if logs else f"difference of less than {reach:.2g}"
+        )
+        return f"they do not differ beyond their intervals (nor would a {least} have shown)"
     return f"whether they differ cannot be told ({found.reason})"
+
+
+def times(found: Difference) -> str:
+    """A difference of logs as a ratio: ``1.27 (1.05 to 1.52)``."""
+    if found.value is None:
+        return "–"
+    text = f"{math.exp(found.value):.2f}"
+    if found.interval is None:
+        return text
+    low, high = (math.exp(end) if end < math.log(BEYOND_NUMBERS) else math.inf for end in found.interval)
+    return f"{text} ({bounds_text((low, high), lambda end: f'{end:.2f}')})"
 
 
 def signed(found: Difference, digits: int = 3) -> str:

@@ -18,6 +18,7 @@ from harness.config.schema import Config
 from harness.config.written import load_written, merged, typed, typed_values, unmarked
 from harness.errors import UserError
 from harness.packaged import config_folder
+from harness.plan.recipe_rules import RecipeConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.files import reading
 from harness.runs.frozen import ANEW, frozen_config
@@ -103,8 +104,18 @@ def load_throughput(yaml: str) -> ThroughputConfig | None:
     return found if isinstance(found, ThroughputConfig) else None
 
 
+def load_recipe(yaml: str) -> RecipeConfig | None:
+    """The recipe in the configuration that was written as ``yaml``; None where it has none that can be read."""
+    try:
+        stored = load_written(yaml).get("recipe")
+        found = OmegaConf.to_object(typed(RecipeConfig, stored)) if isinstance(stored, DictConfig) else None
+    except (OmegaConfBaseException, YAMLError, UserError):
+        return None
+    return found if isinstance(found, RecipeConfig) else None
+
+
 TRAINING = ("seq_len", "precision", "model", "recipe", "schedule")
-NAMES = ("name", "source")  # of a recipe: where its numbers come from changes no run
+NAMES = ("name", "source", "measured")  # of a recipe: where its numbers come from changes no run
 
 
 def different_rule(config: Config, stored: Path) -> str | None:

@@ -7,8 +7,9 @@ from harness.errors import UserError
 from harness.fit import ColumnNames, FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
 from harness.model.ladder import LadderConfig
+from harness.model.parametrization import ParametrizationConfig
 from harness.model.shape import ModelConfig
-from harness.plan.recipe_rules import RecipeConfig
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.predict.assess import FACTORS
 from harness.predict.clock import ShapeRules
@@ -60,8 +61,9 @@ class PredictConfig:
         inference_tokens: tokens served over the model's life; ``serving`` says how.
         smaller: how many times smaller the models in the over-training table are.
         unique_tokens: size of the corpus, where it is a limit; ``repetition`` says what repeats are worth.
-        ladder, model, recipe, schedule, vocab_size, seq_len: for the answer's shape and hyperparameters; null
-            takes those of the sweep that the fit came from, and without one those of ``fallback``.
+        ladder, model, recipe, optimizer, parametrization, schedule, vocab_size, seq_len: for the answer's shape
+            and hyperparameters; null takes those of the sweep that the fit came from, and without one those of
+            ``fallback``.
         write: name of an experiment to write (``configs/experiment/NAME.yaml`` here), or a path.
         figure: file (.png, .pdf, .svg) for the over-training figure, or that of loss against hours and dollars.
         analysis: how ``points`` are fitted.
@@ -93,6 +95,8 @@ class PredictConfig:
     ladder: LadderConfig | None = None
     model: ModelConfig | None = None
     recipe: RecipeConfig | None = None
+    optimizer: OptimizerConfig | None = None
+    parametrization: ParametrizationConfig | None = None
     schedule: ScheduleConfig | None = None
     vocab_size: int | None = bounded(None, 2, 100_000_000)
     seq_len: int | None = bounded(None, 2, 1 << 24)

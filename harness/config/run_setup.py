@@ -1,6 +1,6 @@
 """By which rules an answer becomes a run: those of the sweep that the fit came from, unless told otherwise."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from harness.predict.clock import ShapeRules
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 
+GROUPS = ("ladder", "model", "recipe", "schedule")
+LATER_GROUPS = ("optimizer", "parametrization")
+"""The configuration groups that a run's rules are made of, in a question and in a sweep."""
+
 
 @dataclass(frozen=True)
 class RunSetup:
@@ -24,12 +28,14 @@ class RunSetup:
     Attributes:
         sweep: the sweep's name; empty where there is none.
         compute: the FLOP count of its budgets; empty where unknown.
+        count_optimizer: its budgets pay for the optimizer's own steps, too.
         corpus: its ``data``, ``tokenizer``, ``path`` and ``precision``.
     """
 
     rules: ShapeRules
     sweep: str = ""
     compute: str = ""
+    count_optimizer: bool = False
     corpus: dict[str, Any] = field(default_factory=dict)
 
 
@@ -43,7 +49,7 @@ def run_setup(config: PredictConfig, folder: Path | None) -> RunSetup:
     found = (folder and setup_of_sweep(folder, config.fallback)) or RunSetup(config.fallback)
     own = {
         name: value
-        for name in ("ladder", "model", "recipe", "schedule", "vocab_size", "seq_len")
+        for name in (*GROUPS, *LATER_GROUPS, "vocab_size", "seq_len")
         if (value := getattr(config, name)) is not None
     }
     return replace(found, rules=replace(found.rules, **own))
@@ -64,10 +70,14 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
     plan = frozen_plan(sweep)
     try:
         stored = typed_values(Config, parsed(sweep.config))
-        given = {name: stored[name] for name in ("ladder", "model", "recipe", "schedule", "seq_len")}
+        given = {name: stored[name] for name in (*GROUPS, "seq_len")}
+        # an earlier version's sweep says nothing of these: it had none
+        plain = {name: asdict(getattr(ShapeRules(), name)) for name in LATER_GROUPS}
+        given |= {name: stored.get(name, plain[name]) for name in LATER_GROUPS}
         given["vocab_size"] = plan.cells[0].spec.shape.vocab_size
         rules = OmegaConf.to_object(typed(fallback, given))
         compute = str(stored["grid"]["count"])
+        count_optimizer = bool(stored["grid"].get("count_optimizer", False))
     except (KeyError, IndexError, OmegaConfBaseException):
         return None
     if not isinstance(rules, ShapeRules):
@@ -76,5 +86,6 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
         rules=rules,
         sweep=str(stored.get("name") or folder.name),
         compute=compute if compute in FLOP_COUNTS else "",
+        count_optimizer=count_optimizer,
         corpus={name: stored[name] for name in ("data", "tokenizer", "path", "precision") if name in stored},
     )

@@ -16,6 +16,11 @@ DRAWS = 200
 
 MATRICES_AND_HEAD = "matrices + head"
 """N as block matrices and the head (Porian et al. 2024)."""
+OPTIMIZER, WITH_OPTIMIZER = "flops_optimizer", "flops_appendix_f + optimizer"
+"""The column of the optimizer's own FLOPs, which no other column but ``flops`` may have in it, and C with them."""
+COUNTED = 0.01
+"""The optimizer's share of C from which on C with it is a convention of its own."""
+
 COMPUTES = ("flops", "flops_appendix_f", "flops_appendix_f_causal", "flops_6nd", "flops_6nd_non_embedding")
 
 
@@ -79,8 +84,16 @@ def parameter_counts(points: Points) -> dict[str, Array]:
 
 
 def compute_counts(points: Points) -> dict[str, Array]:
-    """The compute conventions that the table has, by name; 6ND from N and D where it has no column of it."""
+    """The compute conventions that the table has, by name; 6ND from N and D where it has no column of it.
+
+    No column ``flops_*`` has the optimizer's own steps in it. Where these take a share of Appendix F's FLOPs in some
+    run, the sum of the two is a convention, too: that of a budget under ``grid.count_optimizer``.
+    """
     counts = {name: points.column(name) for name in COMPUTES if name == "flops" or name in points.extra}
+    appendix, optimizer = points.extra.get("flops_appendix_f"), points.extra.get(OPTIMIZER)
+    if appendix is not None and optimizer is not None and np.any(optimizer >= COUNTED * appendix):
+        # a run of a table from before they were counted has none
+        counts[WITH_OPTIMIZER] = appendix + optimizer
     counts.setdefault("flops_6nd", 6 * points.params * points.tokens)
     return _distinct(counts)
 

@@ -177,6 +177,12 @@ MILD = (
         "train further values of it on that side",
     ),
     Status(
+        "recipe_moves_optimum",
+        "a better recipe gains more at one size than at another, and would move the optimum of a budget out of its "
+        "interval",
+        "tune the hyperparameter that the note names at several sizes, and train the sweep with that recipe",
+    ),
+    Status(
         "lack_of_fit",
         "runs of one size and length differ from the law by more than their seeds differ from each other",
         "the intervals allow for it; look at the residuals for a size or a budget that stands out",

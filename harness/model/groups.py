@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
-GROUPS = ("embedding", "head", "matrices", "norms")
-
 
 @dataclass(frozen=True, eq=False)
 class NamedParameter:
-    """One parameter of a model: its ``name`` in the model, the tensor, and its ``group``, one of :data:`GROUPS`."""
+    """One parameter of a model.
+
+    Attributes:
+        name: in the model.
+        group: one of ``harness.model.parametrization.GROUPS``.
+    """
 
     name: str
     parameter: nn.Parameter

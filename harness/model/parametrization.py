@@ -37,6 +37,8 @@ from harness.errors import UserError
 from harness.model.shape import Shape
 
 KINDS = ("standard", "mup", "completep")
+GROUPS = ("embedding", "head", "matrices", "norms")
+"""The groups of a model's parameters, by which hyperparameters may differ (see ``harness.model.groups``)."""
 IN_BLOCK = re.compile(r"\.\d+\.")  # the name of a block's parameter has the block's number in it
 
 

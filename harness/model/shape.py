@@ -6,6 +6,8 @@ Pure data: nothing here imports transformers.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import gcd
 from typing import Any
 
 from harness.bounds import bounded, check_bounds, suggested
@@ -27,13 +29,16 @@ class Family:
         free_heads: ``heads * head_dim`` may differ from ``width``.
         width_multiple_of_heads: refuses any other width, even where the heads are free.
         head_dim_multiple: rotary embeddings turn pairs of coordinates; GPT-NeoX turns a quarter of each head.
+        rotary_argument: the argument of the configuration class that says another share, where there is one.
         measured: nothing is known in advance: its counts are read from a model built without memory.
         multipliers: its configuration has multipliers of residual branches, attention scores and logits.
         residual_outputs: parts of the names of the modules whose output is added to the residual stream.
         query_inputs: parts of the names of the modules whose scale is that of the attention scores.
         initialised_by_depth: initial values of ``residual_outputs`` are divided by the root of twice the depth.
         fused_qkv: queries, keys and values come from one matrix.
-        unlisted_arguments: what the model's code reads of its configuration though that does not list it.
+        unlisted_arguments: what the class or the model's code reads though the class does not list it.
+        uncounted: arguments of the configuration class that change neither a count nor what a token attends to: a
+            shape with no other options is not ``measured``.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Family:
     free_heads: bool = True
     width_multiple_of_heads: bool = False
     head_dim_multiple: int = 1
+    rotary_argument: str = ""
     measured: bool = False
     multipliers: bool = False
     residual_outputs: tuple[str, ...] = ()
@@ -53,6 +59,23 @@ class Family:
     initialised_by_depth: bool = False
     fused_qkv: bool = False
     unlisted_arguments: frozenset[str] = frozenset()
+    uncounted: frozenset[str] = frozenset()
+
+    def least_head_dim(self, options: Mapping[str, Any]) -> int:
+        """What ``head_dim`` must be a multiple of with these ``options``, for whole pairs of coordinates to be turned.
+
+        Raises:
+            UserError: the share of them is none.
+        """
+        share = options.get(self.rotary_argument)
+        if share is None:
+            return self.head_dim_multiple
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            raise UserError(
+                f"model.options.{self.rotary_argument}: must be above 0 and at most 1, got {share!r}"
+            )
+        turned = Fraction(share).limit_denominator(1000)
+        return 2 * turned.denominator // gcd(turned.numerator, 2)
 
 
 FAMILIES: dict[str, Family] = {
@@ -101,8 +124,11 @@ FAMILIES: dict[str, Family] = {
             grouped_queries=False,
             free_heads=False,
             head_dim_multiple=8,
+            rotary_argument="rotary_pct",
             residual_outputs=(".attention.dense.", ".dense_4h_to_h."),
             fused_qkv=True,
+            unlisted_arguments=frozenset({"rotary_pct"}),
+            uncounted=frozenset({"rotary_pct", "use_parallel_residual"}),
         ),
     )
 }
@@ -210,10 +236,10 @@ class Shape:
             raise UserError(
                 f"shape: {f.name} needs a width that is a multiple of heads, got {self.width}, {self.heads}"
             )
-        if self.head_dim % f.head_dim_multiple:
+        multiple = f.least_head_dim(_parse_options(self.options))
+        if self.head_dim % multiple:
             raise UserError(
-                f"shape: {f.name} needs a head_dim that is a multiple of {f.head_dim_multiple}, "
-                f"got {self.head_dim}"
+                f"shape: {f.name} needs a head_dim that is a multiple of {multiple}, got {self.head_dim}"
             )
 
     @property
@@ -224,7 +250,7 @@ class Shape:
     @property
     def measured(self) -> bool:
         """Whether the counts come from the built model, because no formula here is known to hold for it."""
-        return self.traits.measured or bool(self.options)
+        return self.traits.measured or not _parse_options(self.options).keys() <= self.traits.uncounted
 
     @property
     def label(self) -> str:

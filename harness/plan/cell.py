@@ -49,6 +49,11 @@ class Cell:
         return self.spec.steps * step_flops(self.spec.shape, self.spec.optimizer.muon)
 
     @property
+    def optimizer_share(self) -> float:
+        """FLOPs of the optimizer's own steps over those of training as ``count`` counts them."""
+        return self.optimizer_flops / self.flops_by_count[self.count]
+
+    @property
     def flops(self) -> float:
         """Training FLOPs as the budget counts them."""
         return self.flops_by_count[self.count] + (self.optimizer_flops if self.count_optimizer else 0.0)

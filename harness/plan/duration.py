@@ -2,11 +2,13 @@
 
 The host launches the operations of a step, the device executes them::
 
-    host = step_seconds + layer_seconds * layers * micro_batches
+    host = step_seconds + layer_seconds * layers * micro_batches + muon.matrix_seconds * matrices
     device = flops / flops_per_second + scores / scores_per_second + bytes / bytes_per_second
+             + muon_flops / muon.flops_per_second
 
 On a CPU, which is both, a step takes their sum; on a GPU, which runs behind the host, about the longer of the two:
-small models are bound by launches, however few FLOPs they have. What a run takes beside its steps (start,
+small models are bound by launches, however few FLOPs they have. The terms with ``muon`` are of the matrices that Muon
+steps; AdamW's part is in ``step_seconds`` and ``bytes``. What a run takes beside its steps (start,
 compilation, held-out evaluation) is counted apart.
 """
 
@@ -17,8 +19,9 @@ from math import ceil, log
 
 from harness.model.counts import BACKWARD_OVER_FORWARD, count_params, forward_flops
 from harness.model.shape import Shape
+from harness.plan.optimizer_flops import muon_matrices, product_flops
 from harness.plan.spec import RunSpec
-from harness.plan.throughput import SETTINGS, StepTime, ThroughputConfig
+from harness.plan.throughput import SETTINGS, MuonTime, StepTime, ThroughputConfig
 
 OVERLAP = 4.0
 """Order of the norm that joins host and device where they overlap: a soft maximum, 19% above either where both are
@@ -33,6 +36,9 @@ MOVED_OF_VOCAB = 6 * 4
 # gradient's norm, and the gradient set to zero.
 MOVED_OF_PARAMETER = 4 * (4 + 3 + 1 + 1)
 
+NO_MUON = MuonTime()
+"""Takes no time."""
+
 
 @dataclass(frozen=True)
 class StepWork:
@@ -43,12 +49,15 @@ class StepWork:
         flops: of matrix products, forward and backward, attention's included.
         scores: attention scores (heads x tokens x keys), over all layers.
         bytes: moved by the device beside what matrix products move within them.
+        muon_matrices: that Muon steps, and ``muon_flops`` of its products.
     """
 
     launches: int
     flops: float
     scores: float
     bytes: float
+    muon_matrices: int = 0
+    muon_flops: float = 0.0
 
 
 @lru_cache(maxsize=4096)
@@ -71,22 +80,26 @@ def step_work(spec: RunSpec, half: bool, micro_batch: int = 0, devices: int = 1)
     sequences = spec.batch_sequences / devices
     tokens = sequences * spec.seq_len
     flops, scores, moved = _per_token(spec.shape, spec.seq_len)
+    muon = spec.optimizer.muon
     return StepWork(
         launches=spec.shape.layers * (ceil(sequences / micro_batch) if micro_batch else 1),
         flops=flops * tokens,
         scores=scores * tokens,
         bytes=tokens * (moved * (2 if half else 4) + MOVED_OF_VOCAB * spec.shape.vocab_size)
         + MOVED_OF_PARAMETER * count_params(spec.shape).total,
+        muon_matrices=0 if muon is None else muon_matrices(spec.shape),
+        # each device steps all matrices
+        muon_flops=0.0 if muon is None else product_flops(spec.shape, muon),
     )
 
 
 def host_seconds(times: StepTime, work: StepWork) -> float:
-    """What the host spends on one step."""
+    """What the host spends on one step, Muon's part aside."""
     return times.step_seconds + times.layer_seconds * work.launches
 
 
 def device_seconds(times: StepTime, work: StepWork) -> float:
-    """What the device spends on one step."""
+    """What the device spends on one step, Muon's part aside."""
     return (
         work.flops / times.flops_per_second
         + work.scores / times.scores_per_second
@@ -94,14 +107,22 @@ def device_seconds(times: StepTime, work: StepWork) -> float:
     )
 
 
-def step_seconds(times: StepTime, work: StepWork, asynchronous: bool, sharing: float = 1.0) -> float:
+def step_seconds(
+    times: StepTime,
+    work: StepWork,
+    asynchronous: bool,
+    sharing: float = 1.0,
+    muon: MuonTime = NO_MUON,
+) -> float:
     """Seconds of one step.
 
     Args:
         sharing: how much longer the device's part (of a device that is not asynchronous, the whole) takes because
             other runs share it.
+        muon: time of Muon's part; by default none.
     """
-    host, device = host_seconds(times, work), device_seconds(times, work)
+    host = host_seconds(times, work) + muon.matrix_seconds * work.muon_matrices
+    device = device_seconds(times, work) + work.muon_flops / muon.flops_per_second
     if not asynchronous:
         return sharing * (host + device)
     return float((host**OVERLAP + (sharing * device) ** OVERLAP) ** (1 / OVERLAP))
@@ -175,7 +196,8 @@ class Timing:
     def step(self, spec: RunSpec, mode: str) -> float:
         """Seconds of one step of ``spec`` in ``mode``; as eager where the mode is not known."""
         times = self.throughput.mode(mode)
-        return step_seconds(times, self.work(spec), self.throughput.asynchronous, self.sharing)
+        work, muon = self.work(spec), self.throughput.muon_time
+        return step_seconds(times, work, self.throughput.asynchronous, self.sharing, muon)
 
     def choose_mode(self, specs: Iterable[RunSpec]) -> str:
         """The mode in which all of ``specs``, runs of one shape, are soonest done: each compiles for itself.

@@ -26,10 +26,12 @@ CAUSES: dict[str, tuple[Callable[[Cell], Any], tuple[Format, ...]]] = {
     "seed": (lambda cell: cell.spec.seed, (str,)),
     "batch": (lambda cell: cell.spec.batch_tokens, (count, _whole)),
     "lr": (lambda cell: cell.spec.optimizer.lr, RATE),
+    "embedding lr ×": (lambda cell: cell.spec.groups.embedding.lr, RATE),
+    "head lr ×": (lambda cell: cell.spec.groups.head.lr, RATE),
     "horizon": (lambda cell: cell.spec.schedule.steps / cell.spec.steps, RATE),
 }
 """By heading, what a sweep varies at one size and budget, and ways to write it, the shortest first. ``horizon`` is the
-schedule's length over the run's."""
+schedule's length over the run's, ``embedding lr ×`` the factor of one group's learning rate."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Labels:
             values = {run_id: str(one.get(name, "–")) for run_id, one in leaves.items()}
             if any(_splits(group, columns.values(), values) for group in groups.values()):
                 short = name.rpartition(".")[2]
-                columns[name if short in columns else short] = values
+                # the learning rate of a group is not that of the run
+                columns[name if short in columns or short in CAUSES else short] = values
         budgets = sorted({cell.budget for cell in unique})
         write = _shortest(BUDGET, [budgets])
         return cls(

@@ -19,16 +19,30 @@ MUON = 12
 def step_flops(shape: Shape, muon: Muon | None) -> float:
     """FLOPs of one optimizer step of ``shape``.
 
-    With a side s no longer than the other, l, one Newton-Schulz iteration of a matrix X takes the products X Xᵀ, its
-    square, and that with X: 4 s² l + 2 s³.
+    Raises:
+        UserError: an unknown family cannot be built.
     """
     params = count_params(shape).total
     if muon is None:
         return float(ADAMW * params)
-    matrices = block_matrices(shape)
-    entries = sum(rows * columns * number for rows, columns, number in matrices)
+    entries = sum(rows * columns * number for rows, columns, number in block_matrices(shape))
+    return float(ADAMW * (params - entries) + MUON * entries) + product_flops(shape, muon)
+
+
+@lru_cache(maxsize=4096)
+def product_flops(shape: Shape, muon: Muon) -> float:
+    """FLOPs of the products of one of Muon's steps of ``shape``.
+
+    With a side s no longer than the other, l, one Newton-Schulz iteration of a matrix X takes the products X Xᵀ, its
+    square, and that with X: 4 s² l + 2 s³.
+    """
     products = 0
-    for rows, columns, number in matrices:
+    for rows, columns, number in block_matrices(shape):
         s, long = sorted((rows, columns))
         products += number * muon.ns_steps * (4 * s * s * long + 2 * s**3)
-    return float(ADAMW * (params - entries) + MUON * entries + products)
+    return float(products)
+
+
+def muon_matrices(shape: Shape) -> int:
+    """How many matrices of ``shape`` Muon steps."""
+    return sum(number for _, _, number in block_matrices(shape))

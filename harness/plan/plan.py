@@ -143,10 +143,11 @@ def plan_cell(
     wanted = budget / per_token[rules.grid.count]
     hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
     if rules.grid.count_optimizer:
-        # the optimizer's share depends on the batch, and that may depend on the tokens, hardly
-        for _ in range(2):
-            wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
-            hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
+        # the recipe reads the tokens, which depend on the optimizer's share, and that on the recipe's batch, hardly
+        wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
+        hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
+        # of this batch exactly: the budget is met whatever the recipe says at other tokens
+        wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
     batch_tokens = hyper.batch_sequences * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
     tokens = steps * batch_tokens

@@ -1,11 +1,13 @@
 """The rules of a recipe: the configuration groups ``recipe`` and ``optimizer``."""
 
+import re
 from dataclasses import dataclass, field
 
 from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.model.formulas import PARAM_COUNTS
 from harness.model.parametrization import Scale
+from harness.version import version_of
 
 
 @dataclass
@@ -129,6 +131,32 @@ class OptimizerConfig:
         check_bounds(self, "optimizer")
         if self.momentum == 1:
             raise UserError("optimizer.momentum: must be below 1")
+
+    def check_installed(self) -> None:
+        """Refuse to train with a torch that lacks what is asked for, without importing it.
+
+        Raises:
+            UserError: Muon is asked for, and the installed torch has none.
+        """
+        version = version_of("torch")
+        if self.kind == "muon" and version is not None:
+            check_torch(version)
+
+
+LEAST_TORCH_FOR_MUON = (2, 9)
+
+
+def check_torch(version: str) -> None:
+    """Refuse a torch without Muon.
+
+    Raises:
+        UserError: it is older than 2.9.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < LEAST_TORCH_FOR_MUON:
+        raise UserError(
+            f"optimizer=muon: needs torch 2.9 or later, and {version} is installed; use optimizer=adamw"
+        )
 
 
 @dataclass

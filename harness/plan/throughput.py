@@ -45,6 +45,35 @@ class StepTime:
         check_bounds(self, "throughput.modes")
 
 
+@dataclass
+class MuonTime:
+    """What Muon takes of a step, beside AdamW's part: the same in every mode, for no optimizer is compiled.
+
+    Attributes:
+        matrix_seconds: host, per matrix: launching the operations that make one update orthogonal.
+        flops_per_second: the Newton-Schulz products, in bf16 (``harness.plan.optimizer_flops``).
+        source: where the two come from.
+        assumed: they were not measured on this kind of device; said where a time of Muon is shown.
+    """
+
+    matrix_seconds: float = bounded(0.0, 0, 1e6)
+    flops_per_second: float = bounded(float("inf"), 0, float("inf"), above=True)
+    source: str = ""
+    assumed: bool = False
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "throughput.muon")
+
+
+MUON_GUESS = {
+    False: MuonTime(5.4e-4, 2.6e11, "as on one core of an Intel Xeon with AMX", assumed=True),
+    True: MuonTime(
+        2.3e-4, 1e14, "23 operations a matrix at 10 µs each, and products at 1e14 FLOP/s", assumed=True
+    ),
+}
+"""Where a time model says nothing of Muon, by whether the device is asynchronous."""
+
+
 GUESS = StepTime(7e-3, flops_per_second=6e10)
 """Of eager steps on a CPU core, where nothing at all is known."""
 
@@ -61,6 +90,7 @@ class ThroughputConfig:
         startup_seconds: fixed cost of one run: building the model, opening the data, the tracker.
         modes: time of a step in each of :data:`MODES` that is known; ``eager`` always is. Empty stands for
             :data:`GUESS`. (A default that is not empty would be merged into every file that lacks a mode.)
+        muon: time of Muon's part of a step; null where it was not measured, which stands for :data:`MUON_GUESS`.
         peak_flops: the device's dense peak FLOP/s, for MFU; null where unknown.
         per_device: runs side by side on one device that finish a sweep soonest; 0 where that was not measured.
         shared_slowdown: with ``per_device`` runs at once, the time of the device's part of a step over what it would
@@ -73,6 +103,7 @@ class ThroughputConfig:
     asynchronous: bool = False
     startup_seconds: float = bounded(1.0, 0, 1e6)
     modes: dict[str, StepTime] = field(default_factory=dict)
+    muon: MuonTime | None = None
     peak_flops: float | None = bounded(None, 0, 1e25, above=True)
     per_device: int = bounded(0, 0, 4096)
     shared_slowdown: float = bounded(1.0, 0, 1e6, above=True)
@@ -86,6 +117,11 @@ class ThroughputConfig:
         for name, times in self.modes.items():
             if times.takes_no_time:
                 raise UserError(f"throughput.modes.{name}: its steps take no time at all")
+
+    @property
+    def muon_time(self) -> MuonTime:
+        """Time of Muon's part of a step, measured or guessed."""
+        return self.muon or MUON_GUESS[self.asynchronous]
 
     @property
     def known(self) -> dict[str, StepTime]:

@@ -14,12 +14,14 @@ from harness.errors import UserError
 from harness.fit.table import Array
 from harness.model.counts import count_params, flops_per_token
 from harness.model.ladder import LadderConfig, build_ladder, near
+from harness.model.parametrization import ParametrizationConfig
 from harness.model.shape import ModelConfig, Shape
+from harness.plan.base import Base, resolve_base
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import AssumedCorpus, Rules, plan_cell
-from harness.plan.recipe_rules import RecipeConfig
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 
@@ -29,6 +31,7 @@ class ShapeRules:
     """What turns N and D into a run: the sizes to choose from and the recipe for the rest.
 
     Attributes:
+        optimizer, parametrization: what, beside the recipe, says how a run is trained.
         vocab_size: V of the tokenizer; the embedding and the head count in N.
         seq_len: tokens of a sequence.
     """
@@ -36,12 +39,26 @@ class ShapeRules:
     ladder: LadderConfig = field(default_factory=LadderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    parametrization: ParametrizationConfig = field(default_factory=ParametrizationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     vocab_size: int = bounded(32000, 2, 100_000_000)
     seq_len: int = bounded(2048, 2, 1 << 24)
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+    def shapes(self) -> Sequence[Shape]:
+        """The sizes of the ladder."""
+        return build_ladder(self.ladder, self.model, self.vocab_size, self.seq_len).shapes
+
+    def base(self) -> Base:
+        """The base of the parametrization: as in a plan, of this ladder.
+
+        Raises:
+            UserError: nothing says which.
+        """
+        return resolve_base(self.parametrization, self.recipe, self.shapes())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +69,7 @@ class Target:
         params: N wanted, by the parameter count ``count``.
         flops: training FLOPs to spend, by the FLOP count ``compute``; or
         tokens: training tokens, where those are what must not change.
+        count_optimizer: ``flops`` have the optimizer's own steps in them.
     """
 
     params: float
@@ -59,6 +77,7 @@ class Target:
     compute: str = "6nd"
     flops: float | None = None
     tokens: float | None = None
+    count_optimizer: bool = False
 
 
 def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
@@ -67,25 +86,36 @@ def nearest_shape(rules: ShapeRules, target: Target) -> Shape:
     Raises:
         UserError: the nearest is further than a factor of 1.5.
     """
-    shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
-    return near(shapes, target.params, target.count)
+    return near(rules.shapes(), target.params, target.count)
 
 
 def plan_flops(
-    rules: ShapeRules, shape: Shape, flops: float, compute: str, timing: Timing | None = None
+    rules: ShapeRules,
+    shape: Shape,
+    flops: float,
+    compute: str,
+    timing: Timing | None = None,
+    base: Base | None = None,
+    count_optimizer: bool = False,
 ) -> Cell:
     """The run of ``shape`` whose whole steps come nearest to ``flops`` training FLOPs, as ``compute`` counts them.
 
     Its cooldown ends with it: one length for the schedules of a sweep's runs (``schedule.tokens``) is theirs alone.
+
+    Args:
+        base: :meth:`ShapeRules.base`, by who asks often.
+        count_optimizer: ``flops`` pay for the optimizer's own steps, too.
     """
     plan_rules = Rules(
-        grid=GridConfig(budgets=[flops], count=compute),
+        grid=GridConfig(budgets=[flops], count=compute, count_optimizer=count_optimizer),
         recipe=rules.recipe,
         schedule=replace(rules.schedule, tokens=0.0, share_trunk=False),
         timing=timing or Timing(ThroughputConfig()),
         seq_len=rules.seq_len,
         eval_tokens=1,
         precision="auto",
+        optimizer=rules.optimizer,
+        base=base or rules.base(),
     )
     return plan_cell(shape, flops, 0, plan_rules, AssumedCorpus("any", shape.vocab_size))
 
@@ -100,12 +130,13 @@ def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None)
         UserError: no shape of the ladder is near.
     """
     shape = nearest_shape(rules, target)
-    budget = target.flops
+    budget, counted = target.flops, target.count_optimizer
     if budget is None:
+        counted = False
         if target.tokens is None:
             raise UserError("shape: needs training FLOPs or tokens")
         budget = target.tokens * flops_per_token(shape, rules.seq_len, target.compute)
-    return plan_flops(rules, shape, budget, target.compute, timing)
+    return plan_flops(rules, shape, budget, target.compute, timing, count_optimizer=counted)
 
 
 DECADES, PER_DECADE = (3, 17), 4  # tokens that are looked at: 1e3 to 1e17
@@ -122,7 +153,8 @@ class Clock:
         """Of the runs that ``rules`` make of N (counted as ``count``) and D, on the device of ``timing``."""
         self.timing = timing
         self._rules = rules
-        shapes = build_ladder(rules.ladder, rules.model, rules.vocab_size, rules.seq_len).shapes
+        shapes = rules.shapes()
+        self._base = rules.base()
         sizes = [count_params(shape).count(count) for shape in shapes]
         order = np.argsort(sizes, kind="stable")
         self._shapes: Sequence[Shape] = [shapes[i] for i in order]
@@ -154,7 +186,7 @@ class Clock:
         per_token = flops_per_token(shape, self._rules.seq_len, "6nd")
         found = []
         for tokens in np.exp(self.log_tokens):
-            cell = plan_flops(self._rules, shape, per_token * float(tokens), "6nd", self.timing)
+            cell = plan_flops(self._rules, shape, per_token * float(tokens), "6nd", self.timing, self._base)
             run = cell.estimate
             found.append(run.start + run.compile + run.steps * float(tokens) / cell.tokens)
         return found

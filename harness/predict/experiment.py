@@ -1,6 +1,6 @@
 """The answer as an experiment: a config of one cell that ``isoflop sweep`` and ``isoflop train`` run."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
+from harness.plan.recipe_rules import GroupRules, MuonRules, RecipeConfig, Rule
 from harness.predict.clock import ShapeRules
 
 MARK = "# Written by isoflop predict"
@@ -54,13 +55,16 @@ def experiment_text(
         "seq_len": rules.seq_len,
         "model": asdict(rules.model),
         "ladder": asdict(rules.ladder) | {"bands": [], "rows": [row]},
-        "recipe": asdict(rules.recipe),
+        "recipe": asdict(_at_base(rules.recipe, rules.base().params)),
+        "optimizer": asdict(rules.optimizer),
+        "parametrization": asdict(cell.spec.parametrization),
         "schedule": asdict(rules.schedule),
         "grid": {
             "budgets": [cell.budget],
             "params": [float(cell.params.total)],
             "seeds": [0],
             "count": cell.count,
+            "count_optimizer": cell.count_optimizer,
             "min_tokens_per_param": 0.0,
         },
     }
@@ -82,6 +86,38 @@ def experiment_text(
         corpus = corpus | {"data": dict(corpus["data"]) | {"max_epochs": epochs}}
     content |= corpus
     return "\n".join(head) + "\n" + OmegaConf.to_yaml(OmegaConf.create(content))
+
+
+def _at_base(recipe: RecipeConfig, params: float | None) -> RecipeConfig:
+    """``recipe`` with the N of a parametrization's base put into the rules that read it, which are then of no size.
+
+    The ladder that is written has one shape, from which the base's N would follow only roughly.
+
+    Args:
+        params: N of the base; None where each shape reads its own.
+    """
+    if params is None:
+        return recipe
+
+    def fixed(rule: Rule) -> Rule:
+        if rule.params == 0:
+            return rule
+        value = rule.value * (params / rule.params_at) ** rule.params
+        return replace(rule, value=value, params=0.0, params_at=1.0)
+
+    def group(rules: GroupRules) -> GroupRules:
+        return GroupRules(fixed(rules.lr), fixed(rules.weight_decay), fixed(rules.init))
+
+    return replace(
+        recipe,
+        lr=fixed(recipe.lr),
+        weight_decay=fixed(recipe.weight_decay),
+        embedding=group(recipe.embedding),
+        head=group(recipe.head),
+        matrices=group(recipe.matrices),
+        norms=group(recipe.norms),
+        muon=MuonRules(fixed(recipe.muon.lr), fixed(recipe.muon.weight_decay)),
+    )
 
 
 def write_experiment(path: Path, text: str) -> None:

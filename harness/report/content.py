@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.fit.status import Status
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
+from harness.plan.measured import how_far
 from harness.report.calculator import computable
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
@@ -13,7 +14,7 @@ from harness.report.diagnostics import diagnostics, occurring
 from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
-from harness.report.tables import backtest, compute, conventions, fixed_time, frontier, runs
+from harness.report.tables import backtest, compute, conventions, fixed_time, frontier, recipe_cost, runs
 from harness.report.tables import frontier as answer_rows
 from harness.report.text import approach_label, power, typeset
 from harness.report.verdict import Diagnostic, Headline, headline
@@ -47,6 +48,9 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
             ("training compute", f"{power(sum(r.flops for r in records))} FLOPs in all"),
             ("trained with", _each(_versions(r) for r in records)),
         ]
+    if data.recipe is not None and data.plan is not None:
+        source = f"{data.recipe.source}; " if data.recipe.source else ""
+        pairs.append(("recipe", source + how_far(data.recipe, data.plan.cells)))
     if data.versions:
         pairs.append(("report written with", ", ".join(f"{k} {v}" for k, v in data.versions.items())))
     return tuple(pairs)
@@ -105,6 +109,7 @@ TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The fitted law", frontier.law_table),
     ("Optimal compute and tokens by model size", compute.sizes_table),
     ("The best model of a fixed time", fixed_time.fixed_time_table),
+    ("Cost of the recipe", recipe_cost.recipe_cost_table),
     ("Functional forms", conventions.forms_table),
     ("Sensitivity to the N and C conventions", conventions.counting_table),
     ("FLOPs against 6ND", compute.flops_table),

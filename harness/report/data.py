@@ -10,6 +10,7 @@ from harness.fit import BudgetOptimum, Curve, Fit, Points
 from harness.fit.recipes import fitted_cells
 from harness.fit.used import is_of, used_rows
 from harness.plan.plan import Plan
+from harness.plan.recipe_rules import RecipeConfig
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
 from harness.runs.record import Record
@@ -34,9 +35,10 @@ class ReportData:
         records: records by run id, in the plan's order.
         plan: the frozen plan.
         config: the composed configuration, YAML.
+        recipe: the one in it; None where it has none that can be read.
         source: where the runs come from, for people.
         versions: of the program that writes the report.
-        ablations: of the best cells: other learning rates than the recipe's, or schedules longer than the run.
+        ablations: of the best cells and those beside them, one hyperparameter changed at a time.
         tuning: the tuning that the recipe came from; None where there is none beside the sweep.
         devices: those that times are given for; the first is the sweep's own, where that is known.
     """
@@ -50,6 +52,7 @@ class ReportData:
     records: Mapping[str, Record] = field(default_factory=dict)
     plan: Plan | None = None
     config: str = ""
+    recipe: RecipeConfig | None = None
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     ablations: tuple[AblationRun, ...] = ()

@@ -5,8 +5,11 @@ from harness.fit.results import Judged
 from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.fit.summary import sentence
 from harness.fit.used import is_of
-from harness.report.ablations import learning_rates, schedule_lengths
+from harness.plan.followup import best_cells
+from harness.plan.measured import measured_at, outside
+from harness.report.ablations import other_values, schedule_lengths
 from harness.report.data import ReportData
+from harness.report.recipe_cost import MOVED, moved_out
 from harness.report.text import approach_label, plain_status, power, times
 from harness.report.verdict import BAD, CAUTION, GOOD, Diagnostic
 from harness.runs.record import FINISHED
@@ -24,7 +27,8 @@ def diagnostics(data: ReportData) -> tuple[Diagnostic, ...]:
         *_backtest(data),
         *_minima(data),
         *_runs(data),
-        *learning_rates(data),
+        *_recipe(data),
+        *other_values(data),
         *schedule_lengths(data),
         *(Diagnostic(CAUTION, note) for note in dict.fromkeys((*data.fit.notes, *data.notes))),
     ]
@@ -42,6 +46,7 @@ def occurring(data: ReportData) -> tuple[Status, ...]:
         codes |= {code for prediction in fit.predict(flops).values() for code in prediction.flags}
     codes |= {row.status for row in fit.backtest.rows} if fit.backtest is not None else set()
     codes.add(fit.agreement.status)
+    codes |= {MOVED for _ in moved_out(data)}
     return tuple(status for code, status in EXPLAINED.items() if code in codes and not is_good(code))
 
 
@@ -94,6 +99,29 @@ def _at_target(data: ReportData) -> list[Diagnostic]:
                 label = approach_label(approach.name)
                 level = BAD if is_serious(code) else CAUTION
                 found.append(Diagnostic(level, f"{label} at the target: {note} ({plain_status(code)})."))
+    return found
+
+
+def _recipe(data: ReportData) -> list[Diagnostic]:
+    """Whether the cells that decide N* lie where the recipe was measured, and whether another would move N*."""
+    found = [
+        Diagnostic(CAUTION, f"{sentence(note)[:-1]} ({plain_status(MOVED)}).") for note in moved_out(data)
+    ]
+    if data.recipe is None or data.plan is None:
+        return found
+    losses = {run: record.loss for run, record in data.records.items() if record.loss is not None}
+    best = best_cells(data.plan, losses)
+    off = [(cell, far) for cell in best if (far := outside(cell, data.recipe))]
+    if off:
+        cells = "; ".join(f"{cell.spec.shape.label} at C = {power(cell.budget)}: {far}" for cell, far in off)
+        text = (
+            f"The best cells of {len(off)} of {counted(len(best), 'budget')} lie outside of where recipe "
+            f"{data.recipe.name} was measured, {measured_at(data.recipe)} ({cells}): there its rules extrapolate."
+        )
+        found.append(Diagnostic(CAUTION, text))
+    elif best and measured_at(data.recipe):
+        text = f"Every budget's best cell lies where recipe {data.recipe.name} was measured"
+        found.append(Diagnostic(GOOD, f"{text}, {measured_at(data.recipe)}."))
     return found
 
 

@@ -9,6 +9,7 @@ from harness.fit.results import Approach
 from harness.fit.status import is_serious, plain
 from harness.predict.source import PREFERENCE, choose, from_fit
 from harness.report.data import ReportData
+from harness.report.recipe_cost import MOVED, moved_out
 from harness.report.text import approach_label, counted, interval, power, ratio, with_interval
 
 GOOD, CAUTION, BAD = "good", "caution", "bad"
@@ -96,13 +97,15 @@ def headline(data: ReportData, flops: float) -> Headline:
         f"At C = {power(flops)} FLOPs: N* = {size} parameters on D* = {tokens} tokens, {share} tokens per "
         f"parameter ({approach_label(prediction.approach).lower()}).",
         prediction,
-        *_judged(data.fit, prediction),
+        *_judged(data, prediction),
     )
 
 
-def _judged(fit: Fit, prediction: OptimumEstimate) -> tuple[str, tuple[Reason, ...]]:
-    """The level of an answer and the reasons for it: its own warnings, and whether the approaches agree."""
+def _judged(data: ReportData, prediction: OptimumEstimate) -> tuple[str, tuple[Reason, ...]]:
+    """The level of an answer and the reasons for it: its own warnings, the recipe's, whether approaches agree."""
+    fit = data.fit
     found = [Reason(code, note) for code, note in zip(prediction.flags, prediction.notes, strict=True)]
+    found += [Reason(MOVED, note) for note in moved_out(data)]
     if fit.agreement.status in ("disagree", "unclear"):
         found.append(Reason(fit.agreement.status, fit.agreement.message))
     serious = tuple(reason for reason in found if is_serious(reason.code))

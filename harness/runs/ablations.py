@@ -1,4 +1,4 @@
-"""Ablations (``controls.json``): best cells at other peak learning rates, or with schedules longer than the run."""
+"""Ablations (``controls.json``): best cells and those beside them, one hyperparameter at a multiple of its value."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from harness.files import json_text, seal
+from harness.plan.ablation import HYPERPARAMETERS
 from harness.runs.files import read_json, write_changed
 from harness.runs.record import Record
 
@@ -18,24 +19,24 @@ class AblationRun:
     """One ablation beside the run that it is an ablation of.
 
     Attributes:
-        of: run id of the budget's best cell.
+        of: run id of the budget's best cell, or where ``neighbour`` is set of one beside it.
         loss_of: what the ablation is compared with, held-out nats per token: the mean of ``seeds_of`` other seeds of
             that cell; without any, the loss of ``of`` itself.
         loss_chosen: the loss of ``of``, which has the ablation's own seed; None in files from before it was kept.
-        rate: the ablation's peak learning rate as a multiple of that cell's.
+        changed: what differs, a key of ``harness.plan.ablation.HYPERPARAMETERS``: ``factor`` times that cell's.
         loss: the ablation's held-out loss; None where it diverged.
-        horizon: length of the ablation's schedule over that of its run.
     """
 
     budget: float
     of: str
     loss_of: float
-    rate: float
+    changed: str
+    factor: float
     run_id: str
     loss: float | None
-    horizon: float = 1.0
     seeds_of: int = 0
     loss_chosen: float | None = None
+    neighbour: bool = False
 
     @property
     def gain(self) -> float:
@@ -82,13 +83,18 @@ def against_other_seeds(
 
 
 def seed_noise(ablations: Iterable[AblationRun], records: Mapping[str, Record]) -> SeedNoise | None:
-    """The scatter of seeds, pooled over the cells with ablations; None where none has two beside the one chosen."""
-    squares, freedom = 0.0, 0
-    for of in dict.fromkeys(ablation.of for ablation in ablations):
-        losses = _others(of, records)
-        if len(losses) > 1:
-            squares += sum((loss - fmean(losses)) ** 2 for loss in losses)
-            freedom += len(losses) - 1
+    """The scatter of seeds, pooled over the cells that have several; None where none has.
+
+    Of a budget's best cell the run that made it the best is left out: its loss is low for that.
+    """
+    chosen = {ablation.of for ablation in ablations if not ablation.neighbour}
+    cells: dict[str, list[float]] = {}
+    for run_id, record in records.items():
+        if run_id not in chosen and record.loss is not None:
+            cells.setdefault(json_text({**record.spec, "seed": 0}), []).append(record.loss)
+    several = [losses for losses in cells.values() if len(losses) > 1]
+    freedom = sum(len(losses) - 1 for losses in several)
+    squares = sum((loss - fmean(losses)) ** 2 for losses in several for loss in losses)
     return SeedNoise((squares / freedom) ** 0.5, freedom) if freedom else None
 
 
@@ -130,8 +136,15 @@ def _entries(data: Any) -> tuple[AblationRun, ...]:
 
 
 def _entry(entry: Any) -> AblationRun:
+    if "changed" not in entry:  # from before other things than rate and schedule were changed
+        rate, horizon = entry["rate"], entry.get("horizon", 1.0)
+        kept = {name: value for name, value in entry.items() if name not in ("rate", "horizon")}
+        changed, factor = ("horizons", horizon) if horizon != 1 else ("rates", rate)
+        entry = {**kept, "changed": changed, "factor": factor}
     made = AblationRun(**entry)
-    numbers = (made.budget, made.loss_of, made.rate, made.horizon, made.seeds_of)
+    if made.changed not in HYPERPARAMETERS:
+        raise ValueError(f"{made.run_id}: {made.changed!r} is nothing that ablations change")
+    numbers = (made.budget, made.loss_of, made.factor, made.seeds_of)
     optional = [value for value in (made.loss, made.loss_chosen) if value is not None]
     if not all(type(value) in (int, float) for value in (*numbers, *optional)):
         raise ValueError(f"{made.run_id}: a number is none")

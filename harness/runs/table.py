@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.model.parametrization import GROUPS
 from harness.plan.plan import Plan
+from harness.plan.spec import RunSpec
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import IN_TABLE, Record, read_record
 from harness.text import counted
@@ -52,7 +54,25 @@ def row(record: Record) -> Row:
         "batch_tokens": batch_tokens,
         "steps": record.steps,
         "lr": record.spec["optimizer"]["lr"],
+        **_other_hyperparameters(RunSpec.from_json(record.spec)),
         **{one.name: getattr(record, one.name) for one in fields(Record) if one.metadata == IN_TABLE},
+    }
+
+
+def _other_hyperparameters(spec: RunSpec) -> Row:
+    """What a recipe sets beside batch and learning rate, where it is not as in a plain recipe; rates are peaks."""
+    muon, parametrization = spec.optimizer.muon, spec.parametrization
+    scales = {group: getattr(spec.groups, group).lr for group in GROUPS}
+    rates = {
+        f"{group}_lr": (spec.muon_of(group) or spec.optimizer).lr * scale
+        for group, scale in scales.items()
+        if scale != 1
+    }
+    return {
+        "weight_decay": spec.optimizer.weight_decay,
+        **rates,
+        **({} if muon is None else {"optimizer": "muon", "muon_lr": muon.lr}),
+        **({} if parametrization.is_standard else {"parametrization": parametrization.kind}),
     }
 
 

@@ -209,15 +209,21 @@ def _check_tensors(
         ValueError: one is missing, not known, or of another shape.
     """
     shapes = {}
-    for name, parameter in model.named_parameters():
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for parameter, name in names.items():
         shapes[f"model.{name}"] = parameter.shape
         moments = {f"optimizer.{moment}.{name}": moment for moment in optimizer.moments(parameter)}
         if any(moment in tensors for moment in moments):
             shapes |= {
                 key: torch.Size() if moment == "step" else parameter.shape for key, moment in moments.items()
             }
+    # a part that has stepped keeps something of some parameter: all of it, or all of one kind, may not be lost
+    parts = [
+        any(f"optimizer.{moment}.{names[p]}" in tensors for p in part for moment in optimizer.moments(p))
+        for part in optimizer.parts()
+    ]
     wrong = {name for name in shapes.keys() | tensors.keys() if _shape(tensors, name) != shapes.get(name)}
-    if wrong or stepped != any(name.startswith("optimizer.") for name in tensors):
+    if wrong or any(part != stepped for part in parts):
         raise ValueError(f"it lacks {min(wrong, default='the moments')}, or has it in another shape")
 
 

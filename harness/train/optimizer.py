@@ -8,15 +8,14 @@ from torch import nn
 
 from harness.errors import UserError
 from harness.model.groups import NamedParameter, grouped_parameters
-from harness.plan.spec import RunSpec
+from harness.plan.recipe_rules import check_torch
+from harness.plan.spec import Muon, RunSpec
 
 MOMENTS: dict[str, tuple[str, ...]] = {
     "AdamW": ("step", "exp_avg", "exp_avg_sq"),
     "Muon": ("momentum_buffer",),
 }
 """What each optimizer keeps of a parameter that was ever stepped."""
-
-LEAST_TORCH_FOR_MUON = (2, 9)
 
 
 class Optimizers:
@@ -39,13 +38,22 @@ class Optimizers:
         return [group for part in self._parts for group in part.param_groups]
 
     def state(self, parameter: nn.Parameter) -> dict[str, Any]:
-        """What its optimizer keeps of ``parameter``; empty before the first step. Changes to it are kept."""
-        state: dict[str, Any] = self._owner[parameter].state[parameter]
+        """What its optimizer keeps of ``parameter``; empty before the first step. Changes to it are kept.
+
+        Of a parameter that is not trained none keeps anything.
+        """
+        owner = self._owner.get(parameter)
+        state: dict[str, Any] = {} if owner is None else owner.state[parameter]
         return state
+
+    def parts(self) -> list[list[nn.Parameter]]:
+        """The parameters of each torch optimizer."""
+        return [[p for group in part.param_groups for p in group["params"]] for part in self._parts]
 
     def moments(self, parameter: nn.Parameter) -> tuple[str, ...]:
         """The names of what its optimizer keeps of ``parameter`` once it was stepped."""
-        return MOMENTS[type(self._owner[parameter]).__name__]
+        owner = self._owner.get(parameter)
+        return () if owner is None else MOMENTS[type(owner).__name__]
 
     def step(self, factor: float) -> None:
         """Step all parameters at ``factor`` times their peak learning rates."""
@@ -80,17 +88,24 @@ def build_optimizer(model: nn.Module, spec: RunSpec) -> Optimizers:
         )
     ]
     if settings.muon is not None and muon:
-        check_torch(torch.__version__)
-        parts.append(
-            torch.optim.Muon(
-                list(muon.values()),
-                momentum=settings.muon.momentum,
-                nesterov=settings.muon.nesterov,
-                ns_steps=settings.muon.ns_steps,
-                adjust_lr_fn=settings.muon.adjust_lr_fn,
-            )
-        )
+        parts.append(muon_optimizer(list(muon.values()), settings.muon))
     return Optimizers(parts)
+
+
+def muon_optimizer(groups: list[dict[str, Any]], muon: Muon) -> torch.optim.Optimizer:
+    """torch's Muon as ``muon`` says, for parameter groups that have their learning rates and decay.
+
+    Raises:
+        UserError: this torch has none.
+    """
+    check_torch(torch.__version__)
+    return torch.optim.Muon(
+        groups,
+        momentum=muon.momentum,
+        nesterov=muon.nesterov,
+        ns_steps=muon.ns_steps,
+        adjust_lr_fn=muon.adjust_lr_fn,
+    )
 
 
 def _add(groups: dict[tuple[float, ...], dict[str, Any]], one: NamedParameter, spec: RunSpec) -> None:
@@ -113,15 +128,3 @@ def _add(groups: dict[tuple[float, ...], dict[str, Any]], one: NamedParameter, s
     if muon is None:
         values["eps"] = spec.optimizer.eps * scale.eps
     groups.setdefault(tuple(values.values()), {**values, "params": []})["params"].append(one.parameter)
-
-
-def check_torch(version: str) -> None:
-    """Refuse a torch without Muon.
-
-    Raises:
-        UserError: it is older than 2.9.
-    """
-    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_TORCH_FOR_MUON:
-        raise UserError(
-            f"optimizer=muon: needs torch 2.9 or later, and {version} is installed; use optimizer=adamw"
-        )

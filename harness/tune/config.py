@@ -32,6 +32,7 @@ class TuneConfig:
         seeds: every point is trained once per seed.
         tokens_per_param: D/N of the runs. 0: the tokens of the budget for which the grid's centre guess makes
             the size optimal. Either is capped by the corpus (data.max_epochs).
+        tokens: D of the runs, the same at every size; takes the place of tokens_per_param. 0: as that says.
         min_steps: points with fewer optimizer steps are left out; takes the place of the recipe's own.
         window: runs within this many nats of their size's lowest loss are near enough for its response surface.
         skewed: allow the two sides of a minimum to differ.
@@ -51,6 +52,7 @@ class TuneConfig:
     batches: list[float] = bounded([0.5, 1.0, 2.0, 4.0], 0, 1e6, above=True)
     seeds: list[int] = bounded([0], 0, LARGEST_SEED)
     tokens_per_param: float = bounded(0.0, 0, 1e9)
+    tokens: float = bounded(0.0, 0, 1e18)
     min_steps: int = bounded(50, 1, 1_000_000_000)
     window: float = bounded(0.15, 0, 1e6, above=True)
     skewed: bool = True
@@ -114,6 +116,10 @@ class TuneConfig:
     def _check_seeds(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise UserError("tune.seeds: name at least one seed, and none twice")
+        if self.tokens and self.tokens_per_param:
+            raise UserError(
+                "tune.tokens: says how long every run is, and so does tune.tokens_per_param; set one to 0"
+            )
         if not 0 < self.level < 1:
             raise UserError(f"tune.level: must lie between 0 and 1, got {self.level:g}")
         if self.draws * (1 - self.level) < 1.999:

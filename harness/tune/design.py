@@ -91,6 +91,8 @@ def make_tune_plan(
     Raises:
         UserError: no sizes, more than the ladder has, or not a single point is long enough.
     """
+    # runs of one size are compared at one D, whatever the optimizer's steps cost at each batch
+    rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     sizes = []
@@ -129,7 +131,9 @@ def held_recipe(recipe: RecipeConfig, rate: float, batch_tokens: int) -> RecipeC
 
 def _size(shape: Shape, tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max_epochs: float) -> TuneSize:
     params = count_params(shape)
-    if tune.tokens_per_param:
+    if tune.tokens:
+        tokens = tune.tokens
+    elif tune.tokens_per_param:
         tokens = tune.tokens_per_param * params.total
     else:
         per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)

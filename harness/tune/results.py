@@ -35,6 +35,7 @@ class SizeResult:
 
     Attributes:
         params: N as the recipe counts it; ``params_total`` all of them. ``tokens``: D.
+        shape: as tables have it, ``64x2``; empty in files of earlier versions.
         runs, diverged, used: trained; of these diverged; of these near enough to the minimum for the fit.
         recipe_rate, recipe_batch: the centre of the grid: what the recipe tuned from says.
         status: a key of :data:`STATUSES`; ``flags`` are all that hold, ``notes`` say it for people.
@@ -82,6 +83,7 @@ class SizeResult:
     rate_at_rule_status: str = ""
     rate_bound: float | None = None
     surface: Surface | None = None
+    shape: str = ""
 
 
 @dataclass(frozen=True)

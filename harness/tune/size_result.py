@@ -61,6 +61,7 @@ def size_result(part: SizeFit, at: Minimum | None, rate: Rule, batch: float, tun
         loss_lowest=float(finite.min()) if len(finite) else None,
         rule_rate=rate(size.params, size.tokens),
         rule_batch=batch,
+        shape=size.shape.label,
     )
     if part.surface is None or minimum is None:
         return result

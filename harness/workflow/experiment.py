@@ -20,6 +20,7 @@ from harness.model.ladder import build_ladder
 from harness.model.shape import Shape
 from harness.plan.base import resolve_base
 from harness.plan.duration import Timing
+from harness.plan.measured import how_far
 from harness.plan.plan import CorpusFacts, Plan, Rules, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
@@ -85,10 +86,12 @@ def training_corpus(config: Config, console: Console) -> Corpus:
     """:func:`prepare_corpus` for a command that trains.
 
     Raises:
-        UserError: the corpus is only declared, or the tracker is not installed where it will be used.
+        UserError: the corpus is only declared, or what trains is not installed where it will be used: the tracker, a
+            torch that has the optimizer.
     """
     if config.launcher.here:  # a job of a cluster may run in a container with other packages
         config.tracker.check_installed()
+        config.optimizer.check_installed()
     if config.data.kind == "declared":
         raise UserError(
             "data: this experiment's corpus is only declared, which is enough to plan; to train, choose one that is "
@@ -181,6 +184,12 @@ def say_left_out(plan: Plan, console: Console) -> None:
             f"approach needs at least {MIN_SIZES} sizes",
             console,
         )
+
+
+def say_measured(config: Config, plan: Plan, console: Console) -> None:
+    """One line: over which N and D the recipe was measured, and how far outside of them the grid goes."""
+    said = how_far(config.recipe, plan.cells)
+    console.print(said, highlight=False, soft_wrap=True, markup=False)
 
 
 def has_runs(folder: SweepFolder) -> bool:

@@ -1,4 +1,4 @@
-"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, other learning rates or schedules."""
+"""After the grid, as ``followup`` asks: each budget's best cell with more seeds, and its ablations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from harness.config.frozen import config_at
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.plan.ablation import Ablation
 from harness.plan.cell import Cell
 from harness.plan.followup import (
-    Ablation,
     FollowupConfig,
     ablations,
     best_cells,
@@ -56,7 +56,8 @@ def with_followups(config: Config, grid: Plan, folder: SweepFolder) -> PlanWithF
     more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]
     plan = replace(grid, cells=(*grid.cells, *more))
     later = expected(grid, config.followup, {cell.budget for cell in best})
-    return PlanWithFollowups(plan, tuple(ablations(best, config.followup)), losses, tuple(later))
+    ended = [cell for cell in grid.cells if cell.run_id in losses]
+    return PlanWithFollowups(plan, tuple(ablations(best, config.followup, ended)), losses, tuple(later))
 
 
 def of_frozen(folder: SweepFolder, plan: Plan) -> tuple[PlanWithFollowups, Config | None]:
@@ -76,8 +77,7 @@ def of_frozen(folder: SweepFolder, plan: Plan) -> tuple[PlanWithFollowups, Confi
 
 def list_ablations(config: Config, extended: PlanWithFollowups, folder: SweepFolder) -> None:
     """Write ``controls.json``, where follow-ups are asked for: the ablations that have ended, beside their runs."""
-    asked = config.followup
-    if not (asked.seeds or asked.rates or asked.horizons):
+    if not config.followup.asks:
         return
     found = records(folder, replace(extended.plan, cells=extended.beside))
     made = [
@@ -85,10 +85,11 @@ def list_ablations(config: Config, extended: PlanWithFollowups, folder: SweepFol
             budget=ablation.cell.budget,
             of=ablation.of,
             loss_of=extended.losses[ablation.of],
-            rate=ablation.rate,
+            changed=ablation.changed,
+            factor=ablation.factor,
             run_id=run_id,
             loss=found[run_id].loss,
-            horizon=ablation.horizon,
+            neighbour=ablation.neighbour,
         )
         for ablation in extended.ablations
         if (run_id := ablation.cell.run_id) in found

@@ -40,8 +40,8 @@ def with_run(
     params, tokens, flops = decided(report)
     if params is None or tokens is None or flops is None:
         return report
-    report = replace(report, compute=report.compute or chosen.compute)
     target = _target(report, chosen, (params, tokens, flops), config)
+    report = replace(report, compute=report.compute or chosen.compute)
     clock = cluster.clock if cluster else None
     try:
         if clock is not None and report.timed is not None and report.timed.params == params:
@@ -96,6 +96,8 @@ def _target(
         compute=report.compute or chosen.compute or "appendix_f",
         flops=None if keep_tokens else flops,
         tokens=tokens if keep_tokens else None,
+        # under a convention of its own a fit's compute has no optimizer in it
+        count_optimizer=chosen.count_optimizer and not report.compute,
     )
 
 
@@ -134,6 +136,9 @@ def _describe(
         "recipe": chosen.rules.recipe.name,
         "flops": cell.flops,
         "flops_count": cell.count,
+        "flops_optimizer": cell.optimizer_flops,
+        "optimizer": chosen.rules.optimizer.kind,
+        "parametrization": spec.parametrization.kind,
         "rules_from": f"sweep {chosen.sweep}" if chosen.sweep else "predict.yaml",
     }
     if timed:

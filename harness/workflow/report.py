@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.compose import compose_config
-from harness.config.frozen import load_throughput
+from harness.config.frozen import load_recipe, load_throughput
 from harness.config.predict import ROOT, PredictConfig
 from harness.config.run_setup import setup_of_sweep
 from harness.config.schema import Config
@@ -23,6 +23,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData, other_runs, used_points
 from harness.report.devices import TimedDevice, check_times
 from harness.report.files import Written, write_report
+from harness.report.tables.recipe_cost import summary
 from harness.runs.ablations import against_other_seeds, read_ablations
 from harness.runs.curve import read_curves as curves_of_sweep
 from harness.runs.files import SweepFolder, read_json
@@ -66,6 +67,8 @@ def make_report(config: Config, console: Console) -> Written:
             folder = Path(config.out) if config.out else sweep.path
             data = from_sweep(sweep, frozen_plan(sweep), folder)
         written = write_report(data, folder)
+    for line in summary(data):
+        say(line, console)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
     console.print(
         f"        {written.markdown}, figures in {written.figures}", highlight=False, soft_wrap=True
@@ -149,6 +152,7 @@ def of_sweep(
         records=found,
         plan=plan,
         config=config,
+        recipe=load_recipe(config) if config else None,
         source=f"{len(found)} of {counted(len(plan.cells), 'run')} at {counted(budgets, 'budget')}"
         + (f", trained on {corpora}" if corpora else ""),
         versions=_versions(),

@@ -9,6 +9,7 @@ from harness.config.schema import Config
 from harness.launch.launcher import Launcher
 from harness.launch.registry import make_launcher
 from harness.launch.sharing import gpus_of
+from harness.plan import optimizer_share
 from harness.plan.branching import find_branches, flops_saved
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
@@ -90,7 +91,8 @@ def print_cost(
             "alone they would take "
             f"{total:.3g} FLOPs, sharing saves {1 - spent / total:.0%}{'' if branches else without}"
         ]
-    for line in (*lines, *_source_of_times(config, plan)):
+    said = [text] if (text := optimizer_share.described(plan.cells)) else []
+    for line in (*lines, *said, *_source_of_times(config, plan)):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -113,6 +115,9 @@ def _source_of_times(config: Config, plan: Plan) -> list[str]:
     lines = [f"times by throughput={throughput.name}: {throughput.source or 'set by hand'}"]
     if throughput.assumed:
         lines[0] += f"; 'isoflop calibrate experiment={config.name or 'NAME'} write=mine' measures yours"
+    muon = throughput.muon_time
+    if muon.assumed and any(cell.spec.optimizer.muon for cell in plan.cells):
+        lines += [f"the time of Muon's part of a step is assumed: {muon.source or 'set by hand'}"]
     untimed = {cell.estimate.mode for cell in plan.cells}.difference(throughput.known)
     if untimed:
         lines += [

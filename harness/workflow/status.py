@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.launch.launcher import Queue
 from harness.launch.registry import queue_of
 from harness.launch.state import Evidence, State, last_failure, last_line, last_step, pace_of, state_of
+from harness.plan import optimizer_share
 from harness.plan.branching import find_branches
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
@@ -69,7 +70,8 @@ def show_sweep(folder: SweepFolder, console: Console) -> None:
         )
     show_table(table, console)
     later = [pace * cell.estimate_seconds for cell in extended.later]
-    for line in (*summary(states, later, config), *_of_the_queue(queue, states)):
+    share = optimizer_share.described(cells)
+    for line in (*summary(states, later, config), *_of_the_queue(queue, states), *([share] if share else [])):
         say(line, console)
     _say_dependent(queue, console)
 

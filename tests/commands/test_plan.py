@@ -75,6 +75,45 @@ def test_every_run_has_cores_of_its_own(
     assert hours(text, "core-hours") == pytest.approx(cores * seconds / 3600, rel=0.05)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_what_the_optimizer_costs_stands_beside_c_where_it_is_more_than_rounding(
+    optimizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_texts(tmp_path / "text", 60)
+    more = (*DECLARED, f"optimizer={optimizer}", f"cache_dir={tmp_path}", f"runs_dir={tmp_path}")
+    main(["plan", "experiment=demo", *more])
+    shown, _ = capsys.readouterr()
+    heading = next(line for line in shown.splitlines() if line.split()[:2] == ["run", "budget"])
+    assert ("optimizer" in heading.split()) == (optimizer == "muon")
+    said = "the optimizer's own steps take"
+    assert (said in shown) == (optimizer == "muon")
+    main(["status", "experiment=demo", "name=demo", f"runs_dir={tmp_path}"])
+    assert (said in capsys.readouterr().out) == (optimizer == "muon")
+    if optimizer == "muon":
+        assert "of C, which no budget pays for (grid.count_optimizer=true charges them)" in shown
+        main(["plan", "experiment=demo", *more, "grid.count_optimizer=true", "name=charged"])
+        assert "of C, the budget pays for them" in capsys.readouterr().out
+
+
+def test_a_torch_without_muon_is_refused_before_a_sweep_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it runs here; a job may run with another torch."""
+    monkeypatch.setattr("harness.plan.recipe_rules.version_of", lambda package: "2.8.0")
+    more = (*DECLARED, "optimizer=muon", f"cache_dir={tmp_path}", f"runs_dir={tmp_path}", "tracker=none")
+
+    def refused(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(list(arguments))
+        assert stopped.value.code == 2
+        return capsys.readouterr().err
+
+    said = refused("sweep", "experiment=demo", *more)
+    assert "optimizer=muon: needs torch 2.9 or later, and 2.8.0 is installed" in said
+    assert "only declared" in refused("sweep", "experiment=demo", *more, "launcher=slurm")
+    main(["plan", "experiment=demo", *more])
+
+
 def test_runs_that_share_a_gpu_share_its_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     gpu = ("throughput=h100", "train.compile=off")

@@ -17,8 +17,7 @@ from harness.fit.laws import LossLaw, PowerLaw
 from harness.fit.results import Agreement, Approach1, Approach2, Approach3
 from harness.fit.store import load_fit, write_fit
 from harness.model.counts import flops_per_token
-from harness.plan.duration import Timing
-from harness.plan.plan import Rules, make_plan
+from harness.plan.plan import make_plan
 from harness.predict.result import PredictResult
 from harness.workflow.predict import print_answer
 from tests.imports import imported
@@ -214,19 +213,11 @@ def test_a_points_file_is_fitted_now(tmp_path: Path) -> None:
 def _plan(overrides: list[str], corpus: Any) -> Any:
     """Plans an experiment as the plan command does, for a corpus that is not prepared."""
     from harness.model.ladder import build_ladder
+    from harness.workflow.experiment import plan_rules
 
     config, _ = compose_config(overrides)
-    rules = Rules(
-        grid=config.grid,
-        recipe=config.recipe,
-        schedule=config.schedule,
-        timing=Timing(config.throughput),
-        seq_len=config.seq_len,
-        eval_tokens=config.data.eval_tokens,
-        precision=config.precision,
-    )
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    return config, make_plan(config.name, ladder.shapes, rules, corpus)
+    return config, make_plan(config.name, ladder.shapes, plan_rules(config, ladder.shapes), corpus)
 
 
 class Corpus:
@@ -310,6 +301,48 @@ def test_the_rules_are_the_sweeps_own(
     assert cell.tokens == report.run["tokens"]
     per_token = flops_per_token(cell.spec.shape, config.seq_len, cell.count)
     assert cell.tokens * per_token == pytest.approx(5e12, rel=0.02)
+
+
+@pytest.mark.parametrize("parametrization", ["standard", "mup", "completep"])
+@pytest.mark.parametrize("counted", [False, True])
+def test_the_sweeps_optimizer_and_parametrization_go_with_the_answer(
+    parametrization: str,
+    counted: bool,
+    fit_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The written ladder has one row, and its run trains as the sweep's plan would train that shape."""
+    monkeypatch.chdir(tmp_path)
+    overrides = [
+        *("experiment=demo", "name=small", "optimizer=muon", f"parametrization={parametrization}"),
+        *("optimizer.momentum=0.9", "recipe.muon.lr.value=0.013", "recipe.muon.lr.params=-0.2"),
+        *("recipe.lr.params=-0.3", "recipe.weight_decay.params=0.1", "recipe.embedding.lr.value=3"),
+        f"grid.count_optimizer={str(counted).lower()}",
+    ]
+    _, plan = _plan(overrides, Corpus(257))
+    _, yaml = compose_config(overrides)
+    (fit_folder / "config.yaml").write_text(yaml)
+    (fit_folder / "plan.json").write_text(json.dumps(plan.to_json()))
+    report, _ = ask(f"fit={fit_folder}", "budget=5e12", "write=bigger")
+    assert (report.run["optimizer"], report.run["parametrization"]) == ("muon", parametrization)
+    written, again = _plan(["experiment=bigger"], Corpus(257))
+    (cell,) = again.cells
+    assert cell.tokens == report.run["tokens"]
+    assert cell.count_optimizer == written.grid.count_optimizer == counted
+    assert cell.flops == pytest.approx(5e12, rel=0.02)
+    # the sweep itself, with this budget and this size
+    _, direct = _plan(
+        [*overrides, "grid.budgets=[5e12]", f"grid.params=[{cell.params.total}]", "grid.seeds=[0]"],
+        Corpus(257),
+    )
+    (expected,) = direct.cells
+    assert cell.spec.optimizer == expected.spec.optimizer
+    assert cell.spec.optimizer.muon is not None
+    assert cell.spec.groups == expected.spec.groups
+    assert cell.spec.parametrization == expected.spec.parametrization
+    assert cell.spec.init_std == expected.spec.init_std
+    assert cell.run_id == expected.run_id
 
 
 def test_a_ladder_without_such_a_shape_is_said_and_refused_where_it_matters() -> None:

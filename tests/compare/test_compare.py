@@ -57,7 +57,11 @@ def test_unequal_laws_differ_in_exponents_and_optimum() -> None:
         assert by["log_params"].interval is not None
     (text,) = found.verdict
     assert text.startswith("Approach 3: N* ∝ C^a: a is 0.5")
-    assert text.count("they differ beyond their intervals") == 2
+    assert text.count("they differ beyond their intervals") == 3
+    ratio = found.approaches[2].differences[0].by_quantity["log_params"].value
+    assert ratio is not None
+    assert f"N* at C = 10²⁰ FLOPs is {math.exp(ratio):.2f} (" in text
+    assert "times that of x in y: they differ" in text
     assert "Approach 2 puts the difference in a at +0.1" in text
     exponents, at = build(found)
     assert [row[1] for row in exponents.rows] == ["x", "y"] * 3
@@ -73,6 +77,8 @@ def test_the_same_sweep_twice_does_not_differ() -> None:
             assert difference.interval is not None
             assert difference.interval[0] < 0 < difference.interval[1]
     assert "do not differ beyond their intervals (nor would a difference of less than" in found.verdict[0]
+    assert "is 1.00 (0." in found.verdict[0]
+    assert "(nor would a ratio of less than 1." in found.verdict[0]
 
 
 def test_numbers_are_those_of_the_fits() -> None:

@@ -2,6 +2,8 @@
 others small. A command that no entry knows is run as printed. An entry that fits no command fails a test.
 """
 
+import contextlib
+import io
 import re
 import shlex
 import subprocess
@@ -165,6 +167,15 @@ def trained(world: "World", text: str, words: Sequence[str]) -> None:
     assert (world.folder / "runs" / "tiny" / "cells" / run_id / "record.json").is_file()
 
 
+def checked(world: "World", text: str, words: Sequence[str]) -> None:
+    """Two widths and depths and two steps, in this process."""
+    from scripts.coordinate_check import main
+
+    few = ("--widths", "1,2", "--depths", "1,2", "--steps", "2", "--seeds", "1")
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main([*words[words.index("scripts.coordinate_check") + 1 :], *few]) == 0
+
+
 INSTEAD = (
     Instead(r"^make demo$", "sets up .venv from a package index; its recipe's other line is run", demo),
     Instead(r"^make gpu ONLY=--dry-run$", "sets up .venv; make -n, and the dry run itself", gpu_dry_run),
@@ -178,6 +189,7 @@ INSTEAD = (
         r"^docker run\b", "there is no Docker where tests run; what is asked inside is planned", contained
     ),
     Instead(r"^apptainer build\b", "there is no Apptainer where tests run", converted),
+    Instead(r"^python -m scripts\.coordinate_check\b", "minutes; a smaller one", checked),
     Instead(
         r"^(torchrun\b.* )?(-m harness|isoflop) train\b.*\brun=RUN_ID\b", "RUN_ID stands for an id", trained
     ),

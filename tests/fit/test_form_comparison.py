@@ -8,8 +8,9 @@ import pytest
 
 from harness.fit import FitOptions, Points, fit_points, read_points
 from harness.fit.approach_2 import fit_approach_2
-from harness.fit.counting import counting_table, parameter_counts
+from harness.fit.counting import compute_counts, counting_table, parameter_counts
 from harness.fit.form_comparison import compare_forms
+from harness.report.figures.sensitivity import convention_label
 from tests.fit.synthetic import sweep
 
 
@@ -132,6 +133,24 @@ def test_counting_moves_the_exponent() -> None:
     own = fit_approach_2(replace(table, flops=table.extra["flops_6nd_non_embedding"]), FitOptions(draws=200))
     assert (own.status, own.a) == (crooked.status, crooked.a), "one verdict everywhere"
     assert "Sensitivity to the N and C conventions" in fit_points(table, FitOptions(draws=0)).summary()
+
+
+@pytest.mark.parametrize("share", [0.002, 0.3])
+def test_the_optimizers_flops_are_a_convention_where_they_are_more_than_rounding(share: float) -> None:
+    """No column ``flops_*`` has them; where ``flops`` has, under grid.count_optimizer, it is that convention."""
+    points = counted_in_many_ways()
+    optimizer = share * points.flops * (points.params / points.params.min()) ** 0.3
+    own = {"flops_appendix_f": points.flops, "flops_optimizer": optimizer}
+    plain = replace(points, extra=points.extra | own)
+    computes = compute_counts(plain)
+    assert ("flops_appendix_f + optimizer" in computes) == (share > 0.01)
+    charged = compute_counts(replace(plain, flops=points.flops + optimizer))
+    assert "flops_appendix_f + optimizer" not in charged, "it is 'flops' already"
+    if share > 0.01:
+        assert np.array_equal(computes["flops_appendix_f + optimizer"], points.flops + optimizer)
+        assert (
+            convention_label("params", "flops_appendix_f + optimizer") == "N total · C Appendix F + optimizer"
+        )
 
 
 CONVENTIONS = [

@@ -97,6 +97,19 @@ def test_attention_is_causal(family: str, tokens: torch.Tensor) -> None:
     assert not torch.allclose(a[:, 12:], b[:, 12:])
 
 
+def test_gpt_neox_turns_as_much_of_a_head_as_it_is_told(tokens: torch.Tensor) -> None:
+    """Without a mask, as the family's own shapes, and with the values that the mask gives."""
+    whole = shape_of("gpt_neox", kv_heads=4, options=canonical_options({"rotary_pct": 1.0}))
+    model, plain = build_model(whole, init_std=0.2), build_model(replace(whole, options=""), init_std=0.2)
+    assert model.config.rope_parameters["partial_rotary_factor"] == 1.0
+    assert plain.config.rope_parameters["partial_rotary_factor"] == 0.25
+    assert model.config._attn_implementation == plain.config._attn_implementation == "sdpa_unmasked"
+    logits = model(tokens).logits
+    assert not torch.allclose(logits, plain(tokens).logits)
+    model.set_attn_implementation("sdpa")
+    torch.testing.assert_close(model(tokens).logits, logits)
+
+
 @pytest.mark.parametrize("family", ["BertConfig", "RoCBertConfig"])
 @pytest.mark.parametrize("init_std", [0.02, 0.2])
 def test_a_family_that_sees_what_it_predicts_is_refused(family: str, init_std: float) -> None:

@@ -10,8 +10,8 @@ from torch import nn
 
 from harness.errors import UserError
 from harness.model.build import meta_model
-from harness.model.counts import PARAM_COUNTS, count_params
-from harness.model.measure import measure_params
+from harness.model.counts import PARAM_COUNTS, count_params, forward_flops
+from harness.model.measure import measure_forward_flops, measure_params
 from harness.model.shape import Shape, canonical_options
 from tests.imports import imported
 from tests.model.shape_strategy import FAMILY_NAMES, shapes
@@ -111,6 +111,31 @@ def test_options_of_a_known_family_are_counted_too() -> None:
     assert count_params(shape).matrices == count_params(BASE).matrices
 
 
+NEOX = Shape("gpt_neox", 256, 40, 2, 4, 10, 96, 4, True, 64, canonical_options({"rotary_pct": 1.0}))
+
+
+def test_options_that_change_no_count_leave_the_formulas() -> None:
+    for options in ({"rotary_pct": 1.0}, {"rotary_pct": 0.6, "use_parallel_residual": False}):
+        shape = replace(NEOX, options=canonical_options(options))
+        assert not shape.measured
+        assert count_params(shape) == measure_params(shape)
+        assert forward_flops(shape, 16).total == measure_forward_flops(shape, 16).total
+    assert replace(NEOX, options=canonical_options({"rotary_pct": 1.0, "hidden_act": "relu"})).measured
+    assert replace(BASE, options=canonical_options({"attention_bias": True})).measured
+
+
+@pytest.mark.parametrize(("share", "multiple"), [(1, 2), (0.25, 8), (0.5, 4), (0.4, 5), (0.3, 20)])
+def test_the_share_of_a_head_that_is_turned_is_whole_pairs(share: float, multiple: int) -> None:
+    options = canonical_options({"rotary_pct": share})
+    for head_dim in range(1, 41):
+        if int(head_dim * share) % 2 or head_dim * share % 1 > 1e-9:
+            with pytest.raises(UserError, match=f"multiple of {multiple}, got {head_dim}"):
+                replace(NEOX, width=4 * head_dim, head_dim=head_dim, options=options)
+        else:
+            assert not head_dim % multiple
+            assert replace(NEOX, width=4 * head_dim, head_dim=head_dim, options=options).head_dim == head_dim
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -123,6 +148,8 @@ def test_options_of_a_known_family_are_counted_too() -> None:
         ({"family": "gpt2", "kv_heads": 2}, "queries_per_kv=1"),
         ({"family": "gpt2", "head_dim": 16}, r"heads \* head_dim = width"),
         ({"family": "gpt_neox", "head_dim": 4, "heads": 8, "kv_heads": 8}, "multiple of 8"),
+        ({"family": "gpt_neox", "options": '{"rotary_pct": 0}'}, r"rotary_pct: must be above 0"),
+        ({"family": "gpt_neox", "options": '{"rotary_pct": "all"}'}, r"rotary_pct: must be above 0"),
         ({"options": "{"}, "JSON"),
         ({"options": "[1]"}, "JSON object"),
     ],

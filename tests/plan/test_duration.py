@@ -16,8 +16,8 @@ from harness.model.counts import flops_per_token
 from harness.model.shape import Shape
 from harness.plan.duration import Timing, makespan, step_seconds, step_work
 from harness.plan.schedule import Schedule
-from harness.plan.spec import Optimizer, RunSpec
-from harness.plan.throughput import StepTime, ThroughputConfig
+from harness.plan.spec import Muon, Optimizer, RunSpec
+from harness.plan.throughput import MuonTime, StepTime, ThroughputConfig
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 GPU = ThroughputConfig(
@@ -146,6 +146,41 @@ def test_a_run_is_the_sum_of_its_parts() -> None:
     assert two.evaluation == pytest.approx(one.evaluation, rel=0.1), (
         "each process scores all of the held-out tokens"
     )
+
+
+MUON = MuonTime(1e-3, 1e11)
+
+
+def test_muon_takes_its_matrices_and_its_products_whatever_the_mode_and_the_batch() -> None:
+    for throughput in (GPU, ThroughputConfig(modes={"eager": StepTime(1e-3, 1e-4, 1e11)})):
+        throughput = replace(throughput, muon=MUON)
+        for mode in throughput.modes:
+            for sequences in (8, 64):
+                plain = spec(sequences=sequences)
+                other = replace(plain, optimizer=replace(plain.optimizer, muon=Muon(0.02, 0.1)))
+                timing = Timing(throughput)
+                more = timing.step(other, mode) - timing.step(plain, mode)
+                work = timing.work(other)
+                assert (work.muon_matrices, timing.work(plain).muon_matrices) == (7 * 2, 0)
+                alone = work.muon_matrices * 1e-3 + work.muon_flops / 1e11
+                if throughput.asynchronous:  # host and device overlap
+                    assert 0.5 * alone < more < alone
+                else:
+                    assert more == pytest.approx(alone)
+                # scoring does not step
+                times = timing.run(other, mode), timing.run(plain, mode)
+                assert times[0].evaluation == times[1].evaluation
+
+
+def test_a_time_model_that_says_nothing_of_muon_assumes() -> None:
+    assert Timing(GPU).throughput.muon_time.assumed
+    assert ThroughputConfig().muon_time.assumed
+    files = {name: compose_config([f"throughput={name}"])[0].throughput for name in ("cpu", "h100", "a100")}
+    assert {name: one.muon_time.assumed for name, one in files.items()} == {
+        "cpu": False,
+        "h100": True,
+        "a100": True,
+    }
 
 
 def test_a_time_model_without_a_positive_rate_is_refused() -> None:

@@ -27,6 +27,8 @@ VARIED: dict[str, Callable[[Cell], Cell]] = {
         cell, spec=replace(cell.spec, batch_sequences=cell.spec.batch_sequences + 1)
     ),
     "horizon": lambda cell: ablations([cell], FollowupConfig(horizons=[1.5]))[0].cell,
+    "embedding lr ×": lambda cell: ablations([cell], FollowupConfig(embedding_rates=[3]))[0].cell,
+    "head lr ×": lambda cell: ablations([cell], FollowupConfig(head_rates=[3]))[0].cell,
     "weight_decay": lambda cell: optimizer(cell, weight_decay=0.05),
     "decay_share": lambda cell: replace(
         cell, spec=replace(cell.spec, schedule=replace(cell.spec.schedule, decay_share=0.5))
@@ -57,10 +59,10 @@ def test_what_is_varied_is_the_column(heading: str) -> None:
 
 def test_followups_differ_in_what_they_vary() -> None:
     best = plan().cells[:1]
-    made = ablations(best, FollowupConfig(rates=[0.5, 2], horizons=[1.1, 1.5]))
+    made = ablations(best, FollowupConfig(rates=[0.5, 2], horizons=[1.1, 1.5], batches=[2]))
     cells = [*plan().cells, *replicates(best, [1, 2]), *(one.cell for one in made)]
     labels = Labels.of(cells)
-    assert labels.headings == ("seed", "lr", "horizon")
+    assert labels.headings == ("seed", "batch", "lr", "horizon")
     assert len({shown(labels, cell) for cell in cells}) == len(cells)
 
 

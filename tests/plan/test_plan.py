@@ -14,7 +14,7 @@ from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig, targets
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
-from harness.plan.recipe_rules import RecipeConfig, Rule, significant
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, Rule, significant
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.spec import RunSpec
 from harness.plan.throughput import ThroughputConfig
@@ -64,6 +64,36 @@ def test_every_cell_spends_its_budget_to_half_a_step(
         assert abs(cell.flops - budget) <= 0.5 * per_token * cell.spec.batch_tokens * (1 + 1e-9)
         assert cell.spec.schedule.steps == cell.spec.steps
         assert cell.spec.seed == seed
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(2e10, 1e14),
+    st.sampled_from(["adamw", "muon"]),
+    st.sampled_from(sorted(FLOP_COUNTS)),
+    st.floats(64, 1e5),
+    st.floats(-1.5, 1.5),
+    st.integers(1, 2000),
+    st.booleans(),
+)
+def test_a_budget_that_pays_for_the_optimizer_is_met_to_half_a_step(
+    budget: float, kind: str, count: str, batch: float, power: float, min_steps: int, share: bool
+) -> None:
+    """Whatever the recipe: also where its batch depends on the tokens, which depend on what the optimizer costs."""
+    grid = GridConfig([budget], 5, 8, 5e4, 3e11, count=count, count_optimizer=True)
+    recipe = RecipeConfig(
+        batch_tokens=Rule(value=batch, tokens=power, tokens_at=1e7, minimum=1, maximum=1e9),
+        min_steps=min_steps,
+    )
+    schedule = ScheduleConfig("wsd", share_trunk=True) if share else ScheduleConfig()
+    made = plan(
+        replace(RULES, grid=grid, recipe=recipe, schedule=schedule, optimizer=OptimizerConfig(kind=kind))
+    )
+    for cell in made.cells:
+        per_token = flops_per_token(cell.spec.shape, 128, count)
+        step = per_token * cell.spec.batch_tokens + cell.optimizer_flops / cell.spec.steps
+        assert cell.flops == pytest.approx(per_token * cell.tokens + cell.optimizer_flops)
+        assert abs(cell.flops - budget) <= 0.5 * step * (1 + 1e-9)
 
 
 def test_sizes_of_a_budget_are_distinct_ascending_and_span_what_was_asked() -> None:

@@ -86,7 +86,7 @@ def _longer_schedules(plan: Plan, folder: SweepFolder) -> list[AblationRun]:
     losses = {run_id: record.loss for run_id, record in records(folder, plan).items() if record.loss}
     return [
         AblationRun(
-            cell.budget, cell.run_id, loss, 1.0, f"{i}x{horizon}", loss + 0.02 * (horizon - 1), horizon
+            cell.budget, cell.run_id, loss, "horizons", horizon, f"{i}x{horizon}", loss + 0.02 * (horizon - 1)
         )
         for i, cell in enumerate(best_cells(plan, losses))
         for horizon in (1.5, 5.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.errors import UserError
 from harness.report.diagnostics import diagnostics
 from harness.runs.ablations import (
     AblationRun,
@@ -38,21 +39,31 @@ def replicated(
 
 
 def test_old_files_are_read_and_new_ones_come_back(tmp_path: Path) -> None:
-    one = AblationRun(1e12, "a", 2.0, 0.5, "b", 2.1, seeds_of=2)
+    one = AblationRun(1e12, "a", 2.0, "batches", 0.5, "b", 2.1, seeds_of=2, neighbour=True)
     write_ablations(tmp_path / "controls.json", [one])
     assert read_ablations(tmp_path / "controls.json") == (one,)
     (tmp_path / "controls.json").write_text(
         '[{"budget": 1, "of": "a", "loss_of": 2, "rate": 2, "run_id": "b", "loss": null}]'
     )
-    assert read_ablations(tmp_path / "controls.json")[0].seeds_of == 0
+    (old,) = read_ablations(tmp_path / "controls.json")
+    assert old == AblationRun(1, "a", 2, "rates", 2, "b", None)
+    (tmp_path / "controls.json").write_text(
+        '[{"budget": 1, "of": "a", "loss_of": 2, "rate": 1.0, "run_id": "b", "loss": 2.1, "horizon": 1.5}]'
+    )
+    assert read_ablations(tmp_path / "controls.json") == (AblationRun(1, "a", 2, "horizons", 1.5, "b", 2.1),)
+    (tmp_path / "controls.json").write_text(
+        '[{"budget": 1, "of": "a", "loss_of": 2, "changed": "luck", "factor": 2, "run_id": "b", "loss": 2.1}]'
+    )
+    with pytest.raises(UserError, match="luck"):
+        read_ablations(tmp_path / "controls.json")
 
 
 @pytest.mark.parametrize(
     ("gain", "level", "word"),
     [
-        (0.0, "caution", "0.5 times, 2 times: no difference beyond seed noise"),
-        (-0.2, "good", "2 times: worse beyond seed noise"),
-        (0.2, "caution", "2 times: better beyond seed noise"),
+        (0.0, "caution", "0.5 times, 2 times: no difference beyond noise"),
+        (-0.2, "good", "2 times: worse beyond noise"),
+        (0.2, "caution", "2 times: better beyond noise"),
     ],
 )
 def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, level: str, word: str) -> None:
@@ -66,6 +77,7 @@ def test_an_equal_recipe_is_not_called_worse(reported: Reported, gain: float, le
             records[of].budget,
             of,
             records[of].loss or 0,
+            "rates",
             rate,
             f"{of}x{rate}",
             (records[of].loss or 0) + 2 * SD - gain + SD * rng.standard_normal(),

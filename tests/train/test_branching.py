@@ -27,12 +27,19 @@ TRUNK = (
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, text_folder: Path) -> list[Job]:
-    """Three horizons of one model, the longest first; its rows and theirs lie at different steps."""
-    _, jobs = small_jobs(tmp_path, text_folder, *TRUNK)
+def jobs(request: pytest.FixtureRequest, tmp_path: Path, text_folder: Path) -> list[Job]:
+    """Three horizons of one model, the longest first; its rows and theirs lie at different steps.
+
+    By AdamW unless a test asks for another optimizer.
+    """
+    optimizer = getattr(request, "param", "adamw")
+    _, jobs = small_jobs(tmp_path, text_folder, *TRUNK, f"optimizer={optimizer}")
     jobs = sorted(jobs, key=lambda job: -job.cell.spec.steps)
     assert [len(job.branches) for job in jobs] == [2, 0, 0]
     return jobs
+
+
+BOTH = pytest.mark.parametrize("jobs", ["adamw", "muon"], indirect=True)
 
 
 @pytest.fixture
@@ -59,6 +66,7 @@ def branch_step(jobs: list[Job], number: int) -> int:
     return shared_steps(jobs[0].cell.spec, jobs[number].cell.spec)
 
 
+@BOTH
 def test_branches_are_the_runs_trained_alone_and_cost_less(
     jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:
@@ -71,6 +79,7 @@ def test_branches_are_the_runs_trained_alone_and_cost_less(
         assert own in (1.0, pytest.approx(0.2, abs=0.03))
 
 
+@BOTH
 @pytest.mark.parametrize("offset", [-1, 0, 1, 2])
 def test_a_trunk_stopped_around_a_branch_leaves_the_same(
     offset: int, jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
@@ -91,6 +100,7 @@ def test_a_trunk_stopped_around_a_branch_leaves_the_same(
     assert (jobs[1].folder.record).exists()
 
 
+@BOTH
 def test_a_branch_that_is_stopped_remembers_what_it_inherited(
     jobs: list[Job], alone: dict[str, tuple[dict[str, Any], Any]]
 ) -> None:

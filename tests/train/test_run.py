@@ -19,9 +19,15 @@ from tests.train.small import small_jobs
 
 
 @pytest.fixture
-def job(tmp_path: Path, text_folder: Path) -> Job:
-    _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=10")
+def job(request: pytest.FixtureRequest, tmp_path: Path, text_folder: Path) -> Job:
+    """A run, by AdamW unless a test asks for another optimizer."""
+    optimizer = getattr(request, "param", "adamw")
+    _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=10", f"optimizer={optimizer}")
     return jobs[1]
+
+
+BOTH = pytest.mark.parametrize("job", ["adamw", "muon"], indirect=True)
+"""For tests of what an optimizer's state has a part in."""
 
 
 def elsewhere(job: Job, folder: Path, **train: Any) -> Job:
@@ -56,6 +62,7 @@ def assert_same(job: Job, expected: Job) -> None:
     assert contents(job.folder.curve) == about(contents(expected.folder.curve))
 
 
+@BOTH
 def test_a_run_trains_exactly_what_was_planned(job: Job) -> None:
     reports: list[StepReport] = []
     record = train_cell(job, Watch(report=reports.append))
@@ -84,6 +91,7 @@ def test_a_finished_run_is_not_trained_again(job: Job) -> None:
     assert train_cell(job, Watch(should_stop=lambda: pytest.fail("it trains"))) == record
 
 
+@BOTH
 def test_interruptions_leave_no_trace(job: Job, tmp_path: Path) -> None:
     straight = elsewhere(job, tmp_path / "straight")
     train_cell(straight)
@@ -95,6 +103,7 @@ def test_interruptions_leave_no_trace(job: Job, tmp_path: Path) -> None:
     assert_same(cut, straight)
 
 
+@BOTH
 @pytest.mark.parametrize("damage", ["truncate", "flip", "no state", "empty"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(job: Job, tmp_path: Path, damage: str) -> None:
     straight = elsewhere(job, tmp_path / "straight")
@@ -121,6 +130,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(job: Job, tmp_path: P
     assert_same(cut, straight)
 
 
+@BOTH
 def test_the_micro_batch_changes_nothing_but_rounding(job: Job, tmp_path: Path) -> None:
     losses = []
     for micro in (0, 1, 3):
@@ -164,6 +174,19 @@ def test_the_seed_changes_the_run(job: Job) -> None:
     other = replace(job, cell=replace(job.cell, spec=replace(job.cell.spec, seed=1)))
     assert other.cell.run_id != job.cell.run_id
     assert train_cell(other).loss != first.loss
+
+
+def test_a_muon_run_resumed_at_every_step_is_the_run(tmp_path: Path, text_folder: Path) -> None:
+    _, jobs = small_jobs(tmp_path, text_folder, "train.log_points=10", "optimizer=muon")
+    straight = elsewhere(jobs[0], tmp_path / "straight")
+    train_cell(straight)
+    cut = elsewhere(jobs[0], tmp_path / "cut")
+    for step in range(1, jobs[0].cell.spec.steps):
+        with pytest.raises(PreemptedError):
+            train_cell(cut, Watch(should_stop=stop_at(2)))
+        assert cut.folder.checkpoint_step() == step
+    train_cell(cut)
+    assert_same(cut, straight)
 
 
 def test_the_exported_model_gives_the_recorded_loss(job: Job) -> None:

@@ -106,6 +106,13 @@ def test_tokens_per_param_and_seeds() -> None:
     assert plan.sizes[0].tokens == pytest.approx(50 * plan.sizes[0].params_total)
 
 
+def test_every_size_may_have_the_same_tokens() -> None:
+    plan = made(replace(TUNE, tokens=1e6))
+    assert [size.tokens for size in plan.sizes] == [1e6, 1e6]
+    with pytest.raises(UserError, match=r"set one to 0"):
+        replace(TUNE, tokens=1e6, tokens_per_param=20)
+
+
 def test_sizes_follow_the_grid_unless_named() -> None:
     largest = 25_000 * (4e11 / 1.5e11) ** 0.5
     assert wanted_sizes(TuneConfig(), GRID) == pytest.approx([largest / 5, largest / 5**0.5, largest])

@@ -40,10 +40,10 @@ def test_best_cells_are_followed_up_once(
     best = min((row for row in rows if row["seed"] == "0"), key=lambda row: float(row["loss"]))
     assert [row["params"] for row in rows if row["seed"] == "1"] == [best["params"]]
     ablations = read_ablations(folder.ablations)
-    assert [(ablation.of, ablation.rate, ablation.horizon) for ablation in ablations] == [
-        (best["run_id"], 0.5, 1.0),
-        (best["run_id"], 2.0, 1.0),
-        (best["run_id"], 1.0, 5.0),
+    assert [(ablation.of, ablation.changed, ablation.factor) for ablation in ablations] == [
+        (best["run_id"], "rates", 0.5),
+        (best["run_id"], "rates", 2.0),
+        (best["run_id"], "horizons", 5.0),
     ]
     assert {ablation.run_id for ablation in ablations}.isdisjoint(row["run_id"] for row in rows)
     (other,) = (float(row["loss"]) for row in rows if row["seed"] == "1")

@@ -13,6 +13,7 @@ from harness.report.figures import (
     diagnostics,
     fixed_time,
     isoflop,
+    recipe_cost,
     response_surfaces,
     sensitivity,
     training_curves,
@@ -154,6 +155,14 @@ FIGURES: tuple[FigureEntry, ...] = (
         "intervals, hollow where the rule leaves them out, and the rules that the recipe takes from them.",
         response_surfaces.draw_response_surfaces,
         response_surfaces.more,
+    ),
+    FigureEntry(
+        "recipe_cost",
+        "What other values of the recipe cost",
+        "Loss above that of the recipe's own value, with one hyperparameter at a time at a multiple of it and the "
+        "same seed. Points: each budget's best cell; dotted: the next smaller size, dashed: the next larger, where "
+        "they were trained: where these differ, the recipe moves N*. Grey: the standard deviation of one run.",
+        recipe_cost.draw_recipe_cost,
     ),
     FigureEntry(
         "cycle",

@@ -105,7 +105,7 @@ def draw_schedule_lengths(data: ReportData) -> Figure:
 
 def cycle_runs(data: ReportData) -> list[CycleRun]:
     """The runs of the figure; empty where no schedule was varied."""
-    ablations = [c for c in data.ablations if c.horizon != MATCHED and c.of in data.records]
+    ablations = [c for c in data.ablations if c.changed == "horizons" and c.of in data.records]
     found = []
     for of in dict.fromkeys(ablation.of for ablation in ablations):
         best = data.records[of]
@@ -115,7 +115,7 @@ def cycle_runs(data: ReportData) -> list[CycleRun]:
             if {**record.spec, "seed": 0} == {**best.spec, "seed": 0}
         ]
         losses = [(MATCHED, record.loss, record.spec["seed"]) for record in twins]
-        losses += [(c.horizon, c.loss, best.spec["seed"]) for c in ablations if c.of == of]
+        losses += [(c.factor, c.loss, best.spec["seed"]) for c in ablations if c.of == of]
         found += [
             CycleRun(best.params_total, horizon, loss, seed, best.tokens)
             for horizon, loss, seed in losses

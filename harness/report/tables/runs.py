@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.fit import Curve
 from harness.fit.used import left_out
+from harness.plan.optimizer_share import described, share_text
 from harness.report.data import ReportData
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import counted, fixed, power, ratio, significant
@@ -29,7 +30,10 @@ HEADINGS = (
     "epochs",
     "time",
     "FLOP/s",
+    "optimizer",
 )
+OPTIMIZER = "optimizer"
+"""Its own FLOPs over C; shown only where they are more than rounding."""
 RECIPE = ("peak learning rate", "batch (tokens)", "seed")
 
 
@@ -63,9 +67,14 @@ def _from_records(data: ReportData) -> Table:
                 f"{cell.epochs:.2f}",
                 duration(record.seconds) if record else "–",
                 "–" if record is None or not record.seconds else power(record.flops / record.seconds),
+                share_text(cell.optimizer_share),
             )
         )
     varying, fixed_note = _varying(rows)
+    share = described(planned)
+    if not share:
+        varying = [i for i in varying if HEADINGS[i] != OPTIMIZER]
+    fixed_note += f"{share[0].upper()}{share[1:]}. " if share else ""
     return Table(
         "runs",
         "",

@@ -122,6 +122,8 @@ def make_trainer(
         UserError: no sizes, more than the ladder has, an axis that there is nothing of, or not a single point is long
             enough.
     """
+    # runs of one point are compared at one D, whatever the optimizer's steps cost at each batch
+    rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
     axes = tuple(AXES[name] for name in AXES if name in tune.axes)
     _check_axes(axes, rules)
     wanted = wanted_sizes(tune, rules.grid)
@@ -184,7 +186,9 @@ def _point(
 ) -> TunePoint:
     params = count_params(shape)
     per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)
-    if tune.tokens_per_param:
+    if tune.tokens:
+        tokens = horizon * tune.tokens
+    elif tune.tokens_per_param:
         tokens = horizon * tune.tokens_per_param * params.total
     else:
         tokens = horizon * center_budget(rules.grid, params.total) / per_token

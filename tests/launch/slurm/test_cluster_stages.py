@@ -38,7 +38,7 @@ def test_arms_their_follow_ups_and_the_comparison_come_of_one_submission(
     with folder.table.open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "0", "0", "1"]
     ablations = read_ablations(folder.ablations)
-    assert {(one.rate, one.horizon) for one in ablations} == {(0.5, 1.0), (1.0, 2.0)}
+    assert {(one.changed, one.factor) for one in ablations} == {("rates", 0.5), ("horizons", 2.0)}
     assert all(one.loss is not None for one in ablations)
     assert folder.report.exists()
     found = json.loads((both.path / "compare.json").read_text())

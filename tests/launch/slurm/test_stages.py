@@ -76,7 +76,10 @@ def test_follow_ups_come_after_the_grid_and_the_fit_after_them(
     assert slurm.drain() == [0]
     assert made == ["fit small", "report small"]
     folder = SweepFolder(tmp_path / "runs" / "small")
-    assert {(one.rate, one.horizon) for one in read_ablations(folder.ablations)} == {(0.5, 1.0), (1.0, 2.0)}
+    assert {(one.changed, one.factor) for one in read_ablations(folder.ablations)} == {
+        ("rates", 0.5),
+        ("horizons", 2.0),
+    }
     with folder.table.open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "0", "0", "1"]
     main(["reproduce", *told])
