@@ -61,7 +61,7 @@ BOXES = [
     ),
     *_row(
         *(150, EXPERIMENT, 36),
-        ("tune", 30, 278, "learning-rate and batch rules"),
+        ("tune", 30, 278, "rules of hyperparameters"),
         ("calibrate", 324, 278, "how fast this device is"),
         ("validate", 618, 278, "a registered prediction, trained"),
         ("compare", 912, 278, "arms of one experiment"),

@@ -22,14 +22,17 @@ RUN_ID is an id of the table that 'isoflop plan' prints, or the beginning of one
 
   isoflop train experiment=demo run=RUN_ID
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=RUN_ID""",
-    "tune": """Tune the recipe on a small grid of peak learning rate × batch at a few sizes.
-Trains it into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and writes the
-tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing finished is
-repeated. With launcher=slurm it returns at once, and the dependent job writes the recipe; see
+    "tune": """Tune the recipe at a few sizes: on a grid of peak learning rate × batch, or in rounds.
+With tune=sequential every round trains what the surface fitted so far asks for, over tune.axes: rate, batch,
+weight_decay, embedding and head (multiples of the learning rate), muon; several of them cost about as many runs as a
+grid of two. Trains into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and
+writes the tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing
+finished is repeated. With launcher=slurm it returns at once, and the dependent job goes on; see
 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
-  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]""",
+  isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]
+  isoflop tune experiment=demo tune=sequential tune.axes=[rate,embedding,weight_decay] tune.params=[1e4,4e4]""",
     "calibrate": """Time this device on an experiment's models, alone and side by side, by seconds of real training.
 Writes configs/throughput/NAME.yaml here (write=NAME; otherwise the device's name), for throughput=NAME: time
 estimates, and how many runs share a GPU. Resumable; keeps no run.

@@ -25,7 +25,8 @@ class Sample:
     Attributes:
         names: of the hyperparameters, (q,).
         h: ln of them over the table's middle, (n, q). loss: nats per token, (n,). cell: (n,), none left out.
-        g: 1, ln N and ln D over the table's middle, of every cell, (cells, 3).
+        g: 1, ln N and ln D over the table's middle, of every cell, (cells, 3); further columns are whatever else slopes
+            shall follow, such as one for every cell, which gives it a minimum of its own.
     """
 
     names: tuple[str, ...]
@@ -54,16 +55,16 @@ class Coefficients:
     gamma: Array
 
     def rules(self) -> Array:
-        """A, (..., q, 3): the best h is A g; NaN where a draw has no minimum, 0 for terms that are left out."""
+        """A, (..., q, columns of g): the best h is A g; NaN where a draw has no minimum, 0 for terms left out."""
         definite = np.linalg.eigvalsh(self.bend)[..., 0] > 0
         safe = np.where(definite[..., None, None], self.bend, np.eye(self.bend.shape[-1]))
-        found = np.zeros((*self.slopes.shape[:-1], 3))
+        found = np.zeros((*self.slopes.shape[:-1], max(3, 1 + max(self.terms))))
         found[..., self.terms] = -np.linalg.solve(safe, self.slopes)
         return np.where(definite[..., None, None], found, np.nan)
 
     def factor(self, g: Array) -> Array:
-        """s of cells g (cells, 3)."""
-        return np.asarray(np.exp(g[:, 1:] @ self.gamma))
+        """s of cells g (cells, 3 or more)."""
+        return np.asarray(np.exp(g[:, 1:3] @ self.gamma))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,17 +97,26 @@ class ResponseSurface:
 @dataclass(frozen=True, eq=False)
 class Design:
     """Which columns a surface has: slopes along ``terms`` of g, products of pairs of hyperparameters, and, with the
-    rules ``origin`` (q, 3), cubes of the distances to these."""
+    rules ``origin`` (q, columns of g), cubes of the distances to these.
+
+    Attributes:
+        curved: which of N (1) and D (2) the curvature's factor may follow; None: those that the slopes follow.
+        cubed: which hyperparameters have cubes; None: all.
+    """
 
     terms: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
     origin: Array | None = None
+    curved: tuple[int, ...] | None = None
+    cubed: tuple[int, ...] | None = None
 
     def rows(self, h: Array, g: Array) -> Array:
         """Columns (n, k) of h (n, q) in cells g (n, 3)."""
         straight = [h[:, j] * g[:, t] for j in range(h.shape[1]) for t in self.terms]
         bent = [h[:, i] * h[:, j] * (0.5 if i == j else 1.0) for i, j in self.pairs]
         cubes = [] if self.origin is None else [*((h - g @ self.origin.T) ** 3).T]
+        if self.cubed is not None:
+            cubes = [cubes[j] for j in self.cubed]
         return np.stack((*straight, *bent, *cubes), axis=1)
 
     def coefficients(self, beta: Array, q: int, gamma: Array) -> Coefficients:
@@ -166,17 +176,21 @@ def solve(sample: Sample) -> Solved:
     )
 
 
-def least_squares(sample: Sample, design: Design) -> Solved | None:
-    """The fit with this design, the curvature's factor included; None where the runs do not determine it."""
+def least_squares(sample: Sample, design: Design, spare: int = SPARE) -> Solved | None:
+    """The fit with this design, the curvature's factor included; None where the runs do not determine it.
+
+    Args:
+        spare: runs beyond the coefficients and the cells that it takes at least.
+    """
     rows = less_means(design.rows(sample.h, sample.g[sample.cell]), sample.cell)
     y = less_means(sample.loss[:, None], sample.cell)[:, 0]
     n, k = rows.shape
-    if n < len(np.unique(sample.cell)) + k + SPARE:
+    if n < len(np.unique(sample.cell)) + k + spare:
         return None
     scale = np.linalg.norm(rows, axis=0)
     if (scale <= 0).any() or np.linalg.cond(rows / scale) > LARGEST_CONDITION:
         return None
-    where = sample.g[sample.cell][:, 1:]
+    where = sample.g[sample.cell][:, 1:3]
 
     def solved(gamma: Array) -> Solved:
         bent = rows * np.exp(where @ gamma)[:, None]
@@ -186,7 +200,7 @@ def least_squares(sample: Sample, design: Design) -> Solved | None:
 
     plain = solved(np.zeros(2))
     squares = float(plain.residual @ plain.residual)
-    varying = [t for t in design.terms if t]
+    varying = [t for t in design.terms if t] if design.curved is None else list(design.curved)
     if not varying or squares <= 1e-16 * float(y @ y) or n < len(np.unique(sample.cell)) + k + 4 * SPARE:
         return plain
 

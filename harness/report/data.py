@@ -14,7 +14,7 @@ from harness.plan.recipe_rules import RecipeConfig
 from harness.report.devices import TimedDevice
 from harness.runs.ablations import AblationRun
 from harness.runs.record import Record
-from harness.tune.results import TuneFit
+from harness.tune.stored import Tuning
 
 
 class MissingError(Exception):
@@ -56,7 +56,7 @@ class ReportData:
     source: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     ablations: tuple[AblationRun, ...] = ()
-    tuning: TuneFit | None = None
+    tuning: Tuning | None = None
     devices: tuple[TimedDevice, ...] = ()
 
     @property

@@ -221,6 +221,11 @@ class SweepFolder:
         return self.path / "tune.json"
 
     @property
+    def rounds(self) -> Path:
+        """The rounds of a tuning as they were designed."""
+        return self.path / "rounds.json"
+
+    @property
     def tuned_in(self) -> "SweepFolder":
         """The folder that this sweep's recipe is tuned in: beside it."""
         return SweepFolder(self.path.parent / f"{self.path.name}-tune")

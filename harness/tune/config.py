@@ -1,9 +1,10 @@
 """What ``isoflop tune`` trains and how it reads the result: the schema of ``configs/tune``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells
+from harness.bounds import LARGEST_SEED, bounded, check_bounds, check_cells, one_of
 from harness.errors import UserError
+from harness.tune.axes import AXES
 
 LEAST_VALUES = 3  # a parabola along an axis needs as many
 LEAST_ALONE = 4  # and one more where there is no other axis
@@ -11,9 +12,19 @@ LEAST_ALONE = 4  # and one more where there is no other axis
 
 @dataclass
 class TuneConfig:
-    """A grid of peak learning rate × batch around what the recipe says, at a few sizes.
+    """Runs around what the recipe says, at a few sizes: a grid of peak learning rate × batch, or in rounds.
 
     Attributes:
+        design: ``grid`` trains ``rates`` × ``batches``; ``sequential`` varies ``axes`` in rounds, each of which trains
+            what the surfaces fitted so far ask for.
+        axes: for ``sequential``, what is tuned: learning rate, batch, weight decay, the embedding's and the head's
+            learning rate as multiples, Muon's (with optimizer=muon).
+        steps: the factor by which the first round changes each of these, up and down.
+        horizons: for ``sequential``, multiples of each size's D to tune at; with two or more the learning rate's powers
+            of N and of D are told apart.
+        rounds: of ``sequential`` at most.
+        tolerance: a round follows until the rules are expected to leave less than this over the minimum for want of
+            runs, nats per token, and every minimum is within what was tried.
         params: sizes N to tune at (total parameters); the ladder's nearest shapes are taken. Empty: ``sizes``
             sizes over a factor of ``span``, the largest at the centre guess of the largest of grid.budgets.
         rates: multiples of the recipe's peak learning rate; a single one keeps it.
@@ -28,6 +39,12 @@ class TuneConfig:
         draws, level, seed: of the bootstrap intervals.
     """
 
+    design: str = one_of("grid", ("grid", "sequential"))
+    axes: list[str] = field(default_factory=lambda: ["rate", "batch"])
+    steps: dict[str, float] = bounded({axis.name: axis.factor for axis in AXES.values()}, 1, 1e6, above=True)
+    horizons: list[float] = bounded([1.0], 0, 1e6, above=True)
+    rounds: int = bounded(5, 1, 100)
+    tolerance: float = bounded(0.001, 0, 1e6)
     params: list[float] = bounded([], 0, 1e20, above=True)
     sizes: int = bounded(3, 1, 1000)
     span: float = bounded(5.0, 1, 1e9)
@@ -45,6 +62,34 @@ class TuneConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "tune")
+        self._check_seeds()
+        if self.design == "sequential":
+            self._check_sequential()
+        else:
+            self._check_grid()
+
+    def _check_sequential(self) -> None:
+        sizes = len(self.params) or self.sizes
+        check_cells(
+            "tune", sizes=sizes, horizons=len(self.horizons), seeds=len(self.seeds), rounds=self.rounds
+        )
+        for name in (*self.axes, *self.steps):
+            if name not in AXES:
+                key = "axes" if name in self.axes else "steps"
+                raise UserError(f"tune.{key}: '{name}' is none of {', '.join(AXES)}")
+        if not self.axes or len(set(self.axes)) != len(self.axes):
+            raise UserError("tune.axes: name at least one, and none twice")
+        if not self.horizons or len(set(self.horizons)) != len(self.horizons):
+            raise UserError("tune.horizons: name at least one multiple, and none twice")
+        for name in self.axes:
+            if name not in self.steps:
+                raise UserError(f"tune.steps: no factor for '{name}'")
+
+    def _check_grid(self) -> None:
+        if self.horizons != [1.0]:
+            raise UserError(
+                "tune.horizons: a grid has one D for each size; take tune.design=sequential for several"
+            )
         rates, batches, sizes = len(self.rates), len(self.batches), len(self.params) or self.sizes
         check_cells("tune", sizes=sizes, rates=rates, batches=batches, seeds=len(self.seeds))
         for name in ("rates", "batches"):
@@ -67,6 +112,8 @@ class TuneConfig:
                 f"tune: where rates or batches alone vary, name at least {LEAST_ALONE} multiples: a parabola goes "
                 "through three, and nothing would check it"
             )
+
+    def _check_seeds(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise UserError("tune.seeds: name at least one seed, and none twice")
         if self.tokens and self.tokens_per_param:

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule, significant
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule
 from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count, counted
@@ -26,34 +26,63 @@ def recipe_yaml(name: str, fit: TuneFit, before: RecipeConfig, records: Mapping[
         name: the recipe's name.
         fit: the tuning. before: the recipe it was tuned from. records: its runs, by id.
     """
-    lines = [
-        "# Written by 'isoflop tune'. Measured between the sizes in the source, along D proportional to their optimum;",
-        "# elsewhere it extrapolates.",
-        f"name: {name}",
-        f"source: {_quoted(source_line(fit, before, records))}",
-    ]
-    tuned = {"lr": fit.rate.rule, "batch_tokens": fit.batch.rule, "measured": _measured(fit)}
+    tuned = replace(
+        before,
+        name=name,
+        source=source_line(fit, before, records),
+        lr=fit.rate.rule,
+        batch_tokens=fit.batch.rule,
+        measured=measured_range((size.params, size.tokens) for size in fit.sizes),
+    )
+    return recipe_text(
+        tuned,
+        "# Written by 'isoflop tune'. Measured between the sizes in the source, along one D for each size;\n"
+        "# elsewhere it extrapolates.\n",
+    )
+
+
+def recipe_text(recipe: RecipeConfig, about: str) -> str:
+    """A file of ``configs/recipe``: what differs from the defaults, and what every recipe says.
+
+    Args:
+        about: comment lines that it begins with.
+    """
+    lines = [f"name: {recipe.name}", f"source: {_quoted(recipe.source)}"]
     for entry in fields(RecipeConfig):
-        if entry.name in ("name", "source"):
-            continue
-        value = tuned.get(entry.name, getattr(before, entry.name))
-        if entry.name in ALWAYS or value != _default(entry):
+        value = getattr(recipe, entry.name)
+        if entry.name not in ("name", "source") and (entry.name in ALWAYS or value != _default(entry)):
             lines.append(f"{entry.name}: {_inline(value)}")
-    return "\n".join(lines) + "\n"
+    return about + "\n".join(lines) + "\n"
+
+
+def measured_range(points: Iterable[tuple[float, float]]) -> MeasuredRange:
+    """From the smallest to the largest N and D of ``points``."""
+    params, tokens = zip(*points, strict=True)
+    return MeasuredRange(
+        *([float(math.floor(min(values))), float(math.ceil(max(values)))] for values in (params, tokens))
+    )
+
+
+def runs_line(name: str, losses: Sequence[float | None], records: Mapping[str, Record]) -> str:
+    """``15 runs of demo-tune (ids 3567abea; 0 diverged)``; the digest is of all ids."""
+    digest = hashlib.sha256(" ".join(sorted(records)).encode()).hexdigest()[:8]
+    diverged = sum(loss is None for loss in losses)
+    return f"{counted(len(losses), 'run')} of {name} (ids {digest}; {diverged} diverged)"
+
+
+def corpora_line(records: Mapping[str, Record]) -> str:
+    """The corpora that runs were trained on, with their fingerprints."""
+    found = {f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records.values()}
+    return ", ".join(sorted(found))
 
 
 def source_line(fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:
     """One line: which runs, which corpus, which intervals."""
-    corpora = sorted(
-        {f"{r.data.get('name', '?')} ({r.data.get('fingerprint', '?')})" for r in records.values()}
-    )
-    digest = hashlib.sha256(" ".join(sorted(records)).encode()).hexdigest()[:8]
-    diverged = sum(trial.loss is None for trial in fit.trials)
     sizes = ", ".join(count(size.params) for size in fit.sizes)
-    runs = f"{counted(len(fit.trials), 'run')} of {fit.name} (ids {digest}; {diverged} diverged)"
+    runs = runs_line(fit.name, [trial.loss for trial in fit.trials], records)
     return (
-        f"isoflop tune: {runs} at N = {sizes} ({fit.count}), corpus {', '.join(corpora)}, around recipe {before.name}; "
-        f"rate: {_evidence(fit.rate, fit.level)}; batch: {_evidence(fit.batch, fit.level)}"
+        f"isoflop tune: {runs} at N = {sizes} ({fit.count}), corpus {corpora_line(records)}, around recipe "
+        f"{before.name}; rate: {_evidence(fit.rate, fit.level)}; batch: {_evidence(fit.batch, fit.level)}"
     )
 
 
@@ -88,14 +117,6 @@ def _evidence(result: RuleResult, level: float) -> str:
 
 def _default(entry: Any) -> Any:
     return entry.default_factory() if entry.default_factory is not MISSING else entry.default
-
-
-def _measured(fit: TuneFit) -> MeasuredRange:
-    ends = [
-        [min(values), max(values)]
-        for values in zip(*((float(size.params), size.tokens) for size in fit.sizes), strict=True)
-    ]
-    return MeasuredRange(*([significant(end) for end in pair] for pair in ends))
 
 
 def _inline(value: Any) -> str:

@@ -31,7 +31,7 @@ from harness.runs.frozen import frozen_config, frozen_plan
 from harness.runs.record import Record
 from harness.runs.table import check_table, whole_records
 from harness.text import counted
-from harness.tune.results import TuneFit
+from harness.tune.stored import Tuning, tuning_from_json
 from harness.version import version_of
 from harness.workflow.experiment import named_fit, sweep_folder
 from harness.workflow.fit import check_out, fit_runs
@@ -192,14 +192,14 @@ def from_points(path: Path, fitted: Path, curves: str | None = None) -> ReportDa
     )
 
 
-def _tuning(path: Path) -> TuneFit | None:
+def _tuning(path: Path) -> Tuning | None:
     """The tuning at ``path``; None where there is none.
 
     Raises:
         UserError: it is damaged.
     """
     try:
-        return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", TuneFit.from_json)
+        return read_json(path, "'isoflop tune' writes it anew; nothing is trained twice", tuning_from_json)
     except FileNotFoundError:
         return None
 

@@ -10,6 +10,7 @@ from harness.cli import main
 from harness.config.compose import compose_config
 from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.tune.recipe import recipe_yaml
+from harness.tune.sequential.rounds import STOPPED
 from tests.train.small import overrides
 from tests.tune.test_fit import Truth, fitted
 
@@ -19,6 +20,18 @@ TUNE = (
     "tune.batches=[1,2,4]",
     "tune.tokens_per_param=2",
     "tune.min_steps=5",
+    "tune.draws=200",
+)
+
+ROUNDS = (
+    "tune=sequential",
+    "tune.axes=[rate,embedding]",
+    "tune.params=[4000,7000]",
+    "tune.horizons=[1]",
+    "tune.tokens_per_param=2",
+    "tune.min_steps=5",
+    "tune.rounds=2",
+    "tune.tolerance=0",
     "tune.draws=200",
 )
 
@@ -105,6 +118,11 @@ def test_a_recipe_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "tune.tokens_per_param: set it",
         ),
         (["tune", "experiment=demo", "tune.min_steps=100000000"], "tune: nothing to train"),
+        (
+            ["tune", "experiment=demo", "tune=sequential", "tune.min_steps=100000000"],
+            "tune: nothing to train",
+        ),
+        (["tune", "experiment=demo", "tune=sequential", "tune.axes=[muon]"], "'muon' needs optimizer=muon"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_2(
@@ -118,3 +136,42 @@ def test_a_users_mistake_is_one_line_and_exit_2(
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.glob("runs/*/cells"))
+
+
+@pytest.mark.slow
+def test_tuning_in_rounds_goes_on_where_it_was_and_writes_a_recipe(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = overrides(tmp_path, text_folder, "launcher.workers=1", *ROUNDS)
+    main(["tune", *arguments, "tune.rounds=1"])
+    folder = tmp_path / "runs" / "small-tune"
+    first = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("cells/*/record.json")}
+    main(["tune", *arguments, "write=mine"])
+    tuned = json.loads((folder / "tune.json").read_text())
+    assert tuned["design"] == "sequential"
+    assert tuned["rounds"][0] == len(first)
+    assert len(tuned["rounds"]) == 2
+    assert tuned["stopped"] in STOPPED
+    found = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("cells/*/record.json")}
+    assert first.items() <= found.items(), "nothing is repeated"
+    assert len(found) == sum(tuned["rounds"]) == len(tuned["trials"])
+    assert len(json.loads((folder / "plan.json").read_text())["cells"]) == len(found)
+    assert len((folder / "runs.csv").read_text().splitlines()) == 1 + len(found)
+    assert (folder / "figures" / "bowls.png").stat().st_size > 10_000
+    config, _ = compose_config(["experiment=demo", "recipe=mine"])
+    assert config.recipe.measured.params == [
+        min(p["params"] for p in tuned["points"]),
+        max(p["params"] for p in tuned["points"]),
+    ]
+    rules = {one["axis"]: one["rule"]["value"] for one in tuned["rules"]}
+    assert config.recipe.lr.value == pytest.approx(rules["rate"])
+    assert config.recipe.embedding.lr.value == pytest.approx(rules["embedding"])
+
+    # a damaged memory of the rounds is made anew, and asks for the same runs
+    (folder / "rounds.json").write_text("{")
+    capsys.readouterr()
+    main(["tune", *arguments])
+    said = capsys.readouterr().out
+    assert "the rounds are designed again" in said
+    assert "nothing to train" in said

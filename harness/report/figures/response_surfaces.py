@@ -11,11 +11,13 @@ from matplotlib.transforms import ScaledTranslation
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
+from harness.report.figures.tuned_axes import draw_rounds
 from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial
 from harness.tune.results import RuleResult, SizeResult, TuneFit
+from harness.tune.sequential.results import RoundsFit
 from harness.tune.surface import BATCH, RATE
 
 RULE = "new rule"
@@ -28,7 +30,7 @@ def draw_response_surfaces(data: ReportData) -> Figure:
     """The response surfaces of the tuning beside the sweep."""
     if data.tuning is None:
         raise MissingError("no tuning beside the sweep; 'isoflop tune' trains one into NAME-tune")
-    return draw_tuning(data.tuning)
+    return draw_rounds(data.tuning) if isinstance(data.tuning, RoundsFit) else draw_tuning(data.tuning)
 
 
 def draw_tuning(fit: TuneFit) -> Figure:
@@ -56,6 +58,11 @@ def more(data: ReportData) -> str:
     """What the caption says of the rows there are."""
     if data.tuning is None:
         return ""
+    if isinstance(data.tuning, RoundsFit):
+        return (
+            " Left: the loss of every run over its point's minimum, less what the other hyperparameters cost by the "
+            "surface; right: best values and the rule."
+        )
     rows = (
         "loss against peak learning rate, a colour for each batch",
         "loss against batch, a colour for each multiple of the learning rate",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,15 @@ from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.slurm import client
 from harness.launch.submission import Submission
+from harness.plan.cell import Cell
 from harness.runs.ablations import read_ablations
 from harness.runs.files import SweepFolder
+from harness.runs.record import Record
 from harness.workflow.training import submitted_config
 from tests.device import ON_CPU
+from tests.launch.slurm import fake_slurm
 from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
+from tests.records import fake_record
 from tests.train.small import overrides
 
 __all__ = ["slurm"]
@@ -265,6 +270,48 @@ def test_a_tuning_with_holes_gives_no_recipe(
     main(["status", *experiment, "name=small-tune"])
     assert "3 ✔ finished" in capsys.readouterr().out
     assert len(ledger(tmp_path, "small-tune")) == 1
+
+
+def test_a_tuning_in_rounds_submits_each_round_from_the_dependent_job_of_the_one_before(
+    slurm: FakeSlurm,
+    tmp_path: Path,
+    text_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tune = ("tune=sequential", "tune.axes=[rate,embedding]", "tune.params=[4000,7000]", "tune.horizons=[1]")
+    more = (
+        "tune.tokens_per_param=2",
+        "tune.min_steps=5",
+        "tune.rounds=3",
+        "tune.tolerance=0",
+        "tune.draws=100",
+    )
+    told = [*overrides(tmp_path, text_folder, *SLURM), *tune, *more, "write=mine"]
+
+    def record(cell: Cell, loss: float) -> Record:
+        """With a minimum over the two learning rates, and a loss that is the last digits of the run's id apart."""
+        rate, embedding = math.log(cell.spec.optimizer.lr / 0.03), math.log(cell.spec.groups.embedding.lr / 2)
+        noise = 0.01 * (int(cell.run_id[-3:], 16) / 4096 - 0.5)
+        return fake_record(cell, loss + 0.1 * rate**2 + 0.05 * embedding**2 + noise)
+
+    monkeypatch.setattr(fake_slurm, "fake_record", record)
+    main(["tune", *told])
+    main(["tune", *told])
+    assert list(slurm.scripts) == ["1", "2"], "nothing is submitted twice"
+    assert not (tmp_path / "configs").exists()
+    assert slurm.drain() == [0, 0, 0]
+    rounds = [len(one.run_ids) for one in ledger(tmp_path, "small-tune")]
+    tuned = json.loads((tmp_path / "runs" / "small-tune" / "tune.json").read_text())
+    assert rounds == tuned["rounds"]
+    assert len(rounds) == 3
+    assert "name: mine" in (tmp_path / "configs" / "recipe" / "mine.yaml").read_text()
+    main(["tune", *told])
+    assert len(slurm.scripts) == 6
+    capsys.readouterr()
+    main(["status", *overrides(tmp_path, text_folder, *SLURM), "name=small-tune"])
+    assert f"{sum(rounds)} ✔ finished" in capsys.readouterr().out
 
 
 def test_cancel_takes_the_dependent_jobs_first_and_those_of_the_arms(

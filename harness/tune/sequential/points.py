@@ -1,0 +1,215 @@
+"""The points (N, D) of a tuning in rounds, what the recipe says at each, and the runs about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.fit.table import Array
+from harness.model.counts import count_params, flops_per_token
+from harness.model.ladder import check_reach, near, spread
+from harness.model.shape import Shape
+from harness.plan.cell import Cell
+from harness.plan.plan import CorpusFacts, Rules, plan_cell
+from harness.plan.recipe_rules import Rule, significant
+from harness.runs.record import Record
+from harness.tune.axes import AXES, Axis
+from harness.tune.config import TuneConfig
+from harness.tune.design import center_budget, wanted_sizes
+from harness.tune.sequential.observed import Observed
+from harness.tune.sequential.terms import Held, Places
+
+ROOM = 4  # batches: a run's tokens are whole steps, perhaps of a larger batch than the recipe's
+
+
+@dataclass(frozen=True)
+class TunePoint:
+    """One N and D of a tuning.
+
+    Attributes:
+        params: N as the recipe counts it; ``read_params``: what rules other than the batch's read: the base's N under a
+            parametrization. ``params_total``: all of them.
+        tokens: D aimed at; a run's own differs by less than a step.
+        capped: whether the corpus, not the rule, set it.
+        centre: what the recipe says there, by axis; batch and rate are always among them.
+    """
+
+    shape: Shape
+    params: int
+    read_params: float
+    params_total: int
+    tokens: float
+    capped: bool
+    centre: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Makes runs of a tuning's points."""
+
+    points: tuple[TunePoint, ...]
+    axes: tuple[Axis, ...]
+    rules: Rules
+    corpus: CorpusFacts
+    max_epochs: float
+    min_steps: int
+
+    def cell(self, p: int, h: Array, seed: int) -> Cell:
+        """The run of point ``p`` at ln multiples h (q,) of its centre."""
+        point = self.points[p]
+        values = dict(point.centre) | {
+            axis.name: float(np.exp(h[j])) * point.centre[axis.name] for j, axis in enumerate(self.axes)
+        }
+        recipe = replace(self.rules.recipe, min_steps=1)
+        for name in {"rate", "batch", *(axis.name for axis in self.axes)}:
+            recipe = AXES[name].into(recipe, Rule(value=_whole(values[name], self.rules.seq_len, name)))
+        per_token = flops_per_token(point.shape, self.rules.seq_len, self.rules.grid.count)
+        return plan_cell(
+            point.shape, point.tokens * per_token, seed, replace(self.rules, recipe=recipe), self.corpus
+        )
+
+    def allowed(self, p: int, h: Array) -> bool:
+        """Whether it has steps enough, and text enough."""
+        cell = self.cell(p, h, 0)
+        return cell.spec.steps >= self.min_steps and cell.epochs <= self.max_epochs
+
+    def place(self, p: int, cell: Cell) -> Array:
+        """h of a cell of point ``p``, (q,): batches are whole sequences, and the rest is rounded."""
+        centre = self.points[p].centre
+        return np.array([np.log(axis.value(cell.spec) / centre[axis.name]) for axis in self.axes])
+
+    def places(self) -> Places:
+        """Where the points are, for the rules."""
+        n = np.log([point.params for point in self.points])
+        read = np.log([point.read_params for point in self.points])
+        d = np.log([point.tokens for point in self.points])
+        own, base, tokens = reference(self.points)
+        held = {
+            axis.name: Held.of(axis.before(self.rules.recipe), own if axis.name == "batch" else base, tokens)
+            for axis in {AXES["rate"], AXES["batch"], *self.axes}
+        }
+        return Places(
+            x=n - np.log(own),
+            read=read - np.log(base),
+            d=d - np.log(tokens),
+            tokens_at=float(np.log(tokens)),
+            batch=np.log([point.centre["batch"] for point in self.points]),
+            rate=np.log([point.centre["rate"] for point in self.points]),
+            held=held,
+        )
+
+
+def reference(points: Sequence[TunePoint]) -> tuple[float, float, float]:
+    """About which N, N that rules read, and D the rules are written: geometric means, to three digits."""
+    own, read, tokens = (
+        significant(float(np.exp(np.mean(np.log(values)))), 3)
+        for values in (
+            [point.params for point in points],
+            [point.read_params for point in points],
+            [point.tokens for point in points],
+        )
+    )
+    return own, read, tokens
+
+
+def make_trainer(
+    shapes: Sequence[Shape], tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max_epochs: float
+) -> Trainer:
+    """The points of a tuning: every size at every horizon.
+
+    Raises:
+        UserError: no sizes, more than the ladder has, an axis that there is nothing of, or not a single point is long
+            enough.
+    """
+    # runs of one point are compared at one D, whatever the optimizer's steps cost at each batch
+    rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
+    axes = tuple(AXES[name] for name in AXES if name in tune.axes)
+    _check_axes(axes, rules)
+    wanted = wanted_sizes(tune, rules.grid)
+    for params in tune.params:
+        near(shapes, params)
+    check_reach(shapes, wanted, "tune:")
+    found: dict[tuple[Shape, float], TunePoint] = {}
+    for shape in spread(shapes, wanted):
+        for horizon in sorted(tune.horizons):
+            point = _point(shape, horizon, axes, tune, rules, corpus, max_epochs)
+            found.setdefault((shape, point.tokens), point)
+    enough = [point for point in found.values() if point.tokens / point.centre["batch"] >= tune.min_steps]
+    if not enough:
+        raise UserError(
+            f"tune: nothing to train: no point has tune.min_steps={tune.min_steps} steps; larger sizes or more tokens "
+            "have more"
+        )
+    if "head" in tune.axes and any(point.shape.tied for point in enough):
+        raise UserError("tune.axes: the head is tied to the embedding, so it has no learning rate of its own")
+    return Trainer(tuple(enough), axes, rules, corpus, max_epochs, tune.min_steps)
+
+
+def observed_of(
+    trainer: Trainer, cells: Sequence[tuple[int, Cell]], records: Mapping[str, Record]
+) -> Observed:
+    """The runs (point, cell) that have a record, in order of their points and ids: whichever finished first."""
+    runs = sorted(
+        ((p, cell) for p, cell in cells if cell.run_id in records), key=lambda run: (run[0], run[1].run_id)
+    )
+    losses = [records[cell.run_id].loss for _, cell in runs]
+    return Observed(
+        names=tuple(axis.name for axis in trainer.axes),
+        h=np.array([trainer.place(p, cell) for p, cell in runs]).reshape(-1, len(trainer.axes)),
+        loss=np.array([np.nan if loss is None else loss for loss in losses], dtype=float),
+        point=np.array([p for p, _ in runs], dtype=np.intp),
+        log_params=np.log([point.params for point in trainer.points]),
+        log_tokens=np.log([point.tokens for point in trainer.points]),
+    )
+
+
+def _check_axes(axes: Sequence[Axis], rules: Rules) -> None:
+    for axis in axes:
+        if axis.name == "muon" and rules.optimizer.kind != "muon":
+            raise UserError("tune.axes: 'muon' needs optimizer=muon")
+        if axis.before(rules.recipe).value <= 0:
+            raise UserError(
+                f"tune.axes: {axis.key}.value is 0, and a tuning tries multiples of it; set a positive one or leave "
+                f"'{axis.name}' out"
+            )
+
+
+def _point(
+    shape: Shape,
+    horizon: float,
+    axes: Sequence[Axis],
+    tune: TuneConfig,
+    rules: Rules,
+    corpus: CorpusFacts,
+    max_epochs: float,
+) -> TunePoint:
+    params = count_params(shape)
+    per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)
+    if tune.tokens:
+        tokens = horizon * tune.tokens
+    elif tune.tokens_per_param:
+        tokens = horizon * tune.tokens_per_param * params.total
+    else:
+        tokens = horizon * center_budget(rules.grid, params.total) / per_token
+    wanted = [axis for axis in AXES.values() if axis.name in ("rate", "batch") or axis in axes]
+    spec = plan_cell(shape, tokens * per_token, 0, rules, corpus).spec
+    there_is = max(max_epochs * corpus.train_tokens - ROOM / 2 * spec.batch_tokens, 1.0)
+    capped = tokens > there_is
+    if capped:
+        tokens = there_is
+        spec = plan_cell(shape, tokens * per_token, 0, rules, corpus).spec
+    own = float(params.count(rules.recipe.count))
+    return TunePoint(
+        shape=shape,
+        params=int(own),
+        read_params=own if rules.base.params is None else rules.base.params,
+        params_total=params.total,
+        tokens=tokens,
+        capped=capped,
+        centre={axis.name: axis.value(spec) for axis in wanted},
+    )
+
+
+def _whole(value: float, seq_len: int, name: str) -> float:
+    return float(max(1, round(value / seq_len)) * seq_len) if name == "batch" else significant(value)

@@ -1,0 +1,83 @@
+"""The recipe that a tuning in rounds leaves."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from harness.fit.bootstrap import bounds_text
+from harness.plan.recipe_rules import RecipeConfig
+from harness.runs.record import Record
+from harness.text import count, counted
+from harness.tune.axes import AXES
+from harness.tune.recipe import corpora_line, measured_range, recipe_text, runs_line
+from harness.tune.results import Interval
+from harness.tune.sequential.results import RULE_STATUSES, AxisResult, Exponent, RoundsFit
+
+ABOUT = """\
+# Written by 'isoflop tune'. Measured over the N and D of 'measured'; elsewhere it extrapolates.
+"""
+
+
+def tuned_recipe(
+    name: str, fit: RoundsFit, before: RecipeConfig, records: Mapping[str, Record]
+) -> RecipeConfig:
+    """``before`` with the rules of ``fit``, where they come from, and over what they were measured.
+
+    Args:
+        records: the tuning's runs, by id.
+    """
+    recipe = before
+    for one in fit.rules:
+        recipe = AXES[one.axis].into(recipe, one.rule)
+    return replace(
+        recipe,
+        name=name,
+        source=source_line(fit, before, records),
+        measured=measured_range((point.params, point.tokens) for point in fit.points),
+    )
+
+
+def rounds_yaml(name: str, fit: RoundsFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:
+    """The file of :func:`tuned_recipe`."""
+    return recipe_text(tuned_recipe(name, fit, before, records), ABOUT)
+
+
+def source_line(fit: RoundsFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:
+    """One line: which runs, which corpus, which rules with which intervals."""
+    runs = runs_line(fit.name, [trial.loss for trial in fit.trials], records)
+    rules = "; ".join(f"{one.axis}: {rule_text(one)}" for one in fit.rules)
+    return (
+        f"isoflop tune: {runs} at {counted(len(fit.points), 'point')} (N, D), {fit.count} parameters, corpus "
+        f"{corpora_line(records)}, around recipe {before.name}; intervals {100 * fit.level:g}%; {rules}"
+    )
+
+
+def rule_text(one: AxisResult) -> str:
+    """``0.0091 (0.0085 to 0.0098) (N/25.0k)^-0.61 (-0.72 to -0.50), through more points than it has coefficients``."""
+    rule = one.rule
+    text = f"{rule.value:.4g}{_ends(one.value_interval)}"
+    for symbol, power, at, found in (
+        ("N", rule.params, rule.params_at, one.params),
+        ("D", rule.tokens, rule.tokens_at, one.tokens),
+    ):
+        if power:
+            text += f" ({symbol}/{count(at)})^{power:.3g}{_ends(found.interval if found else None)}"
+    text += f", {RULE_STATUSES[one.status]}"
+    if one.timescale is not None:
+        text += f"; B/(rate lambda D) = {_exponent(one.timescale)}"
+        if one.ratio is not None:
+            text += f" by (D/N)^{_exponent(one.ratio)}"
+    if one.tested_params is not None and not one.tested_params.taken:
+        text += f"; an exponent of N would be {_exponent(one.tested_params)}"
+    if one.excluded:
+        text += "; left out: " + ", ".join(f"{label} ({why})" for label, why in one.excluded)
+    if one.scatter is not None and one.scatter > 2:
+        text += f"; the points scatter {one.scatter:.1f} times as much as noise says (intervals are widened)"
+    return text
+
+
+def _exponent(one: Exponent) -> str:
+    return f"{one.value:.3g}{_ends(one.interval)}"
+
+
+def _ends(interval: Interval | None) -> str:
+    return "" if interval is None else f" ({bounds_text(interval, lambda end: f'{end:.3g}')})"
