@@ -21,7 +21,7 @@ from harness.tune.results import Interval
 from harness.tune.rules import quantiles
 from harness.tune.sequential.exploring import exploring_surfaces
 from harness.tune.sequential.fit import SURE
-from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, star
+from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import best_values
 from harness.tune.sequential.rules import fit_rules
@@ -203,7 +203,7 @@ def tuned(
         )
         if last or enough:
             break
-        more = next_runs(observed, found, places, steps, each or max(1, (q + 1) // 2), lambda p, h: True)
+        more = next_runs(observed, found, places, steps, each or runs_each(q, len(points)), lambda p, h: True)
         loss = np.concatenate((loss, drawn_runs(truth, points, centre, more, rng)))
         asked = [*asked, *more]
     found = fit_points(observed, WINDOW, SURE, 400, np.random.default_rng(0))

@@ -15,6 +15,7 @@ from harness.tune.sequential.surfaces import OWN, PointSurfaces, sample_of
 RISE = 0.25  # of the window: what the first step costs before anything is known, and where later runs are put
 NOISE = 0.01  # of a run, nats per token, before anything is known
 CROSSED = 0.3  # of the geometric mean of two axes' curvatures: how large their product's may be
+FARTHEST = 5.0  # steps: where minima may be, which matters where a point has few runs
 FLATTEST = 0.1  # of the curvature expected
 ROUNDS = 4
 
@@ -34,9 +35,10 @@ def exploring_surfaces(observed: Observed, window: float, steps: Array) -> Point
     design = Design(tuple(range(OWN, OWN + points)), pairs, curved=())
     rows = less_means(design.rows(sample.h, sample.g[sample.cell]), sample.cell)
     y = less_means(sample.loss[:, None], sample.cell)[:, 0]
-    wanted = np.array([expected[i] if i == j else 0.0 for i, j in pairs])
-    sure = np.array([(1.0 if i == j else CROSSED) * np.sqrt(expected[i] * expected[j]) for i, j in pairs])
-    prior = np.concatenate((np.zeros((len(pairs), q * points)), np.diag(1 / sure)), axis=1)
+    wanted = np.array([0.0] * (q * points) + [expected[i] if i == j else 0.0 for i, j in pairs])
+    bends = [(1.0 if i == j else CROSSED) * np.sqrt(expected[i] * expected[j]) for i, j in pairs]
+    sure = np.concatenate((np.repeat(FARTHEST * expected * steps, points), bends))
+    prior = np.diag(1 / sure)
     noise, beta = NOISE, np.zeros(rows.shape[1])
     for _ in range(ROUNDS):
         whole = np.concatenate((rows, noise * prior))

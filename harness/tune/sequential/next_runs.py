@@ -72,6 +72,11 @@ def least_runs(q: int, points: int) -> int:
     return points * (1 + q) + q * (q + 1) // 2 + SPARE
 
 
+def runs_each(q: int, points: int) -> int:
+    """How many runs a later round has at every point: of all points together more than there are axes."""
+    return max((q + 1) // 2, -(-(q + 1) // points))
+
+
 def next_runs(
     observed: Observed,
     surfaces: PointSurfaces | None,

@@ -13,7 +13,7 @@ from harness.plan.cell import Cell
 from harness.runs.record import FAILED, Record
 from harness.tune.config import TuneConfig
 from harness.tune.sequential.exploring import exploring_surfaces
-from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, star
+from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.points import Trainer, observed_of
 from harness.tune.sequential.surfaces import SPARE
@@ -65,7 +65,7 @@ def known_rounds(
     """
     steps = np.log([tune.steps[axis.name] for axis in trainer.axes])
     places = trainer.places()
-    each = max(1, (len(trainer.axes) + 1) // 2)
+    each = runs_each(len(trainer.axes), len(trainer.points))
     asked = [(p, h) for p, h in star(steps, len(trainer.points)) if trainer.allowed(p, h)]
     rounds = [_cells(trainer, asked, tune, set())]
     _check_enough(trainer, rounds[0])
