@@ -19,11 +19,11 @@ from harness.fit.table import Array
 from harness.tune.axes import AXES
 from harness.tune.results import Interval
 from harness.tune.rules import quantiles
+from harness.tune.sequential.exploring import exploring_surfaces
 from harness.tune.sequential.fit import SURE
-from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, star, unexplored
+from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import best_values
-from harness.tune.sequential.rounds import EXPLORING
 from harness.tune.sequential.rules import fit_rules
 from harness.tune.sequential.surfaces import PointSurfaces, fit_points
 from harness.tune.sequential.terms import Held, Places
@@ -194,19 +194,19 @@ def tuned(
         turn = list(order(len(asked)))
         observed = observed_of(truth, points, [asked[i] for i in turn], loss[turn])
         last = number == rounds - 1
-        found = fit_points(observed, WINDOW, SURE if last else EXPLORING, 400, np.random.default_rng(0))
+        found = exploring_surfaces(observed, WINDOW, steps)
         enough = (
             found is not None
             and tolerance > 0
             and expected_excess(observed, found, places) <= tolerance
             and not beyond(observed, found, steps).any()
-            and not unexplored(observed, found, steps).any()
         )
         if last or enough:
             break
-        more = next_runs(observed, found, places, steps, each or max(1, (q + 1) // 2), lambda p, h: True)
+        more = next_runs(observed, found, places, steps, each or runs_each(q, len(points)), lambda p, h: True)
         loss = np.concatenate((loss, drawn_runs(truth, points, centre, more, rng)))
         asked = [*asked, *more]
+    found = fit_points(observed, WINDOW, SURE, 400, np.random.default_rng(0))
     return Simulated(truth, tuple(points), centre, observed, found, places, tuple(counts))
 
 

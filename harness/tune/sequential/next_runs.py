@@ -16,12 +16,12 @@ import numpy as np
 
 from harness.fit.table import Array
 from harness.tune.axes import AXES
+from harness.tune.sequential.exploring import RISE
 from harness.tune.sequential.observed import SAME, Flags, Observed
 from harness.tune.sequential.rules import weights_of
 from harness.tune.sequential.surfaces import SPARE, PointSurfaces
 from harness.tune.sequential.terms import Places, rule_model
 
-RISE = 0.25  # of the window: how far above the minimum runs are put along an axis
 NARROWEST, WIDEST = 0.5, 2.0  # of an axis's first step: the steps of later rounds
 REPEATED = 0.1  # in ln: a run so near another along every axis is the same again
 CLEAR = 2.5  # standard errors of a slope
@@ -72,6 +72,11 @@ def least_runs(q: int, points: int) -> int:
     return points * (1 + q) + q * (q + 1) // 2 + SPARE
 
 
+def runs_each(q: int, points: int) -> int:
+    """How many runs a later round has at every point: of all points together more than there are axes."""
+    return max((q + 1) // 2, -(-(q + 1) // points))
+
+
 def next_runs(
     observed: Observed,
     surfaces: PointSurfaces | None,
@@ -102,6 +107,7 @@ def next_runs(
             chosen += [(p, h) for h in there[: 2 * each]]
         return chosen
     centres, moving = _centres(observed, surfaces, steps)
+    low, high = observed.tried()
     lengths = _lengths(surfaces, steps)
     criterion = _Criterion(observed, surfaces, places)
     for turn in range(each):
@@ -114,26 +120,19 @@ def next_runs(
             offsets = [
                 offset * np.minimum(lengths * scale, WIDEST * steps) for offset in _lattice(len(steps))
             ]
-            candidates = [h for offset in offsets if free(p, h := centres[p] + offset)]
+            # no surface is to be believed farther out than a step beyond what was tried
+            candidates = [
+                h
+                for offset in offsets
+                if free(p, h := np.clip(centres[p] + offset, low[p] - steps, high[p] + steps))
+            ]
             if not candidates:
                 continue
             left = [float(f"{criterion.after(p, h):.6g}") for h in candidates]
             best = candidates[int(np.argmin(left))]
             chosen.append((p, best))
             criterion.add(p, best)
-    for j in np.flatnonzero(unexplored(observed, surfaces, steps)).tolist():
-        for p in range(observed.points):
-            farther = np.where(np.arange(len(steps)) == j, (-1.0) ** (p + j) * WIDEST * steps, centres[p])
-            if free(p, farther):
-                chosen.append((p, farther))
     return chosen
-
-
-def unexplored(observed: Observed, surfaces: PointSurfaces, steps: Array) -> Flags:
-    """Axes without a minimum along which no run went farther than the first round, (q,) bool: the next round does."""
-    low, high = observed.tried()
-    reach = np.maximum(-low, high).max(axis=0)
-    return np.asarray(~surfaces.active & (reach < 0.9 * WIDEST * steps))
 
 
 def expected_excess(observed: Observed, surfaces: PointSurfaces, places: Places) -> float:
@@ -206,6 +205,9 @@ class _Criterion:
         self._points = points
         columns = [self._row(int(c), h) for c, h in zip(surfaces.sample.cell, surfaces.sample.h, strict=True)]
         matrix = np.stack(columns)
+        if surfaces.prior is not None:
+            known = surfaces.noise * surfaces.prior
+            matrix = np.concatenate((matrix, np.concatenate((np.zeros((len(known), points)), known), axis=1)))
         size = np.linalg.norm(matrix, axis=0)
         inverse = np.linalg.pinv(matrix / size) / size[:, None]
         self._covariance = surfaces.noise**2 * inverse @ inverse.T

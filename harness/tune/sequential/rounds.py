@@ -12,13 +12,11 @@ from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.runs.record import FAILED, Record
 from harness.tune.config import TuneConfig
-from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, star, unexplored
+from harness.tune.sequential.exploring import exploring_surfaces
+from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.points import Trainer, observed_of
-from harness.tune.sequential.surfaces import SPARE, fit_points
-
-EXPLORING = 0.9  # share of draws that need a minimum while runs are chosen
-DRAWS = 200
+from harness.tune.sequential.surfaces import SPARE
 
 STOPPED = {
     "tolerance": "the rules are expected to leave less than tune.tolerance over the minimum",
@@ -67,7 +65,7 @@ def known_rounds(
     """
     steps = np.log([tune.steps[axis.name] for axis in trainer.axes])
     places = trainer.places()
-    each = max(1, (len(trainer.axes) + 1) // 2)
+    each = runs_each(len(trainer.axes), len(trainer.points))
     asked = [(p, h) for p, h in star(steps, len(trainer.points)) if trainer.allowed(p, h)]
     rounds = [_cells(trainer, asked, tune, set())]
     _check_enough(trainer, rounds[0])
@@ -82,14 +80,10 @@ def known_rounds(
         observed = observed_of(trainer, so_far, found)
         if any(cell.run_id not in found for _, cell in so_far):
             return Rounds(tuple(rounds), "", tuple(excess), observed)
-        surfaces = fit_points(observed, tune.window, EXPLORING, DRAWS, np.random.default_rng(tune.seed))
+        surfaces = exploring_surfaces(observed, tune.window, steps)
         left = None if surfaces is None else expected_excess(observed, surfaces, places)
         excess.append(left)
-        settled = (
-            surfaces is not None
-            and not beyond(observed, surfaces, steps).any()
-            and not unexplored(observed, surfaces, steps).any()
-        )
+        settled = surfaces is not None and not beyond(observed, surfaces, steps).any()
         stopped = "tolerance" if settled and left is not None and left <= tune.tolerance else ""
         if not stopped and len(rounds) >= tune.rounds:
             stopped = "rounds"

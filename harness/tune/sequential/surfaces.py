@@ -43,6 +43,7 @@ class PointSurfaces:
         used: which runs took part, (n,) bool.
         drawn: draws of ``best``, (draws, points, q), NaN where one has no minimum; of ``bend`` in ``drawn_bend``.
         sample, solved: what was fitted.
+        prior: rows of a prior over the coefficients, over its standard deviations, (m, coefficients); None without.
     """
 
     active: Flags
@@ -60,6 +61,7 @@ class PointSurfaces:
     drawn_bend: Array
     sample: Sample
     solved: Solved
+    prior: Array | None = None
 
     def rise(self, p: int, h: Array) -> Array:
         """Fitted loss at h (..., q) of point ``p`` over its minimum, along the active axes, nats per token (...)."""
@@ -97,10 +99,7 @@ def fit_points(
         draws: of the coefficients, with their covariance and Student's tails.
     """
     used = observed.near(window)
-    columns = np.eye(observed.points)
-    x, y = (values - values.mean() for values in (observed.log_params, observed.log_tokens))
-    g = np.column_stack((np.ones(observed.points), x, y, columns))
-    sample = Sample(observed.names, observed.h[used], observed.loss[used], observed.point[used], g)
+    sample = sample_of(observed, used)
     bent = np.array([_values(sample.h[:, j]) >= LEAST_VALUES for j in range(len(observed.names))])
     active = bent.copy()
     while active.any():
@@ -117,6 +116,13 @@ def fit_points(
         active = active.copy()
         active[np.flatnonzero(active)[np.argmin(certainty[active])]] = False
     return None
+
+
+def sample_of(observed: Observed, used: Flags) -> Sample:
+    """The runs of a mask (n,), and points with a column of g for each."""
+    x, y = (values - values.mean() for values in (observed.log_params, observed.log_tokens))
+    g = np.column_stack((np.ones(observed.points), x, y, np.eye(observed.points)))
+    return Sample(observed.names, observed.h[used], observed.loss[used], observed.point[used], g)
 
 
 def curved_along(g: Array) -> tuple[int, ...]:

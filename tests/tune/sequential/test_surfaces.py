@@ -93,7 +93,7 @@ def test_an_axis_that_the_loss_does_not_depend_on_is_said_to_be_flat() -> None:
         assert made.surfaces.active[0]
         # runs go where noise made a loss low and find it higher there: a curvature that is too large, but small
         assert made.surfaces.bend[1, 1] < 0.01
-    assert flat >= 6
+    assert flat >= 4
 
 
 def test_the_order_in_which_runs_finished_changes_nothing() -> None:
