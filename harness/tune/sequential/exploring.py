@@ -39,11 +39,12 @@ def exploring_surfaces(observed: Observed, window: float, steps: Array) -> Point
     bends = [(1.0 if i == j else CROSSED) * np.sqrt(expected[i] * expected[j]) for i, j in pairs]
     sure = np.concatenate((np.repeat(FARTHEST * expected * steps, points), bends))
     prior = np.diag(1 / sure)
-    noise, beta = NOISE, np.zeros(rows.shape[1])
+    noise: float = NOISE
+    beta: Array = np.zeros(rows.shape[1])
     for _ in range(ROUNDS):
         whole = np.concatenate((rows, noise * prior))
         inverse = np.linalg.pinv(whole)
-        beta = inverse @ np.concatenate((y, noise * wanted / sure))
+        beta = np.asarray(inverse @ np.concatenate((y, noise * wanted / sure)), dtype=float)
         taken = float(np.sum(rows * inverse[:, : len(rows)].T))
         left = y - rows @ beta
         noise = max(1e-6, float(np.sqrt(left @ left / max(2.0, len(y) - points - taken))))
@@ -51,7 +52,7 @@ def exploring_surfaces(observed: Observed, window: float, steps: Array) -> Point
     beta = np.concatenate((beta[: q * points], [bend[i, j] for i, j in pairs]))
     slope = design.coefficients(beta, q, np.zeros(2)).slopes.T
     error = noise * np.sqrt(np.sum(np.linalg.pinv(whole) ** 2, axis=1))[: q * points].reshape(q, points).T
-    best = -np.linalg.solve(bend, slope.T).T
+    best: Array = np.asarray(-np.linalg.solve(bend, slope.T).T, dtype=float)
     return PointSurfaces(
         active=np.ones(q, dtype=bool),
         bend=bend,
