@@ -19,7 +19,7 @@ RULE_STATUSES = {
     "ok": "through more points than it has coefficients",
     "untested": "through as many points as it has coefficients: nothing tests it",
     "level_only": "one usable point: the recipe's own exponents, moved to its minimum",
-    "at_edge": "no usable point: the recipe's own rule, moved to the edge of what was tried",
+    "at_edge": "beyond what was tried at most points: the recipe's own rule, moved to the edge of that",
     "flat": "no minimum along it: the recipe's own rule",
 }
 
