@@ -57,8 +57,8 @@ def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
     console.print(table)
     noise = "" if fit.noise is None else f"; noise of a run {_nats(fit.noise)}"
     console.print(
-        f"best values; losses in nats per token, of the recipes over the minimum; intervals are {100 * fit.level:g}%"
-        + noise,
+        "best values; losses in nats per token, of the recipes over the minimum along the axes that have one; "
+        f"intervals are {100 * fit.level:g}%" + noise,
         highlight=False,
     )
     for one in fit.rules:
