@@ -79,7 +79,7 @@ def ours(this: Round, compile: str) -> list[float]:
 def bare(this: Round, compiled: bool) -> list[float]:
     """Forward, backward, clip, step."""
     spec = this.case.cell.spec
-    model = build_model(spec.shape, spec.init_std, spec.seed).to(this.device)
+    model = build_model(spec.shape, spec.init_std, spec.seed, spec.forward, spec.scale).to(this.device)
     if compiled:
         model = torch.compile(model, dynamic=False)
     optimizer = build_optimizer(model, spec)
@@ -142,7 +142,7 @@ def trainer(this: Round) -> list[float]:
             optim="adamw_torch_fused",
         )
         run = Trainer(
-            build_model(spec.shape, spec.init_std, spec.seed),
+            build_model(spec.shape, spec.init_std, spec.seed, spec.forward, spec.scale),
             arguments,
             train_dataset=Sequences(this.case.corpus, spec.batch_sequences * pace.steps, spec.seq_len),
             callbacks=[Clock()],

@@ -84,6 +84,7 @@ def plan_table(
     modes = any(cell.estimate.mode != "eager" for cell in plan.cells)
     off = [Outside() if recipe is None else outside(cell, recipe) for cell in plan.cells]
     optimizer = is_shown(plan.cells)
+    muon = any(cell.spec.optimizer.muon for cell in plan.cells)
     labels = Labels.of(plan.cells)
     apart = [
         heading for heading in labels.headings if heading not in ("batch", "lr")
@@ -102,6 +103,7 @@ def plan_table(
         *(["optimizer"] if optimizer else []),
         "epochs",
         "lr",
+        *(["Muon's lr"] if muon else []),
         "assumed time" if assumed else "time",
         *(["mode"] if modes else []),
         *(["outside the recipe"] if any(off) else []),
@@ -126,6 +128,7 @@ def plan_table(
             *([share_text(cell.optimizer_share)] if optimizer else []),
             f"{cell.epochs:.2f}",
             labels.value("lr", cell) or f"{cell.spec.optimizer.lr:.2g}",
+            *([f"{cell.spec.optimizer.muon.lr:.2g}" if cell.spec.optimizer.muon else "–"] if muon else []),
             duration(cell.estimate_seconds),
             *([cell.estimate.mode] if modes else []),
             *([str(beyond)] if any(off) else []),

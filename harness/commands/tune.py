@@ -87,7 +87,9 @@ def _grid(asked: Invocation[Config], config: Config, folder: SweepFolder) -> Out
         return outcome
 
     found = records(folder, made.plan)
-    fit = fit_tuning(config.name, made.sizes, trials_of(made.sizes, found), config.recipe, config.tune)
+    fit = fit_tuning(
+        config.name, made.sizes, trials_of(made.sizes, found), config.recipe, config.tune, made.base_params
+    )
     print_fit(fit, console)
     _keep(fit, lambda: draw_tuning(fit), folder, asked)
     if all(size.surface is None for size in fit.sizes):

@@ -17,8 +17,9 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 
 GROUPS = ("ladder", "model", "recipe", "schedule")
-LATER_GROUPS = ("optimizer", "parametrization")
 """The configuration groups that a run's rules are made of, in a question and in a sweep."""
+LATER_GROUPS = ("optimizer", "parametrization")
+"""Those of them that sweeps of earlier versions have not."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:
         plain = {name: asdict(getattr(ShapeRules(), name)) for name in LATER_GROUPS}
         given |= {name: stored.get(name, plain[name]) for name in LATER_GROUPS}
         given["vocab_size"] = plan.cells[0].spec.shape.vocab_size
+        # in numbers: another ladder may have another shape nearest to the recipe's size
+        given["parametrization"] = asdict(plan.cells[0].spec.parametrization)
         rules = OmegaConf.to_object(typed(fallback, given))
         compute = str(stored["grid"]["count"])
         count_optimizer = bool(stored["grid"].get("count_optimizer", False))

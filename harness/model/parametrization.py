@@ -26,7 +26,9 @@ arXiv 2310.17813), which ``original`` keeps at the learning rate for a square ma
 
 A family whose configuration has the multipliers gets them there. In any other, a multiplier c before or behind a matrix
 is the same as initial values and a learning rate c times as large, decay and epsilon 1 / c times: exactly so under
-AdamW, because its steps do not depend on the size of the gradient. Where there is no such matrix the family is refused.
+AdamW, because its steps do not depend on the size of the gradient, as long as no gradient is clipped: its norm is
+another. Where there is no such matrix the family is refused, and so is a class of which nothing is known: it may have
+multipliers of its own that follow the width.
 """
 
 import re
@@ -143,19 +145,18 @@ def check_family(parametrization: Parametrization, shape: Shape) -> None:
         UserError: which one, and what to choose instead.
     """
     family, wanted = shape.traits, multipliers(parametrization, shape)
-    if family.multipliers:
+    if family.multipliers or parametrization.is_standard:
         return
     kind = parametrization.kind
     use = "use model=granite, a Llama with multipliers"
+    if family.measured:
+        raise UserError(
+            f"parametrization={kind}: what {family.name} multiplies by its width or depth is not known; {use}"
+        )
     if wanted.logits != 1 and shape.tied:
         raise UserError(
             f"parametrization={kind}: {family.name}'s head is tied to the embedding, so its logits have no multiplier "
             f"of their own at width {shape.width}; set model.tied=false, or {use}"
-        )
-    if wanted.residual != 1 and not family.residual_outputs:
-        raise UserError(
-            f"parametrization={kind}: which matrices of {family.name} write to the residual stream is not known, so "
-            f"{shape.layers} layers cannot be scaled from {parametrization.base_layers}; {use}"
         )
     if wanted.attention != 1 and not family.query_inputs:
         raise UserError(

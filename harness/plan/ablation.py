@@ -62,7 +62,9 @@ def _horizon(spec: RunSpec, factor: float) -> RunSpec:
 
 
 def _without_decay(cell: Cell) -> str:
-    return "" if cell.spec.optimizer.weight_decay else "recipe.weight_decay is 0 there"
+    muon = cell.spec.optimizer.muon
+    decays = cell.spec.optimizer.weight_decay or (muon is not None and muon.weight_decay)
+    return "" if decays else "recipe.weight_decay is 0 there"
 
 
 def _without_head(cell: Cell) -> str:
@@ -70,7 +72,7 @@ def _without_head(cell: Cell) -> str:
 
 
 def _without_muon(cell: Cell) -> str:
-    return "" if cell.spec.optimizer.muon else "it is trained by AdamW alone; optimizer=muon has Muon"
+    return "" if cell.spec.optimizer.muon else "it is trained by AdamW alone; set optimizer=muon"
 
 
 HYPERPARAMETERS: dict[str, Hyperparameter] = {
@@ -122,7 +124,7 @@ def ablate(
             hyperparameter = HYPERPARAMETERS[key]
             if factors and (reason := hyperparameter.absent(cell)):
                 raise UserError(
-                    f"followup.{key}: {cell.spec.shape.label} at {cell.budget:.3g} has no such thing: {reason}"
+                    f"followup.{key}: {cell.spec.shape.label} at {cell.budget:.3g} has none: {reason}"
                 )
             for factor in factors:
                 spec = hyperparameter.times(cell.spec, factor)

@@ -38,7 +38,14 @@ def resolve_base(config: ParametrizationConfig, recipe: RecipeConfig, shapes: Se
     if config.base_width:
         shape = min(shapes, key=lambda one: (abs(one.width - config.base_width), _distance(one, config)))
     elif recipe.lr.params_at > 1:
-        shape = near(shapes, recipe.lr.params_at, recipe.count)
+        try:
+            shape = near(shapes, recipe.lr.params_at, recipe.count)
+        except UserError:
+            raise UserError(
+                f"parametrization.base_width: recipe '{recipe.name}' gives its learning rate at "
+                f"{recipe.lr.params_at:.3g} parameters, and the ladder has no shape near that; name the base with "
+                "parametrization.base_width, base_layers and base_head_dim"
+            ) from None
     else:
         raise UserError(
             f"parametrization.base_width: name the width at which the rates of recipe '{recipe.name}' hold, for the "

@@ -50,8 +50,8 @@ class Cell:
 
     @property
     def optimizer_share(self) -> float:
-        """FLOPs of the optimizer's own steps over those of training as ``count`` counts them."""
-        return self.optimizer_flops / self.flops_by_count[self.count]
+        """FLOPs of the optimizer's own steps over C, which has them in it where the budget pays for them."""
+        return self.optimizer_flops / self.flops
 
     @property
     def flops(self) -> float:

@@ -6,7 +6,7 @@ from math import log
 
 from harness.plan.cell import Cell
 from harness.plan.labels import Labels
-from harness.plan.recipe_rules import RecipeConfig
+from harness.plan.recipe_rules import MuonRules, RecipeConfig
 from harness.text import count, counted
 
 TOLERANCE = 1.01
@@ -58,12 +58,15 @@ def measured_at(recipe: RecipeConfig) -> str:
 def how_far(recipe: RecipeConfig, cells: Collection[Cell]) -> str:
     """One sentence: where ``recipe`` was measured, how many of ``cells`` are outside of that, and the farthest."""
     where = measured_at(recipe)
+    unmeasured = ""
+    if recipe.muon == MuonRules() and any(cell.spec.optimizer.muon for cell in cells):
+        unmeasured = "; its learning rate of Muon is the program's own and measured nowhere"
     if not where:
-        return f"recipe {recipe.name} does not say over which sizes it was measured"
+        return f"recipe {recipe.name} does not say over which sizes it was measured{unmeasured}"
     off = {cell.run_id: found for cell in cells if (found := outside(cell, recipe))}
     text = f"recipe {recipe.name} was measured at {where}; "
     if not off:
-        return f"{text}{counted(len(cells), 'cell is', 'cells are all')} inside"
+        return f"{text}{counted(len(cells), 'cell is', 'cells are all')} inside{unmeasured}"
     far = max(
         (cell for cell in cells if cell.run_id in off), key=lambda c: abs(log(off[c.run_id].farthest[0]))
     )
@@ -71,5 +74,5 @@ def how_far(recipe: RecipeConfig, cells: Collection[Cell]) -> str:
     times = f"{ratio:.2g} times larger" if ratio > 1 else f"{1 / ratio:.2g} times smaller"
     return (
         f"{text}{len(off)} of {counted(len(cells), 'cell is', 'cells are')} outside, the farthest "
-        f"({far.spec.shape.label} at {Labels.of(cells).budget(far)}) {times} in {letter}"
+        f"({far.spec.shape.label} at {Labels.of(cells).budget(far)}) {times} in {letter}{unmeasured}"
     )

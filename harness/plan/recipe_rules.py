@@ -41,7 +41,7 @@ class Rule:
             raw *= (tokens / self.tokens_at) ** self.tokens
         except OverflowError:
             raise UserError(
-                f"recipe: a rule leaves all bounds at {params:.3g} parameters and {tokens:.3g} tokens; its exponents "
+                f"recipe: a rule overflows at {params:.3g} parameters and {tokens:.3g} tokens; its exponents "
                 f"are params={self.params:g} and tokens={self.tokens:g}"
             ) from None
         return min(max(raw, self.minimum), self.maximum)
@@ -72,6 +72,21 @@ class GroupRules:
             weight_decay=significant(self.weight_decay(params, tokens)),
             init=significant(self.init(params, tokens)),
         )
+
+
+@dataclass
+class NormRules:
+    """How a recipe treats gains and biases, which have neither decay nor drawn values.
+
+    Attributes:
+        lr: factor of the peak learning rate.
+    """
+
+    lr: Rule = field(default_factory=_one)
+
+    def scale(self, params: float, tokens: float) -> Scale:
+        """The factors at ``params`` parameters and ``tokens`` training tokens."""
+        return Scale(lr=significant(self.lr(params, tokens)))
 
 
 @dataclass
@@ -197,12 +212,15 @@ class RecipeConfig:
     embedding: GroupRules = field(default_factory=GroupRules)
     head: GroupRules = field(default_factory=GroupRules)
     matrices: GroupRules = field(default_factory=GroupRules)
-    norms: GroupRules = field(default_factory=GroupRules)
+    norms: NormRules = field(default_factory=NormRules)
     muon: MuonRules = field(default_factory=MuonRules)
     measured: MeasuredRange = field(default_factory=MeasuredRange)
 
     def __post_init__(self) -> None:
         check_bounds(self, "recipe")
+        for name in ("embedding", "head", "matrices"):
+            if (init := getattr(self, name).init.value) <= 0:
+                raise UserError(f"recipe.{name}.init.value: must be positive, got {init:g}")
         if self.muon.lr.value <= 0:
             raise UserError(f"recipe.muon.lr.value: must be positive, got {self.muon.lr.value:g}")
         if self.warmup_share == 1:

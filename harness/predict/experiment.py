@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
-from harness.plan.recipe_rules import GroupRules, MuonRules, RecipeConfig, Rule
+from harness.plan.recipe_rules import GroupRules, MuonRules, NormRules, RecipeConfig, Rule
 from harness.predict.clock import ShapeRules
 
 MARK = "# Written by isoflop predict"
@@ -115,7 +115,7 @@ def _at_base(recipe: RecipeConfig, params: float | None) -> RecipeConfig:
         embedding=group(recipe.embedding),
         head=group(recipe.head),
         matrices=group(recipe.matrices),
-        norms=group(recipe.norms),
+        norms=NormRules(fixed(recipe.norms.lr)),
         muon=MuonRules(fixed(recipe.muon.lr), fixed(recipe.muon.weight_decay)),
     )
 

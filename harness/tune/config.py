@@ -86,6 +86,11 @@ class TuneConfig:
                 raise UserError(f"tune.steps: no factor for '{name}'")
 
     def _check_grid(self) -> None:
+        if self.axes != ["rate", "batch"]:
+            raise UserError(
+                "tune.axes: a grid tunes learning rate and batch (tune.rates, tune.batches); take tune=sequential for "
+                f"{', '.join(self.axes) or 'others'}"
+            )
         if self.horizons != [1.0]:
             raise UserError(
                 "tune.horizons: a grid has one D for each size; take tune.design=sequential for several"

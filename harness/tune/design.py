@@ -44,10 +44,15 @@ class TuneSize:
 
 @dataclass(frozen=True)
 class TunePlan:
-    """An ordinary plan, and what is known of its sizes."""
+    """An ordinary plan, and what is known of its sizes.
+
+    Attributes:
+        base_params: N of the base of a parametrization, as the recipe counts it; None without.
+    """
 
     plan: Plan
     sizes: tuple[TuneSize, ...]
+    base_params: float | None = None
 
 
 def center_budget(grid: GridConfig, params: float) -> float:
@@ -121,7 +126,7 @@ def make_tune_plan(
         raise UserError(
             f"tune: nothing to train: {skipped[0].reason}; larger sizes or more tokens have more steps"
         )
-    return TunePlan(Plan(name, tuple(cells), tuple(skipped)), tuple(sizes))
+    return TunePlan(Plan(name, tuple(cells), tuple(skipped)), tuple(sizes), rules.base.params)
 
 
 def held_recipe(recipe: RecipeConfig, rate: float, batch_tokens: int) -> RecipeConfig:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from harness.errors import UserError
-from harness.plan.recipe_rules import RecipeConfig, Rule
+from harness.plan.recipe_rules import RecipeConfig, Rule, significant
 from harness.text import counted
 from harness.tune.config import TuneConfig
 from harness.tune.design import Trial, TunePlan, TuneSize
@@ -24,7 +24,12 @@ DOUBTFUL_P = 0.01
 
 
 def fit_tuning(
-    name: str, sizes: Sequence[TuneSize], trials: Sequence[Trial], recipe: RecipeConfig, tune: TuneConfig
+    name: str,
+    sizes: Sequence[TuneSize],
+    trials: Sequence[Trial],
+    recipe: RecipeConfig,
+    tune: TuneConfig,
+    base_params: float | None = None,
 ) -> TuneFit:
     """Fit the response surfaces of all sizes and the rules through their minima.
 
@@ -34,6 +39,7 @@ def fit_tuning(
 
     Args:
         sizes: as planned. trials: finished and diverged runs. recipe: the one tuned from, the grid's centre.
+        base_params: N of the base of a parametrization, which the rate's rule is read at for every size; None without.
     """
     axes = _axes(tune)
     parts = [_gather(i, size, trials, axes, tune) for i, size in enumerate(sizes)]
@@ -46,6 +52,10 @@ def fit_tuning(
     batch = _batch_rule(parts, recipe.batch_tokens, axes, tune)
     at_rule = [_rate_at(part, _batch_of(part.size, batch.rule, recipe), axes) for part in parts]
     rate = _rate_rule(parts, at_rule, recipe.lr, axes, tune)
+    transfer = ""
+    if base_params is not None:
+        transfer = _transfer_note(rate)
+        rate = _at_base(rate, base_params)
     p = None if fitted is None else _curvature_p(fitted, _sample(parts, members, axes))
     return TuneFit(
         name=name,
@@ -64,7 +74,27 @@ def fit_tuning(
         draws=tune.draws,
         seed=tune.seed,
         trials=tuple(trials),
-        notes=_notes(fitted, p, tune),
+        notes=(*_notes(fitted, p, tune), *([transfer] if transfer else [])),
+    )
+
+
+def _at_base(rate: RuleResult, base_params: float) -> RuleResult:
+    """The rule as a parametrization reads it, at one N for every size: a constant, the geometric mean of the sizes."""
+    rule = rate.rule
+    value = rule.value
+    if rate.status not in ("ok", "two_sizes"):  # the recipe's own power of N, moved
+        value *= (base_params / rule.params_at) ** rule.params
+    return replace(rate, rule=replace(rule, value=significant(value), params=0.0, params_at=base_params))
+
+
+def _transfer_note(rate: RuleResult) -> str:
+    """How the sizes' own best rates go with N, where the parametrization should leave nothing to go with it."""
+    if rate.exponent_interval is None:
+        return ""
+    low, high = rate.exponent_interval
+    return (
+        "under the parametrization one learning rate is for all sizes; their own best ones go as "
+        f"N^{rate.rule.params:.2f} ({low:.2f} to {high:.2f}), and as N^0 where it transfers"
     )
 
 

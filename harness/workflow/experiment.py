@@ -187,9 +187,16 @@ def say_left_out(plan: Plan, console: Console) -> None:
 
 
 def say_measured(config: Config, plan: Plan, console: Console) -> None:
-    """One line: over which N and D the recipe was measured, and how far outside of them the grid goes."""
-    said = how_far(config.recipe, plan.cells)
-    console.print(said, highlight=False, soft_wrap=True, markup=False)
+    """Where the recipe was measured, how far outside of that the grid goes, and the base of a parametrization."""
+    lines = [how_far(config.recipe, plan.cells)]
+    base = plan.cells[0].spec.parametrization
+    if not base.is_standard:
+        lines.append(
+            f"parametrization {base.kind}: learning rates and decay of every shape are carried from "
+            f"{base.base_width}x{base.base_layers} with heads of {base.base_head_dim}"
+        )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def has_runs(folder: SweepFolder) -> bool:

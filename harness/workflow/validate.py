@@ -16,6 +16,7 @@ from harness.fit import Fit, load_fit, read_points
 from harness.fit.surface import ParametricLaw
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
+from harness.model.parametrization import Parametrization
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan, check_corpus, plan_cell
 from harness.predict.source import choose, from_fit
@@ -131,9 +132,22 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
     if rule := different_rule(config, folder / "config.yaml"):
         raise UserError(f"validate.fit: the runs of {folder} were trained otherwise: {rule}")
     count = fit.compute.removeprefix("flops_")
-    planned, trained_on = config.grid.count, corpus.fingerprint
+    planned, trained_on, paid = config.grid.count, corpus.fingerprint, config.grid.count_optimizer
     if (folder / "plan.json").exists() and (cells := frozen_plan(SweepFolder(folder)).cells):
-        planned, trained_on = cells[0].count, cells[0].spec.data
+        planned, trained_on, paid = cells[0].count, cells[0].spec.data, cells[0].count_optimizer
+        base, own = cells[0].spec.parametrization, _base(config, corpus)
+        if base != own:
+            raise UserError(
+                f"validate.fit: the runs of {folder} have the base {base.base_width}x{base.base_layers}, heads of "
+                f"{base.base_head_dim}, and this is {own.base_width}x{own.base_layers}, heads of {own.base_head_dim}; "
+                "name it with parametrization.base_width, base_layers and base_head_dim"
+            )
+    paid = paid and fit.compute == "flops"  # another convention has no optimizer in it
+    if paid != config.grid.count_optimizer:
+        raise UserError(
+            f"grid.count_optimizer: {str(config.grid.count_optimizer).lower()}, but the fit's compute is counted "
+            f"{'with' if paid else 'without'} the optimizer; set grid.count_optimizer={str(paid).lower()}"
+        )
     count = count if count in FLOP_COUNTS else planned
     if count != config.grid.count:
         raise UserError(
@@ -144,6 +158,12 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
             f"validate.fit: the runs of {folder} were trained on another corpus ({trained_on}) than this, "
             f"{corpus.name} ({corpus.fingerprint}): their losses predict nothing for it"
         )
+
+
+def _base(config: Config, corpus: Corpus) -> Parametrization:
+    """The parametrization of this validation's runs, with its base."""
+    shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
+    return plan_rules(config, shapes).base.parametrization
 
 
 def _entries(config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus) -> Entries:

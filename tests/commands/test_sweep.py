@@ -221,7 +221,7 @@ def test_sigterm_on_one_run_asks_to_be_requeued(tmp_path: Path, text_folder: Pat
         (["plan", "experiment=demo", "recipe.lr.params=1e5"], "recipe.lr.params: must be at most 100"),
         (
             ["plan", "experiment=demo", "recipe.lr.params=100", "recipe.lr.params_at=1e-5"],
-            "recipe: a rule leaves all bounds at",
+            "recipe: a rule overflows at",
         ),
         (["plan", "experiment=demo", "recipe.weight_decay.value=-1"], "must not be negative"),
         (["plan"], "experiment: choose one"),

@@ -53,6 +53,18 @@ def test_a_parabola_without_noise_is_recovered_exactly(skewed: bool) -> None:
     assert fit.rate.rule(3e4, 1) == pytest.approx(0.008, rel=0.01)
 
 
+def test_under_a_parametrization_the_rate_is_one_constant_at_the_base() -> None:
+    """A recipe's rule is read at the base's N for every size then: a power of N would be read at the wrong one."""
+    truth = Truth(noise=0.0)
+    chosen = sizes(truth, PARAMS, (1.2, 0.7))
+    trials = runs(truth, chosen, np.random.default_rng(0), TUNE.rates, TUNE.batches)
+    fit = fit_tuning("synthetic", chosen, trials, BEFORE, TUNE, base_params=1e4)
+    best = np.exp(np.mean(np.log([truth.minimum(size.params)[0] for size in fit.sizes])))
+    assert fit.rate.rule == replace(fit.rate.rule, params=0.0, params_at=1e4, tokens=0.0)
+    assert fit.rate.rule(1e4, 1) == pytest.approx(best, rel=0.01)
+    assert any("as N^-0.5" in note for note in fit.notes), "and how far that is from transferring"
+
+
 def test_a_recipe_that_leaves_nothing_is_not_said_to_leave_something() -> None:
     """Excesses of draws over their own minima are never below zero: only an upper bound can be told of them."""
     truth, held = Truth(), []

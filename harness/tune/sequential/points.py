@@ -168,6 +168,11 @@ def _check_axes(axes: Sequence[Axis], rules: Rules) -> None:
     for axis in axes:
         if axis.name == "muon" and rules.optimizer.kind != "muon":
             raise UserError("tune.axes: 'muon' needs optimizer=muon")
+        if axis.name == "weight_decay" and rules.optimizer.kind == "muon":
+            raise UserError(
+                "tune.axes: 'weight_decay' is AdamW's; with optimizer=muon the matrices have recipe.muon.weight_decay, "
+                "which is not tuned; leave it out"
+            )
         if axis.before(rules.recipe).value <= 0:
             raise UserError(
                 f"tune.axes: {axis.key}.value is 0, and a tuning tries multiples of it; set a positive one or leave "

@@ -28,11 +28,14 @@ def tuned_recipe(
     recipe = before
     for one in fit.rules:
         recipe = AXES[one.axis].into(recipe, one.rule)
+    # what was tuned beside another recipe's learning rate says nothing of where that holds
+    keeps_rate = before.measured.params and all(one.axis != "rate" for one in fit.rules)
+    here = measured_range((point.params, point.tokens) for point in fit.points)
     return replace(
         recipe,
         name=name,
         source=source_line(fit, before, records),
-        measured=measured_range((point.params, point.tokens) for point in fit.points),
+        measured=before.measured if keeps_rate else here,
     )
 
 
