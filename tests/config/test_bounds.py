@@ -16,11 +16,15 @@ from harness.config.spelling import as_written
 from harness.config.written import kinds, typed_value, without_none
 from harness.errors import UserError
 from harness.model.ladder import MOST_SHAPES
+from harness.model.parametrization import GROUPS
 
 UNLIMITED = {
     "analysis.huber_delta",
     "recipe.warmup_tokens_per_param",
     *(f"recipe.{rule}.maximum" for rule in ("lr", "batch_tokens", "beta2", "weight_decay")),
+    *(f"recipe.{group}.{rule}.maximum" for group in GROUPS for rule in ("lr", "weight_decay", "init")),
+    *(f"recipe.muon.{rule}.maximum" for rule in ("lr", "weight_decay")),
+    "throughput.muon.flops_per_second",
     *(f"throughput.modes.{rate}_per_second" for rate in ("flops", "scores", "bytes")),
 }
 """Settings for which infinity has a meaning: no limit, or a part of the time that is left out."""
