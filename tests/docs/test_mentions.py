@@ -83,7 +83,7 @@ def problem(command: str, overrides: list[str]) -> str:
     except UserError as error:
         return str(error)
     keys = {override.partition("=")[0] for override in overrides}
-    if command in NAMED and keys and not keys & {"experiment", "name"}:
+    if command in NAMED and keys and not keys & {"experiment", "name", "fits"}:
         return "names no experiment"
     return ""
 
