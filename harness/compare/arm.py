@@ -1,5 +1,6 @@
 """One arm of a comparison: a finished sweep's fit, and what its losses are measured on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,6 +25,7 @@ class Arm:
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
         family: of its models; empty where that is not known.
+        unpaid_share: the largest share of C that the optimizer's own steps take beside it; 0 where C has them.
         times: of its best cells; None where its runs are not known.
     """
 
@@ -35,6 +37,7 @@ class Arm:
     scored_on: str = ""
     bits_se: float | None = None
     family: str = ""
+    unpaid_share: float = 0.0
     times: ArmTimes | None = None
 
 
@@ -63,10 +66,22 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
         scored_on=fingerprint if fit.loss == "loss" else fit.loss,
         bits_se=median(errors) if errors else None,
         family=found[0].spec["shape"]["family"],
+        unpaid_share=unpaid_share(found),
         times=arm_times(
             (record, score) for record in found if (score := score_of(record, fit.loss)) is not None
         ),
     )
+
+
+def unpaid_share(records: Iterable[Record]) -> float:
+    """The largest share of C that the optimizer's own steps take beside it; 0 where C has them, or nobody knows."""
+    shares = [
+        (record.flops_optimizer or 0.0) / record.flops
+        for record in records
+        if record.flops > 0
+        and record.flops <= record.flops_by_count.get(record.budget_count, 0.0) * (1 + 1e-9)
+    ]
+    return max(shares, default=0.0)
 
 
 def score_of(record: Record, loss: str) -> Score | None:

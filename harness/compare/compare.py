@@ -9,6 +9,7 @@ from harness.compare.arm import Arm
 from harness.compare.difference import Estimate, difference
 from harness.compare.equal_time import TimedArm, compare_times
 from harness.compare.families import family_cautions
+from harness.compare.optimizer_cost import optimizer_cautions
 from harness.compare.results import (
     QUANTITIES,
     ApproachComparison,
@@ -64,7 +65,7 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
         approaches=approaches,
         decides=decides,
         verdict=(),
-        cautions=tuple(family_cautions(arms)),
+        cautions=(*family_cautions(arms), *optimizer_cautions(arms)),
         equal_time=_in_equal_time(arms, decides, level),
     )
     return replace(made, verdict=verdict(made))

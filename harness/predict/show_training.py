@@ -158,8 +158,9 @@ def show_run(report: PredictResult, line: Callable[[str], None]) -> None:
             f"N {count(run['params'])} ({100 * (run['params_over_wanted'] - 1):+.2g}%), "
             f"D {count(run['tokens'])}{loss}"
         )
+        muon = f" (Muon's {run['lr_muon']:.3g})" if run.get("lr_muon") else ""
         line(
-            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, learning rate {run['lr']:.3g} "
+            f"  {run['steps']:,} steps of {count(run['batch_tokens'])} tokens, learning rate {run['lr']:.3g}{muon} "
             f"({run['recipe']}, {run['schedule']}), {run['flops']:.4g} FLOPs ({run['flops_count']})"
             + (
                 f"; {step(run['step_seconds'])} a step ({run['mode']}), {duration(run['seconds'])}"

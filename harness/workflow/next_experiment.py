@@ -131,6 +131,7 @@ def _describe(
         "batch_tokens": spec.batch_tokens,
         "steps": spec.steps,
         "lr": spec.optimizer.lr,
+        "lr_muon": None if spec.optimizer.muon is None else spec.optimizer.muon.lr,
         "warmup_steps": spec.schedule.warmup_steps,
         "schedule": spec.schedule.kind,
         "recipe": chosen.rules.recipe.name,

@@ -107,6 +107,21 @@ def test_other_families_are_said_and_what_holds_one_of_them_back() -> None:
     assert cautions("gpt2", "gpt2") == cautions("", "gpt2") == cautions("", "") == ()
 
 
+def test_an_optimizer_that_costs_more_than_another_s_is_said_where_no_budget_pays() -> None:
+    def cautions(*shares: float) -> tuple[str, ...]:
+        fits = (fit(), fit(OTHER, 1))
+        arms = [
+            Arm(name, one, "", "", None, unpaid_share=share)
+            for name, one, share in zip("xy", fits, shares, strict=True)
+        ]
+        return compare_arms("arms", arms).cautions
+
+    (one,) = cautions(0.004, 0.38)
+    assert "(x: 0.004, y: 0.38)" in one
+    assert "\n" not in one
+    assert cautions(0.004, 0.005) == cautions(0.0, 0.0) == cautions(0.3, 0.38) == ()
+
+
 def test_a_budget_below_the_runs_of_one_is_said() -> None:
     far = fit_points(points(scale=1e4), FitOptions(draws=20, backtest=False))
     assert "below all runs of y (1e+22 to 1e+24)" in said(fit(), far)
