@@ -25,8 +25,8 @@ class Arm:
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
         family: of its models; empty where that is not known.
-        unpaid_share: the largest share of C that the optimizer's own steps take beside it; 0 where C has them.
         times: of its best cells; None where its runs are not known.
+        unpaid_share: the largest share of C that the optimizer's own steps take beside it; 0 where C has them.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Arm:
     scored_on: str = ""
     bits_se: float | None = None
     family: str = ""
-    unpaid_share: float = 0.0
     times: ArmTimes | None = None
+    unpaid_share: float = 0.0
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:

@@ -78,7 +78,9 @@ def test_an_ordinary_sweep_stays_narrow(
     main(["status", "name=small", f"runs_dir={tmp_path}/runs"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["run", "budget", "shape", "N", "D", "state", "loss"]
-    assert re.fullmatch(r"6 … pending; about \d+ s with 1 worker", lines[-1].strip())
+    *_, cells, optimizer = map(str.strip, lines)
+    assert re.fullmatch(r"6 … pending; about \d+ s with 1 worker", cells)
+    assert "of C, which no budget pays for" in optimizer, "batches of four sequences"
 
 
 @pytest.mark.parametrize("command", ASKS)

@@ -34,6 +34,7 @@ EXPERIMENT = (
         "ladder",
         "recipe",
     ),
+    *("optimizer", "parametrization"),
     *("schedule", "grid", "followup", "throughput", "train", "tracker", "launcher", "analysis", "path"),
 )
 ARGUMENTS = sorted({key for keys in READS.values() for key in keys})

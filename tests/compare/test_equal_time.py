@@ -25,7 +25,7 @@ def times(*seconds: float, devices: tuple[str, ...] = DEVICE) -> ArmTimes:
 
 
 def arm(name: str, seed: int, found: ArmTimes | None, corpus: str = "one") -> Arm:
-    return Arm(name, fit(CHINCHILLA, seed), corpus, corpus, 1 / math.log(2), corpus, 0.05, found)
+    return Arm(name, fit(CHINCHILLA, seed), corpus, corpus, 1 / math.log(2), corpus, 0.05, times=found)
 
 
 def least_loss(flops: float) -> float:

@@ -176,6 +176,22 @@ def checked(world: "World", text: str, words: Sequence[str]) -> None:
         assert main([*words[words.index("scripts.coordinate_check") + 1 :], *few]) == 0
 
 
+def studied(world: "World", text: str, words: Sequence[str]) -> None:
+    """One seed of some steps of every case, in this process."""
+    from scripts.family_study import main
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        main(
+            [
+                *words[words.index("scripts.family_study") + 1 :],
+                "budgets=1e9",
+                "seeds=0",
+                "data.eval_tokens=2048",
+            ]
+        )
+    assert "| 1e+09 | gpt_neox, serial | 1 |" in printed.getvalue()
+
+
 INSTEAD = (
     Instead(r"^make demo$", "sets up .venv from a package index; its recipe's other line is run", demo),
     Instead(r"^make gpu ONLY=--dry-run$", "sets up .venv; make -n, and the dry run itself", gpu_dry_run),
@@ -190,6 +206,7 @@ INSTEAD = (
     ),
     Instead(r"^apptainer build\b", "there is no Apptainer where tests run", converted),
     Instead(r"^python -m scripts\.coordinate_check\b", "minutes; a smaller one", checked),
+    Instead(r"^python -m scripts\.family_study\b", "half an hour; some steps of it", studied),
     Instead(
         r"^(torchrun\b.* )?(-m harness|isoflop) train\b.*\brun=RUN_ID\b", "RUN_ID stands for an id", trained
     ),
