@@ -24,7 +24,7 @@ from harness.fit.summary import law_parameters
 from harness.library.sweep import Sweep
 from harness.plan.plan import Plan
 from harness.predict.result import PredictResult
-from harness.runs.table import row
+from harness.runs.table import rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def excluded(source: Points | Sweep | Fit) -> "pd.DataFrame":
 def runs(sweep: Sweep) -> "pd.DataFrame":
     """The content of ``runs.csv``: one row for every run that has ended, those that diverged too."""
     _check_kind("runs", sweep, (Sweep,), "a sweep")
-    return _frame([row(record) for record in sweep.records.values()])
+    return _frame(rows(sweep.records.values()))
 
 
 def cells(plan: Plan | Sweep) -> "pd.DataFrame":

@@ -76,6 +76,18 @@ def _other_hyperparameters(spec: RunSpec) -> Row:
     }
 
 
+def rows(found: Iterable[Record]) -> list[Row]:
+    """A row for each record; a rate of a group that some runs have apart is in all of them: the run's own elsewhere."""
+    made = [row(record) for record in found]
+    for group in GROUPS:
+        name = f"{group}_lr"
+        if any(name in one for one in made):
+            for one in made:
+                own = one.get("muon_lr", one["lr"]) if group == "matrices" else one["lr"]
+                one.setdefault(name, own)
+    return made
+
+
 def whole_records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
     """:func:`records` for who makes numbers of all of them.
 
@@ -111,8 +123,9 @@ def check_table(path: Path, found: Mapping[str, Record]) -> str:
             raise ValueError("a line is longer than the first")
         if unknown := listed.keys() - found.keys():
             raise ValueError(f"{min(map(str, unknown))} is no run that has ended")
+        expected_rows = {one["run_id"]: one for one in rows(found.values())}
         for run_id in listed:
-            values = row(found[run_id])
+            values = expected_rows[run_id]
             expected = {name: "" if value is None else str(value) for name, value in values.items()}
             for name in sorted(map(str, names)):
                 if listed[run_id][name] != expected.get(name, ""):
@@ -124,14 +137,14 @@ def check_table(path: Path, found: Mapping[str, Record]) -> str:
 
 def table_text(found: Iterable[Record]) -> str:
     """The content of ``runs.csv``: the rows of ``found``, in numbers that read back exactly."""
-    rows = [row(record) for record in found]
+    made = rows(found)
     text = io.StringIO()
-    if rows:
+    if made:
         # a run may lack a domain that others have
-        names = dict.fromkeys(name for row in rows for name in row)
+        names = dict.fromkeys(name for one in made for name in one)
         writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(made)
     return text.getvalue()
 
 
