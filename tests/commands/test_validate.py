@@ -51,6 +51,25 @@ def refused(told: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return printed
 
 
+def test_compute_is_counted_and_a_base_is_named_as_in_the_runs_of_the_fit(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise N* is predicted at a compute that the candidates do not have, or they are trained at other rates."""
+    fitted(tmp_path, text_folder)
+    paid = refused(arguments(tmp_path, text_folder, "grid.count_optimizer=true"), capsys)
+    assert "counted without the optimizer; set grid.count_optimizer=false" in paid
+    other = ("model=granite", "parametrization=completep", "parametrization.base_width=12")
+    small_jobs(tmp_path, text_folder, *GRID, *other, "parametrization.base_layers=1")
+    moved = refused(
+        arguments(
+            tmp_path, text_folder, *other, "parametrization.base_layers=1", "parametrization.base_head_dim=12"
+        ),
+        capsys,
+    )
+    assert "parametrization.base_head_dim" in moved
+    assert not (tmp_path / "runs" / "again" / "prediction.json").exists()
+
+
 @pytest.mark.slow
 def test_predict_train_and_compare_once(
     tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
