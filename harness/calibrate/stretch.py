@@ -112,13 +112,9 @@ class Speed:
     muon_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if (
-            not (
-                0 < self.low <= self.step_seconds <= self.high < math.inf
-                and 0 <= self.startup_seconds < math.inf
-            )
-            or not 0 <= self.muon_seconds < math.inf
-        ):
+        steps = 0 < self.low <= self.step_seconds <= self.high < math.inf
+        parts = all(0 <= seconds < math.inf for seconds in (self.startup_seconds, self.muon_seconds))
+        if not (steps and parts):
             raise ValueError(f"not times in seconds: {self}")
 
 

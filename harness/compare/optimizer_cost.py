@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from harness.compare.arm import Arm
-
-WORTH_SAYING = 0.01
+from harness.plan.optimizer_share import SHOWN
 
 
 def optimizer_cautions(arms: Sequence[Arm]) -> Iterator[str]:
     """One sentence, where the optimizer of an arm takes more than rounding and arms differ in it."""
     shares = {arm.name: arm.unpaid_share for arm in arms}
-    if max(shares.values()) < WORTH_SAYING or max(shares.values()) < 2 * min(shares.values()):
+    if max(shares.values()) < SHOWN or max(shares.values()) < 2 * min(shares.values()):
         return
     listed = ", ".join(f"{name}: {share:.2g}" for name, share in shares.items())
     yield (

@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.model.build import meta_model
 from harness.model.formulas import ForwardFlops, Params
 from harness.model.groups import grouped_parameters
+from harness.model.parametrization import GROUPS
 from harness.model.shape import Shape
 
 _WITH_SUMMAND = (torch.ops.aten.addmm, torch.ops.aten.baddbmm)
@@ -26,7 +27,6 @@ def measure_params(shape: Shape) -> Params:
         UserError: the model cannot be built, or its vocabulary matrices cannot be told from the others.
     """
     model = meta_model(shape)
-    embeddings = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
     head = model.get_output_embeddings()
     if head is None:
         raise UserError(
@@ -36,16 +36,10 @@ def measure_params(shape: Shape) -> Params:
         raise UserError(
             f"model.family: the head of {type(model).__name__} is not vocab_size by width: cannot count it"
         )
-    stored = {id(p): p for p in model.parameters()}
-    rest = [p for key, p in stored.items() if key not in embeddings and key != id(head.weight)]
-    tied = id(head.weight) in embeddings
-    return Params(
-        embedding=sum(e.numel() for e in embeddings.values()),
-        head=0 if tied else head.weight.numel(),
-        matrices=sum(p.numel() for p in rest if p.ndim > 1),
-        norms=sum(p.numel() for p in rest if p.ndim <= 1),
-        vocab_matrix=head.weight.numel(),
-    )
+    groups = dict.fromkeys(GROUPS, 0)
+    for one in grouped_parameters(model):
+        groups[one.group] += one.parameter.numel()
+    return Params(**groups, vocab_matrix=head.weight.numel())
 
 
 def measure_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:

@@ -103,6 +103,23 @@ def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1)
     return figure, list(axes.flat)
 
 
+def plot_estimate(
+    axes: Axes, x: float, value: float, interval: tuple[float, float] | None, colour: str, filled: bool
+) -> None:
+    """A point with the interval of its value; hollow where no rule goes through it."""
+    bars = None if interval is None else [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
+    axes.errorbar(
+        [x],
+        [value],
+        yerr=bars,
+        fmt="o",
+        color=colour,
+        markerfacecolor=colour if filled else "none",
+        markersize=4,
+        capsize=2,
+    )
+
+
 def ordered_colours(n: int) -> list[str]:
     """``n`` colours from dark to light that keep their order in grey, for quantities from small to large."""
     return [to_hex(COLOURS(i / max(1, n - 1))) for i in range(n)]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,12 @@ def records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
     return {run_id: record for run_id, record in found.items() if record is not None}
 
 
-def row(record: Record) -> Row:
-    """A record as one flat row. ``params`` is the total; every counting convention has a column beside it."""
+def row(record: Record, apart: Collection[str] = ()) -> Row:
+    """A record as one flat row. ``params`` is the total; every counting convention has a column beside it.
+
+    Args:
+        apart: groups of parameters whose learning rate has a column.
+    """
     batch_tokens = record.spec["batch_windows"] * record.spec["seq_len"]
     return {
         "run_id": record.run_id,
@@ -54,19 +58,18 @@ def row(record: Record) -> Row:
         "batch_tokens": batch_tokens,
         "steps": record.steps,
         "lr": record.spec["optimizer"]["lr"],
-        **_other_hyperparameters(RunSpec.from_json(record.spec)),
+        **_other_hyperparameters(RunSpec.from_json(record.spec), apart),
         **{one.name: getattr(record, one.name) for one in fields(Record) if one.metadata == IN_TABLE},
     }
 
 
-def _other_hyperparameters(spec: RunSpec) -> Row:
+def _other_hyperparameters(spec: RunSpec, apart: Collection[str]) -> Row:
     """What a recipe sets beside batch and learning rate, where it is not as in a plain recipe; rates are peaks."""
     muon, parametrization = spec.optimizer.muon, spec.parametrization
-    scales = {group: getattr(spec.groups, group).lr for group in GROUPS}
     rates = {
-        f"{group}_lr": (spec.muon_of(group) or spec.optimizer).lr * scale
-        for group, scale in scales.items()
-        if scale != 1
+        f"{group}_lr": (spec.muon_of(group) or spec.optimizer).lr * getattr(spec.groups, group).lr
+        for group in GROUPS
+        if group in apart
     }
     return {
         "weight_decay": spec.optimizer.weight_decay,
@@ -77,15 +80,11 @@ def _other_hyperparameters(spec: RunSpec) -> Row:
 
 
 def rows(found: Iterable[Record]) -> list[Row]:
-    """A row for each record; a rate of a group that some runs have apart is in all of them: the run's own elsewhere."""
-    made = [row(record) for record in found]
-    for group in GROUPS:
-        name = f"{group}_lr"
-        if any(name in one for one in made):
-            for one in made:
-                own = one.get("muon_lr", one["lr"]) if group == "matrices" else one["lr"]
-                one.setdefault(name, own)
-    return made
+    """A row for each record; a group's learning rate is a column of all where some have another than the run's own."""
+    found = list(found)
+    specs = [RunSpec.from_json(record.spec) for record in found]
+    apart = frozenset(group for group in GROUPS if any(getattr(spec.groups, group).lr != 1 for spec in specs))
+    return [row(record, apart) for record in found]
 
 
 def whole_records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:

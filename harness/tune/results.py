@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.plan.recipe_rules import Rule
 from harness.tune.design import Trial
+from harness.tune.plain import rule_from_json, rule_to_json, tuples
 from harness.tune.surface import BATCH, RATE, Surface
 
 Interval = tuple[float, float]
@@ -140,10 +141,7 @@ class TuneFit:
         for size, result in zip(data["sizes"], self.sizes, strict=True):
             size["surface"] = _plain(result.surface)
         for name in ("rate", "batch"):
-            # JSON has no infinity: a rule without bounds has none
-            bounds = {"minimum": None, "maximum": None}
-            rule = data[name]["rule"]
-            rule |= {key: value for key, value in bounds.items() if rule[key] in (0.0, float("inf"))}
+            data[name]["rule"] = rule_to_json(data[name]["rule"])
         return data
 
     @classmethod
@@ -162,18 +160,13 @@ class TuneFit:
 
 
 def _size(data: dict[str, Any]) -> SizeResult:
-    return SizeResult(**{**_tuples(data), "surface": _surface(data["surface"])})
+    return SizeResult(**{**tuples(data), "surface": _surface(data["surface"])})
 
 
 def _rule(data: dict[str, Any]) -> RuleResult:
-    rule = Rule(**{name: value for name, value in data["rule"].items() if value is not None})
+    rule = rule_from_json(data["rule"])
     excluded = tuple((params, reason) for params, reason in data["excluded"])
-    return RuleResult(**{**_tuples(data), "rule": rule, "excluded": excluded})
-
-
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    """JSON's lists are this module's tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return RuleResult(**{**tuples(data), "rule": rule, "excluded": excluded})
 
 
 def _surface(data: dict[str, Any] | None) -> Surface | None:

@@ -64,11 +64,8 @@ def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
         scatter = _birge(y - intercept - slope * x, draws)
         widen = max(1.0, scatter or 1.0)
         intercepts, slopes = fit_power(x, draws)
-        exponent_interval = _about(slope, quantiles(slopes, level), widen)
-        log_value = _about(intercept, quantiles(intercepts, level), widen)
-        value_interval = (
-            None if log_value is None else (float(np.exp(log_value[0])), float(np.exp(log_value[1])))
-        )
+        exponent_interval = widened(slope, quantiles(slopes, level), widen)
+        value_interval = exponential(widened(intercept, quantiles(intercepts, level), widen))
     return RuleResult(
         rule,
         "ok" if good.sum() > 2 else "two_sizes",
@@ -90,7 +87,13 @@ def _birge(residuals: Array, draws: Array) -> float | None:
     return float(np.sqrt(np.sum((residuals / spread) ** 2) / freedom))
 
 
-def _about(center: float, interval: Interval | None, factor: float) -> Interval | None:
+def widened(center: float, interval: Interval | None, factor: float) -> Interval | None:
+    """``interval`` about ``center``, ``factor`` times as wide on either side."""
     if interval is None:
         return None
     return center - factor * (center - interval[0]), center + factor * (interval[1] - center)
+
+
+def exponential(interval: Interval | None) -> Interval | None:
+    """Of an interval of a logarithm that of the number."""
+    return None if interval is None else (float(np.exp(interval[0])), float(np.exp(interval[1])))

@@ -1,5 +1,6 @@
 """Validation of a fit: predict a larger budget's optimum, register the prediction, train the candidates, compare."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ from harness.fit.surface import ParametricLaw
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
 from harness.model.parametrization import Parametrization
+from harness.model.shape import Shape
 from harness.plan.cell import Cell
-from harness.plan.plan import Plan, check_corpus, plan_cell
+from harness.plan.plan import Plan, Rules, check_corpus, plan_cell
 from harness.predict.source import choose, from_fit
 from harness.report.data import used_points
 from harness.runs.files import SweepFolder
@@ -78,7 +80,10 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     basis = _basis(config, fit, fit_path)
     corpus = training_corpus(config, console)
     _check_same(config, fit, fit_path.parent, corpus)
-    entries = _entries(config, fit, basis, corpus)
+    shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
+    rules = plan_rules(config, shapes)
+    _check_base(rules.base.parametrization, fit_path.parent)
+    entries = _entries(config, fit, basis, corpus, shapes, rules)
     plan = Plan(config.name, tuple(cell for _, cells in entries.values() for cell in cells))
     check_corpus(plan, corpus.name, config.data.max_epochs)
     written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -135,13 +140,6 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
     planned, trained_on, paid = config.grid.count, corpus.fingerprint, config.grid.count_optimizer
     if (folder / "plan.json").exists() and (cells := frozen_plan(SweepFolder(folder)).cells):
         planned, trained_on, paid = cells[0].count, cells[0].spec.data, cells[0].count_optimizer
-        base, own = cells[0].spec.parametrization, _base(config, corpus)
-        if base != own:
-            raise UserError(
-                f"validate.fit: the runs of {folder} have the base {base.base_width}x{base.base_layers}, heads of "
-                f"{base.base_head_dim}, and this is {own.base_width}x{own.base_layers}, heads of {own.base_head_dim}; "
-                "name it with parametrization.base_width, base_layers and base_head_dim"
-            )
     paid = paid and fit.compute == "flops"  # another convention has no optimizer in it
     if paid != config.grid.count_optimizer:
         raise UserError(
@@ -160,13 +158,22 @@ def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:
         )
 
 
-def _base(config: Config, corpus: Corpus) -> Parametrization:
-    """The parametrization of this validation's runs, with its base."""
-    shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
-    return plan_rules(config, shapes).base.parametrization
+def _check_base(own: Parametrization, folder: Path) -> None:
+    """Refuse a fit of runs of another base: another ladder may have another shape nearest to the recipe's size."""
+    if not (folder / "plan.json").exists() or not (cells := frozen_plan(SweepFolder(folder)).cells):
+        return
+    base = cells[0].spec.parametrization
+    if base != own:
+        raise UserError(
+            f"validate.fit: the runs of {folder} have the base {base.base_width}x{base.base_layers}, heads of "
+            f"{base.base_head_dim}, and this is {own.base_width}x{own.base_layers}, heads of {own.base_head_dim}; "
+            "name it with parametrization.base_width, base_layers and base_head_dim"
+        )
 
 
-def _entries(config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus) -> Entries:
+def _entries(
+    config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus, shapes: Sequence[Shape], rules: Rules
+) -> Entries:
     """Factor to N, as the fit counts it, and the cells, one a seed."""
     count = "total" if fit.count == "params" else fit.count.removeprefix("params_")
     if count not in PARAM_COUNTS:
@@ -175,8 +182,6 @@ def _entries(config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus) -
     best = float(frontier.at_flops(config.validate.budget).params) if frontier is not None else np.nan
     if not np.isfinite(best):
         raise UserError(f"validate: {basis.decider.title} has no optimum at C = {config.validate.budget:.3g}")
-    shapes = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len).shapes
-    rules = plan_rules(config, shapes)
     entries: Entries = {}
     for factor in sorted(config.validate.factors):
         shape = near(shapes, factor * best, count)

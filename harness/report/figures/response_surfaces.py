@@ -12,7 +12,7 @@ from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.figures.tuned_axes import draw_rounds
-from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial
@@ -200,20 +200,7 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
         interval = (size.rate_at_rule_interval, size.batch_interval)[axis]
         if value is None:
             continue
-        bars = (
-            None if interval is None else [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
-        )
-        face = INK if size.params in result.params else "none"
-        axes.errorbar(
-            [size.params],
-            [value],
-            yerr=bars,
-            fmt="o",
-            color=INK,
-            markerfacecolor=face,
-            markersize=4,
-            capsize=2,
-        )
+        plot_estimate(axes, size.params, value, interval, INK, filled=size.params in result.params)
     log_counts(axes, "x")
     axes.set_xlabel("parameters N")
     if axis == RATE:

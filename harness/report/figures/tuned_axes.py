@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
-from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.axes import AXES
@@ -108,21 +108,7 @@ def _best(axes: Axes, fit: RoundsFit, one: AxisResult) -> None:
         for p, value in zip(mine, values, strict=True):
             if value.best is None:
                 continue
-            ends = value.interval
-            bars = (
-                None if ends is None else [[max(0.0, value.best - ends[0])], [max(0.0, ends[1] - value.best)]]
-            )
-            face = colour if value.status == "ok" else "none"
-            axes.errorbar(
-                [x[p]],
-                [value.best],
-                yerr=bars,
-                fmt="o",
-                color=colour,
-                markerfacecolor=face,
-                markersize=4,
-                capsize=2,
-            )
+            plot_estimate(axes, x[p], value.best, value.interval, colour, filled=value.status == "ok")
     log_counts(axes, "x")
     (log_counts if one.axis == "batch" else log_plain)(axes, "y")
     axes.set_xlabel("training tokens D" if by_tokens else "parameters N")

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.plan.recipe_rules import Rule
+from harness.tune.plain import rule_from_json, rule_to_json, tuples
 from harness.tune.results import Interval
 
 DESIGN = "sequential"
@@ -170,9 +171,7 @@ class RoundsFit:
         """The content of ``tune.json``."""
         data = {"design": DESIGN} | asdict(self)
         for one in data["rules"]:
-            rule = one["rule"]
-            # JSON has no infinity: a rule without bounds has none
-            rule |= {key: None for key in ("minimum", "maximum") if rule[key] in (0.0, float("inf"))}
+            one["rule"] = rule_to_json(one["rule"])
         return data
 
     @classmethod
@@ -195,18 +194,14 @@ class RoundsFit:
 
 
 def _point(data: dict[str, Any]) -> PointResult:
-    values = {axis: Value(**_tuples(value)) for axis, value in data["values"].items()}
-    return PointResult(**{**_tuples(data), "values": values})
+    values = {axis: Value(**tuples(value)) for axis, value in data["values"].items()}
+    return PointResult(**{**tuples(data), "values": values})
 
 
 def _rule(data: dict[str, Any]) -> AxisResult:
-    made = _tuples(data)
-    made["rule"] = Rule(**{name: value for name, value in data["rule"].items() if value is not None})
+    made = tuples(data)
+    made["rule"] = rule_from_json(data["rule"])
     for name in ("params", "tokens", "tested_params", "timescale", "ratio"):
-        made[name] = None if data[name] is None else Exponent(**_tuples(data[name]))
+        made[name] = None if data[name] is None else Exponent(**tuples(data[name]))
     made["excluded"] = tuple((str(label), str(why)) for label, why in data["excluded"])
     return AxisResult(**made)
-
-
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}

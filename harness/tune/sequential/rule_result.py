@@ -9,7 +9,7 @@ from harness.fit.table import Array
 from harness.plan.recipe_rules import Rule, significant
 from harness.text import count
 from harness.tune.results import Interval
-from harness.tune.rules import quantiles
+from harness.tune.rules import exponential, quantiles, widened
 from harness.tune.sequential.parts import Parts
 from harness.tune.sequential.points import Trainer, reference
 from harness.tune.sequential.results import AxisResult, Exponent
@@ -44,16 +44,13 @@ def rule_result(trainer: Trainer, parts: Parts | None, j: int) -> AxisResult:
     scatter = float(parts.rules.scatter[row])
     wider = max(1.0, scatter if np.isfinite(scatter) else 1.0)
     line, drawn = parts.rules.lines[row], parts.rules.drawn[:, row]
-    value_ends = _about(line[0], drawn[:, 0], parts.level, wider)
     kind = "level_only" if usable == 1 else "ok" if usable > len(names) else "untested"
     return AxisResult(
         axis=axis.name,
         key=axis.key,
         rule=_rule(trainer, axis.name, line),
         status=kind,
-        value_interval=None
-        if value_ends is None
-        else (float(np.exp(value_ends[0])), float(np.exp(value_ends[1]))),
+        value_interval=exponential(_about(line[0], drawn[:, 0], parts.level, wider)),
         params=_exponent(line[1], drawn[:, 1], parts.level, wider),
         tokens=_exponent(line[2], drawn[:, 2], parts.level, wider),
         tested_params=_tested(parts, axis.name),
@@ -129,14 +126,9 @@ def _of_decay(parts: Parts, axis: str, term: str, wider: float, names: Sequence[
     sign = -1.0 if term == CONST else 1.0
     value, drawn = sign * parts.rules.theta[column], sign * parts.rules.drawn_theta[:, column]
     if term == CONST:
-        ends = _about(value, drawn, parts.level, wider)
-        whole = None if ends is None else (float(np.exp(ends[0])), float(np.exp(ends[1])))
-        return Exponent(float(np.exp(value)), whole)
+        return Exponent(float(np.exp(value)), exponential(_about(value, drawn, parts.level, wider)))
     return _exponent(value, drawn, parts.level, wider)
 
 
 def _about(center: float, drawn: Array, level: float, factor: float) -> Interval | None:
-    found = quantiles(drawn, level)
-    if found is None:
-        return None
-    return float(center - factor * (center - found[0])), float(center + factor * (found[1] - center))
+    return widened(float(center), quantiles(drawn, level), factor)
