@@ -33,6 +33,10 @@ ROUNDS = (
     "tune.rounds=2",
     "tune.tolerance=0",
     "tune.draws=200",
+    # far enough apart, and all of them fitted, that both minima stand out of the noise on any machine
+    "tune.steps.rate=5",
+    "tune.steps.embedding=10",
+    "tune.window=2",
 )
 
 

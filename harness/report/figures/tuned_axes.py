@@ -76,7 +76,7 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
     over = "the best" if fit.curvature is not None and fit.curvature[row][row] > 0 else "the recipe's"
     axes.set_xlabel(f"{AXES[one.axis].label} over {over}")
     axes.set_ylabel("loss over the minimum (nats)")
-    if row == 0:
+    if row == 0 and axes.get_legend_handles_labels()[0]:  # every point can be beyond what was tried
         axes.legend(title="N, D", title_fontsize=7, fontsize=6.5)
 
 

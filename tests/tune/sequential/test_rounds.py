@@ -224,6 +224,19 @@ def test_what_was_found_survives_its_file_and_is_drawn() -> None:
     assert len(figure.axes) == 2 * len(fit.rules)
 
 
+def test_a_tuning_none_of_whose_points_has_a_minimum_is_drawn() -> None:
+    made = trainer()
+    fit = fit_rounds("t", made, whole(made), TUNE)
+    points = [
+        replace(point, values={axis: replace(value, status="beyond") for axis, value in point.values.items()})
+        for point in fit.points
+    ]
+    with figure_style():
+        figure = draw_rounds(replace(fit, points=tuple(points)))
+        figure.draw_without_rendering()
+    assert figure.axes[0].get_legend() is None
+
+
 def test_under_a_parametrization_rules_read_the_base() -> None:
     base = Base(Parametrization("mup", 32, 2, 16), 20_000.0)
     recipe = replace(RECIPE, lr=Rule(0.009, -0.6, 2.5e4))
