@@ -19,26 +19,39 @@ from harness.tune.results import RULE_STATUSES, RuleResult, TuneFit
 ALWAYS = ("lr", "batch_tokens", "min_steps", "beta2", "weight_decay", "warmup_share")
 
 
-def recipe_yaml(name: str, fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:
-    """The recipe's text: ``before`` with the tuned rate and batch, and where they come from.
+def tuned_recipe(
+    name: str, fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record]
+) -> RecipeConfig:
+    """``before`` with the tuned rate and batch, where they come from, and over what they were measured.
 
     Args:
         name: the recipe's name.
         fit: the tuning. before: the recipe it was tuned from. records: its runs, by id.
     """
-    tuned = replace(
+    return replace(
         before,
         name=name,
         source=source_line(fit, before, records),
         lr=fit.rate.rule,
         batch_tokens=fit.batch.rule,
-        measured=measured_range((size.params, size.tokens) for size in fit.sizes),
+        measured=_measured(fit, before),
     )
+
+
+def recipe_yaml(name: str, fit: TuneFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:
+    """The file of :func:`tuned_recipe`."""
     return recipe_text(
-        tuned,
+        tuned_recipe(name, fit, before, records),
         "# Written by 'isoflop tune'. Measured between the sizes in the source, along one D for each size;\n"
         "# elsewhere it extrapolates.\n",
     )
+
+
+def _measured(fit: TuneFit, before: RecipeConfig) -> MeasuredRange:
+    """Over the sizes that the rules go through: one whose best values are beyond the grid says nothing of them."""
+    seen = fit.rate.params or fit.batch.params
+    kept = MeasuredRange() if fit.rate.status == "at_edge" else before.measured
+    return measured_range(((size.params, size.tokens) for size in fit.sizes if size.params in seen), kept)
 
 
 def recipe_text(recipe: RecipeConfig, about: str) -> str:
@@ -55,9 +68,11 @@ def recipe_text(recipe: RecipeConfig, about: str) -> str:
     return about + "\n".join(lines) + "\n"
 
 
-def measured_range(points: Iterable[tuple[float, float]]) -> MeasuredRange:
-    """From the smallest to the largest N and D of ``points``."""
-    params, tokens = zip(*points, strict=True)
+def measured_range(points: Iterable[tuple[float, float]], otherwise: MeasuredRange) -> MeasuredRange:
+    """From the smallest to the largest N and D of ``points``; ``otherwise`` where there are none."""
+    if not (known := list(points)):
+        return otherwise
+    params, tokens = zip(*known, strict=True)
     return MeasuredRange(
         *([float(math.floor(min(values))), float(math.ceil(max(values)))] for values in (params, tokens))
     )

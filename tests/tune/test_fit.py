@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.plan.recipe_rules import RecipeConfig, Rule
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.config import TuneConfig
 from harness.tune.design import TunePlan
 from harness.tune.fit import check_fittable, fit_tuning
+from harness.tune.recipe import tuned_recipe
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
 from harness.tune.surface_fit import near_minimum
 from tests.tune.synthetic import Truth, runs, sizes
@@ -162,6 +163,16 @@ def test_one_size_at_an_edge_is_left_out_and_named() -> None:
     assert fit.rate.params == (6000, 20000)
     assert fit.rate.excluded == ((60000, "edge_rate"),)
     assert fit.rate.rule.params == pytest.approx(-0.5, abs=0.15)
+    measured = tuned_recipe("x", fit, BEFORE, {}).measured
+    assert measured.params == [6000, 20000], "nothing was measured at the size that is left out"
+    assert measured.tokens == [fit.sizes[0].tokens, fit.sizes[1].tokens]
+
+
+def test_a_recipe_says_no_range_that_it_was_not_measured_over() -> None:
+    before = replace(BEFORE, measured=MeasuredRange([1e3, 2e3], [1e5, 2e5]))
+    beyond = fitted(Truth(diverges=np.inf), (0.01, 1.0))
+    assert beyond.rate.status == "at_edge"
+    assert tuned_recipe("x", beyond, before, {}).measured == MeasuredRange()
 
 
 def test_one_usable_size_moves_the_old_rule() -> None:

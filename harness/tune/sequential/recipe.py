@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe_rules import RecipeConfig
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig
 from harness.runs.record import Record
 from harness.text import count, counted
 from harness.tune.axes import AXES
@@ -28,15 +28,24 @@ def tuned_recipe(
     recipe = before
     for one in fit.rules:
         recipe = AXES[one.axis].into(recipe, one.rule)
-    # what was tuned beside another recipe's learning rate says nothing of where that holds
-    keeps_rate = before.measured.params and all(one.axis != "rate" for one in fit.rules)
-    here = measured_range((point.params, point.tokens) for point in fit.points)
     return replace(
         recipe,
         name=name,
         source=source_line(fit, before, records),
-        measured=before.measured if keeps_rate else here,
+        measured=_measured(fit, before),
     )
+
+
+def _measured(fit: RoundsFit, before: RecipeConfig) -> MeasuredRange:
+    """Over the points with a minimum of the learning rate, or of any axis where the rate was not tuned and ``before``
+    does not say over what its own was: what was tuned beside that says nothing of where it holds."""
+    rate = {one.axis: one.status for one in fit.rules}.get("rate")
+    if rate is None and before.measured.params:
+        return before.measured
+    axes = fit.axes if rate is None else ("rate",)
+    seen = [point for point in fit.points if any(point.values[axis].status == "ok" for axis in axes)]
+    kept = MeasuredRange() if rate == "at_edge" else before.measured
+    return measured_range(((point.params, point.tokens) for point in seen), kept)
 
 
 def rounds_yaml(name: str, fit: RoundsFit, before: RecipeConfig, records: Mapping[str, Record]) -> str:

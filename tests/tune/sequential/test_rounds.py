@@ -16,7 +16,7 @@ from harness.model.parametrization import Parametrization
 from harness.plan.base import Base
 from harness.plan.cell import Cell
 from harness.plan.plan import Rules, plan_cell
-from harness.plan.recipe_rules import GroupRules, OptimizerConfig, RecipeConfig, Rule
+from harness.plan.recipe_rules import GroupRules, MeasuredRange, OptimizerConfig, RecipeConfig, Rule
 from harness.report.figures.tuned_axes import draw_rounds
 from harness.report.style import figure_style
 from harness.tune.axes import AXES
@@ -193,6 +193,28 @@ def test_the_rules_are_found_and_the_recipe_has_them(tmp_path: Path, monkeypatch
         max(p.params for p in made.points),
     ]
     assert len(config.recipe.measured.tokens) == 2
+
+    # a point without a minimum of the learning rate is none that the recipe was measured at
+    largest = max(fit.points, key=lambda point: point.params)
+    less = replace(
+        fit,
+        points=tuple(
+            replace(p, values=p.values | {"rate": replace(p.values["rate"], status="beyond")})
+            if p.params == largest.params
+            else p
+            for p in fit.points
+        ),
+    )
+    assert tuned_recipe("mine", less, RECIPE, {}).measured.params[1] < largest.params
+    edge = replace(fit, rules=(replace(rate, status="at_edge"), batch, decay))
+    none = replace(
+        edge,
+        points=tuple(
+            replace(p, values={axis: replace(value, status="beyond") for axis, value in p.values.items()})
+            for p in fit.points
+        ),
+    )
+    assert tuned_recipe("mine", none, config.recipe, {}).measured == MeasuredRange()
 
 
 def test_a_group_s_multiplier_is_a_constant_and_is_written_as_one() -> None:
