@@ -12,6 +12,7 @@ from harness.config.predict import PredictConfig
 from harness.config.schema import Config
 from harness.config.written import typed, typed_values
 from harness.model.counts import FLOP_COUNTS
+from harness.model.parametrization import ParametrizationConfig
 from harness.predict.clock import ShapeRules
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
@@ -20,6 +21,14 @@ GROUPS = ("ladder", "model", "recipe", "schedule")
 """The configuration groups that a run's rules are made of, in a question and in a sweep."""
 LATER_GROUPS = ("optimizer", "parametrization")
 """Those of them that sweeps of earlier versions have not."""
+OF_LOSS = {
+    "model": "family",
+    "recipe": "name",
+    "schedule": "kind",
+    "optimizer": "kind",
+    "parametrization": "kind",
+}
+"""The groups that a fit's losses depend on besides N and D, and the key by which each is called."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class RunSetup:
         compute: the FLOP count of its budgets; empty where unknown.
         count_optimizer: its budgets pay for the optimizer's own steps, too.
         corpus: its ``data``, ``tokenizer``, ``path`` and ``precision``.
+        unlike: what the question has otherwise than the sweep that the fit came from, ``optimizer muon (adamw)``: its
+            losses are not those of such a run.
     """
 
     rules: ShapeRules
@@ -38,6 +49,7 @@ class RunSetup:
     compute: str = ""
     count_optimizer: bool = False
     corpus: dict[str, Any] = field(default_factory=dict)
+    unlike: tuple[str, ...] = ()
 
 
 def run_setup(config: PredictConfig, folder: Path | None) -> RunSetup:
@@ -53,7 +65,25 @@ def run_setup(config: PredictConfig, folder: Path | None) -> RunSetup:
         for name in (*GROUPS, *LATER_GROUPS, "vocab_size", "seq_len")
         if (value := getattr(config, name)) is not None
     }
-    return replace(found, rules=replace(found.rules, **own))
+    rules = replace(found.rules, **own)
+    return replace(found, rules=rules, unlike=_unlike(found.rules, rules) if found.sweep else ())
+
+
+def _unlike(sweep: ShapeRules, asked: ShapeRules) -> tuple[str, ...]:
+    found = []
+    for group, key in OF_LOSS.items():
+        theirs, mine = getattr(sweep, group), getattr(asked, group)
+        if isinstance(mine, ParametrizationConfig):  # a base of 0 is the sweep's own
+            mine = replace(
+                theirs, kind=mine.kind, **{k: v for k, v in asdict(mine).items() if v and k != "kind"}
+            )
+        if theirs != mine:
+            before, now = getattr(theirs, key), getattr(mine, key)
+            found.append(f"{group} {now} ({before})" if now != before else f"other values of {group} {now}")
+    for name in ("seq_len", "vocab_size"):
+        if (now := getattr(asked, name)) != (before := getattr(sweep, name)):
+            found.append(f"{name} {now} ({before})")
+    return tuple(found)
 
 
 def setup_of_sweep(folder: Path, fallback: ShapeRules) -> RunSetup | None:

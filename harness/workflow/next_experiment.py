@@ -54,6 +54,12 @@ def with_run(
         # who asks about someone's model has not asked for a shape
         return report if report.assessments else replace(report, notes=(*report.notes, str(error)))
     report = replace(report, run=_describe(report, cell, target, chosen, decider, timed=timing is not None))
+    if chosen.unlike:
+        note = (
+            f"the run differs from those of sweep {chosen.sweep} in {', '.join(chosen.unlike)}: N*, D* and losses are "
+            "theirs, not measured for this one"
+        )
+        report = replace(report, notes=(*report.notes, note))
     if timing is not None and cell.spec.batch_sequences < timing.devices:
         note = (
             f"gpus: a batch of {cell.spec.batch_sequences} sequences cannot be shared by {timing.devices} devices; use "

@@ -289,6 +289,7 @@ def test_the_rules_are_the_sweeps_own(
     (fit_folder / "config.yaml").write_text(yaml)
     (fit_folder / "plan.json").write_text(json.dumps(plan.to_json()))
     report, text = ask(f"fit={fit_folder}", "budget=5e12", "write=bigger")
+    assert "differs from those of sweep" not in text
     assert report.run["rules_from"] == "sweep small"
     assert report.run["vocab_size"] == 257
     assert report.run["seq_len"] == config.seq_len
@@ -298,6 +299,13 @@ def test_the_rules_are_the_sweeps_own(
     assert written.recipe.lr.value == 0.004
     (cell,) = again.cells
     assert cell.params.total == report.run["params"]
+
+    # who asks for another optimizer or model is told whose losses these are
+    _, text = ask(f"fit={fit_folder}", "budget=5e12", "optimizer=muon", "model=qwen3", "seq_len=64")
+    told = "sweep small in model qwen3 (llama), optimizer muon (adamw), seq_len 64 (128): N*, D* and losses are theirs"
+    assert told in text
+    _, text = ask(f"fit={fit_folder}", "budget=5e12", "recipe=demo", "recipe.lr.value=0.02")
+    assert "sweep small in other values of recipe demo: " in text
     assert cell.tokens == report.run["tokens"]
     per_token = flops_per_token(cell.spec.shape, config.seq_len, cell.count)
     assert cell.tokens * per_token == pytest.approx(5e12, rel=0.02)
