@@ -24,11 +24,11 @@ RUN_ID is an id of the table that 'isoflop plan' prints, or the beginning of one
   torchrun --nproc_per_node 2 -m harness train experiment=demo run=RUN_ID""",
     "tune": """Tune the recipe at a few sizes: on a grid of peak learning rate × batch, or in rounds.
 With tune=sequential every round trains what the surface fitted so far asks for, over tune.axes: rate, batch,
-weight_decay, embedding and head (multiples of the learning rate), muon; several of them cost about as many runs as a
-grid of two. Trains into runs/NAME-tune, fits the response surfaces and the rules through their minima, draws them, and
-writes the tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for recipe=MINE). Resumable; nothing
-finished is repeated. With launcher=slurm it returns at once, and the dependent job goes on; see
-'isoflop status name=NAME-tune'.
+weight_decay, embedding and head (multiples of the learning rate), muon and muon_weight_decay; several of them cost
+about as many runs as a grid of two. Trains into runs/NAME-tune, fits the response surfaces and the rules through
+their minima, draws them, and writes the tuned recipe (write=MINE puts it into configs/recipe/MINE.yaml, for
+recipe=MINE). Resumable; nothing finished is repeated. With launcher=slurm it returns at once, and the dependent job
+goes on; see 'isoflop status name=NAME-tune'.
 
   isoflop tune experiment=demo tune=demo write=mine
   isoflop tune experiment=demo tune.params=[1e4,3e4] tune.rates=[0.25,0.5,1,2] tune.batches=[1]

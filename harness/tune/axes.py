@@ -50,9 +50,9 @@ class Axis:
             return float(spec.batch_tokens)
         if self.name in ("embedding", "head"):
             return float(getattr(spec.groups, self.name).lr)
-        if self.name == "muon":
+        if self.rule[0] == "muon":
             assert spec.optimizer.muon is not None
-            return spec.optimizer.muon.lr
+            return float(getattr(spec.optimizer.muon, self.rule[1]))
         return float(getattr(spec.optimizer, "lr" if self.name == "rate" else self.name))
 
 
@@ -65,6 +65,7 @@ AXES = {
         Axis("embedding", "embedding's learning rate", ("embedding", "lr"), 3.0, 1),
         Axis("head", "head's learning rate", ("head", "lr"), 3.0, 1),
         Axis("muon", "Muon's learning rate", ("muon", "lr"), 2.0, 1),
+        Axis("muon_weight_decay", "Muon's weight decay", ("muon", "weight_decay"), 4.0),
     )
 }
 """By name, in the order in which they are shown."""

@@ -18,7 +18,7 @@ class TuneConfig:
         design: ``grid`` trains ``rates`` × ``batches``; ``sequential`` varies ``axes`` in rounds, each of which trains
             what the surfaces fitted so far ask for.
         axes: for ``sequential``, what is tuned: learning rate, batch, weight decay, the embedding's and the head's
-            learning rate as multiples, Muon's (with optimizer=muon).
+            learning rate as multiples, Muon's learning rate and weight decay (with optimizer=muon).
         steps: the factor by which the first round changes each of these, up and down.
         horizons: for ``sequential``, multiples of each size's D to tune at; with two or more the learning rate's powers
             of N and of D are told apart.

@@ -166,12 +166,12 @@ def observed_of(
 
 def _check_axes(axes: Sequence[Axis], rules: Rules) -> None:
     for axis in axes:
-        if axis.name == "muon" and rules.optimizer.kind != "muon":
-            raise UserError("tune.axes: 'muon' needs optimizer=muon")
+        if axis.rule[0] == "muon" and rules.optimizer.kind != "muon":
+            raise UserError(f"tune.axes: '{axis.name}' needs optimizer=muon")
         if axis.name == "weight_decay" and rules.optimizer.kind == "muon":
             raise UserError(
-                "tune.axes: 'weight_decay' is AdamW's; with optimizer=muon the matrices have recipe.muon.weight_decay, "
-                "which is not tuned; leave it out"
+                "tune.axes: 'weight_decay' is AdamW's, and with optimizer=muon the matrices of the blocks have Muon's; "
+                "take 'muon_weight_decay'"
             )
         if axis.before(rules.recipe).value <= 0:
             raise UserError(

@@ -297,6 +297,12 @@ def test_a_config_that_cannot_be_is_one_clear_line(values: dict[str, Any], messa
     ("tune", "rules", "message"),
     [
         ({"axes": ["muon"]}, {}, "'muon' needs optimizer=muon"),
+        ({"axes": ["muon_weight_decay"]}, {}, "'muon_weight_decay' needs optimizer=muon"),
+        (
+            {"axes": ["weight_decay"]},
+            {"optimizer": OptimizerConfig(kind="muon")},
+            "have Muon's; take 'muon_weight_decay'",
+        ),
         (
             {"axes": ["weight_decay"]},
             {"recipe": replace(RECIPE, weight_decay=Rule(0.0))},
@@ -319,10 +325,13 @@ def test_a_tuning_that_cannot_be_is_refused_before_it_is_trained(
     assert "\n" not in str(error.value)
 
 
-def test_muon_s_rate_is_an_axis_of_its_own() -> None:
-    tune = replace(TUNE, axes=["rate", "muon"])
+def test_muon_s_rate_and_decay_are_axes_of_their_own() -> None:
+    tune = replace(TUNE, axes=["rate", "muon", "muon_weight_decay"])
     made = trainer(tune, replace(RULES, optimizer=OptimizerConfig(kind="muon")))
-    cell = made.cell(0, np.log([1.0, 2.0]), 0)
+    at = np.log([1.0, 2.0, 4.0])
+    cell = made.cell(0, at, 0)
     assert cell.spec.optimizer.muon is not None
     assert cell.spec.optimizer.muon.lr == pytest.approx(2 * RecipeConfig().muon.lr.value)
-    assert made.place(0, cell) == pytest.approx(np.log([1.0, 2.0]))
+    assert cell.spec.optimizer.muon.weight_decay == pytest.approx(4 * RecipeConfig().muon.weight_decay.value)
+    assert cell.spec.optimizer.weight_decay == made.cell(0, 0 * at, 0).spec.optimizer.weight_decay
+    assert made.place(0, cell) == pytest.approx(at)
