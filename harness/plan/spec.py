@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.model.parametrization import Multipliers, Parametrization, Scale, multipliers, parameter_scale
@@ -122,7 +123,7 @@ class RunSpec:
         """D: training tokens, whole steps."""
         return self.steps * self.batch_tokens
 
-    @property
+    @cached_property  # sweeps ask for it again and again
     def run_id(self) -> str:
         """Twelve hexadecimal digits of the specification's hash."""
         canonical = json.dumps(_hashed(self), sort_keys=True, separators=(",", ":"))
