@@ -28,7 +28,7 @@ from harness.tune.sequential.tables import print_rounds_fit
 from harness.tune.stored import Tuning
 from harness.tune.tables import print_design, print_fit
 from harness.workflow.assumed import check_before
-from harness.workflow.experiment import plan_rules, say_dropped, sweep_folder, training_corpus
+from harness.workflow.experiment import plan_rules, say_dropped, say_measured, sweep_folder, training_corpus
 from harness.workflow.terminal import say
 from harness.workflow.training import train_missing
 from harness.workflow.tuning_rounds import check_rounds, train_rounds
@@ -81,6 +81,7 @@ def _grid(asked: Invocation[Config], config: Config, folder: SweepFolder) -> Out
     say_dropped(folder, made.plan, console)
     freeze(folder, made.plan, asked.yaml)
     print_design(made, console)
+    say_measured(config, made.plan, console)
     continuation = Continuation("tune", asked.yaml, asked.submission)
     outcome = train_missing(continuation, config, made.plan, corpus, folder, console)
     if outcome is not Outcome.DONE:

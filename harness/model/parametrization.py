@@ -88,6 +88,11 @@ class Parametrization:
         return shape.layers / self.base_layers if self.kind == "completep" else 1.0
 
 
+def trained_as(family: str, kind: str) -> str:
+    """The family whose computation models of ``family`` have under ``kind``: Granite without multipliers is Llama."""
+    return "llama" if family == "granite" and kind == "standard" else family
+
+
 @dataclass(frozen=True)
 class Multipliers:
     """Factors in the forward pass.

@@ -28,15 +28,17 @@ STANDARD = Base()
 
 
 def resolve_base(config: ParametrizationConfig, recipe: RecipeConfig, shapes: Sequence[Shape]) -> Base:
-    """The base that ``config`` names, or that of the recipe: where its learning rate is given.
+    """The base that ``config`` names; else that at which the recipe was tuned under this parametrization; else the
+    ladder's shape nearest to the size at which the recipe's learning rate is given.
 
     Raises:
-        UserError: neither says which.
+        UserError: none of them says which.
     """
     if config.kind == "standard":
         return STANDARD
+    config = _with_recipe_s_base(config, recipe)
     if config.base_width:
-        shape = min(shapes, key=lambda one: (abs(one.width - config.base_width), _distance(one, config)))
+        shape = _beside(config, shapes)
     elif recipe.lr.params_at > 1:
         try:
             shape = near(shapes, recipe.lr.params_at, recipe.count)
@@ -60,8 +62,39 @@ def resolve_base(config: ParametrizationConfig, recipe: RecipeConfig, shapes: Se
     return Base(made, _params_at(shape, made, recipe.count))
 
 
-def _distance(shape: Shape, config: ParametrizationConfig) -> int:
-    return abs(shape.layers - config.base_layers) if config.base_layers else 0
+def _with_recipe_s_base(config: ParametrizationConfig, recipe: RecipeConfig) -> ParametrizationConfig:
+    """``config`` with the base that ``recipe`` was tuned at under the same parametrization, where it names no width."""
+    measured = recipe.measured
+    if config.base_width or not measured.base_width or measured.parametrization != config.kind:
+        return config
+    return replace(
+        config,
+        base_width=measured.base_width,
+        base_layers=config.base_layers or measured.base_layers,
+        base_head_dim=config.base_head_dim or measured.base_head_dim,
+    )
+
+
+def _beside(config: ParametrizationConfig, shapes: Sequence[Shape]) -> Shape:
+    """The shape nearest to the width and depth of the base: what the base has of whatever nobody names.
+
+    Raises:
+        UserError: it is of another width, so its heads, and its depth, say nothing of the base.
+    """
+
+    def distance(shape: Shape) -> tuple[int, int]:
+        layers = abs(shape.layers - config.base_layers) if config.base_layers else 0
+        return abs(shape.width - config.base_width), layers
+
+    shape = min(shapes, key=distance)
+    needed = ["base_head_dim"] + (["base_layers"] if config.kind == "completep" else [])
+    missing = [f"parametrization.{name}" for name in needed if not getattr(config, name)]
+    if shape.width != config.base_width and missing:
+        raise UserError(
+            f"parametrization.base_width: the ladder has no shape of width {config.base_width} (the nearest is "
+            f"{shape.width}), so it does not say what else the base has; set {' and '.join(missing)}"
+        )
+    return shape
 
 
 def _params_at(shape: Shape, base: Parametrization, count: str) -> float:

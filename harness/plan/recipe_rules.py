@@ -7,6 +7,10 @@ from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.model.formulas import PARAM_COUNTS
 from harness.model.parametrization import Scale
+from harness.plan.measured_range import OPTIMIZERS
+from harness.plan.measured_range import (
+    MeasuredRange as MeasuredRange,
+)  # by this name since before it had a file
 from harness.version import version_of
 
 
@@ -102,28 +106,6 @@ class MuonRules:
     weight_decay: Rule = field(default_factory=lambda: Rule(value=0.1))
 
 
-@dataclass
-class MeasuredRange:
-    """Over which N and D a recipe's rules were measured; beyond it they extrapolate.
-
-    Attributes:
-        params: the smallest and the largest N, as the recipe counts it; empty where that is not known.
-        tokens: the smallest and the largest D; empty where that is not known.
-    """
-
-    params: list[float] = bounded([], 0, 1e20, above=True)
-    tokens: list[float] = bounded([], 0, 1e20, above=True)
-
-    def __post_init__(self) -> None:
-        check_bounds(self, "recipe.measured")
-        for name in ("params", "tokens"):
-            ends = getattr(self, name)
-            if ends and (len(ends) != 2 or ends[0] > ends[1]):
-                raise UserError(
-                    f"recipe.measured.{name}: must be two numbers, the smaller first, or none, got {ends}"
-                )
-
-
 ADJUST_LR_FNS = ("original", "match_rms_adamw")
 
 
@@ -136,7 +118,7 @@ class OptimizerConfig:
         momentum, nesterov, ns_steps, adjust_lr_fn: Muon's (see ``harness.plan.spec.Muon``).
     """
 
-    kind: str = one_of("adamw", ("adamw", "muon"))
+    kind: str = one_of("adamw", OPTIMIZERS)
     momentum: float = bounded(0.95, 0, 1)
     nesterov: bool = True
     ns_steps: int = bounded(5, 1, 99)
@@ -192,7 +174,7 @@ class RecipeConfig:
             depends on the seed.
         embedding, head, matrices, norms: factors for one group of parameters (``harness.model.groups``).
         muon: learning rate and decay of Muon, for ``optimizer=muon``.
-        measured: over which N and D the rules were measured.
+        measured: over which N and D the rules were measured, and with what.
     """
 
     name: str = "custom"

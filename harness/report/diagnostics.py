@@ -6,7 +6,7 @@ from harness.fit.status import EXPLAINED, VOID, Status, is_good, is_serious
 from harness.fit.summary import sentence
 from harness.fit.used import is_of
 from harness.plan.followup import best_cells
-from harness.plan.measured import measured_at, outside
+from harness.plan.measured import measured_at, outside, unlike
 from harness.report.ablations import other_values, schedule_lengths
 from harness.report.data import ReportData
 from harness.report.recipe_cost import MOVED, moved_out
@@ -122,6 +122,9 @@ def _recipe(data: ReportData) -> list[Diagnostic]:
     elif best and measured_at(data.recipe):
         text = f"Every budget's best cell lies where recipe {data.recipe.name} was measured"
         found.append(Diagnostic(GOOD, f"{text}, {measured_at(data.recipe)}."))
+    if under := unlike(data.recipe, data.plan.cells):
+        text = f"Recipe {data.recipe.name} was measured under {under}: whether it holds here was not tried."
+        found.append(Diagnostic(CAUTION, text))
     return found
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.fit.bootstrap import bounds_text
-from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule, significant
 from harness.runs.files import replace_text
 from harness.runs.record import Record
 from harness.text import count, counted
+from harness.tune.measured_under import measured_under
 from harness.tune.results import RULE_STATUSES, RuleResult, TuneFit
 
 ALWAYS = ("lr", "batch_tokens", "min_steps", "beta2", "weight_decay", "warmup_share")
@@ -34,7 +35,7 @@ def tuned_recipe(
         source=source_line(fit, before, records),
         lr=fit.rate.rule,
         batch_tokens=fit.batch.rule,
-        measured=_measured(fit, before),
+        measured=measured_under(_measured(fit, before), before.measured, records),
     )
 
 
@@ -69,12 +70,15 @@ def recipe_text(recipe: RecipeConfig, about: str) -> str:
 
 
 def measured_range(points: Iterable[tuple[float, float]], otherwise: MeasuredRange) -> MeasuredRange:
-    """From the smallest to the largest N and D of ``points``; ``otherwise`` where there are none."""
+    """From the smallest to the largest N, D and D/N of ``points``; ``otherwise`` where there are none."""
     if not (known := list(points)):
         return otherwise
     params, tokens = zip(*known, strict=True)
+    ratios = [d / n for n, d in known]
     return MeasuredRange(
-        *([float(math.floor(min(values))), float(math.ceil(max(values)))] for values in (params, tokens))
+        params=[float(math.floor(min(params))), float(math.ceil(max(params)))],
+        tokens=[float(math.floor(min(tokens))), float(math.ceil(max(tokens)))],
+        tokens_per_param=[significant(min(ratios)), significant(max(ratios))],
     )
 
 

@@ -2,21 +2,28 @@
 
 import json
 from dataclasses import replace
+from textwrap import indent
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from harness.config.frozen import load_recipe
 from harness.errors import UserError
-from harness.plan.recipe_rules import MeasuredRange, RecipeConfig, Rule
+from harness.model.parametrization import Parametrization
+from harness.plan.base import STANDARD, Base
+from harness.plan.recipe_rules import MeasuredRange, OptimizerConfig, RecipeConfig, Rule
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.style import figure_style
 from harness.tune.config import TuneConfig
 from harness.tune.design import TunePlan
 from harness.tune.fit import check_fittable, fit_tuning
-from harness.tune.recipe import tuned_recipe
+from harness.tune.measured_under import measured_under
+from harness.tune.recipe import recipe_text, tuned_recipe
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
 from harness.tune.surface_fit import near_minimum
+from tests.plan.test_plan import RULES, plan
+from tests.records import fake_record
 from tests.tune.synthetic import Truth, runs, sizes
 
 PARAMS = (6e3, 2e4, 6e4)
@@ -173,6 +180,26 @@ def test_a_recipe_says_no_range_that_it_was_not_measured_over() -> None:
     beyond = fitted(Truth(diverges=np.inf), (0.01, 1.0))
     assert beyond.rate.status == "at_edge"
     assert tuned_recipe("x", beyond, before, {}).measured == MeasuredRange()
+
+
+@pytest.mark.parametrize("base", [STANDARD, Base(Parametrization("completep", 32, 4, 8), 2e4)])
+def test_a_recipe_says_what_it_was_tuned_under_and_along_which_tokens_per_parameter(base: Base) -> None:
+    fit = fitted(Truth(), (1.2, 0.7))
+    rules = replace(RULES, base=base, optimizer=OptimizerConfig("muon"))
+    record = fake_record(plan(rules).cells[0], 3.0)
+    found = tuned_recipe("x", fit, BEFORE, {record.run_id: record}).measured
+    ratios = [size.tokens / size.params for size in fit.sizes]
+    assert found.tokens_per_param == pytest.approx([min(ratios), max(ratios)], rel=1e-3)
+    assert (found.optimizer, found.family) == ("muon", "llama")
+    known = found.parametrization, found.base_width, found.base_layers, found.base_head_dim
+    assert Parametrization(*known) == base.parametrization
+    text = recipe_text(tuned_recipe("x", fit, BEFORE, {record.run_id: record}), "")
+    assert load_recipe(f"recipe:\n{indent(text, '  ')}") == tuned_recipe(
+        "x", fit, BEFORE, {record.run_id: record}
+    )
+    # what was measured before, and not anew, was not measured under this
+    before = replace(BEFORE, measured=MeasuredRange([1e3, 2e3], [1e5, 2e5]))
+    assert measured_under(before.measured, before.measured, {record.run_id: record}) == before.measured
 
 
 def test_one_usable_size_moves_the_old_rule() -> None:

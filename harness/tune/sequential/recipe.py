@@ -8,6 +8,7 @@ from harness.plan.recipe_rules import MeasuredRange, RecipeConfig
 from harness.runs.record import Record
 from harness.text import count, counted
 from harness.tune.axes import AXES
+from harness.tune.measured_under import measured_under
 from harness.tune.recipe import corpora_line, measured_range, recipe_text, runs_line
 from harness.tune.results import Interval
 from harness.tune.sequential.results import RULE_STATUSES, AxisResult, Exponent, RoundsFit
@@ -32,7 +33,7 @@ def tuned_recipe(
         recipe,
         name=name,
         source=source_line(fit, before, records),
-        measured=_measured(fit, before),
+        measured=measured_under(_measured(fit, before), before.measured, records),
     )
 
 
