@@ -26,6 +26,7 @@ from harness.text import count
 from harness.tune.results import Interval, SizeResult, TuneFit
 from harness.tune.transfer import RateRatios, rate_ratios
 
+WHICH = "The learning rate is AdamW's; Muon's, of optimizer=muon, is none that a grid varies."
 HEADROOM = 2.5  # losses shown above the lowest of a panel, in windows of the fit
 
 
@@ -64,6 +65,8 @@ def table(fits: Sequence[TuneFit], ratios: Sequence[RateRatios]) -> Iterator[str
             )
             row = (title(fit), label(size), count(size.params), size.runs, best, over, ratio.statuses[i])
             yield "| " + " | ".join(str(cell) for cell in row) + " |"
+    yield ""
+    yield WHICH
 
 
 def _between(interval: Interval | None) -> str:
@@ -88,7 +91,7 @@ def draw(fits: Sequence[TuneFit], ratios: Sequence[RateRatios]) -> Figure:
                 )
                 lows.append(size.loss_opt)
                 highs.append(size.loss_opt + HEADROOM * fit.window)
-        panel.set(title=title(fit), xlabel="peak learning rate")
+        panel.set(title=title(fit), xlabel="AdamW's peak learning rate")
         log_plain(panel, "x")
     for panel in axes:
         panel.set_ylim(min(lows) - 0.05, max(highs))

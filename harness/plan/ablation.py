@@ -9,6 +9,9 @@ from harness.plan.cell import Cell
 from harness.plan.recipe_rules import significant
 from harness.plan.spec import RunSpec
 
+ROUNDING = 0.01
+"""A multiple that whole sequences or steps change by less is the one that was asked for."""
+
 
 @dataclass(frozen=True)
 class Hyperparameter:
@@ -19,12 +22,21 @@ class Hyperparameter:
         times: the specification with it at a multiple; the same specification where that rounds to nothing.
         absent: why a cell does not have it; empty where it does.
         of_recipe: whether a recipe could choose another value: then it has part in the recipe's cost.
+        under_muon: the label where Muon steps the matrices of the blocks; empty where that is the same.
+        realised: of the specification before and after, the multiple that whole sequences or steps made of what was
+            asked; None where any multiple can be had.
     """
 
     label: str
     times: Callable[[RunSpec, float], RunSpec]
     absent: Callable[[Cell], str] = lambda cell: ""
     of_recipe: bool = True
+    under_muon: str = ""
+    realised: Callable[[RunSpec, RunSpec], float] | None = None
+
+    def called(self, muon: bool) -> str:
+        """The label where Muon (or not) steps the matrices of the blocks."""
+        return self.under_muon if muon and self.under_muon else self.label
 
 
 def multiplied(*paths: str) -> Callable[[RunSpec, float], RunSpec]:
@@ -76,8 +88,12 @@ def _without_muon(cell: Cell) -> str:
 
 
 HYPERPARAMETERS: dict[str, Hyperparameter] = {
-    "rates": Hyperparameter("peak learning rate", multiplied("optimizer.lr")),
-    "batches": Hyperparameter("batch", _batch),
+    "rates": Hyperparameter(
+        "peak learning rate", multiplied("optimizer.lr"), under_muon="AdamW's peak learning rate"
+    ),
+    "batches": Hyperparameter(
+        "batch", _batch, realised=lambda before, after: after.batch_sequences / before.batch_sequences
+    ),
     "weight_decays": Hyperparameter(
         "weight decay",
         multiplied("optimizer.weight_decay", "optimizer.muon.weight_decay"),
@@ -86,7 +102,12 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "embedding_rates": Hyperparameter("embedding's learning rate", multiplied("groups.embedding.lr")),
     "head_rates": Hyperparameter("head's learning rate", multiplied("groups.head.lr"), _without_head),
     "muon_rates": Hyperparameter("Muon's learning rate", multiplied("optimizer.muon.lr"), _without_muon),
-    "horizons": Hyperparameter("length of the schedule", _horizon, of_recipe=False),
+    "horizons": Hyperparameter(
+        "length of the schedule",
+        _horizon,
+        of_recipe=False,
+        realised=lambda before, after: after.schedule.steps / before.steps,
+    ),
 }
 """By the key of :class:`harness.plan.followup.FollowupConfig` that has the multiples. The peak learning rate is that of
 all groups that AdamW steps; weight decay is Muon's, too."""
@@ -98,6 +119,8 @@ class Ablation:
 
     Attributes:
         changed: a key of :data:`HYPERPARAMETERS`.
+        factor: the multiple that was asked for, or where whole sequences make more than :data:`ROUNDING` of a
+            difference, the one that it became.
         neighbour: ``of`` is not its budget's best cell but one beside it.
     """
 
@@ -113,7 +136,9 @@ def ablate(
 ) -> list[Ablation]:
     """Each of ``cells`` with one hyperparameter after the other at each of its ``multiples``.
 
-    A multiple that rounds to the cell's own value is left out: half of a batch of one sequence is one sequence.
+    A multiple that rounds to the cell's own value is left out (half of a batch of one sequence is one sequence), and so
+    is one that rounds to what another became (three sequences, halved or taken three quarters of, are two): it would be
+    the same run, with the same noise.
 
     Raises:
         UserError: a cell does not have the hyperparameter.
@@ -126,11 +151,22 @@ def ablate(
                 raise UserError(
                     f"followup.{key}: {cell.spec.shape.label} at {cell.budget:.3g} has none: {reason}"
                 )
+            seen = {cell.spec}
             for factor in factors:
                 spec = hyperparameter.times(cell.spec, factor)
-                if spec != cell.spec:
-                    found.append(Ablation(cell.run_id, _with(cell, spec), key, factor, neighbour))
+                if spec not in seen:
+                    seen.add(spec)
+                    became = _became(hyperparameter, cell.spec, spec, factor)
+                    found.append(Ablation(cell.run_id, _with(cell, spec), key, became, neighbour))
     return found
+
+
+def _became(hyperparameter: Hyperparameter, before: RunSpec, after: RunSpec, asked: float) -> float:
+    if hyperparameter.realised is None:
+        return asked
+    ratio = hyperparameter.realised(before, after)
+    # budgets are compared at equal multiples, which rounding of a thousandth must not tell apart
+    return asked if abs(ratio / asked - 1) < ROUNDING else significant(ratio)
 
 
 def _with(cell: Cell, spec: RunSpec) -> Cell:

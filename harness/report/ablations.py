@@ -18,7 +18,9 @@ def other_values(data: ReportData) -> list[Diagnostic]:
         tried = _at_best(data, key)
         if tried and hyperparameter.of_recipe:
             factors = ", ".join(f"{factor:g}" for factor in sorted({ablation.factor for ablation in tried}))
-            start = f"At each budget's best cell the {hyperparameter.label} was tried at {factors} times the recipe's"
+            start = (
+                f"At each budget's best cell the {data.called(key)} was tried at {factors} times the recipe's"
+            )
             found.append(_set_against(f"{start}, ending higher by", _by_factor(tried), data))
     return found
 

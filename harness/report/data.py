@@ -9,6 +9,7 @@ import numpy as np
 from harness.fit import BudgetOptimum, Curve, Fit, Points
 from harness.fit.recipes import fitted_cells
 from harness.fit.used import is_of, used_rows
+from harness.plan.ablation import HYPERPARAMETERS
 from harness.plan.plan import Plan
 from harness.plan.recipe_rules import RecipeConfig
 from harness.report.devices import TimedDevice
@@ -58,6 +59,11 @@ class ReportData:
     ablations: tuple[AblationRun, ...] = ()
     tuning: Tuning | None = None
     devices: tuple[TimedDevice, ...] = ()
+
+    def called(self, key: str) -> str:
+        """A key of :data:`harness.plan.ablation.HYPERPARAMETERS` for people: under Muon the peak rate is AdamW's."""
+        muon = self.plan is not None and any(cell.spec.optimizer.muon for cell in self.plan.cells)
+        return HYPERPARAMETERS[key].called(muon)
 
     @property
     def target(self) -> float:

@@ -88,7 +88,7 @@ def moved_out(data: ReportData) -> list[str]:
         assert cost.params is not None
         assert cost.params_interval is not None
         by = expm1(cost.shifts[key].log_params)
-        of = "the hyperparameters that were tried" if key == ALL else f"the {HYPERPARAMETERS[key].label}"
+        of = "the hyperparameters that were tried" if key == ALL else f"the {data.called(key)}"
         return [
             f"at C = {cost.budget:.3g} the recipe moves N* by more than its interval: with the best value of {of} at "
             f"every size it would be {by:+.0%}, {count(cost.params * (1 + by))}, where {count(cost.params)} "

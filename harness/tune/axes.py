@@ -6,6 +6,8 @@ from typing import Any
 from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.plan.spec import RunSpec
 
+ADAMW_RATE = "AdamW's learning rate"
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -23,6 +25,10 @@ class Axis:
     rule: tuple[str, ...]
     factor: float
     unstable: int = 0
+
+    def called(self, muon: bool) -> str:
+        """The label where Muon (or not) steps the matrices of the blocks: AdamW's rate is that of the others then."""
+        return ADAMW_RATE if muon and self.name == "rate" else self.label
 
     @property
     def key(self) -> str:

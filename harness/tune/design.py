@@ -94,10 +94,12 @@ def make_tune_plan(
     A multiple of the batch that rounds to the same whole sequences as another is one batch, trained once.
 
     Raises:
-        UserError: no sizes, more than the ladder has, or not a single point is long enough.
+        UserError: no sizes, more than the ladder has, not a single point is long enough, or learning rates of which
+            Muon's is not one.
     """
     # runs of one size are compared at one D, whatever the optimizer's steps cost at each batch
     rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
+    _check_optimizer(tune, rules)
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     sizes = []
@@ -127,6 +129,16 @@ def make_tune_plan(
             f"tune: nothing to train: {skipped[0].reason}; larger sizes or more tokens have more steps"
         )
     return TunePlan(Plan(name, tuple(cells), tuple(skipped)), tuple(sizes), rules.base.params)
+
+
+def _check_optimizer(tune: TuneConfig, rules: Rules) -> None:
+    """Refuse to vary the learning rate under Muon: it is AdamW's, of embedding, head and norms alone."""
+    if rules.optimizer.kind == "muon" and len(tune.rates) > 1:
+        raise UserError(
+            "tune.rates: under optimizer=muon a grid varies AdamW's learning rate alone (of embedding, head and norms) "
+            "and keeps that of the matrices; tune both with tune=sequential tune.axes=[rate,muon], or the batch alone "
+            "with tune.rates=[1]"
+        )
 
 
 def held_recipe(recipe: RecipeConfig, rate: float, batch_tokens: int) -> RecipeConfig:

@@ -179,3 +179,42 @@ def test_budgets_without_a_finished_cell_have_no_followup() -> None:
 def test_impossible_followups_are_refused(values: dict) -> None:
     with pytest.raises(UserError, match="followup"):
         FollowupConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "asked", "became"),
+    [
+        (3, [0.5, 0.75], [0.6667]),
+        (3, [0.75, 0.5, 2.0], [0.6667, 2.0]),
+        (5, [0.5, 2.0], [0.4, 2.0]),
+        (1, [0.5, 0.75, 2.0], [2.0]),
+        (200, [0.502], [0.502]),
+    ],
+)
+def test_a_batch_is_at_the_multiple_that_whole_sequences_make(
+    sequences: int, asked: list[float], became: list[float]
+) -> None:
+    """Three sequences halved are two, .67 times as many; three quarters of three are the same run again."""
+    cell = plan().cells[0]
+    cell = replace(cell, spec=replace(cell.spec, batch_sequences=sequences))
+    made = ablations([cell], FollowupConfig(batches=asked))
+    assert [one.factor for one in made] == became
+    assert len({one.cell.run_id for one in made}) == len(made)
+    for one in made:
+        assert one.factor == pytest.approx(one.cell.spec.batch_sequences / sequences, rel=0.01)
+
+
+def test_a_short_run_s_schedule_is_at_the_multiple_that_whole_steps_make() -> None:
+    cell = plan().cells[0]
+    short = replace(cell, spec=replace(cell.spec, steps=7))
+    assert [one.factor for one in ablations([short], FollowupConfig(horizons=[1.1, 1.15, 2.0]))] == [
+        1.143,
+        2.0,
+    ]
+    assert [one.factor for one in ablations([cell], FollowupConfig(horizons=[1.1]))] == [1.1]
+
+
+def test_the_peak_rate_under_muon_is_that_of_adamw() -> None:
+    assert HYPERPARAMETERS["rates"].called(muon=True) == "AdamW's peak learning rate"
+    assert HYPERPARAMETERS["rates"].called(muon=False) == "peak learning rate"
+    assert HYPERPARAMETERS["batches"].called(muon=True) == "batch"

@@ -17,7 +17,9 @@ def test_a_row_a_size_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture
         write_json(tmp_path / name / "tune.json", fit.to_json())
     folders = [str(tmp_path / name) for name in ("standard", "completep")]
     assert tool.main([*folders, "--out", str(tmp_path / "out")]) == 0
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    *lines, empty, which = capsys.readouterr().out.splitlines()
+    rows = [line.split(" | ") for line in lines[2:]]
+    assert (empty, which.startswith("The learning rate is AdamW's")) == ("", True)
     assert [row[0] for row in rows] == ["| standard"] * 2 + ["| completep"] * 2
     with (tmp_path / "out" / "ratios.csv").open(encoding="utf-8") as file:
         ratios = list(csv.DictReader(file))

@@ -12,7 +12,7 @@ from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
 from harness.plan.plan import Rules
 from harness.plan.recipe import apply_recipe
-from harness.plan.recipe_rules import RecipeConfig, Rule
+from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, Rule
 from harness.plan.schedule import ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
 from harness.tune.config import TuneConfig
@@ -143,3 +143,12 @@ def test_a_config_that_cannot_be_is_one_clear_line(values: dict, message: str) -
     with pytest.raises(UserError, match=message) as error:
         TuneConfig(**values)
     assert "\n" not in str(error.value)
+
+
+def test_a_grid_under_muon_does_not_call_adamw_s_rate_the_learning_rate() -> None:
+    muon = replace(RULES, optimizer=OptimizerConfig(kind="muon"))
+    with pytest.raises(UserError, match=r"AdamW's.*tune=sequential tune\.axes=\[rate,muon\]") as error:
+        made(rules=muon)
+    assert "\n" not in str(error.value)
+    batches = replace(TUNE, rates=[1.0])
+    assert len({cell.spec.batch_sequences for cell in made(batches, muon).plan.cells}) > 2

@@ -38,7 +38,7 @@ def draw_recipe_cost(data: ReportData) -> Figure:
         if noise is not None:
             panel.axhspan(-noise.sd, noise.sd, color=GREY, alpha=0.15, linewidth=0)
         log_plain(panel, "x")
-        panel.set(xlabel="times the recipe's value", title=HYPERPARAMETERS[key].label)
+        panel.set(xlabel="times the recipe's value", title=data.called(key))
     for unused in axes[len(keys) :]:
         unused.set_visible(False)
     for first in axes[: len(keys) : columns]:

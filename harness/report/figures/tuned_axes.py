@@ -10,7 +10,6 @@ from harness.report.axes import log_counts, log_plain
 from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
-from harness.tune.axes import AXES
 from harness.tune.sequential.results import AxisResult, RoundsFit
 
 HEADROOM = 1.2  # losses shown above the minimum, in windows of the fit; higher ones stand at the top
@@ -74,7 +73,7 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
     log_plain(axes, "x")
     axes.set_ylim(-0.15 * top, 1.05 * top)
     over = "the best" if fit.curvature is not None and fit.curvature[row][row] > 0 else "the recipe's"
-    axes.set_xlabel(f"{AXES[one.axis].label} over {over}")
+    axes.set_xlabel(f"{fit.label(one.axis)} over {over}")
     axes.set_ylabel("loss over the minimum (nats)")
     if row == 0 and axes.get_legend_handles_labels()[0]:  # every point can be beyond what was tried
         axes.legend(title="N, D", title_fontsize=7, fontsize=6.5)
@@ -112,7 +111,7 @@ def _best(axes: Axes, fit: RoundsFit, one: AxisResult) -> None:
     log_counts(axes, "x")
     (log_counts if one.axis == "batch" else log_plain)(axes, "y")
     axes.set_xlabel("training tokens D" if by_tokens else "parameters N")
-    axes.set_ylabel(AXES[one.axis].label)
+    axes.set_ylabel(fit.label(one.axis))
     axes.set_title(_power(one))
     axes.set_xlim(x.min() / 1.5, x.max() * 1.5)
 

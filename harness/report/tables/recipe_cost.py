@@ -4,7 +4,6 @@ from math import expm1, log
 
 from harness.fit.bootstrap import BEYOND_NUMBERS, Interval, bounds_text
 from harness.fit.recipe_cost import Gain, Shift
-from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.data import ReportData
 from harness.report.recipe_cost import ALL, BudgetCost, recipe_cost, require_cost
 from harness.report.run_noise import run_noise
@@ -29,7 +28,7 @@ def recipe_cost_table(data: ReportData) -> Table:
         for key in cost.gains if len(cost.gains) > 2 else [key for key in cost.gains if key != ALL]:
             if key == ALL:
                 strong.append(len(rows))
-            rows.append((power(cost.budget), *_gain(cost, key), *(_shift(cost, key) if shifts else ())))
+            rows.append((power(cost.budget), *_gain(data, cost, key), *(_shift(cost, key) if shifts else ())))
     return Table(
         "recipe-cost",
         "Cost of the recipe",
@@ -49,7 +48,7 @@ def summary(data: ReportData) -> list[str]:
         amount = with_interval(f"{total.nats:.3f}", interval(total.interval, "fixed"))
         text = f"recipe at C = {cost.budget:.3g}: at most {amount} nats to gain"
         better = [
-            f"{HYPERPARAMETERS[key].label} x {best(gain, cost.factors[key])}"
+            f"{data.called(key)} x {best(gain, cost.factors[key])}"
             for key, gain in cost.gains.items()
             if key != ALL and gain.beyond_noise
         ]
@@ -60,14 +59,14 @@ def summary(data: ReportData) -> list[str]:
     return found
 
 
-def _gain(cost: BudgetCost, key: str) -> tuple[str, ...]:
+def _gain(data: ReportData, cost: BudgetCost, key: str) -> tuple[str, ...]:
     gain = cost.gains[key]
     shown = with_interval(fixed(gain.nats, 4), interval(gain.interval, "fixed"))
     beyond = "unknown" if gain.interval is None else "yes" if gain.beyond_noise else "no"
     if key == ALL:
         return "all together, at most", "", "", shown, beyond
     factors = ", ".join(f"{factor:g}" for factor in cost.factors[key])
-    return HYPERPARAMETERS[key].label, factors, best(gain, cost.factors[key]), shown, beyond
+    return data.called(key), factors, best(gain, cost.factors[key]), shown, beyond
 
 
 def best(gain: Gain, factors: tuple[float, ...]) -> str:

@@ -51,6 +51,7 @@ def fit_rounds(name: str, trainer: Trainer, rounds: Rounds, tune: TuneConfig) ->
         seed=tune.seed,
         trials=_trials(trainer, rounds, observed),
         notes=_notes(results, surfaces),
+        muon=trainer.rules.optimizer.kind == "muon",
     )
 
 

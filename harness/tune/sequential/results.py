@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.plan.recipe_rules import Rule
+from harness.tune.axes import AXES
 from harness.tune.plain import rule_from_json, rule_to_json, tuples
 from harness.tune.results import Interval
 
@@ -145,6 +146,7 @@ class RoundsFit:
         noise: standard deviation of a run about the surface, nats per token.
         curvature: H, nats per squared ln, over ``axes``; null without a surface, 0 along axes without a minimum.
         params_at, tokens_at: the reference of the rules.
+        muon: whether Muon stepped the matrices of the blocks, so that the axis ``rate`` is AdamW's, of the others.
     """
 
     name: str
@@ -166,6 +168,11 @@ class RoundsFit:
     seed: int
     trials: tuple[AxisTrial, ...]
     notes: tuple[str, ...] = ()
+    muon: bool = False
+
+    def label(self, axis: str) -> str:
+        """An axis for people."""
+        return AXES[axis].called(self.muon)
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``tune.json``."""

@@ -5,7 +5,6 @@ from rich.table import Table
 
 from harness.fit.bootstrap import bounds_text
 from harness.text import count, counted
-from harness.tune.axes import AXES
 from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.recipe import rule_text
 from harness.tune.sequential.results import RoundsFit, Value
@@ -17,7 +16,8 @@ FEW = 1e-4  # nats
 def print_points(trainer: Trainer, rounds: Rounds, console: Console) -> None:
     """The points and what the recipe says there, and how many runs each round has."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    axes = [axis.label for axis in trainer.axes]
+    muon = trainer.rules.optimizer.kind == "muon"
+    axes = [axis.called(muon) for axis in trainer.axes]
     for heading in ("shape", "N", "D", "D/N", *axes, "runs"):
         table.add_column(heading, justify="left" if heading == "shape" else "right", no_wrap=True)
     for p, point in enumerate(trainer.points):
@@ -71,7 +71,7 @@ def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
                 else f" ({bounds_text(one.cost_of_two_interval, _nats)})"
             )
             console.print(
-                f"{AXES[one.axis].label} off by a factor of two costs {_nats(one.cost_of_two)}{ends} nats",
+                f"{fit.label(one.axis)} off by a factor of two costs {_nats(one.cost_of_two)}{ends} nats",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -1,5 +1,6 @@
 """Rounds of a tuning: which runs, designed from what, and the recipe they end in."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness.config.compose import compose_config
 from harness.errors import UserError
@@ -33,6 +35,7 @@ from harness.tune.sequential.rounds import (
     memory_from_json,
     memory_json,
 )
+from harness.tune.sequential.tables import print_points, print_rounds_fit
 from harness.tune.stored import tuning_from_json
 from tests.tune.test_design import RECIPE, RULES, SHAPES, Facts
 
@@ -335,3 +338,17 @@ def test_muon_s_rate_and_decay_are_axes_of_their_own() -> None:
     assert cell.spec.optimizer.muon.weight_decay == pytest.approx(4 * RecipeConfig().muon.weight_decay.value)
     assert cell.spec.optimizer.weight_decay == made.cell(0, 0 * at, 0).spec.optimizer.weight_decay
     assert made.place(0, cell) == pytest.approx(at)
+
+
+def test_under_muon_the_axis_rate_is_called_adamw_s() -> None:
+    tune = replace(TUNE, axes=["rate", "batch"])
+    for kind, called in (("muon", "AdamW's learning rate"), ("adamw", "learning rate")):
+        made = trainer(tune, replace(RULES, optimizer=OptimizerConfig(kind=kind)))
+        fit = fit_rounds("t", made, whole(made, tune), tune)
+        assert fit.label("rate") == called
+        assert tuning_from_json(json.loads(json.dumps(fit.to_json()))) == fit
+        said = io.StringIO()
+        print_points(made, whole(made, tune), Console(file=said, width=200))
+        print_rounds_fit(fit, Console(file=said, width=200))
+        assert said.getvalue().count("AdamW's learning rate") == (2 if kind == "muon" else 0)
+        assert "\n" + called + " off by a factor of two" in said.getvalue()
