@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.compare.equal_time import ArmTimes, arm_times
+from harness.config.frozen import load_recipe
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
+from harness.plan.measured import how_far, warns
 from harness.plan.plan import Plan
+from harness.plan.spec import RunSpec
+from harness.runs.convention import flops_of, has_optimizer
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_config
 from harness.runs.record import Record, Score
 from harness.runs.table import whole_records
 
@@ -24,7 +29,9 @@ class Arm:
         bits_per_nat: bits per byte for one nat per token on the text its losses are on; None where no run has a loss.
         scored_on: which text that is. Arms with the same are scored on the same documents.
         bits_se: standard error over those documents of a run's bits per byte; None where no run has one.
-        family: of its models; empty where that is not known.
+        family: of its models; empty where that is not known. ``parametrization``: of its runs.
+        recipe: where its recipe was measured and how its runs lie beyond or differ from that; empty where they do not,
+            or nothing is known.
         times: of its best cells; None where its runs are not known.
         unpaid_share: the largest share of C that the optimizer's own steps take beside it; 0 where C has them.
     """
@@ -37,6 +44,8 @@ class Arm:
     scored_on: str = ""
     bits_se: float | None = None
     family: str = ""
+    parametrization: str = ""
+    recipe: str = ""
     times: ArmTimes | None = None
     unpaid_share: float = 0.0
 
@@ -51,6 +60,8 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
     if not found:
         raise UserError(f"{sweep.path}: no finished run; nothing to compare")
     fit, fingerprint = load_fit(sweep.fit), found[0].spec["data"]
+    config = frozen_config(sweep.config)
+    recipe = load_recipe(config) if config else None
     scores = [score for record in found if (score := score_of(record, fit.loss)) is not None]
     ratios = [s.bits_per_byte / s.loss for s in scores if s.bits_per_byte and s.loss]
     errors = [
@@ -66,20 +77,26 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
         scored_on=fingerprint if fit.loss == "loss" else fit.loss,
         bits_se=median(errors) if errors else None,
         family=found[0].spec["shape"]["family"],
-        unpaid_share=unpaid_share(found),
+        parametrization=RunSpec.from_json(found[0].spec).parametrization.kind,
+        recipe=how_far(recipe, plan.cells) if recipe is not None and warns(recipe, plan.cells) else "",
+        unpaid_share=unpaid_share(found, fit.compute),
         times=arm_times(
-            (record, score) for record in found if (score := score_of(record, fit.loss)) is not None
+            ((record, score) for record in found if (score := score_of(record, fit.loss)) is not None),
+            fit.compute,
         ),
     )
 
 
-def unpaid_share(records: Iterable[Record]) -> float:
-    """The largest share of C that the optimizer's own steps take beside it; 0 where C has them, or nobody knows."""
+def unpaid_share(records: Iterable[Record], compute: str = "flops") -> float:
+    """The largest share of C that the optimizer's own steps take beside it; 0 where C has them, or nobody knows.
+
+    Args:
+        compute: the column of C that was fitted by.
+    """
     shares = [
-        (record.flops_optimizer or 0.0) / record.flops
+        (record.flops_optimizer or 0.0) / flops
         for record in records
-        if record.flops > 0
-        and record.flops <= record.flops_by_count.get(record.budget_count, 0.0) * (1 + 1e-9)
+        if (flops := flops_of(record, compute)) and not has_optimizer(record, compute)
     ]
     return max(shares, default=0.0)
 

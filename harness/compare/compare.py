@@ -1,6 +1,6 @@
 """Compares fitted arms: the exponents and the optimum of every arm against the first, by all three approaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from harness.compare.arm import Arm
 from harness.compare.difference import Estimate, difference
 from harness.compare.equal_time import TimedArm, compare_times
-from harness.compare.families import family_cautions
+from harness.compare.families import family_cautions, recipe_cautions
 from harness.compare.optimizer_cost import optimizer_cautions
 from harness.compare.results import (
     QUANTITIES,
@@ -65,7 +65,12 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
         approaches=approaches,
         decides=decides,
         verdict=(),
-        cautions=(*family_cautions(arms), *optimizer_cautions(arms)),
+        cautions=(
+            *family_cautions(arms),
+            *recipe_cautions(arms),
+            *optimizer_cautions(arms),
+            *_count_cautions(arms),
+        ),
         equal_time=_in_equal_time(arms, decides, level),
     )
     return replace(made, verdict=verdict(made))
@@ -74,8 +79,11 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
 def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> EqualTime | None:
     """By the deciding approach, or the first of held-out losses; in nats where the text is one.
 
-    Where that approach has no frontier in an arm, the times are told without losses.
+    Where that approach has no frontier in an arm, the times are told without losses. None where an arm has no times or
+    arms count C differently: C' in equal time is then no C of the other arm's.
     """
+    if _conventions(arms):
+        return None
     held_out = [one.name for one in arms[0].fit.approaches if one.loss_kind == "held-out"]
     chosen = next(name for name in (decides, *PREFERENCE) if name in held_out)
     nats = len({arm.scored_on for arm in arms}) == 1 and arms[0].scored_on != ""
@@ -91,6 +99,22 @@ def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> Eq
     if nats:
         return compare_times(timed, "nats per token", level, bits / (arms[0].bits_per_nat or 1.0))
     return compare_times(timed, "bits per byte", level, bits)
+
+
+def _conventions(arms: Sequence[Arm]) -> str:
+    """``x: 6nd, y: appendix_f``: how the arms count C, where that differs; empty where it does not."""
+    found = {arm.name: arm.times.convention for arm in arms if arm.times is not None}
+    if len(set(found.values())) < 2:
+        return ""
+    return ", ".join(f"{name}: {value}" for name, value in found.items())
+
+
+def _count_cautions(arms: Sequence[Arm]) -> Iterator[str]:
+    if differently := _conventions(arms):
+        yield (
+            f"The arms count C differently ({differently}): equal FLOPs are not the same compute in them, and they are "
+            "not compared in equal time; set grid.count, grid.count_optimizer and analysis.compute for all alike."
+        )
 
 
 def _decided(found: ApproachComparison) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from harness.compare.difference import Difference, Estimate, difference
 from harness.compare.results import EqualTime, EqualTimeRow
 from harness.fit.results import Approach
+from harness.runs.convention import convention, flops_of
 from harness.runs.record import FINISHED, Record, Score
 
 SLOPE = 1.0  # of time in C beyond an arm's budgets, in logarithms: a step of the same model takes as long
@@ -22,7 +23,11 @@ EDGE = 1 + 1e-6  # budgets are written numbers
 
 @dataclass(frozen=True)
 class BudgetTime:
-    """Seconds that training the best cell of a budget took: its tokens at the median speed of its runs."""
+    """Seconds that training the best cell of a budget took: its tokens at the median speed of its runs.
+
+    Attributes:
+        budget: C of it as the arm's fit counts C: its frontier is evaluated there.
+    """
 
     budget: float
     seconds: float
@@ -30,10 +35,15 @@ class BudgetTime:
 
 @dataclass(frozen=True)
 class ArmTimes:
-    """The times of an arm by rising budget, and on which devices they were measured."""
+    """The times of an arm by rising budget, and on which devices they were measured.
+
+    Attributes:
+        convention: what C has in it.
+    """
 
     budgets: tuple[BudgetTime, ...]
     devices: tuple[str, ...] = ()
+    convention: str = ""
 
     def seconds(self, flops: float) -> float:
         """At C = ``flops``: between budgets on straight lines in logarithms, beyond them in proportion to C."""
@@ -63,11 +73,13 @@ def _line(x: float, known: np.ndarray, values: np.ndarray) -> float:
     return float(np.interp(x, known, values))
 
 
-def arm_times(records: Iterable[tuple[Record, Score]]) -> ArmTimes | None:
+def arm_times(records: Iterable[tuple[Record, Score]], compute: str = "flops") -> ArmTimes | None:
     """The times of the cells of the lowest mean loss at each budget; None where no run has a loss and a time.
 
     Args:
         records: each with its score on the text that losses are compared on.
+        compute: the column of C that the arm was fitted by. Budgets were planned as ``grid.count`` says: where the
+            column counts otherwise, a budget's C is that of its best cell. None where no run has that column.
     """
     cells: dict[float, dict[tuple[int, int], list[tuple[Record, float]]]] = {}
     for record, score in records:
@@ -76,14 +88,19 @@ def arm_times(records: Iterable[tuple[Record, Score]]) -> ArmTimes | None:
             cells.setdefault(record.budget, {}).setdefault(size, []).append((record, score.loss))
     if not cells:
         return None
-    times, devices = [], set()
+    times, devices, conventions = [], set(), set()
     for budget in sorted(cells):
         runs = min(cells[budget].values(), key=lambda same: sum(loss for _, loss in same) / len(same))
         devices |= {f"{record.device}, {record.precision}" for record, _ in runs}
+        conventions |= {convention(record, compute) for record, _ in runs}
+        counted = budget if compute == "flops" else flops_of(runs[0][0], compute)
+        if counted is None:
+            return None
         times.append(
-            BudgetTime(budget, median(record.tokens / record.tokens_per_second for record, _ in runs))
+            BudgetTime(counted, median(record.tokens / record.tokens_per_second for record, _ in runs))
         )
-    return ArmTimes(tuple(times), tuple(sorted(devices)))
+    ordered = sorted(times, key=lambda one: one.budget)
+    return ArmTimes(tuple(ordered), tuple(sorted(devices)), " and ".join(sorted(conventions)))
 
 
 @dataclass(frozen=True, eq=False)

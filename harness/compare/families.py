@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.compare.arm import Arm
+from harness.model.parametrization import trained_as
 
 HELD_BACK = {
     "gpt2": (
@@ -15,10 +16,13 @@ HELD_BACK = {
 
 
 def family_cautions(arms: Sequence[Arm]) -> Iterator[str]:
-    """A sentence for each reason why a difference may be one of tuning, or of size; none where families are alike."""
+    """A sentence for each reason why a difference may be one of tuning, or of size; none where families are alike.
+
+    Llama and Granite are, under ``standard``: without multipliers they are one computation.
+    """
     named = {arm.name: arm.family for arm in arms if arm.family}
     families = dict.fromkeys(named.values())
-    if len(families) < 2:
+    if len({trained_as(arm.family, arm.parametrization) for arm in arms if arm.family}) < 2:
         return
     listed = ", ".join(f"{name}: {family}" for name, family in named.items())
     yield (
@@ -26,3 +30,10 @@ def family_cautions(arms: Sequence[Arm]) -> Iterator[str]:
         "model=…'), part of a difference is that the recipe suits one of them better."
     )
     yield from (HELD_BACK[family] for family in families if family in HELD_BACK)
+
+
+def recipe_cautions(arms: Sequence[Arm]) -> Iterator[str]:
+    """A sentence for each arm whose recipe was measured elsewhere: its rates may be further from the best there."""
+    for arm in arms:
+        if arm.recipe:
+            yield f"{arm.name}: {arm.recipe}."

@@ -120,7 +120,8 @@ class FrontierComparison:
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
         verdict: sentences, one for every arm but the first.
         equal_time: None where an arm has no times, or no bits per byte.
-        cautions: what the arms differ in, or share, besides what is compared; arms of one experiment, in families only.
+        cautions: what the arms differ in, or share, besides what is compared; of an experiment's arms, what of their
+            families, recipes, optimizers and counts of C may be part of a difference.
     """
 
     name: str

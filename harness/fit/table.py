@@ -194,7 +194,8 @@ class Points:
     def counted(self, count: str = "params", compute: str = "flops") -> "Points":
         """The table with N read from the column ``count`` and C from ``compute``.
 
-        Runs where either is missing or not positive are excluded. Raises UserError where a column is absent.
+        Runs where either is missing or not positive are excluded. A budget is the same runs then, and in FLOPs the
+        geometric mean of theirs: it was planned as another column counts. Raises UserError where a column is absent.
         """
         if count == "params" and compute == "flops":
             return self
@@ -204,7 +205,13 @@ class Points:
             changed = changed.without(
                 ~(np.isfinite(column) & (column > 0)), f"{name} is missing or not positive"
             )
-        return changed
+        if compute == "flops" or changed.budget is None:
+            return changed
+        counted = np.full(len(changed), np.nan)
+        for planned in np.unique(changed.budget[np.isfinite(changed.budget)]):
+            mine = changed.budget == planned
+            counted[mine] = np.exp(np.mean(np.log(changed.flops[mine])))
+        return replace(changed, budget=counted)
 
     def scored(self, loss: str = "loss") -> "Points":
         """The table with L read from the column ``loss``, and its standard error from ``<loss>_se`` where there is one.

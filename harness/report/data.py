@@ -65,6 +65,14 @@ class ReportData:
         muon = self.plan is not None and any(cell.spec.optimizer.muon for cell in self.plan.cells)
         return HYPERPARAMETERS[key].called(muon)
 
+    def as_counted(self, budget: float) -> float:
+        """A budget as it was planned in FLOPs as the fit counts them; itself where none of its runs was fitted."""
+        if self.fit.compute == "flops" or self.table.budget is None or self.points.budget is None:
+            return budget
+        planned = dict(zip(self.table.run_id, self.table.budget.tolist(), strict=True))
+        counted = zip(self.points.run_id, self.points.budget.tolist(), strict=True)
+        return next((now for run, now in counted if planned.get(run) == budget), budget)
+
     @property
     def target(self) -> float:
         """The budget the answer is given for, in FLOPs."""

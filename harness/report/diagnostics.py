@@ -113,7 +113,10 @@ def _recipe(data: ReportData) -> list[Diagnostic]:
     best = best_cells(data.plan, losses)
     off = [(cell, far) for cell in best if (far := outside(cell, data.recipe))]
     if off:
-        cells = "; ".join(f"{cell.spec.shape.label} at C = {power(cell.budget)}: {far}" for cell, far in off)
+        cells = "; ".join(
+            f"{cell.spec.shape.label} at C = {power(data.as_counted(cell.budget))}: {far}"
+            for cell, far in off
+        )
         text = (
             f"The best cells of {len(off)} of {counted(len(best), 'budget')} lie outside of where recipe "
             f"{data.recipe.name} was measured, {measured_at(data.recipe)} ({cells}): there its rules extrapolate."

@@ -88,10 +88,11 @@ def moved_out(data: ReportData) -> list[str]:
         assert cost.params is not None
         assert cost.params_interval is not None
         by = expm1(cost.shifts[key].log_params)
+        at, moved = data.as_counted(cost.budget), cost.params * (1 + by)
         of = "the hyperparameters that were tried" if key == ALL else f"the {data.called(key)}"
         return [
-            f"at C = {cost.budget:.3g} the recipe moves N* by more than its interval: with the best value of {of} at "
-            f"every size it would be {by:+.0%}, {count(cost.params * (1 + by))}, where {count(cost.params)} "
+            f"at C = {at:.3g} the recipe moves N* by more than its interval: with the best "
+            f"value of {of} at every size it would be {by:+.0%}, {count(moved)}, where {count(cost.params)} "
             f"({bounds_text(cost.params_interval, count)}) is given"
         ]
     return []

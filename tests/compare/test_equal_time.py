@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.compare.arm import Arm
+from harness.compare.arm import Arm, unpaid_share
 from harness.compare.compare import compare_arms
 from harness.compare.equal_time import ArmTimes, BudgetTime, arm_times
 from harness.compare.tables import build
 from harness.fit import FitOptions, fit_points
+from harness.runs.convention import convention
 from harness.runs.record import Score
 from tests.compare.test_compare import fit
 from tests.fit.synthetic import CHINCHILLA, optimum, sweep
@@ -142,3 +143,45 @@ def test_the_time_of_a_budget_is_that_of_its_best_cell_at_its_median_speed() -> 
         assert one.seconds == pytest.approx(fake_record(best, 3.0).seconds)
     assert found.devices == ("a fake device, fp32",)
     assert arm_times([]) is None
+
+
+def test_times_are_at_c_as_the_fit_counts_it_not_as_the_budget_was_planned() -> None:
+    """Under a fit by 6ND the frontier is evaluated at 6ND: a budget planned by Appendix F is another number there."""
+    pairs = []
+    for cell in plan().cells:
+        loss = 3 + abs(math.log(cell.params.total / 5e4)) / 10
+        pairs.append((fake_record(cell, loss), Score(loss, None, None, 0)))
+    found, plain = arm_times(pairs, "flops_6nd"), arm_times(pairs)
+    assert found is not None
+    assert plain is not None
+    assert (found.convention, plain.convention) == ("6nd", "appendix_f")
+    for one, other in zip(found.budgets, plain.budgets, strict=True):
+        same = [cell for cell in plan().cells if cell.budget == other.budget]
+        best = min(same, key=lambda cell: abs(math.log(cell.params.total / 5e4)))
+        assert one.budget == best.flops_by_count["6nd"] < 0.9 * other.budget
+        assert one.seconds == other.seconds
+    assert arm_times(pairs, "a_column_of_its_own") is None
+
+
+def test_arms_that_count_c_differently_are_not_compared_in_equal_time() -> None:
+    one, two = (
+        replace(times(10, 50, 400), convention="6nd"),
+        replace(times(10, 50, 400), convention="appendix_f"),
+    )
+    found = compare_arms("mixed", [arm("x", 0, one), arm("y", 1, two)])
+    assert found.equal_time is None
+    assert "count C differently (x: 6nd, y: appendix_f)" in " ".join(found.cautions)
+    alike = compare_arms("alike", [arm("x", 0, one), arm("y", 1, one)])
+    assert alike.equal_time is not None
+    assert not alike.cautions
+
+
+def test_the_optimizer_is_paid_for_only_in_the_column_that_has_it() -> None:
+    record = fake_record(plan().cells[0], 3.0)
+    own = record.flops
+    paid = replace(record, flops=1.2 * own, flops_optimizer=0.2 * own)
+    assert unpaid_share([paid]) == 0
+    assert unpaid_share([paid], "flops_appendix_f") == pytest.approx(0.2)
+    assert unpaid_share([replace(paid, flops=own)]) == pytest.approx(0.2)
+    assert convention(paid, "flops") == "appendix_f with the optimizer"
+    assert convention(paid, "flops_appendix_f") == convention(record, "flops") == "appendix_f"

@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.compare.arm import Arm
+from harness.compare.arm import Arm, load_arm
 from harness.compare.compare import compare_arms
+from harness.compare.families import family_cautions, recipe_cautions
 from harness.compare.fits import compare_bare, compare_fits
 from harness.compare.tables import build
+from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, write_fit
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import freeze
 from tests.fit.synthetic import CHINCHILLA, sweep
+from tests.plan.test_plan import plan
+from tests.records import fake_record
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
 
@@ -105,6 +111,40 @@ def test_other_families_are_said_and_what_holds_one_of_them_back() -> None:
     assert positions.startswith("gpt2's learned positions")
     assert "\n" not in tuned + positions
     assert cautions("gpt2", "gpt2") == cautions("", "gpt2") == cautions("", "") == ()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("standard", 0), ("completep", 1), ("", 1)])
+def test_granite_under_standard_is_no_other_family_than_llama(kind: str, said: int) -> None:
+    arms = [
+        Arm(name, fit(), "", "", None, family=family, parametrization=kind)
+        for name, family in (("x", "llama"), ("y", "granite"))
+    ]
+    assert len(list(family_cautions(arms))) == said
+
+
+def test_an_arm_whose_recipe_was_measured_elsewhere_is_said(tmp_path: Path) -> None:
+    """As a plan says it: beyond the recipe's N and D, under another parametrization, at Muon's own default rate."""
+    made = plan()
+    sizes = [cell.params.total for cell in made.cells]
+    for name, measured in (("in", [min(sizes), max(sizes)]), ("out", [min(sizes) / 8, min(sizes) / 4])):
+        sweep = SweepFolder(tmp_path / name)
+        for cell in made.cells:
+            sweep.cell(cell.run_id).record.parent.mkdir(parents=True)
+            fake_record(cell, 3.0).write(sweep.cell(cell.run_id).record)
+        yaml = compose_config(
+            [
+                "experiment=demo",
+                f"recipe.measured.params={measured}",
+                "recipe.measured.tokens=[]",
+                "recipe.measured.tokens_per_param=[]",
+            ]
+        )[1]
+        freeze(sweep, made, yaml)
+        write_fit(fit(), sweep.path)
+    inside, beyond = (load_arm(n, SweepFolder(tmp_path / n), made) for n in ("in", "out"))
+    assert (inside.recipe, inside.parametrization) == ("", "standard")
+    assert f"; {len(made.cells)} of {len(made.cells)} cells are outside" in beyond.recipe
+    assert list(recipe_cautions([inside, beyond])) == [f"out: {beyond.recipe}."]
 
 
 def test_an_optimizer_that_costs_more_than_another_s_is_said_where_no_budget_pays() -> None:

@@ -1,6 +1,7 @@
 """Ugly tables: each gets an answer or one clear line."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit import Points, read_points
+from harness.fit import FitOptions, Points, fit_points, read_points
 from harness.fit.read import files
 from harness.fit.read.limits import MAX_RUNS
 from harness.fit.table import NO_UNITS, clean
+from tests.fit.synthetic import sweep
 
 GOOD = "params,tokens,flops,loss\n1e8,2e9,1.2e18,3.0\n2e8,2e9,2.4e18,2.9\n"
 
@@ -200,3 +202,23 @@ def test_millions_and_billions_are_no_plain_numbers() -> None:
         "7.41e+12 tokens a parameter: " + NO_UNITS,
         "1.04e+12 tokens a parameter: " + NO_UNITS,
     ]
+
+
+def test_a_budget_is_counted_as_its_runs_are() -> None:
+    """Budgets planned by one convention are other FLOPs by another: what is read off at a budget must use those."""
+    plain = sweep(budgets=(1e18, 1e19, 1e20), sizes=7)
+    other = 0.5 * plain.flops * (plain.params / 1e9) ** 0.05
+    table = replace(
+        plain, budget=10 ** np.round(np.log10(plain.flops)), extra={**plain.extra, "flops_6nd": other}
+    )
+    counted = table.counted(compute="flops_6nd")
+    assert counted.budget is not None
+    for planned in (1e18, 1e19, 1e20):
+        mine = table.budget == planned
+        assert np.unique(counted.budget[mine]) == pytest.approx(np.exp(np.log(other[mine]).mean()))
+    assert table.counted().budget is table.budget
+    fit = fit_points(table, FitOptions(draws=0, compute="flops_6nd"))
+    assert len(fit.approach_2.budgets) == 3
+    for one in fit.approach_2.budgets:
+        assert fit.smallest_flops <= one.budget <= fit.largest_flops
+        assert fit.approach_2.predict(one.budget).params == pytest.approx(one.params_opt, rel=0.05)

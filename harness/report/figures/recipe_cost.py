@@ -44,7 +44,7 @@ def draw_recipe_cost(data: ReportData) -> Figure:
     for first in axes[: len(keys) : columns]:
         first.set_ylabel("loss above the recipe's own\n(nats per token)")
     if len(budgets) > MAX_LEGEND:
-        colour_bar(axes[len(keys) - 1], budgets, "C", flops=True)
+        colour_bar(axes[len(keys) - 1], [data.as_counted(budget) for budget in budgets], "C", flops=True)
     else:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles[::-1], labels[::-1], title="C (FLOPs)", loc="outside right upper")
@@ -64,7 +64,13 @@ def _lines(axes: Axes, data: ReportData, budget: float, key: str, colour: str) -
         ]
         points.sort()
         if of == best:
-            axes.plot(*zip(*points, strict=True), "o-", color=colour, markersize=4, label=power(budget))
+            axes.plot(
+                *zip(*points, strict=True),
+                "o-",
+                color=colour,
+                markersize=4,
+                label=power(data.as_counted(budget)),
+            )
         else:
             smaller = size.get(of, 0) < size.get(best, 0)
             axes.plot(*zip(*points, strict=True), SMALLER if smaller else LARGER, color=colour, linewidth=1)

@@ -28,7 +28,13 @@ def recipe_cost_table(data: ReportData) -> Table:
         for key in cost.gains if len(cost.gains) > 2 else [key for key in cost.gains if key != ALL]:
             if key == ALL:
                 strong.append(len(rows))
-            rows.append((power(cost.budget), *_gain(data, cost, key), *(_shift(cost, key) if shifts else ())))
+            rows.append(
+                (
+                    power(data.as_counted(cost.budget)),
+                    *_gain(data, cost, key),
+                    *(_shift(cost, key) if shifts else ()),
+                )
+            )
     return Table(
         "recipe-cost",
         "Cost of the recipe",
@@ -46,7 +52,7 @@ def summary(data: ReportData) -> list[str]:
     for cost in recipe_cost(data):
         total = cost.gains[ALL]
         amount = with_interval(f"{total.nats:.3f}", interval(total.interval, "fixed"))
-        text = f"recipe at C = {cost.budget:.3g}: at most {amount} nats to gain"
+        text = f"recipe at C = {data.as_counted(cost.budget):.3g}: at most {amount} nats to gain"
         better = [
             f"{data.called(key)} x {best(gain, cost.factors[key])}"
             for key, gain in cost.gains.items()
