@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.compare.equal_time import ArmTimes, arm_times
-from harness.config.frozen import load_recipe
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.measured import how_far, warns
 from harness.plan.plan import Plan
+from harness.plan.recipe_rules import RecipeConfig
 from harness.plan.spec import RunSpec
 from harness.runs.convention import flops_of, has_optimizer
 from harness.runs.files import SweepFolder
-from harness.runs.frozen import frozen_config
 from harness.runs.record import Record, Score
 from harness.runs.table import whole_records
 
@@ -50,8 +49,8 @@ class Arm:
     unpaid_share: float = 0.0
 
 
-def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
-    """The arm ``name`` from its sweep's folder.
+def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | None = None) -> Arm:
+    """The arm ``name`` from its sweep's folder; ``recipe`` is that of its runs, where it is known.
 
     Raises:
         UserError: there is no fit, or no record of a run.
@@ -60,8 +59,6 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan) -> Arm:
     if not found:
         raise UserError(f"{sweep.path}: no finished run; nothing to compare")
     fit, fingerprint = load_fit(sweep.fit), found[0].spec["data"]
-    config = frozen_config(sweep.config)
-    recipe = load_recipe(config) if config else None
     scores = [score for record in found if (score := score_of(record, fit.loss)) is not None]
     ratios = [s.bits_per_byte / s.loss for s in scores if s.bits_per_byte and s.loss]
     errors = [

@@ -15,14 +15,16 @@ from harness.compare.compare import compare_arms
 from harness.compare.files import write_comparison
 from harness.compare.fits import bare_arm, compare_bare
 from harness.compare.results import FrontierComparison
+from harness.config.frozen import load_recipe
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import load_fit
 from harness.launch.launcher import Continuation, Outcome
 from harness.launch.registry import make_launcher, submitter_of
+from harness.plan.recipe_rules import RecipeConfig
 from harness.report.table import Table, terminal_table
 from harness.runs.files import SweepFolder
-from harness.runs.frozen import frozen_plan
+from harness.runs.frozen import frozen_config, frozen_plan
 from harness.workflow.arms import ArmConfig
 from harness.workflow.experiment import named_fit, sweep_folder
 from harness.workflow.terminal import say, working
@@ -64,7 +66,7 @@ def compare(
     with working(console, "comparing …"):
         for arm in arms:
             sweep = sweep_folder(arm.config)
-            loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep)))
+            loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep), _recipe(sweep)))
         found = compare_arms(base.name, loaded)
         written = write_comparison(sweep_folder(base), found, loaded)
     if written.no_figure:
@@ -103,8 +105,14 @@ def _existing(name: str, path: Path) -> Arm:
     """The fit at ``path``; with what its text is, where it is that of a sweep's folder."""
     sweep = SweepFolder(path.parent)
     if sweep.plan.exists() and sweep.cells.is_dir():
-        return load_arm(name, sweep, frozen_plan(sweep))
+        return load_arm(name, sweep, frozen_plan(sweep), _recipe(sweep))
     return bare_arm(name, load_fit(path))
+
+
+def _recipe(sweep: SweepFolder) -> RecipeConfig | None:
+    """The recipe that a sweep was trained by; None where its folder does not say."""
+    config = frozen_config(sweep.config)
+    return load_recipe(config) if config else None
 
 
 def _names(typed: Sequence[str], paths: Sequence[Path]) -> list[str]:

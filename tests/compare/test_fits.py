@@ -14,11 +14,10 @@ from harness.compare.compare import compare_arms
 from harness.compare.families import family_cautions, recipe_cautions
 from harness.compare.fits import compare_bare, compare_fits
 from harness.compare.tables import build
-from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, write_fit
+from harness.plan.recipe_rules import MeasuredRange, RecipeConfig
 from harness.runs.files import SweepFolder
-from harness.runs.frozen import freeze
 from tests.fit.synthetic import CHINCHILLA, sweep
 from tests.plan.test_plan import plan
 from tests.records import fake_record
@@ -126,22 +125,15 @@ def test_an_arm_whose_recipe_was_measured_elsewhere_is_said(tmp_path: Path) -> N
     """As a plan says it: beyond the recipe's N and D, under another parametrization, at Muon's own default rate."""
     made = plan()
     sizes = [cell.params.total for cell in made.cells]
-    for name, measured in (("in", [min(sizes), max(sizes)]), ("out", [min(sizes) / 8, min(sizes) / 4])):
-        sweep = SweepFolder(tmp_path / name)
-        for cell in made.cells:
-            sweep.cell(cell.run_id).record.parent.mkdir(parents=True)
-            fake_record(cell, 3.0).write(sweep.cell(cell.run_id).record)
-        yaml = compose_config(
-            [
-                "experiment=demo",
-                f"recipe.measured.params={measured}",
-                "recipe.measured.tokens=[]",
-                "recipe.measured.tokens_per_param=[]",
-            ]
-        )[1]
-        freeze(sweep, made, yaml)
-        write_fit(fit(), sweep.path)
-    inside, beyond = (load_arm(n, SweepFolder(tmp_path / n), made) for n in ("in", "out"))
+    sweep = SweepFolder(tmp_path)
+    for cell in made.cells:
+        sweep.cell(cell.run_id).record.parent.mkdir(parents=True)
+        fake_record(cell, 3.0).write(sweep.cell(cell.run_id).record)
+    write_fit(fit(), sweep.path)
+    inside, beyond = (
+        load_arm(name, sweep, made, RecipeConfig(measured=MeasuredRange(ends)))
+        for name, ends in (("in", [min(sizes), max(sizes)]), ("out", [min(sizes) / 8, min(sizes) / 4]))
+    )
     assert (inside.recipe, inside.parametrization) == ("", "standard")
     assert f"; {len(made.cells)} of {len(made.cells)} cells are outside" in beyond.recipe
     assert list(recipe_cautions([inside, beyond])) == [f"out: {beyond.recipe}."]
