@@ -20,7 +20,7 @@ from harness.tune.sequential.points import Trainer, make_trainer
 from harness.tune.sequential.rounds import Memory, Rounds, known_rounds, memory_from_json, memory_json
 from harness.tune.sequential.tables import print_points
 from harness.workflow.assumed import check_before
-from harness.workflow.experiment import plan_rules, say_dropped
+from harness.workflow.experiment import plan_rules, say_dropped, say_measured
 from harness.workflow.terminal import say
 from harness.workflow.training import train_missing
 
@@ -63,6 +63,7 @@ def train_rounds(
     """
     trainer = _trainer(config, corpus)
     memory = _remembered(folder, console)
+    said = False
     while True:
         known = len(memory)
         rounds = known_rounds(
@@ -74,6 +75,9 @@ def train_rounds(
         say_dropped(folder, plan, console)
         freeze(folder, plan, yaml)
         print_points(trainer, rounds, console)
+        if not said:
+            say_measured(config, plan, console)
+            said = True
         outcome = train_missing(continuation, config, plan, corpus, folder, console)
         if rounds.stopped or outcome is not Outcome.DONE:
             return TrainedRounds(outcome, trainer, rounds, plan)
