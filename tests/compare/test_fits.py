@@ -15,6 +15,7 @@ from harness.compare.fits import compare_bare, compare_fits
 from harness.compare.tables import build
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, write_fit
+from tests.figures import draw_only
 from tests.fit.synthetic import CHINCHILLA, sweep
 
 OTHER = (1.69, 406.4, 2000.0, 0.28, 0.36)  # a = 0.5625 against 0.4516
@@ -196,7 +197,10 @@ def test_one_way_of_naming_a_fit(folder: Path, capsys: pytest.CaptureFixture[str
         load_fit("g")
 
 
-def test_the_page_of_a_fit_that_exists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_of_a_fit_that_exists(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_only(monkeypatch, "isoflop")
     table = points(OTHER, 1)
     columns = zip(table.run_id, table.params, table.tokens, table.flops, table.loss, strict=True)
     lines = ["run_id,params,tokens,flops,loss", *(",".join(map(str, row)) for row in columns)]
