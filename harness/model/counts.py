@@ -53,13 +53,18 @@ def known_count(column: str) -> str:
     return name if name in PARAM_COUNTS else "total"
 
 
+@lru_cache(maxsize=4096)  # a plan and a clock ask thousands of times of the same shapes
 def count_params(shape: Shape) -> Params:
     """Parameters of ``shape``, exactly as the built model has them.
 
     Raises:
         UserError: the configuration class of an unknown family cannot be built.
     """
-    return _measured_params(shape) if shape.measured else formula_params(shape)
+    if not shape.measured:
+        return formula_params(shape)
+    from harness.model.measure import measure_params
+
+    return measure_params(shape)
 
 
 def block_matrices(shape: Shape) -> tuple[tuple[int, int, int], ...]:
@@ -85,6 +90,7 @@ def forward_flops(shape: Shape, seq_len: int) -> ForwardFlops:
     )
 
 
+@lru_cache(maxsize=16384)
 def flops_per_token(shape: Shape, seq_len: int, count: str = "appendix_f") -> float:
     """Training FLOPs per token under the convention ``count`` (a key of :data:`FLOP_COUNTS`).
 
@@ -111,13 +117,6 @@ def flops_per_token(shape: Shape, seq_len: int, count: str = "appendix_f") -> fl
 def all_flops_per_token(shape: Shape, seq_len: int) -> dict[str, float]:
     """Training FLOPs per token under every convention, for plans and records."""
     return {count: flops_per_token(shape, seq_len, count) for count in FLOP_COUNTS}
-
-
-@lru_cache(maxsize=4096)
-def _measured_params(shape: Shape) -> Params:
-    from harness.model.measure import measure_params
-
-    return measure_params(shape)
 
 
 @lru_cache(maxsize=4096)

@@ -138,20 +138,42 @@ def plan_cell(
     Args:
         recipe_tokens: the horizon that the recipe reads; None is the run's own.
     """
-    check_family(rules.base.parametrization, shape)
+    spec = plan_spec(shape, budget, seed, rules, corpus, recipe_tokens)
     per_token = all_flops_per_token(shape, rules.seq_len)
-    wanted = budget / per_token[rules.grid.count]
+    return Cell(
+        budget=budget,
+        count=rules.grid.count,
+        spec=spec,
+        params=count_params(shape),
+        flops_by_count={count: value * spec.tokens for count, value in per_token.items()},
+        unique_tokens=corpus.train_tokens,
+        estimate=rules.timing.run(spec, rules.timing.choose_mode([spec])),
+        count_optimizer=rules.grid.count_optimizer,
+    )
+
+
+def plan_spec(
+    shape: Shape,
+    budget: float,
+    seed: int,
+    rules: Rules,
+    corpus: CorpusFacts,
+    recipe_tokens: float | None = None,
+) -> RunSpec:
+    """The specification of the run that :func:`plan_cell` plans, which no device changes."""
+    check_family(rules.base.parametrization, shape)
+    per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)
+    wanted = budget / per_token
     hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
     if rules.grid.count_optimizer:
         # the recipe reads the tokens, which depend on the optimizer's share, and that on the recipe's batch, hardly
-        wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
+        wanted = budget / (per_token + _optimizer_per_token(rules, shape, hyper))
         hyper = _hyperparameters(rules, shape, recipe_tokens or wanted)
         # of this batch exactly: the budget is met whatever the recipe says at other tokens
-        wanted = budget / (per_token[rules.grid.count] + _optimizer_per_token(rules, shape, hyper))
+        wanted = budget / (per_token + _optimizer_per_token(rules, shape, hyper))
     batch_tokens = hyper.batch_sequences * rules.seq_len
     steps = max(1, round(wanted / batch_tokens))
-    tokens = steps * batch_tokens
-    spec = RunSpec(
+    return RunSpec(
         shape=shape,
         seq_len=rules.seq_len,
         batch_sequences=hyper.batch_sequences,
@@ -165,17 +187,6 @@ def plan_cell(
         precision=rules.precision,
         groups=hyper.groups,
         parametrization=rules.base.parametrization,
-    )
-    flops = {count: value * tokens for count, value in per_token.items()}
-    return Cell(
-        budget=budget,
-        count=rules.grid.count,
-        spec=spec,
-        params=count_params(shape),
-        flops_by_count=flops,
-        unique_tokens=corpus.train_tokens,
-        estimate=rules.timing.run(spec, rules.timing.choose_mode([spec])),
-        count_optimizer=rules.grid.count_optimizer,
     )
 
 

@@ -20,9 +20,10 @@ from harness.plan.base import Base, resolve_base
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
 from harness.plan.grid import GridConfig
-from harness.plan.plan import AssumedCorpus, Rules, plan_cell
+from harness.plan.plan import AssumedCorpus, Rules, plan_cell, plan_spec
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import ScheduleConfig
+from harness.plan.spec import RunSpec
 from harness.plan.throughput import ThroughputConfig
 
 
@@ -106,18 +107,24 @@ def plan_flops(
         base: :meth:`ShapeRules.base`, by who asks often.
         count_optimizer: ``flops`` pay for the optimizer's own steps, too.
     """
-    plan_rules = Rules(
-        grid=GridConfig(budgets=[flops], count=compute, count_optimizer=count_optimizer),
+    plan_rules = _plan_rules(rules, compute, timing or Timing(ThroughputConfig()), base, count_optimizer)
+    return plan_cell(shape, flops, 0, plan_rules, AssumedCorpus("any", shape.vocab_size))
+
+
+def _plan_rules(
+    rules: ShapeRules, compute: str, timing: Timing, base: Base | None = None, count_optimizer: bool = False
+) -> Rules:
+    return Rules(
+        grid=GridConfig(count=compute, count_optimizer=count_optimizer),
         recipe=rules.recipe,
         schedule=replace(rules.schedule, tokens=0.0, share_trunk=False),
-        timing=timing or Timing(ThroughputConfig()),
+        timing=timing,
         seq_len=rules.seq_len,
         eval_tokens=1,
         precision="auto",
         optimizer=rules.optimizer,
         base=base or rules.base(),
     )
-    return plan_cell(shape, flops, 0, plan_rules, AssumedCorpus("any", shape.vocab_size))
 
 
 def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None) -> Cell:
@@ -142,6 +149,37 @@ def plan_target(rules: ShapeRules, target: Target, timing: Timing | None = None)
 DECADES, PER_DECADE = (3, 17), 4  # tokens that are looked at: 1e3 to 1e17
 
 
+class _Runs:
+    """The runs that rules make of a grid of N and D, whatever device trains them."""
+
+    def __init__(self, rules: ShapeRules, count: str) -> None:
+        self.rules = rules
+        shapes = rules.shapes()
+        base = rules.base()
+        sizes = [count_params(shape).count(count) for shape in shapes]
+        order = np.argsort(sizes, kind="stable")
+        self._shapes: Sequence[Shape] = [shapes[i] for i in order]
+        self._plan_rules = _plan_rules(rules, "6nd", Timing(ThroughputConfig()), base)
+        self.params: Array = np.array(sizes, dtype=float)[order]
+
+    @cached_property
+    def log_tokens(self) -> Array:
+        """(tokens,): log D of the grid, evenly."""
+        first, last = DECADES
+        return np.log(10.0) * np.linspace(first, last, (last - first) * PER_DECADE + 1)
+
+    @cached_property
+    def specs(self) -> list[list[RunSpec]]:
+        """Of every shape the run at each number of tokens of the grid."""
+        return [
+            [self._spec(shape, float(tokens)) for tokens in np.exp(self.log_tokens)] for shape in self._shapes
+        ]
+
+    def _spec(self, shape: Shape, tokens: float) -> RunSpec:
+        flops = tokens * flops_per_token(shape, self.rules.seq_len, "6nd")
+        return plan_spec(shape, flops, 0, self._plan_rules, AssumedCorpus("any", shape.vocab_size))
+
+
 class Clock:
     """Seconds of a training on a device, by shape and recipe: interpolated in the logarithms of N, D and time.
 
@@ -152,13 +190,23 @@ class Clock:
     def __init__(self, rules: ShapeRules, timing: Timing, count: str = "total") -> None:
         """Of the runs that ``rules`` make of N (counted as ``count``) and D, on the device of ``timing``."""
         self.timing = timing
-        self._rules = rules
-        shapes = rules.shapes()
-        self._base = rules.base()
-        sizes = [count_params(shape).count(count) for shape in shapes]
-        order = np.argsort(sizes, kind="stable")
-        self._shapes: Sequence[Shape] = [shapes[i] for i in order]
-        self.params: Array = np.array(sizes, dtype=float)[order]
+        self._runs = _Runs(rules, count)
+
+    def on(self, timing: Timing) -> "Clock":
+        """The clock of another device for the same runs, which are planned once for both."""
+        clock = Clock.__new__(Clock)
+        clock.timing, clock._runs = timing, self._runs
+        return clock
+
+    @property
+    def params(self) -> Array:
+        """(shapes,): N of the ladder's sizes, ascending."""
+        return self._runs.params
+
+    @property
+    def log_tokens(self) -> Array:
+        """(tokens,): log D of the grid, evenly."""
+        return self._runs.log_tokens
 
     @property
     def start_seconds(self) -> float:
@@ -169,7 +217,7 @@ class Clock:
     def assumed(self) -> bool:
         """Whether its times were not measured on such a device, or Muon's part, where the runs have it, was not."""
         throughput = self.timing.throughput
-        muon = self._rules.optimizer.kind == "muon" and throughput.muon_time.assumed
+        muon = self._runs.rules.optimizer.kind == "muon" and throughput.muon_time.assumed
         return throughput.assumed or muon
 
     def covers(self, params: float) -> bool:
@@ -177,25 +225,17 @@ class Clock:
         return bool(self.params[0] <= params <= self.params[-1])
 
     @cached_property
-    def log_tokens(self) -> Array:
-        """(tokens,): log D of the grid, evenly."""
-        first, last = DECADES
-        return np.log(10.0) * np.linspace(first, last, (last - first) * PER_DECADE + 1)
-
-    @cached_property
     def log_seconds(self) -> Array:
         """(shapes, tokens): log seconds on the grid; more tokens never take less time."""
-        rows = [self._seconds_of(shape) for shape in self._shapes]
+        rows = [self._seconds_of(specs) for specs in self._runs.specs]
         return np.maximum.accumulate(np.log(rows), axis=1)
 
-    def _seconds_of(self, shape: Shape) -> list[float]:
+    def _seconds_of(self, specs: Sequence[RunSpec]) -> list[float]:
         """Of one shape at every number of tokens of the grid, as if steps could be parts of one."""
-        per_token = flops_per_token(shape, self._rules.seq_len, "6nd")
         found = []
-        for tokens in np.exp(self.log_tokens):
-            cell = plan_flops(self._rules, shape, per_token * float(tokens), "6nd", self.timing, self._base)
-            run = cell.estimate
-            found.append(run.start + run.compile + run.steps * float(tokens) / cell.tokens)
+        for spec, tokens in zip(specs, np.exp(self.log_tokens), strict=True):
+            run = self.timing.run(spec, self.timing.choose_mode([spec]))
+            found.append(run.start + run.compile + run.steps * float(tokens) / spec.tokens)
         return found
 
     def seconds(self, params: Array | float, tokens: Array | float) -> Array:

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 
 from harness.report.axes import flops_tick, label_ticks, tick
 
@@ -82,6 +83,19 @@ ONE_AT_A_TIME = threading.RLock()  # matplotlib's settings are those of the whol
 class ShownFigure(Figure):
     """A figure without a window that a notebook shows as the last value of a cell, without pyplot's state."""
 
+    _laid_out = False
+
+    def lay_out(self) -> None:
+        """Place the panels for good: most of the work of saving, and the same for every format."""
+        engine = self.get_layout_engine()
+        if engine is not None:
+            engine.execute(self)
+        self._laid_out = True
+
+    def get_layout_engine(self) -> LayoutEngine | None:
+        """None once all is placed: with an engine, even one that does nothing, each format is drawn twice."""
+        return None if self._laid_out else super().get_layout_engine()
+
     def _repr_png_(self) -> bytes:
         content = io.BytesIO()
         self.savefig(content, format="png", dpi=110)
@@ -95,7 +109,9 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def panels(columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def panels(
+    columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1
+) -> tuple[ShownFigure, list[Axes]]:
     """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window."""
     figure = ShownFigure(figsize=(width * columns, height * rows))
     FigureCanvasAgg(figure)
@@ -168,9 +184,8 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     The files have a white background; the SVG that is returned has none, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Laying out is most of the work of saving; once is enough for three formats.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    assert isinstance(figure, ShownFigure), "figures are made by panels()"
+    figure.lay_out()
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         path = folder / f"{name}.{kind}"
         figure.savefig(path, format=kind, metadata=metadata, transparent=False, facecolor="white")

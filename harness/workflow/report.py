@@ -18,6 +18,7 @@ from harness.model.shape import FAMILIES
 from harness.packaged import config_folder
 from harness.plan.duration import Timing
 from harness.plan.plan import Plan
+from harness.plan.throughput import ThroughputConfig
 from harness.predict.clock import Clock
 from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData, other_runs, used_points
@@ -250,17 +251,17 @@ def devices_of(
     rules = questions[0].fallback if setup is None else setup.rules
     if rules.model.family not in FAMILIES or rules.model.options:
         return ()
-    count = known_count(fit.count)
+    first = Clock(rules, Timing(ThroughputConfig()), known_count(fit.count))
     devices = []
     if setup is not None and (own := load_throughput(config)) is not None:
         check = None if plan is None else check_times(plan, records or {}, own)
-        devices.append(TimedDevice(Clock(rules, Timing(own), count), _price(own.name), check))
+        devices.append(TimedDevice(first.on(Timing(own)), _price(own.name), check))
     names = {device.throughput.name for device in devices}
     for question in questions:
         device = question.device
         assert device is not None, "the question names one"
         if device.timing is not None and device.timing.name not in names:
-            devices.append(TimedDevice(Clock(rules, Timing(device.timing), count), device.dollars_per_hour))
+            devices.append(TimedDevice(first.on(Timing(device.timing)), device.dollars_per_hour))
     return tuple(devices) if setup is not None or _covered(fit, devices[0].clock) else ()
 
 

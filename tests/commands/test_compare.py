@@ -7,6 +7,7 @@ import pytest
 
 from harness.cli import main
 from harness.config.compose import compose_config
+from tests.figures import draw_only
 from tests.train.small import overrides
 
 ARMS = ("+arms.cut=['schedule.horizon=4']", "+arms.whole=[]")
@@ -14,8 +15,12 @@ ARMS = ("+arms.cut=['schedule.horizon=4']", "+arms.whole=[]")
 
 @pytest.mark.slow
 def test_arms_are_trained_fitted_and_compared_once(
-    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    text_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    draw_only(monkeypatch, "isoflop")
     arguments = overrides(
         tmp_path, text_folder, "launcher.workers=1", "grid.budgets=[2e8]", "analysis.draws=20", *ARMS
     )

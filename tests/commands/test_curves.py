@@ -9,6 +9,7 @@ from harness.cli import main
 from harness.errors import EXIT_USER_ERROR
 from harness.fit import load_fit
 from tests.docs.world import write_tables
+from tests.figures import draw_only
 
 QUICK = ("analysis.draws=40", "analysis.backtest=false")
 FIT = ("points=table.csv", "curves=curves.csv", "out=fit")
@@ -36,8 +37,9 @@ def test_groups_have_the_curves_of_their_runs() -> None:
 
 
 def test_a_report_draws_the_curves_and_says_where_the_fit_is_without_them(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    draw_only(monkeypatch, "training_curves")
     main(["fit", "points=table.csv", "out=fit", *QUICK])
     main(["report", *FIT])
     assert "the fit was made without the training curves" in capsys.readouterr().out

@@ -17,16 +17,14 @@ from harness.errors import UserError
 from harness.files import write_json
 from harness.fit import load_fit
 from harness.launch.ledger import write_task
-from harness.report.data import ReportData
-from harness.report.files import Written, write_report
 from harness.runs.ablations import read_ablations
 from harness.runs.curve import read_curves
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.table import check_table, whole_records
 from harness.train.run import train_cell
-from harness.workflow import report as workflow
 from harness.workflow.training import mend_corpora
+from tests.figures import draw_only
 from tests.report.synthetic import make_sweep
 from tests.train.small import overrides, small_jobs
 from tests.tune.synthetic import Truth
@@ -80,12 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes most of a report's time."""
-
-    def write(data: ReportData, folder: Path) -> Written:
-        return write_report(data, folder, ())
-
-    monkeypatch.setattr(workflow, "write_report", write)
+    draw_only(monkeypatch)
 
 
 def answer(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:

@@ -2,16 +2,18 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.cli import main
 from harness.report.diagnostics import diagnostics
 from harness.runs.curve import digest_of
-from harness.runs.files import CellFolder, SweepFolder
+from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import read_record
 from harness.workflow.report import from_sweep
@@ -48,16 +50,13 @@ def test_runs_that_have_not_ended_and_curves_that_cannot_be_read_are_said(
 QUICK = ("analysis.draws=0", "analysis.compare=false", "analysis.backtest=false")
 
 
-def with_digests(folder: SweepFolder) -> list[CellFolder]:
-    """The cells of a synthetic sweep, whose records know their curves from here on."""
-    found = []
+def with_digests(folder: SweepFolder) -> None:
+    """The records of a synthetic sweep know their curves from here on."""
     for cell in frozen_plan(folder).cells:
         paths = folder.cell(cell.run_id)
         record = read_record(paths.record, cell.run_id)
         assert record is not None
         replace(record, curve_sha256=digest_of(paths.curve.read_text())).write(paths.record)
-        found.append(paths)
-    return found
 
 
 def flip(text: str) -> str:
@@ -67,6 +66,31 @@ def flip(text: str) -> str:
     cells[4] = cells[4][:-3] + str((int(cells[4][-3]) + 5) % 10) + cells[4][-2:]
     rows[50] = ",".join(cells)
     return "\n".join(rows) + "\n"
+
+
+@dataclass(frozen=True)
+class Without:
+    """A sweep that lacks one training curve, in ``runs/True`` where the records know their curves, and its fit."""
+
+    runs: Path
+    run_id: str
+    curve: str
+    approach_1: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Without:
+    runs = tmp_path_factory.mktemp("without")
+    folder = make_sweep(runs / "synthetic")
+    curve = folder.cell(frozen_plan(folder).cells[3].run_id).curve
+    text = curve.read_text()
+    shutil.copytree(folder.path, runs / "False")
+    with_digests(folder)
+    curve.unlink()
+    shutil.copytree(folder.path, runs / "True")
+    main(["fit", "experiment=demo", f"runs_dir={runs}", "name=synthetic", *QUICK])
+    fitted = json.loads(folder.fit.read_text())["approach_1"]
+    return Without(runs, curve.parent.name, text, fitted)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -95,21 +119,17 @@ def test_a_damaged_curve_takes_no_part_and_fit_and_page_say_so(
     damage: Callable[[str], str],
     unknown: str,
     known: bool,
+    without: Without,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The fit is that without the curve; where the record does not know the curve, what is implausible is found."""
-    folder = make_sweep(tmp_path / "synthetic")
-    cells = with_digests(folder) if known else [folder.cell(c.run_id) for c in frozen_plan(folder).cells]
-    told = ["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK]
-    curve = cells[3].curve
-    text = curve.read_text()
-    curve.unlink()
-    main(told)
-    without = json.loads(folder.fit.read_text())["approach_1"]
-    curve.write_text(damage(text))
+    shutil.copytree(without.runs / f"{known}", tmp_path / "synthetic")
+    folder = SweepFolder(tmp_path / "synthetic")
+    curve = folder.cell(without.run_id).curve
+    curve.write_text(damage(without.curve))
     capsys.readouterr()
-    main(told)
+    main(["fit", "experiment=demo", f"runs_dir={tmp_path}", "name=synthetic", *QUICK])
     printed = capsys.readouterr().out
     if not known and not unknown:
         assert "training curve of" not in printed, "nothing shows it"
@@ -118,7 +138,7 @@ def test_a_damaged_curve_takes_no_part_and_fit_and_page_say_so(
     assert "approach 1 is without the training curve of 1 finished run" in printed
     assert why in printed
     assert curve.parent.name in printed
-    assert json.loads(folder.fit.read_text())["approach_1"] == without
+    assert json.loads(folder.fit.read_text())["approach_1"] == without.approach_1
     page = from_sweep(folder, frozen_plan(folder), folder.path)
     assert any(why in finding.text for finding in diagnostics(page))
     assert curve.parent.name not in page.curves

@@ -1,6 +1,8 @@
 """Sweeps as a user runs them: killed, stopped, continued, and never repeating a finished cell."""
 
+import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -24,13 +26,14 @@ from tests.train.small import overrides, small_jobs
 
 
 def isoflop(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    """A command to its end, in this process."""
+    out, error, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            main(arguments)
+        except SystemExit as left:
+            code = int(left.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), error.getvalue())
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

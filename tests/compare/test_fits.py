@@ -18,6 +18,7 @@ from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points, load_fit, write_fit
 from harness.plan.recipe_rules import MeasuredRange, RecipeConfig
 from harness.runs.files import SweepFolder
+from tests.figures import draw_only
 from tests.fit.synthetic import CHINCHILLA, sweep
 from tests.plan.test_plan import plan
 from tests.records import fake_record
@@ -228,7 +229,10 @@ def test_one_way_of_naming_a_fit(folder: Path, capsys: pytest.CaptureFixture[str
         load_fit("g")
 
 
-def test_the_page_of_a_fit_that_exists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_of_a_fit_that_exists(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_only(monkeypatch, "isoflop")
     table = points(OTHER, 1)
     columns = zip(table.run_id, table.params, table.tokens, table.flops, table.loss, strict=True)
     lines = ["run_id,params,tokens,flops,loss", *(",".join(map(str, row)) for row in columns)]

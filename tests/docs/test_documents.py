@@ -44,14 +44,27 @@ def told(world: World) -> str:
     [pytest.param(file, marks=[pytest.mark.slow] if file == "README.md" else []) for file in documents()],
 )
 def test_a_document_works_as_printed(file: str, tmp_path: Path) -> None:
+    """After README's commands the examples in the help of every command, too."""
     if not any(block.language in ("python", "yaml") or list(commands(block)) for block in blocks(file)):
         return
     with reader(tmp_path) as world:
         follow(file, world)
+        if file == "README.md":
+            try_the_examples_in_the_help(world)
         print(told(world))
         assert not world.failures, told(world)
         if file == "README.md":
             the_files_of_a_sweep_are_there(world)
+
+
+def try_the_examples_in_the_help(world: World) -> None:
+    """Where README was followed, which has trained what they ask about; those that it has, too, were tried there."""
+    readme = {" ".join(text.split()) for text in typed_in("README.md")}
+    assert readme.issuperset(MAKERS)
+    tried = [command for command in examples() if command.text not in readme]
+    assert len(tried) > 20
+    for command in tried:
+        world.command(command)
 
 
 def the_files_of_a_sweep_are_there(world: World) -> None:
@@ -64,22 +77,6 @@ def the_files_of_a_sweep_are_there(world: World) -> None:
     exists(*(sweep / name.rstrip("/").replace("<run_id>", "*") for name in names))
     for name in ("record.json", "curve.csv"):
         exists(next((sweep / "cells").iterdir()) / name)
-
-
-@pytest.mark.slow
-def test_the_examples_in_the_help_work(tmp_path: Path) -> None:
-    """Those that README has, too, are tried there."""
-    readme = {" ".join(text.split()) for text in typed_in("README.md")}
-    assert readme.issuperset(MAKERS)
-    with reader(tmp_path) as world:
-        for maker in MAKERS:
-            world.command(Command("README.md", maker))
-        tried = [command for command in examples() if command.text not in readme]
-        assert len(tried) > 20
-        for command in tried:
-            world.command(command)
-        print(told(world))
-        assert not world.failures, told(world)
 
 
 def test_no_entry_is_there_for_nothing() -> None:

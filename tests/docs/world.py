@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from harness.cli import main
@@ -24,6 +25,7 @@ from harness.config.compose import compose_config
 from tests.docs.blocks import ROOT, Block, Command, blocks, commands
 from tests.docs.handled import exists, instead_of, smaller
 from tests.docs.stand_ins import standing_in
+from tests.figures import draw_only
 from tests.report.synthetic import law_loss
 
 PLACEHOLDERS = {"ENTITY/PROJECT": "local/isoflop"}
@@ -156,7 +158,9 @@ def reader(folder: Path) -> Iterator[World]:
     """A world to type in, with the working directory in it."""
     world = World(folder)
     before, path = Path.cwd(), list(sys.path)
-    with standing_in(world.home, world.texts):
+    with standing_in(world.home, world.texts), pytest.MonkeyPatch.context() as patch:
+        # the first report has every figure: a real sweep's, where the document trains one
+        draw_only(patch, "isoflop", "training_curves", first=True)
         os.chdir(world.folder)
         try:
             yield world

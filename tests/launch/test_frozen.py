@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
@@ -24,34 +25,37 @@ from tests.commands.test_sweep import wait_for
 from tests.device import ON_CPU
 from tests.train.small import small_jobs
 from tests.train.test_run import assert_same, elsewhere, essence, stop_at
+from tests.workers import forked
 
-# Trains a job under a claim, saves at every step, and stops itself at a write: right before or right after it asks
-# whether it may. Its exit status is 75 where it found the run to be another's.
-WORKER = """
-import json, os, pathlib, signal, sys
-from harness.runs.claim import take
-from harness.train.saver import Saver
-from harness.train.job import Job, PreemptedError, Watch
-from harness.train.run import train_cell
-file, number, side = sys.argv[1:]
-job, left = Job.from_json(json.loads(pathlib.Path(file).read_text())), int(number)
-Saver.is_due = lambda self, seconds: self.wait() or True
-fence = Watch.fence
-def stopping(watch):
-    global left
-    left -= 1
-    if left == 0 and side == "before":
-        os.kill(os.getpid(), signal.SIGSTOP)
-    fence(watch)
-    if left == 0 and side == "after":
-        os.kill(os.getpid(), signal.SIGSTOP)
-Watch.fence = stopping
-with take(job.folder.path, beat_seconds=0.2) as claim:
-    try:
-        train_cell(job, Watch(claim=claim))
-    except PreemptedError as error:
-        sys.exit(75)
-"""
+
+def worker(file: Path, number: int, side: str) -> None:
+    """Train a job under a claim, saving at every step, and stop at a write: right before or right after asking whether
+    it may. The exit status is 75 where the run was found to be another's.
+    """
+    job, left = Job.from_json(json.loads(file.read_text())), number
+    Saver.is_due = at_every_step  # type: ignore[method-assign]
+    fence = Watch.fence
+
+    def stopping(watch: Watch) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and side == "before":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        fence(watch)
+        if left == 0 and side == "after":
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    Watch.fence = stopping  # type: ignore[method-assign]
+    with take(job.folder.path, beat_seconds=0.2) or pytest.fail("it is another's") as claim:
+        try:
+            train_cell(job, Watch(claim=claim))
+        except PreemptedError:
+            sys.exit(75)
+
+
+def at_every_step(saver: Saver, seconds: float) -> bool:
+    saver.wait()
+    return True
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,6 @@ def setup(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> Setup:
             nonlocal writes
             writes += 1
 
-    def at_every_step(saver: Saver, seconds: float) -> bool:
-        saver.wait()
-        return True
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Saver, "is_due", at_every_step)
         train_cell(straight, Counting())
@@ -86,18 +86,18 @@ def setup(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> Setup:
 
 
 @contextmanager
-def frozen(job: Job, number: int, side: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def frozen(job: Job, number: int, side: str, folder: Path) -> Iterator[BaseProcess]:
     """A worker that has stopped itself at its ``number``-th write."""
     file = folder / "job.json"
     file.write_text(json.dumps(job.to_json()))
-    process = subprocess.Popen([sys.executable, "-c", WORKER, str(file), str(number), side])
+    process = forked(worker, file, number, side)
     try:
-        wait_for(lambda: process.poll() is not None or psutil.Process(process.pid).status() == "stopped")
-        assert process.poll() is None, "it ended before that write"
+        wait_for(lambda: process.exitcode is not None or psutil.Process(process.pid).status() == "stopped")
+        assert process.exitcode is None, "it ended before that write"
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def followed(job: Job) -> Claim:
@@ -107,9 +107,11 @@ def followed(job: Job) -> Claim:
     return take(job.folder.path, [owner.token]) or pytest.fail("nobody else follows it")
 
 
-def wake(process: subprocess.Popen[bytes]) -> int:
+def wake(process: BaseProcess) -> int | None:
+    assert process.pid is not None, "it was started"
     os.kill(process.pid, signal.SIGCONT)
-    return process.wait(120)
+    process.join(120)
+    return process.exitcode
 
 
 def files(job: Job) -> dict[str, bytes]:
@@ -187,7 +189,6 @@ def test_frozen_between_the_question_and_the_write(when: str, setup: Setup, tmp_
 
 RANKS = """
 import json, pathlib, sys
-from harness.launch.ranks import train_on_ranks
 from harness.runs.claim import take
 from harness.train.job import Job, PreemptedError, Watch
 job = Job.from_json(json.loads(pathlib.Path(sys.argv[1]).read_text()))
@@ -209,10 +210,10 @@ def test_processes_of_one_run_that_are_frozen(whom: str, tmp_path: Path, text_fo
     file = tmp_path / "job.json"
     file.write_text(json.dumps(job.to_json()))
     process = subprocess.Popen([sys.executable, "-c", RANKS, str(file)])
+    worker = psutil.Process(process.pid)
     try:
         wait_for(lambda: job.folder.checkpoint_step() > 0 or process.poll() is not None)
         assert process.poll() is None
-        worker = psutil.Process(process.pid)
         ranks = worker.children(recursive=True)
         victims = {"all": [worker, *ranks], "worker": [worker], "ranks": ranks}[whom]
         for victim in victims:
@@ -230,6 +231,8 @@ def test_processes_of_one_run_that_are_frozen(whom: str, tmp_path: Path, text_fo
             # it found a record when it woke up, or its ranks had stopped before
             assert code in (0, 75)
     finally:
-        for left in (*psutil.Process().children(recursive=True),):
-            left.kill()
+        with suppress(psutil.NoSuchProcess):
+            for left in worker.children(recursive=True):
+                left.kill()
+        process.kill()
         process.wait()

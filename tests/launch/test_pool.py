@@ -28,6 +28,8 @@ from harness.train.job import Job, StepReport
 from tests.launch.fake_worker import fake_worker
 from tests.train.small import small_jobs
 
+pytestmark = pytest.mark.usefixtures("spawned_workers")
+
 
 @dataclass
 class Seen:

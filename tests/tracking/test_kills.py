@@ -17,6 +17,7 @@ from tests.tracking.conftest import Way, as_rows, end_client
 from tests.tracking.fake_server import KEY, FakeServer, serving
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import stop_at
+from tests.workers import forked_command
 
 LONG = (
     "tracker=wandb",
@@ -46,17 +47,17 @@ def children(pid: int) -> list[int]:
 def kill_midway(arguments: list[str], job: Job, with_client: bool) -> bool:
     """Train in a process, kill it a moment after rows appear; False where it was too late."""
     before = len(curve_rows(job.folder.curve))
-    command = [sys.executable, "-m", "harness", "train", *arguments, f"run={job.cell.run_id}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while process.poll() is None and not 5 < len(curve_rows(job.folder.curve)) != before:
+    process = forked_command("train", *arguments, f"run={job.cell.run_id}")
+    while process.exitcode is None and not 5 < len(curve_rows(job.folder.curve)) != before:
         time.sleep(0.01)
-    if process.poll() is not None:
+    if process.exitcode is not None:
         return False
+    assert process.pid is not None, "it was started"
     others = children(process.pid)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     for other in others if with_client else ():
         os.kill(other, signal.SIGKILL)
-    process.communicate()
+    process.join()
     return True
 
 

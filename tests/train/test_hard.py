@@ -1,6 +1,5 @@
 """Kills at random moments, two processes, a full disk, a dead tracker: the record is the same, or the line is clear."""
 
-import os
 import random
 import shutil
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli import main
 from harness.tracking.config import TrackerConfig
 from harness.tracking.files import read_files
 from harness.train.checkpoint import RunState, write_checkpoint
@@ -23,18 +23,13 @@ from harness.train.saver import Saver
 from tests.device import ON_CPU, about
 from tests.train.small import overrides, small_jobs
 from tests.train.test_run import assert_same, curve, elsewhere, essence
+from tests.workers import forked_command
 
 LONG = ("recipe.batch_tokens.value=64", "train.checkpoint_seconds=0.1", "train.log_points=50")
 
 
-def train(arguments: list[str], job: Job, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        *(launcher or ("-m", "harness")),
-        "train",
-        *arguments,
-        f"run={job.cell.run_id}",
-    ]
+def train(arguments: list[str], job: Job, launcher: tuple[str, ...]) -> subprocess.Popen[str]:
+    command = [sys.executable, *launcher, "train", *arguments, f"run={job.cell.run_id}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -49,21 +44,19 @@ def test_sigkill_at_random_moments_changes_no_bit(optimizer: str, tmp_path: Path
     luck = random.Random(0)
     kills = 0
     while kills < 3:
-        process = train(arguments, job)
+        process = forked_command("train", *arguments, f"run={job.cell.run_id}")
         before = job.folder.curve.stat().st_mtime_ns if job.folder.curve.exists() else 0
-        while process.poll() is None and (
+        while process.exitcode is None and (
             not job.folder.curve.exists() or job.folder.curve.stat().st_mtime_ns == before
         ):
             time.sleep(0.01)
         time.sleep(luck.uniform(0, 0.4))
-        if process.poll() is not None:
+        if process.exitcode is not None:
             break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         kills += 1
-    process = train(arguments, job)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
+    main(["train", *arguments, f"run={job.cell.run_id}"])
     assert kills, "the run was killed at least once"
     assert_same(job, straight)
 

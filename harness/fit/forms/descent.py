@@ -4,12 +4,15 @@ What a bootstrap, a backtest and a comparison of forms need. It reaches the opti
 start, for all variants together, in a fraction of its time.
 """
 
+import hashlib
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.fit.forms.model import Bound
+from harness.fit.forms.model import Bound, Model
 from harness.fit.huber import huber_sum
 from harness.fit.table import Array
 
@@ -74,6 +77,63 @@ def descend(
         z: the covariates, (n, columns).
         tolerance: relative fall of the objective in one step that counts as none.
     """
+    asked = bound.model, _digest(bound, log_loss, weights, misfit, start, z, tolerance)
+    known = _KEPT.get(asked)
+    if known is None:
+        known = _descended(bound, log_loss, weights, start, (misfit, z, tolerance))
+        _KEPT.keep(asked, known)
+    return known
+
+
+_Asked = tuple[Model, bytes]
+
+
+class _Kept:
+    """The last answers: a table counted in several ways asks the same of its N, D and L once for every count of C."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[_Asked, Descended] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, asked: _Asked) -> Descended | None:
+        with self._lock:
+            return self._found.get(asked)
+
+    def keep(self, asked: _Asked, found: Descended) -> None:
+        for column in (found.phi, found.objective, found.settled):
+            column.flags.writeable = False  # shared by all who ask
+        with self._lock:
+            self._found[asked] = found
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+
+
+_KEPT = _Kept(most=64)
+
+
+def _digest(
+    bound: Bound,
+    log_loss: Array,
+    weights: Array,
+    misfit: Misfit,
+    start: Array,
+    z: Array | None,
+    tolerance: float,
+) -> bytes:
+    """Equal where all that :func:`descend` is given is equal, number by number."""
+    place = bound.place
+    digest = hashlib.blake2b(repr((misfit, tolerance, place.mean_x, place.mean_y)).encode())
+    for array in (place.x, place.y, bound.offset, bound.basis, log_loss, weights, start, z):
+        digest.update(repr(None if array is None else (array.shape, array.dtype)).encode())
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def _descended(
+    bound: Bound, log_loss: Array, weights: Array, start: Array, how: tuple[Misfit, Array | None, float]
+) -> Descended:
     start = np.atleast_2d(start)
     draws = max(len(log_loss), len(weights), len(start))
     n, q = log_loss.shape[1], start.shape[1]
@@ -82,13 +142,7 @@ def descend(
     )
     size = max(1, CHUNK // ((q + 8) * max(n, 1)))
     parts = [
-        _descend(
-            bound,
-            log_loss[i : i + size],
-            weights[i : i + size],
-            start[i : i + size],
-            (misfit, z, tolerance),
-        )
+        _descend(bound, log_loss[i : i + size], weights[i : i + size], start[i : i + size], how)
         for i in range(0, draws, size)
     ]
     phi, objective, settled = (np.concatenate(column) for column in zip(*parts, strict=True))
