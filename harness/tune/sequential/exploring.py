@@ -69,6 +69,8 @@ def exploring_surfaces(observed: Observed, window: float, steps: Array) -> Point
         drawn_bend=np.empty((0, q, q)),
         sample=sample,
         solved=Solved(design, np.zeros(2), beta, y - rows @ beta, rows),
+        cube=np.zeros(q),
+        drawn_cube=np.empty((0, q)),
         prior=prior,
     )
 

@@ -14,11 +14,12 @@ from harness.plan.cell import Cell
 from harness.plan.plan import CorpusFacts, Rules, plan_cell
 from harness.plan.recipe_rules import Rule, significant
 from harness.runs.record import Record
+from harness.text import count, counted
 from harness.tune.axes import AXES, Axis
 from harness.tune.config import TuneConfig
 from harness.tune.design import center_budget, wanted_sizes
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.terms import Held, Places
+from harness.tune.sequential.terms import Held, Places, apart, clipped
 
 ROOM = 4  # batches: a run's tokens are whole steps, perhaps of a larger batch than the recipe's
 
@@ -46,7 +47,11 @@ class TunePoint:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Makes runs of a tuning's points."""
+    """Makes runs of a tuning's points.
+
+    Attributes:
+        left_out: the points that were asked for and are none, and why.
+    """
 
     points: tuple[TunePoint, ...]
     axes: tuple[Axis, ...]
@@ -54,6 +59,7 @@ class Trainer:
     corpus: CorpusFacts
     max_epochs: float
     min_steps: int
+    left_out: tuple[str, ...] = ()
 
     def cell(self, p: int, h: Array, seed: int) -> Cell:
         """The run of point ``p`` at ln multiples h (q,) of its centre."""
@@ -71,8 +77,14 @@ class Trainer:
 
     def allowed(self, p: int, h: Array) -> bool:
         """Whether it has steps enough, and text enough."""
+        return not self.refused(p, h)
+
+    def refused(self, p: int, h: Array) -> str:
+        """Why a run of point ``p`` at h (q,) cannot be trained; empty where it can."""
         cell = self.cell(p, h, 0)
-        return cell.spec.steps >= self.min_steps and cell.epochs <= self.max_epochs
+        if cell.spec.steps < self.min_steps:
+            return f"fewer steps than tune.min_steps={self.min_steps}"
+        return "more text than there is (data.max_epochs)" if cell.epochs > self.max_epochs else ""
 
     def place(self, p: int, cell: Cell) -> Array:
         """h of a cell of point ``p``, (q,): batches are whole sequences, and the rest is rounded."""
@@ -85,19 +97,30 @@ class Trainer:
         read = np.log([point.read_params for point in self.points])
         d = np.log([point.tokens for point in self.points])
         own, base, tokens = reference(self.points)
-        held = {
-            axis.name: Held.of(axis.before(self.rules.recipe), own if axis.name == "batch" else base, tokens)
-            for axis in {AXES["rate"], AXES["batch"], *self.axes}
-        }
+        x, base_x, y = n - np.log(own), read - np.log(base), d - np.log(tokens)
+        held, limited = {}, {}
+        for axis in {AXES["rate"], AXES["batch"], *self.axes}:
+            rule = axis.before(self.rules.recipe)
+            at, log_n = (own, x) if axis.name == "batch" else (base, base_x)
+            said = np.log([self.said(rule, axis.name, point) for point in self.points])
+            held[axis.name] = Held.through(rule, at, tokens, log_n, y, said)
+            limited[axis.name] = clipped(Held.of(rule, at, tokens), log_n, y, said)
         return Places(
-            x=n - np.log(own),
-            read=read - np.log(base),
-            d=d - np.log(tokens),
+            x=x,
+            read=base_x,
+            d=y,
             tokens_at=float(np.log(tokens)),
             batch=np.log([point.centre["batch"] for point in self.points]),
             rate=np.log([point.centre["rate"] for point in self.points]),
             held=held,
+            limited=limited,
+            at_base=self.rules.base.params is not None,
         )
+
+    def said(self, rule: Rule, axis: str, point: TunePoint) -> float:
+        """What a rule says at a point; a batch shrinks before the run has fewer steps than the recipe's least."""
+        value = rule(point.params if axis == "batch" else point.read_params, point.tokens)
+        return min(value, point.tokens / self.rules.recipe.min_steps) if axis == "batch" else value
 
 
 def reference(points: Sequence[TunePoint]) -> tuple[float, float, float]:
@@ -131,11 +154,26 @@ def make_trainer(
         near(shapes, params)
     check_reach(shapes, wanted, "tune:")
     found: dict[tuple[Shape, float], TunePoint] = {}
+    left_out = []
     for shape in spread(shapes, wanted):
         for horizon in sorted(tune.horizons):
             point = _point(shape, horizon, axes, tune, rules, corpus, max_epochs)
+            if (shape, point.tokens) in found:
+                left_out.append(
+                    f"N={count(point.params)} at horizon {horizon:g}: the corpus (data.max_epochs) has no more text "
+                    "than for a shorter horizon"
+                )
             found.setdefault((shape, point.tokens), point)
-    enough = [point for point in found.values() if point.tokens / point.centre["batch"] >= tune.min_steps]
+    enough = []
+    for point in found.values():
+        steps = point.tokens / point.centre["batch"]
+        if steps >= tune.min_steps:
+            enough.append(point)
+            continue
+        left_out.append(
+            f"{label(point)}: {counted(int(steps), 'step')} only at the recipe's batch of {point.centre['batch']:.0f} "
+            f"(tune.min_steps is {tune.min_steps})"
+        )
     if not enough:
         raise UserError(
             f"tune: nothing to train: no point has tune.min_steps={tune.min_steps} steps; larger sizes or more tokens "
@@ -143,7 +181,18 @@ def make_trainer(
         )
     if "head" in tune.axes and any(point.shape.tied for point in enough):
         raise UserError("tune.axes: the head is tied to the embedding, so it has no learning rate of its own")
-    return Trainer(tuple(enough), axes, rules, corpus, max_epochs, tune.min_steps)
+    if "rate" in tune.axes and left_out and len(tune.horizons) > 1 and not _apart(enough):
+        left_out.append("the points that remain do not tell powers of N and of D apart")
+    return Trainer(tuple(enough), axes, rules, corpus, max_epochs, tune.min_steps, tuple(left_out))
+
+
+def label(point: TunePoint) -> str:
+    """As tables and notes name it."""
+    return f"N={count(point.params)} D={count(point.tokens)}"
+
+
+def _apart(points: Sequence[TunePoint]) -> bool:
+    return apart(*np.log([[point.read_params, point.tokens] for point in points]).T)
 
 
 def observed_of(

@@ -43,6 +43,8 @@ class PointSurfaces:
         used: which runs took part, (n,) bool.
         drawn: draws of ``best``, (draws, points, q), NaN where one has no minimum; of ``bend`` in ``drawn_bend``.
         sample, solved: what was fitted.
+        cube: of the distance to the minimum along every axis, nats per cubed ln, (q,), 0 where losses are not skewed;
+            draws in ``drawn_cube``, (draws, q).
         prior: rows of a prior over the coefficients, over its standard deviations, (m, coefficients); None without.
     """
 
@@ -61,12 +63,28 @@ class PointSurfaces:
     drawn_bend: Array
     sample: Sample
     solved: Solved
+    cube: Array
+    drawn_cube: Array
     prior: Array | None = None
 
     def rise(self, p: int, h: Array) -> Array:
         """Fitted loss at h (..., q) of point ``p`` over its minimum, along the active axes, nats per token (...)."""
-        off = np.where(self.active, h - self.best[p], 0.0)
-        return np.asarray(0.5 * self.scale[p] * np.einsum("...i,ij,...j->...", off, self.bend, off))
+        return self.scale[p] * rise_at(np.where(self.active, h - self.best[p], 0.0), self.bend, self.cube)
+
+    def drawn_rise(self, p: int, h: Array) -> Array:
+        """The same of every draw, over its own minimum, (draws,)."""
+        off = np.where(self.active, h - self.drawn[:, p], 0.0)
+        return self.scale[p] * rise_at(off, self.drawn_bend, self.drawn_cube)
+
+    def along(self, j: int, off: float) -> tuple[float, Array]:
+        """What a value of axis ``j`` costs that is ``off`` from the best in ln, the others kept, the mean of points,
+        nats per token; and of every draw, (draws,)."""
+        h = np.zeros(len(self.active))
+        h[j] = off
+        mean = float(self.scale.mean())
+        return mean * float(rise_at(h, self.bend, self.cube)), mean * rise_at(
+            h, self.drawn_bend, self.drawn_cube
+        )
 
     def jacobian(self) -> Array:
         """Of the active axes' best values with respect to the coefficients, (points * active, coefficients)."""
@@ -85,6 +103,20 @@ class PointSurfaces:
                     change[:, place[j]] += self.best[:, i]
                 rows[:, :, q * terms + number] = -change @ inverse
         return rows.reshape(points * len(axes), -1)
+
+
+def rise_at(off: Array, bend: Array, cube: Array) -> Array:
+    """Of a quadratic and cubes at distances ``off`` (..., q) from their minimum, (...).
+
+    On its flat side a cube would bring the loss down again farther out, which no loss does: from where a parabola and
+    its cube turn the cube stays as it is.
+    """
+    with np.errstate(all="ignore"):
+        turn = np.where(cube != 0, np.diagonal(bend, axis1=-2, axis2=-1) / (3 * np.abs(cube)), np.inf)
+    flat = np.where(cube * off < 0, np.clip(off, -turn, turn), off)
+    return np.asarray(
+        0.5 * np.einsum("...i,...ij,...j->...", off, bend, off) + np.sum(cube * flat**3, axis=-1)
+    )
 
 
 def fit_points(
@@ -238,7 +270,18 @@ def _surfaces(
         drawn_bend=np.where(active[:, None] & active, drawn.bend, 0.0),
         sample=sample,
         solved=solved,
+        cube=_cubes(solved, solved.beta, active),
+        drawn_cube=_cubes(solved, beta, active),
     ), certainty
+
+
+def _cubes(solved: Solved, beta: Array, active: Flags) -> Array:
+    """Of coefficients beta (..., k), by axis (..., q)."""
+    found = np.zeros((*beta.shape[:-1], len(active)))
+    cubed = solved.design.cubed if solved.design.origin is not None else None
+    if cubed:
+        found[..., list(cubed)] = beta[..., -len(cubed) :]
+    return np.where(active, found, 0.0)
 
 
 def _held(coefficients: Coefficients, active: Flags) -> Coefficients:
