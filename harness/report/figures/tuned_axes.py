@@ -11,8 +11,8 @@ from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, 
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.axes import AXES
+from harness.tune.sequential.point_surfaces import rise_at
 from harness.tune.sequential.results import AxisResult, RoundsFit
-from harness.tune.sequential.surfaces import rise_at
 
 HEADROOM = 1.2  # losses shown above the minimum, in windows of the fit; higher ones stand at the top
 

@@ -10,7 +10,8 @@ import numpy as np
 from harness.fit.surface_design import Design, Solved, less_means
 from harness.fit.table import Array
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.surfaces import OWN, PointSurfaces, sample_of
+from harness.tune.sequential.point_surfaces import PointSurfaces
+from harness.tune.sequential.surfaces import OWN, sample_of
 
 RISE = 0.25  # of the window: what the first step costs before anything is known, and where later runs are put
 NOISE = 0.01  # of a run, nats per token, before anything is known

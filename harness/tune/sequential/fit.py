@@ -14,12 +14,13 @@ from harness.tune.sequential.next_runs import expected_excess
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import parts_of
 from harness.tune.sequential.point_result import point_result
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.points import Trainer, TunePoint, label, reference
 from harness.tune.sequential.results import AxisResult, AxisTrial, PointResult, RoundsFit
 from harness.tune.sequential.rounds import Rounds
 from harness.tune.sequential.rule_result import rule_result
 from harness.tune.sequential.rules import CLEAR
-from harness.tune.sequential.surfaces import PointSurfaces, fit_points
+from harness.tune.sequential.surfaces import fit_points
 from harness.tune.sequential.terms import LIMITED, apart
 
 SURE = 0.95  # share of draws that must have a minimum

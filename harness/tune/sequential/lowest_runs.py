@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from harness.tune.sequential.observed import SAME, Observed
-from harness.tune.sequential.surfaces import PointSurfaces
+from harness.tune.sequential.point_surfaces import PointSurfaces
 
 
 @dataclass(frozen=True)

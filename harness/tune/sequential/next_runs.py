@@ -18,8 +18,9 @@ from harness.fit.table import Array
 from harness.tune.axes import AXES
 from harness.tune.sequential.exploring import RISE
 from harness.tune.sequential.observed import SAME, Flags, Observed
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.rules import weights_of
-from harness.tune.sequential.surfaces import SPARE, PointSurfaces
+from harness.tune.sequential.surfaces import SPARE
 from harness.tune.sequential.terms import Places, rule_model
 
 NARROWEST, WIDEST = 0.5, 2.0  # of an axis's first step: the steps of later rounds

@@ -10,7 +10,8 @@ from harness.plan.cell import Cell
 from harness.plan.plan import Rules
 from harness.tune.config import TuneConfig
 from harness.tune.sequential.fit import fit_rounds
-from harness.tune.sequential.points import Trainer, make_trainer
+from harness.tune.sequential.make_points import make_trainer
+from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.results import RoundsFit
 from harness.tune.sequential.rounds import Rounds, known_rounds
 from tests.tune.test_design import SHAPES, Facts
