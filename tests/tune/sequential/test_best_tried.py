@@ -196,3 +196,10 @@ def test_the_excess_is_that_of_the_skewed_surface_that_was_fitted(off: float) ->
             assert rate.cost_of_half == pytest.approx(skewed(-np.log(2)), rel=0.15)
     assert np.mean(reported) == pytest.approx(truth, rel=0.06, abs=0.002)
     assert np.mean(held) >= 0.75, "upper bounds at 90%"
+
+
+def test_tunings_of_earlier_versions_are_read() -> None:
+    paths = sorted(RESULTS.glob("*-tune/tune.json"))
+    assert len(paths) >= 4
+    designs = {type(read_json(path, "", tuning_from_json)).__name__ for path in paths}
+    assert designs == {"RoundsFit", "TuneFit"}
