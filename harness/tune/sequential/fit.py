@@ -168,10 +168,10 @@ def _notes(rules: Sequence[AxisResult], surfaces: PointSurfaces | None) -> tuple
         )
     notes = []
     for one in rules:
-        tested = one.tested_params
-        if tested is not None and tested.p is not None and tested.p < CLEAR and not tested.taken:
-            notes.append(
-                f"{one.axis}: its rule has no power of N, but the points show one: {tested.value:.2f} "
-                f"(p = {tested.p:.1g})"
-            )
+        for symbol, tested in (("N", one.tested_params), ("D", one.tested_tokens)):
+            if tested is not None and tested.p is not None and tested.p < CLEAR and not tested.taken:
+                notes.append(
+                    f"{one.axis}: its rule has no power of {symbol}, but the points show one: {tested.value:.2f} "
+                    f"(p = {tested.p:.1g})"
+                )
     return tuple(notes)

@@ -80,8 +80,9 @@ def rule_text(one: AxisResult) -> str:
         text += f"; B/(rate lambda D) = {_exponent(one.timescale)}"
         if one.ratio is not None:
             text += f" by {'(D/N)' if one.ratio_of == 'D/N' else one.ratio_of}^{_exponent(one.ratio)}"
-    if one.tested_params is not None and not one.tested_params.taken:
-        text += f"; an exponent of N would be {_exponent(one.tested_params)}"
+    for symbol, tested in (("N", one.tested_params), ("D", one.tested_tokens)):
+        if tested is not None and not tested.taken:
+            text += f"; an exponent of {symbol} would be {_exponent(tested)}"
     if one.excluded:
         text += "; left out: " + ", ".join(f"{label} ({why})" for label, why in one.excluded)
     if one.scatter is not None and one.scatter > 2:

@@ -104,7 +104,7 @@ class AxisResult:
     Attributes:
         key: configuration key of ``rule``. status: a key of :data:`RULE_STATUSES`.
         value_interval: of ``rule.value``. params, tokens: its exponents, null where it has none of its own.
-        tested_params: the exponent in N that such a rule does not have by itself.
+        tested_params, tested_tokens: the exponents in N and D that such a rule does not have by itself.
         timescale, ratio: of weight decay, B / (rate lambda D) at the reference with its interval, and its exponent in
             ``ratio_of``: D/N, or under a parametrization, where rules read the base's N for every size, D.
         points: how many the rule goes through. excluded: the others, and why.
@@ -124,6 +124,7 @@ class AxisResult:
     params: Exponent | None = None
     tokens: Exponent | None = None
     tested_params: Exponent | None = None
+    tested_tokens: Exponent | None = None
     timescale: Exponent | None = None
     ratio: Exponent | None = None
     points: int = 0
@@ -219,7 +220,8 @@ def _point(data: dict[str, Any]) -> PointResult:
 def _rule(data: dict[str, Any]) -> AxisResult:
     made = tuples(data)
     made["rule"] = rule_from_json(data["rule"])
-    for name in ("params", "tokens", "tested_params", "timescale", "ratio"):
-        made[name] = None if data[name] is None else Exponent(**tuples(data[name]))
+    for name in ("params", "tokens", "tested_params", "tested_tokens", "timescale", "ratio"):
+        one = data.get(name)  # files of earlier versions have no tested_tokens
+        made[name] = None if one is None else Exponent(**tuples(one))
     made["excluded"] = tuple((str(label), str(why)) for label, why in data["excluded"])
     return AxisResult(**made)

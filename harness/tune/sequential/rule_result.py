@@ -18,7 +18,7 @@ from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import Parts
 from harness.tune.sequential.points import Trainer, label, reference
 from harness.tune.sequential.results import AxisResult, Exponent
-from harness.tune.sequential.terms import CONST, RATIO
+from harness.tune.sequential.terms import CONST, PARAMS, RATIO, TOKENS
 
 
 class _Costs(TypedDict):
@@ -81,7 +81,8 @@ def rule_result(
         value_interval=exponential(_about(line[0], drawn[:, 0], parts.level, wider)),
         params=_exponent(line[1], drawn[:, 1], parts.level, wider),
         tokens=_exponent(line[2], drawn[:, 2], parts.level, wider),
-        tested_params=_tested(parts, axis.name),
+        tested_params=_tested(parts, axis.name, PARAMS),
+        tested_tokens=_tested(parts, axis.name, TOKENS),
         timescale=_of_decay(parts, axis.name, CONST, wider, names) if usable > 1 else None,
         ratio=_of_decay(parts, axis.name, RATIO, wider, names) if usable > 1 else None,
         points=usable,
@@ -170,8 +171,8 @@ def _exponent(value: float, drawn: Array, level: float, wider: float) -> Exponen
     return Exponent(float(value), ends)
 
 
-def _tested(parts: Parts, axis: str) -> Exponent | None:
-    tested = parts.rules.tested.get(axis)
+def _tested(parts: Parts, axis: str, term: str) -> Exponent | None:
+    tested = parts.rules.tested.get((axis, term))
     if tested is None:
         return None
     reach = tested.error * float(stdtrit(parts.surfaces.freedom, (1 + parts.level) / 2))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from harness.fit.table import Array
 from harness.tune.sequential.observed import Flags
-from harness.tune.sequential.terms import CONST, PARAMS, Places, RuleModel, can_have_params, rule_model
+from harness.tune.sequential.terms import CONST, Places, RuleModel, further_terms, rule_model
 
 CLEAR = 0.01  # chance of an exponent as large as this, were it 0, below which it is clearly there
 
@@ -45,7 +45,7 @@ class Rules:
         covariance: of ``values``, (axes * points, axes * points).
         scatter: by axis, the points' scatter about the rule over what noise explains (Birge 1932); NaN where no point
             is left to tell.
-        tested: by axis, the exponent in N that it does not have by itself.
+        tested: by axis and ``PARAMS`` or ``TOKENS``, the exponents that it does not have by itself.
     """
 
     model: RuleModel
@@ -57,7 +57,7 @@ class Rules:
     drawn_values: Array
     covariance: Array
     scatter: Array
-    tested: dict[str, Tested]
+    tested: dict[tuple[str, str], Tested]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +78,26 @@ class BestValues:
 
 
 def fit_rules(best: BestValues, places: Places, freedom: int) -> Rules:
-    """The rules through the usable best values; factors of groups get a power of N where that shows clearly.
+    """The rules through the usable best values; factors of groups get a power of N or D where that shows clearly.
 
     Args:
         freedom: behind the noise that ``best.covariance`` was made with.
     """
-    tested: dict[str, Tested] = {}
-    more: list[tuple[str, str]] = []
+    tested: dict[tuple[str, str], Tested] = {}
     for a, axis in enumerate(best.axes):
-        if axis in ("rate", "weight_decay") or not can_have_params(axis, best.usable[a], places):
+        further = [(axis, term) for term in further_terms(axis, best.usable[a], places)]
+        if not further:
             continue
-        model = rule_model(best.axes, best.usable, places, [(axis, PARAMS)])
+        model = rule_model(best.axes, best.usable, places, further)
         theta, spread, _ = _solve(best, model)
-        column = model.names.index((axis, PARAMS))
-        value, error = float(theta[column]), float(np.sqrt(spread[column, column]))
-        error *= max(1.0, np.nan_to_num(_scatter(best, model, theta)[a], nan=1.0))
-        p = float(2 * stats.t.sf(abs(value) / max(error, 1e-300), freedom))
+        wider = max(1.0, np.nan_to_num(_scatter(best, model, theta)[a], nan=1.0))
         spare = int(best.usable[a].sum()) > sum(name == axis for name, _ in model.names)
-        tested[axis] = Tested(value, error, p, taken=p < CLEAR and axis != "batch" and spare)
-        more += [(axis, PARAMS)] if tested[axis].taken else []
+        for one in further:
+            column = model.names.index(one)
+            value, error = float(theta[column]), wider * float(np.sqrt(spread[column, column]))
+            p = float(2 * stats.t.sf(abs(value) / max(error, 1e-300), freedom))
+            tested[one] = Tested(value, error, p, taken=p < CLEAR and axis != "batch" and spare)
+    more = [one for one, found in tested.items() if found.taken]
     model = rule_model(best.axes, best.usable, places, more)
     theta, spread, weights = _solve(best, model)
     q, points = best.y.shape

@@ -2,7 +2,7 @@
 
 A rule is ln value = c + a ln N + b ln D about a reference. Batch has b alone, and weight decay goes by the AdamW
 timescale tau = B / (rate lambda D), a power of D / N (Bergsma et al. 2025, arXiv 2505.13738); the learning rate has a
-and b; factors of groups of parameters and Muon's rate have none, unless N shows clearly.
+and b; factors of groups of parameters and what is Muon's have none, unless N or D shows clearly.
 """
 
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def rule_model(
 
     Args:
         usable: which points have a best value of which axis, (axes, points) bool.
-        more: further coefficients, to be tested: (axis, ``PARAMS``).
+        more: further coefficients, of :func:`further_terms`: (axis, term).
     """
     names: list[tuple[str, str]] = []
     for a, axis in enumerate(axes):
@@ -168,12 +168,20 @@ def rule_model(
     return RuleModel(tuple(names), rows, offset, rules, constant)
 
 
-def can_have_params(axis: str, usable: Flags, places: Places) -> bool:
-    """Whether the usable points tell a power of N of this axis apart from what it has."""
-    x = (places.x if axis == "batch" else places.read)[usable]
+def further_terms(axis: str, usable: Flags, places: Places) -> list[str]:
+    """Exponents that a rule of this axis does not have by itself, as far as the usable points tell them apart.
+
+    Of N alone where they do not tell N from D, or are too few to test both.
+    """
+    if axis in ("rate", "weight_decay"):
+        return []
+    x, d = (places.x if axis == "batch" else places.read)[usable], places.d[usable]
+    apart = _rank(x, d) == 3
     if axis == "batch":
-        return _rank(x, places.d[usable]) == 3
-    return _varies(x)
+        return [PARAMS] if apart else []
+    if apart and len(x) > 3:
+        return [PARAMS, TOKENS]
+    return [PARAMS] if _varies(x) else [TOKENS] if _varies(d) else []
 
 
 def apart(x: Array, d: Array) -> bool:

@@ -11,7 +11,7 @@ from harness.tune.sequential.parts import best_values
 from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.rules import fit_rules
 from harness.tune.sequential.surfaces import fit_points
-from harness.tune.sequential.terms import Held, Places, rule_model
+from harness.tune.sequential.terms import Held, Places, further_terms, rule_model
 from scripts.tune_study import CENTRE_D, CENTRE_N, POINTS, Simulated, Truth, gridded, outcome, tuned
 
 THREE = ("rate", "batch", "weight_decay")
@@ -183,24 +183,38 @@ def test_a_rule_has_the_powers_that_the_points_tell_apart(
     model = rule_model(axes, np.ones((3, len(n)), dtype=bool), places(n, d))
     for axis, terms in (("rate", rate), ("batch", batch), ("head", ["value"])):
         assert [term for name, term in model.names if name == axis] == terms
+        more = further_terms(axis, np.ones(len(n), dtype=bool), places(n, d))
+        assert not set(more) & set(terms)
+        assert len(more) <= (0 if axis == "rate" else 1 if axis == "batch" else 2)
     if rate == ["value"]:  # the exponents are those of the recipe tuned from
         assert model.constant[0].tolist() == [0.0, -0.5, 0.2]
 
 
-def test_a_power_of_n_that_a_constant_or_the_batch_lacks_is_tested() -> None:
+def test_a_power_that_a_constant_or_the_batch_lacks_is_tested() -> None:
     truth = Truth(("rate", "batch", "head"), noise=0.003)
     made = tuned(truth, 0, rounds=3)
     assert made.surfaces is not None
     usable = np.ones((3, len(POINTS)), dtype=bool)
     best = best_values(truth.axes, made.centre, made.surfaces, usable)
     plain = fit_rules(best, made.places, made.surfaces.freedom)
-    assert {axis for axis, tested in plain.tested.items()} == {"batch", "head"}
+    assert plain.tested.keys() == {("batch", "params"), ("head", "params"), ("head", "tokens")}
     assert not any(tested.taken for tested in plain.tested.values())
     off = 0.6 * np.array([np.log(n / CENTRE_N) for n, _ in POINTS])
     turned = replace(best, y=best.y + off, drawn=best.drawn + off)
     bent = fit_rules(turned, made.places, made.surfaces.freedom)
-    assert bent.tested["head"].taken
+    assert bent.tested["head", "params"].taken
+    assert not bent.tested["head", "tokens"].taken
     assert bent.lines[2, 1] == pytest.approx(0.6, abs=0.15)
-    assert bent.tested["batch"].p < 0.01
-    assert not bent.tested["batch"].taken, "it is said, and the rule stays one of D"
+    assert bent.lines[2, 2] == 0
+    assert bent.tested["batch", "params"].p < 0.01
+    assert not bent.tested["batch", "params"].taken, "it is said, and the rule stays one of D"
     assert bent.lines[1, 1] == 0
+
+    later = -0.5 * np.array([np.log(d / CENTRE_D) for _, d in POINTS])
+    bent = fit_rules(
+        replace(best, y=best.y + later, drawn=best.drawn + later), made.places, made.surfaces.freedom
+    )
+    assert bent.tested["head", "tokens"].taken
+    assert not bent.tested["head", "params"].taken
+    assert bent.lines[2, 2] == pytest.approx(-0.5, abs=0.15)
+    assert bent.lines[2, 1] == 0
