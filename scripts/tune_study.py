@@ -24,8 +24,9 @@ from harness.tune.sequential.fit import SURE
 from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import best_values
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.rules import fit_rules
-from harness.tune.sequential.surfaces import PointSurfaces, fit_points
+from harness.tune.sequential.surfaces import fit_points
 from harness.tune.sequential.terms import Held, Places
 
 CENTRE_N, CENTRE_D = 3e4, 1e6

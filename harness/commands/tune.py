@@ -64,7 +64,7 @@ def _rounds(asked: Invocation[Config], config: Config, folder: SweepFolder) -> O
     fit = fit_rounds(config.name, trained.trainer, trained.rounds, config.tune)
     _keep(fit, lambda: draw_rounds(fit), folder, asked)
     print_rounds_fit(fit, asked.console)
-    if fit.curvature is None:
+    if fit.curvature is None and all(one.status == "flat" for one in fit.rules):
         raise UserError(
             f"tune: the runs do not determine a response surface, so there is no recipe; see {folder.path}"
         )

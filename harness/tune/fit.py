@@ -7,13 +7,13 @@ import numpy as np
 from scipy import stats
 
 from harness.errors import UserError
-from harness.plan.recipe_rules import RecipeConfig, Rule, significant
+from harness.plan.recipe_rules import RecipeConfig, Rule
 from harness.text import counted
 from harness.tune.config import TuneConfig
 from harness.tune.design import Trial, TunePlan, TuneSize
 from harness.tune.minimum import Minimum, SizeRuns, find_minimum
 from harness.tune.results import RuleResult, TuneFit
-from harness.tune.rules import BestValues, power_rule
+from harness.tune.rules import BestValues, constant_rule, multiplied, power_rule
 from harness.tune.size_result import SizeFit, size_result
 from harness.tune.surface import BATCH, RATE
 from harness.tune.surface_fit import Sample, SurfaceFit, design, fit_surfaces, near_minimum, values_along
@@ -51,11 +51,15 @@ def fit_tuning(
         ]
     batch = _batch_rule(parts, recipe.batch_tokens, axes, tune)
     at_rule = [_rate_at(part, _batch_of(part.size, batch.rule, recipe), axes) for part in parts]
-    rate = _rate_rule(parts, at_rule, recipe.lr, axes, tune)
     transfer = ""
-    if base_params is not None:
-        transfer = _transfer_note(rate)
-        rate = _at_base(rate, base_params)
+    if RATE not in axes:
+        rate = RuleResult(multiplied(recipe.lr, tune.rates[0]), "held")
+    else:
+        best = _best(parts, at_rule, RATE, recipe.lr, base_params)
+        rate = power_rule(best, recipe.lr, tune.level)
+        if base_params is not None:
+            transfer = _transfer_note(rate)
+            rate = constant_rule(best, rate, base_params, tune.level)
     p = None if fitted is None else _curvature_p(fitted, _sample(parts, members, axes))
     return TuneFit(
         name=name,
@@ -76,15 +80,6 @@ def fit_tuning(
         trials=tuple(trials),
         notes=(*_notes(fitted, p, tune), *([transfer] if transfer else [])),
     )
-
-
-def _at_base(rate: RuleResult, base_params: float) -> RuleResult:
-    """The rule as a parametrization reads it, at one N for every size: a constant, the geometric mean of the sizes."""
-    rule = rate.rule
-    value = rule.value
-    if rate.status not in ("ok", "two_sizes"):  # the recipe's own power of N, moved
-        value *= (base_params / rule.params_at) ** rule.params
-    return replace(rate, rule=replace(rule, value=significant(value), params=0.0, params_at=base_params))
 
 
 def _transfer_note(rate: RuleResult) -> str:
@@ -181,25 +176,19 @@ def _batch_rule(
     parts: Sequence[SizeFit], before: Rule, axes: tuple[int, ...], tune: TuneConfig
 ) -> RuleResult:
     if BATCH not in axes:
-        moved = before.value * tune.batches[0]
-        return RuleResult(replace(before, value=moved), "held")
-    return power_rule(_best(parts, [part.minimum for part in parts], BATCH), before, tune.level)
+        return RuleResult(multiplied(before, tune.batches[0]), "held")
+    return power_rule(_best(parts, [part.minimum for part in parts], BATCH, before), before, tune.level)
 
 
-def _rate_rule(
+def _best(
     parts: Sequence[SizeFit],
-    at_rule: Sequence[Minimum | None],
+    minima: Sequence[Minimum | None],
+    axis: int,
     before: Rule,
-    axes: tuple[int, ...],
-    tune: TuneConfig,
-) -> RuleResult:
-    if RATE not in axes:
-        moved = before.value * tune.rates[0]
-        return RuleResult(replace(before, value=moved), "held")
-    return power_rule(_best(parts, at_rule, RATE), before, tune.level)
+    base_params: float | None = None,
+) -> BestValues:
+    """Of one axis, with what ``before`` says; rates are read at ``base_params`` for every size where that is given."""
 
-
-def _best(parts: Sequence[SizeFit], minima: Sequence[Minimum | None], axis: int) -> BestValues:
     def centre(part: SizeFit) -> float:
         return part.size.rate if axis == RATE else float(part.size.batch_tokens)
 
@@ -216,6 +205,7 @@ def _best(parts: Sequence[SizeFit], minima: Sequence[Minimum | None], axis: int)
         draws=np.stack(columns, axis=1) + np.log(centres) if n_draws else None,
         multiple=multiple,
         status=tuple("too_few_runs" if found is None else found.status for found in minima),
+        said=np.array([before(base_params or part.size.params, part.size.tokens) for part in parts]),
     )
 
 

@@ -122,11 +122,16 @@ def check_name(name: str) -> None:
 
 
 def _evidence(result: RuleResult, level: float) -> str:
-    if result.exponent_interval is None or result.value_interval is None:
+    if result.value_interval is None:
         return RULE_STATUSES[result.status]
-    exponent = bounds_text(result.exponent_interval, lambda end: f"{end:.2g}")
     value = bounds_text(result.value_interval, lambda end: f"{end:.3g}")
     left_out = f", without {', '.join(count(n) for n, _ in result.excluded)}" if result.excluded else ""
+    if result.exponent_interval is None:
+        return (
+            f"{result.rule.value:.3g} ({100 * level:g}%: {value}) for all sizes under the parametrization, "
+            f"{counted(len(result.params), 'size')}{left_out}"
+        )
+    exponent = bounds_text(result.exponent_interval, lambda end: f"{end:.2g}")
     return (
         f"exponent {result.rule.params:.3g} ({100 * level:g}%: {exponent}), "
         f"{result.rule.value:.3g} ({value}) at {count(result.rule.params_at)}, "

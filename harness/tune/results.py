@@ -24,6 +24,7 @@ STATUSES = {
 RULE_STATUSES = {
     "ok": "a power law through three or more sizes",
     "two_sizes": "a line through two sizes: nothing tests it",
+    "constant": "one value for all sizes, which the parametrization reads: the geometric mean of their best ones",
     "level_only": "one usable size: the recipe's own exponents, moved to its minimum",
     "at_edge": "no usable size: the recipe's own exponents, moved to the edge of the grid that is lowest",
     "held": "not varied: the recipe's own rule",
@@ -93,11 +94,12 @@ class RuleResult:
 
     Attributes:
         status: a key of :data:`RULE_STATUSES`.
-        exponent_interval, value_interval: at ``level``; null where the status is not ``ok`` or ``two_sizes``.
-        params: sizes that the line goes through.
+        exponent_interval, value_interval: at ``level``; null where the status is not ``ok`` or ``two_sizes``; of
+            ``constant`` the value alone has one.
+        params: sizes that the line goes through, or the mean is of.
         excluded: the other sizes and why.
-        scatter: sizes' scatter about the line over what noise explains (Birge's ratio; intervals are widened
-            by it where it is above 1); null with fewer than three sizes.
+        scatter: sizes' scatter about the line or mean over what noise explains (Birge's ratio; intervals are widened
+            by it where it is above 1); null where no size is left to tell.
     """
 
     rule: Rule

@@ -18,7 +18,8 @@ class BestValues:
         params: (sizes,), N as the recipe counts it.
         value: (sizes,), the best rate or batch; at the edge of the grid where ``status`` says so.
         draws: (draws, sizes) of its logarithm; None without a bootstrap.
-        multiple: (sizes,) of ``value`` over what the recipe tuned from says.
+        multiple: (sizes,) of ``value`` over the middle of the grid.
+        said: (sizes,), what the rule tuned from says, its limits included; None: by ``params`` alone.
         status: per size; only ``ok`` ones carry a power law.
     """
 
@@ -27,6 +28,7 @@ class BestValues:
     draws: Array | None
     multiple: Array
     status: tuple[str, ...]
+    said: Array | None = None
 
 
 def quantiles(draws: Array, level: float) -> Interval | None:
@@ -41,8 +43,8 @@ def quantiles(draws: Array, level: float) -> Interval | None:
 def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
     """The rule through the sizes whose status is ``ok``.
 
-    A power law needs two of them. With one, the rule before is kept and moved by that size's multiple; with
-    none, by the geometric mean of the multiples at the edges. Statuses say which it was.
+    A power law needs two of them. With one, the rule before is kept and moved to that size's best value; with none, by
+    the geometric mean of what would move it to the edges. Statuses say which it was.
     """
     good = np.array([status == "ok" for status in best.status])
     excluded = tuple(
@@ -50,10 +52,11 @@ def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
     )
     if good.sum() < 2:
         chosen = good if good.any() else np.isfinite(best.multiple)
-        moved = float(np.exp(np.mean(np.log(best.multiple[chosen])))) if chosen.any() else 1.0
-        rule = replace(before, value=significant(before.value * moved), minimum=0.0, maximum=float("inf"))
+        said = best.said if best.said is not None else np.array([before(n, 1.0) for n in best.params])
+        moved = float(np.exp(np.mean(np.log(best.value[chosen] / said[chosen])))) if chosen.any() else 1.0
         status = "level_only" if good.any() else "at_edge"
-        return RuleResult(rule, status, params=tuple(int(n) for n in best.params[good]), excluded=excluded)
+        used = tuple(int(n) for n in best.params[good])
+        return RuleResult(multiplied(before, moved), status, params=used, excluded=excluded)
     at = significant(float(np.exp(np.mean(np.log(best.params[good])))), 3)
     x, y = np.log(best.params[good] / at), np.log(best.value[good])
     intercept, slope = (float(part) for part in fit_power(x, y))
@@ -61,7 +64,7 @@ def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
     value_interval, exponent_interval, scatter = None, None, None
     if best.draws is not None:
         draws = best.draws[:, good]
-        scatter = _birge(y - intercept - slope * x, draws)
+        scatter = _birge(y - intercept - slope * x, draws, 2)
         widen = max(1.0, scatter or 1.0)
         intercepts, slopes = fit_power(x, draws)
         exponent_interval = widened(slope, quantiles(slopes, level), widen)
@@ -77,9 +80,49 @@ def power_rule(best: BestValues, before: Rule, level: float) -> RuleResult:
     )
 
 
-def _birge(residuals: Array, draws: Array) -> float | None:
+def constant_rule(best: BestValues, power: RuleResult, base_params: float, level: float) -> RuleResult:
+    """The rule as a parametrization reads it, at one N for every size: the geometric mean of the sizes' best values.
+
+    Args:
+        power: what :func:`power_rule` makes of the same values, which stays where it is no power law through sizes: the
+            recipe's own rule, moved, at that N.
+        base_params: that N.
+    """
+    if power.status not in ("ok", "two_sizes"):
+        rule = power.rule
+        value = significant(rule.value * (base_params / rule.params_at) ** rule.params)
+        return replace(power, rule=replace(rule, value=value, params=0.0, params_at=base_params))
+    good = np.array([status == "ok" for status in best.status])
+    y = np.log(best.value[good])
+    middle = float(y.mean())
+    interval, scatter = None, None
+    if best.draws is not None:
+        draws = best.draws[:, good]
+        scatter = _birge(y - middle, draws, 1)
+        interval = exponential(
+            widened(middle, quantiles(draws.mean(axis=1), level), max(1.0, scatter or 1.0))
+        )
+    return RuleResult(
+        Rule(value=significant(float(np.exp(middle))), params_at=base_params),
+        "constant",
+        value_interval=interval,
+        params=power.params,
+        excluded=power.excluded,
+        scatter=scatter,
+    )
+
+
+def multiplied(rule: Rule, factor: float) -> Rule:
+    """``factor`` times ``rule`` everywhere: its limits, too."""
+    if factor == 1:
+        return rule
+    changed = {name: significant(factor * getattr(rule, name)) for name in ("value", "minimum", "maximum")}
+    return replace(rule, **changed)
+
+
+def _birge(residuals: Array, draws: Array, coefficients: int) -> float | None:
     """Root of chi² over its degrees of freedom (Birge 1932): above 1 the sizes scatter more than noise says."""
-    freedom = len(residuals) - 2
+    freedom = len(residuals) - coefficients
     if freedom < 1:
         return None
     low, high = np.nanquantile(draws, [0.16, 0.84], axis=0)

@@ -56,7 +56,8 @@ def size_result(part: SizeFit, at: Minimum | None, rate: Rule, batch: float, tun
         status="too_few_runs",
         flags=("too_few_runs",),
         notes=(
-            f"{counted(len(finite), 'finished run')}, {int(part.used.sum())} near the minimum: no response surface",
+            f"{counted(len(finite), 'finished run')}, {int(part.used.sum())} near the minimum: no response surface"
+            + ("; all diverged: lower the learning rate there" if len(runs.loss) and not len(finite) else ""),
         ),
         loss_lowest=float(finite.min()) if len(finite) else None,
         rule_rate=rate(size.params, size.tokens),

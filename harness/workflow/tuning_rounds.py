@@ -16,7 +16,8 @@ from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import freeze
 from harness.runs.record import Record
 from harness.runs.table import records
-from harness.tune.sequential.points import Trainer, make_trainer
+from harness.tune.sequential.make_points import make_trainer
+from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.rounds import Memory, Rounds, known_rounds, memory_from_json, memory_json
 from harness.tune.sequential.tables import print_points
 from harness.workflow.assumed import check_before

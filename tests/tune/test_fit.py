@@ -19,9 +19,11 @@ from harness.tune.config import TuneConfig
 from harness.tune.design import TunePlan
 from harness.tune.fit import check_fittable, fit_tuning
 from harness.tune.measured_under import measured_under
-from harness.tune.recipe import recipe_text, tuned_recipe
+from harness.tune.recipe import recipe_text, source_line, tuned_recipe
 from harness.tune.results import RULE_STATUSES, STATUSES, TuneFit
+from harness.tune.rules import BestValues, power_rule
 from harness.tune.surface_fit import near_minimum
+from harness.tune.tables import rule_text
 from tests.plan.test_plan import RULES, plan
 from tests.records import fake_record
 from tests.tune.synthetic import Truth, runs, sizes
@@ -37,10 +39,11 @@ def fitted(
     seed: int = 0,
     tune: TuneConfig = TUNE,
     params: tuple[float, ...] = PARAMS,
+    before: RecipeConfig = BEFORE,
 ) -> TuneFit:
     chosen = sizes(truth, params, off)
     trials = runs(truth, chosen, np.random.default_rng(seed), tune.rates, tune.batches)
-    return fit_tuning("synthetic", chosen, trials, BEFORE, tune)
+    return fit_tuning("synthetic", chosen, trials, before, tune)
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -71,6 +74,19 @@ def test_under_a_parametrization_the_rate_is_one_constant_at_the_base() -> None:
     assert fit.rate.rule == replace(fit.rate.rule, params=0.0, params_at=1e4, tokens=0.0)
     assert fit.rate.rule(1e4, 1) == pytest.approx(best, rel=0.01)
     assert any("as N^-0.5" in note for note in fit.notes), "and how far that is from transferring"
+    assert fit.rate.status == "constant"
+    assert fit.rate.exponent_interval is None
+    trials = runs(replace(truth, noise=0.003), chosen, np.random.default_rng(0), TUNE.rates, TUNE.batches)
+    fit = fit_tuning("synthetic", chosen, trials, BEFORE, TUNE, base_params=1e4)
+    assert fit.rate.scatter is not None
+    assert fit.rate.scatter > 10, "rates that go as N^-0.5 are no constant"
+    assert fit.rate.value_interval is not None
+    assert fit.rate.value_interval[0] < best / 1.3
+    assert fit.rate.value_interval[1] > best * 1.3, "it is as wide as they scatter"
+    for text in (rule_text(fit.rate), source_line(fit, BEFORE, {}).partition("; batch")[0]):
+        assert "exponent" not in text
+        assert "power law" not in text
+        assert "all sizes" in text
 
 
 def test_a_recipe_that_leaves_nothing_is_not_said_to_leave_something() -> None:
@@ -154,8 +170,10 @@ def test_an_edge_in_batch_still_gives_the_best_rate_at_that_batch() -> None:
     for size in fit.sizes:
         assert size.rate_at_rule_status == "ok"
         rate, batch = truth.minimum(size.params)
-        # the rule's batch is below the grid, whose smallest is 1.5 times the best
-        along_valley = rate * (0.5 * size.recipe_batch / batch) ** 0.5
+        # the rule's batch goes through the edges, or where it is below the grid, whose smallest is 1.5 times the best,
+        # the smallest
+        assert size.rule_batch is not None
+        along_valley = rate * (max(size.rule_batch, 0.5 * size.recipe_batch) / batch) ** 0.5
         assert size.rate_at_rule == pytest.approx(along_valley, rel=0.15)
 
 
@@ -205,11 +223,15 @@ def test_a_recipe_says_what_it_was_tuned_under_and_along_which_tokens_per_parame
 def test_one_usable_size_moves_the_old_rule() -> None:
     truth = Truth(noise=0.0)
     chosen = sizes(truth, (2e4,), (2.0, 0.7))
-    before = replace(BEFORE, batch_tokens=Rule(chosen[0].batch_tokens))
+    before = replace(
+        BEFORE,
+        lr=Rule(chosen[0].rate, BEFORE.lr.params, 2e4),
+        batch_tokens=Rule(chosen[0].batch_tokens),
+    )
     fit = fit_tuning("x", chosen, runs(truth, chosen, np.random.default_rng(0)), before, TUNE)
     assert fit.rate.status == fit.batch.status == "level_only"
     assert fit.rate.rule.params == before.lr.params
-    assert fit.rate.rule.value == pytest.approx(0.009 / 2, rel=0.02)
+    assert fit.rate.rule.value == pytest.approx(chosen[0].rate / 2, rel=0.02)
     assert fit.batch.rule.value == pytest.approx(truth.minimum(2e4)[1], rel=0.02)
 
 
@@ -373,3 +395,27 @@ def test_a_grid_that_no_surface_can_be_fitted_to_is_refused_before_it_is_trained
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="at 5 learning rates and 1 batch \\("):
         check_fittable(planned(made, TUNE, (256,)), TUNE)
+
+
+LIMITED = Rule(0.0047, -0.3333, 1.08e8, maximum=0.03)
+
+
+@pytest.mark.parametrize("status", ["ok", "edge_rate"])
+def test_a_rule_with_a_limit_is_moved_through_the_point_that_has_a_value(status: str) -> None:
+    """Where the limit holds, at the two smaller sizes, the rule's own power is far above what was trained."""
+    nan = np.nan
+    best = BestValues(
+        params=np.array([8e3, 4e4, 1.6e6]),
+        value=np.array([0.015, nan, nan]),
+        draws=None,
+        multiple=np.array([0.5, nan, nan]),
+        status=(status, "too_few_runs", "too_few_runs"),
+    )
+    found = power_rule(best, LIMITED, 0.9)
+    assert found.status == ("level_only" if status == "ok" else "at_edge")
+    assert LIMITED(8e3, 1e6) == 0.03
+    for n in best.params:
+        assert found.rule(n, 1e6) == pytest.approx(0.5 * LIMITED(n, 1e6), rel=1e-3)
+    held = fitted(Truth(), tune=replace(TUNE, rates=[0.5]), before=replace(BEFORE, lr=LIMITED)).rate
+    assert held.status == "held"
+    assert held.rule(8e3, 1e6) == pytest.approx(0.015)

@@ -181,7 +181,7 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     line = np.geomspace(n.min() / 1.3, n.max() * 1.3, 60)
     before = [(size.recipe_rate, float(size.recipe_batch))[axis] for size in fit.sizes]
     axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_")
-    if result.status in ("ok", "two_sizes"):
+    if result.status in ("ok", "two_sizes", "constant"):
         axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, gid=RULE)
     else:
         new = [(size.rule_rate, size.rule_batch)[axis] for size in fit.sizes]

@@ -10,6 +10,7 @@ from harness.report.axes import log_counts, log_plain
 from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
+from harness.tune.sequential.point_surfaces import rise_at
 from harness.tune.sequential.results import AxisResult, RoundsFit
 
 HEADROOM = 1.2  # losses shown above the minimum, in windows of the fit; higher ones stand at the top
@@ -69,7 +70,9 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
     if fit.curvature is not None and (bend := fit.curvature[row][row]) > 0:
         reach = np.sqrt(2 * top / bend)
         line = np.geomspace(np.exp(-reach), np.exp(reach), 80)
-        axes.plot(line, 0.5 * bend * np.log(line) ** 2, color=RED, linewidth=1)
+        cube = 0.0 if fit.cubes is None else fit.cubes[row]
+        rise = rise_at(np.log(line)[:, None], np.array([[bend]]), np.array([cube]))
+        axes.plot(line[rise <= top], rise[rise <= top], color=RED, linewidth=1)
     log_plain(axes, "x")
     axes.set_ylim(-0.15 * top, 1.05 * top)
     over = "the best" if fit.curvature is not None and fit.curvature[row][row] > 0 else "the recipe's"

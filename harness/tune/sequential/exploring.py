@@ -10,7 +10,8 @@ import numpy as np
 from harness.fit.surface_design import Design, Solved, less_means
 from harness.fit.table import Array
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.surfaces import OWN, PointSurfaces, sample_of
+from harness.tune.sequential.point_surfaces import PointSurfaces
+from harness.tune.sequential.surfaces import OWN, sample_of
 
 RISE = 0.25  # of the window: what the first step costs before anything is known, and where later runs are put
 NOISE = 0.01  # of a run, nats per token, before anything is known
@@ -69,6 +70,8 @@ def exploring_surfaces(observed: Observed, window: float, steps: Array) -> Point
         drawn_bend=np.empty((0, q, q)),
         sample=sample,
         solved=Solved(design, np.zeros(2), beta, y - rows @ beta, rows),
+        cube=np.zeros(q),
+        drawn_cube=np.empty((0, q)),
         prior=prior,
     )
 

@@ -18,8 +18,9 @@ from harness.fit.table import Array
 from harness.tune.axes import AXES
 from harness.tune.sequential.exploring import RISE
 from harness.tune.sequential.observed import SAME, Flags, Observed
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.rules import weights_of
-from harness.tune.sequential.surfaces import SPARE, PointSurfaces
+from harness.tune.sequential.surfaces import SPARE
 from harness.tune.sequential.terms import Places, rule_model
 
 NARROWEST, WIDEST = 0.5, 2.0  # of an axis's first step: the steps of later rounds
@@ -143,12 +144,15 @@ def expected_excess(observed: Observed, surfaces: PointSurfaces, places: Places)
 def beyond(observed: Observed, surfaces: PointSurfaces, steps: Array) -> Flags:
     """Where the minimum is beyond all that a point's runs tried, (points, q) bool: the next round moves on there.
 
-    Along an axis without a minimum that is where the losses clearly fall towards one end.
+    Along an axis without a minimum that is where the losses clearly fall towards one end at the centre and the lowest
+    is at that end: a slope alone says nothing of what is farther out, where runs may have found losses to rise again.
     """
     low, high = observed.tried()
+    lowest = observed.lowest()
     found = (surfaces.best < low - EDGE * steps) | (surfaces.best > high + EDGE * steps)
+    at_end = np.where(surfaces.slope > 0, lowest <= low + EDGE * steps, lowest >= high - EDGE * steps)
     falling = np.abs(surfaces.slope) > CLEAR * surfaces.slope_error
-    return np.asarray(np.where(surfaces.active, found, falling))
+    return np.asarray(np.where(surfaces.active, found, falling & at_end))
 
 
 def _centres(observed: Observed, surfaces: PointSurfaces, steps: Array) -> tuple[Array, Flags]:

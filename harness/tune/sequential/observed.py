@@ -36,6 +36,28 @@ class Observed:
         """How many there are."""
         return len(self.log_params)
 
+    def with_runs(self) -> list[int]:
+        """The points at which a run has finished."""
+        return sorted(set(self.point[np.isfinite(self.loss)].tolist()))
+
+    def determined(self, window: float) -> list[int]:
+        """The points whose runs near the lowest loss (:meth:`near`) determine slopes along all axes."""
+        used, found = self.near(window), []
+        for p in self.with_runs():
+            mine = self.h[used & (self.point == p)]
+            if np.linalg.matrix_rank(mine - mine.mean(axis=0), tol=SAME) == len(self.names):
+                found.append(p)
+        return found
+
+    def of_points(self, points: list[int]) -> "Observed":
+        """The runs of some points alone, which are numbered anew."""
+        mine = np.isin(self.point, points)
+        number = np.searchsorted(points, self.point[mine])
+        where = np.array(points, dtype=np.intp)
+        return Observed(
+            self.names, self.h[mine], self.loss[mine], number, self.log_params[where], self.log_tokens[where]
+        )
+
     def tried(self) -> tuple[Array, Array]:
         """The least and the largest h of finished runs, (points, q); 0 where none has finished."""
         low, high = (np.zeros((self.points, len(self.names))) for _ in range(2))

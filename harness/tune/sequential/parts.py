@@ -8,9 +8,9 @@ from harness.fit.table import Array
 from harness.tune.config import TuneConfig
 from harness.tune.sequential.next_runs import beyond
 from harness.tune.sequential.observed import Flags, Observed
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.rules import BestValues, Rules, fit_rules
-from harness.tune.sequential.surfaces import PointSurfaces
 from harness.tune.sequential.terms import Places
 
 

@@ -8,7 +8,8 @@ from harness.fit.surface_design import in_box
 from harness.fit.table import Array
 from harness.tune.results import Interval
 from harness.tune.rules import quantiles
-from harness.tune.sequential.observed import SAME, Observed
+from harness.tune.sequential.lowest_runs import lowest_runs
+from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import Parts, log_centres
 from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.results import AxisResult, PointResult, Value
@@ -17,17 +18,25 @@ FITTED = 2.0  # windows: a centre no further above the minimum has its excess fr
 
 
 def point_result(
-    trainer: Trainer, observed: Observed, parts: Parts | None, rules: Sequence[AxisResult], p: int
+    trainer: Trainer,
+    observed: Observed,
+    parts: Parts | None,
+    rules: Sequence[AxisResult],
+    p: int,
+    alone: bool = False,
 ) -> PointResult:
     """Point ``p``: its minimum, and what the recipe tuned from and the new rules cost there.
 
     Args:
         parts: None without a surface.
+        alone: whether others have one, and this point has too few runs to take part.
     """
     point, mine = trainer.points[p], observed.point == p
     losses = observed.loss[mine]
     finite = losses[np.isfinite(losses)]
-    said = np.log([_said(trainer, rules, j, p) for j in range(len(trainer.axes))])
+    said = np.log(
+        [trainer.said(one.rule, axis.name, point) for one, axis in zip(rules, trainer.axes, strict=True)]
+    )
     plain = {
         "shape": point.shape.label,
         "params": point.params,
@@ -38,14 +47,17 @@ def point_result(
         "loss_lowest": float(finite.min()) if len(finite) else None,
     }
     if parts is None:
+        status = "diverged" if not len(finite) else "too_few_runs" if alone else "flat"
         values = {
-            axis.name: Value(point.centre[axis.name], float(np.exp(said[j])), None, None, "flat")
+            axis.name: Value(point.centre[axis.name], float(np.exp(said[j])), None, None, status)
             for j, axis in enumerate(trainer.axes)
         }
         return PointResult(**plain, used=0, loss_opt=None, values=values)  # type: ignore[arg-type]
     surfaces, centre = parts.surfaces, log_centres(trainer)[p]
     lowest = _lowest(parts, p)
-    level = float(surfaces.level[p] + surfaces.rise(p, lowest))
+    # what the best value that was tried gains along an axis without a minimum, the mean of the points
+    gain = sum(one.gain or 0.0 for one in rules)
+    level = float(surfaces.level[p] + surfaces.rise(p, lowest)) - gain
     values = {}
     for j, axis in enumerate(trainer.axes):
         active = bool(surfaces.active[j])
@@ -61,21 +73,26 @@ def point_result(
         )
     here, there = np.zeros(len(said)), said - centre
     measured = float(surfaces.rise(p, here)) > FITTED * surfaces.window
-    at_centre = mine & (np.abs(observed.h) < SAME).all(axis=1) & np.isfinite(observed.loss)
-    recipe: float | None = float(surfaces.level[p] + surfaces.rise(p, here)) - level
+    fitted = float(surfaces.level[p] + surfaces.rise(p, here)) - level
+    own = lowest_runs(observed, surfaces, p, level, fitted, parts.level)
+    recipe: float | None = fitted + own.below
     if measured:
-        seen = observed.loss[at_centre]
-        recipe = float(seen.mean()) - level if len(seen) else None
+        recipe = None if own.centre is None else own.centre - level + own.below
+    elif own.recipe is not None:
+        recipe, measured = own.recipe, True
+    rule = float(surfaces.level[p] + surfaces.rise(p, there)) - gain - level + own.below
+    more = sum(one.gain_interval[1] for one in rules if one.gain_interval is not None)
     return PointResult(
         **plain,  # type: ignore[arg-type]
         used=int((mine & surfaces.used).sum()),
         loss_opt=level,
         values=values,
         recipe_excess=recipe,
-        recipe_excess_interval=None if measured else _excess_bound(parts, p, here),
+        recipe_excess_interval=None if measured or own.below else _excess_bound(parts, p, here, more),
         recipe_excess_measured=measured and recipe is not None,
-        rule_excess=float(surfaces.level[p] + surfaces.rise(p, there)) - level,
-        rule_excess_interval=_excess_bound(parts, p, there),
+        rule_excess=rule,
+        rule_excess_interval=None if own.below else _excess_bound(parts, p, there),
+        below=own.below,
     )
 
 
@@ -91,24 +108,16 @@ def _lowest(parts: Parts, p: int) -> Array:
     return found
 
 
-def _excess_bound(parts: Parts, p: int, h: Array) -> Interval | None:
+def _excess_bound(parts: Parts, p: int, h: Array, more: float = 0.0) -> Interval | None:
     """From 0 to the upper bound of the excess at h: draws' excesses over their own minima are never below zero.
 
     None where the minimum is beyond what was tried: nothing bounds it.
+
+    Args:
+        more: the upper bound of what the axes without a minimum add.
     """
     surfaces = parts.surfaces
     if any(parts.status[j][p] in ("beyond", "cliff") for j in range(len(surfaces.active))):
         return None
-    off = np.where(surfaces.active, h - surfaces.drawn[:, p], 0.0)
-    excess = 0.5 * surfaces.scale[p] * np.einsum("di,dij,dj->d", off, surfaces.drawn_bend, off)
-    found = quantiles(excess, 2 * parts.level - 1)
-    return None if found is None else (0.0, max(0.0, found[1]))
-
-
-def _said(trainer: Trainer, rules: Sequence[AxisResult], j: int, p: int) -> float:
-    """What the new rule of axis ``j`` says at point ``p``."""
-    axis, point = trainer.axes[j], trainer.points[p]
-    value = rules[j].rule(point.params if axis.name == "batch" else point.read_params, point.tokens)
-    if axis.name == "batch":
-        return min(value, point.tokens / trainer.rules.recipe.min_steps)
-    return value
+    found = quantiles(surfaces.drawn_rise(p, h), 2 * parts.level - 1)
+    return None if found is None else (0.0, max(0.0, found[1]) + more)

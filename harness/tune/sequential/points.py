@@ -5,22 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.errors import UserError
 from harness.fit.table import Array
-from harness.model.counts import count_params, flops_per_token
-from harness.model.ladder import check_reach, near, spread
+from harness.model.counts import flops_per_token
 from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.plan import CorpusFacts, Rules, plan_cell
 from harness.plan.recipe_rules import Rule, significant
 from harness.runs.record import Record
+from harness.text import count
 from harness.tune.axes import AXES, Axis
-from harness.tune.config import TuneConfig
-from harness.tune.design import center_budget, wanted_sizes
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.terms import Held, Places
-
-ROOM = 4  # batches: a run's tokens are whole steps, perhaps of a larger batch than the recipe's
+from harness.tune.sequential.terms import Held, Places, clipped
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,11 @@ class TunePoint:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Makes runs of a tuning's points."""
+    """Makes runs of a tuning's points.
+
+    Attributes:
+        left_out: the points that were asked for and are none, and why.
+    """
 
     points: tuple[TunePoint, ...]
     axes: tuple[Axis, ...]
@@ -54,6 +53,7 @@ class Trainer:
     corpus: CorpusFacts
     max_epochs: float
     min_steps: int
+    left_out: tuple[str, ...] = ()
 
     def cell(self, p: int, h: Array, seed: int) -> Cell:
         """The run of point ``p`` at ln multiples h (q,) of its centre."""
@@ -71,8 +71,14 @@ class Trainer:
 
     def allowed(self, p: int, h: Array) -> bool:
         """Whether it has steps enough, and text enough."""
+        return not self.refused(p, h)
+
+    def refused(self, p: int, h: Array) -> str:
+        """Why a run of point ``p`` at h (q,) cannot be trained; empty where it can."""
         cell = self.cell(p, h, 0)
-        return cell.spec.steps >= self.min_steps and cell.epochs <= self.max_epochs
+        if cell.spec.steps < self.min_steps:
+            return f"fewer steps than tune.min_steps={self.min_steps}"
+        return "more text than there is (data.max_epochs)" if cell.epochs > self.max_epochs else ""
 
     def place(self, p: int, cell: Cell) -> Array:
         """h of a cell of point ``p``, (q,): batches are whole sequences, and the rest is rounded."""
@@ -85,19 +91,30 @@ class Trainer:
         read = np.log([point.read_params for point in self.points])
         d = np.log([point.tokens for point in self.points])
         own, base, tokens = reference(self.points)
-        held = {
-            axis.name: Held.of(axis.before(self.rules.recipe), own if axis.name == "batch" else base, tokens)
-            for axis in {AXES["rate"], AXES["batch"], *self.axes}
-        }
+        x, base_x, y = n - np.log(own), read - np.log(base), d - np.log(tokens)
+        held, limited = {}, {}
+        for axis in {AXES["rate"], AXES["batch"], *self.axes}:
+            rule = axis.before(self.rules.recipe)
+            at, log_n = (own, x) if axis.name == "batch" else (base, base_x)
+            said = np.log([self.said(rule, axis.name, point) for point in self.points])
+            held[axis.name] = Held.through(rule, at, tokens, log_n, y, said)
+            limited[axis.name] = clipped(Held.of(rule, at, tokens), log_n, y, said)
         return Places(
-            x=n - np.log(own),
-            read=read - np.log(base),
-            d=d - np.log(tokens),
+            x=x,
+            read=base_x,
+            d=y,
             tokens_at=float(np.log(tokens)),
             batch=np.log([point.centre["batch"] for point in self.points]),
             rate=np.log([point.centre["rate"] for point in self.points]),
             held=held,
+            limited=limited,
+            at_base=self.rules.base.params is not None,
         )
+
+    def said(self, rule: Rule, axis: str, point: TunePoint) -> float:
+        """What a rule says at a point; a batch shrinks before the run has fewer steps than the recipe's least."""
+        value = rule(point.params if axis == "batch" else point.read_params, point.tokens)
+        return min(value, point.tokens / self.rules.recipe.min_steps) if axis == "batch" else value
 
 
 def reference(points: Sequence[TunePoint]) -> tuple[float, float, float]:
@@ -113,37 +130,9 @@ def reference(points: Sequence[TunePoint]) -> tuple[float, float, float]:
     return own, read, tokens
 
 
-def make_trainer(
-    shapes: Sequence[Shape], tune: TuneConfig, rules: Rules, corpus: CorpusFacts, max_epochs: float
-) -> Trainer:
-    """The points of a tuning: every size at every horizon.
-
-    Raises:
-        UserError: no sizes, more than the ladder has, an axis that there is nothing of, or not a single point is long
-            enough.
-    """
-    # runs of one point are compared at one D, whatever the optimizer's steps cost at each batch
-    rules = replace(rules, grid=replace(rules.grid, count_optimizer=False))
-    axes = tuple(AXES[name] for name in AXES if name in tune.axes)
-    _check_axes(axes, rules)
-    wanted = wanted_sizes(tune, rules.grid)
-    for params in tune.params:
-        near(shapes, params)
-    check_reach(shapes, wanted, "tune:")
-    found: dict[tuple[Shape, float], TunePoint] = {}
-    for shape in spread(shapes, wanted):
-        for horizon in sorted(tune.horizons):
-            point = _point(shape, horizon, axes, tune, rules, corpus, max_epochs)
-            found.setdefault((shape, point.tokens), point)
-    enough = [point for point in found.values() if point.tokens / point.centre["batch"] >= tune.min_steps]
-    if not enough:
-        raise UserError(
-            f"tune: nothing to train: no point has tune.min_steps={tune.min_steps} steps; larger sizes or more tokens "
-            "have more"
-        )
-    if "head" in tune.axes and any(point.shape.tied for point in enough):
-        raise UserError("tune.axes: the head is tied to the embedding, so it has no learning rate of its own")
-    return Trainer(tuple(enough), axes, rules, corpus, max_epochs, tune.min_steps)
+def label(point: TunePoint) -> str:
+    """As tables and notes name it."""
+    return f"N={count(point.params)} D={count(point.tokens)}"
 
 
 def observed_of(
@@ -161,58 +150,6 @@ def observed_of(
         point=np.array([p for p, _ in runs], dtype=np.intp),
         log_params=np.log([point.params for point in trainer.points]),
         log_tokens=np.log([point.tokens for point in trainer.points]),
-    )
-
-
-def _check_axes(axes: Sequence[Axis], rules: Rules) -> None:
-    for axis in axes:
-        if axis.rule[0] == "muon" and rules.optimizer.kind != "muon":
-            raise UserError(f"tune.axes: '{axis.name}' needs optimizer=muon")
-        if axis.name == "weight_decay" and rules.optimizer.kind == "muon":
-            raise UserError(
-                "tune.axes: 'weight_decay' is AdamW's, and with optimizer=muon the matrices of the blocks have Muon's; "
-                "take 'muon_weight_decay'"
-            )
-        if axis.before(rules.recipe).value <= 0:
-            raise UserError(
-                f"tune.axes: {axis.key}.value is 0, and a tuning tries multiples of it; set a positive one or leave "
-                f"'{axis.name}' out"
-            )
-
-
-def _point(
-    shape: Shape,
-    horizon: float,
-    axes: Sequence[Axis],
-    tune: TuneConfig,
-    rules: Rules,
-    corpus: CorpusFacts,
-    max_epochs: float,
-) -> TunePoint:
-    params = count_params(shape)
-    per_token = flops_per_token(shape, rules.seq_len, rules.grid.count)
-    if tune.tokens:
-        tokens = horizon * tune.tokens
-    elif tune.tokens_per_param:
-        tokens = horizon * tune.tokens_per_param * params.total
-    else:
-        tokens = horizon * center_budget(rules.grid, params.total) / per_token
-    wanted = [axis for axis in AXES.values() if axis.name in ("rate", "batch") or axis in axes]
-    spec = plan_cell(shape, tokens * per_token, 0, rules, corpus).spec
-    there_is = max(max_epochs * corpus.train_tokens - ROOM / 2 * spec.batch_tokens, 1.0)
-    capped = tokens > there_is
-    if capped:
-        tokens = there_is
-        spec = plan_cell(shape, tokens * per_token, 0, rules, corpus).spec
-    own = float(params.count(rules.recipe.count))
-    return TunePoint(
-        shape=shape,
-        params=int(own),
-        read_params=own if rules.base.params is None else rules.base.params,
-        params_total=params.total,
-        tokens=tokens,
-        capped=capped,
-        centre={axis.name: axis.value(spec) for axis in wanted},
     )
 
 

@@ -45,7 +45,7 @@ def _measured(fit: RoundsFit, before: RecipeConfig) -> MeasuredRange:
         return before.measured
     axes = fit.axes if rate is None else ("rate",)
     seen = [point for point in fit.points if any(point.values[axis].status == "ok" for axis in axes)]
-    kept = MeasuredRange() if rate == "at_edge" else before.measured
+    kept = MeasuredRange() if rate in ("at_edge", "best_tried") else before.measured
     return measured_range(((point.params, point.tokens) for point in seen), kept)
 
 
@@ -75,10 +75,12 @@ def rule_text(one: AxisResult) -> str:
         if power:
             text += f" ({symbol}/{count(at)})^{power:.3g}{_ends(found.interval if found else None)}"
     text += f", {RULE_STATUSES[one.status]}"
+    if one.gain is not None:
+        text += f"; gains {one.gain:.2g}{_ends(one.gain_interval, 2)} nats"
     if one.timescale is not None:
         text += f"; B/(rate lambda D) = {_exponent(one.timescale)}"
         if one.ratio is not None:
-            text += f" by (D/N)^{_exponent(one.ratio)}"
+            text += f" by {'(D/N)' if one.ratio_of == 'D/N' else one.ratio_of}^{_exponent(one.ratio)}"
     for symbol, tested in (("N", one.tested_params), ("D", one.tested_tokens)):
         if tested is not None and not tested.taken:
             text += f"; an exponent of {symbol} would be {_exponent(tested)}"
@@ -93,5 +95,5 @@ def _exponent(one: Exponent) -> str:
     return f"{one.value:.3g}{_ends(one.interval)}"
 
 
-def _ends(interval: Interval | None) -> str:
-    return "" if interval is None else f" ({bounds_text(interval, lambda end: f'{end:.3g}')})"
+def _ends(interval: Interval | None, digits: int = 3) -> str:
+    return "" if interval is None else f" ({bounds_text(interval, lambda end: f'{end:.{digits}g}')})"

@@ -16,12 +16,16 @@ VALUE_STATUSES = {
     "beyond": "the loss is lowest beyond all that was tried",
     "cliff": "the loss falls up to values that diverge",
     "flat": "no minimum along it: the loss hardly depends on it, or the runs do not show how",
+    "diverged": "every run of the point diverged",
+    "too_few_runs": "too few runs of the point finished to take part in the surface",
 }
 RULE_STATUSES = {
     "ok": "through more points than it has coefficients",
     "untested": "through as many points as it has coefficients: nothing tests it",
     "level_only": "one usable point: the recipe's own exponents, moved to its minimum",
     "at_edge": "beyond what was tried at most points: the recipe's own rule, moved to the edge of that",
+    "best_tried": "no minimum along it, but losses at this multiple of the recipe's own rule are surely lower: the "
+    "best that was tried",
     "flat": "no minimum along it: the recipe's own rule",
 }
 
@@ -51,12 +55,14 @@ class PointResult:
     Attributes:
         params: N as the recipe counts it; ``params_total`` all of them. ``tokens``: D.
         runs, diverged, used: trained; of these diverged; of these near enough to the minimum for the fit.
-        loss_lowest: of a run; ``loss_opt``: fitted at the minimum, nats per token.
+        loss_lowest: of a run; ``loss_opt``: fitted at the minimum, and along axes whose rule is the best value that was
+            tried less what that gains, nats per token.
         values: by axis.
         recipe_excess: of the recipe tuned from over the minimum, nats per token: fitted, or where the centre is not
             near the minimum measured (``recipe_excess_measured``). The interval goes from 0 to an upper bound at the
             tuning's level.
         rule_excess: of the new rules, fitted, with such an interval.
+        below: how far the lowest losses are below ``loss_opt`` by more than noise explains; both excesses count it.
     """
 
     shape: str
@@ -74,6 +80,7 @@ class PointResult:
     recipe_excess_measured: bool = False
     rule_excess: float | None = None
     rule_excess_interval: Interval | None = None
+    below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,14 @@ class AxisResult:
         value_interval: of ``rule.value``. params, tokens: its exponents, null where it has none of its own.
         tested_params, tested_tokens: the exponents in N and D that such a rule does not have by itself.
         timescale, ratio: of weight decay, B / (rate lambda D) at the reference with its interval, and its exponent in
-            D / N.
+            ``ratio_of``: D/N, or under a parametrization, where rules read the base's N for every size, D.
         points: how many the rule goes through. excluded: the others, and why.
         scatter: the points' scatter about the rule over what noise explains (Birge's ratio; intervals are widened by it
             where it is above 1); null where nothing tests it.
-        cost_of_two: what a value off by a factor of two costs, nats per token, the other hyperparameters kept.
+        cost_of_two: what a value off by a factor of two costs, nats per token, the other hyperparameters kept: the mean
+            of ``cost_of_double`` and ``cost_of_half``, which are null where losses are not skewed.
+        gain: with status ``best_tried``, loss at the recipe's own value less loss at the new one, the mean of the
+            points, nats per token; with ``at_edge`` less loss at the best value on that side that most points tried.
     """
 
     axis: str
@@ -123,6 +133,11 @@ class AxisResult:
     scatter: float | None = None
     cost_of_two: float | None = None
     cost_of_two_interval: Interval | None = None
+    cost_of_double: float | None = None
+    cost_of_half: float | None = None
+    ratio_of: str = "D/N"
+    gain: float | None = None
+    gain_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +163,7 @@ class RoundsFit:
         curvature: H, nats per squared ln, over ``axes``; null without a surface, 0 along axes without a minimum.
         params_at, tokens_at: the reference of the rules.
         muon: whether Muon stepped the matrices of the blocks, so that the axis ``rate`` is AdamW's, of the others.
+        cubes: of the distance to the minimum along ``axes``, nats per cubed ln, where losses are skewed; else null.
     """
 
     name: str
@@ -169,6 +185,7 @@ class RoundsFit:
     seed: int
     trials: tuple[AxisTrial, ...]
     notes: tuple[str, ...] = ()
+    cubes: tuple[float, ...] | None = None
     muon: bool = False
 
     def label(self, axis: str) -> str:
@@ -186,7 +203,7 @@ class RoundsFit:
     def from_json(cls, data: dict[str, Any]) -> "RoundsFit":
         """Inverse of :meth:`to_json`."""
         given = {key: value for key, value in data.items() if key != "design"}
-        curvature = given["curvature"]
+        curvature, cubes = given["curvature"], given.get("cubes")
         return cls(
             **{
                 **given,
@@ -195,6 +212,7 @@ class RoundsFit:
                 "rules": tuple(_rule(rule) for rule in given["rules"]),
                 "rounds": tuple(given["rounds"]),
                 "curvature": None if curvature is None else tuple(tuple(row) for row in curvature),
+                "cubes": None if cubes is None else tuple(cubes),
                 "trials": tuple(AxisTrial(**trial) for trial in given["trials"]),
                 "notes": tuple(given["notes"]),
             }

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,14 @@ from harness.tune.config import TuneConfig
 from harness.tune.sequential.exploring import exploring_surfaces
 from harness.tune.sequential.next_runs import Asked, beyond, expected_excess, next_runs, runs_each, star
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.points import Trainer, observed_of
+from harness.tune.sequential.points import Trainer, label, observed_of
 from harness.tune.sequential.surfaces import SPARE
 
 STOPPED = {
     "tolerance": "the rules are expected to leave less than tune.tolerance over the minimum",
     "rounds": "tune.rounds are done",
     "nothing_new": "there is no new run that could be trained",
+    "diverged": "every run of a point diverged: lower the learning rate there (recipe.lr) and tune again",
 }
 
 Memory = dict[str, list[Asked]]
@@ -36,6 +38,7 @@ class Rounds:
     Attributes:
         cells: the runs of every round, (point, cell), none twice.
         stopped: why no round follows, a key of :data:`STOPPED`; empty where the last has runs that are missing.
+        left_out: runs of the first round that cannot be trained, and why.
         excess: the loss that rules were expected to leave after each finished round, nats; None where no surface was
             determined.
     """
@@ -44,6 +47,7 @@ class Rounds:
     stopped: str = ""
     excess: tuple[float | None, ...] = ()
     observed: Observed | None = field(default=None, compare=False)
+    left_out: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[tuple[int, Cell], ...]:
@@ -66,7 +70,10 @@ def known_rounds(
     steps = np.log([tune.steps[axis.name] for axis in trainer.axes])
     places = trainer.places()
     each = runs_each(len(trainer.axes), len(trainer.points))
-    asked = [(p, h) for p, h in star(steps, len(trainer.points)) if trainer.allowed(p, h)]
+    first = star(steps, len(trainer.points))
+    why_not = [trainer.refused(p, h) for p, h in first]
+    left_out = _left_out(trainer, first, why_not)
+    asked = [run for run, why in zip(first, why_not, strict=True) if not why]
     rounds = [_cells(trainer, asked, tune, set())]
     _check_enough(trainer, rounds[0])
     excess: list[float | None] = []
@@ -79,12 +86,14 @@ def known_rounds(
         }
         observed = observed_of(trainer, so_far, found)
         if any(cell.run_id not in found for _, cell in so_far):
-            return Rounds(tuple(rounds), "", tuple(excess), observed)
+            return Rounds(tuple(rounds), "", tuple(excess), observed, left_out)
         surfaces = exploring_surfaces(observed, tune.window, steps)
         left = None if surfaces is None else expected_excess(observed, surfaces, places)
         excess.append(left)
         settled = surfaces is not None and not beyond(observed, surfaces, steps).any()
         stopped = "tolerance" if settled and left is not None and left <= tune.tolerance else ""
+        if len(observed.with_runs()) < observed.points:
+            stopped = "diverged"
         if not stopped and len(rounds) >= tune.rounds:
             stopped = "rounds"
         if not stopped:
@@ -94,7 +103,7 @@ def known_rounds(
             more = _cells(trainer, memory[key], tune, {cell.run_id for _, cell in so_far})
             stopped = "" if more else "nothing_new"
         if stopped:
-            return Rounds(tuple(rounds), stopped, tuple(excess), observed)
+            return Rounds(tuple(rounds), stopped, tuple(excess), observed, left_out)
         rounds.append(more)
 
 
@@ -121,6 +130,16 @@ def _cells(
             if cell.run_id not in known:
                 found.setdefault(cell.run_id, (p, cell))
     return tuple(found.values())
+
+
+def _left_out(trainer: Trainer, asked: list[Asked], why_not: list[str]) -> tuple[str, ...]:
+    """A line for every point and reason."""
+    number = Counter((p, why) for (p, _), why in zip(asked, why_not, strict=True) if why)
+    each = Counter(p for p, _ in asked)
+    return tuple(
+        f"{label(trainer.points[p])}: {runs} of {each[p]} runs of the first round, with {why}"
+        for (p, why), runs in number.items()
+    )
 
 
 def _check_enough(trainer: Trainer, first: tuple[tuple[int, Cell], ...]) -> None:

@@ -1,22 +1,36 @@
 """The rule of one hyperparameter as it is reported."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 from scipy.special import stdtrit
 
 from harness.fit.table import Array
 from harness.plan.recipe_rules import Rule, significant
-from harness.text import count
+from harness.tune.axes import Axis
+from harness.tune.config import TuneConfig
 from harness.tune.results import Interval
-from harness.tune.rules import exponential, quantiles, widened
+from harness.tune.rules import exponential, multiplied, quantiles, widened
+from harness.tune.sequential.best_tried import BestTried, best_tried
+from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import Parts
-from harness.tune.sequential.points import Trainer, reference
+from harness.tune.sequential.points import Trainer, label, reference
 from harness.tune.sequential.results import AxisResult, Exponent
 from harness.tune.sequential.terms import CONST, PARAMS, RATIO, TOKENS
 
 
-def rule_result(trainer: Trainer, parts: Parts | None, j: int) -> AxisResult:
+class _Costs(TypedDict):
+    cost_of_two: float | None
+    cost_of_two_interval: Interval | None
+    cost_of_double: float | None
+    cost_of_half: float | None
+
+
+def rule_result(
+    trainer: Trainer, observed: Observed, parts: Parts | None, tune: TuneConfig, j: int
+) -> AxisResult:
     """The rule of axis ``j``: through the usable points' best values, or the recipe's own where there are none.
 
     Args:
@@ -24,21 +38,35 @@ def rule_result(trainer: Trainer, parts: Parts | None, j: int) -> AxisResult:
     """
     axis = trainer.axes[j]
     before = axis.before(trainer.rules.recipe)
+    surfaces = None if parts is None else parts.surfaces
+    noise, freedom = (None, 0) if surfaces is None else (surfaces.noise, surfaces.freedom)
     if parts is None:
-        return AxisResult(axis.name, axis.key, before, "flat")
-    labels = [f"N={count(point.params)} D={count(point.tokens)}" for point in trainer.points]
+        tried = best_tried(observed, j, tune.window, tune.level, noise, freedom)
+        return _best_tried(trainer, before, axis, tried)
     status = parts.status[j]
-    excluded = tuple((label, one) for label, one in zip(labels, status, strict=True) if one != "ok")
+    excluded = tuple(
+        (label(point), one) for point, one in zip(trainer.points, status, strict=True) if one != "ok"
+    )
     row = parts.row(axis.name)
-    cost, ends = _cost_of_two(parts, j)
+    cost = _costs(parts, j)
     if row is None or not parts.best.usable[row].any():
+        tried = best_tried(observed, j, tune.window, tune.level, noise, freedom) if row is None else None
         # at some points a loss that falls to one end may be luck; where it is flat at as many, the recipe stays
-        ends_at_edge = 2 * sum(one in ("beyond", "cliff") for one in status) > len(status)
-        held, moved = ("at_edge", _moved(parts, j)) if ends_at_edge else ("flat", 1.0)
-        rule = Rule(**vars(before) | {"value": significant(before.value * moved)})
-        return AxisResult(
-            axis.name, axis.key, rule, held, excluded=excluded, cost_of_two=cost, cost_of_two_interval=ends
-        )
+        if 2 * sum(one in ("beyond", "cliff") for one in status) > len(status):
+            factor = _to_the_edge(parts, j)
+            rule = _moved(trainer, axis, before, factor)
+            there = tried is not None and tried.h * np.log(factor) > 0  # the edge gains as much at least
+            return AxisResult(
+                axis.name,
+                axis.key,
+                rule,
+                "at_edge",
+                excluded=excluded,
+                gain=tried.gain if tried is not None and there else None,
+                gain_interval=tried.interval if tried is not None and there else None,
+                **cost,
+            )
+        return replace(_best_tried(trainer, before, axis, tried), excluded=excluded, **cost)
     names = [term for name, term in parts.rules.model.names if name == axis.name]
     usable = int(parts.best.usable[row].sum())
     scatter = float(parts.rules.scatter[row])
@@ -60,9 +88,35 @@ def rule_result(trainer: Trainer, parts: Parts | None, j: int) -> AxisResult:
         points=usable,
         excluded=excluded,
         scatter=scatter if np.isfinite(scatter) else None,
-        cost_of_two=cost,
-        cost_of_two_interval=ends,
+        ratio_of="D" if parts.places.at_base else "D/N",
+        **cost,
     )
+
+
+def _best_tried(trainer: Trainer, before: Rule, axis: Axis, tried: BestTried | None) -> AxisResult:
+    """The recipe's own rule, moved to the best value that was tried where there is one."""
+    if tried is None:
+        return AxisResult(axis.name, axis.key, before, "flat")
+    return AxisResult(
+        axis.name,
+        axis.key,
+        _moved(trainer, axis, before, float(np.exp(tried.h))),
+        "best_tried",
+        points=tried.points,
+        gain=tried.gain,
+        gain_interval=tried.interval,
+    )
+
+
+def _moved(trainer: Trainer, axis: Axis, before: Rule, factor: float) -> Rule:
+    """``before``, by so many times as much at the points."""
+    places = trainer.places()
+    within = [before(point.params, point.tokens) for point in trainer.points]
+    said = [trainer.said(before, axis.name, point) for point in trainer.points]
+    if axis.name != "batch" or said == within:
+        return multiplied(before, factor)
+    # the steps that a run has at least shrink the batch, which no rule can say: what it comes to at the points
+    return _rule(trainer, axis.name, places.held[axis.name].array + np.array([np.log(factor), 0.0, 0.0]))
 
 
 def _rule(trainer: Trainer, axis: str, line: Array) -> Rule:
@@ -80,7 +134,7 @@ def _rule(trainer: Trainer, axis: str, line: Array) -> Rule:
     )
 
 
-def _moved(parts: Parts, j: int) -> float:
+def _to_the_edge(parts: Parts, j: int) -> float:
     """By what the recipe's own rule is multiplied where no point has a minimum: to the end of what was tried."""
     low, high = parts.observed.tried()
     ends = []
@@ -96,12 +150,18 @@ def _moved(parts: Parts, j: int) -> float:
     return float(np.exp(np.mean(ends)))
 
 
-def _cost_of_two(parts: Parts, j: int) -> tuple[float | None, Interval | None]:
+def _costs(parts: Parts, j: int) -> _Costs:
     surfaces = parts.surfaces
     if not surfaces.active[j]:
-        return None, None
-    share = 0.5 * np.log(2) ** 2 * float(surfaces.scale.mean())
-    return share * float(surfaces.bend[j, j]), quantiles(share * surfaces.drawn_bend[:, j, j], parts.level)
+        return _Costs(cost_of_two=None, cost_of_two_interval=None, cost_of_double=None, cost_of_half=None)
+    (more, drawn_more), (less, drawn_less) = (surfaces.along(j, off) for off in (np.log(2), -np.log(2)))
+    skewed = bool(surfaces.cube[j])
+    return _Costs(
+        cost_of_two=(more + less) / 2,
+        cost_of_two_interval=quantiles((drawn_more + drawn_less) / 2, parts.level),
+        cost_of_double=more if skewed else None,
+        cost_of_half=less if skewed else None,
+    )
 
 
 def _exponent(value: float, drawn: Array, level: float, wider: float) -> Exponent | None:

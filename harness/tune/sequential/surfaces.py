@@ -8,7 +8,7 @@ Level m_p and minimum h_p are the point's own, the curvature H is shared, up to 
 and D where the runs show one (``harness.fit.surface_design`` has the least squares). So a few runs a point suffice.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import fdtrc
@@ -16,6 +16,7 @@ from scipy.special import fdtrc
 from harness.fit.surface_design import Coefficients, Design, Sample, Solved, freedom_of, least_squares
 from harness.fit.table import Array
 from harness.tune.sequential.observed import SAME, Flags, Observed
+from harness.tune.sequential.point_surfaces import PointSurfaces
 
 LEAST_VALUES = 3
 SPARE = 2  # runs beyond the coefficients, to see the noise by
@@ -24,67 +25,6 @@ CUBE_ROUNDS = 20
 SETTLED = 0.005  # in ln of a hyperparameter
 MOST_SKEW = 0.5  # of the curvature
 OWN = 3  # g has 1, ln N, ln D, and from here a column for every point
-
-
-@dataclass(frozen=True, eq=False)
-class PointSurfaces:
-    """The fitted surfaces.
-
-    Attributes:
-        active: axes along which the loss surely curves upwards, (q,) bool. Along the others every point has a slope and
-            all share a curvature, without products with other axes, and the minimum is not theirs to say.
-        bend: H, nats per squared ln, (q, q); 0 for axes that are not active.
-        scale: s, (points,).
-        best: h of the minima, (points, q), wherever they are; 0 for axes that are not active.
-        level: fitted loss there, nats per token, (points,).
-        slope: along every axis at the centre, (points, q), and its standard error.
-        window: runs within so many nats of their point's lowest loss took part.
-        noise: standard deviation of a run, nats per token; ``freedom`` behind it.
-        used: which runs took part, (n,) bool.
-        drawn: draws of ``best``, (draws, points, q), NaN where one has no minimum; of ``bend`` in ``drawn_bend``.
-        sample, solved: what was fitted.
-        prior: rows of a prior over the coefficients, over its standard deviations, (m, coefficients); None without.
-    """
-
-    active: Flags
-    bend: Array
-    scale: Array
-    best: Array
-    level: Array
-    slope: Array
-    slope_error: Array
-    window: float
-    noise: float
-    freedom: int
-    used: Flags
-    drawn: Array
-    drawn_bend: Array
-    sample: Sample
-    solved: Solved
-    prior: Array | None = None
-
-    def rise(self, p: int, h: Array) -> Array:
-        """Fitted loss at h (..., q) of point ``p`` over its minimum, along the active axes, nats per token (...)."""
-        off = np.where(self.active, h - self.best[p], 0.0)
-        return np.asarray(0.5 * self.scale[p] * np.einsum("...i,ij,...j->...", off, self.bend, off))
-
-    def jacobian(self) -> Array:
-        """Of the active axes' best values with respect to the coefficients, (points * active, coefficients)."""
-        design, axes = self.solved.design, np.flatnonzero(self.active).tolist()
-        points, q, terms = len(self.best), len(self.active), len(design.terms)
-        inverse = np.linalg.inv(self.bend[np.ix_(axes, axes)])
-        rows = np.zeros((points, len(axes), len(self.solved.beta)))  # cubes have no part in the minimum
-        for a, j in enumerate(axes):
-            rows[np.arange(points), :, j * terms + np.arange(points)] = -inverse[:, a]
-        place = {j: a for a, j in enumerate(axes)}
-        for number, (i, j) in enumerate(design.pairs):
-            if i in place and j in place:
-                change = np.zeros((points, len(axes)))
-                change[:, place[i]] += self.best[:, j]
-                if i != j:
-                    change[:, place[j]] += self.best[:, i]
-                rows[:, :, q * terms + number] = -change @ inverse
-        return rows.reshape(points * len(axes), -1)
 
 
 def fit_points(
@@ -238,7 +178,18 @@ def _surfaces(
         drawn_bend=np.where(active[:, None] & active, drawn.bend, 0.0),
         sample=sample,
         solved=solved,
+        cube=_cubes(solved, solved.beta, active),
+        drawn_cube=_cubes(solved, beta, active),
     ), certainty
+
+
+def _cubes(solved: Solved, beta: Array, active: Flags) -> Array:
+    """Of coefficients beta (..., k), by axis (..., q)."""
+    found = np.zeros((*beta.shape[:-1], len(active)))
+    cubed = solved.design.cubed if solved.design.origin is not None else None
+    if cubed:
+        found[..., list(cubed)] = beta[..., -len(cubed) :]
+    return np.where(active, found, 0.0)
 
 
 def _held(coefficients: Coefficients, active: Flags) -> Coefficients:

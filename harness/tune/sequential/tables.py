@@ -14,7 +14,7 @@ FEW = 1e-4  # nats
 
 
 def print_points(trainer: Trainer, rounds: Rounds, console: Console) -> None:
-    """The points and what the recipe says there, and how many runs each round has."""
+    """The points and what the recipe says there, what was left out, and how many runs each round has."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
     muon = trainer.rules.optimizer.kind == "muon"
     axes = [axis.called(muon) for axis in trainer.axes]
@@ -30,10 +30,12 @@ def print_points(trainer: Trainer, rounds: Rounds, console: Console) -> None:
             str(sum(q == p for q, _ in rounds.runs)),
         )
     console.print(table)
-    for number, one in enumerate(rounds.cells, 1):
+    for one in (*trainer.left_out, *rounds.left_out):
+        console.print(f"left out: {one}", highlight=False, soft_wrap=True, markup=False)
+    for number, cells in enumerate(rounds.cells, 1):
         excess = rounds.excess[number - 1] if number <= len(rounds.excess) else None
         left = "" if excess is None else f"; then {_nats(excess)} nats are expected to be left"
-        console.print(f"round {number}: {counted(len(one), 'run')}{left}", highlight=False)
+        console.print(f"round {number}: {counted(len(cells), 'run')}{left}", highlight=False)
     if rounds.stopped:
         console.print(f"no further round: {STOPPED[rounds.stopped]}", highlight=False)
 
@@ -57,8 +59,8 @@ def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
     console.print(table)
     noise = "" if fit.noise is None else f"; noise of a run {_nats(fit.noise)}"
     console.print(
-        "best values; losses in nats per token, of the recipes over the minimum along the axes that have one; "
-        f"intervals are {100 * fit.level:g}%" + noise,
+        "best values; losses in nats per token, of the recipes over the minimum along the axes that have one, and "
+        f"along others over the best value where one is known; intervals are {100 * fit.level:g}%" + noise,
         highlight=False,
     )
     for one in fit.rules:
@@ -70,8 +72,13 @@ def print_rounds_fit(fit: RoundsFit, console: Console) -> None:
                 if one.cost_of_two_interval is None
                 else f" ({bounds_text(one.cost_of_two_interval, _nats)})"
             )
+            sides = (
+                ""
+                if one.cost_of_double is None or one.cost_of_half is None
+                else f": twice the best {_nats(one.cost_of_double)}, half of it {_nats(one.cost_of_half)}"
+            )
             console.print(
-                f"{fit.label(one.axis)} off by a factor of two costs {_nats(one.cost_of_two)}{ends} nats",
+                f"{fit.label(one.axis)} off by a factor of two costs {_nats(one.cost_of_two)}{ends} nats{sides}",
                 highlight=False,
                 soft_wrap=True,
             )

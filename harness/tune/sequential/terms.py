@@ -15,6 +15,8 @@ from harness.plan.recipe_rules import Rule
 from harness.tune.sequential.observed import Flags
 
 CONST, PARAMS, TOKENS, RATIO = "value", "params", "tokens", "tokens_per_param"
+FOLLOWED = 0.01  # in ln: a power law no further from what a rule says
+LIMITED = 1e-6  # in ln: a rule that is further from its own power is kept within a limit
 VARIES = float(np.log(1.3))  # a power needs values that differ by so much at least
 
 
@@ -32,10 +34,38 @@ class Held:
         raw = np.log(rule.value) + rule.params * np.log(params / rule.params_at)
         return cls(float(raw + rule.tokens * np.log(tokens / rule.tokens_at)), rule.params, rule.tokens)
 
+    @classmethod
+    def through(cls, rule: Rule, params: float, tokens: float, x: Array, d: Array, said: Array) -> "Held":
+        """What ``rule`` says at the points, as powers of N and D: with limits that is another power law than its own.
+
+        The least powers that follow it: none, of D, of N, or both by least squares.
+
+        Args:
+            x, d: ln N and ln D of the points over ``params`` and ``tokens``, (points,).
+            said: ln of what the rule says there within all limits, (points,).
+        """
+        free = cls.of(rule, params, tokens)
+        if not clipped(free, x, d, said).any():
+            return free
+        one = np.ones(len(x))
+        for columns in ((0,), (0, 2), (0, 1), (0, 1, 2)):
+            rows = np.stack((one, x, d), axis=1)[:, columns]
+            found = np.linalg.lstsq(rows, said, rcond=1e-6)[0]
+            line = np.zeros(3)
+            line[list(columns)] = found
+            if np.abs(rows @ found - said).max() < FOLLOWED:
+                break
+        return cls(*line.tolist())
+
     @property
     def array(self) -> Array:
         """(3,)."""
         return np.array([self.value, self.params, self.tokens])
+
+
+def clipped(free: Held, x: Array, d: Array, said: Array) -> Flags:
+    """At which points a rule, ``free`` without limits, is kept within some, (points,) bool."""
+    return np.asarray(np.abs(free.array @ np.stack((np.ones(len(x)), x, d)) - said) > LIMITED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +95,9 @@ class Places:
             parametrization, where it is the base's; d: ln D; all less the reference's.
         tokens_at: ln of the reference's D.
         batch, rate: ln of what the points have where these are not tuned, (points,).
-        held: by axis, the rule tuned from, and those of batch and rate in any case.
+        held: by axis, the rule tuned from as the points have it, and those of batch and rate in any case.
+        limited: of the same axes, at which points the rule is kept within limits, (points,) bool.
+        at_base: whether ``read`` is the base's N of a parametrization.
     """
 
     x: Array
@@ -75,6 +107,8 @@ class Places:
     batch: Array
     rate: Array
     held: dict[str, Held] = field(default_factory=dict)
+    limited: dict[str, Flags] = field(default_factory=dict)
+    at_base: bool = False
 
 
 def rule_model(
@@ -112,7 +146,7 @@ def rule_model(
                 CONST: (1.0, 0.0, 0.0),
                 PARAMS: (0.0, 1.0, 0.0),
                 TOKENS: (0.0, 0.0, 1.0),
-                RATIO: (0, 1, -1),
+                RATIO: (0.0, 0.0 if places.at_base else 1.0, -1.0),
             }
             rules[a, :, column] += own[term]
         if axis == "weight_decay" and usable[a].sum() > 1:
@@ -148,6 +182,11 @@ def further_terms(axis: str, usable: Flags, places: Places) -> list[str]:
     if apart and len(x) > 3:
         return [PARAMS, TOKENS]
     return [PARAMS] if _varies(x) else [TOKENS] if _varies(d) else []
+
+
+def apart(x: Array, d: Array) -> bool:
+    """Whether ln N and ln D of points vary apart, so that powers of both can be told."""
+    return _rank(x, d) == 3
 
 
 def _terms(axis: str, usable: Flags, places: Places) -> list[str]:

@@ -24,7 +24,8 @@ from harness.report.style import figure_style
 from harness.tune.axes import AXES
 from harness.tune.config import TuneConfig
 from harness.tune.sequential.fit import fit_rounds
-from harness.tune.sequential.points import Trainer, make_trainer
+from harness.tune.sequential.make_points import make_trainer
+from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.recipe import rounds_yaml, tuned_recipe
 from harness.tune.sequential.results import RULE_STATUSES, VALUE_STATUSES, RoundsFit
 from harness.tune.sequential.rounds import (

@@ -8,8 +8,9 @@ import pytest
 from harness.tune.sequential.next_runs import beyond, expected_excess, least_runs, next_runs, star
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import best_values
+from harness.tune.sequential.point_surfaces import PointSurfaces
 from harness.tune.sequential.rules import fit_rules
-from harness.tune.sequential.surfaces import PointSurfaces, fit_points
+from harness.tune.sequential.surfaces import fit_points
 from harness.tune.sequential.terms import Held, Places, further_terms, rule_model
 from scripts.tune_study import CENTRE_D, CENTRE_N, POINTS, Simulated, Truth, gridded, outcome, tuned
 
