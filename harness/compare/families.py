@@ -8,7 +8,7 @@ from harness.model.parametrization import trained_as
 HELD_BACK = {
     "gpt2": (
         "gpt2's learned positions are slow to be of use: the demo's models of 46k parameters end .3 nats above llama's "
-        "at 1e11 FLOPs, hardly better than without positions, and .2 above at 6e11 (docs/families.md), so a difference "
+        "at 1e11 FLOPs, .06 better than without positions, and .2 above at 6e11 (docs/families.md), so a difference "
         "of gpt2 at such sizes is largely one of how soon positions are learned."
     )
 }

@@ -37,7 +37,7 @@ def with_column(points: Points, name: str, values: Sequence[float] | NDArray[np.
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
 def test_only_tunings_of_this_project_mix_recipes(path: Path) -> None:
     points = read_points(path)
-    tuned = {"demo-qk-tune": ["lr", "embedding_lr"]}.get(path.parent.name, ["lr"])
+    tuned = {"demo-tune": ["lr", "embedding_lr"], "demo-muon-tune": ["muon_lr"]}.get(path.parent.name, ["lr"])
     assert names(points) == (tuned if path.parent.name.endswith("-tune") else [])
     flags = choose_cells(points, FitOptions()).flags
     assert [flag.code for flag in flags] == ["mixed_recipes"] * path.parent.name.endswith("-tune")

@@ -22,12 +22,13 @@ from harness.tune.stored import tuning_from_json
 from tests.tune.sequential.known import noise, tuned
 from tests.tune.test_design import RECIPE, RULES
 
-RESULTS = Path(__file__).resolve().parents[3] / "results"
+ROOT = Path(__file__).resolve().parents[3]
+STORED = Path(__file__).parent / "without_minimum.json"
 
 
 def stored() -> tuple[RoundsFit, Observed]:
-    """The tuning of the demo with query and key norms, and its runs."""
-    fit = read_json(RESULTS / "demo-qk-tune" / "tune.json", "", tuning_from_json)
+    """A tuning of the demo with query and key norms, as an earlier version wrote it, and its runs."""
+    fit = read_json(STORED, "", tuning_from_json)
     assert isinstance(fit, RoundsFit)
     h = [
         [np.log(t.values[axis] / fit.points[t.point].values[axis].centre) for axis in fit.axes]
@@ -199,7 +200,7 @@ def test_the_excess_is_that_of_the_skewed_surface_that_was_fitted(off: float) ->
 
 
 def test_tunings_of_earlier_versions_are_read() -> None:
-    paths = sorted(RESULTS.glob("*-tune/tune.json"))
+    paths = sorted((ROOT / "results").glob("*-tune/tune.json"))
     assert len(paths) >= 4
     designs = {type(read_json(path, "", tuning_from_json)).__name__ for path in paths}
     assert designs == {"RoundsFit", "TuneFit"}
