@@ -91,7 +91,7 @@ def load_sweep(path: str | Path) -> Sweep:
     >>> sweep
     Sweep('results/demo', 21 of 21 runs have ended)
     >>> sweep.saved_fit().approach_2.status
-    'ok'
+    'wide_interval'
 
     Raises:
         UserError: there is no sweep, or one of its files is damaged.
