@@ -50,10 +50,10 @@ def test_the_options_of_a_fit_are_the_sweeps_own(tmp_path: Path) -> None:
     shutil.copytree(DEMO, tmp_path / "demo")
     config = tmp_path / "demo/config.yaml"
     text = config.read_text(encoding="utf-8")
-    assert "  draws: 1000\n" in text
-    config.write_text(
-        text.replace("  draws: 1000\n", "  draws: 27\n").partition("# sha256")[0], encoding="utf-8"
-    )
+    assert text.count("  draws: 1000\n") == 1
+    checksum, _, settings = text.partition("\n")
+    assert checksum.startswith("# SHA-256")
+    config.write_text(settings.replace("  draws: 1000\n", "  draws: 27\n"), encoding="utf-8")
     assert load_sweep(tmp_path / "demo").fit().bootstrap["draws"] == 27
     assert sweep.saved_fit().bootstrap["draws"] == 1000
 
