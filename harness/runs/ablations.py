@@ -133,7 +133,7 @@ def _entries(data: Any) -> tuple[AblationRun, ...]:
     if not isinstance(entries, list):
         raise ValueError("it lists nothing")
     # a run that two multiples rounded to was listed for both of them once: its noise is one run's
-    return tuple({one.run_id: one for one in map(_entry, reversed(entries))}.values())[::-1]
+    return tuple({(one.changed, one.run_id): one for one in map(_entry, reversed(entries))}.values())[::-1]
 
 
 def _entry(entry: Any) -> AblationRun:

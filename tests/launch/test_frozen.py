@@ -189,6 +189,7 @@ def test_frozen_between_the_question_and_the_write(when: str, setup: Setup, tmp_
 
 RANKS = """
 import json, pathlib, sys
+from harness.launch.ranks import train_on_ranks
 from harness.runs.claim import take
 from harness.train.job import Job, PreemptedError, Watch
 job = Job.from_json(json.loads(pathlib.Path(sys.argv[1]).read_text()))

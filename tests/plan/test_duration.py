@@ -53,11 +53,16 @@ def ratios(name: str, runs: int) -> list[float]:
     return [timing.run(spec, "eager").training / seconds for spec, seconds in records(name)]
 
 
-@pytest.mark.parametrize(("name", "runs"), [("demo", 2), ("idle_core", 1)])
-def test_nine_runs_in_ten_take_what_was_estimated_within_a_quarter(name: str, runs: int) -> None:
-    found = ratios(name, runs)
+def test_nine_runs_in_ten_take_what_was_estimated_within_a_quarter() -> None:
+    found = ratios("idle_core", 1)
     near = [ratio for ratio in found if 0.8 < ratio < 1.25]
     assert len(near) >= 0.9 * len(found), sorted(found)
+
+
+def test_runs_on_another_processor_take_what_was_estimated_in_the_median() -> None:
+    found = ratios("demo", 2)
+    assert 0.8 < median(found) < 1.25
+    assert 0.7 < min(found) <= max(found) < 1.4
 
 
 def test_runs_on_a_busy_machine_take_what_was_estimated_in_the_median() -> None:

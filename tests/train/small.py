@@ -23,6 +23,9 @@ OVERRIDES = (
     "grid.center_params=7000",
     "grid.center_budget=5e8",
     "grid.center_exponent=0",
+    # what the demo's recipe says of a thousand times more tokens is no learning rate here
+    "recipe.embedding.lr={value:1,params:0,tokens:0}",
+    "recipe.muon.lr={value:0.02,params:0,tokens:0}",
     "recipe.batch_tokens.value=128",
     "recipe.min_steps=20",
     "data.eval_tokens=2048",

@@ -34,15 +34,16 @@ def test_cells_beyond_the_recipe_have_it_in_a_column(tmp_path: Path) -> None:
     table, line, off = said(tmp_path)
     assert table[0].rstrip().endswith("outside the recipe")
     assert sum(row.rstrip().endswith(("x N", "x D", "x D/N")) for row in table) == off > 0
-    assert "3.9x N" in table[-1] or "3.9x N" in table[-2]
-    assert line.startswith("recipe demo was measured at 9.66k to 41.6k parameters and 300k to 1.57M tokens; ")
+    assert "2x N" in table[-1] or "2x N" in table[-2]
+    assert line.startswith("recipe demo was measured at 5.80k to 80.1k parameters and 300k to 1.20M tokens; ")
     assert f"{off} of 21 cells are outside" in line
 
 
 @pytest.mark.parametrize("measured", [("[1,1e9]", "[1,1e12]"), ("[]", "[]")])
 def test_inside_or_unknown_there_is_no_column(measured: tuple[str, str], tmp_path: Path) -> None:
     params, tokens = measured
-    table, line, off = said(tmp_path, f"recipe.measured.params={params}", f"recipe.measured.tokens={tokens}")
+    ranges = f"recipe.measured={{params:{params},tokens:{tokens},tokens_per_param:[]}}"
+    table, line, off = said(tmp_path, ranges)
     assert off == 0
     assert "outside" not in table[0]
     assert ("all inside" in line) == (params != "[]")
@@ -59,5 +60,5 @@ def test_where_a_recipe_was_measured_changes_no_run(tmp_path: Path) -> None:
     )
     recipe = load_recipe(yaml)
     assert recipe is not None
-    assert recipe.measured.params == [9660, 41632]
+    assert recipe.measured.params == [5800, 80112]
     assert load_recipe("grid: {}") is None
