@@ -35,7 +35,10 @@ def test_cells_beyond_the_recipe_have_it_in_a_column(tmp_path: Path) -> None:
     assert table[0].rstrip().endswith("outside the recipe")
     assert sum(row.rstrip().endswith(("x N", "x D", "x D/N")) for row in table) == off > 0
     assert "2x N" in table[-1] or "2x N" in table[-2]
-    assert line.startswith("recipe demo was measured at 5.80k to 80.1k parameters and 300k to 1.20M tokens; ")
+    assert line.startswith(
+        "recipe demo was measured at 5.80k to 80.1k parameters, 300k to 1.20M tokens and 3.75 to 207 tokens per "
+        "parameter; "
+    )
     assert f"{off} of 21 cells are outside" in line
 
 
