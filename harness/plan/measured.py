@@ -11,7 +11,7 @@ from harness.plan.recipe_rules import MeasuredRange, MuonRules, RecipeConfig
 from harness.text import count, counted
 
 TOLERANCE = 1.05
-"""A ratio to the nearest measured value that is still inside: no rule changes by as much over a twentieth."""
+"""A ratio to the nearest measured value that is still inside: over a twentieth a rule hardly changes."""
 
 BASE_OF = {
     "standard": (),

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from harness.fit.table import Array
-from harness.plan.recipe_rules import Rule
 from harness.text import counted
 from harness.tune.axes import AXES
 from harness.tune.config import TuneConfig
+from harness.tune.plain import UNLIMITED
 from harness.tune.sequential.next_runs import expected_excess
 from harness.tune.sequential.observed import Observed
 from harness.tune.sequential.parts import parts_of
@@ -130,11 +130,11 @@ def _limits(trainer: Trainer, rules: Sequence[AxisResult]) -> list[str]:
         if name in tuned and "weight_decay" not in tuned:
             continue  # nothing else is built on it
         rule = tuned.get(name, AXES[name].before(recipe))
-        free = replace(rule, minimum=0.0, maximum=float("inf"))
+        free = replace(rule, **UNLIMITED)
         within = [
             label(point)
             for point in trainer.points
-            if abs(np.log(trainer.said(rule, name, point) / _free(free, name, point))) > LIMITED
+            if abs(np.log(trainer.said(rule, name, point) / free(point.read(name), point.tokens))) > LIMITED
         ]
         if not 0 < len(within) < len(trainer.points):
             continue
@@ -146,10 +146,6 @@ def _limits(trainer: Trainer, rules: Sequence[AxisResult]) -> list[str]:
             )
         notes.append(note)
     return notes
-
-
-def _free(rule: Rule, axis: str, point: TunePoint) -> float:
-    return rule(point.params if axis == "batch" else point.read_params, point.tokens)
 
 
 def _below(trainer: Trainer, points: Sequence[PointResult]) -> list[str]:

@@ -15,7 +15,7 @@ from harness.runs.record import Record
 from harness.text import count
 from harness.tune.axes import AXES, Axis
 from harness.tune.sequential.observed import Observed
-from harness.tune.sequential.terms import Held, Places, clipped
+from harness.tune.sequential.terms import Held, Places
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class TunePoint:
     tokens: float
     capped: bool
     centre: Mapping[str, float]
+
+    def read(self, axis: str) -> float:
+        """The N that the rule of ``axis`` reads."""
+        return self.params if axis == "batch" else self.read_params
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,12 @@ class Trainer:
         d = np.log([point.tokens for point in self.points])
         own, base, tokens = reference(self.points)
         x, base_x, y = n - np.log(own), read - np.log(base), d - np.log(tokens)
-        held, limited = {}, {}
+        held = {}
         for axis in {AXES["rate"], AXES["batch"], *self.axes}:
             rule = axis.before(self.rules.recipe)
             at, log_n = (own, x) if axis.name == "batch" else (base, base_x)
             said = np.log([self.said(rule, axis.name, point) for point in self.points])
             held[axis.name] = Held.through(rule, at, tokens, log_n, y, said)
-            limited[axis.name] = clipped(Held.of(rule, at, tokens), log_n, y, said)
         return Places(
             x=x,
             read=base_x,
@@ -107,13 +110,12 @@ class Trainer:
             batch=np.log([point.centre["batch"] for point in self.points]),
             rate=np.log([point.centre["rate"] for point in self.points]),
             held=held,
-            limited=limited,
             at_base=self.rules.base.params is not None,
         )
 
     def said(self, rule: Rule, axis: str, point: TunePoint) -> float:
         """What a rule says at a point; a batch shrinks before the run has fewer steps than the recipe's least."""
-        value = rule(point.params if axis == "batch" else point.read_params, point.tokens)
+        value = rule(point.read(axis), point.tokens)
         return min(value, point.tokens / self.rules.recipe.min_steps) if axis == "batch" else value
 
 

@@ -110,13 +110,11 @@ def _best_tried(trainer: Trainer, before: Rule, axis: Axis, tried: BestTried | N
 
 def _moved(trainer: Trainer, axis: Axis, before: Rule, factor: float) -> Rule:
     """``before``, by so many times as much at the points."""
-    places = trainer.places()
-    within = [before(point.params, point.tokens) for point in trainer.points]
-    said = [trainer.said(before, axis.name, point) for point in trainer.points]
-    if axis.name != "batch" or said == within:
+    name, points = axis.name, trainer.points
+    if all(trainer.said(before, name, point) == before(point.read(name), point.tokens) for point in points):
         return multiplied(before, factor)
     # the steps that a run has at least shrink the batch, which no rule can say: what it comes to at the points
-    return _rule(trainer, axis.name, places.held[axis.name].array + np.array([np.log(factor), 0.0, 0.0]))
+    return _rule(trainer, name, trainer.places().held[name].array + np.array([np.log(factor), 0.0, 0.0]))
 
 
 def _rule(trainer: Trainer, axis: str, line: Array) -> Rule:

@@ -45,9 +45,9 @@ class Held:
             said: ln of what the rule says there within all limits, (points,).
         """
         free = cls.of(rule, params, tokens)
-        if not clipped(free, x, d, said).any():
-            return free
         one = np.ones(len(x))
+        if np.abs(free.array @ np.stack((one, x, d)) - said).max() <= LIMITED:
+            return free
         for columns in ((0,), (0, 2), (0, 1), (0, 1, 2)):
             rows = np.stack((one, x, d), axis=1)[:, columns]
             found = np.linalg.lstsq(rows, said, rcond=1e-6)[0]
@@ -61,11 +61,6 @@ class Held:
     def array(self) -> Array:
         """(3,)."""
         return np.array([self.value, self.params, self.tokens])
-
-
-def clipped(free: Held, x: Array, d: Array, said: Array) -> Flags:
-    """At which points a rule, ``free`` without limits, is kept within some, (points,) bool."""
-    return np.asarray(np.abs(free.array @ np.stack((np.ones(len(x)), x, d)) - said) > LIMITED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +91,6 @@ class Places:
         tokens_at: ln of the reference's D.
         batch, rate: ln of what the points have where these are not tuned, (points,).
         held: by axis, the rule tuned from as the points have it, and those of batch and rate in any case.
-        limited: of the same axes, at which points the rule is kept within limits, (points,) bool.
         at_base: whether ``read`` is the base's N of a parametrization.
     """
 
@@ -107,7 +101,6 @@ class Places:
     batch: Array
     rate: Array
     held: dict[str, Held] = field(default_factory=dict)
-    limited: dict[str, Flags] = field(default_factory=dict)
     at_base: bool = False
 
 
@@ -176,10 +169,9 @@ def further_terms(axis: str, usable: Flags, places: Places) -> list[str]:
     if axis in ("rate", "weight_decay"):
         return []
     x, d = (places.x if axis == "batch" else places.read)[usable], places.d[usable]
-    apart = _rank(x, d) == 3
     if axis == "batch":
-        return [PARAMS] if apart else []
-    if apart and len(x) > 3:
+        return [PARAMS] if apart(x, d) else []
+    if apart(x, d) and len(x) > 3:
         return [PARAMS, TOKENS]
     return [PARAMS] if _varies(x) else [TOKENS] if _varies(d) else []
 
