@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", action="store_true", help="print the composed configuration and stop"
         )
-        if name == "predict":
+        if name in ("predict", "next"):
             command.add_argument("--json", action="store_true", help="print the answer as JSON")
         if name == "fetch":
             command.usage = "isoflop fetch data=NAME [path=FOLDER] [--keep] [--source FILE ...]"

@@ -26,7 +26,8 @@ from harness.launch.sharing import gpus_of
 from harness.plan.throughput import ThroughputConfig
 from harness.runs.files import replace_text
 from harness.tune.recipe import check_name
-from harness.workflow.experiment import corpus_and_plan, make_jobs, sweep_folder, training_corpus
+from harness.workflow.experiment import corpus_and_plan, make_jobs, training_corpus
+from harness.workflow.rules import sweep_folder
 
 PRIORS = {True: "h100", False: "cpu"}  # where a fit begins, by whether the device is a GPU
 

@@ -7,7 +7,7 @@ from harness.launch.launcher import Outcome
 from harness.launch.registry import submitter_of
 from harness.runs.frozen import frozen_plan
 from harness.workflow.arms import arm_folders, refuse_unplanned
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say
 
 

@@ -23,9 +23,9 @@ from harness.workflow.experiment import (
     prepare_corpus,
     say_left_out,
     say_measured,
-    sweep_folder,
 )
 from harness.workflow.resources import planned_workers, print_cost
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import show_table
 
 

@@ -4,8 +4,8 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.workflow import publish
-from harness.workflow.experiment import sweep_folder
 from harness.workflow.report import make_report
+from harness.workflow.rules import sweep_folder
 
 
 def run(asked: Invocation[Config]) -> Outcome:

@@ -12,7 +12,7 @@ from harness.fit import Fit, load_fit
 from harness.launch.launcher import Outcome
 from harness.runs.files import SweepFolder, up_to_date
 from harness.workflow import publish
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say
 
 

@@ -4,7 +4,7 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Outcome
 from harness.workflow.arms import arm_folders, refuse_unplanned
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.rules import sweep_folder
 from harness.workflow.status import show_dependent, show_sweep
 
 

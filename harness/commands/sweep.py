@@ -5,15 +5,16 @@ from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.runs.frozen import freeze
 from harness.workflow import followup
+from harness.workflow.active import train_active
 from harness.workflow.experiment import (
     corpus_and_plan,
     say_dropped,
     say_left_out,
     say_measured,
-    sweep_folder,
     training_corpus,
 )
 from harness.workflow.followup import PlanWithFollowups
+from harness.workflow.rules import sweep_folder
 from harness.workflow.training import train_missing
 
 
@@ -30,6 +31,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     folder = sweep_folder(config)
     corpus, grid = corpus_and_plan(config, console, training_corpus)
     continuation = Continuation("reproduce", yaml, asked.submission)
+
+    if config.design.active:
+        return train_active(config, yaml, corpus, grid, folder, continuation, console)
 
     def train(extended: PlanWithFollowups) -> Outcome:
         freeze(folder, extended.plan, yaml)

@@ -111,10 +111,21 @@ before it is submitted, and the dependent job compares.
   isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12
   isoflop reproduce experiment=cpu_hour
   isoflop validate experiment=validate""",
+    "next": """Which runs to train next: those that narrow the answer the most for what they cost; trains nothing.
+By the finished runs of an experiment, whose ladder, recipe and corpus make the candidates, or by any table of runs
+(docs/design.md). aim=params (N*), loss (L*) or exponent; budget= is where N* or L* is wanted, by default ten times the
+largest of the runs; spend= is FLOPs, or gpu_hours= or dollars= by the estimated times. At least a third of it stays
+near the predicted optimum. --json prints the answer for programs.
+
+  isoflop next experiment=demo spend=2e12
+  isoflop next experiment=demo aim=exponent gpu_hours=0.1 design.extend=3
+  isoflop next points=table.csv aim=loss budget=1e22 spend=1e20""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
-With launcher=slurm it submits and returns at once; the dependent jobs do the later stages.
+With launcher=slurm it submits and returns at once; the dependent jobs do the later stages. With design=active not
+the grid is trained but a first handful of it, and then in rounds what 'isoflop next' says, until spend= is used.
 
   isoflop reproduce experiment=demo
+  isoflop reproduce experiment=demo name=demo-active design=active spend=3e12
   isoflop reproduce experiment=chinchilla points=table.csv""",
     "fetch": """Fetch a large corpus from the packages of Debian or Ubuntu, and clean it.
 Choose data=linux, the C of the Linux kernel (a package of about 140 MB, the release's own: linux-source-6.1 on

@@ -21,7 +21,8 @@ from harness.text import count, duration
 from harness.train.job import Job, PreemptedError, StepReport, Watch
 from harness.train.launched import as_launched
 from harness.workflow import followup
-from harness.workflow.experiment import corpus_and_plan, make_jobs, sweep_folder, training_corpus
+from harness.workflow.experiment import corpus_and_plan, make_jobs, training_corpus
+from harness.workflow.rules import sweep_folder
 
 LINES = 50  # no more are printed of a run, evenly
 

@@ -28,7 +28,8 @@ from harness.tune.sequential.tables import print_rounds_fit
 from harness.tune.stored import Tuning
 from harness.tune.tables import print_design, print_fit
 from harness.workflow.assumed import check_before
-from harness.workflow.experiment import plan_rules, say_dropped, say_measured, sweep_folder, training_corpus
+from harness.workflow.experiment import say_dropped, say_measured, training_corpus
+from harness.workflow.rules import plan_rules, sweep_folder
 from harness.workflow.terminal import say
 from harness.workflow.training import train_missing
 from harness.workflow.tuning_rounds import check_rounds, train_rounds

@@ -16,7 +16,7 @@ from harness.config.schema import Config
 from harness.config.written import unmarked
 from harness.errors import UserError
 
-ASKS = ("status", "cancel", "fit", "report")
+ASKS = ("status", "cancel", "fit", "report", "next")
 """Commands that only ask, or make something of, what a sweep's folder has."""
 CONTINUES = ("plan", "sweep", "train", "reproduce")
 """Commands that go on with a sweep by the overrides it was begun with."""
@@ -31,8 +31,10 @@ RUNS = (
         "recipe",
         "schedule",
         "grid",
+        "design",
         "followup",
     ),
+    *("aim", "budget", "spend", "gpu_hours", "dollars"),
     *("throughput", "train"),
 )
 """Keys that describe the runs: of what is trained already the folder alone can tell."""

@@ -133,6 +133,7 @@ READS: dict[str, tuple[str, ...]] = {
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
     "compare": ("arms", "compare", "fits", "out"),
     "validate": ("validate",),
+    "next": ("points", "columns", "where"),
     "reproduce": FITTED,
     "fetch": (),
 }

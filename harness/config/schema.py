@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness.bounds import bounded, check_bounds, one_of, suggested
 from harness.calibrate.config import CalibrateConfig
 from harness.data import DataConfig, TokenizerConfig
+from harness.design.config import DesignConfig
+from harness.design.goal import AIMS, PARAMS
 from harness.errors import UserError
 from harness.fit import ColumnNames, FitOptions
 from harness.launch.launcher import LauncherConfig
@@ -40,6 +42,12 @@ class Config:
         precision: ``auto``, ``fp32`` or ``bf16``; part of a run's identity.
         cache_dir: where tokenised corpora are kept, shared by sweeps.
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
+        aim: for ``next`` and ``design=active``: what runs are chosen for: ``params`` (N*), ``loss`` (L*) or
+            ``exponent`` (a of N* ~ C^a).
+        budget: training FLOPs at which N* or L* is wanted; null is ten times the largest budget.
+        spend: training FLOPs that runs may take: of ``next`` those it proposes, under ``design=active`` all of the
+            sweep. Or ``gpu_hours`` (hours of a device: of a core on a CPU) by the estimated times, or ``dollars``, with
+            ``design.dollars_per_hour``.
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
@@ -76,6 +84,12 @@ class Config:
     parametrization: ParametrizationConfig = field(default_factory=ParametrizationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     grid: GridConfig = field(default_factory=GridConfig)
+    design: DesignConfig = field(default_factory=DesignConfig)
+    aim: str = one_of(PARAMS, AIMS)
+    budget: float | None = bounded(None, 0, 1e40, above=True)
+    spend: float | None = bounded(None, 0, 1e40, above=True)
+    gpu_hours: float | None = bounded(None, 0, 1e20, above=True)
+    dollars: float | None = bounded(None, 0, 1e20, above=True)
     followup: FollowupConfig = field(default_factory=FollowupConfig)
     throughput: ThroughputConfig = field(default_factory=ThroughputConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

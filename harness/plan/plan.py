@@ -218,7 +218,7 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
         for shape in sizes:
             for seed in grid.seeds:
                 cell = plan_cell(shape, budget, seed, rules, corpus, trunk_tokens.get(shape))
-                reason = _unfit(cell, rules)
+                reason = unfit(cell, rules)
                 if reason:
                     skipped.append(Skipped(budget, cell.params.total, reason))
                 else:
@@ -261,13 +261,13 @@ def _trunk_tokens(
     for budget, sizes in sorted(chosen.items(), reverse=True):
         for shape in sizes:
             cell = plan_cell(shape, budget, rules.grid.seeds[0], rules, corpus)
-            if not _unfit(cell, rules):
+            if not unfit(cell, rules):
                 asked = budget / flops_per_token(shape, rules.seq_len, rules.grid.count)
                 horizons[shape] = cell.tokens if rules.grid.count_optimizer else asked
     return horizons
 
 
-def _unfit(cell: Cell, rules: Rules) -> str:
+def unfit(cell: Cell, rules: Rules) -> str:
     """Why a cell would not be training in any useful sense; empty where it would."""
     if cell.spec.steps < rules.recipe.min_steps // 2:
         return f"{counted(cell.spec.steps, 'step')} only, less than half of recipe.min_steps={rules.recipe.min_steps}"

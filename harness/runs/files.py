@@ -222,7 +222,7 @@ class SweepFolder:
 
     @property
     def rounds(self) -> Path:
-        """The rounds of a tuning as they were designed."""
+        """The rounds of a tuning, or of an active design, as they were chosen."""
         return self.path / "rounds.json"
 
     @property

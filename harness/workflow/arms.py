@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
-from harness.workflow.experiment import sweep_folder
+from harness.workflow.rules import sweep_folder
 from harness.workflow.training import submitted_config
 
 NONE = "0000"  # comes before every submission

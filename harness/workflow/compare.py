@@ -26,7 +26,8 @@ from harness.report.table import Table, terminal_table
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_config, frozen_plan
 from harness.workflow.arms import ArmConfig
-from harness.workflow.experiment import named_fit, sweep_folder
+from harness.workflow.experiment import named_fit
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, working
 
 Reproduce = Callable[[ArmConfig], Outcome]

@@ -1,7 +1,7 @@
 """From a configuration to a corpus and a plan: what several commands begin with."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,8 @@ from harness.fit.law_flags import MIN_SIZES
 from harness.fit.store import close_fit, find_fit
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
-from harness.model.shape import Shape
-from harness.plan.base import resolve_base
-from harness.plan.duration import Timing
 from harness.plan.measured import how_far
-from harness.plan.plan import CorpusFacts, Plan, Rules, check_corpus, make_plan
+from harness.plan.plan import CorpusFacts, Plan, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
@@ -29,21 +26,9 @@ from harness.runs.table import records
 from harness.text import count, counted
 from harness.train.job import Job
 from harness.workflow.assumed import check_before
-from harness.workflow.resources import runs_per_device
+from harness.workflow.design import known_plan
+from harness.workflow.rules import plan_rules, sweep_folder
 from harness.workflow.terminal import say
-
-
-def sweep_folder(config: Config) -> SweepFolder:
-    """The folder of this experiment.
-
-    Raises:
-        UserError: no experiment was chosen.
-    """
-    if not config.name:
-        raise UserError(
-            "experiment: choose one, e.g. experiment=demo, or give your own grid a name with name=NAME"
-        )
-    return SweepFolder(Path(config.runs_dir).expanduser() / config.name)
 
 
 def named_fit(name: str, runs_dir: str, key: str) -> Path:
@@ -120,47 +105,17 @@ def _domains(config: Config, corpus: Corpus) -> dict[str, Path]:
     return {name: domain.folder for name, domain in made.items()}
 
 
-def timing_of(config: Config) -> Timing:
-    """The time model of this experiment's runs on the workers it will have."""
-    return Timing(
-        config.throughput,
-        runs=runs_per_device(config),
-        micro_batch=config.train.micro_batch,
-        devices=config.launcher.processes,
-        compile=config.train.compile,
-    )
-
-
-def plan_rules(config: Config, shapes: Sequence[Shape]) -> Rules:
-    """All that turns a shape and a budget of this experiment into a run.
-
-    Args:
-        shapes: of its ladder, one of which is the base of a parametrization.
-
-    Raises:
-        UserError: nothing says which.
-    """
-    return Rules(
-        grid=config.grid,
-        recipe=config.recipe,
-        schedule=config.schedule,
-        timing=timing_of(config),
-        seq_len=config.seq_len,
-        eval_tokens=config.data.eval_tokens,
-        precision=config.precision,
-        optimizer=config.optimizer,
-        base=resolve_base(config.parametrization, config.recipe, shapes),
-    )
-
-
 def plan_experiment(config: Config, corpus: CorpusFacts) -> Plan:
-    """The grid of this experiment.
+    """The grid of this experiment; of an active design the runs that are known so far.
 
     Raises:
         UserError: the corpus is too small, or the grid cannot be, or nothing is left of it.
     """
-    ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
-    plan = make_plan(config.name, ladder.shapes, plan_rules(config, ladder.shapes), corpus)
+    if config.design.active:
+        plan = known_plan(config, corpus, sweep_folder(config))
+    else:
+        ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)
+        plan = make_plan(config.name, ladder.shapes, plan_rules(config, ladder.shapes), corpus)
     if not plan.cells:
         first = plan.skipped[0]
         raise UserError(

@@ -21,7 +21,8 @@ from harness.runs.record import FAILED, Record
 from harness.runs.table import whole_records, write_table
 from harness.text import counted
 from harness.tracking.source import from_files, from_server
-from harness.workflow.experiment import has_runs, sweep_folder
+from harness.workflow.experiment import has_runs
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, working
 
 

@@ -50,7 +50,12 @@ class PlanWithFollowups:
 
 
 def with_followups(config: Config, grid: Plan, folder: SweepFolder) -> PlanWithFollowups:
-    """``grid`` with the follow-ups of the budgets whose whole column has ended: before, the best cell is not known."""
+    """``grid`` with the follow-ups of the budgets whose whole column has ended: before, the best cell is not known.
+
+    An active design has none: it chooses its own seeds.
+    """
+    if config.design.active:
+        return PlanWithFollowups(grid, (), {})
     best, losses = _best(grid, folder)
     known = {cell.run_id for cell in grid.cells}
     more = [cell for cell in replicates(best, config.followup.seeds) if cell.run_id not in known]

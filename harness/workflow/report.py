@@ -34,8 +34,9 @@ from harness.runs.table import check_table, whole_records
 from harness.text import counted
 from harness.tune.stored import Tuning, tuning_from_json
 from harness.version import version_of
-from harness.workflow.experiment import named_fit, sweep_folder
+from harness.workflow.experiment import named_fit
 from harness.workflow.fit import check_out, fit_runs
+from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, working
 
 PACKAGES = ("isoflop", "numpy", "scipy", "matplotlib")

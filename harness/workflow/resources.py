@@ -96,11 +96,16 @@ def print_cost(
         console.print(line, highlight=False, soft_wrap=True)
 
 
+def device_hours(config: Config, seconds: float) -> float:
+    """Hours of a GPU, or of a core, that runs of ``seconds`` together take."""
+    # runs share a GPU, while each has cores of its own
+    share = 1 / runs_per_device(config) if config.throughput.asynchronous else max(1, config.train.threads)
+    return seconds * config.launcher.processes * share / 3600
+
+
 def _cost(flops: float, estimates: Sequence[float], workers: int, config: Config) -> str:
     gpu = config.throughput.asynchronous
-    # runs share a GPU, while each has cores of its own
-    share = 1 / runs_per_device(config) if gpu else max(1, config.train.threads)
-    hours = sum(estimates) * config.launcher.processes * share / 3600
+    hours = device_hours(config, sum(estimates))
     unit = "GPU-hours" if gpu else "core-hours"
     return (
         f"{flops:.3g} FLOPs, about {duration(makespan(estimates, workers))} "

@@ -21,7 +21,8 @@ from harness.tune.sequential.points import Trainer
 from harness.tune.sequential.rounds import Memory, Rounds, known_rounds, memory_from_json, memory_json
 from harness.tune.sequential.tables import print_points
 from harness.workflow.assumed import check_before
-from harness.workflow.experiment import plan_rules, say_dropped, say_measured
+from harness.workflow.experiment import say_dropped, say_measured
+from harness.workflow.rules import plan_rules
 from harness.workflow.terminal import say
 from harness.workflow.training import train_missing
 

@@ -35,7 +35,8 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
-from harness.workflow.experiment import differs, has_runs, plan_rules, sweep_folder, training_corpus
+from harness.workflow.experiment import differs, has_runs, training_corpus
+from harness.workflow.rules import plan_rules, sweep_folder
 
 Entries = dict[float, tuple[float, list[Cell]]]
 """By factor: N, as the fit counts it, and the cells, one a seed."""

@@ -213,7 +213,7 @@ def test_a_points_file_is_fitted_now(tmp_path: Path) -> None:
 def _plan(overrides: list[str], corpus: Any) -> Any:
     """Plans an experiment as the plan command does, for a corpus that is not prepared."""
     from harness.model.ladder import build_ladder
-    from harness.workflow.experiment import plan_rules
+    from harness.workflow.rules import plan_rules
 
     config, _ = compose_config(overrides)
     ladder = build_ladder(config.ladder, config.model, corpus.vocab_size, config.seq_len)

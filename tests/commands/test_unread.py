@@ -35,7 +35,19 @@ EXPERIMENT = (
         "recipe",
     ),
     *("optimizer", "parametrization"),
-    *("schedule", "grid", "followup", "throughput", "train", "tracker", "launcher", "analysis", "path"),
+    *("aim", "budget", "spend", "gpu_hours", "dollars"),
+    *(
+        "schedule",
+        "grid",
+        "design",
+        "followup",
+        "throughput",
+        "train",
+        "tracker",
+        "launcher",
+        "analysis",
+        "path",
+    ),
 )
 ARGUMENTS = sorted({key for keys in READS.values() for key in keys})
 GIVEN = {

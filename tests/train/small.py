@@ -8,7 +8,8 @@ from harness.config.compose import compose_config
 from harness.config.schema import Config
 from harness.runs.frozen import freeze
 from harness.train.job import Job
-from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus, sweep_folder
+from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
+from harness.workflow.rules import sweep_folder
 from tests.device import DEVICE
 
 OVERRIDES = (

@@ -12,14 +12,9 @@ from harness.data import prepare
 from harness.plan.duration import makespan
 from harness.plan.plan import Plan
 from harness.train.run import train_cell
-from harness.workflow.experiment import (
-    make_jobs,
-    plan_experiment,
-    prepare_corpus,
-    sweep_folder,
-    timing_of,
-)
+from harness.workflow.experiment import make_jobs, plan_experiment, prepare_corpus
 from harness.workflow.resources import worker_count
+from harness.workflow.rules import sweep_folder, timing_of
 from tests.device import DEVICE
 
 # Unique training tokens that the experiment's own corpus has, and its vocabulary: bytes of the kernel's C as
