@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.design.candidates import NEAR, Candidates
-from harness.design.choose import Belief, Choice, choose
+from harness.design.choose import Belief, Choice, Offer, choose
 from harness.design.possible_laws import PossibleLaws
 from harness.fit.budgets import cells_of, count_cells
 from harness.fit.table import Array, Points
@@ -117,17 +117,10 @@ def advise(points: Points, laws: PossibleLaws, candidates: Candidates, question:
     forced = _outside(points, laws, candidates, question.round_spend)
 
     def chosen(spend: float, first: Sequence[int] = ()) -> list[Choice]:
-        return choose(
-            belief,
-            candidates.cost,
-            spend,
-            near,
-            share,
-            question.spent_near,
-            question.spent,
-            left=left,
-            first=first,
+        offer = Offer(
+            candidates.cost, left, near, spend, share, spent=question.spent, spent_near=question.spent_near
         )
+        return choose(belief, offer, first)
 
     found = chosen(question.round_spend, list(forced))
     picks, seen = [], there.copy()

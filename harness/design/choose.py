@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.fit.table import Array
 
-LEAST = 0.05
+LEAST = 0.01
 """Where all of the spend at the rate of the best run would take less than this off the variance, no run is chosen."""
 
 REACH = 4.0  # robust standard deviations from the median at which draws are cut off: a law that ran away is no guide
@@ -55,66 +55,62 @@ def moments(belief: Belief) -> tuple[float, Array, Array]:
     return float(np.sum(w * aim**2)), (losses * w).T @ aim[:, 0], (losses * w).T @ losses
 
 
-def choose(
-    belief: Belief,
-    cost: Array,
-    spend: float,
-    near: Array,
-    near_share: float,
-    spent_near: float = 0.0,
-    spent: float = 0.0,
-    left: NDArray[np.int_] | None = None,
-    first: Sequence[int] = (),
-) -> list[Choice]:
-    """Runs whose cost together is at most ``spend``.
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What can be chosen, and within which limits; costs are in the unit of ``spend``.
+
+    Attributes:
+        cost: of the candidates, (m,). times: how often each may be chosen, (m,).
+        near: which lie near the predicted optimum, (m,).
+        spend: how much may be spent. near_share: at least this share of it, and of what was spent before, is near.
+        spent, spent_near: what was spent before, in all and near the optimum.
+    """
+
+    cost: Array
+    times: NDArray[np.int_]
+    near: NDArray[np.bool_]
+    spend: float
+    near_share: float = 0.0
+    spent: float = 0.0
+    spent_near: float = 0.0
+
+
+def choose(belief: Belief, offer: Offer, first: Sequence[int] = ()) -> list[Choice]:
+    """Runs whose cost together is at most what may be spent, in the order in which they were chosen.
 
     By gain per cost and by gain alone, and the better of the two at the end: either alone can be far from the best
     where costs differ much, the better one cannot (Leskovec et al. 2007, "Cost-effective outbreak detection in
-    networks", section 3.2).
+    networks", section 3.2). It ends where the rest of the spend is not worth it, and makes up for what is then missing
+    near the optimum.
 
     Args:
-        cost: of the candidates, (m,), in the unit of ``spend``.
-        near: which candidates lie near the predicted optimum, (m,).
-        near_share: at least this share of all that is spent goes to those.
-        spent_near, spent: what was spent before, on those and in all.
-        left: how often each may be chosen, (m,); default once.
         first: candidates that are chosen before all others.
     """
-    times = np.ones(len(cost), dtype=int) if left is None else left
-    tried = [
-        _greedy(belief, cost, spend, near, near_share, spent_near, spent, times, first, by_cost)
-        for by_cost in (True, False)
-    ]
+    tried = [_greedy(belief, offer, first, by_cost) for by_cost in (True, False)]
     return min(tried, key=lambda found: found[-1].after if found else np.inf)
 
 
-def _greedy(
-    belief: Belief,
-    cost: Array,
-    spend: float,
-    near: Array,
-    near_share: float,
-    spent_near: float,
-    spent: float,
-    times: NDArray[np.int_],
-    first: Sequence[int],
-    by_cost: bool,
-) -> list[Choice]:
+def _greedy(belief: Belief, offer: Offer, first: Sequence[int], by_cost: bool) -> list[Choice]:
     variance, pull, cov = moments(belief)
-    crowd = belief.crowd
-    left, times, made = spend, times.copy(), []
+    crowd, times, made = belief.crowd, offer.times.copy(), list[Choice]()
+    cost, near = offer.cost, offer.near
+    left, spent, spent_near = offer.spend, offer.spent, offer.spent_near
+    far_left = (1 - offer.near_share) * (spent + left) - (spent - spent_near)
     forced = list(first)
     while True:
         total = np.maximum(np.diag(cov), 0) + variance_of_run(belief.noise, crowd)
         gain = pull**2 / total
-        allowed = (cost <= left * (1 + 1e-9)) & (times > 0)
-        short = spent_near < near_share * (spent + cost) - 1e-9
-        allowed = allowed & np.where(short, near, True)
-        score = np.where(allowed, gain / cost if by_cost else gain, -np.inf)
+        affordable = (cost <= left * (1 + 1e-9)) & (times > 0)
         if forced:
             j = forced.pop(0)
-        elif score[j := int(np.argmax(score))] <= 0 or gain[j] * spend < LEAST * variance * cost[j]:
-            break
+        else:
+            allowed = affordable & (near | (cost <= far_left * (1 + 1e-9)))
+            j = _best(np.where(by_cost, gain / cost, gain), allowed)
+            if j < 0 or gain[j] * offer.spend < LEAST * variance * cost[j]:
+                owed = made and spent_near < offer.near_share * spent * (1 - 1e-9)
+                j = _best(gain / cost, affordable & near) if owed else -1
+        if j < 0:
+            return made
         times[j] -= 1
         after = max(variance - float(gain[j]), 0.0)
         made.append(Choice(j, variance, after))
@@ -123,8 +119,14 @@ def _greedy(
         cov = cov - np.outer(slope, cov[j])
         crowd = crowd + belief.alike[j]
         variance, left, spent = after, left - cost[j], spent + cost[j]
-        spent_near += cost[j] if near[j] else 0.0
-    return made
+        spent_near, far_left = spent_near + near[j] * cost[j], far_left - (1 - near[j]) * cost[j]
+
+
+def _best(score: Array, allowed: NDArray[np.bool_]) -> int:
+    """The allowed candidate with the highest positive score; -1 where there is none."""
+    known = np.where(allowed, score, -np.inf)
+    j = int(np.argmax(known))
+    return j if known[j] > 0 else -1
 
 
 def variance_of_run(noise: float, crowd: Array) -> Array:

@@ -23,7 +23,7 @@ class DesignConfig:
 
     kind: str = one_of(GRID, (GRID, ACTIVE))
     rounds: int = bounded(5, 1, 1000)
-    reach: float = bounded(4.0, 1.5, 1e4)
+    reach: float = bounded(5.0, 1.5, 1e4)
     extend: float = bounded(1.0, 1, 1e6)
     seeds: int = bounded(3, 1, 1000)
     dollars_per_hour: float | None = bounded(None, 0, 1e9, above=True)
