@@ -27,6 +27,7 @@ import numpy as np
 from harness.design.advice import Advice, Question, advise, near_optimum
 from harness.design.candidates import Candidates, free_candidates
 from harness.design.config import DesignConfig
+from harness.design.first import SPAN as FIRST_SPAN
 from harness.design.first import first_sizes
 from harness.design.possible_laws import PossibleLaws, possible_laws
 from harness.design.rounds import round_share
@@ -142,8 +143,10 @@ def active(world: World, total: float, target: float) -> Iterator[Step]:
     """The table after the first handful, and after every round, up to a third of ``total``."""
     spend = total / 3
     budgets = list(world.design.flops)
-    first = first_sizes(budgets)
-    points = joined([world.runs(world.sizes(c, k, 8.0, GUESS), np.full(k, c)) for c, k in first.items()])
+    first = first_sizes(budgets, spend)
+    points = joined(
+        [world.runs(world.sizes(c, k, FIRST_SPAN, GUESS), np.full(k, c)) for c, k in first.items()]
+    )
     yield points, np.nan
     for done in range(ROUNDS):
         laws = possible_laws(points, OPTIONS)
@@ -294,7 +297,7 @@ def first_rows(whole: Points, spend: float) -> set[int]:
     taken: set[int] = set()
     budgets = group_budgets(whole)
     groups = dict(zip(budgets.labels, budgets.groups, strict=True))
-    for budget, k in first_sizes(sorted(groups)).items():
+    for budget, k in first_sizes(sorted(groups), spend).items():
         rows = sorted(groups[budget], key=lambda i: whole.params[i])
         taken |= {rows[i] for i in np.unique(np.round(np.linspace(0, len(rows) - 1, k)).astype(int))}
     # where that is too much, the cheapest of them, and the cheapest of all to make up for it

@@ -1,17 +1,21 @@
 """The first handful of runs, before anything is known but a guess: few, cheap, and enough to fit a law to."""
 
-FIRST_SPAN = 8.0
+from collections.abc import Sequence
+
+SPAN = 8.0
 """Largest over smallest N of them at one budget."""
 
-FIRST = (4, 3, 2)
-"""Sizes at the lowest budgets, from the lowest: nine runs of three horizons and more, which a law of five parameters
-needs; the lowest budget, where they cost least, shows a minimum."""
+SHARE = 0.5
+"""Of the spend, that they may take where fewer budgets would do: what comes after them is chosen better."""
 
-FEWER = (5, 4)
-"""The same where there are two budgets only."""
+PLANS = ((4, 3, 2), (5, 3, 1), (5, 4))
+"""Sizes at the lowest budgets, from the lowest, by rising need to save: nine runs of many sizes and horizons, which a
+law of five parameters needs; the lowest budget, where they cost least, shows a minimum."""
 
 
-def first_sizes(budgets: list[float]) -> dict[float, int]:
-    """How many sizes to begin with at each of ``budgets``, two or more of them."""
-    lowest = sorted(budgets)[: len(FIRST)]
-    return dict(zip(lowest, FIRST if len(lowest) == len(FIRST) else FEWER, strict=True))
+def first_sizes(budgets: Sequence[float], spend: float) -> dict[float, int]:
+    """How many sizes to begin with at each of the lowest of ``budgets``, two or more, in FLOPs as ``spend`` is."""
+    lowest = sorted(budgets)
+    plans = [dict(zip(lowest, sizes, strict=False)) for sizes in PLANS if len(sizes) <= len(lowest)]
+    cheap = [plan for plan in plans if sum(c * k for c, k in plan.items()) <= SHARE * spend]
+    return (cheap or plans[-1:])[0]

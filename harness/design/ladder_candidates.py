@@ -7,12 +7,12 @@ import numpy as np
 
 from harness.design.candidates import SIZES, Candidates, further
 from harness.design.config import DesignConfig
-from harness.design.first import FIRST_SPAN, first_sizes
+from harness.design.first import SPAN, first_sizes
 from harness.errors import UserError
 from harness.fit.options import FitOptions
 from harness.fit.table import Array
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS, count_params, known_count
-from harness.model.ladder import log_spaced, spread
+from harness.model.ladder import log_spaced, nearest, spread
 from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.grid import targets
@@ -60,8 +60,11 @@ class CellMaker:
         own = [seed for seed in self.rules.grid.seeds if seed not in used]
         return own[0] if own else next(seed for seed in range(len(used) + 1) if seed not in used)
 
-    def first(self) -> list[Cell]:
+    def first(self, spend: float) -> list[Cell]:
         """The first handful: few sizes about the grid's guess at its lowest budgets.
+
+        Args:
+            spend: what all runs may cost, in the unit of ``cost``.
 
         Raises:
             UserError: the grid has one budget, or its ladder too few shapes.
@@ -73,10 +76,12 @@ class CellMaker:
             )
         seed = self.rules.grid.seeds[0]
         made = []
-        for budget, sizes in first_sizes(budgets).items():
+        shape = near_size(self.shapes, targets(self.rules.grid, budgets[0]))
+        price = self.cost(self.cell(shape, budgets[0], seed)) / budgets[0]  # of a FLOP
+        for budget, sizes in first_sizes(budgets, spend / price).items():
             aims = targets(self.rules.grid, budget)
             centre = float(np.exp(np.mean(np.log(aims))))
-            span = min(FIRST_SPAN, max(aims) / min(aims)) if len(aims) > 1 else FIRST_SPAN
+            span = min(SPAN, max(aims) / min(aims)) if len(aims) > 1 else SPAN
             for shape in spread(self.shapes, log_spaced(centre, span, sizes)):
                 cell = self.cell(shape, budget, seed)
                 if not unfit(cell, self.rules) and cell.epochs <= self.max_epochs:
@@ -133,6 +138,11 @@ class CellMaker:
             seeds.add(seed)
             made.append(self.cell(cell.spec.shape, cell.budget, seed))
         return made
+
+
+def near_size(shapes: Sequence[Shape], aims: Sequence[float]) -> Shape:
+    """The shape in the middle of the sizes aimed at."""
+    return nearest(shapes, float(np.exp(np.mean(np.log(aims)))))
 
 
 def candidates_of(cells: Sequence[Cell], options: FitOptions, cost: Callable[[Cell], float]) -> Candidates:

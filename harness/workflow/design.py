@@ -94,8 +94,10 @@ def known_plan(config: Config, corpus: CorpusFacts, folder: SweepFolder) -> Plan
     there = [*_frozen(folder), *(cell for one in kept_rounds(folder) for cell in one.cells)]
     cells = [cell for cell in {cell.run_id: cell for cell in there}.values() if maker.again(cell)]
     if not cells:
-        cells = maker.first()
+        if not config.grid.budgets:
+            raise UserError("grid.budgets: empty; name two or more, e.g. 'grid.budgets=[1e11,2.5e11,6e11]'")
         goal = goal_of(config, max(config.grid.budgets))
+        cells = maker.first(goal.spend)
         if (cost := sum(map(maker.cost, cells))) > goal.spend:
             raise UserError(
                 f"spend: the first {len(cells)} runs cost {cost:.3g} {goal.unit}, and {goal.spend:.3g} may be spent; "
