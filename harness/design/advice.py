@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.design.candidates import NEAR, Candidates
-from harness.design.choose import Belief, Choice, Offer, choose
+from harness.design.choose import Belief, Choice, Offer, choose, conditioned
 from harness.design.possible_laws import PossibleLaws
 from harness.fit.budgets import cells_of, count_cells
 from harness.fit.table import Array, Points
@@ -122,16 +122,26 @@ def advise(points: Points, laws: PossibleLaws, candidates: Candidates, question:
         )
         return choose(belief, offer, first)
 
-    found = chosen(question.round_spend, list(forced))
+    def shrinking(order: Sequence[int]) -> Array:
+        after = np.sqrt(conditioned(belief, order))
+        return np.asarray(after[1:] / np.maximum(after[:-1], 1e-300))
+
+    found = _round(
+        chosen(question.round_spend, list(forced)),
+        chosen(question.spend, list(forced)),
+        candidates.cost,
+        question.round_spend,
+    )
     picks, seen = [], there.copy()
-    for choice in found:
+    shrinks = shrinking([choice.candidate for choice in found])
+    for choice, shrink in zip(found, shrinks.tolist(), strict=True):
         j = choice.candidate
         picks.append(
             Pick(
                 candidate=j,
                 seed=int(seen[j]),
                 ratio=float(np.exp(away[j])),
-                shrink=_shrink(choice),
+                shrink=shrink,
                 reason=_reason(
                     j, int(seen[j]), float(np.exp(away[j])), bool(near[j]), candidates, points, forced
                 ),
@@ -139,12 +149,33 @@ def advise(points: Points, laws: PossibleLaws, candidates: Candidates, question:
         )
         seen[j] += 1
     forecasts = tuple(
-        Forecast(s, float(np.prod([_shrink(one) for one in chosen(s * question.spend)]))) for s in SHARES
+        Forecast(s, float(np.prod(shrinking([one.candidate for one in chosen(s * question.spend)]))))
+        for s in SHARES
     )
     deviation = float(np.sqrt(found[0].before)) if found else float("nan")
     return Advice(
         tuple(picks), deviation, forecasts, share, tuple(_notes(points, laws, misfit, forecasts, picks))
     )
+
+
+def _round(own: list[Choice], plan: list[Choice], cost: Array, spend: float) -> list[Choice]:
+    """The runs of a round: those chosen for it alone, or the beginning of a plan of the whole spend.
+
+    The first leave most for later rounds, which know more. But where they gain less for their cost than the whole plan
+    does, it is runs that a round cannot afford which matter: then the plan is begun, with one run at least.
+    """
+    if _rate(own, cost) >= _rate(plan, cost):
+        return own
+    spent = np.cumsum([cost[one.candidate] for one in plan])
+    return plan[: max(int(np.sum(spent <= spend * (1 + 1e-9))), 1)]
+
+
+def _rate(choices: list[Choice], cost: Array) -> float:
+    """By how much ln of the variance falls, for a unit of cost; 0 without runs."""
+    if not choices or choices[0].before <= 0:
+        return 0.0
+    fall = np.log(choices[0].before / max(choices[-1].after, 1e-12 * choices[0].before))
+    return float(fall / sum(cost[one.candidate] for one in choices))
 
 
 def _belief(points: Points, laws: PossibleLaws, candidates: Candidates, question: Question) -> Belief:
@@ -210,10 +241,6 @@ def _reason(
     return where + (
         "larger than N*, on few tokens: what data add" if ratio > 1 else "smaller than N*: what size adds"
     )
-
-
-def _shrink(choice: Choice) -> float:
-    return float(np.sqrt(choice.after / choice.before)) if choice.before > 0 else 1.0
 
 
 def _notes(

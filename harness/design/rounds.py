@@ -15,7 +15,7 @@ from harness.plan.cell import Cell
 from harness.runs.record import FINISHED, Record
 
 LEAST_SHARE = 1 / 3
-"""Of what is left, that a round may take at least: rounds of equal parts could afford no run of the largest budget."""
+"""Of what is left, that a round may take at least: the first rounds are cheap, and the last have little to choose."""
 
 OUTWARD = 2.0
 """Where no law can be fitted yet, the next sizes are so many times beyond those that are there."""
