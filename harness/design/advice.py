@@ -235,7 +235,7 @@ def _reason(
     if seed:
         return "another seed: noise decides here"
     beyond = candidates.flops[j] > points.flops.max() * 1.02
-    where = "beyond the largest budget, " if beyond else ""
+    where = "a larger budget than any run has, " if beyond else ""
     if near:
         return where + "near the optimum"
     return where + (

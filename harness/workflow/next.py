@@ -32,9 +32,9 @@ from harness.workflow.design import PlannedCorpus, cell_maker, finished_points, 
 from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, show_table, working
 
-TOO_FEW = (
-    "next: no law can be fitted to {n} runs, which says nothing of where others should be: it takes eight, of three "
-    "sizes and three horizons"
+NO_LAW = (
+    "next: no law with an optimum can be fitted to {n} runs: it takes nine or so, of three sizes and three horizons, "
+    "whose losses fall with both N and D"
 )
 
 
@@ -87,8 +87,8 @@ def _of_sweep(config: Config, console: Console) -> Found:
             fit_approach_2(points, config.analysis),
             fit_approach_3(points, config.analysis),
         ]
-    if proposal.laws is None:
-        raise UserError(TOO_FEW.format(n=len(points)))
+    if not proposal.cells and proposal.laws is None:
+        raise UserError(NO_LAW.format(n=len(points)))
     costs = [maker.cost(cell) for cell in proposal.cells]
     return proposal, goal, approaches, proposal_table(proposal, costs, goal.unit), costs
 
@@ -103,7 +103,7 @@ def _of_table(config: Config, console: Console) -> Found:
     with working(console, "choosing …"):
         laws = possible_laws(points, options)
         if laws is None:
-            raise UserError(TOO_FEW.format(n=len(points)))
+            raise UserError(NO_LAW.format(n=len(points)))
         budgets = np.array(budgets_of(points, config.design.extend))
         optimum = dict(zip(budgets.tolist(), np.exp(laws.log_params(budgets)).tolist(), strict=True))
         candidates = free_candidates(points, optimum, config.design.reach, fit_cost_law(points))

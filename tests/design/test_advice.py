@@ -116,7 +116,7 @@ def test_a_third_is_near_the_optimum_and_more_where_the_law_misfits() -> None:
     cost = candidates.cost[chosen]
     assert cost[near[chosen]].sum() >= 0.95 * NEAR_SHARE * cost.sum()  # runs are whole
     many = grid(sizes=9)
-    bent = replace(many, loss=many.loss * (1 + 0.03 * np.sin(4 * np.log(many.params))))
+    bent = replace(many, loss=many.loss * np.where(many.flops > 1e19, 1.03, 1))
     _, doubtful = asked(bent, 2e20)
     assert doubtful.near_share == MISFIT_SHARE
     assert any("misfit" in note for note in doubtful.notes)
@@ -143,7 +143,7 @@ def test_larger_budgets_are_used_where_they_are_allowed() -> None:
     candidates, advice = asked(points, 3e21, extend=4.0, aim="exponent")
     assert inside.flops.max() <= 6.4e19 * 1.01
     assert candidates.flops.max() == pytest.approx(2.56e20)
-    assert any("beyond the largest budget" in pick.reason for pick in advice.picks)
+    assert any("a larger budget" in pick.reason for pick in advice.picks)
 
 
 def test_runs_on_one_line_are_told_and_left() -> None:
