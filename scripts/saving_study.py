@@ -102,7 +102,7 @@ def trials(design: Design, noise: float, correlation: float, n: int) -> Iterator
         found = {}
         for truth in TRUTHS:
             other = arm("second", runs(second_law(truth), design, second), 0)
-            asked = Asked(level=LEVEL, nats=True, resolution=0.02, flops=design.budgets[-1], laws={})
+            asked = Asked(level=LEVEL, flops=design.budgets[-1])
             _, (found[truth],) = assess([base, other], asked)
         yield found
 

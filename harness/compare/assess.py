@@ -1,8 +1,8 @@
 """Was the change worth it: every arm's paired differences from the first, and the compute that it saves."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,30 +37,39 @@ class Asked:
     """How arms are compared.
 
     Attributes:
-        nats: losses are in nats per token, for the text is one; else in bits per byte.
-        resolution: a difference of losses that matters, in that unit.
         flops: the common budget. target: another C to tell the saving at.
-        refused: why no saving can be told, of any arm; else empty.
+        bits: a difference of losses that matters, in bits per byte.
+        refused: by arm, why no saving can be told of it.
         decides: the approach that the verdict on exponents is from.
         laws: by arm, those that share their exponents.
     """
 
     level: float
-    nats: bool
-    resolution: float
     flops: float
     target: float | None = None
-    refused: str = ""
+    bits: float = 0.05
+    refused: Mapping[str, str] = field(default_factory=dict)
     decides: str | None = None
-    laws: Mapping[str, Approach3]
+    laws: Mapping[str, Approach3] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The unit of losses of two arms: nats per token where they are of one text, else bits per byte."""
+
+    nats: bool
+    resolution: float
+
+    @classmethod
+    def of(cls, first: Arm, arm: Arm, bits: float) -> "_Scale":
+        nats = first.scored_on == arm.scored_on
+        return cls(nats, bits / (first.bits_per_nat or 1.0) if nats else bits)
 
     @property
     def unit(self) -> str:
-        """Of differences of losses."""
         return "nats per token" if self.nats else "bits per byte"
 
     def loss(self, run: ScoredRun) -> float | None:
-        """A run's loss in the unit."""
         return run.loss if self.nats else run.bits
 
 
@@ -68,6 +77,7 @@ class Asked:
 class _Pairs:
     """What the pairs of an arm with the first say."""
 
+    scale: _Scale
     cells: tuple[PairedCell, ...]
     minima: MinimaDifference | None
     noise: PairNoise | None
@@ -95,13 +105,14 @@ def assess(arms: Sequence[Arm], asked: Asked) -> tuple[tuple[PairedArm, ...], tu
 
 
 def _pairs(first: Arm, arm: Arm, asked: Asked) -> _Pairs:
-    cells = paired.pair(first.runs, arm.runs, asked.loss)
+    scale = _Scale.of(first, arm, asked.bits)
+    cells = paired.pair(first.runs, arm.runs, scale.loss)
     middles = {}
     ours, theirs = _optima(first), _optima(arm)
     for budget in ours.keys() & theirs.keys():
         middles[budget] = (math.log(ours[budget][0]) + math.log(theirs[budget][0])) / 2
     minima = paired.at_minima(cells, middles) if cells else None
-    return _Pairs(cells, minima, paired.pair_noise(cells, asked.level))
+    return _Pairs(scale, cells, minima, paired.pair_noise(cells, asked.level))
 
 
 def _optima(arm: Arm) -> dict[float, tuple[float, tuple[float, float] | None]]:
@@ -116,9 +127,10 @@ def _optima(arm: Arm) -> dict[float, tuple[float, tuple[float, float] | None]]:
 
 
 def _paired(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> PairedArm:
+    scale = pairs.scale
     if not pairs.cells:
-        return PairedArm(arm=arm.name, unit=asked.unit, reason=_no_pairs(first, arm, asked))
-    noise = 0.0 if first.scored_on == arm.scored_on else math.hypot(first.bits_se or 0.0, arm.bits_se or 0.0)
+        return PairedArm(arm=arm.name, unit=scale.unit, reason=_no_pairs(first, arm, scale))
+    noise = 0.0 if scale.nats else math.hypot(first.bits_se or 0.0, arm.bits_se or 0.0)
     means = paired.by_budget(pairs.cells)
     at_minima = (
         {} if pairs.minima is None else {b: pairs.minima.at(i) for i, b in enumerate(pairs.minima.budgets)}
@@ -132,27 +144,27 @@ def _paired(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> PairedArm:
                 budget=budget,
                 cells=len(mine),
                 pairs=sum(cell.pairs for cell in mine),
-                mean=mean.judged(asked.level, asked.resolution, noise),
-                at_minimum=None if minimum is None else minimum.judged(asked.level, asked.resolution, noise),
+                mean=mean.judged(asked.level, scale.resolution, noise),
+                at_minimum=None if minimum is None else minimum.judged(asked.level, scale.resolution, noise),
                 log_params=_moved(_optima(first).get(budget), _optima(arm).get(budget)),
             )
         )
     return PairedArm(
         arm=arm.name,
-        unit=asked.unit,
+        unit=scale.unit,
         budgets=tuple(rows),
-        overall=paired.overall(means).judged(asked.level, asked.resolution, noise),
+        overall=paired.overall(means).judged(asked.level, scale.resolution, noise),
         correlation=None if pairs.noise is None else pairs.noise.correlation,
         correlation_interval=None if pairs.noise is None else pairs.noise.correlation_interval,
         noise=None if pairs.noise is None else math.sqrt(pairs.noise.variance),
     )
 
 
-def _no_pairs(first: Arm, arm: Arm, asked: Asked) -> str:
+def _no_pairs(first: Arm, arm: Arm, scale: _Scale) -> str:
     bare = [one.name for one in (first, arm) if not one.runs]
     if bare:
         return f"{' and '.join(bare)}: a fit alone, whose single runs are not known"
-    if any(all(asked.loss(run) is None for run in one.runs) for one in (first, arm)):
+    if any(all(scale.loss(run) is None for run in one.runs) for one in (first, arm)):
         return "the arms are scored on different texts, and one has no bits per byte"
     if not {run.budget for run in first.runs} & {run.budget for run in arm.runs}:
         return f"{first.name} and {arm.name} have no budget in common"
@@ -209,7 +221,8 @@ def _names(asked: Asked) -> list[str]:
 
 
 def _curve(first: Arm, arm: Arm, asked: Asked) -> LossCurve | None:
-    for name in _names(asked):
+    names = ["approach_3"] if first.name in asked.laws else _names(asked)
+    for name in names:
         approach = _approach(first, name, asked)
         if approach is not None:
             return FrontierCurve(approach)
@@ -234,8 +247,8 @@ def _best(arm: Arm, asked: Asked) -> list[tuple[float, float]]:
 
 def _saving(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> ArmSaving:
     """The rows and the trend, before they are corrected."""
-    if asked.refused:
-        return ArmSaving(arm=arm.name, reason=asked.refused)
+    if refused := asked.refused.get(arm.name, ""):
+        return ArmSaving(arm=arm.name, reason=refused)
     ratios, how, at = None, "pairs", _several(asked)
     curve = _curve(first, arm, asked) if pairs.minima is not None else None
     if pairs.minima is not None and curve is not None:
@@ -243,11 +256,7 @@ def _saving(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> ArmSaving:
         rows = [_row(ratios, i, "pairs", True, asked) for i in range(len(ratios.flops))]
         for flops in at:
             if not any(abs(math.log(row.flops / flops)) < NEAR for row in rows):
-                on_line = ratios.at(flops)
-                if on_line is not None:
-                    within = ratios.flops.min() <= flops <= ratios.flops.max()
-                    judged = of_draws(*on_line, asked.level, RESOLUTION, True, keep_infinite=True)
-                    rows.append(SavingRow(flops=flops, log_ratio=judged, how="trend", within=bool(within)))
+                rows.extend(_between(first, arm, ratios, flops, asked))
     else:
         how = "frontiers"
         ratios = _frontier_ratios(first, arm, asked)
@@ -267,6 +276,20 @@ def _saving(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> ArmSaving:
     return ArmSaving(arm=arm.name, rows=tuple(rows), trend=trend)
 
 
+def _between(first: Arm, arm: Arm, ratios: Ratios, flops: float, asked: Asked) -> Iterator[SavingRow]:
+    """At a C that has no pairs: by laws that share their exponents where there are such, else by the trend of pairs."""
+    within = bool(ratios.flops.min() <= flops <= ratios.flops.max())
+    if first.name in asked.laws and arm.name in asked.laws:
+        by_laws = saving.by_frontiers(asked.laws[first.name], asked.laws[arm.name], [flops])
+        if by_laws is not None:
+            yield _row(by_laws, 0, "frontiers", within, asked)
+            return
+    on_line = ratios.at(flops)
+    if on_line is not None:
+        judged = of_draws(*on_line, asked.level, RESOLUTION, True, keep_infinite=True)
+        yield SavingRow(flops=flops, log_ratio=judged, how="trend", within=within)
+
+
 def _several(asked: Asked) -> tuple[float, ...]:
     return (asked.flops,) if asked.target is None else (asked.flops, asked.target)
 
@@ -281,7 +304,8 @@ def _frontier_ratios(first: Arm, arm: Arm, asked: Asked) -> Ratios | None:
     """At the arm's budgets, the common one and the target."""
     wanted = sorted({*(one.budget for one in arm.fit.approach_2.budgets), *_several(asked)})
     apart = [c for i, c in enumerate(wanted) if not i or math.log(c / wanted[i - 1]) > NEAR]
-    for name in _names(asked):
+    names = ["approach_3", *_names(asked)] if asked.laws else _names(asked)
+    for name in names:
         one, two = (_approach(x, name, asked) for x in (first, arm))
         if one is not None and two is not None:
             return saving.by_frontiers(one, two, apart)

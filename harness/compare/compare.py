@@ -96,18 +96,17 @@ def _asked(
     decides: str | None,
     joint: JointLaws | None,
 ) -> Asked:
-    nats, bits, conventions = _one_text(arms), RESOLUTION["bits_per_byte"], _conventions(arms)
-    refused = ""
-    if not nats:
-        refused = "the losses are of different texts, of which one may be easier"
-    elif conventions:
-        refused = f"the arms count C differently ({conventions})"
+    refused = {}
+    for arm in arms[1:]:
+        if not _one_text((arms[0], arm)):
+            refused[arm.name] = "the losses are of different texts, of which one may be easier"
+        elif conventions := _conventions((arms[0], arm)):
+            refused[arm.name] = f"the arms count C differently ({conventions})"
     return Asked(
         level=level,
-        nats=nats,
-        resolution=bits / (arms[0].bits_per_nat or 1.0) if nats else bits,
         flops=flops,
         target=target,
+        bits=RESOLUTION["bits_per_byte"],
         refused=refused,
         decides=decides,
         laws={} if joint is None else joint.laws,

@@ -18,7 +18,7 @@ def saving_text(first: str, found: ArmSaving, paired: bool) -> str:
     row = found.judged
     assert row is not None, "there are rows"
     ratio = row.log_ratio
-    where = f"at C = {power(row.flops)} FLOPs" + ("" if row.within else ", an extrapolation beyond the runs")
+    where = f"at C = {power(row.flops)} FLOPs" + ("" if row.within else " (an extrapolation)")
     if ratio.verdict == DIFFER and ratio.value is not None:
         does = "saves" if ratio.value > 0 else "costs"
         text = f"{found.arm} {does} compute: for its loss {where} {first} needs {times(ratio)} times as much"
@@ -112,11 +112,16 @@ def paired_table(found: FrontierComparison) -> Table:
 
 
 def _paired_note(found: FrontierComparison) -> str:
-    unit = next(arm.unit for arm in found.paired if arm.budgets)
+    units = dict.fromkeys(arm.unit for arm in found.paired if arm.budgets)
+    if len(units) == 1:
+        (unit,) = units
+    else:
+        named = (f"{one} ({', '.join(arm.arm for arm in found.paired if arm.unit == one)})" for one in units)
+        unit = " and ".join(named)
     easier = (
-        " The texts differ, so that part of a difference is which is easier; the intervals hold which documents were "
-        "held out."
-        if unit != "nats per token"
+        " Bits per byte are of different texts: part of a difference is which is easier, and the intervals hold "
+        "which documents were held out."
+        if "bits per byte" in units
         else ""
     )
     return (
@@ -139,16 +144,12 @@ def _noise_note(arm: PairedArm) -> str:
     if arm.noise is None:
         return f"{arm.arm}: one seed a cell, so noise and shapes cannot be told apart."
     text = f"{arm.arm}: from seed to seed a pair's difference varies by {arm.noise:.4f}"
-    if arm.correlation is None:
-        return f"{text}, without common seeds."
-    bounds = (
-        ""
-        if arm.correlation_interval is None
-        else f" ({arm.correlation_interval[0]:.2f} to {arm.correlation_interval[1]:.2f})"
-    )
+    if arm.correlation is None or arm.correlation_interval is None:
+        return f"{text}; for a correlation there are too few common seeds."
+    bounds = f" ({arm.correlation_interval[0]:.2f} to {arm.correlation_interval[1]:.2f})"
     gain = (
         f"pairing by seed makes the noise {math.sqrt(max(1 - arm.correlation, 0.0)):.2f} times what it is without"
-        if arm.correlation_interval is not None and arm.correlation_interval[0] > 0
+        if arm.correlation_interval[0] > 0
         else "pairing by seed gains nothing that shows; pairing by cell does"
     )
     return f"{text}; the noise of one seed in both arms correlates by {arm.correlation:.2f}{bounds}: {gain}."
