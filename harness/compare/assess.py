@@ -207,11 +207,16 @@ def _correct_paired(found: Sequence[PairedArm], level: float) -> list[PairedArm]
 
 def _approach(arm: Arm, name: str, asked: Asked) -> Approach | None:
     """An approach of an arm with a frontier of held-out loss and draws; the law of shared exponents where there is."""
-    if name == "approach_3" and arm.name in asked.laws:
-        return asked.laws[arm.name]
-    found = next(one for one in arm.fit.approaches if one.name == name)
-    theta = found.theta()
-    if found.loss_kind != "held-out" or found.a is None or theta is None or found.draws is None:
+    found: Approach | None = asked.laws.get(arm.name) if name == "approach_3" else None
+    found = found or next((one for one in arm.fit.approaches if one.name == name), None)
+    theta = None if found is None else found.theta()
+    if (
+        found is None
+        or found.loss_kind != "held-out"
+        or found.a is None
+        or theta is None
+        or found.draws is None
+    ):
         return None
     return found if np.isfinite(found.optimum(theta, asked.flops)[2]) else None
 
@@ -256,7 +261,7 @@ def _saving(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> ArmSaving:
         rows = [_row(ratios, i, "pairs", True, asked) for i in range(len(ratios.flops))]
         for flops in at:
             if not any(abs(math.log(row.flops / flops)) < NEAR for row in rows):
-                rows.extend(_between(first, arm, ratios, flops, asked))
+                rows.extend(_on_trend(ratios, flops, asked))
     else:
         how = "frontiers"
         ratios = _frontier_ratios(first, arm, asked)
@@ -276,17 +281,12 @@ def _saving(first: Arm, arm: Arm, pairs: _Pairs, asked: Asked) -> ArmSaving:
     return ArmSaving(arm=arm.name, rows=tuple(rows), trend=trend)
 
 
-def _between(first: Arm, arm: Arm, ratios: Ratios, flops: float, asked: Asked) -> Iterator[SavingRow]:
-    """At a C that has no pairs: by laws that share their exponents where there are such, else by the trend of pairs."""
-    within = bool(ratios.flops.min() <= flops <= ratios.flops.max())
-    if first.name in asked.laws and arm.name in asked.laws:
-        by_laws = saving.by_frontiers(asked.laws[first.name], asked.laws[arm.name], [flops])
-        if by_laws is not None:
-            yield _row(by_laws, 0, "frontiers", within, asked)
-            return
+def _on_trend(ratios: Ratios, flops: float, asked: Asked) -> Iterator[SavingRow]:
+    """At a C that has no pairs, by the trend of those that have; nothing without a trend."""
     on_line = ratios.at(flops)
     if on_line is not None:
         judged = of_draws(*on_line, asked.level, RESOLUTION, True, keep_infinite=True)
+        within = bool(ratios.flops.min() <= flops <= ratios.flops.max())
         yield SavingRow(flops=flops, log_ratio=judged, how="trend", within=within)
 
 

@@ -14,6 +14,8 @@ from harness.report.style import GREY, panels
 
 MARGIN = 1.3  # of the axis beyond the ratios themselves, which an interval that is not bounded runs out of
 
+TICKS = (0.01, 0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 100)
+
 
 def draw(found: FrontierComparison) -> Figure:
     """One panel: the ratio by budget with its interval; hollow where it is an extrapolation.
@@ -37,12 +39,9 @@ def draw(found: FrontierComparison) -> Figure:
         math.exp(value) for value in (*values, *ends, 0.0) if value is not None and abs(value) < math.log(100)
     ]
     axes.set_yscale("log")
-    axes.set_ylim(min(reach) / MARGIN, max(reach) * MARGIN)
-    ticks = [
-        one
-        for one in (0.01, 0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 100)
-        if min(reach) / MARGIN < one < max(reach) * MARGIN
-    ]
+    low, high = min(reach) / MARGIN, max(reach) * MARGIN
+    axes.set_ylim(low, high)
+    ticks = [tick for tick in TICKS if low < tick < high]
     axes.set_yticks(ticks, [f"{one:g}" for one in ticks])
     axes.minorticks_off()
     axes.set(xlabel="training compute C of the arm (FLOPs)", ylabel=f"C that {names[0]} needs, over C")

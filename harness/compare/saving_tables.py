@@ -41,23 +41,24 @@ def saving_text(first: str, found: ArmSaving, paired: bool) -> str:
 def _trend(found: ArmSaving) -> str:
     if found.trend is None or found.trend.value is None:
         return ""
-    said = trend_words(found.trend)
-    factor = bounds_or_value(found.trend)
+    saves = found.judged is not None and (found.judged.log_ratio.value or 0.0) > 0
+    said, factor = trend_words(found.trend, saves), tenfold(found.trend)
     return f" For ten times the compute the ratio changes by a factor of {factor}: {said}."
 
 
-def trend_words(trend: Difference) -> str:
-    """Whether the ratio grows or shrinks with scale."""
+def trend_words(trend: Difference, saves: bool) -> str:
+    """Whether the saving, or the cost, grows or shrinks with scale.
+
+    Args:
+        saves: the ratio is above 1.
+    """
     if trend.verdict == DIFFER and trend.value is not None:
-        return "it grows with scale" if trend.value > 0 else "it shrinks with scale"
-    return (
-        "no change with scale beyond the interval"
-        if trend.verdict == ALIKE
-        else "whether it changes with scale cannot be told"
-    )
+        what = "saving" if saves else "cost"
+        return f"the {what} {'grows' if (trend.value > 0) == saves else 'shrinks'} with scale"
+    return "no change beyond the interval" if trend.verdict == ALIKE else "whether it changes cannot be told"
 
 
-def bounds_or_value(trend: Difference) -> str:
+def tenfold(trend: Difference) -> str:
     """A slope in ln C as the factor for ten times the compute, with its interval."""
     if trend.value is None:
         return "–"
