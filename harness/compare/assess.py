@@ -111,8 +111,18 @@ def _pairs(first: Arm, arm: Arm, asked: Asked) -> _Pairs:
     ours, theirs = _optima(first), _optima(arm)
     for budget in ours.keys() & theirs.keys():
         middles[budget] = (math.log(ours[budget][0]) + math.log(theirs[budget][0])) / 2
-    minima = paired.at_minima(cells, middles) if cells else None
+    minima = paired.at_minima(cells, middles, _falls(first, cells, asked)) if cells else None
     return _Pairs(scale, cells, minima, paired.pair_noise(cells, asked.level))
+
+
+def _falls(first: Arm, cells: Sequence[PairedCell], asked: Asked) -> dict[float, float] | None:
+    """-dL*/dlnC of the first arm's frontier at each budget; None without a frontier, or where it does not fall."""
+    curve = _frontier_curve(first, asked)
+    if curve is None:
+        return None
+    at = {cell.budget: cell.flops for cell in cells}
+    falls = {budget: curve.fall(flops) for budget, flops in at.items()}
+    return falls if all(fall > 0 for fall in falls.values()) else None
 
 
 def _optima(arm: Arm) -> dict[float, tuple[float, tuple[float, float] | None]]:
@@ -225,16 +235,19 @@ def _names(asked: Asked) -> list[str]:
     return [*dict.fromkeys(name for name in (asked.decides, *PREFERENCE) if name is not None)]
 
 
-def _curve(first: Arm, arm: Arm, asked: Asked) -> LossCurve | None:
-    names = ["approach_3"] if first.name in asked.laws else _names(asked)
-    for name in names:
+def _frontier_curve(first: Arm, asked: Asked) -> FrontierCurve | None:
+    for name in ["approach_3"] if first.name in asked.laws else _names(asked):
         approach = _approach(first, name, asked)
         if approach is not None:
             return FrontierCurve(approach)
-    return saving.pooled_slope([_best(one, asked) for one in (first, arm)])
+    return None
 
 
-def _best(arm: Arm, asked: Asked) -> list[tuple[float, float]]:
+def _curve(first: Arm, arm: Arm, asked: Asked) -> LossCurve | None:
+    return _frontier_curve(first, asked) or saving.pooled_slope([_best(one) for one in (first, arm)])
+
+
+def _best(arm: Arm) -> list[tuple[float, float]]:
     """(C, loss of the best cell) of every budget."""
     cells: dict[float, dict[object, list[ScoredRun]]] = {}
     for run in arm.runs:

@@ -297,18 +297,22 @@ class MinimaDifference:
 LEAST_DEGREES = 2
 
 
-def at_minima(cells: Sequence[PairedCell], middles: Mapping[float, float]) -> MinimaDifference | None:
+def at_minima(
+    cells: Sequence[PairedCell], middles: Mapping[float, float], falls: Mapping[float, float] | None = None
+) -> MinimaDifference | None:
     """Differences at the minima by one regression of the cells' differences; None where they have no scatter.
 
     A mean over shapes is not the difference of the minima: shapes do not lie symmetrically about them, and where N*
     moves, the difference goes through the profile with a slope. Regressed on x = ln N minus the middle of the two
     arms' ln N*, with an intercept for each budget and a slope and curvature in common, the intercept is the
     difference of the minima: midway between the minima of two parabolas of one curvature both are above them by the
-    same. Slope and curvature are left out as there are too few cells. Errors take the scatter to be alike at all
-    budgets.
+    same. Slope and curvature are common but for a factor of each budget, -dL*/dlnC: along the frontier of a law
+    E + A/N^alpha + B/D^beta profiles keep their shape and flatten as that falls. They are left out where there are too
+    few cells. Errors take the scatter to be alike at all budgets.
 
     Args:
         middles: ln N by budget, midway between the minima of the arms; without one the middle of the cells.
+        falls: -dL*/dlnC by budget; without them all budgets are alike.
     """
     budgets = list(dict.fromkeys(cell.budget for cell in cells))
     centre = {
@@ -316,10 +320,11 @@ def at_minima(cells: Sequence[PairedCell], middles: Mapping[float, float]) -> Mi
         for budget in budgets
     } | {budget: value for budget, value in middles.items() if budget in budgets}
     x = np.array([cell.log_params - centre[cell.budget] for cell in cells])
+    fall = np.array([1.0 if falls is None else falls[cell.budget] for cell in cells])
     y = np.array([cell.difference for cell in cells])
     own = np.array([[cell.budget == budget for budget in budgets] for cell in cells], dtype=float)
     for powers in (2, 1, 0):
-        design = np.column_stack([own, *(x**power for power in range(1, powers + 1))])
+        design = np.column_stack([own, *(fall / fall.mean() * x**power for power in range(1, powers + 1))])
         degrees = len(cells) - design.shape[1]
         if degrees >= LEAST_DEGREES and np.linalg.matrix_rank(design) == design.shape[1]:
             break

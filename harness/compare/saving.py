@@ -21,6 +21,7 @@ from harness.fit.table import Array
 DRAWS = 4000
 MOST_SEEDS = 100
 POWER = 0.8
+STEP = 1.01  # of C, for a derivative
 
 
 class LossCurve(Protocol):
@@ -43,6 +44,13 @@ class FrontierCurve:
         theta = self.approach.theta()
         assert theta is not None, "the approach has a frontier"
         return np.array([log_needed(self.approach, theta, c, m) for c, m in zip(flops, more, strict=True)])
+
+    def fall(self, flops: float) -> float:
+        """-dL*/dlnC at C = ``flops``."""
+        theta = self.approach.theta()
+        assert theta is not None, "the approach has a frontier"
+        here, there = (float(self.approach.optimum(theta, flops * factor)[2]) for factor in (1.0, STEP))
+        return (here - there) / math.log(STEP)
 
     def drawn(self, rng: np.random.Generator, flops: Array, more: Array) -> Array:
         draws = self.approach.draws

@@ -45,7 +45,8 @@ def test_numbers_and_verdict_are_those_of_arms() -> None:
     arms = compare_arms("x and y", [Arm(name, one, "", "", None) for name, one in fits.items()])
     assert found == arms, "independent fits in one convention have no cautions"
     assert "they differ beyond their intervals" in found.verdict[0]
-    exponents, optimum = build(found)
+    exponents, optimum, saving = build(found)
+    assert "taken for granted" in saving.note
     assert len(exponents.rows) == len(optimum.rows) == 6
     assert optimum.headings[5] == "loss"
     assert "bits per byte" not in optimum.headings

@@ -94,9 +94,9 @@ def test_pairs_find_the_ratio_and_no_trend() -> None:
     (saving,) = compare_arms("x", [arm("a"), arm("b", 1.4)]).savings
     assert [row.how for row in saving.rows] == ["pairs"] * 3
     for row in saving.rows:
-        assert row.log_ratio.value == pytest.approx(math.log(1.4), abs=0.02)
+        assert row.log_ratio.value == pytest.approx(math.log(1.4), abs=0.001)
     assert saving.trend is not None
-    assert saving.trend.value == pytest.approx(0, abs=0.005)
+    assert saving.trend.value == pytest.approx(0, abs=0.0005)
 
 
 def test_a_real_saving_is_told_and_the_same_arm_twice_has_none() -> None:
