@@ -92,7 +92,7 @@ def pair(
     """
     ours, theirs = _by_cell(first, loss), _by_cell(second, loss)
     made = []
-    for key in ours.keys() & theirs.keys():
+    for key in (key for key in ours if key in theirs):
         one, two = ours[key], theirs[key]
         shared = sorted(seed for seed in one if seed is not None and seed in two)
         chosen_one = [one[seed] for seed in (shared or one)]
@@ -112,7 +112,7 @@ def pair(
                 matched=bool(shared),
             )
         )
-    return tuple(sorted(made, key=lambda cell: (cell.budget, cell.log_params)))
+    return tuple(sorted(made, key=lambda cell: (cell.budget, cell.log_params, str(cell.size))))
 
 
 def _by_cell(
