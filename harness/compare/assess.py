@@ -87,7 +87,7 @@ def assess(arms: Sequence[Arm], asked: Asked) -> tuple[tuple[PairedArm, ...], tu
     """Paired differences and savings of every arm but the first, corrected for how many were tested (Holm).
 
     A family is a question: the differences of all arms and budgets, those over all budgets of all arms, those at the
-    minima, and the savings of all arms and C.
+    minima, the savings of all arms and C within the runs, and those beyond.
     """
     first, *others = arms
     pairs = [_pairs(first, arm, asked) for arm in others]
@@ -95,11 +95,18 @@ def assess(arms: Sequence[Arm], asked: Asked) -> tuple[tuple[PairedArm, ...], tu
         [_paired(first, arm, p, asked) for arm, p in zip(others, pairs, strict=True)], asked.level
     )
     savings = [_saving(first, arm, p, asked) for arm, p in zip(others, pairs, strict=True)]
-    looks = sum(len(one.rows) for one in savings)
-    family = iter(corrected([row.log_ratio for one in savings for row in one.rows], asked.level))
+    looks = sum(row.within for one in savings for row in one.rows)
+    families = {
+        within: iter(
+            corrected(
+                [row.log_ratio for one in savings for row in one.rows if row.within is within], asked.level
+            )
+        )
+        for within in (True, False)
+    }
     made = []
     for arm, one, p in zip(others, savings, pairs, strict=True):
-        rows = tuple(replace(row, log_ratio=next(family)) for row in one.rows)
+        rows = tuple(replace(row, log_ratio=next(families[row.within])) for row in one.rows)
         made.append(_judged(first, arm, replace(one, rows=rows), p, asked, looks))
     return tuple(differences), tuple(made)
 

@@ -206,7 +206,7 @@ def _saving_note(found: FrontierComparison, timed: bool, how: Sequence[str]) -> 
             "proportion to C; they have no interval of their own."
         )
     if any(not row.within for arm in found.savings for row in arm.rows):
-        parts.append("* beyond the runs: an extrapolation.")
+        parts.append("* beyond the runs: an extrapolation, and no part of the number corrected for.")
     if found.joint:
         parts.append(found.joint)
     parts.append(holm_note("savings"))
