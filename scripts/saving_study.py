@@ -1,6 +1,7 @@
 """How often the interval of a saving holds the truth, and how often a saving is found where there is none.
 
-    python -m scripts.saving_study --trials 60 --out results/saving_study/saving_study.csv
+    python -m scripts.saving_study --trials 50 --out results/saving_study/saving_study.csv
+    python -m scripts.saving_study --alarms 1200 --out results/saving_study/alarms.csv
 
 Two arms on known laws: the second reaches with C what the first reaches with ratio x C; with a trend the ratio shrinks
 from 1.4 at the lowest budget. Cells and seeds are shared, and so is part of the noise. What is counted is the ratio by
@@ -19,7 +20,8 @@ import numpy as np
 from harness.compare.arm import Arm
 from harness.compare.assess import Asked, assess
 from harness.compare.difference import DIFFER
-from harness.compare.paired import runs_of
+from harness.compare.looks import corrected
+from harness.compare.paired import at_minima, pair, runs_of
 from harness.compare.results import ArmSaving
 from harness.fit import FitOptions, Points, fit_points
 from harness.fit.laws import CostLaw, Law
@@ -150,13 +152,55 @@ def summary(savings: Sequence[ArmSaving], law: Array) -> dict[str, float]:
     }
 
 
+def alarms(n: int, designs: Sequence[Design]) -> Iterator[dict[str, str | float | int]]:
+    """How often equal arms are said to differ at some budget, in either direction."""
+    for design in designs:
+        shape = (len(design.budgets), design.sizes, design.seeds)
+        for noise in NOISES:
+            found = []
+            for trial in range(n):
+                first, second = np.random.default_rng([7, trial]).standard_normal((2, *shape))
+                one, two = runs(LAW, design, noise * first), runs(LAW, design, noise * second)
+                cells = pair(runs_of(one), runs_of(two), lambda run: run.loss)
+                minima = at_minima(cells, {cell.budget: middle(one, two, cell.budget) for cell in cells})
+                assert minima is not None, "there are cells enough"
+                judged = [minima.at(i).judged(LEVEL, 1.0) for i in range(len(minima.budgets))]
+                told = [
+                    one for one in corrected(judged, LEVEL) if one.verdict == DIFFER and one.value is not None
+                ]
+                found.append(
+                    (any((one.value or 0) < 0 for one in told), any((one.value or 0) > 0 for one in told))
+                )
+            saves, costs = np.mean(found, axis=0)
+            yield {
+                "design": str(design),
+                "noise": noise,
+                "trials": n,
+                "saves": round(float(saves), 4),
+                "costs": round(float(costs), 4),
+            }
+
+
+def middle(one: Points, two: Points, budget: float) -> float:
+    """ln N midway between the minima of both arms' parabolas; an end of the sizes where one has none inside."""
+    found = []
+    for points in (one, two):
+        mine = np.isclose(points.flops, budget, rtol=1e-2)
+        x = np.log(points.params[mine])
+        curvature, slope, _ = np.polyfit(x - x.mean(), points.loss[mine], 2)
+        off = -slope / 2 / curvature if curvature > 0 else 0.0
+        found.append(float(x.mean() + np.clip(off, -np.log(WIDTH), np.log(WIDTH))))
+    return sum(found) / 2
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--trials", type=int, default=60)
+    asked.add_argument("--alarms", type=int, help="trials of equal arms, in place of the others")
     asked.add_argument("--out", type=Path)
     given = asked.parse_args()
     made = []
-    for row in rows(given.trials, DESIGNS):
+    for row in alarms(given.alarms, DESIGNS) if given.alarms else rows(given.trials, DESIGNS):
         made.append(row)
         print(*row.values(), sep="\t", flush=True)
     if given.out:
