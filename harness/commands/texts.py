@@ -91,7 +91,8 @@ That is serving, money, data that runs out, a given model to assess. --json prin
   isoflop predict fit=hoffmann2022 gpu_hours=10000 device=h100 mfu=0.4""",
     "compare": """Train and fit one experiment in several arms, and say whether their frontiers differ.
 Arms differ in a few overrides; each is a sweep, runs/NAME-ARM. Their frontiers are set side by side, and it is said
-whether they differ beyond their intervals.
+whether they differ beyond their intervals: by exponents, by runs in pairs, and in the compute that each arm saves,
+at the budgets and at budget=C. joint=exponents tells savings by laws that share alpha and beta, if a test allows it.
 Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, followed by its
 follow-ups, and one more job compares when all of them have ended.
 
@@ -101,7 +102,8 @@ follow-ups, and one more job compares when all of them have ended.
 With fits= it compares fits that exist, by their folders or as names of sweeps in runs/, and trains nothing; what else
 they differ in, or share, is said. With out= the comparison is written there.
 
-  isoflop compare fits=[results/kaplan-fixed,results/kaplan-matched] out=somewhere/compared""",
+  isoflop compare fits=[results/kaplan-fixed,results/kaplan-matched] out=somewhere/compared
+  isoflop compare fits=[results/kaplan-fixed,results/kaplan-matched] budget=6e12 joint=exponents""",
     "validate": """Train a predicted optimum and larger and smaller models at the same compute.
 The budget is larger than any of the fit: held-out validation of its prediction. The prediction is written and hashed
 before anything is trained; then measured loss is compared with predicted loss, and the sizes with each other.

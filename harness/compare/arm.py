@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.compare.equal_time import ArmTimes, arm_times
+from harness.compare.paired import ScoredRun
 from harness.errors import UserError
 from harness.fit import Fit, load_fit
 from harness.plan.measured import how_far, warns
@@ -33,6 +34,7 @@ class Arm:
             or nothing is known.
         times: of its best cells; None where its runs are not known.
         unpaid_share: the largest share of C that the optimizer's own steps take beside it; 0 where C has them.
+        runs: its finished runs that the fit did not leave out; empty of a fit alone.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Arm:
     recipe: str = ""
     times: ArmTimes | None = None
     unpaid_share: float = 0.0
+    runs: tuple[ScoredRun, ...] = ()
 
 
 def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | None = None) -> Arm:
@@ -77,11 +80,35 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | N
         parametrization=RunSpec.from_json(found[0].spec).parametrization.kind,
         recipe=how_far(recipe, plan.cells) if recipe is not None and warns(recipe, plan.cells) else "",
         unpaid_share=unpaid_share(found, fit.compute),
+        runs=_scored_runs(found, fit),
         times=arm_times(
             ((record, score) for record in found if (score := score_of(record, fit.loss)) is not None),
             fit.compute,
         ),
     )
+
+
+def _scored_runs(records: Iterable[Record], fit: Fit) -> tuple[ScoredRun, ...]:
+    """A run's size is the plan's shape: models of two families have other N at one shape."""
+    left_out = {gone.run for gone in fit.excluded}
+    made = []
+    for record in records:
+        score, flops = score_of(record, fit.loss), flops_of(record, fit.compute)
+        if record.run_id in left_out or score is None or score.loss is None or flops is None:
+            continue
+        shape = record.spec["shape"]
+        made.append(
+            ScoredRun(
+                budget=record.budget,
+                size=f"{shape['width']}x{shape['layers']}",
+                seed=record.spec["seed"],
+                params=record.params_total,
+                flops=flops,
+                loss=score.loss,
+                bits=score.bits_per_byte,
+            )
+        )
+    return tuple(made)
 
 
 def unpaid_share(records: Iterable[Record], compute: str = "flops") -> float:

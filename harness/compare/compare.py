@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from harness.compare.arm import Arm
+from harness.compare.assess import Asked, JointLaws, assess
 from harness.compare.difference import Estimate, difference
 from harness.compare.equal_time import TimedArm, compare_times
 from harness.compare.families import family_cautions, recipe_cautions
+from harness.compare.looks import corrected
 from harness.compare.optimizer_cost import optimizer_cautions
 from harness.compare.results import (
     QUANTITIES,
@@ -39,8 +41,14 @@ RESOLUTION = {
 UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "unstable")
 
 
-def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
-    """Every arm against the first, by all three approaches.
+def compare_arms(
+    name: str, arms: Sequence[Arm], target: float | None = None, joint: JointLaws | None = None
+) -> FrontierComparison:
+    """Every arm against the first, by all three approaches, by runs in pairs, and in the compute that it saves.
+
+    Args:
+        target: a C at which the saving is told, too, in FLOPs; None for the common budget alone.
+        joint: laws with exponents in common, which savings are then told by.
 
     Raises:
         UserError: fewer than two arms, or intervals of different levels.
@@ -57,6 +65,7 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
     decides = next(
         (n for n in PREFERENCE for found in approaches if found.approach == n and _decided(found)), None
     )
+    paired, savings = assess(arms, _asked(arms, level, flops, target, decides, joint))
     made = FrontierComparison(
         name=name,
         level=level,
@@ -72,8 +81,41 @@ def compare_arms(name: str, arms: Sequence[Arm]) -> FrontierComparison:
             *_count_cautions(arms),
         ),
         equal_time=_in_equal_time(arms, decides, level),
+        paired=paired,
+        savings=savings,
+        joint="" if joint is None else joint.said,
     )
     return replace(made, verdict=verdict(made))
+
+
+def _asked(
+    arms: Sequence[Arm],
+    level: float,
+    flops: float,
+    target: float | None,
+    decides: str | None,
+    joint: JointLaws | None,
+) -> Asked:
+    refused = {}
+    for arm in arms[1:]:
+        if not _one_text((arms[0], arm)):
+            refused[arm.name] = "the losses are of different texts, of which one may be easier"
+        elif conventions := _conventions((arms[0], arm)):
+            refused[arm.name] = f"the arms count C differently ({conventions})"
+    return Asked(
+        level=level,
+        flops=flops,
+        target=target,
+        bits=RESOLUTION["bits_per_byte"],
+        refused=refused,
+        decides=decides,
+        laws={} if joint is None else joint.laws,
+    )
+
+
+def _one_text(arms: Sequence[Arm]) -> bool:
+    """Whether losses per token can be subtracted: of fits alone that is taken for granted."""
+    return len({arm.scored_on for arm in arms}) == 1
 
 
 def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> EqualTime | None:
@@ -86,7 +128,7 @@ def _in_equal_time(arms: Sequence[Arm], decides: str | None, level: float) -> Eq
         return None
     held_out = [one.name for one in arms[0].fit.approaches if one.loss_kind == "held-out"]
     chosen = next(name for name in (decides, *PREFERENCE) if name in held_out)
-    nats = len({arm.scored_on for arm in arms}) == 1 and arms[0].scored_on != ""
+    nats = _one_text(arms) and arms[0].scored_on != ""
     timed = []
     for arm in arms:
         approach = next(one for one in arm.fit.approaches if one.name == chosen)
@@ -141,11 +183,21 @@ def _approach(position: int, arms: Sequence[Arm], flops: float, level: float) ->
         )
         for arm, column in zip(arms[1:], columns[1:], strict=True)
     ]
+    differences = _corrected(differences, level)
     return ApproachComparison(
         approach=approaches[0].name,
         arms=tuple(_shown(arm, approach, flops) for arm, approach in zip(arms, approaches, strict=True)),
         differences=tuple(differences),
     )
+
+
+def _corrected(found: Sequence[ArmDifferences], level: float) -> list[ArmDifferences]:
+    """With Holm's correction of each quantity over the arms."""
+    by = {name: corrected([one.by_quantity[name] for one in found], level) for name in QUANTITIES}
+    return [
+        ArmDifferences(arm=one.arm, by_quantity={name: by[name][i] for name in QUANTITIES})
+        for i, one in enumerate(found)
+    ]
 
 
 def _document_noise(first: Arm, second: Arm) -> float:

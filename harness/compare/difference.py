@@ -29,12 +29,15 @@ class Difference:
         verdict: ``differ`` where the interval leaves zero out, ``do not differ`` where it holds zero and is short
             enough for that to mean something, else ``cannot be told``.
         reason: why it cannot be told.
+        p: two-sided, of no difference; adjusted for the other tests of its question where there are any. None where
+            nothing was tested.
     """
 
     value: float | None
     interval: Interval | None
     verdict: str
     reason: str = ""
+    p: float | None = None
 
 
 def difference(
@@ -63,17 +66,44 @@ def difference(
     draws = independent(first.draws, second.draws)
     if noise:
         draws = draws + noise * np.random.default_rng(1).standard_normal(len(draws))
-    interval = percentile_interval(draws, level)
+    return of_draws(value, draws, level, resolution, logs, warning=first.warning or second.warning)
+
+
+def of_draws(
+    value: float,
+    draws: Array,
+    level: float,
+    resolution: float,
+    logs: bool = False,
+    warning: str = "",
+    keep_infinite: bool = False,
+) -> Difference:
+    """The difference ``value`` with the percentile interval of its ``draws`` (n,); the rest as :func:`difference`."""
+    interval = percentile_interval(draws, level, keep_infinite)
     if interval is None:
         return Difference(value, None, UNKNOWN, "too few of the bootstrap draws have a number")
-    if warning := first.warning or second.warning:
+    if warning:
         return Difference(value, interval, UNKNOWN, warning)
+    return judge_interval(value, interval, resolution, logs, p_of(draws))
+
+
+def judge_interval(
+    value: float, interval: Interval, resolution: float, logs: bool = False, p: float | None = None
+) -> Difference:
+    """The verdict of an interval on whether the difference is zero."""
     if interval[0] > 0 or interval[1] < 0:
-        return Difference(value, interval, DIFFER)
+        return Difference(value, interval, DIFFER, p=p)
     if max(-interval[0], interval[1]) > resolution:
         least = f"a ratio of {np.exp(resolution):.2g}" if logs else f"a difference of {resolution:.2g}"
-        return Difference(value, interval, UNKNOWN, f"these runs could not have shown {least}")
-    return Difference(value, interval, ALIKE)
+        return Difference(value, interval, UNKNOWN, f"these runs could not have shown {least}", p)
+    return Difference(value, interval, ALIKE, p=p)
+
+
+def p_of(draws: Array) -> float:
+    """Two-sided p of zero from draws (n,): twice the smaller share on either side, one draw added to each."""
+    known = draws[~np.isnan(draws)]
+    beyond = min(np.sum(known <= 0), np.sum(known >= 0))
+    return float(min(1.0, 2 * (1 + beyond) / (1 + len(known))))
 
 
 def independent(first: Array, second: Array) -> Array:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import combinations
 
 from harness.compare.arm import Arm
+from harness.compare.assess import JointLaws
 from harness.compare.compare import compare_arms
+from harness.compare.paired import runs_of
 from harness.compare.results import FrontierComparison
 from harness.errors import UserError
-from harness.fit import Fit
+from harness.fit import Fit, Points
 from harness.fit.encoding import encode
 from harness.fit.table import UNNAMED
 from harness.text import counted
@@ -17,9 +19,14 @@ ALIKE = 0.1
 """Shares of 6ND that differ by less are one way of counting: models of one convention differ by as much."""
 
 
-def bare_arm(name: str, fit: Fit) -> Arm:
-    """An arm of a fit alone: without its sweep nothing is known of its text, bits per byte neither."""
-    return Arm(name=name, fit=fit, corpus="", fingerprint="", bits_per_nat=None)
+def bare_arm(name: str, fit: Fit, points: Points | None = None) -> Arm:
+    """An arm of a fit alone: without its sweep nothing is known of its text, bits per byte neither.
+
+    Args:
+        points: the runs it was fitted to, where they are known; runs of two arms are then paired by N, D and seed.
+    """
+    runs = () if points is None else runs_of(points)
+    return Arm(name=name, fit=fit, corpus="", fingerprint="", bits_per_nat=None, runs=runs)
 
 
 def compare_fits(fits: Mapping[str, Fit]) -> FrontierComparison:
@@ -38,7 +45,9 @@ def compare_fits(fits: Mapping[str, Fit]) -> FrontierComparison:
     return compare_bare([bare_arm(name, fit) for name, fit in fits.items()])
 
 
-def compare_bare(arms: Sequence[Arm]) -> FrontierComparison:
+def compare_bare(
+    arms: Sequence[Arm], target: float | None = None, joint: JointLaws | None = None
+) -> FrontierComparison:
     """:func:`compare_arms` for fits of whatever origin, with :func:`cautions`."""
     if len(arms) < 2:
         raise UserError(f"fits: a comparison needs two or more, got {len(arms)}")
@@ -47,7 +56,7 @@ def compare_bare(arms: Sequence[Arm]) -> FrontierComparison:
         raise UserError(
             f"fits: intervals of different levels cannot be compared ({levels}); fit with one analysis.level"
         )
-    found = compare_arms(" and ".join(arm.name for arm in arms), arms)
+    found = compare_arms(" and ".join(arm.name for arm in arms), arms, target, joint)
     return replace(found, cautions=(*found.cautions, *cautions(arms)))
 
 

@@ -100,6 +100,85 @@ class EqualTime:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairedBudget:
+    """``arm`` minus the first arm at one budget, by runs in pairs.
+
+    Attributes:
+        budget: planned FLOPs. cells: shapes that both arms have there. pairs: differences of runs in all.
+        mean: over the cells, each counting once. at_minimum: of the profiles' minima; None where there are too few
+            cells.
+        log_params: of ln N* by the minima of approach 2.
+    """
+
+    budget: float
+    cells: int
+    pairs: int
+    mean: Difference
+    at_minimum: Difference | None
+    log_params: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedArm:
+    """The paired differences of an arm.
+
+    Attributes:
+        unit: ``nats per token`` on one text, else ``bits per byte``.
+        overall: the mean of the budgets' means; None without pairs.
+        correlation: of the noise of runs of one cell and seed, with its interval; None without shared, repeated seeds.
+        noise: standard deviation of one pair's difference from seed to seed; None without repeated seeds.
+        reason: why there are no pairs; empty where there are.
+    """
+
+    arm: str
+    unit: str
+    budgets: tuple[PairedBudget, ...] = ()
+    overall: Difference | None = None
+    correlation: float | None = None
+    correlation_interval: Interval | None = None
+    noise: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavingRow:
+    """Effective compute of an arm at C.
+
+    Attributes:
+        flops: C of the arm. log_ratio: ln of what the first arm needs for the same loss, over C.
+        how: ``pairs``, ``trend`` (the line through the ratios of pairs at budgets) or ``frontiers``.
+        within: C lies within the runs; else it is an extrapolation.
+        log_seconds: the same of the time, in which both were measured; None where times cannot be compared.
+    """
+
+    flops: float
+    log_ratio: Difference
+    how: str
+    within: bool
+    log_seconds: Difference | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSaving:
+    """What an arm saves.
+
+    Attributes:
+        rows: by rising C. judged: the row of the verdict. trend: slope of the ln ratio in ln C.
+        more_seeds: how many more a cell would show what is seen there, with a power of 80%; None where that is not
+            known, or they would not.
+        verdict: a sentence. reason: why nothing is told; empty where it is.
+    """
+
+    arm: str
+    rows: tuple[SavingRow, ...] = ()
+    judged: SavingRow | None = None
+    trend: Difference | None = None
+    more_seeds: int | None = None
+    verdict: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmFacts:
     """What an arm was: number of runs in its fit, corpus, and how N and C were counted."""
 
@@ -118,10 +197,12 @@ class FrontierComparison:
     Attributes:
         flops: the common budget, the largest that lies within the runs of every arm.
         decides: the approach the verdict is taken from; None where none has numbers in every arm.
-        verdict: sentences, one for every arm but the first.
+        verdict: sentences, one for every arm but the first on exponents, and one on what it saves.
         equal_time: None where an arm has no times, or no bits per byte.
         cautions: what the arms differ in, or share, besides what is compared; of an experiment's arms, what of their
             families, recipes, optimizers and counts of C may be part of a difference.
+        paired, savings: one entry for every arm but the first.
+        joint: what the test of ``joint=exponents`` said; empty where it was not asked for.
     """
 
     name: str
@@ -133,6 +214,9 @@ class FrontierComparison:
     verdict: tuple[str, ...]
     equal_time: EqualTime | None = None
     cautions: tuple[str, ...] = ()
+    paired: tuple[PairedArm, ...] = ()
+    savings: tuple[ArmSaving, ...] = ()
+    joint: str = ""
 
     @property
     def deciding(self) -> ApproachComparison | None:

@@ -1,7 +1,7 @@
 """A comparison as tables: exponents and their differences, and the optimum at a common budget."""
 
-from harness.compare.difference import ALIKE, DIFFER, UNKNOWN
 from harness.compare.results import ArmDifferences, ArmEstimates, EqualTime, FrontierComparison
+from harness.compare.saving_tables import BEYOND, holm_note, paired_table, saving_table
 from harness.compare.verdict import signed, times
 from harness.fit.estimate import marked
 from harness.report.table import Table
@@ -17,14 +17,17 @@ from harness.report.text import (
 )
 from harness.text import duration
 
-# Whether a difference goes beyond its interval, for a narrow column.
-BEYOND = {DIFFER: "yes", ALIKE: "no", UNKNOWN: "unclear"}
-
 
 def build(found: FrontierComparison) -> tuple[Table, ...]:
-    """Exponents, the optimum, and, where the arms' times are known, the arms in equal time."""
-    shown = (_exponents(found), _optimum(found))
-    return shown if found.equal_time is None else (*shown, _equal_time(found, found.equal_time))
+    """Exponents, the optimum, paired differences, savings, and, where times are known, the arms in equal time."""
+    shown = [_exponents(found), _optimum(found)]
+    if any(arm.budgets for arm in found.paired):
+        shown.append(paired_table(found))
+    if any(arm.rows for arm in found.savings):
+        shown.append(saving_table(found))
+    if found.equal_time is not None:
+        shown.append(_equal_time(found, found.equal_time))
+    return tuple(shown)
 
 
 def _equal_time(found: FrontierComparison, times: EqualTime) -> Table:
@@ -121,7 +124,8 @@ def _exponents(found: FrontierComparison) -> Table:
         left=("approach", "arm", "beyond interval", "status"),
         note=f"{found.level:.0%} bootstrap intervals. A difference is from the first arm; its interval is that of two "
         "independent bootstraps. Arms that share corpus and seeds share some of their noise, so for them it is too "
-        "long rather than too short. It covers the runs' scatter, not what a wrong form or recipe does to both.",
+        "long rather than too short. It covers the runs' scatter, not what a wrong form or recipe does to both."
+        + (f" {holm_note('arms')}" if len(found.arms) > 2 else ""),
     )
 
 

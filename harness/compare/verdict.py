@@ -11,11 +11,16 @@ LAWS = {"a": "N* ∝ C^a", "b": "D* ∝ C^b"}
 
 
 def verdict(found: FrontierComparison) -> tuple[str, ...]:
-    """One text for every arm but the first: a, b and N* against the first arm's, and what the other approaches say."""
+    """A text for every arm but the first: a, b and N* against the first arm's, and what the other approaches say.
+
+    Then one for each of these arms on what it saves.
+    """
     deciding = found.deciding
+    saved = tuple(one.verdict for one in found.savings)
     if deciding is None:
-        return ("No approach has exponents with intervals in every arm: whether they differ cannot be told.",)
-    return tuple(_arm(found, deciding, differences) for differences in deciding.differences)
+        untold = "No approach has exponents with intervals in every arm: whether they differ cannot be told."
+        return (untold, *saved)
+    return (*(_arm(found, deciding, differences) for differences in deciding.differences), *saved)
 
 
 def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: ArmDifferences) -> str:

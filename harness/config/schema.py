@@ -58,8 +58,9 @@ class Config:
         where: for ``fit``: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         by: for ``fit``: a column of the table, each of whose values is a group that is fitted by itself, into a folder
             of its own below ``out``.
-        joint: beside ``by``: ``exponents`` fits laws that share alpha and beta and not E, A and B, and tests whether
-            the groups do share them.
+        joint: beside ``by``, or for ``compare``: ``exponents`` fits laws that share alpha and beta and not E, A and B,
+            and tests whether the groups, or arms, do share them.
+        budget: for ``compare``: FLOPs at which it is also told how much compute an arm saves.
         fit: for ``report``: a fit that exists, by its folder, its ``fit.json`` or as a sweep below ``runs_dir``.
         fits: for ``compare``: two or more such fits, compared without training anything.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
@@ -109,6 +110,7 @@ class Config:
     out: str | None = None
     by: str | None = None
     joint: str | None = suggested(None, ("exponents",))
+    budget: float | None = bounded(None, 0, 1e40, above=True)
     fit: str | None = None
     fits: list[str] = field(default_factory=list)
     source: str = one_of("folder", ("folder", "wandb"))
@@ -123,7 +125,7 @@ class Config:
         check_bounds(self)
         if self.curves is not None and self.points is None:
             raise UserError("curves: are those of a table's runs; name the table with points=FILE")
-        if self.joint is not None and self.by is None:
+        if self.joint is not None and self.by is None and not self.arms and not self.fits:
             raise UserError("joint: is what groups share; name their column, e.g. by=dataset")
         if self.followup.horizons and not KINDS[self.schedule.kind].has_length:
             raise UserError(

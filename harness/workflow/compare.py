@@ -11,14 +11,17 @@ from rich.console import Console
 
 from harness.compare import tables
 from harness.compare.arm import Arm, load_arm
+from harness.compare.assess import JointLaws
 from harness.compare.compare import compare_arms
 from harness.compare.files import write_comparison
 from harness.compare.fits import bare_arm, compare_bare
+from harness.compare.joint import check_joint, joint_laws
 from harness.compare.results import FrontierComparison
 from harness.config.frozen import load_recipe
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.fit import load_fit
+from harness.fit import FitOptions, Points, load_fit, read_points
+from harness.fit.used import is_of, used_rows
 from harness.launch.launcher import Continuation, Outcome
 from harness.launch.registry import make_launcher, submitter_of
 from harness.plan.recipe_rules import RecipeConfig
@@ -51,6 +54,8 @@ def compare(
     Raises:
         UserError: cells of an arm failed, an arm cannot be fitted, or nothing can be submitted.
     """
+    if base.joint is not None:
+        check_joint(base.joint)
     outcomes = {}
     for arm in arms:
         console.print(f"\n{arm.config.name}", style="bold", markup=False, highlight=False)
@@ -68,7 +73,11 @@ def compare(
         for arm in arms:
             sweep = sweep_folder(arm.config)
             loaded.append(load_arm(arm.name, sweep, frozen_plan(sweep), _recipe(sweep)))
-        found = compare_arms(base.name, loaded)
+        joint = None
+        if base.joint is not None:
+            tables = {one.name: _used(arm.config, one) for arm, one in zip(arms, loaded, strict=True)}
+            joint = joint_laws(tables, base.analysis, loaded[0].fit.level)
+        found = compare_arms(base.name, loaded, base.budget, joint)
         written = write_comparison(sweep_folder(base), found, loaded)
     if written.no_figure:
         console.print(f"no figure: {written.no_figure}", highlight=False)
@@ -90,7 +99,7 @@ def compare_existing(config: Config, console: Console) -> FrontierComparison:
     with working(console, "comparing …"):
         paths = [named_fit(name, config.runs_dir, "fits") for name in config.fits]
         arms = [_existing(name, path) for name, path in zip(_names(config.fits, paths), paths, strict=True)]
-        found = compare_bare(arms)
+        found = compare_bare(arms, config.budget, _joint(config, arms, paths))
         written = (
             write_comparison(SweepFolder(Path(config.out).expanduser()), found, arms) if config.out else None
         )
@@ -102,12 +111,54 @@ def compare_existing(config: Config, console: Console) -> FrontierComparison:
     return found
 
 
+def _joint(config: Config, arms: Sequence[Arm], paths: Sequence[Path]) -> JointLaws | None:
+    """The laws of ``joint=exponents``, fitted to the tables beside the fits."""
+    if config.joint is None:
+        return None
+    check_joint(config.joint)
+    tables = {
+        arm.name: _runs_at(SweepFolder(path.parent).table, arm, config.analysis)
+        for arm, path in zip(arms, paths, strict=True)
+    }
+    return joint_laws(tables, config.analysis, arms[0].fit.level)
+
+
+def _used(config: Config, arm: Arm) -> Points:
+    return _runs_at(sweep_folder(config).table, arm, config.analysis)
+
+
+def _runs_at(table: Path, arm: Arm, options: FitOptions) -> Points:
+    """The runs of ``table`` that an arm's fit used.
+
+    Raises:
+        UserError: there is no such table, or the fit is of another.
+    """
+    if not table.exists():
+        raise UserError(
+            f"joint: {table} is not there: laws that share exponents are fitted to the runs of each arm"
+        )
+    points = read_points(table, options.rows, None, None, options)
+    if is_of(points, arm.fit) is False:
+        raise UserError(
+            f"joint: {arm.name}: {table} is not what it was fitted to; 'isoflop fit' fits it anew"
+        )
+    return used_rows(points, arm.fit)
+
+
 def _existing(name: str, path: Path) -> Arm:
-    """The fit at ``path``; with what its text is, where it is that of a sweep's folder."""
+    """The fit at ``path``; with its runs and what its text is, where it is that of a sweep's folder.
+
+    Without a sweep its runs are those of the table beside it, where that is the one it was fitted to.
+    """
     sweep = SweepFolder(path.parent)
     if sweep.plan.exists() and sweep.cells.is_dir():
         return load_arm(name, sweep, frozen_plan(sweep), _recipe(sweep))
-    return bare_arm(name, load_fit(path))
+    fit = load_fit(path)
+    if sweep.table.exists():
+        points = read_points(sweep.table)
+        if is_of(points, fit):
+            return bare_arm(name, fit, used_rows(points, fit))
+    return bare_arm(name, fit)
 
 
 def _recipe(sweep: SweepFolder) -> RecipeConfig | None:

@@ -55,7 +55,8 @@ def test_unequal_laws_differ_in_exponents_and_optimum() -> None:
         truth = math.log(optimum(1e20, OTHER)[0] / optimum(1e20)[0])
         assert by["log_params"].value == pytest.approx(truth, abs=0.25)
         assert by["log_params"].interval is not None
-    (text,) = found.verdict
+    text, saved = found.verdict
+    assert "the losses are of different texts" in saved
     assert text.startswith("Approach 3: N* ∝ C^a: a is 0.5")
     assert text.count("they differ beyond their intervals") == 3
     ratio = found.approaches[2].differences[0].by_quantity["log_params"].value

@@ -45,7 +45,8 @@ def test_numbers_and_verdict_are_those_of_arms() -> None:
     arms = compare_arms("x and y", [Arm(name, one, "", "", None) for name, one in fits.items()])
     assert found == arms, "independent fits in one convention have no cautions"
     assert "they differ beyond their intervals" in found.verdict[0]
-    exponents, optimum = build(found)
+    exponents, optimum, saving = build(found)
+    assert "taken for granted" in saving.note
     assert len(exponents.rows) == len(optimum.rows) == 6
     assert optimum.headings[5] == "loss"
     assert "bits per byte" not in optimum.headings
@@ -201,6 +202,12 @@ def test_fits_are_named_by_folder_file_or_sweep(folder: Path, capsys: pytest.Cap
         (["fits=[alpha,g]"], "fits: 'g' is no fit"),
         (["fits=[alpha,g/c4]", "experiment=demo"], "fits: compares fits that exist"),
         (["experiment=kaplan", "out=x"], "out: is for fits="),
+        (
+            ["fits=[alpha,g/c4]", "joint=exponents"],
+            "joint: .*runs.csv is not there: laws that share exponents",
+        ),
+        (["fits=[alpha,g/c4]", "joint=levels"], "joint: 'levels' is nothing that arms can share"),
+        (["fits=[alpha,g/c4]", "budget=-1"], "budget: .*"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -254,3 +261,26 @@ def test_the_page_of_a_fit_that_exists(
     (folder / "g/c4/runs.csv").write_bytes((folder / "mine.csv").read_bytes())
     main(["report", "fit=g/c4", "out=again"])
     assert (folder / "again/report.html").exists()
+
+
+def test_runs_beside_fits_are_paired_and_their_laws_share_exponents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("one", 0), ("two", 1)):
+        table = points(CHINCHILLA, seed)
+        write_fit(fit(CHINCHILLA, seed), name)
+        columns = zip(table.run_id, table.params, table.tokens, table.flops, table.loss, strict=True)
+        lines = ["run_id,params,tokens,flops,loss", *(",".join(map(str, row)) for row in columns)]
+        (tmp_path / name / "runs.csv").write_text("\n".join(lines) + "\n")
+    main(["compare", "fits=[one,two]", "joint=exponents", "budget=1e22", "out=both"])
+    found = json.loads((tmp_path / "both/compare.json").read_text())
+    assert [row["pairs"] for row in found["paired"][0]["budgets"]] == [7, 7, 7]
+    assert [row["how"] for row in found["savings"][0]["rows"]] == ["pairs"] * 3 + ["trend"]
+    assert "laws share alpha" in found["joint"]
+    assert (tmp_path / "both/figures/saving.png").exists()
+    (tmp_path / "two/runs.csv").write_bytes((tmp_path / "one/runs.csv").read_bytes())
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["compare", "fits=[one,two]", "joint=exponents"])
+    assert "not what it was fitted to" in capsys.readouterr().err
