@@ -50,7 +50,7 @@ def overrides(folder: Path, cells: int, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-LOCAL = ("launcher.workers=2", "launcher.attempts=1000000")
+LOCAL = ("launcher.workers=2", "launcher.attempts=1000")
 SLURM = ("launcher=slurm", "launcher.memory=1000M", "launcher.task_minutes=0.1")
 
 

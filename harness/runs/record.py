@@ -159,7 +159,19 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_consistent(record: Record) -> bool:
-    """Whether the outcome is one that a run can have."""
+    """Whether the outcome is one that a run can have, and numbers that follow from each other agree.
+
+    Without a seal that is all that tells of a number that was changed.
+    """
+    counts = record.params, record.flops_by_count
+    if not all(value > 0 for group in counts for value in group.values()) or record.flops <= 0:
+        return False
+    if record.params.get("total", record.params_total) != record.params_total:
+        return False
+    if record.flops_by_count.get("6nd", record.flops_6nd) != record.flops_6nd:
+        return False
     if record.status == FINISHED:
-        return record.loss is not None and record.steps == record.spec["steps"]
+        if record.tokens != record.spec["steps"] * record.spec["batch_windows"] * record.spec["seq_len"]:
+            return False
+        return record.loss is not None and record.loss >= 0 and record.steps == record.spec["steps"]
     return record.status in (DIVERGED, FAILED) and record.loss is None

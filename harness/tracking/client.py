@@ -96,6 +96,8 @@ def init_options(
             finish_timeout=FINISH_SECONDS,
             finish_timeout_raises=True,
             console="off",  # a cell's log is cells/<run_id>/log.txt
+            # in a training job there the client would make up an id and a group of its own
+            sagemaker_disable=True,
         ),
     }
 

@@ -67,12 +67,12 @@ def train_rounds(
     memory = _remembered(folder, console)
     said = False
     while True:
-        known = len(memory)
+        known = memory_json(memory)
         rounds = known_rounds(
             trainer, config.tune, lambda cells: records(folder, Plan(config.name, tuple(cells))), memory
         )
-        if len(memory) > known:
-            write_json(folder.rounds, memory_json(memory))
+        if (designed := memory_json(memory)) != known:
+            write_json(folder.rounds, designed)
         plan = Plan(config.name, tuple(cell for _, cell in rounds.runs))
         say_dropped(folder, plan, console)
         freeze(folder, plan, yaml)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,31 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
     if damage != "absent":
         path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(damage, text))
     assert read_record(path, "000000000000" if damage == "other run" else written.run_id) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("loss", -1.0),
+        ("tokens", 1),
+        ("params_total", 7),
+        ("flops", -1e9),
+        ("flops_6nd", 1e30),
+        ("flops_by_count", {"appendix_f": -1.0}),
+        ("flops_by_count", {"6nd": 1e308}),
+        ("params", {"total": 7}),
+        ("params", {"non_embedding": -1}),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_no_record(tmp_path: Path, field: str, value: Any) -> None:
+    """As of an earlier version, which sealed nothing."""
+    written, path = record(), tmp_path / "record.json"
+    data = written.to_json()
+    path.write_text(json.dumps(data))
+    assert read_record(path, written.run_id) == written
+    data[field] = {**data[field], **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(data))
+    assert read_record(path, written.run_id) is None
 
 
 def test_nan_never_reaches_a_record(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ OTHERS = {
     "WANDB_RUN_JOB_TYPE": "their job",
     "WANDB_PROJECT": "their-project",
     "WANDB_CONFIG": '{"seed": 7}',
+    "TRAINING_JOB_NAME": "a job of SageMaker",
 }
 
 
@@ -42,6 +43,9 @@ def test_a_run_is_ours_whatever_the_environment_says(
     for name, value in OTHERS.items():
         if alone in (name, None):
             monkeypatch.setenv(name, value)
+    monkeypatch.setenv(
+        "SM_TRAINING_ENV", '{"hyperparameters": {"seed": 7}}'
+    )  # by which the client knows SageMaker
     for name, value in {"WANDB_NOTES": "mine", "WANDB_TAGS": "a,b", "WANDB_ENTITY": "us"}.items():
         monkeypatch.setenv(name, value)
     to = Destination("isoflop", None, "offline")
@@ -51,7 +55,7 @@ def test_a_run_is_ours_whatever_the_environment_says(
     (found,) = read_files(tmp_path)
     assert (found.run_id, found.group, found.job_type) == ("0123abcd", "demo", "train")
     assert [row["_step"] for row in found.history] == [4]
-    assert "seed" not in found.config
+    assert not {"seed", "hyperparameters"} & found.config.keys()
     (file,) = tmp_path.rglob("run-*.wandb")
     (begun,) = [one.run for one in records(file) if one.WhichOneof("record_type") == "run"]
     assert (begun.run_id, begun.display_name, begun.project) == ("0123abcd", "a run", "isoflop")

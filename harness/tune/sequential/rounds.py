@@ -98,7 +98,7 @@ def known_rounds(
             stopped = "rounds"
         if not stopped:
             key = _key(trainer, steps.tolist(), each, tune, observed)
-            if key not in memory:
+            if not _known(memory.get(key), trainer):
                 memory[key] = next_runs(observed, surfaces, places, steps, each, trainer.allowed)
             more = _cells(trainer, memory[key], tune, {cell.run_id for _, cell in so_far})
             stopped = "" if more else "nothing_new"
@@ -113,11 +113,30 @@ def memory_json(memory: Memory) -> dict[str, Any]:
 
 
 def memory_from_json(data: dict[str, Any]) -> Memory:
-    """Inverse of :func:`memory_json`."""
-    return {
+    """Inverse of :func:`memory_json`.
+
+    Raises:
+        ValueError: a number is none, or not finite.
+    """
+    found = {
         str(key): [(int(p), np.array(h, dtype=float)) for p, h in runs]
         for key, runs in data["rounds"].items()
     }
+    if not all(np.isfinite(h).all() for runs in found.values() for _, h in runs):
+        raise ValueError("a number is not finite")
+    return found
+
+
+FARTHEST = 50.0
+"""Of a factor's logarithm: no design goes that far, and its exponential is still a number."""
+
+
+def _known(asked: list[Asked] | None, trainer: Trainer) -> bool:
+    """Whether a round is remembered that can be one of these points and axes; any other is designed again."""
+    return asked is not None and all(
+        p in range(len(trainer.points)) and h.shape == (len(trainer.axes),) and (np.abs(h) < FARTHEST).all()
+        for p, h in asked
+    )
 
 
 def _cells(

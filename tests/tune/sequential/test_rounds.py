@@ -147,6 +147,21 @@ def test_what_was_designed_is_remembered_as_it_was() -> None:
     assert len(read) > 2, "the third round is designed from other runs"
 
 
+@pytest.mark.parametrize("wrong", [(99, [0.0, 0.0, 0.0]), (0, [0.0]), (0, 0.0), (0, [1e308, 0.0, 0.0])])
+def test_a_remembered_round_that_cannot_be_one_of_these_is_designed_again(wrong: tuple[int, Any]) -> None:
+    made, memory = trainer(), Memory()
+    rounds = whole(made, memory=memory)
+    kept = memory_json(memory)
+    data = json.loads(json.dumps(kept))
+    next(iter(data["rounds"].values()))[0] = list(wrong)
+    read = memory_from_json(data)
+    assert whole(made, memory=read).cells == rounds.cells
+    assert memory_json(read) == kept
+    next(iter(data["rounds"].values()))[0] = [0, [None, 0.0, 0.0]]
+    with pytest.raises(ValueError, match="not finite"):
+        memory_from_json(data)
+
+
 def test_the_centre_is_the_recipe_s_own_run_and_runs_keep_to_their_limits() -> None:
     made = trainer()
     point = made.points[0]
