@@ -4,7 +4,7 @@
     python scripts/design_study.py tables --trials 20 --out results/design        # finished runs, each cell once
 
 On surfaces (``scripts/coverage_designs.py``) the full grid is five budgets of seven sizes; N* is asked for at ten times
-the largest. ``active`` is what ``isoflop reproduce design=active`` does: a first handful, then rounds of
+the largest. ``active`` is what ``isoflop reproduce experiment=NAME design=active`` does: a first handful, then rounds of
 ``harness.design.advise``. ``cheapest`` and ``random`` take cells of the grid, by rising compute or in any order. Lines
 have, for each design and way, the share of the grid's compute after which the interval is as narrow as that of the
 whole grid, and at shares of it the width over the whole grid's and how often it holds the truth. On tables the same at

@@ -14,7 +14,7 @@ ROOMS = (
     ("commands", "completion", "library"),
     ("workflow",),
     ("config",),
-    ("compare", "validate", "calibrate"),
+    ("compare", "validate", "calibrate", "design"),
     ("report",),
     ("tune",),  # its surfaces are a figure of the report
     ("launch",),

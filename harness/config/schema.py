@@ -44,7 +44,8 @@ class Config:
         path: for data=text a file or folder (or a list of them), for data=hf what ``load_dataset`` takes.
         aim: for ``next`` and ``design=active``: what runs are chosen for: ``params`` (N*), ``loss`` (L*) or
             ``exponent`` (a of N* ~ C^a).
-        budget: training FLOPs at which N* or L* is wanted; null is ten times the largest budget.
+        budget: training FLOPs at which N* or L* is wanted; null is ten times the largest budget. Of ``compare``: at
+            which it is also told how much compute an arm saves.
         spend: training FLOPs that runs may take: of ``next`` those it proposes, under ``design=active`` all of the
             sweep. Or ``gpu_hours`` (hours of a device: of a core on a CPU) by the estimated times, or ``dollars``, with
             ``design.dollars_per_hour``.
@@ -60,7 +61,6 @@ class Config:
             of its own below ``out``.
         joint: beside ``by``, or for ``compare``: ``exponents`` fits laws that share alpha and beta and not E, A and B,
             and tests whether the groups, or arms, do share them.
-        budget: for ``compare``: FLOPs at which it is also told how much compute an arm saves.
         fit: for ``report``: a fit that exists, by its folder, its ``fit.json`` or as a sweep below ``runs_dir``.
         fits: for ``compare``: two or more such fits, compared without training anything.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
@@ -110,7 +110,6 @@ class Config:
     out: str | None = None
     by: str | None = None
     joint: str | None = suggested(None, ("exponents",))
-    budget: float | None = bounded(None, 0, 1e40, above=True)
     fit: str | None = None
     fits: list[str] = field(default_factory=list)
     source: str = one_of("folder", ("folder", "wandb"))

@@ -75,7 +75,8 @@ def read_by(command: str) -> set[str]:
     read = {key for key in ARGUMENTS if re.search(rf"\bconfig\.{key}\b", code)}
     read |= {"arms"} if re.search(r"\b(arm_folders|compose_arms)\(", code) else set()
     # 'compare' chooses the value of an option of the fit
-    read |= {"compare"} if "config.analysis" in code or "reproduce.run" in code else set()
+    fits = "config.analysis" in code and command != "next"  # which ranks forms by itself
+    read |= {"compare"} if fits or "reproduce.run" in code else set()
     # a command that makes its own fit is given no other
     return read.union(*(read_by(stage) - {"fit"} for stage in STAGES.get(command, ())))
 
@@ -114,7 +115,10 @@ def test_a_key_is_read_or_refused_with_who_reads_it(
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("points=x.csv", "does not read 'points'; 'isoflop fit', 'isoflop report', 'isoflop predict' and"),
+        (
+            "points=x.csv",
+            "does not read 'points'; 'isoflop fit', 'isoflop report', 'isoflop predict', 'isoflop next' and",
+        ),
         ("write=mine", "does not read 'write'; 'isoflop tune', 'isoflop calibrate' and 'isoflop predict' do"),
         ("run=ab12", "does not read 'run'; 'isoflop train' does"),
         (
