@@ -40,7 +40,7 @@ from scripts.coverage_designs import LAWS, Design
 
 SHARES = (0.05, 0.1, 0.2, 0.33)
 OPTIONS = FitOptions(draws=200, backtest=False)
-ROUNDS, REACH, SPAN, SIZES = DesignConfig.rounds, DesignConfig.reach, 12.0, 7
+ROUNDS, REACH, SPAN, SIZES = DesignConfig.rounds, 5.0, 12.0, 7
 GUESS = 1.5  # the first handful lies about so many times N*: nobody knows N* before
 FIVE = tuple(np.geomspace(1e18, 1e20, 5))
 DESIGNS = (

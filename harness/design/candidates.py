@@ -18,6 +18,9 @@ ALIKE = 0.5
 """Runs that differ by this in ln N or in ln C share most of what a fitted form misses there: half the step of a usual
 grid in C (a factor of 3), and a whole one in N (seven sizes over a factor of 12)."""
 
+TABLE_REACH = 4.0
+"""How many times larger or smaller than N* a candidate of a table may be."""
+
 SAME = 1e-6  # of ln N and ln C: one cell
 SIZES = 9  # of a budget, where N is free
 STEP = 3.0  # between budgets, where a table has none of its own

@@ -18,6 +18,9 @@ from harness.plan.cell import Cell
 from harness.plan.grid import targets
 from harness.plan.plan import CorpusFacts, Rules, plan_cell, unfit
 
+LEAST_REACH = 1.5
+"""Where a grid has one size only."""
+
 Column = tuple[Shape, float]
 """A shape and the budget that it is trained at."""
 
@@ -40,6 +43,13 @@ class CellMaker:
     options: FitOptions
     cost: Callable[[Cell], float]
     max_epochs: float
+
+    @property
+    def reach(self) -> float:
+        """How many times larger or smaller than N* a candidate may be."""
+        sizes = self.rules.grid.params
+        span = max(sizes) / min(sizes) if sizes else self.rules.grid.span
+        return max(self.design.reach or span**0.5, LEAST_REACH)
 
     @property
     def budgets(self) -> list[float]:
@@ -109,9 +119,9 @@ class CellMaker:
             within = [
                 shape
                 for shape in self.shapes
-                if 1 / self.design.reach <= count_params(shape).count(count) / best <= self.design.reach
+                if 1 / self.reach <= count_params(shape).count(count) / best <= self.reach
             ]
-            sizes = log_spaced(best, self.design.reach**2, min(SIZES, max(len(within), 1)))
+            sizes = log_spaced(best, self.reach**2, min(SIZES, max(len(within), 1)))
             chosen = spread(within, sizes, count) if within else []
             there = [
                 cell.spec.shape for cell in planned if cell.budget == budget and cell.spec.shape in within

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.design.advice import Question, advise
-from harness.design.candidates import budgets_of, free_candidates
+from harness.design.candidates import TABLE_REACH, budgets_of, free_candidates
 from harness.design.goal import Goal
 from harness.design.possible_laws import possible_laws
 from harness.design.rounds import Proposal, propose
@@ -106,7 +106,8 @@ def _of_table(config: Config, console: Console) -> Found:
             raise UserError(NO_LAW.format(n=len(points)))
         budgets = np.array(budgets_of(points, config.design.extend))
         optimum = dict(zip(budgets.tolist(), np.exp(laws.log_params(budgets)).tolist(), strict=True))
-        candidates = free_candidates(points, optimum, config.design.reach, fit_cost_law(points))
+        reach = config.design.reach or TABLE_REACH
+        candidates = free_candidates(points, optimum, reach, fit_cost_law(points))
         advice = advise(
             points,
             laws,
