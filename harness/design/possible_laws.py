@@ -11,10 +11,12 @@ import numpy as np
 
 from harness.fit.approach_3 import Asked, parametric
 from harness.fit.bootstrap import generator
-from harness.fit.budgets import count_cells
+from harness.fit.budgets import count_cells, units_of
 from harness.fit.forms import MODELS, Model, Solved
 from harness.fit.forms.form import Place
 from harness.fit.law_check import LawCheck, check_law
+from harness.fit.law_flags import too_few
+from harness.fit.misfit import constant_loss
 from harness.fit.options import FitOptions
 from harness.fit.table import Array, Points
 
@@ -30,6 +32,9 @@ ALIKE = 6.0
 
 LEAST_WEIGHT = 0.5
 """Of the form that the fit is asked for: the interval that is to become narrow is by that form, whatever its rivals."""
+
+FAR = 1000.0
+"""A law whose optimum lies so many times beyond the sizes that were run says nothing of where to run next."""
 
 PLACES = 9
 AIMS = ("params", "loss", "exponent")
@@ -114,13 +119,15 @@ def possible_laws(points: Points, options: FitOptions, forms: Sequence[str] = FO
         points: the runs that a fit uses.
         options: of the fit: its objective, the seed of its draws, its own form.
     """
-    units = count_cells(check_law(points, MODELS["standard"]).unit) if len(points) > 5 else 0
+    if constant_loss(points):
+        return None
+    units = count_cells(units_of(points))
     models = {name: MODELS[name] for name in dict.fromkeys((*forms, options.form)) if name in MODELS}
     models[options.form] = options.model
     tried: list[tuple[float, Model, Solved, LawCheck]] = []
     rejected = []
     for name, model in models.items():
-        if units < model.free + 2:
+        if units < model.free + 2 or too_few(points, model):
             rejected.append(name)
             continue
         with np.errstate(all="ignore"):
@@ -134,8 +141,7 @@ def possible_laws(points: Points, options: FitOptions, forms: Sequence[str] = FO
     for aicc, model, fit, check in sorted(tried, key=lambda one: one[0]):
         asked = Asked.of(points, options, model)
         own = model == options.model
-        usable = asked.frontier(asked.shown(fit.natural)).usable
-        if not usable or (aicc - best > ALIKE and not own):
+        if not _has_optimum(asked, fit, points) or (aicc - best > ALIKE and not own):
             rejected.append(model.name)
             continue
         with np.errstate(all="ignore"):
@@ -152,6 +158,16 @@ def possible_laws(points: Points, options: FitOptions, forms: Sequence[str] = FO
         rejected=tuple(rejected),
         check=check_law(points),
     )
+
+
+def _has_optimum(asked: Asked, fit: Solved, points: Points) -> bool:
+    """Whether the law has an optimum, and within :data:`FAR` of the sizes that were run at their own compute."""
+    frontier = asked.frontier(asked.shown(fit.natural))
+    if not frontier.usable:
+        return False
+    ends = np.array([frontier.log_optimum(float(c))[0] for c in (points.flops.min(), points.flops.max())])
+    sizes = np.log((points.params.min() / FAR, points.params.max() * FAR))
+    return bool(np.isfinite(ends).all() and (ends > sizes[0]).all() and (ends < sizes[1]).all())
 
 
 def _weighed(forms: Sequence[FormDraws], own: Model) -> list[FormDraws]:
