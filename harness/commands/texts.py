@@ -99,6 +99,13 @@ follow-ups, and one more job compares when all of them have ended.
   isoflop compare experiment=kaplan
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']"
 
+Was a change worth it? Runs of one budget, shape and seed are paired, and it is told how much compute an arm saves, at
+every budget and at budget=. With gate=true only what it takes is trained: the cheapest two budgets, sizes and seeds
+that would show a saving of speedup= with a probability of power=; the plan and the rule are registered before the first
+run, in runs/NAME-gate. The exit status is 1 unless every arm passed. Where it cannot be told, look=2 adds seeds.
+
+  isoflop compare experiment=kaplan gate=true speedup=1.2 fit=runs/demo
+
 With fits= it compares fits that exist, by their folders or as names of sweeps in runs/, and trains nothing; what else
 they differ in, or share, is said. With out= the comparison is written there.
 

@@ -1,6 +1,6 @@
 """One arm of a comparison: a finished sweep's fit, and what its losses are measured on."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -80,7 +80,7 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | N
         parametrization=RunSpec.from_json(found[0].spec).parametrization.kind,
         recipe=how_far(recipe, plan.cells) if recipe is not None and warns(recipe, plan.cells) else "",
         unpaid_share=unpaid_share(found, fit.compute),
-        runs=_scored_runs(found, fit),
+        runs=scored_runs(found, fit.loss, fit.compute, {gone.run for gone in fit.excluded}),
         times=arm_times(
             ((record, score) for record in found if (score := score_of(record, fit.loss)) is not None),
             fit.compute,
@@ -88,12 +88,19 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | N
     )
 
 
-def _scored_runs(records: Iterable[Record], fit: Fit) -> tuple[ScoredRun, ...]:
-    """A run's size is the plan's shape: models of two families have other N at one shape."""
-    left_out = {gone.run for gone in fit.excluded}
+def scored_runs(
+    records: Iterable[Record], loss: str = "loss", compute: str = "flops", left_out: Collection[str] = ()
+) -> tuple[ScoredRun, ...]:
+    """The runs of ``records`` that have a loss, but for those of the ids ``left_out``.
+
+    A run's size is the plan's shape: models of two families have other N at one shape.
+
+    Args:
+        loss, compute: the columns of L and C that count.
+    """
     made = []
     for record in records:
-        score, flops = score_of(record, fit.loss), flops_of(record, fit.compute)
+        score, flops = score_of(record, loss), flops_of(record, compute)
         if record.run_id in left_out or score is None or score.loss is None or flops is None:
             continue
         shape = record.spec["shape"]

@@ -117,6 +117,9 @@ FITTED = (
 )
 """What a fit is made of: 'reproduce' reads the same."""
 
+GATE = ("gate", "speedup", "power", "look", "fit")
+"""What a gate is planned from."""
+
 # Keys that are arguments of some commands, and which of them each command reads; every other key describes the
 # experiment, and is any command's. 'reproduce' is sweep, fit and report; 'compare' reproduces every arm, whose results
 # are looked for in their own folders.
@@ -131,7 +134,7 @@ READS: dict[str, tuple[str, ...]] = {
     "fit": FITTED,
     "report": ("points", "curves", "out", "fit"),
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
-    "compare": ("arms", "compare", "fits", "out", "joint"),
+    "compare": ("arms", "compare", "fits", "out", "joint", *GATE),
     "validate": ("validate",),
     "next": ("points", "columns", "where"),
     "reproduce": FITTED,

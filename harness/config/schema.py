@@ -61,13 +61,17 @@ class Config:
             of its own below ``out``.
         joint: beside ``by``, or for ``compare``: ``exponents`` fits laws that share alpha and beta and not E, A and B,
             and tests whether the groups, or arms, do share them.
-        fit: for ``report``: a fit that exists, by its folder, its ``fit.json`` or as a sweep below ``runs_dir``.
+        fit: for ``report``, and for the plan of a gate: a fit that exists, by its folder, its ``fit.json`` or as a
+            sweep below ``runs_dir``.
         fits: for ``compare``: two or more such fits, compared without training anything.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
         write: for ``tune``: the name its recipe gets in configs/recipe/ of the working directory;
             for ``calibrate``: the throughput's, in configs/throughput/.
+        gate: for ``compare``: train only what it takes to show whether an arm saves compute, and judge it.
+        speedup, power, look: of the gate: the saving that is to be shown, the probability to show it, and which look at
+            its runs this is: a further one adds seeds where the one before could not tell.
         compare: for ``fit``: also rank the other functional forms.
     """
 
@@ -116,6 +120,10 @@ class Config:
     project: str | None = None
     group: str | None = None
     write: str | None = None
+    gate: bool = False
+    speedup: float = bounded(1.1, 1, 1000, above=True)
+    power: float = bounded(0.8, 0, 0.9999, above=True)
+    look: int = bounded(1, 1, 20)
     compare: bool = False
 
     def __post_init__(self) -> None:

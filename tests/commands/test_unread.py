@@ -56,6 +56,7 @@ GIVEN = {
     "validate": "validate.budget=1e9",
     "calibrate": "calibrate.sizes=3",
 }
+ALSO = {"compare": ("gate",)}
 STAGES = {
     "reproduce": ("sweep", "fit", "report")
 }  # a command that runs others in this process, on one configuration
@@ -70,8 +71,9 @@ def read_by(command: str) -> set[str]:
     if command == "predict":
         return {key for key in ARGUMENTS if key in {field.name for field in fields(PredictConfig)}}
     code = inspect.getsource(import_module(f"harness.commands.{command}"))
-    if find_spec(f"harness.workflow.{command}"):  # where the work of a thin command is done
-        code += inspect.getsource(import_module(f"harness.workflow.{command}"))
+    for module in (command, *ALSO.get(command, ())):  # where the work of a thin command is done
+        if find_spec(f"harness.workflow.{module}"):
+            code += inspect.getsource(import_module(f"harness.workflow.{module}"))
     read = {key for key in ARGUMENTS if re.search(rf"\bconfig\.{key}\b", code)}
     read |= {"arms"} if re.search(r"\b(arm_folders|compose_arms)\(", code) else set()
     # 'compare' chooses the value of an option of the fit

@@ -12,9 +12,9 @@ from harness.fit import Fit, FitOptions, Points, fit_points
 from harness.fit.encoding import encode
 from harness.predict.source import choose, from_fit
 from harness.report.style import figure_style
+from harness.runs.registered import first_difference
 from harness.validate.config import ValidateConfig
 from harness.validate.figure import draw
-from harness.validate.files import first_difference
 from harness.validate.prediction import FitFacts, PredictionBasis, RegisteredPrediction, predict, scatter
 from harness.validate.result import LOST, NOISE, UNKNOWN, WON, judge
 from harness.validate.tables import build

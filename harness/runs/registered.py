@@ -1,0 +1,81 @@
+"""What is written down before anything is trained, with its hash; refused once it was altered or would be another."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import file_sha256, json_text, write_atomic
+from harness.runs.files import read_json
+
+TIMELESS = "written"
+"""The key of a registration that says when; it may be another."""
+
+
+def register(path: Path, hash_path: Path, now: dict[str, Any], trained: bool, anew: str) -> dict[str, Any]:
+    """What is registered at ``path``: written there now, or read and found unchanged.
+
+    ``hash_path`` has the form of sha256sum, so ``sha256sum -c`` checks it too.
+
+    Args:
+        now: what would be registered now.
+        trained: whether any run that it is about has a record already.
+        anew: what is advised to begin again.
+
+    Raises:
+        UserError: it was altered, is not what would be registered now, or comes after the runs.
+    """
+    if not path.exists():
+        if hash_path.exists():
+            raise UserError(f"{path}: gone, but its hash is there; restore it, or {anew}")
+        if trained:
+            raise UserError(f"{path}: not there, but runs that it should come before are; {anew}")
+        write_atomic(path, json_text(now))
+    elif hash_path.exists():
+        _check_hash(path, hash_path, anew)
+    elif trained:
+        raise UserError(
+            f"{hash_path}: gone, so nothing shows that {path.name} is older than the runs; {anew}"
+        )
+    stored: dict[str, Any] = read_json(path, anew, dict)
+    if found := first_difference(_timeless(stored), _timeless(now)):
+        key, before, after = found
+        raise UserError(
+            f"{path}: {key} was registered as {before} and would now be {after}: the fit or the configuration has "
+            f"changed since; undo that, or {anew}"
+        )
+    if not hash_path.exists():
+        write_atomic(hash_path, f"{file_sha256(path)}  {path.name}\n")
+    return stored
+
+
+def first_difference(before: Any, after: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """Where two JSON values differ first, and how; numbers may differ by rounding, as between two machines."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys((*before, *after)):
+            inner = f"{key}.{name}" if key else name
+            if found := first_difference(before.get(name), after.get(name), inner):
+                return found
+        return None
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for i, (one, two) in enumerate(zip(before, after, strict=True)):
+            if found := first_difference(one, two, f"{key}[{i}]"):
+                return found
+        return None
+    if isinstance(before, float | int) and isinstance(after, float | int):
+        return None if math.isclose(before, after, rel_tol=1e-6) else (key, before, after)
+    return None if before == after else (key, before, after)
+
+
+def _timeless(registered: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in registered.items() if name != TIMELESS}
+
+
+def _check_hash(path: Path, hash_path: Path, anew: str) -> None:
+    registered = hash_path.read_text(encoding="utf-8", errors="replace").split()[:1]
+    found = file_sha256(path)
+    if registered != [found]:
+        raise UserError(
+            f"{path}: altered after it was registered (its SHA-256 is {found[:12]}…, {hash_path.name} says "
+            f"{''.join(registered)[:12]}…); restore it, or {anew}"
+        )

@@ -1,0 +1,271 @@
+"""``compare … gate=true``: planned by power, registered, trained at two budgets, and judged by the rule of then."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from harness.compare.arm import scored_runs
+from harness.compare.gate import (
+    PASSED,
+    SIZES,
+    SPAN,
+    UNKNOWN,
+    GatePlan,
+    GateVerdict,
+    judge_gate,
+    next_look,
+    plan_gate,
+)
+from harness.compare.paired import ScoredRun, pair, pair_noise
+from harness.config.schema import Config
+from harness.errors import EXIT_FAILED, UserError
+from harness.files import write_json
+from harness.fit import Fit, load_fit
+from harness.fit.encoding import encode
+from harness.fit.results import Approach
+from harness.launch.launcher import Outcome
+from harness.report.table import Table, terminal_table
+from harness.runs.files import SweepFolder, read_json
+from harness.runs.frozen import frozen_plan
+from harness.runs.registered import register
+from harness.runs.table import records
+from harness.text import counted
+from harness.workflow.arms import ArmConfig, arm_folders, compose_arms, submitted_arms
+from harness.workflow.compare import live_jobs, wait
+from harness.workflow.experiment import corpus_and_plan, named_fit, training_corpus
+from harness.workflow.resources import launcher_of
+from harness.workflow.rules import sweep_folder
+from harness.workflow.terminal import say, show_table
+
+ANEW = "begin another gate with name=NAME"
+STEP = 1.01  # of C, in the slope of the frontier
+LISTS = (
+    *("seeds", "rates", "batches", "weight_decays", "embedding_rates", "head_rates", "muon_rates"),
+    "horizons",
+)
+
+
+def run_gate(
+    config: Config,
+    yaml: str,
+    overrides: Sequence[str],
+    sweep: Callable[[ArmConfig, Console], Outcome],
+    console: Console,
+    submission: str,
+) -> Outcome:
+    """Plan or read the registered plan, train its runs, judge; exits with 1 where an arm did not pass.
+
+    Its runs and files are those of sweeps of their own: ``NAME-gate`` and ``NAME-gate-ARM``.
+
+    Raises:
+        UserError: there are no arms, no fit to plan by, the registration was altered, or runs failed.
+    """
+    base = replace(config, name=f"{config.name}-gate")
+    folder = sweep_folder(base)
+    if submission:
+        plan = _stored(folder, config.look)
+        arms = submitted_arms(base)
+        if live := (live_jobs(arms) if launcher_of(base).available() else ()):
+            return wait(base, yaml, live, console, submission)
+    else:
+        frontier = _frontier(config)
+        plan = _registered(config, base, folder, frontier)
+        arms = compose_arms([*overrides, *_grid(plan, frontier)], base)
+        for arm in arms:
+            with arm.named():
+                corpus_and_plan(arm.config, console, training_corpus)
+    for line in described(plan):
+        say(line, console)
+    outcomes = []
+    for arm in arms:
+        console.print(f"\n{arm.config.name}", style="bold", markup=False, highlight=False)
+        with arm.named():
+            outcomes.append(sweep(arm, console))
+    if Outcome.QUEUED in outcomes:
+        return wait(base, yaml, live_jobs(arms), console, submission)
+    first, *others = arms
+    runs = {arm.name: _runs(sweep_folder(arm.config)) for arm in arms}
+    found = [
+        judge_gate(plan, arm.name, pair(runs[first.name], runs[arm.name], lambda run: run.loss), config.power)
+        for arm in others
+    ]
+    write_json(folder.path / f"gate-result-{plan.look}.json", {"verdicts": [asdict(one) for one in found]})
+    _show(plan, first.name, found, console)
+    if any(one.verdict != PASSED for one in found):
+        sys.exit(EXIT_FAILED)
+    return Outcome.DONE
+
+
+def _frontier(config: Config) -> Approach:
+    """The frontier that says how fast loss falls with compute, and where N* is: of ``fit``, the experiment or an arm.
+
+    Raises:
+        UserError: there is none.
+    """
+    if config.fit is not None:
+        path = named_fit(config.fit, config.runs_dir, "fit")
+    else:
+        folders = [sweep_folder(config), *arm_folders(config).values()]
+        known = [folder.fit for folder in folders if folder.fit.exists()]
+        if not known:
+            raise UserError(
+                "gate: how fast loss falls with compute is not known yet; name a fit of such models with fit=runs/NAME "
+                f"or make one with 'isoflop reproduce experiment={config.name}'"
+            )
+        path = known[0]
+    fit: Fit = load_fit(path)
+    for one in (fit.approach_3, fit.approach_2):
+        theta = one.theta()
+        if theta is not None and one.a is not None and np.isfinite(one.optimum(theta, fit.largest_flops)[2]):
+            return one
+    raise UserError(f"gate: {path} has no frontier with a loss; name another fit with fit=runs/NAME")
+
+
+def _slope(frontier: Approach, flops: float) -> float:
+    theta = frontier.theta()
+    assert theta is not None, "it was chosen for it"
+    high, low = (float(frontier.optimum(theta, flops * step)[2]) for step in (1 / STEP, STEP))
+    return (high - low) / (2 * float(np.log(STEP)))
+
+
+def _noise(config: Config, frontier: Approach) -> tuple[float, str]:
+    """Of the difference of a pair, nats, and what says so: seeds that arms share, else residuals about the profiles."""
+    folders = [folder for folder in arm_folders(config).values() if folder.plan.exists()]
+    if len(folders) > 1:
+        first, second = (_runs(folder) for folder in folders[:2])
+        shown = pair_noise(pair(first, second, lambda run: run.loss), 0.9)
+        if shown is not None:
+            return float(np.sqrt(shown.variance)), "seeds that the arms share"
+    error = frontier.fit_error.rms_nats if frontier.fit_error is not None else None
+    if not error:
+        raise UserError("gate: the noise of a run is not known; name a fit with residuals with fit=runs/NAME")
+    return float(np.sqrt(2) * error), "residuals of the fit, as if arms shared no noise"
+
+
+def _registered(config: Config, base: Config, folder: SweepFolder, frontier: Approach) -> GatePlan:
+    """The plan of this look: of a new gate written down, of one that has begun read and checked."""
+    if config.look > 1:
+        before = _stored(folder, config.look - 1)
+        result = _result(folder, before.look)
+        if all(one.verdict != UNKNOWN for one in result):
+            raise UserError(f"look={config.look}: look {before.look} has told; {ANEW}")
+        now = next_look(before, max(one.noise for one in result), config.power)
+        if now is None:
+            raise UserError(
+                f"look={config.look}: no number of seeds would tell at this noise; ask for a larger speedup="
+            )
+    else:
+        noise, source = _noise(config, frontier)
+        slopes = {budget: _slope(frontier, budget) for budget in base.grid.budgets}
+        usable = {budget: slope for budget, slope in slopes.items() if slope > 0}
+        now = plan_gate(usable, noise, source, config.speedup, config.power, len(base.arms))
+    path, hash_path = _paths(folder, config.look)
+    trained = config.look == 1 and any(_runs(one) for one in arm_folders(base).values())
+    folder.path.mkdir(parents=True, exist_ok=True)
+    register(path, hash_path, encode(now), trained, ANEW)
+    return now
+
+
+def _paths(folder: SweepFolder, look: int) -> tuple[Path, Path]:
+    return folder.path / f"gate-{look}.json", folder.path / f"gate-{look}.sha256"
+
+
+def _stored(folder: SweepFolder, look: int) -> GatePlan:
+    def parse(data: dict[str, Any]) -> GatePlan:
+        return GatePlan(**{**data, "budgets": tuple(data["budgets"]), "slopes": tuple(data["slopes"])})
+
+    try:
+        return read_json(_paths(folder, look)[0], ANEW, parse)
+    except FileNotFoundError:
+        raise UserError(
+            f"look={look + 1}: look {look} of this gate was not registered; give look={look}"
+        ) from None
+
+
+def _result(folder: SweepFolder, look: int) -> list[GateVerdict]:
+    try:
+        return read_json(
+            folder.path / f"gate-result-{look}.json",
+            "the same command without look= writes it anew",
+            lambda data: [GateVerdict(**one) for one in data["verdicts"]],
+        )
+    except FileNotFoundError:
+        raise UserError(f"look={look + 1}: look {look} of this gate has not been judged yet") from None
+
+
+def _grid(plan: GatePlan, frontier: Approach) -> list[str]:
+    """The overrides that make an arm's sweep the gate's runs: sizes about N* at both budgets, and no follow-ups."""
+    theta = frontier.theta()
+    assert theta is not None, "it was chosen for it"
+    sizes = [float(frontier.optimum(theta, budget)[0]) for budget in plan.budgets]
+    exponent = (sizes[1] - sizes[0]) / np.log(plan.budgets[1] / plan.budgets[0])
+    return [
+        f"grid.budgets=[{plan.budgets[0]!r},{plan.budgets[1]!r}]",
+        f"grid.sizes={SIZES}",
+        f"grid.span={SPAN}",
+        "grid.params=[]",
+        f"grid.center_params={float(np.exp(sizes[0]))!r}",
+        f"grid.center_budget={plan.budgets[0]!r}",
+        f"grid.center_exponent={float(exponent)!r}",
+        f"grid.seeds={list(range(plan.seeds))}",
+        *(f"followup.{name}=[]" for name in LISTS),
+        "followup.neighbours=false",
+    ]
+
+
+def _runs(folder: SweepFolder) -> tuple[ScoredRun, ...]:
+    """The finished runs of a sweep; none where it has not begun."""
+    if not folder.plan.exists():
+        return ()
+    return scored_runs(records(folder, frozen_plan(folder)).values())
+
+
+def described(plan: GatePlan) -> list[str]:
+    """What was registered, in lines for people."""
+    low, high = plan.budgets
+    return [
+        f"gate, look {plan.look}: does an arm save {plan.speedup:g} times the compute? {plan.sizes} sizes and "
+        f"{counted(plan.seeds, 'seed')} at {low:.3g} and {high:.3g} FLOPs, {plan.flops:.3g} FLOPs in {plan.arms} arms",
+        f"power {plan.power:.2f} at a noise of {plan.noise:.2g} nats a pair ({plan.noise_from}), one-sided test at "
+        f"{plan.alpha:.3g}: {plan.level:g} over all looks and arms",
+        "passed: the lower bound of the ratio is above 1; failed: it is not, and the upper bound is below "
+        f"{plan.speedup:g}; a smaller saving, and what happens beyond {high:.3g} FLOPs, it cannot see",
+    ]
+
+
+def _show(plan: GatePlan, first: str, found: Sequence[GateVerdict], console: Console) -> None:
+    rows = tuple(
+        (
+            one.arm,
+            f"{one.ratio:.2f}",
+            f"{one.lower:.2f}",
+            f"{one.upper:.2f}",
+            f"{one.p:.2g}",
+            f"{one.noise:.2g}",
+            one.verdict,
+        )
+        for one in found
+    )
+    table = Table(
+        name="gate",
+        title=f"Gate: compute that {first} needs for the loss of an arm, over that of the arm",
+        headings=("arm", "ratio", "lower", "upper", "p", "noise", "verdict"),
+        rows=rows,
+        left=("arm", "verdict"),
+        note="One-sided bounds. p: of no saving. noise: of the difference of a pair, nats.",
+    )
+    show_table(terminal_table(table, console.width), console)
+    say(table.note, console)
+    for one in found:
+        if one.verdict == UNKNOWN:
+            more = (
+                "no number of seeds would tell"
+                if one.seeds is None
+                else f"look={plan.look + 1} with {counted(one.seeds - plan.seeds, 'more seed')} would"
+            )
+            say(f"{one.arm}: cannot be told; {more}", console)
