@@ -163,7 +163,8 @@ def _is_consistent(record: Record) -> bool:
 
     Without a seal that is all that tells of a number that was changed.
     """
-    if not all(value > 0 for value in record.flops_by_count.values()) or record.flops <= 0:
+    flops = [record.flops, *record.flops_by_count.values()]
+    if min(flops) < 0 or (record.status == FINISHED and min(flops) == 0):  # 0: it ended before its first step
         return False
     if record.params_total <= 0 or record.params.get("total", record.params_total) != record.params_total:
         return False

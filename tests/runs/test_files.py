@@ -84,6 +84,23 @@ def test_a_record_of_a_tied_head_is_one(tmp_path: Path) -> None:
     assert read_record(path, written.run_id) == tied
 
 
+def test_a_record_of_a_run_that_ended_before_its_first_step_is_one(tmp_path: Path) -> None:
+    written, path = record(), tmp_path / "record.json"
+    none = dict.fromkeys(written.flops_by_count, 0.0)
+    ended = replace(
+        written,
+        status="diverged",
+        loss=None,
+        steps=0,
+        tokens=0,
+        flops=0.0,
+        flops_6nd=0.0,
+        flops_by_count=none,
+    )
+    ended.write(path)
+    assert read_record(path, written.run_id) == ended
+
+
 def test_nan_never_reaches_a_record(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         replace(record(), loss=float("nan")).write(tmp_path / "record.json")
