@@ -59,15 +59,25 @@ class Round:
         """Inverse of :meth:`to_json`.
 
         Raises:
-            ValueError, TypeError, KeyError: it is no round.
+            ValueError, TypeError, KeyError, AttributeError: it is no round.
         """
         cells = tuple(Cell.from_json(cell) for cell in data["cells"])
         reasons = tuple(map(str, data["reasons"]))
         if len(reasons) != len(cells):
             raise ValueError(f"{len(cells)} runs with {len(reasons)} reasons")
+        forms = data["forms"]
         return cls(
-            cells, reasons, data["deviation"], data["factor"], data["forms"], tuple(map(str, data["notes"]))
+            cells=cells,
+            reasons=reasons,
+            deviation=_number(data["deviation"]),
+            factor=_number(data["factor"]),
+            forms=None if forms is None else {name: float(weight) for name, weight in forms.items()},
+            notes=tuple(map(str, data["notes"])),
         )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def round_share(done: int, rounds: int) -> float:

@@ -163,10 +163,12 @@ def _is_consistent(record: Record) -> bool:
 
     Without a seal that is all that tells of a number that was changed.
     """
-    counts = record.params, record.flops_by_count
-    if not all(value > 0 for group in counts for value in group.values()) or record.flops <= 0:
+    flops = [record.flops, *record.flops_by_count.values()]
+    if min(flops) < 0 or (record.status == FINISHED and min(flops) == 0):  # 0: it ended before its first step
         return False
-    if record.params.get("total", record.params_total) != record.params_total:
+    if record.params_total <= 0 or record.params.get("total", record.params_total) != record.params_total:
+        return False
+    if not all(0 <= part <= record.params_total for part in record.params.values()):  # 0: a tied head
         return False
     if record.flops_by_count.get("6nd", record.flops_6nd) != record.flops_6nd:
         return False

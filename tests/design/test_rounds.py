@@ -63,6 +63,23 @@ def test_a_round_is_read_back_as_it_was_written() -> None:
         Round.from_json(broken)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"deviation": "wide"},
+        {"deviation": [1]},
+        {"factor": {}},
+        {"forms": [1]},
+        {"forms": "x"},
+        {"forms": {"a": None}},
+    ],
+)
+def test_a_round_with_a_value_of_another_type_is_none(damage: dict[str, object]) -> None:
+    written = Round((), (), 0.3, 0.8, {"standard": 1.0}).to_json()
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        Round.from_json(written | damage)
+
+
 def test_candidates_stay_within_ladder_corpus_and_reach() -> None:
     made = maker("design.reach=3", "data.max_epochs=1", corpus=replace(CORPUS, train_tokens=1_000_000))
     best = np.log(30_000.0)

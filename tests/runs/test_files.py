@@ -62,6 +62,7 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
         ("flops_by_count", {"6nd": 1e308}),
         ("params", {"total": 7}),
         ("params", {"non_embedding": -1}),
+        ("params", {"matrices": 10**12}),
     ],
 )
 def test_numbers_that_contradict_each_other_are_no_record(tmp_path: Path, field: str, value: Any) -> None:
@@ -73,6 +74,31 @@ def test_numbers_that_contradict_each_other_are_no_record(tmp_path: Path, field:
     data[field] = {**data[field], **value} if isinstance(value, dict) else value
     path.write_text(json.dumps(data))
     assert read_record(path, written.run_id) is None
+
+
+def test_a_record_of_a_tied_head_is_one(tmp_path: Path) -> None:
+    """Its group of parameters is 0: the matrix is the embedding's."""
+    written, path = record(), tmp_path / "record.json"
+    tied = replace(written, params=written.params | {"head": 0})
+    tied.write(path)
+    assert read_record(path, written.run_id) == tied
+
+
+def test_a_record_of_a_run_that_ended_before_its_first_step_is_one(tmp_path: Path) -> None:
+    written, path = record(), tmp_path / "record.json"
+    none = dict.fromkeys(written.flops_by_count, 0.0)
+    ended = replace(
+        written,
+        status="diverged",
+        loss=None,
+        steps=0,
+        tokens=0,
+        flops=0.0,
+        flops_6nd=0.0,
+        flops_by_count=none,
+    )
+    ended.write(path)
+    assert read_record(path, written.run_id) == ended
 
 
 def test_nan_never_reaches_a_record(tmp_path: Path) -> None:
