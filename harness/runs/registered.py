@@ -1,18 +1,28 @@
 """What is written down before anything is trained, with its hash; refused once it was altered or would be another."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import UserError
 from harness.files import file_sha256, json_text, write_atomic
 from harness.runs.files import read_json
 
+T = TypeVar("T")
+
 TIMELESS = "written"
 """The key of a registration that says when; it may be another."""
 
 
-def register(path: Path, hash_path: Path, now: dict[str, Any], trained: bool, anew: str) -> dict[str, Any]:
+def register(
+    path: Path,
+    hash_path: Path,
+    now: dict[str, Any],
+    trained: bool,
+    anew: str,
+    parse: Callable[[dict[str, Any]], T],
+) -> T:
     """What is registered at ``path``: written there now, or read and found unchanged.
 
     ``hash_path`` has the form of sha256sum, so ``sha256sum -c`` checks it too.
@@ -20,7 +30,7 @@ def register(path: Path, hash_path: Path, now: dict[str, Any], trained: bool, an
     Args:
         now: what would be registered now.
         trained: whether any run that it is about has a record already.
-        anew: what is advised to begin again.
+        anew: what is advised to begin again. parse: what reads it.
 
     Raises:
         UserError: it was altered, is not what would be registered now, or comes after the runs.
@@ -37,8 +47,8 @@ def register(path: Path, hash_path: Path, now: dict[str, Any], trained: bool, an
         raise UserError(
             f"{hash_path}: gone, so nothing shows that {path.name} is older than the runs; {anew}"
         )
-    stored: dict[str, Any] = read_json(path, anew, dict)
-    if found := first_difference(_timeless(stored), _timeless(now)):
+    stored = read_json(path, anew, parse)
+    if found := first_difference(_timeless(read_json(path, anew, dict)), _timeless(now)):
         key, before, after = found
         raise UserError(
             f"{path}: {key} was registered as {before} and would now be {after}: the fit or the configuration has "

@@ -10,7 +10,7 @@ from harness.report import markdown
 from harness.report.style import figure_style, save
 from harness.report.table import Table
 from harness.runs import registered
-from harness.runs.files import PREDICTION, SweepFolder, read_json, write_changed
+from harness.runs.files import PREDICTION, SweepFolder, write_changed
 from harness.validate.figure import draw
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import ValidationResult
@@ -30,9 +30,9 @@ def register(folder: Path, now: RegisteredPrediction, trained: bool) -> Register
     Raises:
         UserError: the prediction was altered, is not what would be predicted now, or comes after the runs.
     """
-    path = folder / FILE
-    registered.register(path, folder / HASH, now.to_json(), trained, ANEW)
-    return read_json(path, ANEW, RegisteredPrediction.from_json)
+    return registered.register(
+        folder / FILE, folder / HASH, now.to_json(), trained, ANEW, RegisteredPrediction.from_json
+    )
 
 
 STEM = "rematch"

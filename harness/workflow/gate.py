@@ -167,20 +167,20 @@ def _registered(config: Config, base: Config, folder: SweepFolder, frontier: App
     path, hash_path = _paths(folder, config.look)
     trained = config.look == 1 and any(_runs(one) for one in arm_folders(base).values())
     folder.path.mkdir(parents=True, exist_ok=True)
-    register(path, hash_path, encode(now), trained, ANEW)
-    return now
+    return register(path, hash_path, encode(now), trained, ANEW, _plan)
 
 
 def _paths(folder: SweepFolder, look: int) -> tuple[Path, Path]:
     return folder.path / f"gate-{look}.json", folder.path / f"gate-{look}.sha256"
 
 
-def _stored(folder: SweepFolder, look: int) -> GatePlan:
-    def parse(data: dict[str, Any]) -> GatePlan:
-        return GatePlan(**{**data, "budgets": tuple(data["budgets"]), "slopes": tuple(data["slopes"])})
+def _plan(data: dict[str, Any]) -> GatePlan:
+    return GatePlan(**{**data, "budgets": tuple(data["budgets"]), "slopes": tuple(data["slopes"])})
 
+
+def _stored(folder: SweepFolder, look: int) -> GatePlan:
     try:
-        return read_json(_paths(folder, look)[0], ANEW, parse)
+        return read_json(_paths(folder, look)[0], ANEW, _plan)
     except FileNotFoundError:
         raise UserError(
             f"look={look + 1}: look {look} of this gate was not registered; give look={look}"

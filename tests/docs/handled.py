@@ -107,6 +107,12 @@ def gpu_dry_run(world: "World", text: str, words: Sequence[str]) -> None:
     assert main(["--dry-run", "--state", str(world.folder / "evidence"), "--out", "one_gpu"]) == 0
 
 
+def composed(world: "World", text: str, words: Sequence[str]) -> None:
+    """The command is one, and its keys are those of its configuration."""
+    line = re.sub(r"\s+#.*", "", text)
+    assert "speedup: 1.2" in world.isoflop(f"{line} --config")
+
+
 def installed(world: "World", text: str, words: Sequence[str]) -> None:
     """What pip is told to take is here, or is what the line before it makes; extras and files are there."""
     with (ROOT / "pyproject.toml").open("rb") as file:
@@ -205,6 +211,11 @@ INSTEAD = (
         r"^docker run\b", "there is no Docker where tests run; what is asked inside is planned", contained
     ),
     Instead(r"^apptainer build\b", "there is no Apptainer where tests run", converted),
+    Instead(
+        r"^isoflop compare\b.*\bgate=true\b",
+        "ends with 1 unless an arm passes; tests/workflow/test_gate.py trains one, here it is composed",
+        composed,
+    ),
     Instead(r"^python -m scripts\.coordinate_check\b", "minutes; a smaller one", checked),
     Instead(r"^python -m scripts\.family_study\b", "half an hour; some steps of it", studied),
     Instead(

@@ -12,7 +12,7 @@ from tests.docs.world import World, follow, reader
 
 MAKERS = ("isoflop reproduce experiment=demo", "isoflop compare experiment=kaplan")
 """README's commands that make what other examples ask about."""
-LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "cancel")
+LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "next", "cancel")
 """Commands that ask about what the others have made: their examples come after those."""
 
 
