@@ -39,7 +39,7 @@ def register(
         if hash_path.exists():
             raise UserError(f"{path}: gone, but its hash is there; restore it, or {anew}")
         if trained:
-            raise UserError(f"{path}: not there, but runs that it should come before are; {anew}")
+            raise UserError(f"{path.parent}: has runs, but no {path.name} from before them; {anew}")
         write_atomic(path, json_text(now))
     elif hash_path.exists():
         _check_hash(path, hash_path, anew)

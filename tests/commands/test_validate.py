@@ -112,7 +112,7 @@ def test_predict_train_and_compare_once(
     path.unlink()
     assert "gone, but its hash is there" in refused(told, capsys)
     (folder / "prediction.sha256").unlink()
-    assert "no prediction from before them" in refused(told, capsys)
+    assert "no prediction.json from before them" in refused(told, capsys)
     path.write_text(text)
     assert "nothing shows that the prediction is older" in refused(told, capsys)
     assert {p: p.stat().st_mtime_ns for p in kept if p != path} == {
