@@ -114,7 +114,7 @@ def test_predict_train_and_compare_once(
     (folder / "prediction.sha256").unlink()
     assert "no prediction.json from before them" in refused(told, capsys)
     path.write_text(text)
-    assert "nothing shows that the prediction is older" in refused(told, capsys)
+    assert "nothing shows that prediction.json is older" in refused(told, capsys)
     assert {p: p.stat().st_mtime_ns for p in kept if p != path} == {
         p: t for p, t in kept.items() if p != path
     }
