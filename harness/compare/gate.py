@@ -6,7 +6,7 @@ test, size of the saving and looks are written down before anything is trained.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -32,6 +32,7 @@ class GatePlan:
         speedup: the saving that is to be shown, as a ratio of compute. power: to show it, expected.
         alpha: of this look and arm, one-sided: ``level`` halved with every look and divided by the arms.
         flops: of all runs, in all arms.
+        runs: by arm, the ids of its runs. They are of what is tested: an arm that is changed is another gate's.
     """
 
     budgets: tuple[float, float]
@@ -47,6 +48,7 @@ class GatePlan:
     look: int
     arms: int
     flops: float
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def pairs(self) -> int:
@@ -66,6 +68,8 @@ class GateVerdict:
             the speed-up, else ``cannot be told``.
         seeds: that the next look would need for the same speed-up at the noise that was measured; None where that is
             more than any gate has, or none is needed.
+        missing: runs of either arm that were registered and have no loss. An arm does not pass without them: those
+            that diverged would have been its worst.
     """
 
     arm: str
@@ -76,6 +80,7 @@ class GateVerdict:
     noise: float
     verdict: str
     seeds: int | None = None
+    missing: int = 0
 
 
 def error_of(slopes: Sequence[float], noise: float, pairs: int) -> float:
@@ -180,11 +185,16 @@ def next_look(plan: GatePlan, noise: float, power: float) -> GatePlan | None:
     )
 
 
-def judge_gate(plan: GatePlan, arm: str, cells: Sequence[PairedCell], power: float = 0.8) -> GateVerdict:
+def judge_gate(
+    plan: GatePlan, arm: str, cells: Sequence[PairedCell], power: float = 0.8, missing: int = 0
+) -> GateVerdict:
     """The verdict on ``arm`` by its pairs with the first arm.
 
     The noise is the scatter of all pairs about the mean of their budget: it holds how the difference varies from size
     to size, too.
+
+    Args:
+        missing: registered runs of either arm without a loss.
 
     Raises:
         UserError: a budget has fewer than two pairs.
@@ -207,7 +217,9 @@ def judge_gate(plan: GatePlan, arm: str, cells: Sequence[PairedCell], power: flo
     reach = float(stats.t.isf(plan.alpha, freedom)) * error
     lower, upper = value - reach, value + reach
     verdict = PASSED if lower > 0 else FAILED if upper < np.log(plan.speedup) else UNKNOWN
-    more = next_look(plan, noise, power) if verdict == UNKNOWN else None
+    if verdict == PASSED and missing:
+        verdict = UNKNOWN
+    more = next_look(plan, noise, power) if verdict == UNKNOWN and not missing else None
     return GateVerdict(
         arm=arm,
         ratio=float(np.exp(value)),
@@ -217,4 +229,5 @@ def judge_gate(plan: GatePlan, arm: str, cells: Sequence[PairedCell], power: flo
         noise=noise,
         verdict=verdict,
         seeds=None if more is None else more.seeds,
+        missing=missing,
     )

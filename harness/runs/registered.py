@@ -41,12 +41,8 @@ def register(
         if trained:
             raise UserError(f"{path.parent}: has runs, but no {path.name} from before them; {anew}")
         write_atomic(path, json_text(now))
-    elif hash_path.exists():
+    elif hash_path.exists() or trained:
         _check_hash(path, hash_path, anew)
-    elif trained:
-        raise UserError(
-            f"{hash_path}: gone, so nothing shows that {path.name} is older than the runs; {anew}"
-        )
     stored = read_json(path, anew, parse)
     if found := first_difference(_timeless(read_json(path, anew, dict)), _timeless(now)):
         key, before, after = found
@@ -56,6 +52,18 @@ def register(
         )
     if not hash_path.exists():
         write_atomic(hash_path, f"{file_sha256(path)}  {path.name}\n")
+    return stored
+
+
+def read_registered(path: Path, hash_path: Path, anew: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    """What was registered at ``path`` before, for what goes on from it.
+
+    Raises:
+        FileNotFoundError: nothing was.
+        UserError: it was altered, or its hash is gone.
+    """
+    stored = read_json(path, anew, parse)
+    _check_hash(path, hash_path, anew)
     return stored
 
 
@@ -82,6 +90,10 @@ def _timeless(registered: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_hash(path: Path, hash_path: Path, anew: str) -> None:
+    if not hash_path.exists():
+        raise UserError(
+            f"{hash_path}: gone, so nothing shows that {path.name} is older than the runs; {anew}"
+        )
     registered = hash_path.read_text(encoding="utf-8", errors="replace").split()[:1]
     found = file_sha256(path)
     if registered != [found]:

@@ -1,7 +1,7 @@
 """``compare … gate=true``: planned by power, registered, trained at two budgets, and judged by the rule of then."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from harness.launch.launcher import Outcome
 from harness.report.table import Table, terminal_table
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_plan
-from harness.runs.registered import register
+from harness.runs.registered import read_registered, register
 from harness.runs.table import records
 from harness.text import counted
 from harness.workflow.arms import ArmConfig, arm_folders, compose_arms, submitted_arms
@@ -74,11 +74,14 @@ def run_gate(
             return wait(base, yaml, live, console, submission)
     else:
         frontier = _frontier(config)
-        plan = _registered(config, base, folder, frontier)
+        plan = _planned(config, base, folder, frontier)
         arms = compose_arms([*overrides, *_grid(plan, frontier)], base)
+        ids = {}
         for arm in arms:
             with arm.named():
-                corpus_and_plan(arm.config, console, training_corpus)
+                _, cells = corpus_and_plan(arm.config, console, training_corpus)
+                ids[arm.name] = tuple(sorted(cell.run_id for cell in cells.cells))
+        plan = _registered(replace(plan, runs=ids), base, folder)
     for line in described(plan):
         say(line, console)
     outcomes = []
@@ -89,11 +92,8 @@ def run_gate(
     if Outcome.QUEUED in outcomes:
         return wait(base, yaml, live_jobs(arms), console, submission)
     first, *others = arms
-    runs = {arm.name: _runs(sweep_folder(arm.config)) for arm in arms}
-    found = [
-        judge_gate(plan, arm.name, pair(runs[first.name], runs[arm.name], lambda run: run.loss), config.power)
-        for arm in others
-    ]
+    runs = {arm.name: _runs(sweep_folder(arm.config), plan.runs[arm.name]) for arm in arms}
+    found = [_judged(plan, first.name, arm.name, runs, config.power) for arm in others]
     write_json(folder.path / f"gate-result-{plan.look}.json", {"verdicts": [asdict(one) for one in found]})
     _show(plan, first.name, found, console)
     if any(one.verdict != PASSED for one in found):
@@ -139,7 +139,7 @@ def _noise(config: Config, frontier: Approach) -> tuple[float, str]:
     if len(folders) > 1:
         first, second = (_runs(folder) for folder in folders[:2])
         shown = pair_noise(pair(first, second, lambda run: run.loss), 0.9)
-        if shown is not None:
+        if shown is not None and shown.variance > 0:
             return float(np.sqrt(shown.variance)), "seeds that the arms share"
     error = frontier.fit_error.rms_nats if frontier.fit_error is not None else None
     if not error:
@@ -147,8 +147,8 @@ def _noise(config: Config, frontier: Approach) -> tuple[float, str]:
     return float(np.sqrt(2) * error), "residuals of the fit, as if arms shared no noise"
 
 
-def _registered(config: Config, base: Config, folder: SweepFolder, frontier: Approach) -> GatePlan:
-    """The plan of this look: of a new gate written down, of one that has begun read and checked."""
+def _planned(config: Config, base: Config, folder: SweepFolder, frontier: Approach) -> GatePlan:
+    """The plan of this look, as it would be made now; its runs are not known yet."""
     if config.look > 1:
         before = _stored(folder, config.look - 1)
         result = _result(folder, before.look)
@@ -164,10 +164,31 @@ def _registered(config: Config, base: Config, folder: SweepFolder, frontier: App
         slopes = {budget: _slope(frontier, budget) for budget in base.grid.budgets}
         usable = {budget: slope for budget, slope in slopes.items() if slope > 0}
         now = plan_gate(usable, noise, source, config.speedup, config.power, len(base.arms))
-    path, hash_path = _paths(folder, config.look)
-    trained = config.look == 1 and any(_runs(one) for one in arm_folders(base).values())
+    return now
+
+
+def _registered(now: GatePlan, base: Config, folder: SweepFolder) -> GatePlan:
+    """The plan of a new look written down, that of one that has begun read and checked."""
+    path, hash_path = _paths(folder, now.look)
+    folders = arm_folders(base)
+    if now.look == 1:
+        trained = any(_runs(one) for one in folders.values())
+    else:
+        before = _stored(folder, now.look - 1).runs
+        trained = any(
+            folders[arm].cell(one).record.exists()
+            for arm, ids in now.runs.items()
+            for one in set(ids) - set(before[arm])
+        )
     folder.path.mkdir(parents=True, exist_ok=True)
     return register(path, hash_path, encode(now), trained, ANEW, _plan)
+
+
+def _judged(
+    plan: GatePlan, first: str, arm: str, runs: Mapping[str, tuple[ScoredRun, ...]], power: float
+) -> GateVerdict:
+    missing = sum(len(plan.runs[one]) - len(runs[one]) for one in (first, arm))
+    return judge_gate(plan, arm, pair(runs[first], runs[arm], lambda run: run.loss), power, missing)
 
 
 def _paths(folder: SweepFolder, look: int) -> tuple[Path, Path]:
@@ -175,12 +196,15 @@ def _paths(folder: SweepFolder, look: int) -> tuple[Path, Path]:
 
 
 def _plan(data: dict[str, Any]) -> GatePlan:
-    return GatePlan(**{**data, "budgets": tuple(data["budgets"]), "slopes": tuple(data["slopes"])})
+    runs = {arm: tuple(ids) for arm, ids in data["runs"].items()}
+    return GatePlan(
+        **{**data, "budgets": tuple(data["budgets"]), "slopes": tuple(data["slopes"]), "runs": runs}
+    )
 
 
 def _stored(folder: SweepFolder, look: int) -> GatePlan:
     try:
-        return read_json(_paths(folder, look)[0], ANEW, _plan)
+        return read_registered(*_paths(folder, look), ANEW, _plan)
     except FileNotFoundError:
         raise UserError(
             f"look={look + 1}: look {look} of this gate was not registered; give look={look}"
@@ -218,11 +242,12 @@ def _grid(plan: GatePlan, frontier: Approach) -> list[str]:
     ]
 
 
-def _runs(folder: SweepFolder) -> tuple[ScoredRun, ...]:
-    """The finished runs of a sweep; none where it has not begun."""
+def _runs(folder: SweepFolder, ids: Collection[str] | None = None) -> tuple[ScoredRun, ...]:
+    """The finished runs of a sweep, those of ``ids`` where given; none where it has not begun."""
     if not folder.plan.exists():
         return ()
-    return scored_runs(records(folder, frozen_plan(folder)).values())
+    found = records(folder, frozen_plan(folder))
+    return scored_runs(one for run, one in found.items() if ids is None or run in ids)
 
 
 def described(plan: GatePlan) -> list[str]:
@@ -264,7 +289,10 @@ def _show(plan: GatePlan, first: str, found: Sequence[GateVerdict], console: Con
     for one in found:
         if one.verdict == UNKNOWN:
             more = (
-                "no number of seeds would tell"
+                f"{counted(one.missing, 'registered run')} of it or of {first} diverged or did not finish, and without "
+                "all of them no arm passes"
+                if one.missing
+                else "no number of seeds would tell"
                 if one.seeds is None
                 else f"look={plan.look + 1} with {counted(one.seeds - plan.seeds, 'more seed')} would"
             )

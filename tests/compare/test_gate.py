@@ -124,3 +124,12 @@ def test_what_cannot_be_planned_is_one_line() -> None:
     asked = plan()
     with pytest.raises(UserError, match="too few runs"):
         judge_gate(asked, "b", cells(asked, 1.0, 0.01, np.random.default_rng(0))[:1])
+
+
+def test_an_arm_does_not_pass_without_the_runs_that_diverged() -> None:
+    asked = plan()
+    found = cells(asked, 1.6, 0.002, np.random.default_rng(5))
+    assert judge_gate(asked, "b", found).verdict == PASSED
+    without = judge_gate(asked, "b", [one for one in found if one.size != 0], missing=2)
+    assert without.lower > 1, "what is left would pass"
+    assert (without.verdict, without.missing, without.seeds) == (UNKNOWN, 2, None)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import UserError
+from harness.runs.registered import read_registered, register
 from tests.commands.test_sweep import isoflop
 from tests.train.small import overrides
 
@@ -70,6 +72,11 @@ def test_a_gate_is_planned_registered_trained_and_judged(tmp_path: Path, text_fo
     assert other.returncode == 2
     assert "was registered as" in other.stderr
 
+    changed = isoflop("compare", *[one.replace("0.00002", "0.00003") for one in given])
+    assert changed.returncode == 2, "another change is another gate: it was not what was registered"
+    assert "runs.slow" in changed.stderr
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
     registered = folder / "gate-1.json"
     registered.write_text(registered.read_text().replace('"level": 0.05', '"level": 0.5'))
     altered = isoflop("compare", *given)
@@ -83,3 +90,15 @@ def test_a_gate_without_a_fit_is_one_line(tmp_path: Path, text_folder: Path) -> 
     )
     assert (asked.returncode, asked.stderr.count("\n")) == (2, 1)
     assert "fit=runs/NAME" in asked.stderr
+
+
+def test_what_is_judged_or_goes_on_reads_no_altered_registration(tmp_path: Path) -> None:
+    path, hash_path = tmp_path / "gate-1.json", tmp_path / "gate-1.sha256"
+    register(path, hash_path, {"alpha": 0.025}, False, "begin again", dict)
+    assert read_registered(path, hash_path, "begin again", dict) == {"alpha": 0.025}
+    path.write_text(path.read_text().replace("0.025", "0.4"))
+    with pytest.raises(UserError, match="altered after it was registered"):
+        read_registered(path, hash_path, "begin again", dict)
+    hash_path.unlink()
+    with pytest.raises(UserError, match="gone"):
+        read_registered(path, hash_path, "begin again", dict)
