@@ -89,10 +89,11 @@ def error_of(slopes: Sequence[float], noise: float, pairs: int) -> float:
 
 
 def power_of(slopes: Sequence[float], noise: float, pairs: int, speedup: float, alpha: float) -> float:
-    """Of the one-sided t test at ``alpha``, where the change saves ``speedup``."""
-    freedom = len(slopes) * (pairs - 1)
-    if freedom < 1:
-        return 0.0
+    """Of the one-sided t test at ``alpha``, where the change saves ``speedup``.
+
+    Its degrees of freedom are those of the sizes: see :func:`judge_gate`.
+    """
+    freedom = len(slopes) * (SIZES - 1)
     shift = np.log(speedup) / error_of(slopes, noise, pairs)
     return float(stats.nct.sf(stats.t.isf(alpha, freedom), freedom, shift))
 
@@ -190,30 +191,31 @@ def judge_gate(
 ) -> GateVerdict:
     """The verdict on ``arm`` by its pairs with the first arm.
 
-    The noise is the scatter of all pairs about the mean of their budget: it holds how the difference varies from size
-    to size, too.
+    Sizes are the units of the test, each with the mean of its seeds: how the arms' difference varies from size to size
+    is alike in all seeds of one, and pairs taken as independent would pass equal arms too often. The noise is that
+    scatter, times the root of the seeds.
 
     Args:
         missing: registered runs of either arm without a loss.
 
     Raises:
-        UserError: a budget has fewer than two pairs.
+        UserError: a budget has fewer than two sizes with pairs.
     """
     differences = []
     for budget in plan.budgets:
         mine = [cell for cell in cells if np.isclose(cell.budget, budget, rtol=1e-3)]
-        one = [np.subtract(cell.second, cell.first) for cell in mine if cell.matched]
-        differences.append(np.concatenate(one) if one else np.empty(0))
+        differences.append(np.array([cell.difference for cell in mine if cell.matched]))
     if min(map(len, differences)) < 2:
         raise UserError(
             f"gate: {arm} has too few runs that the first arm has, too: the others did not finish"
         )
     freedom = sum(len(one) - 1 for one in differences)
-    noise = float(np.sqrt(sum(np.sum((one - one.mean()) ** 2) for one in differences) / freedom))
+    scatter = float(np.sqrt(sum(np.sum((one - one.mean()) ** 2) for one in differences) / freedom))
     gains = [-one.mean() / slope for one, slope in zip(differences, plan.slopes, strict=True)]
     value = float(np.mean(gains))
     weights = [1 / (len(one) * slope**2) for one, slope in zip(differences, plan.slopes, strict=True)]
-    error = max(noise * float(np.sqrt(sum(weights))) / len(gains), 1e-12)
+    error = max(scatter * float(np.sqrt(sum(weights))) / len(gains), 1e-12)
+    noise = scatter * float(np.sqrt(np.mean([cell.pairs for cell in cells if cell.matched])))
     reach = float(stats.t.isf(plan.alpha, freedom)) * error
     lower, upper = value - reach, value + reach
     verdict = PASSED if lower > 0 else FAILED if upper < np.log(plan.speedup) else UNKNOWN

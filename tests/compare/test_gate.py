@@ -1,5 +1,7 @@
 """The gate: its power is what it says, equal arms pass as seldom as alpha, and what it cannot see it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,19 @@ def test_an_arm_does_not_pass_without_the_runs_that_diverged() -> None:
     without = judge_gate(asked, "b", [one for one in found if one.size != 0], missing=2)
     assert without.lower > 1, "what is left would pass"
     assert (without.verdict, without.missing, without.seeds) == (UNKNOWN, 2, None)
+
+
+def test_equal_arms_pass_as_seldom_where_sizes_differ() -> None:
+    asked = plan(noise=0.06, speedup=1.2)
+    assert asked.seeds > 1, "seeds of one size share what is that size's own"
+    rng = np.random.default_rng(6)
+    passed = 0
+    for _ in range(2000):
+        found = [
+            replace(one, second=tuple(np.array(one.second) + shift))
+            for one, shift in zip(
+                cells(asked, 1.0, 0.06, rng), 0.06 * rng.standard_normal(2 * SIZES), strict=True
+            )
+        ]
+        passed += judge_gate(asked, "b", found).verdict == PASSED
+    assert passed / 2000 < asked.alpha + 3 * np.sqrt(asked.alpha / 2000)
