@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.design.candidates import NEAR, Candidates
 from harness.design.choose import Belief, Choice, Offer, choose, conditioned
@@ -108,7 +109,7 @@ def advise(points: Points, laws: PossibleLaws, candidates: Candidates, question:
     """
     best = laws.log_params(candidates.flops)
     away = np.log(candidates.params) - best
-    near = np.abs(away) <= np.log(NEAR) * (1 + 1e-9)
+    near = _is_near(away)
     misfit = bool(laws.check.misfit)
     share = MISFIT_SHARE if misfit else NEAR_SHARE
     there = candidates.runs_of(points)
@@ -273,16 +274,16 @@ def _notes(
 def is_collinear(points: Points) -> bool:
     """Whether ln N and ln D of the runs lie on one line: fixed tokens per parameter cannot identify the law."""
     x, y = np.log(points.params), np.log(points.tokens)
-    if np.ptp(x) == 0 or np.ptp(y) == 0 or count_cells_of(points) < 3:
+    if np.ptp(x) == 0 or np.ptp(y) == 0 or count_cells(cells_of(points)) < 3:
         return True
     return bool(abs(np.corrcoef(x, y)[0, 1]) > COLLINEAR)
 
 
-def count_cells_of(points: Points) -> int:
-    """How many pairs of N and D the runs have."""
-    return count_cells(cells_of(points))
-
-
-def near_optimum(points: Points, laws: PossibleLaws) -> Array:
+def near_optimum(points: Points, laws: PossibleLaws) -> NDArray[np.bool_]:
     """Which runs lie near the predicted optimum of their compute, (n,)."""
-    return np.asarray(np.abs(np.log(points.params) - laws.log_params(points.flops)) <= np.log(NEAR))
+    return _is_near(np.log(points.params) - laws.log_params(points.flops))
+
+
+def _is_near(away: Array) -> NDArray[np.bool_]:
+    """Of ln N less ln N*, (n,)."""
+    return np.asarray(np.abs(away) <= np.log(NEAR) * (1 + 1e-9))

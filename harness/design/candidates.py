@@ -35,7 +35,6 @@ class Candidates:
         budget: the column in which each lies, (m,).
         cost: of one, (m,), in the unit of what may be spent.
         again: whether one may be trained several times, with other seeds.
-        names: what each is called.
     """
 
     params: Array
@@ -44,7 +43,6 @@ class Candidates:
     budget: Array
     cost: Array
     again: bool = True
-    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.params)
@@ -62,19 +60,6 @@ class Candidates:
             np.abs(np.log(self.flops)[:, None] - np.log(points.flops)) < SAME
         )
         return same.sum(axis=1)
-
-    def select(self, keep: NDArray[np.generic]) -> "Candidates":
-        """Those of a mask, or of indices."""
-        index = np.arange(len(self))[keep]
-        return Candidates(
-            params=self.params[index],
-            tokens=self.tokens[index],
-            flops=self.flops[index],
-            budget=self.budget[index],
-            cost=self.cost[index],
-            again=self.again,
-            names=tuple(self.names[i] for i in index) if self.names else (),
-        )
 
 
 def free_candidates(points: Points, optimum: dict[float, float], reach: float, cost: CostLaw) -> Candidates:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,14 @@ class Belief:
     crowd: Array
     alike: Array
 
+    @cached_property
+    def moments(self) -> tuple[float, Array, Array]:
+        """Variance of the aim, its covariance with the candidates (m,), and the candidates' own covariance (m, m)."""
+        w = self.weight[:, None]
+        aim, losses = _cut(self.aim[:, None]), _cut(self.log_loss)
+        aim, losses = aim - np.sum(w * aim, axis=0), losses - np.sum(w * losses, axis=0)
+        return float(np.sum(w * aim**2)), (losses * w).T @ aim[:, 0], (losses * w).T @ losses
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -39,20 +48,12 @@ class Choice:
 
     Attributes:
         candidate: its index.
-        variance: of the aim before and after it, expected.
+        before, after: variance of the aim before and after it, expected.
     """
 
     candidate: int
     before: float
     after: float
-
-
-def moments(belief: Belief) -> tuple[float, Array, Array]:
-    """Variance of the aim, its covariance with the candidates (m,), and the candidates' own covariance (m, m)."""
-    w = belief.weight[:, None]
-    aim, losses = _cut(belief.aim[:, None]), _cut(belief.log_loss)
-    aim, losses = aim - np.sum(w * aim, axis=0), losses - np.sum(w * losses, axis=0)
-    return float(np.sum(w * aim**2)), (losses * w).T @ aim[:, 0], (losses * w).T @ losses
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ def choose(belief: Belief, offer: Offer, first: Sequence[int] = ()) -> list[Choi
 
 
 def _greedy(belief: Belief, offer: Offer, first: Sequence[int], by_cost: bool) -> list[Choice]:
-    variance, pull, cov = moments(belief)
+    variance, pull, cov = belief.moments
     crowd, times, made = belief.crowd, offer.times.copy(), list[Choice]()
     cost, near = offer.cost, offer.near
     left, spent, spent_near = offer.spend, offer.spent, offer.spent_near
@@ -135,7 +136,7 @@ def conditioned(belief: Belief, chosen: Sequence[int]) -> Array:
     A fit takes the noise of all runs for independent: it shows a narrower interval than the choice, which distrusts
     runs that crowd (:func:`variance_of_run`), would grant.
     """
-    variance, pull, cov = moments(belief)
+    variance, pull, cov = belief.moments
     found = [variance]
     for j in chosen:
         total = max(float(cov[j, j]), 0.0) + belief.noise**2

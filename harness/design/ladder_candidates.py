@@ -1,6 +1,6 @@
 """Candidates of an experiment: runs of its ladder at its budgets, as its recipe trains them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,13 @@ from harness.design.first import SPAN, first_sizes
 from harness.errors import UserError
 from harness.fit.options import FitOptions
 from harness.fit.table import Array
-from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS, count_params, known_count
+from harness.model.counts import PARAM_COUNTS, count_params, known_count
 from harness.model.ladder import log_spaced, nearest, spread
 from harness.model.shape import Shape
 from harness.plan.cell import Cell
 from harness.plan.grid import targets
 from harness.plan.plan import CorpusFacts, Rules, plan_cell, unfit
+from harness.runs.convention import flops_of
 
 LEAST_REACH = 1.5
 """Where a grid has one size only."""
@@ -61,6 +62,10 @@ class CellMaker:
         """The run of ``shape`` at ``budget``."""
         return plan_cell(shape, budget, seed, self.rules, self.corpus)
 
+    def can_train(self, cell: Cell) -> bool:
+        """Whether a plan would have ``cell``, and the corpus holds it."""
+        return not unfit(cell, self.rules) and cell.epochs <= self.max_epochs
+
     def again(self, cell: Cell) -> bool:
         """Whether ``cell`` is what this experiment would train there: else it belongs to another."""
         return self.cell(cell.spec.shape, cell.budget, cell.spec.seed).run_id == cell.run_id
@@ -86,15 +91,14 @@ class CellMaker:
             )
         seed = self.rules.grid.seeds[0]
         made = []
-        shape = near_size(self.shapes, targets(self.rules.grid, budgets[0]))
+        shape = nearest(self.shapes, middle(targets(self.rules.grid, budgets[0])))
         price = self.cost(self.cell(shape, budgets[0], seed)) / budgets[0]  # of a FLOP
         for budget, sizes in first_sizes(budgets, spend / price).items():
             aims = targets(self.rules.grid, budget)
-            centre = float(np.exp(np.mean(np.log(aims))))
             span = min(SPAN, max(aims) / min(aims)) if len(aims) > 1 else SPAN
-            for shape in spread(self.shapes, log_spaced(centre, span, sizes)):
+            for shape in spread(self.shapes, log_spaced(middle(aims), span, sizes)):
                 cell = self.cell(shape, budget, seed)
-                if not unfit(cell, self.rules) and cell.epochs <= self.max_epochs:
+                if self.can_train(cell):
                     made.append(cell)
         return made
 
@@ -112,8 +116,8 @@ class CellMaker:
         seed = self.rules.grid.seeds[0]
         made: dict[Column, Cell] = {}
         for budget in self.budgets:
-            middle = self.cell(self.shapes[len(self.shapes) // 2], budget, seed)
-            best = float(np.exp(optimum(np.array([counted_flops(middle, self.options.compute)]))[0]))
+            typical = self.cell(self.shapes[len(self.shapes) // 2], budget, seed)
+            best = float(np.exp(optimum(np.array([counted_flops(typical, self.options.compute)]))[0]))
             if not np.isfinite(best):
                 continue
             within = [
@@ -128,11 +132,7 @@ class CellMaker:
             ]
             for shape in dict.fromkeys((*chosen, *there)):
                 cell = self.cell(shape, budget, seed)
-                if (
-                    (shape, budget) not in barred
-                    and not unfit(cell, self.rules)
-                    and cell.epochs <= self.max_epochs
-                ):
+                if (shape, budget) not in barred and self.can_train(cell):
                     made[shape, budget] = cell
         return candidates_of(list(made.values()), self.options, self.cost), list(made.values())
 
@@ -150,9 +150,9 @@ class CellMaker:
         return made
 
 
-def near_size(shapes: Sequence[Shape], aims: Sequence[float]) -> Shape:
-    """The shape in the middle of the sizes aimed at."""
-    return nearest(shapes, float(np.exp(np.mean(np.log(aims)))))
+def middle(aims: Sequence[float]) -> float:
+    """Of the sizes aimed at: their geometric mean."""
+    return float(np.exp(np.mean(np.log(aims))))
 
 
 def candidates_of(cells: Sequence[Cell], options: FitOptions, cost: Callable[[Cell], float]) -> Candidates:
@@ -163,7 +163,6 @@ def candidates_of(cells: Sequence[Cell], options: FitOptions, cost: Callable[[Ce
         flops=np.array([counted_flops(cell, options.compute) for cell in cells], dtype=float),
         budget=np.array([cell.budget for cell in cells], dtype=float),
         cost=np.array([cost(cell) for cell in cells], dtype=float),
-        names=tuple(cell.spec.shape.label for cell in cells),
     )
 
 
@@ -180,12 +179,9 @@ def counted_params(cell: Cell, column: str) -> float:
 
 def counted_flops(cell: Cell, column: str) -> float:
     """The same of C."""
-    if column == "flops":
-        return cell.flops
-    counts: Mapping[str, float] = cell.flops_by_count
-    name = column.removeprefix("flops_")
-    if name not in FLOP_COUNTS:
+    flops = flops_of(cell, column)
+    if flops is None:
         raise UserError(
             f"analysis.compute={column}: of a run that is not trained yet this count is not known"
         )
-    return counts[name]
+    return flops

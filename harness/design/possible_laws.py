@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.design.goal import EXPONENT, PARAMS
 from harness.fit.approach_3 import Asked, parametric
 from harness.fit.bootstrap import generator
 from harness.fit.budgets import count_cells, units_of
@@ -37,7 +38,6 @@ FAR = 1000.0
 """A law whose optimum lies so many times beyond the sizes that were run says nothing of where to run next."""
 
 PLACES = 9
-AIMS = ("params", "loss", "exponent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +76,17 @@ class FormDraws:
         logs = np.log(flops)
         ends = float(logs.min()), float(logs.max())
         places = np.linspace(*ends, PLACES if ends[1] > ends[0] else 1)
-        known = [self.aim_of_fit("params", float(np.exp(place))) for place in places]
+        known = [self.aim_of_fit(PARAMS, float(np.exp(place))) for place in places]
         return np.interp(logs, places, known)
 
 
 def _aim(form: FormDraws, phi: Array, aim: str, flops: float) -> Array:
     frontier = form.asked.frontier(form.asked.shown(form.solved.bound.natural(phi)))
     with np.errstate(all="ignore"):
-        if aim == "exponent":
+        if aim == EXPONENT:
             return np.asarray(frontier.exponents[0])
         log_n, _, loss = frontier.log_optimum(flops)
-        return np.asarray(log_n if aim == "params" else np.log(loss))
+        return np.asarray(log_n if aim == PARAMS else np.log(loss))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """What C of a run is under the column of compute that a fit read (``analysis.compute``)."""
 
+from typing import Protocol
+
 from harness.runs.record import Record
 
 BY_COUNT = "flops_"
@@ -7,11 +9,23 @@ BY_COUNT = "flops_"
 ROUNDING = 1 + 1e-9
 
 
-def flops_of(record: Record, compute: str) -> float | None:
-    """C of ``record`` in the column ``compute``; None where it has none of that name."""
+class Counted(Protocol):
+    """A run, trained or planned, with its C as the budget counts it and as others do."""
+
+    @property
+    def flops(self) -> float:
+        """As the budget does."""
+
+    @property
+    def flops_by_count(self) -> dict[str, float]:
+        """By every count."""
+
+
+def flops_of(run: Counted, compute: str) -> float | None:
+    """C of ``run`` in the column ``compute``; None where it has none of that name."""
     if compute == "flops":
-        return record.flops
-    return record.flops_by_count.get(compute.removeprefix(BY_COUNT))
+        return run.flops
+    return run.flops_by_count.get(compute.removeprefix(BY_COUNT))
 
 
 def has_optimizer(record: Record, compute: str) -> bool:

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from harness.config.schema import Config
 from harness.design.goal import BEYOND, DOLLARS, FLOPS, Goal, spend_of
@@ -13,7 +12,7 @@ from harness.fit import FitOptions, Points, read_points
 from harness.fit.pipeline import table_to_fit
 from harness.model.ladder import build_ladder
 from harness.plan.cell import Cell
-from harness.plan.plan import CorpusFacts, Plan
+from harness.plan.plan import AssumedCorpus, CorpusFacts, Plan
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FINISHED, Record
@@ -24,20 +23,10 @@ from harness.workflow.rules import plan_rules
 ANEW = "what was trained is kept and counted; the reasons of its rounds are lost with it"
 
 
-@dataclass(frozen=True)
-class PlannedCorpus:
-    """The corpus of a sweep as its plan knows it: to choose runs the text itself is not needed."""
-
-    name: str
-    vocab_size: int
-    fingerprint: str
-    train_tokens: int
-
-    @classmethod
-    def of(cls, name: str, plan: Plan) -> "PlannedCorpus":
-        """Of a plan with cells."""
-        first = plan.cells[0]
-        return cls(name, first.spec.shape.vocab_size, first.spec.data, first.unique_tokens)
+def corpus_of(name: str, plan: Plan) -> AssumedCorpus:
+    """The corpus of a plan with cells, as these know it: to choose runs the text itself is not needed."""
+    first = plan.cells[0]
+    return AssumedCorpus(name, first.spec.shape.vocab_size, first.spec.data, first.unique_tokens)
 
 
 def cell_maker(config: Config, corpus: CorpusFacts) -> CellMaker:

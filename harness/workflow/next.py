@@ -28,7 +28,7 @@ from harness.fit.results import Approach
 from harness.report.table import Table, terminal_table
 from harness.runs.frozen import frozen_plan
 from harness.runs.table import whole_records
-from harness.workflow.design import PlannedCorpus, cell_maker, finished_points, goal_of
+from harness.workflow.design import cell_maker, corpus_of, finished_points, goal_of
 from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, show_table, working
 
@@ -74,7 +74,7 @@ def _of_sweep(config: Config, console: Console) -> Found:
     points = finished_points(records, config.analysis)
     if points is None:
         raise UserError(f"next: no run of {folder.path} has finished; 'isoflop sweep' trains them")
-    maker = cell_maker(config, PlannedCorpus.of(config.data.name, plan))
+    maker = cell_maker(config, corpus_of(config.data.name, plan))
     own = [cell for cell in plan.cells if maker.again(cell)]
     if not own:
         raise UserError(

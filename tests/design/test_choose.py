@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.design.choose import Belief, Offer, choose, moments, variance_of_run
+from harness.design.choose import Belief, Offer, choose, variance_of_run
 
 DRAWS = 4000
 
@@ -39,7 +39,7 @@ def test_the_variance_expected_is_that_of_a_gaussian_belief(seed: int) -> None:
     found = choose(belief, offer)
     counts = np.bincount([one.candidate for one in found], minlength=6)
     exact = posterior_variance(aim, losses, belief.noise, counts)
-    assert found[0].before == pytest.approx(moments(belief)[0])
+    assert found[0].before == pytest.approx(belief.moments[0])
     assert found[-1].after == pytest.approx(exact, rel=0.1)  # draws are cut off at four deviations
 
 
