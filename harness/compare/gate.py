@@ -50,11 +50,6 @@ class GatePlan:
     flops: float
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
-    def pairs(self) -> int:
-        """Of a budget."""
-        return self.sizes * self.seeds
-
 
 @dataclass(frozen=True, kw_only=True)
 class GateVerdict:

@@ -22,6 +22,7 @@ from harness.compare.gate import (
     plan_gate,
 )
 from harness.compare.paired import ScoredRun, pair, pair_noise
+from harness.compare.saving import FrontierCurve
 from harness.config.schema import Config
 from harness.errors import EXIT_FAILED, UserError
 from harness.files import write_json
@@ -29,6 +30,7 @@ from harness.fit import Fit, load_fit
 from harness.fit.encoding import encode
 from harness.fit.results import Approach
 from harness.launch.launcher import Outcome
+from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.table import Table, terminal_table
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_plan
@@ -43,11 +45,6 @@ from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import say, show_table
 
 ANEW = "begin another gate with name=NAME"
-STEP = 1.01  # of C, in the slope of the frontier
-LISTS = (
-    *("seeds", "rates", "batches", "weight_decays", "embedding_rates", "head_rates", "muon_rates"),
-    "horizons",
-)
 
 
 def run_gate(
@@ -126,13 +123,6 @@ def _frontier(config: Config) -> Approach:
     raise UserError(f"gate: {path} has no frontier with a loss; name another fit with fit=runs/NAME")
 
 
-def _slope(frontier: Approach, flops: float) -> float:
-    theta = frontier.theta()
-    assert theta is not None, "it was chosen for it"
-    high, low = (float(frontier.optimum(theta, flops * step)[2]) for step in (1 / STEP, STEP))
-    return (high - low) / (2 * float(np.log(STEP)))
-
-
 def _noise(config: Config, frontier: Approach) -> tuple[float, str]:
     """Of the difference of a pair, nats, and what says so: seeds that arms share, else residuals about the profiles."""
     folders = [folder for folder in arm_folders(config).values() if folder.plan.exists()]
@@ -161,7 +151,8 @@ def _planned(config: Config, base: Config, folder: SweepFolder, frontier: Approa
             )
     else:
         noise, source = _noise(config, frontier)
-        slopes = {budget: _slope(frontier, budget) for budget in base.grid.budgets}
+        curve = FrontierCurve(frontier)
+        slopes = {budget: curve.fall(budget) for budget in base.grid.budgets}
         usable = {budget: slope for budget, slope in slopes.items() if slope > 0}
         now = plan_gate(usable, noise, source, config.speedup, config.power, len(base.arms))
     return now
@@ -237,7 +228,7 @@ def _grid(plan: GatePlan, frontier: Approach) -> list[str]:
         f"grid.center_budget={plan.budgets[0]!r}",
         f"grid.center_exponent={float(exponent)!r}",
         f"grid.seeds={list(range(plan.seeds))}",
-        *(f"followup.{name}=[]" for name in LISTS),
+        *(f"followup.{name}=[]" for name in ("seeds", *HYPERPARAMETERS)),
         "followup.neighbours=false",
     ]
 

@@ -8,12 +8,12 @@ import pytest
 
 from harness.cli import main
 from harness.commands import fit, report
-from harness.launch.ledger import Ledger
 from harness.plan.cell import Cell
 from harness.runs.record import Record
 from tests.device import ON_CPU
 from tests.launch.slurm import fake_slurm
 from tests.launch.slurm.fake_slurm import FakeSlurm, slurm
+from tests.launch.slurm.test_stages import ledger
 from tests.records import fake_record
 from tests.train.small import overrides
 from tests.workflow.test_gate import base_fit
@@ -28,10 +28,6 @@ def law(cell: Cell, factor: float = 1.0) -> float:
     n, d = cell.params.total, cell.tokens
     noise = zlib.crc32(cell.run_id.encode()) / 2**32 - 0.5
     return float((1.5 + (60 * n**-0.4 + 60 * d**-0.4) * factor**-0.2) * (1 + 0.004 * noise))
-
-
-def submissions(folder: Path, name: str) -> list[int]:
-    return [len(one.run_ids) for one in Ledger(folder / "runs" / name / "slurm").read()]
 
 
 def test_an_active_design_submits_each_round_from_the_dependent_job_of_the_one_before(
@@ -57,7 +53,7 @@ def test_an_active_design_submits_each_round_from_the_dependent_job_of_the_one_b
     assert not made
     slurm.drain()
     rounds = json.loads((tmp_path / "runs/active/rounds.json").read_text())["rounds"]
-    assert submissions(tmp_path, "active") == [len(one["cells"]) for one in rounds]
+    assert [len(one.run_ids) for one in ledger(tmp_path, "active")] == [len(one["cells"]) for one in rounds]
     assert len(rounds) > 1
     plan = json.loads((tmp_path / "runs/active/plan.json").read_text())
     assert sum(cell["flops"] for cell in plan["cells"]) <= 2e10 * 1.001
