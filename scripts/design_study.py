@@ -4,8 +4,8 @@
     python scripts/design_study.py tables --trials 20 --out results/design        # finished runs, each cell once
 
 On surfaces (``scripts/coverage_designs.py``) the full grid is five budgets of seven sizes; N* is asked for at ten times
-the largest. ``active`` is what an experiment with ``design=active design.reach=5`` does: a first handful, and rounds of
-``harness.design.advice``. ``cheapest`` and ``random`` take cells of the grid, by rising compute or in any order. Lines
+the largest. ``active`` is what an experiment with ``design=active design.reach=5`` does: an initial design, then rounds
+of ``harness.design.advice``. ``cheapest`` and ``random`` take cells of the grid, by rising compute or in any order. Lines
 have, for each design and way, the share of the grid's compute after which the interval is as narrow as that of the
 whole grid, and at shares of it the width over the whole grid's, the error of ln N*, and how often the interval holds
 the truth. On tables the same at 5, 10 and 33% of their compute, where a cell can be run once, and what should be held
@@ -41,7 +41,7 @@ from scripts.coverage_designs import LAWS, Design
 SHARES = (0.05, 0.1, 0.2, 0.33)
 OPTIONS = FitOptions(draws=200, backtest=False)
 ROUNDS, REACH, SPAN, SIZES = DesignConfig.rounds, 5.0, 12.0, 7
-GUESS = 1.5  # the first handful lies about so many times N*: nobody knows N* before
+GUESS = 1.5  # the initial design lies about so many times N*: nobody knows N* before
 FIVE = tuple(np.geomspace(1e18, 1e20, 5))
 DESIGNS = (
     *(
@@ -140,7 +140,7 @@ def states(steps: Iterator[Step], total: float, target: float, truth: float) -> 
 
 
 def active(world: World, total: float, target: float) -> Iterator[Step]:
-    """The table after the first handful, and after every round, up to a third of ``total``."""
+    """The table after the initial design, and after every round, up to a third of ``total``."""
     spend = total / 3
     budgets = list(world.design.flops)
     first = first_sizes(budgets, spend)
@@ -276,7 +276,7 @@ def table_trial(
 
 
 def active_of(whole: Points, spend: float, target: float) -> Iterator[Step]:
-    """The chosen rows of ``whole`` after the first handful and every round, within ``spend``."""
+    """The chosen rows of ``whole`` after the initial design and every round, within ``spend``."""
     taken = first_rows(whole, spend)
     yield whole.select(sorted(taken)), np.nan
     for done in range(ROUNDS):
@@ -293,7 +293,7 @@ def active_of(whole: Points, spend: float, target: float) -> Iterator[Step]:
 
 
 def first_rows(whole: Points, spend: float) -> set[int]:
-    """The first handful: sizes spread evenly over the cheapest budgets, within half of ``spend``."""
+    """The initial design: sizes spread evenly over the cheapest budgets, within half of ``spend``."""
     taken: set[int] = set()
     budgets = group_budgets(whole)
     groups = dict(zip(budgets.labels, budgets.groups, strict=True))

@@ -131,7 +131,7 @@ near the predicted optimum. --json prints the answer for programs.
   isoflop next points=table.csv aim=loss budget=1e22 spend=1e20""",
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 With launcher=slurm it submits and returns at once; the dependent jobs do the later stages. With design=active not
-the grid is trained but a first handful of it, and then in rounds what 'isoflop next' says, until spend= is used.
+the grid is trained but an initial design of it, and then in rounds what 'isoflop next' says, until spend= is used.
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=demo name=demo-active design=active spend=3e12

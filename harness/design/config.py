@@ -12,9 +12,9 @@ class DesignConfig:
     """A grid that is known beforehand, or rounds of runs each of which is chosen by what the ones before have shown.
 
     Attributes:
-        kind: ``grid`` trains every cell of ``grid``; ``active`` trains a first handful about its guess at its lowest
+        kind: ``grid`` trains every cell of ``grid``; ``active`` trains an initial design about its guess at its lowest
             budgets, then in ``rounds`` the runs that narrow the interval of the aim the most for what they cost.
-        rounds: how many at most, after the first handful.
+        rounds: how many at most, after the initial design.
         reach: how many times larger or smaller than the predicted N* a model may be; null is as far as the sizes of the
             grid reach about their middle (the root of ``grid.span``), and 4 where candidates are of a table.
         extend: candidates have the budgets of ``grid``, and further ones up to so many times the largest.

@@ -1,4 +1,4 @@
-"""The first handful of runs, before anything is known but a guess: few, cheap, and enough to fit a law to."""
+"""The initial design, before anything is known but a guess: few runs, cheap ones, and enough to fit a law to."""
 
 from collections.abc import Sequence
 

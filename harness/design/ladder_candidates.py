@@ -76,7 +76,7 @@ class CellMaker:
         return own[0] if own else next(seed for seed in range(len(used) + 1) if seed not in used)
 
     def first(self, spend: float) -> list[Cell]:
-        """The first handful: few sizes about the grid's guess at its lowest budgets.
+        """The initial design: few sizes about the grid's guess at its lowest budgets.
 
         Args:
             spend: what all runs may cost, in the unit of ``cost``.

@@ -20,7 +20,7 @@ LEAST_SHARE = 1 / 3
 OUTWARD = 2.0
 """Where no law can be fitted yet, the next sizes are so many times beyond those that are there."""
 
-FIRST = "the first handful, about the grid's guess"
+FIRST = "the initial design, about the grid's guess"
 NO_LAW = "no law can be fitted to the runs yet: sizes beyond those that are there"
 
 
@@ -31,7 +31,7 @@ class Round:
     Attributes:
         cells: its runs, in the order of their worth. reasons: of each, why.
         deviation: standard deviation of the aim before it, over the laws that were possible: of ln N*, ln L* or a; None
-            of the first handful.
+            of the initial design.
         factor: by which it was expected to narrow the interval.
         forms: weights of the forms of the law. notes: what else was known.
     """

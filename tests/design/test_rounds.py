@@ -39,7 +39,7 @@ def test_rounds_use_all_that_is_left_and_never_less_than_a_third() -> None:
     ("spend", "sizes"),
     [(1e13, PLANS[0]), (3.8e12, PLANS[1]), (3.2e12, PLANS[2]), (1e11, PLANS[2])],
 )
-def test_the_first_handful_saves_where_it_must(spend: float, sizes: tuple[int, ...]) -> None:
+def test_the_initial_design_saves_where_it_must(spend: float, sizes: tuple[int, ...]) -> None:
     assert tuple(first_sizes([6e11, 1e11, 2.5e11], spend).values()) == sizes
     if spend > 3e12:
         assert sum(c * k for c, k in first_sizes([1e11, 2.5e11, 6e11], spend).items()) <= SHARE * spend
