@@ -3,13 +3,13 @@
     python scripts/design_study.py surfaces --trials 60 --out results/design      # known surfaces, free cells
     python scripts/design_study.py tables --trials 20 --out results/design        # finished runs, each cell once
 
-On surfaces (``scripts/coverage_designs.py``) the full grid is five budgets of seven sizes; N* is asked for at ten times
-the largest. ``active`` is what an experiment with ``design=active design.reach=5`` does: an initial design, then rounds
-of ``harness.design.advice``. ``cheapest`` and ``random`` take cells of the grid, by rising compute or in any order. Lines
-have, for each design and way, the share of the grid's compute after which the interval is as narrow as that of the
-whole grid, and at shares of it the width over the whole grid's, the error of ln N*, and how often the interval holds
-the truth. On tables the same at 5, 10 and 33% of their compute, where a cell can be run once, and what should be held
-is N* of the whole table; every trial leaves out a fifth of the cells at random.
+On surfaces (``scripts/coverage_designs.py``) the full grid is five budgets of seven sizes; N* is asked for at ten
+times the largest. ``active`` is what an experiment with ``design=active design.reach=5`` does: an initial design, then
+rounds of ``harness.design.advice``. ``cheapest`` and ``random`` take cells of the grid, by rising compute or in any
+order. Lines have, for each design and way, the share of the grid's compute after which the interval is as narrow as
+that of the whole grid, and at shares of it the width over the whole grid's, the error of ln N*, and how often the
+interval holds the truth. On tables the same at 5, 10 and 33% of their compute, where a cell can be run once, and what
+should be held is N* of the whole table; every trial leaves out a fifth of the cells at random.
 """
 
 import argparse
