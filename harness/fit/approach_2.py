@@ -107,7 +107,7 @@ def _outlier_flags(
     """``sensitive_to_outliers``: without the runs far off the law the exponent lies beyond its interval."""
     if check is None or interval is None or len(points) < RUNS_TO_SPARE:
         return []
-    far = outliers(check.residual)
+    far = outliers(check.residual * np.sqrt(check.weights))
     if not 0 < far.sum() <= len(points) // 4:
         return []
     again = fit_approach_2(points.select(~far), replace(options, draws=0)).a

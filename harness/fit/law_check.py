@@ -27,6 +27,7 @@ from harness.fit.forms import MODELS, Misfit, Model, Solved, solve
 from harness.fit.forms.data import Data
 from harness.fit.forms.projection import standard_starts
 from harness.fit.misfit import LARGE, ROUNDING, fit_error, repeated_data, spread
+from harness.fit.noise import precision, seed_noise
 from harness.fit.profiles import HUBER_WIDTH
 from harness.fit.results import FitError
 from harness.fit.status import Flag
@@ -42,8 +43,6 @@ HINT = 0.1
 LEAST_EXPLAINED = 0.5
 # Three budgets leave one direction, which tells a variance to nothing.
 SHOWN, LEAST_FREEDOM = 0.3, 2
-# Standard errors of the loss that differ by fewer times than this between runs are of one validation set.
-DIFFERENT = 2.0
 STREAM = 8
 
 
@@ -187,8 +186,12 @@ class LawCheck:
         freedom, pure = cells - self.fit.bound.model.free, rows - cells
         if len(np.unique(self.unit)) < cells or freedom < 3 or pure < 3:
             return []
-        mean = np.bincount(cell, self.residual) / np.bincount(cell)
-        within = float(np.sum((self.residual - mean[cell]) ** 2))
+        noise = seed_noise(self.points)
+        residual = self.residual
+        if noise is not None:  # in units of its seeds' own noise, where that differs
+            residual = residual / np.sqrt(noise.variance(self.points.flops))
+        mean = np.bincount(cell, residual) / np.bincount(cell)
+        within = float(np.sum((residual - mean[cell]) ** 2))
         between = float(np.sum(mean[cell] ** 2))
         if within <= 0:
             return []
@@ -246,27 +249,3 @@ def _checked(points: Points, model: Model, columns: tuple[Covariate, ...]) -> La
             objective = Misfit(HUBER_WIDTH * max(spread(residual), ROUNDING))
             fit = solve(model, data, objective, weights, [fit.phi])
     return LawCheck(points, data, fit, objective, weights, units_of(points))
-
-
-def precision(points: Points, residual: Array) -> Array:
-    """Weights of the runs, (n,), at most 1: the inverse of each one's variance where ``loss_se`` says it differs.
-
-    ln L of a run varies by tau^2 + (loss_se / L)^2: from run to run, and by the evaluation's own error. tau^2 is what
-    the squared residuals (n,) of an unweighted fit leave (DerSimonian & Laird 1986, equation 8, for a regression).
-    Where the errors are alike, within a factor of two, every weight is 1: they are then of one validation set, whose
-    error all runs share, and say nothing of their differences.
-    """
-    if points.loss_se is None:
-        return np.ones(len(points))
-    variance = (points.loss_se / points.loss) ** 2
-    known = np.isfinite(variance) & (variance > 0)
-    if not known.any():
-        return np.ones(len(points))
-    variance = np.where(known, variance, np.median(variance[known]))
-    low, high = np.quantile(variance, (0.1, 0.9))
-    if high < DIFFERENT**2 * low:
-        return np.ones(len(points))
-    total = max(float(np.median(residual**2)) / 0.455, 1e-300)  # of normal residuals, where a few are far off
-    between = max(total - float(np.median(variance)), 0.1 * total)
-    weights = 1 / (between + variance)
-    return np.asarray(weights / weights.max())

@@ -230,7 +230,7 @@ def outlier_flags(
     """
     if interval is None or len(points) < RUNS_TO_SPARE:
         return []
-    far = outliers(fit.fitted() - check.data.log_loss)
+    far = outliers((fit.fitted() - check.data.log_loss) * np.sqrt(check.weights))
     if not 0 < far.sum() <= len(points) // 4:
         return []
     keep = ~far

@@ -13,7 +13,7 @@ from harness.model.shape import Shape
 from harness.plan.base import STANDARD, Base
 from harness.plan.cell import Cell
 from harness.plan.duration import Timing
-from harness.plan.grid import GridConfig, targets
+from harness.plan.grid import GridConfig, seeds_at, targets
 from harness.plan.labels import Labels
 from harness.plan.optimizer_flops import step_flops
 from harness.plan.recipe import Hyperparameters, apply_recipe
@@ -215,8 +215,8 @@ def make_plan(name: str, shapes: Sequence[Shape], rules: Rules, corpus: CorpusFa
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     for budget, sizes in chosen.items():
-        for shape in sizes:
-            for seed in grid.seeds:
+        for shape, seeds in zip(sizes, seeds_at(grid, budget, len(sizes)), strict=True):
+            for seed in seeds:
                 cell = plan_cell(shape, budget, seed, rules, corpus, trunk_tokens.get(shape))
                 reason = unfit(cell, rules)
                 if reason:

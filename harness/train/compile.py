@@ -32,7 +32,7 @@ def settle(config: TrainConfig, device: Device, planned: str, notes: list[str]) 
         compile = SETTINGS[planned] if device.kind == "cuda" else "off"
     if compile == "off":
         return replace(config, compile=compile)
-    lacking = lacking_for_triton() if device.kind == "cuda" else ""
+    lacking = lacking_for_triton() if device.kind == "cuda" else lacking_for_cpp()
     if lacking and config.compile != "auto":
         raise UserError(
             f"train.compile: this machine lacks {lacking}; install it or leave compile at auto or off"
@@ -55,6 +55,12 @@ def lacking_for_triton() -> str:
         return "a C compiler (gcc or clang, or CC that names one)"
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     return "" if header.exists() else f"Python's header files ({header})"
+
+
+def lacking_for_cpp() -> str:
+    """What torch would miss when it compiles for a CPU, empty where nothing is missing."""
+    compiler = os.environ.get("CXX") or "g++"
+    return "" if shutil.which(compiler) else f"a C++ compiler ({compiler}, or CXX that names one)"
 
 
 def compiled(model: torch.nn.Module, config: TrainConfig, cache: Path) -> torch.nn.Module:

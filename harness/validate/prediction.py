@@ -11,6 +11,7 @@ from harness.fit import Points
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
 from harness.fit.estimate import FrontierSource, beyond_runs
+from harness.fit.noise import scatter_at
 from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
 
@@ -27,16 +28,17 @@ class Scatter:
     freedom: int
 
 
-def scatter(points: Points, law: ParametricLaw) -> Scatter | None:
-    """The scatter of ``points`` (n runs) about ``law``; None with too few runs to tell.
+def scatter(points: Points, law: ParametricLaw, flops: float) -> Scatter | None:
+    """The scatter of ``points`` (n runs) about ``law``, of a run of ``flops``; None with too few runs to tell.
 
-    It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them.
+    It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them. Where seeds
+    scatter less the larger the budget is, it is that of the largest ones.
     """
     freedom = len(points) - PARAMETERS
     if freedom < 1:
         return None
     residual = np.log(points.loss) - np.log(law.loss(points.params, points.tokens))
-    return Scatter(float(np.sqrt(np.sum(residual**2) / freedom)), freedom)
+    return Scatter(scatter_at(points, residual, freedom, flops), freedom)
 
 
 COVERS = "the uncertainty of the fitted law, from its bootstrap draws"

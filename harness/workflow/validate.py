@@ -112,7 +112,9 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
     return PredictionBasis(
         decider=decider,
         losses=losses,
-        scatter=_scatter(fit, path.parent / "runs.csv", None if losses is None else losses.law),
+        scatter=_scatter(
+            fit, path.parent / "runs.csv", None if losses is None else losses.law, config.validate.budget
+        ),
         facts=FitFacts(
             n_points=fit.n_points,
             largest_flops=fit.largest_flops,
@@ -123,14 +125,14 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
     )
 
 
-def _scatter(fit: Fit, table: Path, law: ParametricLaw | None) -> Scatter | None:
-    """Of the runs that the fit used, where their table lies beside it."""
+def _scatter(fit: Fit, table: Path, law: ParametricLaw | None, budget: float) -> Scatter | None:
+    """Of the runs that the fit used, as a run of ``budget`` has it, where their table lies beside the fit."""
     if law is None or not table.exists():
         return None
     sweep = SweepFolder(table.parent)
     if sweep.plan.exists():
         check_table(table, whole_records(sweep, frozen_plan(sweep)))
-    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law)
+    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law, budget)
 
 
 def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:

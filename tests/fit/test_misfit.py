@@ -10,9 +10,10 @@ import pytest
 from harness.fit import FitOptions, Points, fit_points
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
-from harness.fit.law_check import check_law, precision
+from harness.fit.law_check import check_law
 from harness.fit.laws import Law
 from harness.fit.misfit import MOST_EPOCHS, fit_error, repeated_data
+from harness.fit.noise import precision
 from harness.fit.structure import indicators, powers, residual_structure
 from harness.fit.useless import useless_intervals
 from scripts.coverage_designs import grid

@@ -12,7 +12,7 @@ from harness.model.counts import FLOP_COUNTS, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
-from harness.plan.grid import GridConfig, targets
+from harness.plan.grid import GridConfig, seeds_at, targets
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, Rule, significant
 from harness.plan.schedule import ScheduleConfig
@@ -196,3 +196,45 @@ def test_a_run_is_found_by_a_beginning_that_is_unique() -> None:
 @given(st.floats(1e-12, 1e12), st.integers(1, 6))
 def test_significant_digits_keep_the_value(value: float, digits: int) -> None:
     assert significant(value, digits) == pytest.approx(value, rel=10.0 ** (1 - digits))
+
+
+@given(
+    st.lists(st.integers(0, 99), min_size=1, max_size=6, unique=True),
+    st.lists(st.integers(100, 199), max_size=3, unique=True),
+    st.floats(1e10, 1e14),
+    st.floats(1e10, 1e14),
+    st.integers(1, 9),
+)
+def test_seeds_of_a_cell_cost_what_is_allowed_and_flanks_get_further_ones(
+    seeds: list[int], flanks: list[int], allowed: float, budget: float, sizes: int
+) -> None:
+    grid = GridConfig([budget], sizes, seeds=seeds, seeds_flops=allowed, flank_seeds=flanks)
+    made = seeds_at(grid, budget, sizes)
+    inner = {tuple(one) for one in made[1:-1]}
+    assert len(made) == sizes
+    assert len(inner) <= 1
+    assert made[0] == made[-1] == [*seeds_at(replace(grid, flank_seeds=[]), budget, sizes)[0], *flanks]
+    shared = made[0][: len(made[0]) - len(flanks)]
+    assert shared == seeds[: len(shared)]
+    assert shared
+    assert len(shared) == 1 or len(shared) * budget <= allowed * (1 + 1e-8)
+    assert len(shared) == len(seeds) or (len(shared) + 1) * budget > allowed
+    assert seeds_at(replace(grid, seeds_flops=None, flank_seeds=[]), budget, sizes) == [seeds] * sizes
+
+
+def test_a_plan_has_more_seeds_at_small_budgets_and_flanks() -> None:
+    grid = replace(RULES.grid, seeds=[0, 1, 2], seeds_flops=3e11, flank_seeds=[7])
+    made = plan(replace(RULES, grid=grid))
+    counts = [
+        [sum(cell.budget == budget and cell.params.total == n for cell in made.cells) for n in sizes]
+        for budget in grid.budgets
+        for sizes in [sorted({cell.params.total for cell in made.cells if cell.budget == budget})]
+    ]
+    assert counts == [[4, 3, 3, 3, 4], [2, 1, 1, 1, 2]]
+    assert len({cell.run_id for cell in made.cells}) == len(made.cells)
+
+
+@pytest.mark.parametrize("flanks", [[1], [3, 3]])
+def test_flank_seeds_are_further_ones(flanks: list[int]) -> None:
+    with pytest.raises(UserError, match=r"grid\.flank_seeds"):
+        GridConfig([1e11], seeds=[0, 1], flank_seeds=flanks)

@@ -66,6 +66,12 @@ def test_a_machine_without_a_compiler_trains_eagerly_unless_told_to_compile(
     assert notes == ["not compiled: this machine lacks a C compiler (gcc or clang, or CC that names one)"]
     with pytest.raises(UserError, match=r"train\.compile: this machine lacks a C compiler"):
         settle(TrainConfig(compile="on"), CUDA, "eager", notes)
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(
+        UserError, match=r"train\.compile: this machine lacks a C\+\+ compiler \(g\+\+, or CXX"
+    ):
+        settle(TrainConfig(compile="on"), CPU, "eager", notes)
+    assert settle(TrainConfig(), CPU, "eager", notes).compile == "off"
     monkeypatch.setenv("CC", "cc")
     monkeypatch.setattr("harness.train.compile.sysconfig.get_paths", lambda: {"include": "/nowhere"})
     assert "header files (/nowhere/Python.h)" in lacking_for_triton()

@@ -38,13 +38,13 @@ def test_old_overrides_are_the_new_ones(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == ""
 
 
-def test_the_old_experiment_is_the_new_one_with_the_old_folder(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_old_experiment_is_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
     old = compose_config(["experiment=rematch"])
     said = capsys.readouterr().err
     assert said == "isoflop: 'experiment=rematch' is called 'experiment=validate' now\n"
     assert old == compose_config(["experiment=validate"])
-    assert old[0].name == "rematch"
-    assert old[0].validate.budget == 1.2e13
+    assert old[0].name == "cpu_validation"
+    assert old[0].validate.budget == 6e13
 
 
 def test_an_experiment_of_ones_own_by_the_old_name_is_the_one_that_is_meant(

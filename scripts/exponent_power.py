@@ -1,0 +1,229 @@
+"""What it takes to tell the scaling exponents of two arms apart: how far a of N* ~ C^a scatters, by design and cost.
+
+    python -m scripts.exponent_power results/cpu_frontier
+    python -m scripts.exponent_power results/demo --base 1e11 --trials 400 --out power.csv
+
+A finished sweep says what its runs are like: the law fitted by approach 3, the noise of a seed, by budget, from cells
+that were trained with several, what the cells miss of the law beyond that, and the seconds a FLOP takes. Each design is
+simulated on that law, and fitted by approaches 2 and 3 as a sweep would be. Two arms trained by one design differ in a
+with a standard error of sqrt(2) times its standard deviation, if nothing in them is shared; a difference is seen with a
+probability of ``POWER`` in an interval of 90% where it is 1.645 + 0.842 = 2.49 of these.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from harness.errors import UserError
+from harness.fit import FitOptions, Points, load_fit, read_points
+from harness.fit.approach_2 import fit_approach_2
+from harness.fit.approach_3 import fit_approach_3
+from harness.fit.budgets import cells_of
+from harness.fit.laws import Law
+from harness.fit.table import Array
+from harness.text import counted
+
+POWER, LEVEL = 0.8, 0.9
+SEEN = float(norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER))
+BUDGETS = (
+    (3, 6.0),
+    (3, 20.0),
+    (4, 20.0),
+    (4, 100.0),
+    (5, 100.0),
+)  # how many, and the largest over the smallest
+SIZES, SPANS, SEEDS = (7, 11), (12.0, 40.0), (1, 3, 6)
+CORES = 2
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a finished sweep says of runs like its own.
+
+    Attributes:
+        law: of their losses.
+        noise: standard deviation of ln L between seeds is ``noise[0]`` at 1 FLOP and goes as C^``noise[1]``.
+        misfit: standard deviation of ln L of cells about the law, beyond their seeds.
+        seconds: of training per FLOP, as a power of C: coefficient and exponent.
+    """
+
+    law: Law
+    noise: tuple[float, float]
+    misfit: float
+    seconds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One design, and what it can tell.
+
+    Attributes:
+        ratio: largest budget over the smallest. span: largest size over the smallest, of each budget.
+        flops, hours: of one arm; hours on ``CORES`` cores.
+        sd_2, sd_3: standard deviation of a, by approaches 2 and 3. seen: difference of a that two arms show with a
+            probability of ``POWER``, by the better one.
+        failed: share of sweeps without an exponent, by either.
+    """
+
+    budgets: int
+    ratio: float
+    sizes: int
+    span: float
+    seeds: int
+    flops: float
+    hours: float
+    sd_2: float
+    sd_3: float
+    seen: float
+    failed: float
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Simulate every design and print, and with ``--out`` write, a line of each."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folder", type=Path, help="of a finished and fitted sweep with several seeds in some cells"
+    )
+    parser.add_argument("--base", type=float, help="smallest budget, FLOPs; by default the sweep's own")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args(argv)
+    points = read_points(args.folder / "runs.csv")
+    sweep = describe(args.folder, points)
+    level, slope = sweep.noise
+    print(
+        f"noise of a seed in ln L: {level * 1e12**slope:.4f} at 1e12 FLOPs, as C^{slope:.2f}; "
+        f"cells miss the law by {sweep.misfit:.4f} besides; a = {float(sweep.law.exponents[0]):.3f}"
+    )
+    base = args.base or float(points.flops.min())
+    rng = np.random.default_rng(args.seed)
+    lines = []
+    for design in product(BUDGETS, SIZES, SPANS, SEEDS):
+        lines.append(simulate(rng, sweep, base, design, args.trials))
+        print(shown(lines[-1]), flush=True)
+    if args.out:
+        with args.out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(asdict(lines[0])))
+            writer.writeheader()
+            writer.writerows(asdict(line) for line in lines)
+
+
+def describe(folder: Path, points: Points) -> Sweep:
+    """What the runs of ``folder`` are like.
+
+    Raises:
+        UserError: its fit has no standard law, no cell has two seeds, or its table has no seconds.
+    """
+    fit = load_fit(folder).approach_3
+    theta = fit.theta()
+    if theta is None or fit.form != "standard":
+        raise UserError(f"{folder}: its fit has no law E + A/N^alpha + B/D^beta to simulate")
+    law = Law.from_theta(theta, fit.cost)
+    if points.budget is None or "seconds" not in points.extra:
+        raise UserError(f"{folder}/runs.csv: needs the columns budget and seconds")
+    log_loss, cell = np.log(points.loss), cells_of(points)
+    spreads, means = [], []
+    for budget in np.unique(points.budget):
+        inside = [log_loss[cell == c] for c in np.unique(cell[points.budget == budget])]
+        freedom = sum(len(one) - 1 for one in inside)
+        if freedom:
+            variance = sum(float(np.sum((one - one.mean()) ** 2)) for one in inside) / freedom
+            spreads.append((budget, variance, freedom))
+    if not spreads:
+        raise UserError(
+            f"{folder}/runs.csv: no cell was trained with two seeds, so the noise of a seed is not known"
+        )
+    budgets, variances, freedoms = np.array(spreads).T
+    slope = 0.0
+    if len(spreads) > 1:
+        slope = float(np.polyfit(np.log(budgets), np.log(variances) / 2, 1, w=np.sqrt(freedoms))[0])
+    level = float(np.average(np.log(variances) / 2 - slope * np.log(budgets), weights=freedoms))
+    noise = (float(np.exp(level)), slope)
+    predicted = np.log(law.loss(points.params, points.tokens))
+    for c in np.unique(cell):
+        own = cell == c
+        seeds = noise[0] ** 2 * float(points.flops[own][0]) ** (2 * slope) / own.sum()
+        means.append(float((log_loss - predicted)[own].mean()) ** 2 - seeds)
+    misfit = max(0.0, sum(means) / max(len(means) - 5, 1)) ** 0.5
+    time = np.polyfit(np.log(points.flops), np.log(points.extra["seconds"] / points.flops), 1)
+    return Sweep(law, noise, misfit, (float(np.exp(time[1])), float(time[0])))
+
+
+def simulate(
+    rng: np.random.Generator,
+    sweep: Sweep,
+    base: float,
+    design: tuple[tuple[int, float], int, float, int],
+    trials: int,
+) -> Line:
+    """Sweeps of one design: (budgets, their ratio), sizes, span, seeds."""
+    (budgets, ratio), sizes, span, seeds = design
+    flops = np.repeat(np.geomspace(base, base * ratio, budgets), sizes)
+    options = FitOptions(draws=0, backtest=False)
+    found = np.array(
+        [
+            [exponent if exponent is not None else np.nan for exponent in (two.a, three.a)]
+            for points in _tables(rng, sweep, flops, sizes, span, seeds, trials)
+            for two, three in [(fit_approach_2(points, options), fit_approach_3(points, options))]
+        ],
+        dtype=float,
+    )
+    spread = np.nanstd(found, axis=0, ddof=1)
+    seconds = float(np.sum(seeds * sweep.seconds[0] * flops ** (1 + sweep.seconds[1])))
+    return Line(
+        budgets=budgets,
+        ratio=ratio,
+        sizes=sizes,
+        span=span,
+        seeds=seeds,
+        flops=float(seeds * flops.sum()),
+        hours=seconds / CORES / 3600,
+        sd_2=float(spread[0]),
+        sd_3=float(spread[1]),
+        seen=float(SEEN * 2**0.5 * spread.min()),
+        failed=float(np.isnan(found).any(axis=1).mean()),
+    )
+
+
+def _tables(
+    rng: np.random.Generator, sweep: Sweep, flops: Array, sizes: int, span: float, seeds: int, trials: int
+) -> Iterator[Points]:
+    """Tables of runs of sizes that are spread about the law's own optimum at each budget; ``flops`` one a cell."""
+    cost = sweep.law.cost
+    offsets = np.tile(np.linspace(-0.5, 0.5, sizes) * np.log(span), len(flops) // sizes)
+    log_n = np.array([float(sweep.law.log_optimum(c)[0]) for c in flops]) + offsets
+    log_d = np.log(flops / cost.kappa) - cost.power * log_n
+    params, tokens, spent = (np.tile(one, seeds) for one in (np.exp(log_n), np.exp(log_d), flops))
+    log_loss = np.log(sweep.law.loss(params, tokens))
+    seed = np.repeat(np.arange(float(seeds)), len(flops))
+    names = tuple(f"run-{i}" for i in range(len(spent)))
+    for _ in range(trials):
+        own = sweep.noise[0] * spent ** sweep.noise[1] * rng.standard_normal(len(spent))
+        shared = np.tile(sweep.misfit * rng.standard_normal(len(flops)), seeds)
+        yield Points(params, tokens, spent, np.exp(log_loss + own + shared), names, budget=spent, seed=seed)
+
+
+def shown(line: Line) -> str:
+    """One line of text."""
+    return (
+        f"{line.budgets} budgets x{line.ratio:g}, {line.sizes} sizes x{line.span:g}, {counted(line.seeds, 'seed'):8} "
+        f"{line.flops:8.2g} FLOPs {line.hours:6.2f} h an arm; sd of a {line.sd_2:.3f}, {line.sd_3:.3f}; "
+        f"seen from {line.seen:.3f}" + (f"; {line.failed:.0%} without a" if line.failed else "")
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"exponent_power: {error}")
