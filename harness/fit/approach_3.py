@@ -99,7 +99,13 @@ class Asked:
         """The law fitted to the runs of ``check``, weighted as it weights them."""
         laws = [check.fit.theta[:5]] if self.model.plain else None
         return solve(
-            self.model, check.data, self.misfit, check.weights, start, laws, projected=self.projected
+            self.model,
+            check.data,
+            self.misfit,
+            check.weights_for(self.misfit),
+            start,
+            laws,
+            projected=self.projected,
         )
 
     def shown(self, natural: Array) -> Array:
@@ -252,6 +258,7 @@ def bootstrap_law(
     of residuals that the loss has already clipped gives intervals that cover far too seldom.
     """
     data, unit, weights, misfit = check.data, check.unit, check.weights, options.misfit
+    minimised = check.weights_for(misfit)
     rng = bootstrap.generator(options.seed, STREAM)
     free, units = fit.bound.model.free, count_cells(unit)
     with np.errstate(all="ignore"):
@@ -260,7 +267,7 @@ def bootstrap_law(
         if kind != "wild":
             counts = bootstrap.pair_counts(rng, units, options.draws)[:, unit]
             log_loss = data.log_loss[None] if shared is None else data.log_loss + shared
-            found = redraw(fit, misfit, log_loss, counts * weights).phi
+            found = redraw(fit, misfit, log_loss, counts * minimised).phi
             return widened(found, fit.phi, units, free)
     fitted = fit.fitted()
     residual = data.log_loss - fitted
@@ -275,7 +282,7 @@ def bootstrap_law(
     signs = bootstrap.wild_signs(rng, units, options.draws)[:, unit]
     shared = np.zeros((1, len(root))) if shared is None else shared
     with np.errstate(all="ignore"):
-        return redraw(fit, misfit, fitted + signs * residual + shared, weights[None]).phi
+        return redraw(fit, misfit, fitted + signs * residual + shared, minimised[None]).phi
 
 
 def widened(draws: Array, point: Array, units: int, free: int) -> Array:
@@ -318,7 +325,7 @@ def _sensitivity(
     order = np.argsort(points.loss, kind="stable")
     kept = [order[: len(points) - k] for k in range(6)]
     held = np.stack([np.isin(np.arange(len(points)), rows) for rows in kept]).astype(float)
-    again = redraw(fit, asked.misfit, check.data.log_loss[None], held * check.weights).phi
+    again = redraw(fit, asked.misfit, check.data.log_loss[None], held * check.weights_for(asked.misfit)).phi
     return tuple(
         (float(k), float(asked.exponents(asked.shown(natural), fit_cost_law(points.select(rows)))[0]))
         for k, (natural, rows) in enumerate(zip(fit.bound.natural(again), kept, strict=True))

@@ -79,6 +79,14 @@ class LawCheck:
         """ln L - ln of the law, (n,)."""
         return self.data.log_loss - self.fitted
 
+    def weights_for(self, misfit: Misfit) -> Array:
+        """The weights of the runs, (n,), that a fit minimising ``misfit`` is most precise with.
+
+        Inverse variances for squares; inverse standard deviations for sums of absolute deviations, whose variance
+        is then least (that of a weighted median), and which Huber's loss nearly is with a delta below the residuals.
+        """
+        return np.sqrt(self.weights) if misfit.delta < spread(self.residual) else self.weights
+
     @cached_property
     def error(self) -> FitError:
         """The size of the residuals."""
@@ -189,7 +197,7 @@ class LawCheck:
         noise = seed_noise(self.points)
         residual = self.residual
         if noise is not None:  # in units of its seeds' own noise, where that differs
-            residual = residual / np.sqrt(noise.variance(self.points.flops))
+            residual = residual / np.sqrt(noise.variance(self.points.params, self.points.tokens))
         mean = np.bincount(cell, residual) / np.bincount(cell)
         within = float(np.sum((residual - mean[cell]) ** 2))
         between = float(np.sum(mean[cell] ** 2))

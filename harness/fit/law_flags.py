@@ -234,7 +234,7 @@ def outlier_flags(
     if not 0 < far.sum() <= len(points) // 4:
         return []
     keep = ~far
-    again = solve(fit.bound.model, check.data.take(keep), misfit, check.weights[keep], [fit.phi])
+    again = solve(fit.bound.model, check.data.take(keep), misfit, check.weights_for(misfit)[keep], [fit.phi])
     a = float(exponent(again.natural))
     if interval[0] <= a <= interval[1]:
         return []

@@ -1,50 +1,51 @@
-"""How much the runs of a table vary, and so how much each counts: by ``loss_se``, and by compute where seeds tell.
+"""How much the runs of a table vary, and so how much each counts: by ``loss_se``, and by N and D where seeds tell.
 
-Small runs scatter more than large ones: when a model of few steps learns to copy from its context is a matter of luck.
-A fit of equal weights is then as wide as its smallest budget is noisy, and so is what it says of a run at a large one.
+Short runs scatter more than long ones: when a model of few steps learns to copy from its context is a matter of luck.
+A fit of equal weights is then as wide as its shortest runs are noisy, and so is what it says of a single long one.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from harness.fit.budgets import cells_of, units_of
 from harness.fit.table import Array, Points
 
 # Standard errors of the loss that differ by fewer times than this between runs are of one validation set.
 DIFFERENT = 2.0
-# That seeds scatter by compute must be this sure: unequal weights for equal noise would cost precision.
+# That seeds scatter by N or D must be this sure: unequal weights for equal noise would cost precision.
 ALPHA = 0.01
 # Degrees of freedom between seeds, of which fewer tell no slope.
 LEAST_FREEDOM = 8
 MOST_STEPS = 50
+LEAST_RANGE = 0.1  # of ln N or ln D over the cells with seeds, for a slope in it
 MEDIAN_OF_SQUARES = 0.455  # of a standard normal variable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeedNoise:
-    """Variance of ln L between seeds, exp(level) (C / middle)^slope, within the C of the cells that have several.
+    """Variance of ln L between seeds: exp(level + slopes . (ln N, ln D)), within the N and D of cells with several.
 
     Attributes:
-        slope: of ln variance in ln C, below 0. log_middle: ln of ``middle``.
-        lowest, highest: ln C of these cells; beyond them the variance is taken to stay.
-        freedom: degrees of freedom it was fitted to. p: of its being the same at all C.
+        slopes: of ln variance in ln N and in ln D, (2,). middle, lowest, highest: (ln N, ln D), (2,), of these cells;
+            beyond the lowest and highest the variance is taken to stay. level: at the middle.
+        freedom: degrees of freedom it was fitted to. p: of its being the same for all N and D.
     """
 
     level: float
-    slope: float
-    log_middle: float
-    lowest: float
-    highest: float
+    slopes: Array
+    middle: Array
+    lowest: Array
+    highest: Array
     freedom: int
     p: float
 
-    def variance(self, flops: Array | float) -> Array:
-        """Of ln L of single runs at C = ``flops``, of its shape."""
-        log_c = np.clip(np.log(flops), self.lowest, self.highest)
-        return np.asarray(np.exp(self.level + self.slope * (log_c - self.log_middle)))
+    def variance(self, params: Array | float, tokens: Array | float) -> Array:
+        """Of ln L of single runs of N = ``params`` on D = ``tokens``, of their shape."""
+        at = np.clip(np.stack((np.log(params), np.log(tokens)), axis=-1), self.lowest, self.highest)
+        return np.asarray(np.exp(self.level + (at - self.middle) @ self.slopes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def precision(points: Points, residual: Array) -> Array:
     """Weights of the runs, (n,), at most 1: the inverse of each one's variance where that is known to differ.
 
     ln L of a run varies by tau^2 + v: from cell to cell, which is tau^2, and by v = (loss_se / L)^2, the evaluation's
-    own error, or where seeds scatter by compute (:func:`seed_noise`) by their variance there. tau^2 is what the squared
+    own error, or where seeds scatter by N or D (:func:`seed_noise`) by their variance there. tau^2 is what the squared
     residuals (n,) of an unweighted fit leave (DerSimonian & Laird 1986, equation 8, for a regression). Where the errors
     are alike, within a factor of two, every weight is 1: they are then of one validation set, whose error all runs
     share, and say nothing of their differences.
@@ -78,7 +79,7 @@ def variances(points: Points, residual: Array) -> Variances | None:
     """The parts of the runs' variance about a law that leaves ``residual`` (n,); None where all are to weigh alike."""
     own = _of_evaluation(points)
     if (noise := seed_noise(points)) is not None:
-        of_seed = noise.variance(points.flops)
+        of_seed = noise.variance(points.params, points.tokens)
         own = (
             of_seed if own is None else np.maximum(own, of_seed)
         )  # seeds differ by the evaluation's error, too
@@ -105,41 +106,47 @@ def _of_evaluation(points: Points) -> Array | None:
 
 @lru_cache(maxsize=8)  # of a table, which does not change
 def seed_noise(points: Points) -> SeedNoise | None:
-    """How the noise of a seed falls with compute; None where it does not for sure, or the table has too few seeds.
+    """How the noise of a seed goes with N and D; None where it is not sure that it does, or seeds are too few.
 
-    The squares about the means of cells with several runs, of f degrees of freedom, are sigma^2(C) times chi^2 of f; ln
-    sigma^2 is a line in ln C, fitted by maximum likelihood with Fisher's scoring (McCullagh & Nelder 1989, Generalized
-    Linear Models, chapter 8) and compared with a constant by the likelihood ratio.
+    The squares about the means of cells with several runs, of f degrees of freedom, are sigma^2 times chi^2 of f; ln
+    sigma^2 is linear in ln N and ln D, fitted by maximum likelihood with Fisher's scoring (McCullagh & Nelder 1989,
+    Generalized Linear Models, chapter 8) and compared with a constant by the likelihood ratio.
     """
     unit, cell = units_of(points), cells_of(points)
     rows = np.bincount(cell)
     if not np.array_equal(unit, cell):  # several rows of a run: they are not seeds
         return None
+    several = rows > 1
     log_loss = np.log(points.loss)
     mean = np.bincount(cell, log_loss) / rows
-    squares = np.asarray(np.bincount(cell, (log_loss - mean[cell]) ** 2)[rows > 1], dtype=float)
-    log_c = (np.bincount(cell, np.log(points.flops)) / rows)[rows > 1]
-    freedom = np.asarray(rows[rows > 1] - 1, dtype=float)
+    squares = np.asarray(np.bincount(cell, (log_loss - mean[cell]) ** 2)[several], dtype=float)
+    freedom = np.asarray(rows[several] - 1, dtype=float)
     total = int(freedom.sum())
-    if total < LEAST_FREEDOM or np.ptp(log_c) < 0.1 or not squares.sum() > 0:
+    if total < LEAST_FREEDOM or not squares.sum() > 0:
         return None
-    middle = float(np.average(log_c, weights=freedom))
-    design = np.stack((np.ones(len(log_c)), log_c - middle), axis=1)
-    theta = np.array([np.log(squares.sum() / total), 0.0])
+    at = np.stack(
+        [(np.bincount(cell, np.log(one)) / rows)[several] for one in (points.params, points.tokens)], axis=1
+    )
+    middle = np.average(at, axis=0, weights=freedom)
+    told = np.ptp(at, axis=0) > LEAST_RANGE
+    design = np.column_stack((np.ones(len(at)), (at - middle)[:, told]))
+    if design.shape[1] == 1 or np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
+    alike, theta = np.zeros(design.shape[1]), np.zeros(design.shape[1])
+    alike[0] = theta[0] = np.log(squares.sum() / total)
     information = (design * freedom[:, None]).T @ design
-    alike = _deviance(theta, design, squares, freedom)
     for _ in range(MOST_STEPS):
-        pull = squares * np.exp(-design @ theta)
-        step = np.linalg.solve(information, design.T @ (pull - freedom))
+        step = np.linalg.solve(information, design.T @ (squares * np.exp(-design @ theta) - freedom))
         theta = theta + np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-9:
             break
-    p = float(chi2.sf(max(alike - _deviance(theta, design, squares, freedom), 0.0), 1))
-    if p > ALPHA or theta[1] >= 0:
+    gain = _deviance(alike, design, squares, freedom) - _deviance(theta, design, squares, freedom)
+    p = float(chdtrc(design.shape[1] - 1, max(gain, 0.0)))
+    if p > ALPHA:
         return None
-    return SeedNoise(
-        float(theta[0]), float(theta[1]), middle, float(log_c.min()), float(log_c.max()), total, p
-    )
+    slopes = np.zeros(2)
+    slopes[told] = theta[1:]
+    return SeedNoise(float(theta[0]), slopes, middle, at.min(axis=0), at.max(axis=0), total, p)
 
 
 def _deviance(theta: Array, design: Array, squares: Array, freedom: Array) -> float:
@@ -148,15 +155,33 @@ def _deviance(theta: Array, design: Array, squares: Array, freedom: Array) -> fl
     return float(np.sum(freedom * log_variance + squares * np.exp(-log_variance)))
 
 
-def scatter_at(points: Points, residual: Array, freedom: int, flops: float) -> float:
-    """Standard deviation of ln L of one run at C = ``flops`` about a law that leaves ``residual`` (n,) of the runs.
+@dataclass(frozen=True, eq=False)
+class RunScatter:
+    """Scatter of single runs about a law: standard deviations of ln L, and their degrees of freedom.
 
-    Where their noise falls with compute it is that of runs of such a C, at most as little as the largest budget with
-    several seeds has; else it is one for all.
+    Attributes:
+        alike: of all runs, where seeds do not show it to differ; else of the law's lack of fit alone.
+        noise: of the seeds beside that, or None. scale: by which both are multiplied, so that the fit's runs have it.
     """
+
+    alike: float
+    noise: SeedNoise | None
+    scale: float
+    freedom: int
+
+    def at(self, params: float, tokens: float) -> float:
+        """Of a run of N = ``params`` on D = ``tokens``; beyond the cells with several seeds that of the nearest."""
+        if self.noise is None:
+            return self.alike
+        return self.scale * float(np.hypot(self.alike, np.sqrt(self.noise.variance(params, tokens))))
+
+
+def run_scatter(points: Points, residual: Array, freedom: int) -> RunScatter:
+    """The scatter of the runs about a law that leaves ``residual`` (n,) of them, of ``freedom`` degrees of freedom."""
     parts, noise = variances(points, residual), seed_noise(points)
     if parts is None or noise is None:
-        return float(np.sqrt(np.sum(residual**2) / freedom))
-    every = parts.between + parts.own
-    scale = float(np.sum(residual**2 / every)) / freedom  # 1 where the parts are right
-    return float(np.sqrt(scale * (parts.between + float(noise.variance(flops)))))
+        return RunScatter(float(np.sqrt(np.sum(residual**2) / freedom)), None, 1.0, freedom)
+    scale = float(
+        np.sqrt(np.sum(residual**2 / (parts.between + parts.own)) / freedom)
+    )  # 1 where the parts are right
+    return RunScatter(parts.between**0.5, noise, scale, freedom)

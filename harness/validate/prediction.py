@@ -11,7 +11,7 @@ from harness.fit import Points
 from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
 from harness.fit.estimate import FrontierSource, beyond_runs
-from harness.fit.noise import scatter_at
+from harness.fit.noise import RunScatter, run_scatter
 from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
 
@@ -20,25 +20,16 @@ JSON_KEYS = {"candidates": "contenders"}
 """Fields whose key in the files is an older name, which the files keep."""
 
 
-@dataclass(frozen=True)
-class Scatter:
-    """Standard deviation of ln(measured / fitted) over the fit's runs, and its degrees of freedom."""
+def scatter(points: Points, law: ParametricLaw) -> RunScatter | None:
+    """The scatter of ``points`` (n runs) about ``law``; None with too few runs to tell.
 
-    scale: float
-    freedom: int
-
-
-def scatter(points: Points, law: ParametricLaw, flops: float) -> Scatter | None:
-    """The scatter of ``points`` (n runs) about ``law``, of a run of ``flops``; None with too few runs to tell.
-
-    It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them. Where seeds
-    scatter less the larger the budget is, it is that of the largest ones.
+    It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them.
     """
     freedom = len(points) - PARAMETERS
     if freedom < 1:
         return None
     residual = np.log(points.loss) - np.log(law.loss(points.params, points.tokens))
-    return Scatter(scatter_at(points, residual, freedom, flops), freedom)
+    return run_scatter(points, residual, freedom)
 
 
 COVERS = "the uncertainty of the fitted law, from its bootstrap draws"
@@ -70,6 +61,7 @@ class Candidate:
         loss_interval: covers ``COVERS``. run_interval: covers ``COVERS_RUN``.
         margin, margin_interval: predicted loss above that of the predicted winner; from the law's draws.
         run_ids: the planned runs, by seed.
+        scatter: standard deviation of ln loss of single runs of this size and horizon about the law.
     """
 
     factor: float
@@ -83,6 +75,7 @@ class Candidate:
     margin: float | None
     margin_interval: Interval | None
     run_ids: dict[str, str]
+    scatter: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +86,8 @@ class RegisteredPrediction:
         written: when, UTC.
         sizes_by, losses_by: the approaches that give N* and L(N, D); ``losses_by`` is None where none does.
         params_opt, tokens_opt: N* and D* at the budget, with intervals.
-        scatter: standard deviation of ln loss of the fit's runs about the law; None where their table is not there.
+        scatter: standard deviation of ln loss of runs about the law, at the predicted optimum; None where the fit's
+            table is not there.
         winner: factor of the candidate with the lowest predicted loss.
         covers, run_covers: what the two intervals of a loss mean.
     """
@@ -117,8 +111,13 @@ class RegisteredPrediction:
     run_covers: str = COVERS_RUN
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``prediction.json``."""
-        return {JSON_KEYS.get(name, name): value for name, value in encode(self).items()}
+        """The content of ``prediction.json``; a candidate's scatter where it is known."""
+        data = encode(self)
+        data["candidates"] = [
+            {key: value for key, value in one.items() if (key, value) != ("scatter", None)}
+            for one in data["candidates"]
+        ]
+        return {JSON_KEYS.get(name, name): value for name, value in data.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RegisteredPrediction":
@@ -145,7 +144,7 @@ class PredictionBasis:
 
     decider: FrontierSource
     losses: FrontierSource | None
-    scatter: Scatter | None
+    scatter: RunScatter | None
     facts: FitFacts
 
 
@@ -190,6 +189,10 @@ def predict(
     draws = _draws(source.law_draws, known) if source else {}
     winner = min(losses, key=lambda factor: losses[factor]) if losses else 1.0
 
+    spread = (
+        {} if basis.scatter is None else {factor: basis.scatter.at(*model) for factor, model in at.items()}
+    )
+
     def candidate(factor: float) -> Candidate:
         n, cells = entries[factor]
         mine = draws.get(factor)
@@ -202,7 +205,8 @@ def predict(
             flops=cells[0].flops,
             loss=losses.get(factor),
             loss_interval=decider.interval(mine),
-            run_interval=_run_interval(mine, basis.scatter, decider.level),
+            run_interval=_run_interval(mine, spread.get(factor), basis.scatter, decider.level),
+            scatter=spread.get(factor),
             margin=losses[factor] - losses[winner] if losses and factor != winner else None,
             margin_interval=None if mine is None or best is None else decider.interval(mine - best),
             run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
@@ -221,7 +225,7 @@ def predict(
         tokens_opt=float(optimum.tokens),
         params_interval=None if drawn is None else decider.interval(drawn.params),
         tokens_interval=None if drawn is None else decider.interval(drawn.tokens),
-        scatter=basis.scatter.scale if basis.scatter else None,
+        scatter=spread.get(1.0),
         winner=winner,
         candidates=tuple(candidate(factor) for factor in sorted(entries)),
     )
@@ -235,9 +239,11 @@ def _draws(law: ParametricLaw | None, at: Mapping[float, tuple[float, float]]) -
         return {factor: np.asarray(law.loss(n, d)) for factor, (n, d) in at.items()}
 
 
-def _run_interval(draws: np.ndarray | None, scatter: Scatter | None, level: float) -> Interval | None:
-    """The interval of one run: every draw of the law, moved by the scatter of single runs about it."""
-    if draws is None or scatter is None:
+def _run_interval(
+    draws: np.ndarray | None, scale: float | None, scatter: RunScatter | None, level: float
+) -> Interval | None:
+    """The interval of one run: every draw of the law, moved by the scatter of single runs about it, ``scale``."""
+    if draws is None or scale is None or scatter is None:
         return None
     moved = np.random.default_rng(0).standard_t(scatter.freedom, size=(20, len(draws)))
-    return percentile_interval((draws * np.exp(scatter.scale * moved)).ravel(), level, keep_infinite=True)
+    return percentile_interval((draws * np.exp(scale * moved)).ravel(), level, keep_infinite=True)

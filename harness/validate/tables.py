@@ -70,8 +70,13 @@ def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
         f"Intervals are {prediction.level:.0%}. That of a predicted loss covers {prediction.covers}.",
     ]
     if prediction.scatter is not None:
+        own = [one.scatter for one in prediction.candidates if one.scatter is not None] or [
+            prediction.scatter
+        ]
+        least, most = f"{min(own):.2%}", f"{max(own):.2%}"
         parts.append(
-            f"'of one run' covers {prediction.run_covers}; that scatter is {prediction.scatter:.2%} of the loss."
+            f"'of one run' covers {prediction.run_covers}; that scatter is "
+            f"{least if least == most else f'{least} to {most}'} of the loss."
         )
     seeds = max(len(one.losses) for one in result.candidates)
     parts.append(

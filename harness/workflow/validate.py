@@ -14,6 +14,7 @@ from harness.data import Corpus
 from harness.errors import UserError
 from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
+from harness.fit.noise import RunScatter
 from harness.fit.surface import ParametricLaw
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
@@ -31,7 +32,6 @@ from harness.validate.prediction import (
     FitFacts,
     PredictionBasis,
     RegisteredPrediction,
-    Scatter,
     predict,
     scatter,
 )
@@ -112,9 +112,7 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
     return PredictionBasis(
         decider=decider,
         losses=losses,
-        scatter=_scatter(
-            fit, path.parent / "runs.csv", None if losses is None else losses.law, config.validate.budget
-        ),
+        scatter=_scatter(fit, path.parent / "runs.csv", None if losses is None else losses.law),
         facts=FitFacts(
             n_points=fit.n_points,
             largest_flops=fit.largest_flops,
@@ -125,14 +123,14 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
     )
 
 
-def _scatter(fit: Fit, table: Path, law: ParametricLaw | None, budget: float) -> Scatter | None:
-    """Of the runs that the fit used, as a run of ``budget`` has it, where their table lies beside the fit."""
+def _scatter(fit: Fit, table: Path, law: ParametricLaw | None) -> RunScatter | None:
+    """Of the runs that the fit used, where their table lies beside it."""
     if law is None or not table.exists():
         return None
     sweep = SweepFolder(table.parent)
     if sweep.plan.exists():
         check_table(table, whole_records(sweep, frozen_plan(sweep)))
-    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law, budget)
+    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law)
 
 
 def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:

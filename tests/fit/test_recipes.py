@@ -24,6 +24,11 @@ from tests.fit.synthetic import sweep
 
 RESULTS = sorted(Path(__file__).resolve().parents[2].glob("results/*/runs.csv"))
 FAST = {"draws": 0, "backtest": False}
+TUNED = {
+    "demo-tune": ["lr", "embedding_lr"],
+    "cpu_frontier-tune": ["lr", "embedding_lr"],
+    "demo-muon-tune": ["muon_lr"],
+}
 
 
 def names(points: Points) -> list[str]:
@@ -37,7 +42,7 @@ def with_column(points: Points, name: str, values: Sequence[float] | NDArray[np.
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
 def test_only_tunings_of_this_project_mix_recipes(path: Path) -> None:
     points = read_points(path)
-    tuned = {"demo-tune": ["lr", "embedding_lr"], "demo-muon-tune": ["muon_lr"]}.get(path.parent.name, ["lr"])
+    tuned = TUNED.get(path.parent.name, ["lr"])
     assert names(points) == (tuned if path.parent.name.endswith("-tune") else [])
     flags = choose_cells(points, FitOptions()).flags
     assert [flag.code for flag in flags] == ["mixed_recipes"] * path.parent.name.endswith("-tune")

@@ -64,7 +64,7 @@ def frame_of(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    numbers = columns.keys() - {"run_id", "status", "shape", "optimizer", "reason"}
+    numbers = columns.keys() - {"run_id", "status", "shape", "optimizer", "parametrization", "reason"}
     return pd.DataFrame(
         {
             name: [float(cell or "nan") for cell in column] if name in numbers else column

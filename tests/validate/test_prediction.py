@@ -43,7 +43,7 @@ def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool =
     law = next(source for source in sources if source.law)
     assert law.law is not None
     facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    basis = PredictionBasis(decider, law, scatter(points, law.law, BUDGET), facts)
+    basis = PredictionBasis(decider, law, scatter(points, law.law), facts)
     if not lawful:
         basis = PredictionBasis(decider, None, None, facts)
     best = optimum(BUDGET)[0]
