@@ -118,7 +118,7 @@ Resumable; a prediction that was altered, or would be another now, is refused. W
 before it is submitted, and the dependent job compares.
 
   isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12
-  isoflop reproduce experiment=cpu_hour
+  isoflop reproduce experiment=cpu_frontier train.compile=on
   isoflop validate experiment=validate""",
     "next": """Which runs to train next: those that narrow the answer the most for what they cost; trains nothing.
 By the finished runs of an experiment, whose ladder, recipe and corpus make the candidates, or by any table of runs
