@@ -1,7 +1,7 @@
 """What it takes to tell the scaling exponents of two arms apart: how far a of N* ~ C^a scatters, by design and cost.
 
     python -m scripts.exponent_power results/cpu_frontier
-    python -m scripts.exponent_power results/demo --base 1e11 --trials 400 --out power.csv
+    python -m scripts.exponent_power results/kaplan-matched --base 2e11 --trials 400 --out power.csv
 
 A finished sweep says what its runs are like: the law fitted by approach 3, the noise of a seed, by budget, from cells
 that were trained with several, what the cells miss of the law beyond that, and the seconds a FLOP takes. Each design is
@@ -27,18 +27,14 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.budgets import cells_of
 from harness.fit.laws import Law
+from harness.fit.noise import fit_log_variance, within_cells
 from harness.fit.table import Array
 from harness.text import counted
 
 POWER, LEVEL = 0.8, 0.9
 SEEN = float(norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER))
-BUDGETS = (
-    (3, 6.0),
-    (3, 20.0),
-    (4, 20.0),
-    (4, 100.0),
-    (5, 100.0),
-)  # how many, and the largest over the smallest
+# How many, and the largest over the smallest.
+BUDGETS = ((3, 6.0), (3, 20.0), (4, 20.0), (4, 100.0), (5, 100.0))
 SIZES, SPANS, SEEDS = (7, 11), (12.0, 40.0), (1, 3, 6)
 CORES = 2
 
@@ -131,29 +127,23 @@ def describe(folder: Path, points: Points) -> Sweep:
     law = Law.from_theta(theta, fit.cost)
     if points.budget is None or "seconds" not in points.extra:
         raise UserError(f"{folder}/runs.csv: needs the columns budget and seconds")
-    log_loss, cell = np.log(points.loss), cells_of(points)
-    spreads, means = [], []
-    for budget in np.unique(points.budget):
-        inside = [log_loss[cell == c] for c in np.unique(cell[points.budget == budget])]
-        freedom = sum(len(one) - 1 for one in inside)
-        if freedom:
-            variance = sum(float(np.sum((one - one.mean()) ** 2)) for one in inside) / freedom
-            spreads.append((budget, variance, freedom))
-    if not spreads:
+    squares, freedom, first = within_cells(points)
+    if not squares.sum() > 0:
         raise UserError(
             f"{folder}/runs.csv: no cell was trained with two seeds, so the noise of a seed is not known"
         )
-    budgets, variances, freedoms = np.array(spreads).T
-    slope = 0.0
-    if len(spreads) > 1:
-        slope = float(np.polyfit(np.log(budgets), np.log(variances) / 2, 1, w=np.sqrt(freedoms))[0])
-    level = float(np.average(np.log(variances) / 2 - slope * np.log(budgets), weights=freedoms))
-    noise = (float(np.exp(level)), slope)
+    log_c = np.log(points.flops[first])
+    middle, several = log_c.mean(), bool(np.ptp(log_c) > 0.1)
+    design = np.column_stack([np.ones(len(log_c)), log_c - middle][: 1 + several])
+    level, *slopes = fit_log_variance(design, squares, freedom) / 2
+    slope = float(slopes[0]) if slopes else 0.0
+    noise = (float(np.exp(level - slope * middle)), slope)
+    cell, means = cells_of(points), []
     predicted = np.log(law.loss(points.params, points.tokens))
     for c in np.unique(cell):
         own = cell == c
         seeds = noise[0] ** 2 * float(points.flops[own][0]) ** (2 * slope) / own.sum()
-        means.append(float((log_loss - predicted)[own].mean()) ** 2 - seeds)
+        means.append(float((np.log(points.loss) - predicted)[own].mean()) ** 2 - seeds)
     misfit = max(0.0, sum(means) / max(len(means) - 5, 1)) ** 0.5
     time = np.polyfit(np.log(points.flops), np.log(points.extra["seconds"] / points.flops), 1)
     return Sweep(law, noise, misfit, (float(np.exp(time[1])), float(time[0])))
@@ -201,7 +191,7 @@ def _tables(
     """Tables of runs of sizes that are spread about the law's own optimum at each budget; ``flops`` one a cell."""
     cost = sweep.law.cost
     offsets = np.tile(np.linspace(-0.5, 0.5, sizes) * np.log(span), len(flops) // sizes)
-    log_n = np.array([float(sweep.law.log_optimum(c)[0]) for c in flops]) + offsets
+    log_n = sweep.law.log_optimum(flops)[0] + offsets
     log_d = np.log(flops / cost.kappa) - cost.power * log_n
     params, tokens, spent = (np.tile(one, seeds) for one in (np.exp(log_n), np.exp(log_d), flops))
     log_loss = np.log(sweep.law.loss(params, tokens))

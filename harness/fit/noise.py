@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from harness.fit.budgets import cells_of, units_of
@@ -112,34 +113,21 @@ def seed_noise(points: Points) -> SeedNoise | None:
     sigma^2 is linear in ln N and ln D, fitted by maximum likelihood with Fisher's scoring (McCullagh & Nelder 1989,
     Generalized Linear Models, chapter 8) and compared with a constant by the likelihood ratio.
     """
-    unit, cell = units_of(points), cells_of(points)
-    rows = np.bincount(cell)
-    if not np.array_equal(unit, cell):  # several rows of a run: they are not seeds
+    if not np.array_equal(units_of(points), cells_of(points)):  # several rows of a run: they are not seeds
         return None
-    several = rows > 1
-    log_loss = np.log(points.loss)
-    mean = np.bincount(cell, log_loss) / rows
-    squares = np.asarray(np.bincount(cell, (log_loss - mean[cell]) ** 2)[several], dtype=float)
-    freedom = np.asarray(rows[several] - 1, dtype=float)
+    squares, freedom, first = within_cells(points)
     total = int(freedom.sum())
     if total < LEAST_FREEDOM or not squares.sum() > 0:
         return None
-    at = np.stack(
-        [(np.bincount(cell, np.log(one)) / rows)[several] for one in (points.params, points.tokens)], axis=1
-    )
+    at = np.log(np.stack((points.params[first], points.tokens[first]), axis=1))
     middle = np.average(at, axis=0, weights=freedom)
     told = np.ptp(at, axis=0) > LEAST_RANGE
     design = np.column_stack((np.ones(len(at)), (at - middle)[:, told]))
     if design.shape[1] == 1 or np.linalg.matrix_rank(design) < design.shape[1]:
         return None
-    alike, theta = np.zeros(design.shape[1]), np.zeros(design.shape[1])
-    alike[0] = theta[0] = np.log(squares.sum() / total)
-    information = (design * freedom[:, None]).T @ design
-    for _ in range(MOST_STEPS):
-        step = np.linalg.solve(information, design.T @ (squares * np.exp(-design @ theta) - freedom))
-        theta = theta + np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-9:
-            break
+    alike = np.zeros(design.shape[1])
+    alike[0] = np.log(squares.sum() / total)
+    theta = fit_log_variance(design, squares, freedom)
     gain = _deviance(alike, design, squares, freedom) - _deviance(theta, design, squares, freedom)
     p = float(chdtrc(design.shape[1] - 1, max(gain, 0.0)))
     if p > ALPHA:
@@ -147,6 +135,35 @@ def seed_noise(points: Points) -> SeedNoise | None:
     slopes = np.zeros(2)
     slopes[told] = theta[1:]
     return SeedNoise(float(theta[0]), slopes, middle, at.min(axis=0), at.max(axis=0), total, p)
+
+
+def within_cells(points: Points) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Of the cells with several runs: squares of ln L about their means, degrees of freedom, and their first runs."""
+    _, first, cell, rows = np.unique(
+        cells_of(points), return_index=True, return_inverse=True, return_counts=True
+    )
+    log_loss = np.log(points.loss)
+    mean = np.bincount(cell, log_loss) / rows
+    squares = np.bincount(cell, (log_loss - mean[cell]) ** 2)
+    several = rows > 1
+    return squares[several].astype(float), (rows[several] - 1).astype(float), first[several]
+
+
+def fit_log_variance(design: Array, squares: Array, freedom: Array) -> Array:
+    """Coefficients (q,) of ln variance = ``design`` (m, q), a column of ones first, by maximum likelihood.
+
+    Args:
+        squares: sums of squares (m,), of ``freedom`` (m,) degrees of freedom; not all 0.
+    """
+    theta = np.zeros(design.shape[1])
+    theta[0] = np.log(squares.sum() / freedom.sum())
+    information = (design * freedom[:, None]).T @ design
+    for _ in range(MOST_STEPS):
+        step = np.linalg.solve(information, design.T @ (squares * np.exp(-design @ theta) - freedom))
+        theta = theta + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-9:
+            break
+    return theta
 
 
 def _deviance(theta: Array, design: Array, squares: Array, freedom: Array) -> float:

@@ -228,6 +228,8 @@ def _grid(plan: GatePlan, frontier: Approach) -> list[str]:
         f"grid.center_budget={plan.budgets[0]!r}",
         f"grid.center_exponent={float(exponent)!r}",
         f"grid.seeds={list(range(plan.seeds))}",
+        "grid.seeds_flops=null",
+        "grid.flank_seeds=[]",
         *(f"followup.{name}=[]" for name in ("seeds", *HYPERPARAMETERS)),
         "followup.neighbours=false",
     ]

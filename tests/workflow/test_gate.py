@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.compose import compose_config
 from harness.errors import UserError
+from harness.fit import load_fit
+from harness.plan.grid import seeds_at
 from harness.runs.registered import read_registered, register
+from harness.workflow.gate import _grid
 from tests.commands.test_sweep import isoflop
+from tests.compare.test_gate import plan
 from tests.train.small import overrides
 
 ARMS = (
@@ -102,3 +107,11 @@ def test_what_is_judged_or_goes_on_reads_no_altered_registration(tmp_path: Path)
     hash_path.unlink()
     with pytest.raises(UserError, match="gone"):
         read_registered(path, hash_path, "begin again", dict)
+
+
+def test_a_gate_has_its_own_seeds_whatever_the_experiment_gives_its_budgets() -> None:
+    asked = plan(noise=0.06, speedup=1.2)
+    frontier = load_fit(Path(__file__).resolve().parents[2] / "results" / "demo").approach_2
+    grid = compose_config(["experiment=cpu_frontier", *_grid(asked, frontier)])[0].grid
+    for budget in asked.budgets:
+        assert seeds_at(grid, budget, grid.sizes) == [list(range(asked.seeds))] * grid.sizes
