@@ -27,6 +27,8 @@ def run(asked: Invocation[Config]) -> Outcome:
         highlight=False,
         soft_wrap=True,
     )
+    for doubt in prediction.doubts or ():
+        console.print(f"warning: {doubt}", highlight=False, markup=False)
     if not config.validate.train:
         return Outcome.DONE
     continuation = Continuation("validate", yaml, asked.submission)

@@ -179,26 +179,41 @@ class RunScatter:
     Attributes:
         alike: of all runs, where seeds do not show it to differ; else of the law's lack of fit alone.
         noise: of the seeds beside that, or None. scale: by which both are multiplied, so that the fit's runs have it.
+        between_seeds: variance of ln L between seeds, a part of ``alike`` squared; 0 with ``noise``, or unknown.
     """
 
     alike: float
     noise: SeedNoise | None
     scale: float
     freedom: int
+    between_seeds: float = 0.0
 
-    def at(self, params: float, tokens: float) -> float:
-        """Of a run of N = ``params`` on D = ``tokens``; beyond the cells with several seeds that of the nearest."""
+    def at(self, params: float, tokens: float, seeds: int = 1) -> float:
+        """Of the mean of ``seeds`` runs of N = ``params`` on D = ``tokens``.
+
+        Seeds average out and the law's lack of fit does not; where the table cannot tell the two apart, a mean scatters
+        as one run does. Beyond the cells with several seeds their noise is that of the nearest.
+        """
         if self.noise is None:
-            return self.alike
-        return self.scale * float(np.hypot(self.alike, np.sqrt(self.noise.variance(params, tokens))))
+            return float(np.sqrt(self.alike**2 - self.between_seeds * (1 - 1 / seeds)))
+        return self.scale * float(np.hypot(self.alike, np.sqrt(self.noise.variance(params, tokens) / seeds)))
 
 
 def run_scatter(points: Points, residual: Array, freedom: int) -> RunScatter:
     """The scatter of the runs about a law that leaves ``residual`` (n,) of them, of ``freedom`` degrees of freedom."""
     parts, noise = variances(points, residual), seed_noise(points)
     if parts is None or noise is None:
-        return RunScatter(float(np.sqrt(np.sum(residual**2) / freedom)), None, 1.0, freedom)
+        variance = float(np.sum(residual**2) / freedom)
+        return RunScatter(variance**0.5, None, 1.0, freedom, min(_between_seeds(points), variance))
     scale = float(
         np.sqrt(np.sum(residual**2 / (parts.between + parts.own)) / freedom)
     )  # 1 where the parts are right
     return RunScatter(parts.between**0.5, noise, scale, freedom)
+
+
+def _between_seeds(points: Points) -> float:
+    """Variance of ln L between seeds, pooled over cells; 0 where there are too few to tell."""
+    if not np.array_equal(units_of(points), cells_of(points)):
+        return 0.0
+    squares, freedom, _ = within_cells(points)
+    return float(squares.sum() / freedom.sum()) if freedom.sum() >= LEAST_FREEDOM else 0.0

@@ -1,7 +1,7 @@
 """What is written down before anything is trained, with its hash; refused once it was altered or would be another."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ def register(
     trained: bool,
     anew: str,
     parse: Callable[[dict[str, Any]], T],
+    later: Collection[str] = (),
 ) -> T:
     """What is registered at ``path``: written there now, or read and found unchanged.
 
@@ -31,6 +32,7 @@ def register(
         now: what would be registered now.
         trained: whether any run that it is about has a record already.
         anew: what is advised to begin again. parse: what reads it.
+        later: keys that a file of an earlier version may lack.
 
     Raises:
         UserError: it was altered, is not what would be registered now, or comes after the runs.
@@ -44,7 +46,7 @@ def register(
     elif hash_path.exists() or trained:
         _check_hash(path, hash_path, anew)
     stored = read_json(path, anew, parse)
-    if found := first_difference(_timeless(read_json(path, anew, dict)), _timeless(now)):
+    if found := first_difference(_timeless(read_json(path, anew, dict)), _timeless(now), later=later):
         key, before, after = found
         raise UserError(
             f"{path}: {key} was registered as {before} and would now be {after}: the fit or the configuration has "
@@ -67,17 +69,25 @@ def read_registered(path: Path, hash_path: Path, anew: str, parse: Callable[[dic
     return stored
 
 
-def first_difference(before: Any, after: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """Where two JSON values differ first, and how; numbers may differ by rounding, as between two machines."""
+def first_difference(
+    before: Any, after: Any, key: str = "", later: Collection[str] = ()
+) -> tuple[str, Any, Any] | None:
+    """Where two JSON values differ first, and how; numbers may differ by rounding, as between two machines.
+
+    Args:
+        key: where in a larger value they stand. later: keys that ``before`` may lack.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys((*before, *after)):
+            if name in later and name not in before:
+                continue
             inner = f"{key}.{name}" if key else name
-            if found := first_difference(before.get(name), after.get(name), inner):
+            if found := first_difference(before.get(name), after.get(name), inner, later):
                 return found
         return None
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for i, (one, two) in enumerate(zip(before, after, strict=True)):
-            if found := first_difference(one, two, f"{key}[{i}]"):
+            if found := first_difference(one, two, f"{key}[{i}]", later):
                 return found
         return None
     if isinstance(before, float | int) and isinstance(after, float | int):

@@ -1,4 +1,6 @@
-"""Loss by size at the budget: the law's prediction with its intervals, and what every seed measured."""
+"""Loss by size at the budget: the law's prediction with its intervals, what every seed measured, and the gaps."""
+
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,40 +14,49 @@ from harness.report.axes import log_counts, mark_not_bounded
 from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
 from harness.validate.prediction import RegisteredPrediction
-from harness.validate.result import ValidationResult
+from harness.validate.result import Gap, ValidationResult
 
 DRAWS = 400
+SHIFT = 0.12
+HOLLOW: dict[str, Any] = {"color": "white", "markeredgecolor": BLUE, "markersize": 6}
 
 
 def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: FrontierSource | None) -> Figure:
-    """Thick bars are the law's intervals, thin ones those of a single run; points are seeds.
+    """Left losses by size, right what the other candidates' means lie above the predicted winner's.
 
-    The candidates' names stand above the frame and the legend below it, clear of the line at N*.
+    Thick bars are the intervals of what is measured, the mean of a candidate's seeds; thin ones those of a single run.
     """
-    figure, (axes,) = panels(1, width=5.6, height=4.0)
+    gaps = [gap for gap in result.gaps if gap.gap is not None or gap.predicted_gap is not None]
+    figure, (axes, *right) = panels(2 if gaps else 1, width=4.4, height=4.0)
+    _losses(axes, prediction, result, losses)
+    handles = [*axes.get_legend_handles_labels()[0], *_bars(prediction)]
+    if gaps:
+        _gaps(right[0], prediction, gaps)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _losses(
+    axes: Axes, prediction: RegisteredPrediction, result: ValidationResult, losses: FrontierSource | None
+) -> None:
+    """The candidates' names stand above the frame and the legend below it, clear of the line at N*."""
     sizes = [one.params for one in prediction.candidates]
     if losses is not None and losses.law is not None:
         _law(axes, losses.law, losses.law_draws, sizes, prediction)
     for i, (one, measured) in enumerate(zip(prediction.candidates, result.candidates, strict=True)):
-        predicted, seeds = ("predicted", "measured, a point a seed") if i == 0 else (None, None)
+        labels = ("predicted", "measured, a point a seed", "their mean") if i == 0 else (None, None, None)
         place = [one.params] * 2
         if one.run_interval is not None:
             axes.plot(place, one.run_interval, color=BLUE, linewidth=1)
-        if one.loss_interval is not None:
-            axes.plot(place, one.loss_interval, color=BLUE, linewidth=4, alpha=0.5)
+        if (thick := one.mean_interval or one.loss_interval) is not None:
+            axes.plot(place, thick, color=BLUE, linewidth=5, alpha=0.4)
         if one.loss is not None:
-            axes.plot(
-                [one.params],
-                [one.loss],
-                "D",
-                color="white",
-                markeredgecolor=BLUE,
-                markersize=6,
-                label=predicted,
-            )
+            axes.plot(place[:1], [one.loss], "D", label=labels[0], **HOLLOW)
             mark_not_bounded(axes, one.params, one.loss, one.run_interval)
         seen = [loss for loss in measured.losses.values() if loss is not None]
-        axes.plot([one.params] * len(seen), seen, "o", color=RED, markersize=4, label=seeds)
+        axes.plot([one.params] * len(seen), seen, "o", color=RED, markersize=3.5, label=labels[1])
+        if measured.mean is not None and len(seen) > 1:
+            axes.plot(place[:1], [measured.mean], "_", color=RED, markersize=15, label=labels[2])
         axes.annotate(
             f"{one.factor:g} N*",
             (one.params, 1),
@@ -63,19 +74,38 @@ def draw(prediction: RegisteredPrediction, result: ValidationResult, losses: Fro
     axes.set_title(f"C = {power(prediction.budget)} FLOPs", pad=18)
     axes.margins(x=0.06, y=0.06)
     log_counts(axes, "x")
-    figure.legend(
-        handles=[*axes.get_legend_handles_labels()[0], *_bars(prediction)],
-        loc="outside lower center",
-        ncols=3,
-    )
-    return figure
+
+
+def _gaps(axes: Axes, prediction: RegisteredPrediction, gaps: list[Gap]) -> None:
+    """Predicted gaps with the intervals that hold them all at once, and measured ones with Welch's."""
+    for i, gap in enumerate(gaps):
+        if (thick := gap.measured_interval or gap.predicted_interval) is not None:
+            axes.plot([i - SHIFT] * 2, thick, color=BLUE, linewidth=5, alpha=0.4)
+        if gap.predicted_gap is not None:
+            axes.plot([i - SHIFT], [gap.predicted_gap], "D", **HOLLOW)
+        if gap.interval is not None:
+            axes.plot([i + SHIFT] * 2, gap.interval, color=RED, linewidth=1)
+        if gap.gap is not None:
+            axes.plot([i + SHIFT], [gap.gap], "_", color=RED, markersize=15)
+    axes.axhline(0, color=INK, linewidth=0.9)
+    axes.set_xticks(range(len(gaps)), [f"{gap.factor:g} N*" for gap in gaps])
+    axes.set_xlim(-0.6, len(gaps) - 0.4)
+    winner = "N*" if prediction.winner == 1 else f"{prediction.winner:g} N*"
+    axes.set(ylabel=f"loss above that of {winner} (nats per token)")
+    axes.set_title(f"Measured with the seeds' {prediction.level:.0%} interval", pad=18)
 
 
 def _bars(prediction: RegisteredPrediction) -> list[Line2D]:
     """Legend entries of the vertical bars; vertical there too, or they would look like the law's line."""
     ones = prediction.candidates
+    of_means = any(one.mean_interval is not None for one in ones)
     bars = (
-        ("the law", 4.0, 0.5, any(one.loss_interval is not None for one in ones)),
+        (
+            "the mean of seeds, and of gaps" if of_means else "the law",
+            5.0,
+            0.4,
+            any(one.loss_interval for one in ones),
+        ),
         ("one run", 1.0, 1.0, any(one.run_interval is not None for one in ones)),
     )
     return [
@@ -102,9 +132,15 @@ def _law(
     sizes: list[float],
     prediction: RegisteredPrediction,
 ) -> None:
-    """The law along the budget, with the band of its draws."""
+    """The law along the budget, with the band of its draws.
+
+    A power law of the cost is approximate for small models; between the candidates the curve has their own tokens.
+    """
     n = np.geomspace(min(sizes) / 1.3, max(sizes) * 1.3, 60)
-    d = prediction.budget / (law.cost.kappa * n**law.cost.power)
+    planned = np.log(
+        [one.tokens * law.cost.kappa * one.params**law.cost.power for one in prediction.candidates]
+    )
+    d = np.exp(np.interp(np.log(n), np.log(sizes), planned)) / (law.cost.kappa * n**law.cost.power)
     axes.plot(n, law.loss(n, d), color=BLUE, linewidth=1.2, label="the law, and its band")
     if draws is None:
         return

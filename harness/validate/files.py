@@ -12,7 +12,7 @@ from harness.report.table import Table
 from harness.runs import registered
 from harness.runs.files import PREDICTION, SweepFolder, write_changed
 from harness.validate.figure import draw
-from harness.validate.prediction import RegisteredPrediction
+from harness.validate.prediction import LATER, RegisteredPrediction
 from harness.validate.result import ValidationResult
 from harness.validate.tables import build
 
@@ -31,7 +31,13 @@ def register(folder: Path, now: RegisteredPrediction, trained: bool) -> Register
         UserError: the prediction was altered, is not what would be predicted now, or comes after the runs.
     """
     return registered.register(
-        folder / FILE, folder / HASH, now.to_json(), trained, ANEW, RegisteredPrediction.from_json
+        folder / FILE,
+        folder / HASH,
+        now.to_json(),
+        trained,
+        ANEW,
+        RegisteredPrediction.from_json,
+        later=LATER,
     )
 
 

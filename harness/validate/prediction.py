@@ -8,16 +8,20 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.fit import Points
-from harness.fit.bootstrap import Interval, percentile_interval
+from harness.fit.bootstrap import Interval
 from harness.fit.encoding import decode, encode
-from harness.fit.estimate import FrontierSource, beyond_runs
+from harness.fit.estimate import FrontierSource, beyond_runs, estimate_at
 from harness.fit.noise import RunScatter, run_scatter
+from harness.fit.status import plain
 from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
+from harness.validate.outcomes import Entry, Intervals, intervals
 
 PARAMETERS = 5  # E, A, B, alpha, beta
 JSON_KEYS = {"candidates": "contenders"}
 """Fields whose key in the files is an older name, which the files keep."""
+LATER = ("scatter", "mean_interval", "measured_margin_interval", "mean_covers", "form", "doubts")
+"""Fields that files of earlier versions may lack: of a candidate the first three, and of the prediction."""
 
 
 def scatter(points: Points, law: ParametricLaw) -> RunScatter | None:
@@ -36,6 +40,12 @@ COVERS = "the uncertainty of the fitted law, from its bootstrap draws"
 COVERS_RUN = (
     "one run: the law's uncertainty and, as Student's t, the scatter of the fit's own runs about it (another seed, and "
     "the law's lack of fit there); not a law that fails beyond the runs it was fitted to"
+)
+
+
+COVERS_MEAN = (
+    "the mean of the candidate's seeds: as that of one run, but for the noise of seeds, which averages out; of the "
+    "gaps between such means, all at once"
 )
 
 
@@ -58,8 +68,10 @@ class Candidate:
         factor: wanted N over the predicted N*; shapes are whole, so ``params`` is near ``factor`` N*.
         params, tokens, flops: of the run that will be trained; N as the fit counts it.
         loss: predicted, nats per token; None where the fit has no L(N, D).
-        loss_interval: covers ``COVERS``. run_interval: covers ``COVERS_RUN``.
+        loss_interval: covers ``COVERS``. run_interval: covers ``COVERS_RUN``. mean_interval: covers ``COVERS_MEAN``.
         margin, margin_interval: predicted loss above that of the predicted winner; from the law's draws.
+        measured_margin_interval: of the mean of this one's seeds above that of the winner's; those of all candidates
+            hold at once.
         run_ids: the planned runs, by seed.
         scatter: standard deviation of ln loss of single runs of this size and horizon about the law.
     """
@@ -76,6 +88,8 @@ class Candidate:
     margin_interval: Interval | None
     run_ids: dict[str, str]
     scatter: float | None = None
+    mean_interval: Interval | None = None
+    measured_margin_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +103,8 @@ class RegisteredPrediction:
         scatter: standard deviation of ln loss of runs about the law, at the predicted optimum; None where the fit's
             table is not there.
         winner: factor of the candidate with the lowest predicted loss.
-        covers, run_covers: what the two intervals of a loss mean.
+        covers, run_covers, mean_covers: what the three intervals of a loss mean.
+        form: L(N, D) as it was fitted. doubts: what the fit says against the approaches that predict.
     """
 
     name: str
@@ -109,15 +124,16 @@ class RegisteredPrediction:
     candidates: tuple[Candidate, ...]
     covers: str = COVERS
     run_covers: str = COVERS_RUN
+    mean_covers: str | None = None
+    form: str | None = None
+    doubts: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``prediction.json``; a candidate's scatter where it is known."""
+        """The content of ``prediction.json``; what earlier versions did not write, where it is known."""
         data = encode(self)
-        data["candidates"] = [
-            {key: value for key, value in one.items() if (key, value) != ("scatter", None)}
-            for one in data["candidates"]
-        ]
-        return {JSON_KEYS.get(name, name): value for name, value in data.items()}
+        data["candidates"] = [_known(one) for one in data["candidates"]]
+        # A prediction's own scatter was always written, a candidate's was not.
+        return {JSON_KEYS.get(name, name): value for name, value in _known(data, "scatter").items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RegisteredPrediction":
@@ -131,6 +147,12 @@ class RegisteredPrediction:
         return next(one for one in self.candidates if one.factor == factor)
 
 
+def _known(data: Mapping[str, Any], *always: str) -> dict[str, Any]:
+    return {
+        key: value for key, value in data.items() if value is not None or key in always or key not in LATER
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class PredictionBasis:
     """What a prediction is made from.
@@ -140,12 +162,26 @@ class PredictionBasis:
         losses: the source whose L(N, D) gives the losses; None where no approach has one.
         scatter: of the fit's runs about the law; None where it is unknown.
         facts: which fit it is.
+        form: L(N, D) as people write it; None without a law.
     """
 
     decider: FrontierSource
     losses: FrontierSource | None
     scatter: RunScatter | None
     facts: FitFacts
+    form: str | None = None
+
+    def doubts(self, budget: float) -> tuple[str, ...]:
+        """What the fit says against the approaches at the budget, a sentence each, the worst first."""
+        said = []
+        sources = {one.name: one for one in (self.decider, self.losses) if one is not None}
+        for source in sources.values():
+            found = estimate_at(source, budget)
+            said += [
+                f"{source.title}: {plain(code)}: {note}"
+                for code, note in zip(found.flags, found.notes, strict=True)
+            ]
+        return tuple(said)
 
 
 def predict(
@@ -184,19 +220,12 @@ def predict(
         if source and source.law
         else {}
     )
-    # Beyond the runs the law has no interval, as everywhere; a gap needs both candidates within.
-    known = {factor: model for factor, model in at.items() if source and not beyond_runs(source, *model)}
-    draws = _draws(source.law_draws, known) if source else {}
     winner = min(losses, key=lambda factor: losses[factor]) if losses else 1.0
-
-    spread = (
-        {} if basis.scatter is None else {factor: basis.scatter.at(*model) for factor, model in at.items()}
-    )
+    found = intervals(_drawn(source, entries, at), basis.scatter, winner, decider.level)
 
     def candidate(factor: float) -> Candidate:
         n, cells = entries[factor]
-        mine = draws.get(factor)
-        best = draws.get(winner) if factor != winner else None
+        within = found.get(factor, Intervals())
         return Candidate(
             factor=factor,
             shape=cells[0].spec.shape.label,
@@ -204,11 +233,13 @@ def predict(
             tokens=float(cells[0].tokens),
             flops=cells[0].flops,
             loss=losses.get(factor),
-            loss_interval=decider.interval(mine),
-            run_interval=_run_interval(mine, spread.get(factor), basis.scatter, decider.level),
-            scatter=spread.get(factor),
+            loss_interval=within.law,
+            run_interval=within.run,
+            mean_interval=within.mean,
             margin=losses[factor] - losses[winner] if losses and factor != winner else None,
-            margin_interval=None if mine is None or best is None else decider.interval(mine - best),
+            margin_interval=within.law_margin,
+            measured_margin_interval=within.margin,
+            scatter=None if basis.scatter is None else basis.scatter.at(*at[factor]),
             run_ids={str(cell.spec.seed): cell.run_id for cell in cells},
         )
 
@@ -225,25 +256,26 @@ def predict(
         tokens_opt=float(optimum.tokens),
         params_interval=None if drawn is None else decider.interval(drawn.params),
         tokens_interval=None if drawn is None else decider.interval(drawn.tokens),
-        scatter=spread.get(1.0),
+        scatter=None if basis.scatter is None else basis.scatter.at(*at[1.0]),
         winner=winner,
         candidates=tuple(candidate(factor) for factor in sorted(entries)),
+        mean_covers=COVERS_MEAN if any(one.mean for one in found.values()) else None,
+        form=basis.form if losses else None,
+        doubts=basis.doubts(budget),
     )
 
 
-def _draws(law: ParametricLaw | None, at: Mapping[float, tuple[float, float]]) -> dict[float, np.ndarray]:
-    """L(N, D) of every draw (draws,), by factor."""
-    if law is None:
+def _drawn(
+    source: FrontierSource | None,
+    entries: Mapping[float, tuple[float, Sequence[Cell]]],
+    at: Mapping[float, tuple[float, float]],
+) -> dict[float, Entry]:
+    """The candidates' losses in every draw of the law, by factor; beyond the runs the law has no interval."""
+    if source is None or source.law_draws is None:
         return {}
     with np.errstate(all="ignore"):
-        return {factor: np.asarray(law.loss(n, d)) for factor, (n, d) in at.items()}
-
-
-def _run_interval(
-    draws: np.ndarray | None, scale: float | None, scatter: RunScatter | None, level: float
-) -> Interval | None:
-    """The interval of one run: every draw of the law, moved by the scatter of single runs about it, ``scale``."""
-    if draws is None or scale is None or scatter is None:
-        return None
-    moved = np.random.default_rng(0).standard_t(scatter.freedom, size=(20, len(draws)))
-    return percentile_interval((draws * np.exp(scale * moved)).ravel(), level, keep_infinite=True)
+        return {
+            factor: Entry(np.asarray(source.law_draws.loss(n, d)), n, d, seeds=len(entries[factor][1]))
+            for factor, (n, d) in at.items()
+            if not beyond_runs(source, n, d)
+        }

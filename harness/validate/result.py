@@ -21,8 +21,9 @@ class Measured:
     Attributes:
         losses: held-out loss by seed, nats per token; None where the run diverged.
         mean, interval: over seeds; Student's t at the prediction's level, None for fewer than two different losses.
-        inside: how many of the runs lie in the predicted interval of one run; None where none was predicted. (A mean of
-            seeds scatters less than one run, but not by their square root: they share what the law lacks there.)
+        inside: how many of the runs lie in the predicted interval of one run; None where none was predicted.
+        mean_inside: whether the mean lies in its predicted interval; None where none was predicted, or a run diverged,
+            since the interval is of the mean of all seeds.
     """
 
     factor: float
@@ -30,6 +31,7 @@ class Measured:
     mean: float | None
     interval: Interval | None
     inside: int | None
+    mean_inside: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,9 @@ class Gap:
 
     Attributes:
         gap, interval: the other's mean loss above the predicted winner's; Welch's t over seeds.
+        predicted_gap, predicted_interval: of the law. measured_interval: predicted of the difference of the two means;
+            those of all candidates hold at once.
+        inside: whether the gap lies in ``measured_interval``; None where none was predicted, or a run diverged.
         verdict: of the predicted winner: ``won``, ``lost``, ``within seed noise`` or ``cannot be told``.
     """
 
@@ -46,6 +51,8 @@ class Gap:
     interval: Interval | None
     predicted_gap: float | None
     predicted_interval: Interval | None
+    measured_interval: Interval | None
+    inside: bool | None
     verdict: str
 
 
@@ -108,12 +115,24 @@ def _measured(one: Candidate, losses: Mapping[str, float | None], level: float) 
     inside = None
     if values and one.run_interval is not None:
         inside = sum(one.run_interval[0] <= loss <= one.run_interval[1] for loss in values)
-    return Measured(factor=one.factor, losses=mine, mean=mean, interval=bounds, inside=inside)
+    return Measured(
+        factor=one.factor,
+        losses=mine,
+        mean=mean,
+        interval=bounds,
+        inside=inside,
+        mean_inside=_within(mean, one.mean_interval) if len(values) == len(mine) else None,
+    )
+
+
+def _within(value: float | None, interval: Interval | None) -> bool | None:
+    return None if value is None or interval is None else interval[0] <= value <= interval[1]
 
 
 def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) -> Gap:
     gap, bounds, verdict = None, None, UNKNOWN
     mine, theirs = _values(winner.losses), _values(other.losses)
+    whole = len(mine) == len(winner.losses) and len(theirs) == len(other.losses)
     if mine and not theirs:
         verdict = WON  # every run of the other diverged
     elif theirs and not mine:
@@ -131,6 +150,8 @@ def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) 
         interval=bounds,
         predicted_gap=predicted.margin,
         predicted_interval=predicted.margin_interval,
+        measured_interval=predicted.measured_margin_interval,
+        inside=_within(gap, predicted.measured_margin_interval) if whole else None,
         verdict=verdict,
     )
 
@@ -155,6 +176,14 @@ def _verdict(
     if judged:
         inside, runs = sum(one.inside or 0 for one in judged), sum(len(_values(one.losses)) for one in judged)
         parts.append(f"{inside} of {runs} runs lie in the predicted interval of one run.")
+    means = [one.mean_inside for one in by_factor.values() if one.mean_inside is not None]
+    held = [gap.inside for gap in gaps if gap.inside is not None]
+    if means:
+        parts.append(
+            f"{sum(means)} of {len(means)} mean losses"
+            + (f" and {sum(held)} of {len(held)} gaps" if held else "")
+            + " lie in their predicted intervals."
+        )
     return " ".join(parts)
 
 

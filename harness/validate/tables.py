@@ -15,10 +15,12 @@ HEADINGS = (
     "D/N",
     "predicted loss",
     "of one run",
+    "of the mean",
     "measured loss",
     "inside",
     "gap",
     "predicted gap",
+    "gap inside",
     "predicted winner",
 )
 
@@ -38,6 +40,7 @@ def build(prediction: RegisteredPrediction, result: ValidationResult) -> Table:
                 ratio(one.tokens / one.params),
                 with_interval(fixed(one.loss, 4), interval(one.loss_interval, "fixed", 4)),
                 interval(one.run_interval, "fixed", 4) or "–",
+                interval(one.mean_interval, "fixed", 4) or "–",
                 _measured(measured),
                 _inside(measured),
                 *_gap(gaps.get(one.factor)),
@@ -48,7 +51,7 @@ def build(prediction: RegisteredPrediction, result: ValidationResult) -> Table:
         f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
         HEADINGS,
         tuple(rows),
-        left=("candidate", "shape", "inside", "predicted winner"),
+        left=("candidate", "shape", "inside", "gap inside", "predicted winner"),
         note=_note(prediction, result),
         strong=tuple(i for i, one in enumerate(prediction.candidates) if one.factor == prediction.winner),
     )
@@ -60,8 +63,11 @@ def _times(prediction: RegisteredPrediction) -> str:
 
 def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
     by = approach_label(prediction.sizes_by).lower()
+    form = f" = {prediction.form}" if prediction.form else ""
     losses = (
-        f"losses by L(N, D), {approach_label(prediction.losses_by).lower()}" if prediction.losses_by else ""
+        f"losses by L(N, D){form}, {approach_label(prediction.losses_by).lower()}"
+        if prediction.losses_by
+        else ""
     )
     parts = [
         f"Registered {prediction.written}, SHA-256 {result.prediction_sha256[:16]}…. N* = "
@@ -78,6 +84,10 @@ def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
             f"'of one run' covers {prediction.run_covers}; that scatter is "
             f"{least if least == most else f'{least} to {most}'} of the loss."
         )
+    if prediction.mean_covers is not None:
+        parts.append(f"'of the mean' and that of a predicted gap cover {prediction.mean_covers}.")
+    if prediction.doubts:
+        parts.append(f"The fit doubted itself: {'; '.join(prediction.doubts)}.")
     seeds = max(len(one.losses) for one in result.candidates)
     parts.append(
         f"Measured: mean of {seeds} {'seed' if seeds == 1 else 'seeds'} with Student's t interval; gaps to the "
@@ -93,16 +103,24 @@ def _measured(one: Measured) -> str:
 
 
 def _inside(one: Measured) -> str:
-    """How many runs lie in the predicted interval of one: ``2 of 3``."""
+    """Whether the mean lies in its interval, and how many runs in that of one: ``yes, 2 of 3 runs``."""
     ended = sum(loss is not None for loss in one.losses.values())
-    return "–" if one.inside is None else f"{one.inside} of {ended}"
+    if one.inside is None:
+        return "–"
+    runs = f"{one.inside} of {ended} runs"
+    return runs if one.mean_inside is None else f"{_yes(one.mean_inside)}, {runs}"
 
 
-def _gap(found: Gap | None) -> tuple[str, str, str]:
+def _yes(inside: bool | None) -> str:
+    return "–" if inside is None else "yes" if inside else "no"
+
+
+def _gap(found: Gap | None) -> tuple[str, str, str, str]:
     if found is None:
-        return "", "", ""
+        return "", "", "", ""
     measured = signed(found.gap, found.interval)
-    return measured, signed(found.predicted_gap, found.predicted_interval), found.verdict
+    predicted = signed(found.predicted_gap, found.measured_interval or found.predicted_interval)
+    return measured, predicted, _yes(found.inside), found.verdict
 
 
 def signed(value: float | None, bounds: Interval | None) -> str:

@@ -120,6 +120,7 @@ def _basis(config: Config, fit: Fit, path: Path) -> PredictionBasis:
             sha256=file_sha256(path),
             draws_sha256=file_sha256(draws) if draws.exists() else None,
         ),
+        form=None if losses is None else fit.approach_3.formula,
     )
 
 

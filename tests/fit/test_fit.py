@@ -24,7 +24,7 @@ from harness.fit import (
     write_fit,
 )
 from harness.fit.agreement import compare_approaches
-from harness.fit.bootstrap import percentile_interval
+from harness.fit.bootstrap import joint_intervals, percentile_interval
 from harness.fit.encoding import decode, encode, json_key
 from harness.fit.laws import Optimum
 from harness.fit.pipeline import prepare
@@ -278,6 +278,30 @@ def test_a_draw_that_no_float_holds_is_the_end_of_an_interval_and_an_infinite_on
     assert percentile_interval(draws, 0.9) == pytest.approx((2.95, 38.05))
     assert percentile_interval(draws, 0.9, keep_infinite=True) == (4.0, np.inf)
     assert percentile_interval(draws[:19], 0.9) is None
+
+
+def test_joint_intervals_hold_all_quantities_at_once() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.standard_normal((20_000, 3)) * (1, 10, 100) + (0, 5, 0)
+    found = [one or (0.0, 0.0) for one in joint_intervals(draws, 0.9)]
+    inside = np.stack([(low <= x) & (x <= high) for (low, high), x in zip(found, draws.T, strict=True)])
+    assert inside.all(axis=0).mean() == pytest.approx(0.9, abs=0.005)
+    assert inside.mean(axis=1) == pytest.approx(np.full(3, 0.9 ** (1 / 3)), abs=0.01)
+    (alone,) = joint_intervals(draws[:, :1], 0.9)
+    assert alone == pytest.approx(percentile_interval(draws[:, 0], 0.9), abs=0.01)
+    same = joint_intervals(np.repeat(draws[:, :1], 3, axis=1), 0.9)
+    assert same == [alone] * 3, "quantities that move as one need no more than one"
+
+
+def test_joint_intervals_keep_infinite_draws_and_leave_out_those_without_a_value() -> None:
+    draws = np.stack([np.arange(1.0, 101.0), np.arange(1.0, 101.0)[::-1]], axis=1)
+    draws[:20, 1], draws[50, 0] = np.inf, np.nan
+    first, second = joint_intervals(draws, 0.9)
+    assert first is not None
+    assert second is not None
+    assert np.isfinite(first).all()
+    assert (np.isfinite(second[0]), second[1]) == (True, np.inf)
+    assert joint_intervals(draws[:19], 0.9) == [None, None]
     logs = np.array([800.0, -800.0])
     optimum = Optimum.of_logs(logs, logs[::-1], np.zeros(2), 1e20)
     assert np.isfinite(optimum.params).all()

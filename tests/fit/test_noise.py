@@ -106,6 +106,27 @@ def test_the_scatter_of_a_run_is_that_of_its_tokens() -> None:
     assert scatter.at(1e9, 1e9) == pytest.approx(np.sqrt(np.sum(residual**2) / (len(alike) - 5)))
 
 
+@pytest.mark.parametrize("falling", [FALLING, 0.0], ids=["noise by tokens", "noise alike"])
+def test_seeds_average_out_of_a_mean_and_lack_of_fit_does_not(falling: float) -> None:
+    lack, at = 0.004, (1e9, 1e10)
+    found = []
+    for s in range(60):
+        points = seeded(falling, s, cells=lack)
+        scatter = run_scatter(points, check_law(points).residual, len(points) - 5)
+        found.append([scatter.at(*at, seeds=k) for k in (1, 4, 10**6)])
+    one, four, many = np.sqrt(np.mean(np.square(found), axis=0))
+    seed = float(noise_at(at[1], falling))
+    assert one == pytest.approx(np.hypot(lack, seed), rel=0.2)
+    assert four == pytest.approx(np.hypot(lack, seed / 2), rel=0.2)
+    assert many == pytest.approx(lack, rel=0.25)
+
+
+def test_without_seeds_a_mean_scatters_as_one_run_does() -> None:
+    points = seeded(0.0, 1, (1, 1, 1, 1))
+    scatter = run_scatter(points, check_law(points).residual, len(points) - 5)
+    assert scatter.at(1e9, 1e10, seeds=9) == scatter.at(1e9, 1e10)
+
+
 def test_noisy_short_runs_are_no_lack_of_fit_and_no_outliers() -> None:
     """That some runs are several times as noisy as others is what seeds tell, and no fault of a run or of the law."""
     flags = [check_law(seeded(FALLING, s)).flags for s in range(40)]

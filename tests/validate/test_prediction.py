@@ -1,8 +1,8 @@
 """A prediction from a fit of a known law, and what is said of it afterwards."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool =
     law = next(source for source in sources if source.law)
     assert law.law is not None
     facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    basis = PredictionBasis(decider, law, scatter(points, law.law), facts)
+    basis = PredictionBasis(decider, law, scatter(points, law.law), facts, fit.approach_3.formula)
     if not lawful:
         basis = PredictionBasis(decider, None, None, facts)
     best = optimum(BUDGET)[0]
@@ -64,6 +64,31 @@ class _Cells:
             spec = cell.spec
 
         return [Cell]
+
+
+def predicted(points: Points, fit: Fit, seeds: int = 1) -> RegisteredPrediction:
+    """What a fit of ``points`` predicts at ``BUDGET`` for ``FACTORS`` of the true optimum."""
+    sources = from_fit(fit)
+    law = next(source for source in sources if source.law)
+    assert law.law is not None
+    facts = FitFacts(n_points=len(points), largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
+    basis = PredictionBasis(law, law, scatter(points, law.law), facts, fit.approach_3.formula)
+    best = optimum(BUDGET)[0]
+    entries = {factor: (factor * best, list(_Cells.of(factor * best)) * seeds) for factor in FACTORS}
+    return predict("again", "now", basis, BUDGET, entries)
+
+
+def loss_at(params: float, tokens: float) -> float:
+    E, A, B, alpha, beta = CHINCHILLA
+    return float(E + A / params**alpha + B / tokens**beta)
+
+
+def registered(
+    prediction: RegisteredPrediction, values: Mapping[float, Sequence[float | None]]
+) -> tuple[RegisteredPrediction, str, dict]:
+    """The arguments of ``judge`` for runs that measured ``values``."""
+    one, found = losses(prediction, {factor: list(mine) for factor, mine in values.items()})
+    return one, "ab", found
 
 
 def losses(
@@ -103,6 +128,62 @@ def test_predicted_intervals_hold_a_run_nine_times_in_ten() -> None:
     assert all(widths)
     assert 0.82 <= np.mean(inside) <= 1.0
     assert 0.75 <= np.mean(inside_law) <= 1.0
+
+
+def test_what_is_measured_lies_in_its_interval_nine_times_in_ten_and_both_gaps_at_once() -> None:
+    """Means of three seeds of a law with a lack of fit of its own in every cell, that seeds do not average out."""
+    rng = np.random.default_rng(5)
+    lack, noise, seeds = 0.003, 0.006, 3
+    means, both, each, narrower = [], [], [], []
+    for trial in range(60):
+        base = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=7, noise=lack, seed=trial)
+        rows = np.repeat(np.arange(len(base)), 2)
+        points = base.select(rows)
+        points = replace(
+            points,
+            loss=points.loss * np.exp(noise * rng.standard_normal(len(rows))),
+            run_id=tuple(f"run-{i}" for i in range(len(rows))),
+        )
+        fit = fit_points(points, FitOptions(draws=100, backtest=False, huber_delta=np.inf))
+        prediction = predicted(points, fit, seeds=seeds)
+        measured = {}
+        for one in prediction.candidates:
+            true = loss_at(one.params, one.tokens)
+            own = true * np.exp(lack * rng.standard_normal() + noise * rng.standard_normal(seeds))
+            measured[one.factor] = [float(loss) for loss in own]
+        result = judge(*registered(prediction, measured))
+        means += [one.mean_inside for one in result.candidates]
+        both.append(all(gap.inside for gap in result.gaps))
+        each += [gap.inside for gap in result.gaps]
+        for one in prediction.candidates:
+            assert one.run_interval is not None
+            assert one.mean_interval is not None
+            narrower.append(np.ptp(one.mean_interval) < np.ptp(one.run_interval))
+    assert all(narrower)
+    assert 0.82 <= np.mean(means) <= 0.97
+    assert 0.82 <= np.mean(both) <= 0.99
+    assert np.mean(each) > np.mean(both)
+
+
+def test_what_the_fit_doubts_is_registered_and_told() -> None:
+    clean = made().prediction
+    assert not any("misfit" in doubt for doubt in clean.doubts or ())
+    assert clean.form == "E + A/N^alpha + B/D^beta"
+    points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=7, noise=1e-4, seed=0)
+    n, d = (np.log(one / one.min()) for one in (points.params, points.tokens))
+    bent = replace(points, loss=points.loss * (1 + 0.01 * (n - n.mean()) * (d - d.mean())))
+    prediction = predicted(bent, fit_points(bent, FitOptions(draws=60, backtest=False)))
+    assert any("approach 3" in doubt and "misfit" in doubt for doubt in prediction.doubts or ())
+    told = build(prediction, judge(*registered(prediction, {f: [2.5, 2.6, 2.7] for f in FACTORS}))).note
+    assert "misfit" in told
+    assert "E + A/N^alpha + B/D^beta" in told
+
+
+def test_a_mean_that_lacks_a_diverged_seed_is_set_against_no_interval_of_all() -> None:
+    values: dict[float, list[float | None]] = {0.25: [2.6, None], 1.0: [2.5, 2.51], 4.0: [2.7, 2.71]}
+    result = judge(*registered(made().prediction, values))
+    assert next(one.mean_inside for one in result.candidates) is None
+    assert [gap.inside is None for gap in result.gaps] == [True, False]
 
 
 def test_the_law_predicts_the_optimum_to_win() -> None:
@@ -202,6 +283,8 @@ def test_rounding_is_no_difference_but_a_digit_is() -> None:
     assert first_difference(one, {"a": 1.0, "b": [], "d": None}) == ("b", [{"c": 2}], [])
     assert first_difference(one, {"a": 1.0, "b": [{"c": 2}], "d": 1.0}) == ("d", None, 1.0)
     assert first_difference(one, {**one, "e": 1}) == ("e", None, 1)
+    assert first_difference(one, {**one, "e": 1}, later=("e", "a")) is None
+    assert first_difference({**one, "e": 2}, {**one, "e": 1}, later=("e", "a")) == ("e", 2, 1)
 
 
 @pytest.mark.parametrize(
