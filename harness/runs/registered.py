@@ -23,6 +23,7 @@ def register(
     anew: str,
     parse: Callable[[dict[str, Any]], T],
     later: Collection[str] = (),
+    modern: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> T:
     """What is registered at ``path``: written there now, or read and found unchanged.
 
@@ -32,7 +33,7 @@ def register(
         now: what would be registered now.
         trained: whether any run that it is about has a record already.
         anew: what is advised to begin again. parse: what reads it.
-        later: keys that a file of an earlier version may lack.
+        later: keys that a file of an earlier version may lack. modern: gives such a file today's keys.
 
     Raises:
         UserError: it was altered, is not what would be registered now, or comes after the runs.
@@ -46,7 +47,7 @@ def register(
     elif hash_path.exists() or trained:
         _check_hash(path, hash_path, anew)
     stored = read_json(path, anew, parse)
-    if found := first_difference(_timeless(read_json(path, anew, dict)), _timeless(now), later=later):
+    if found := first_difference(_timeless(read_json(path, anew, modern)), _timeless(now), later=later):
         key, before, after = found
         raise UserError(
             f"{path}: {key} was registered as {before} and would now be {after}: the fit or the configuration has "

@@ -1,5 +1,5 @@
 """The files of a validation: ``prediction.json`` and its hash, written before anything is trained and never changed
-afterwards, then ``rematch.json``, ``rematch.md`` and ``figures/rematch``.
+afterwards, then ``validation.json``, ``validation.md`` and ``figures/validation``.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.validate.prediction import LATER, RegisteredPrediction
 from harness.validate.result import ValidationResult
 from harness.validate.tables import build
 
-FILE, HASH = PREDICTION, "prediction.sha256"
+FILE, HASH, STEM = PREDICTION, "prediction.sha256", "validation"
 ANEW = "begin another validation with name=NAME"
 
 
@@ -38,11 +38,8 @@ def register(folder: Path, now: RegisteredPrediction, trained: bool) -> Register
         ANEW,
         RegisteredPrediction.from_json,
         later=LATER,
+        modern=lambda stored: RegisteredPrediction.from_json(stored).to_json(),
     )
-
-
-STEM = "rematch"
-"""The files keep the name that the command had in earlier versions."""
 
 
 def write_validation(

@@ -18,8 +18,8 @@ from harness.plan.cell import Cell
 from harness.validate.outcomes import Entry, Intervals, intervals
 
 PARAMETERS = 5  # E, A, B, alpha, beta
-JSON_KEYS = {"candidates": "contenders"}
-"""Fields whose key in the files is an older name, which the files keep."""
+EARLIER = {"contenders": "candidates"}
+"""Keys of files of earlier versions, and what they are now."""
 LATER = ("scatter", "mean_interval", "measured_margin_interval", "mean_covers", "form", "doubts")
 """Fields that files of earlier versions may lack: of a candidate the first three, and of the prediction."""
 
@@ -94,7 +94,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredPrediction:
-    """The content of ``prediction.json``, where ``candidates`` has the key ``contenders``.
+    """The content of ``prediction.json``.
 
     Attributes:
         written: when, UTC.
@@ -133,13 +133,14 @@ class RegisteredPrediction:
         data = encode(self)
         data["candidates"] = [_known(one) for one in data["candidates"]]
         # A prediction's own scatter was always written, a candidate's was not.
-        return {JSON_KEYS.get(name, name): value for name, value in _known(data, "scatter").items()}
+        return _known(data, "scatter")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RegisteredPrediction":
-        """The inverse of ``to_json``."""
-        names = {key: name for name, key in JSON_KEYS.items()}
-        read: RegisteredPrediction = decode(cls, {names.get(key, key): value for key, value in data.items()})
+        """The inverse of ``to_json``, which reads files of earlier versions, too."""
+        read: RegisteredPrediction = decode(
+            cls, {EARLIER.get(key, key): value for key, value in data.items()}
+        )
         return read
 
     def candidate(self, factor: float) -> Candidate:

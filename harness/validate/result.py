@@ -9,7 +9,7 @@ from scipy import stats
 
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.validate.prediction import JSON_KEYS, Candidate, RegisteredPrediction
+from harness.validate.prediction import Candidate, RegisteredPrediction
 
 WON, LOST, NOISE, UNKNOWN = "won", "lost", "within seed noise", "cannot be told"
 
@@ -58,7 +58,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationResult:
-    """The content of ``rematch.json``, where ``candidates`` and ``gaps`` have the keys ``contenders`` and ``duels``."""
+    """The content of ``validation.json``."""
 
     name: str
     prediction_sha256: str
@@ -70,9 +70,8 @@ class ValidationResult:
     verdict: str
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``rematch.json``."""
-        keys = {**JSON_KEYS, "gaps": "duels"}
-        return {keys.get(name, name): value for name, value in encode(self).items()}
+        """The content of ``validation.json``."""
+        return dict(encode(self))
 
 
 def judge(

@@ -80,13 +80,13 @@ def test_predict_train_and_compare_once(
     first = capsys.readouterr().out
     folder = tmp_path / "runs" / "again"
     prediction = json.loads((folder / "prediction.json").read_text())
-    result = json.loads((folder / "rematch.json").read_text())
-    runs = {run for one in prediction["contenders"] for run in one["run_ids"].values()}
+    result = json.loads((folder / "validation.json").read_text())
+    runs = {run for one in prediction["candidates"] for run in one["run_ids"].values()}
     assert {path.parent.name for path in folder.glob("cells/*/record.json")} == runs
     assert len(runs) == 6
     registered = (folder / "prediction.json").stat().st_mtime_ns
     assert all(path.stat().st_mtime_ns > registered for path in folder.glob("cells/*/record.json"))
-    for one, planned in zip(result["contenders"], prediction["contenders"], strict=True):
+    for one, planned in zip(result["candidates"], prediction["candidates"], strict=True):
         for seed, run_id in planned["run_ids"].items():
             record = json.loads((folder / "cells" / run_id / "record.json").read_text())
             assert record["loss"] == one["losses"][seed]
@@ -94,8 +94,8 @@ def test_predict_train_and_compare_once(
             assert record["tokens"] == planned["tokens"]
     assert result["verdict"] in " ".join(first.split())
     assert result["prediction_sha256"] in first.replace("\n", "")
-    assert "figures/rematch.png" in (folder / "rematch.md").read_text()
-    assert (folder / "figures" / "rematch.png").stat().st_size > 10_000
+    assert "figures/validation.png" in (folder / "validation.md").read_text()
+    assert (folder / "figures" / "validation.png").stat().st_size > 10_000
 
     kept = {p: p.stat().st_mtime_ns for p in folder.rglob("*.json")}
     main(told)
@@ -146,11 +146,11 @@ def test_the_prediction_stands_before_anything_is_trained(
     prediction = json.loads(text)
     assert prediction["winner"] == 1.0
     assert prediction["losses_by"] == "approach_3"
-    assert [one["shape"] for one in prediction["contenders"]] == ["8x2", "16x2", "24x2"]
+    assert [one["shape"] for one in prediction["candidates"]] == ["8x2", "16x2", "24x2"]
     assert all(
-        one["loss_interval"][0] < one["loss"] < one["loss_interval"][1] for one in prediction["contenders"]
+        one["loss_interval"][0] < one["loss"] < one["loss_interval"][1] for one in prediction["candidates"]
     )
-    assert all(one["run_interval"][0] < one["loss_interval"][0] for one in prediction["contenders"])
+    assert all(one["run_interval"][0] < one["loss_interval"][0] for one in prediction["candidates"])
 
     # a second call stands by the first, to the byte; one killed between file and hash goes on
     (folder / "prediction.sha256").unlink()

@@ -97,7 +97,7 @@ def losses(
     """The prediction with a run for each value, and the losses by run id."""
     data = prediction.to_json()
     found = {}
-    for one in data["contenders"]:
+    for one in data["candidates"]:
         ids = {str(seed): f"{one['factor']}-{seed}" for seed in range(len(values[one["factor"]]))}
         one["run_ids"] = ids
         found |= dict(zip(ids.values(), values[one["factor"]], strict=True))

@@ -1,8 +1,9 @@
 """``rematch``, the old name of ``validate``: what was typed or stored with it keeps working, and says the new name."""
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,10 @@ from harness.config.compose import compose_config
 from harness.config.frozen import load_config
 from harness.config.overrides import refuse_unread
 from harness.errors import UserError
-from harness.validate.prediction import RegisteredPrediction
-
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "rematch"
+from harness.files import file_sha256, json_text
+from harness.validate.files import FILE, HASH, register
+from harness.validate.prediction import LATER, Candidate, RegisteredPrediction
+from tests.validate.test_prediction import made
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +90,36 @@ def test_a_command_that_does_not_read_it_refuses_the_old_name() -> None:
 
 
 def test_a_sweep_of_the_old_name_is_read(capsys: pytest.CaptureFixture[str]) -> None:
-    yaml = (RESULTS / "config.yaml").read_text(encoding="utf-8")
-    assert "\nrematch:\n" in yaml
-    assert load_config(yaml).validate.budget == 1.2e13
-    stored = json.loads((RESULTS / "prediction.json").read_text(encoding="utf-8"))
-    prediction = RegisteredPrediction.from_json(stored)
-    assert [one.factor for one in prediction.candidates] == [0.25, 1, 4]
-    assert prediction.to_json() == stored
-    assert list(prediction.to_json()) == list(stored)
+    _, yaml = compose_config(["name=x", "validate.budget=1.2e13"])
+    assert yaml.count("\nvalidate:\n") == 1
+    assert load_config(yaml.replace("\nvalidate:\n", "\nrematch:\n")).validate.budget == 1.2e13
     assert capsys.readouterr().err == ""
+
+
+def test_a_prediction_of_an_earlier_version_is_read_and_stands(tmp_path: Path) -> None:
+    now = made(draws=40).prediction
+    data = earlier(now.to_json())
+    read = RegisteredPrediction.from_json(data)
+    assert [one.factor for one in read.candidates] == [0.25, 1, 4]
+    assert [one.loss for one in read.candidates] == [one.loss for one in now.candidates]
+    assert earlier(read.to_json()) == data
+    (tmp_path / FILE).write_text(json_text(data))
+    (tmp_path / HASH).write_text(f"{file_sha256(tmp_path / FILE)}  {FILE}\n")
+    assert register(tmp_path, now, trained=True) == read
+    with pytest.raises(UserError, match=r"candidates\[1\].run_ids.7 was registered as None and would now be"):
+        register(tmp_path, replace(now, candidates=with_another_seed(now)), trained=True)
+
+
+def earlier(data: dict[str, Any]) -> dict[str, Any]:
+    """A prediction's JSON as versions before 2026-11-28 wrote it."""
+    kept = {key: value for key, value in data.items() if key == "scatter" or key not in LATER}
+    kept["contenders"] = [
+        {key: value for key, value in one.items() if key not in LATER} for one in kept.pop("candidates")
+    ]
+    return kept
+
+
+def with_another_seed(prediction: RegisteredPrediction) -> tuple[Candidate, ...]:
+    """The candidates, of which the second has one run more."""
+    first, second, *others = prediction.candidates
+    return (first, replace(second, run_ids={**second.run_ids, "7": "another"}), *others)

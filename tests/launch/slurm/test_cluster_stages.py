@@ -72,8 +72,8 @@ def test_a_validation_is_registered_before_it_is_submitted_and_judged_after_it(
     again = Sweep(tmp_path, overrides(tmp_path, text_folder, *QUICK, *asked), capsys, "again")
     again.isoflop("validate")
     registered = (again.path / "prediction.json").read_text()
-    assert not (again.path / "rematch.json").exists()
+    assert not (again.path / "validation.json").exists()
     verdict = again.wait_for_the_dependent_job()
     assert again.report_state() == "COMPLETED", verdict
-    assert json.loads((again.path / "rematch.json").read_text())["verdict"] in " ".join(verdict.split())
+    assert json.loads((again.path / "validation.json").read_text())["verdict"] in " ".join(verdict.split())
     assert (again.path / "prediction.json").read_text() == registered
