@@ -311,13 +311,13 @@ def first_rows(whole: Points, spend: float) -> set[int]:
 
 
 def tables(results: Path) -> Iterator[tuple[str, Points]]:
-    """The published points, where they are at hand, and the finished sweep of results/cpu_hour."""
+    """The published points, where they are at hand, and the finished sweep of results/cpu_frontier."""
     if "ISOFLOP_HOFFMANN_POINTS" in os.environ:
         yield (
             "published points",
             prepare(read_published(Path(os.environ["ISOFLOP_HOFFMANN_POINTS"])), OPTIONS),
         )
-    yield "cpu_hour", prepare(read_points(results / "cpu_hour" / "runs.csv"), OPTIONS)
+    yield "cpu_frontier", prepare(read_points(results / "cpu_frontier" / "runs.csv"), OPTIONS)
 
 
 def run_surfaces(arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> list[dict[str, object]]:

@@ -49,7 +49,7 @@ SMALLER = (
     Smaller(r"^isoflop (fit|report|reproduce|sweep|tune|compare|validate)\b", ("analysis.draws=20",)),
     # what a run leaves in W&B is the same in every sweep: the demo's are enough
     Smaller(
-        r"^isoflop (tune|compare|validate)\b|\bexperiment=(one_gpu|cpu_frontier|cpu_hour)\b",
+        r"^isoflop (tune|compare|validate)\b|\bexperiment=(one_gpu|cpu_frontier)\b",
         ("tracker=none",),
     ),
     # seconds of real training of small models, one at a time, where it would be minutes

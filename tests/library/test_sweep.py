@@ -104,11 +104,11 @@ def test_an_answer_is_that_of_the_command(
 
 def test_a_fit_in_memory_follows_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = load_fit(DEMO)
-    shutil.copytree(ROOT / "results/cpu_hour", tmp_path / "fit")
+    shutil.copytree(ROOT / "results/cpu_frontier", tmp_path / "fit")
     monkeypatch.chdir(tmp_path)
     run = predict_from(fit, budget=1e19).run
     assert run is None or run["rules_from"] == "predict.yaml"
-    assert predict_from("fit", budget=1e13).run["rules_from"] == "sweep cpu_hour"  # type: ignore[index]
+    assert predict_from("fit", budget=1e13).run["rules_from"] == "sweep cpu_frontier"  # type: ignore[index]
 
 
 def test_a_fit_in_memory_answers_as_the_saved_one() -> None:

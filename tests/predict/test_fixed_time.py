@@ -221,7 +221,7 @@ def test_beside_serving_and_limited_data_the_best_of_a_time_is_still_that_of_the
 
 def test_more_devices_than_windows_are_not_passed_over() -> None:
     results = Path(__file__).resolve().parents[2] / "results"
-    asked = (f"fit={results}/cpu_hour", "gpu_hours=0.1", "device=h100", "ladder=small")
+    asked = (f"fit={results}/cpu_frontier", "gpu_hours=0.1", "device=h100", "ladder=small")
     assert "cannot be shared by 8 devices" in ask(*asked, "gpus=8")[1]
     assert "cannot be shared" not in ask(*asked, "gpus=4")[1]
 

@@ -17,7 +17,7 @@ def test_pip_can_read_it_and_any_build_of_torch_will_do() -> None:
     lines = [line for line in constraints().splitlines() if line and not line.startswith("#")]
     pins = {one.name: one.specifier for one in map(Requirement, lines)}
     assert {"torch", "transformers", "accelerate", "numpy", "scipy", "matplotlib"} == set(pins)
-    versions = json.loads(next(RESULTS.glob("cpu_hour/cells/*/record.json")).read_text())["versions"]
+    versions = json.loads(next(RESULTS.glob("demo/cells/*/record.json")).read_text())["versions"]
     assert versions["torch"].endswith("+cpu")
     for name in ("torch", "transformers", "accelerate", "numpy"):
         assert pins[name].contains(versions[name])

@@ -124,10 +124,10 @@ def test_next_of_a_sweep_without_runs_is_one_line(tmp_path: Path, text_folder: P
 
 
 def test_next_of_anyones_table(tmp_path: Path) -> None:
-    asked = isoflop("next", "points=results/cpu_hour/runs.csv", "spend=1e13", "analysis.draws=60")
+    asked = isoflop("next", "points=results/cpu_frontier/runs.csv", "spend=1e13", "analysis.draws=60")
     assert asked.returncode == 0, asked.stderr
     assert "near the optimum" in asked.stdout
-    refused = isoflop("next", "points=results/cpu_hour/runs.csv", "gpu_hours=1")
+    refused = isoflop("next", "points=results/cpu_frontier/runs.csv", "gpu_hours=1")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     few = tmp_path / "few.csv"
     few.write_text("params,tokens,loss\n1e6,2e7,3.1\n2e6,4e7,2.9\n4e6,8e7,2.8\n")
