@@ -298,9 +298,9 @@ def _comparison(fit: FitResults) -> str:
         (
             str(f.rank),
             f.name,
-            _number(f.holdout_log_rmse, ".5f"),
-            _number(f.budget_log_rmse, ".5f"),
-            _number(f.log_rmse, ".5f"),
+            _log_error(f.holdout_log_rmse),
+            _log_error(f.budget_log_rmse),
+            _log_error(f.log_rmse),
             f"{f.bic:.1f}",
             told_apart(f),
             quantity(f.params_opt),
@@ -368,6 +368,11 @@ def quantity_with(value: float | None, interval: Interval | None, spec: str = ""
 
 def _number(value: float | None, spec: str = ".3f") -> str:
     return "-" if value is None else format(value, spec)
+
+
+def _log_error(value: float | None) -> str:
+    """An error in ln L; one beyond 1 is no forecast at all, however large."""
+    return ">1" if value is not None and value > 1 else _number(value, ".5f")
 
 
 def _thinned(budgets: list[float], most: int = 5) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a fit predicts for every candidate before any of them is trained, with the intervals of a law and of one run."""
+"""What a fit predicts for every candidate before any is trained, with intervals of all that will be measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,18 @@ from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
 from harness.validate.outcomes import Entry, Intervals, intervals
 
-PARAMETERS = 5  # E, A, B, alpha, beta
 EARLIER = {"contenders": "candidates"}
 """Keys of files of earlier versions, and what they are now."""
 LATER = ("scatter", "mean_interval", "measured_margin_interval", "mean_covers", "form", "doubts")
 """Fields that files of earlier versions may lack: of a candidate the first three, and of the prediction."""
 
 
-def scatter(points: Points, law: ParametricLaw) -> RunScatter | None:
-    """The scatter of ``points`` (n runs) about ``law``; None with too few runs to tell.
+def scatter(points: Points, law: ParametricLaw, free: int) -> RunScatter | None:
+    """The scatter of ``points`` (n runs) about ``law``, which has ``free`` parameters; None with too few to tell.
 
     It holds the noise of a seed and the law's own lack of fit at the runs, not what goes wrong beyond them.
     """
-    freedom = len(points) - PARAMETERS
+    freedom = len(points) - free
     if freedom < 1:
         return None
     residual = np.log(points.loss) - np.log(law.loss(points.params, points.tokens))
@@ -41,8 +40,6 @@ COVERS_RUN = (
     "one run: the law's uncertainty and, as Student's t, the scatter of the fit's own runs about it (another seed, and "
     "the law's lack of fit there); not a law that fails beyond the runs it was fitted to"
 )
-
-
 COVERS_MEAN = (
     "the mean of the candidate's seeds: as that of one run, but for the noise of seeds, which averages out; of the "
     "gaps between such means, all at once"

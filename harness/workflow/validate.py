@@ -131,7 +131,8 @@ def _scatter(fit: Fit, table: Path, law: ParametricLaw | None) -> RunScatter | N
     sweep = SweepFolder(table.parent)
     if sweep.plan.exists():
         check_table(table, whole_records(sweep, frozen_plan(sweep)))
-    return scatter(used_points(read_points(table, fit.rows, fit.columns, fit.where), fit), law)
+    points = used_points(read_points(table, fit.rows, fit.columns, fit.where), fit)
+    return scatter(points, law, fit.approach_3.free)
 
 
 def _check_same(config: Config, fit: Fit, folder: Path, corpus: Corpus) -> None:

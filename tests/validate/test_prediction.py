@@ -43,7 +43,9 @@ def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool =
     law = next(source for source in sources if source.law)
     assert law.law is not None
     facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    basis = PredictionBasis(decider, law, scatter(points, law.law), facts, fit.approach_3.formula)
+    basis = PredictionBasis(
+        decider, law, scatter(points, law.law, fit.approach_3.free), facts, fit.approach_3.formula
+    )
     if not lawful:
         basis = PredictionBasis(decider, None, None, facts)
     best = optimum(BUDGET)[0]
@@ -72,7 +74,9 @@ def predicted(points: Points, fit: Fit, seeds: int = 1) -> RegisteredPrediction:
     law = next(source for source in sources if source.law)
     assert law.law is not None
     facts = FitFacts(n_points=len(points), largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    basis = PredictionBasis(law, law, scatter(points, law.law), facts, fit.approach_3.formula)
+    basis = PredictionBasis(
+        law, law, scatter(points, law.law, fit.approach_3.free), facts, fit.approach_3.formula
+    )
     best = optimum(BUDGET)[0]
     entries = {factor: (factor * best, list(_Cells.of(factor * best)) * seeds) for factor in FACTORS}
     return predict("again", "now", basis, BUDGET, entries)

@@ -91,4 +91,6 @@ def forms_table(data: ReportData) -> Table:
 
 
 def _percent(value: float | None) -> str:
+    if value is not None and value > 1:
+        return ">100%"
     return NOTHING if value is None else f"{100 * value:.2f}%"
