@@ -45,13 +45,13 @@ the sweep was begun with need not be given again: its folder knows them. An expe
 ('compare'); a tuning is a sweep of its own, NAME-tune.
 
   isoflop status experiment=demo
-  isoflop status experiment=kaplan
+  isoflop status experiment=ablations
   isoflop status name=demo-tune""",
     "cancel": """Cancel the jobs that this sweep submitted, and no other; finished cells are kept.
 Of an experiment with arms, those of every arm; of a tuning, by its name.
 
   isoflop cancel experiment=demo
-  isoflop cancel experiment=kaplan
+  isoflop cancel experiment=ablations
   isoflop cancel name=demo-tune""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
 A table has params, tokens, flops and loss under any usual names (docs/tables.md); columns.loss=NAME and the like name
@@ -96,7 +96,7 @@ at the budgets and at budget=C. joint=exponents tells savings by laws that share
 Resumable; nothing finished is repeated. With launcher=slurm every arm is a job array, followed by its
 follow-ups, and one more job compares when all of them have ended.
 
-  isoflop compare experiment=kaplan
+  isoflop compare experiment=ablations
   isoflop compare experiment=domains "arms.prose=['data=text','path=books/']"
 
 Was a change worth it? Runs of one budget, shape and seed are paired, and it is told how much compute an arm saves, at
@@ -104,7 +104,7 @@ every budget and at budget=. With gate=true only what it takes is trained: the c
 that would show a saving of speedup= with a probability of power=; the plan and the rule are registered before the first
 run, in runs/NAME-gate. The exit status is 1 unless every arm passed. Where it cannot be told, look=2 adds seeds.
 
-  isoflop compare experiment=kaplan gate=true speedup=1.2 fit=runs/demo
+  isoflop compare experiment=ablations gate=true speedup=1.2 fit=runs/demo
 
 With fits= it compares fits that exist, by their folders or as names of sweeps in runs/, and trains nothing; what else
 they differ in, or share, is said. With out= the comparison is written there.

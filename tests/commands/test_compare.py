@@ -73,12 +73,13 @@ def test_a_users_mistake_is_one_line_before_anything_is_trained(
     assert not list(tmp_path.glob("runs/*/cells"))
 
 
-@pytest.mark.parametrize("experiment", ["kaplan", "domains"])
-def test_the_committed_arms_share_one_grid(experiment: str) -> None:
+@pytest.mark.parametrize(("experiment", "arms"), [("kaplan", 2), ("domains", 2), ("ablations", 3)])
+def test_the_committed_arms_share_one_grid(experiment: str, arms: int) -> None:
     chosen = [f"experiment={experiment}", "path=somewhere"]
     base, _ = compose_config(chosen)
-    assert len(base.arms) == 2
-    arms = [compose_config([*chosen, *own])[0] for own in base.arms.values()]
-    assert arms[0].grid == arms[1].grid
-    assert arms[0].recipe == arms[1].recipe
-    assert arms[0].tokenizer == arms[1].tokenizer
+    assert len(base.arms) == arms
+    first, *others = (compose_config([*chosen, *own])[0] for own in base.arms.values())
+    for other in others:
+        assert other.grid == first.grid
+        assert other.recipe == first.recipe
+        assert other.tokenizer == first.tokenizer

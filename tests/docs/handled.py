@@ -64,7 +64,9 @@ SMALLER = (
         ),
     ),
     # a few megabytes stand for a corpus of the hub, or of gigabytes
-    Smaller(r"\b(experiment=one_gpu|data=rfc|experiment=domains|fineweb)\b", ("data.max_epochs=1e9",)),
+    Smaller(
+        r"\b(experiment=one_gpu|data=rfc|experiment=(domains|kaplan)|fineweb)\b", ("data.max_epochs=1e9",)
+    ),
     Smaller(r"\btokenizer=bpe\b", ("tokenizer.sample_bytes=2_000_000",)),
 )
 

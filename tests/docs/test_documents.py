@@ -10,7 +10,7 @@ from tests.docs.blocks import Command, blocks, commands, documents
 from tests.docs.handled import INSTEAD, SMALLER, exists, instead_of
 from tests.docs.world import World, follow, reader
 
-MAKERS = ("isoflop reproduce experiment=demo", "isoflop compare experiment=kaplan")
+MAKERS = ("isoflop reproduce experiment=demo", "isoflop compare experiment=ablations")
 """README's commands that make what other examples ask about."""
 LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "next", "cancel")
 """Commands that ask about what the others have made: their examples come after those."""
