@@ -14,7 +14,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from harness.fit import FitOptions, Points, load_fit, read_points
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.budgets import cells_of
-from harness.fit.laws import Law
 from harness.fit.noise import fit_log_variance, within_cells
+from harness.fit.surface import ParametricLaw
 from harness.fit.table import Array
 from harness.text import counted
 
@@ -48,12 +48,14 @@ class Sweep:
         noise: standard deviation of ln L between seeds is ``noise[0]`` at 1 FLOP and goes as C^``noise[1]``.
         misfit: standard deviation of ln L of cells about the law, beyond their seeds.
         seconds: of training per FLOP, as a power of C: coefficient and exponent.
+        options: how it was fitted, and simulated sweeps are.
     """
 
-    law: Law
+    law: ParametricLaw
     noise: tuple[float, float]
     misfit: float
     seconds: tuple[float, float]
+    options: FitOptions = field(default_factory=lambda: FitOptions(draws=0, backtest=False))
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args(argv)
-    points = read_points(args.folder / "runs.csv")
+    fit = load_fit(args.folder)
+    points = read_points(args.folder / "runs.csv", fit.rows, fit.columns, fit.where)
     sweep = describe(args.folder, points)
     level, slope = sweep.noise
     print(
@@ -118,13 +121,12 @@ def describe(folder: Path, points: Points) -> Sweep:
     """What the runs of ``folder`` are like.
 
     Raises:
-        UserError: its fit has no standard law, no cell has two seeds, or its table has no seconds.
+        UserError: its fit has no law, no cell has two seeds, or its table has no seconds.
     """
     fit = load_fit(folder).approach_3
-    theta = fit.theta()
-    if theta is None or fit.form != "standard":
-        raise UserError(f"{folder}: its fit has no law E + A/N^alpha + B/D^beta to simulate")
-    law = Law.from_theta(theta, fit.cost)
+    law = fit.source().law
+    if law is None:
+        raise UserError(f"{folder}: its fit has no L(N, D) to simulate")
     if points.budget is None or "seconds" not in points.extra:
         raise UserError(f"{folder}/runs.csv: needs the columns budget and seconds")
     squares, freedom, first = within_cells(points)
@@ -144,9 +146,10 @@ def describe(folder: Path, points: Points) -> Sweep:
         own = cell == c
         seeds = noise[0] ** 2 * float(points.flops[own][0]) ** (2 * slope) / own.sum()
         means.append(float((np.log(points.loss) - predicted)[own].mean()) ** 2 - seeds)
-    misfit = max(0.0, sum(means) / max(len(means) - 5, 1)) ** 0.5
+    misfit = max(0.0, sum(means) / max(len(means) - fit.free, 1)) ** 0.5
     time = np.polyfit(np.log(points.flops), np.log(points.extra["seconds"] / points.flops), 1)
-    return Sweep(law, noise, misfit, (float(np.exp(time[1])), float(time[0])))
+    options = FitOptions(draws=0, backtest=False, form=fit.form, objective=fit.minimised)
+    return Sweep(law, noise, misfit, (float(np.exp(time[1])), float(time[0])), options)
 
 
 def simulate(
@@ -159,7 +162,7 @@ def simulate(
     """Sweeps of one design: (budgets, their ratio), sizes, span, seeds."""
     (budgets, ratio), sizes, span, seeds = design
     flops = np.repeat(np.geomspace(base, base * ratio, budgets), sizes)
-    options = FitOptions(draws=0, backtest=False)
+    options = sweep.options
     found = np.array(
         [
             [exponent if exponent is not None else np.nan for exponent in (two.a, three.a)]

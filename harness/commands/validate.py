@@ -38,8 +38,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     losses = {run_id: record.loss for run_id, record in records(folder, made.plan).items()}
     with working(console, "comparing …"):
         result = judge(prediction, made.sha256, losses)
-        table, path = write_validation(folder, prediction, result, made.basis.losses)
-    console.print(terminal_table(table, console.width))
-    console.print(f"{table.note}\n\n{result.verdict}", highlight=False, markup=False)
+        tables, path = write_validation(folder, prediction, result, made.basis.losses)
+    for table in tables:
+        console.print(terminal_table(table, console.width))
+    console.print(f"{tables[0].note}\n\n{result.verdict}", highlight=False, markup=False)
     console.print(f"validation: {path}", highlight=False, soft_wrap=True)
     return outcome

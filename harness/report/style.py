@@ -201,6 +201,6 @@ def _of_palette(figure: Figure, **shown: Any) -> bytes:
     drawn, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None}, **shown)
     with Image.open(drawn) as image:
-        palette = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        palette = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"])
     return reduced.getvalue()

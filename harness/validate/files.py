@@ -47,8 +47,8 @@ def write_validation(
     prediction: RegisteredPrediction,
     result: ValidationResult,
     losses: FrontierSource | None,
-) -> tuple[Table, Path]:
-    """Write the three files into ``folder``; returns the table and the path of the Markdown.
+) -> tuple[tuple[Table, Table], Path]:
+    """Write the three files into ``folder``; returns the tables and the path of the Markdown.
 
     Args:
         losses: the source whose L(N, D) the figure shows; None where the fit has none.
@@ -61,7 +61,7 @@ def write_validation(
         f"# {prediction.name}",
         f"**{result.verdict}**",
         f"![Loss by size, predicted and measured](figures/{STEM}.png)",
-        markdown.table(shown),
+        *(markdown.table(one) for one in shown),
     )
     path = folder.path / f"{STEM}.md"
     write_changed(path, "\n\n".join(parts) + "\n")

@@ -6,55 +6,50 @@ from harness.report.text import approach_label, counted, fixed, interval, power,
 from harness.validate.prediction import RegisteredPrediction
 from harness.validate.result import Gap, Measured, ValidationResult
 
-HEADINGS = (
-    "candidate",
-    "shape",
-    "N",
-    "D",
-    "N/N*",
-    "D/N",
-    "predicted loss",
-    "of one run",
-    "of the mean",
-    "measured loss",
-    "inside",
-    "gap",
-    "predicted gap",
-    "gap inside",
-    "predicted winner",
+LOSSES = (
+    *("candidate", "shape", "N", "D", "N/N*", "D/N"),
+    *("predicted loss", "of the mean", "of one run", "measured loss", "inside"),
 )
+GAPS = ("candidate", "predicted gap", "measured gap", "inside", "predicted winner")
 
 
-def build(prediction: RegisteredPrediction, result: ValidationResult) -> Table:
-    """One row a candidate, smallest first; the predicted winner is emphasised."""
-    gaps = {gap.factor: gap for gap in result.gaps}
-    rows = []
-    for one, measured in zip(prediction.candidates, result.candidates, strict=True):
-        rows.append(
-            (
-                f"{one.factor:g} N*",
-                one.shape,
-                counted(one.params),
-                counted(one.tokens),
-                f"{one.params / prediction.params_opt:.2f}",
-                ratio(one.tokens / one.params),
-                with_interval(fixed(one.loss, 4), interval(one.loss_interval, "fixed", 4)),
-                interval(one.run_interval, "fixed", 4) or "–",
-                interval(one.mean_interval, "fixed", 4) or "–",
-                _measured(measured),
-                _inside(measured),
-                *_gap(gaps.get(one.factor)),
-            )
+def build(prediction: RegisteredPrediction, result: ValidationResult) -> tuple[Table, Table]:
+    """The losses, one row a candidate, smallest first, the predicted winner emphasised; and the others' gaps to it."""
+    pairs = list(zip(prediction.candidates, result.candidates, strict=True))
+    rows = tuple(
+        (
+            f"{one.factor:g} N*",
+            one.shape,
+            counted(one.params),
+            counted(one.tokens),
+            f"{one.params / prediction.params_opt:.2f}",
+            ratio(one.tokens / one.params),
+            fixed(one.loss, 4),
+            interval(one.mean_interval, "fixed", 4) or "–",
+            interval(one.run_interval, "fixed", 4) or "–",
+            _measured(measured),
+            _inside(measured),
         )
-    return Table(
+        for one, measured in pairs
+    )
+    losses = Table(
         "validation",
         f"{len(rows)} sizes at C = {power(prediction.budget)} FLOPs, {_times(prediction)} the largest of the fit",
-        HEADINGS,
-        tuple(rows),
-        left=("candidate", "shape", "inside", "gap inside", "predicted winner"),
+        LOSSES,
+        rows,
+        left=("candidate", "shape", "inside"),
         note=_note(prediction, result),
-        strong=tuple(i for i, one in enumerate(prediction.candidates) if one.factor == prediction.winner),
+        strong=tuple(i for i, (one, _) in enumerate(pairs) if one.factor == prediction.winner),
     )
+    winner = "N*" if prediction.winner == 1 else f"{prediction.winner:g} N*"
+    gaps = Table(
+        "gaps",
+        f"Mean loss above that of {winner}, nats per token",
+        GAPS,
+        tuple(_gap(gap) for gap in result.gaps),
+        left=("candidate", "inside", "predicted winner"),
+    )
+    return losses, gaps
 
 
 def _times(prediction: RegisteredPrediction) -> str:
@@ -73,7 +68,7 @@ def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
         f"Registered {prediction.written}, SHA-256 {result.prediction_sha256[:16]}…. N* = "
         + with_interval(counted(prediction.params_opt), interval(prediction.params_interval))
         + f" by {by}{', ' + losses if losses else '; no L(N, D), so no losses are predicted'}.",
-        f"Intervals are {prediction.level:.0%}. That of a predicted loss covers {prediction.covers}.",
+        f"Intervals are {prediction.level:.0%}.",
     ]
     if prediction.scatter is not None:
         own = [one.scatter for one in prediction.candidates if one.scatter is not None] or [
@@ -85,7 +80,7 @@ def _note(prediction: RegisteredPrediction, result: ValidationResult) -> str:
             f"{least if least == most else f'{least} to {most}'} of the loss."
         )
     if prediction.mean_covers is not None:
-        parts.append(f"'of the mean' and that of a predicted gap cover {prediction.mean_covers}.")
+        parts.append(f"'of the mean' and the interval of a predicted gap cover {prediction.mean_covers}.")
     if prediction.doubts:
         parts.append(f"The fit doubted itself: {'; '.join(prediction.doubts)}.")
     seeds = max(len(one.losses) for one in result.candidates)
@@ -115,12 +110,10 @@ def _yes(inside: bool | None) -> str:
     return "–" if inside is None else "yes" if inside else "no"
 
 
-def _gap(found: Gap | None) -> tuple[str, str, str, str]:
-    if found is None:
-        return "", "", "", ""
-    measured = signed(found.gap, found.interval)
+def _gap(found: Gap) -> tuple[str, str, str, str, str]:
     predicted = signed(found.predicted_gap, found.measured_interval or found.predicted_interval)
-    return measured, predicted, _yes(found.inside), found.verdict
+    measured = signed(found.gap, found.interval)
+    return f"{found.factor:g} N*", predicted, measured, _yes(found.inside), found.verdict
 
 
 def signed(value: float | None, bounds: Interval | None) -> str:

@@ -178,7 +178,7 @@ def test_what_the_fit_doubts_is_registered_and_told() -> None:
     bent = replace(points, loss=points.loss * (1 + 0.01 * (n - n.mean()) * (d - d.mean())))
     prediction = predicted(bent, fit_points(bent, FitOptions(draws=60, backtest=False)))
     assert any("approach 3" in doubt and "misfit" in doubt for doubt in prediction.doubts or ())
-    told = build(prediction, judge(*registered(prediction, {f: [2.5, 2.6, 2.7] for f in FACTORS}))).note
+    told = build(prediction, judge(*registered(prediction, {f: [2.5, 2.6, 2.7] for f in FACTORS})))[0].note
     assert "misfit" in told
     assert "E + A/N^alpha + B/D^beta" in told
 
@@ -219,7 +219,7 @@ def test_without_a_law_there_is_a_size_but_no_losses() -> None:
     result = judge(prediction, "ab", found)
     assert [gap.verdict for gap in result.gaps] == [WON, WON]
     assert "predicted intervals" not in result.verdict
-    assert "no losses are predicted" in build(prediction, result).note
+    assert "no losses are predicted" in build(prediction, result)[0].note
     with figure_style():
         assert draw(prediction, result, None).axes
 
@@ -250,8 +250,9 @@ def test_who_won_is_said_as_it_was(values: dict, verdicts: list[str], says: str)
     result = judge(prediction, "ab", found)
     assert [gap.verdict for gap in result.gaps] == verdicts
     assert says in result.verdict
-    table = build(prediction, result)
-    assert len(table.rows) == 3
+    losses_table, gaps_table = build(prediction, result)
+    assert len(losses_table.rows) == 3
+    assert [row[-1] for row in gaps_table.rows] == verdicts
     json.dumps(encode(result), allow_nan=False)
 
 
