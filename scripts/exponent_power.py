@@ -194,7 +194,7 @@ def _tables(
     """Tables of runs of sizes that are spread about the law's own optimum at each budget; ``flops`` one a cell."""
     cost = sweep.law.cost
     offsets = np.tile(np.linspace(-0.5, 0.5, sizes) * np.log(span), len(flops) // sizes)
-    log_n = sweep.law.log_optimum(flops)[0] + offsets
+    log_n = np.array([float(sweep.law.log_optimum(float(c))[0]) for c in flops]) + offsets
     log_d = np.log(flops / cost.kappa) - cost.power * log_n
     params, tokens, spent = (np.tile(one, seeds) for one in (np.exp(log_n), np.exp(log_d), flops))
     log_loss = np.log(sweep.law.loss(params, tokens))
