@@ -2,6 +2,7 @@
 
     python -m scripts.exponent_power results/cpu_frontier
     python -m scripts.exponent_power results/kaplan-matched --base 2e11 --trials 400 --out power.csv
+    python -m scripts.exponent_power results/cpu_frontier --design 3,20,8,12,3
 
 A finished sweep says what its runs are like: the law fitted by approach 3, the noise of a seed, by budget, from cells
 that were trained with several, what the cells miss of the law beyond that, and the seconds a FLOP takes. Each design is
@@ -91,6 +92,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "folder", type=Path, help="of a finished and fitted sweep with several seeds in some cells"
     )
+    parser.add_argument(
+        "--design",
+        action="append",
+        type=design_of,
+        help="BUDGETS,RATIO,SIZES,SPAN,SEEDS, once or several times, in place of the table",
+    )
     parser.add_argument("--base", type=float, help="smallest budget, FLOPs; by default the sweep's own")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -107,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     base = args.base or float(points.flops.min())
     rng = np.random.default_rng(args.seed)
     lines = []
-    for design in product(BUDGETS, SIZES, SPANS, SEEDS):
+    for design in args.design or product(BUDGETS, SIZES, SPANS, SEEDS):
         lines.append(simulate(rng, sweep, base, design, args.trials))
         print(shown(lines[-1]), flush=True)
     if args.out:
@@ -115,6 +122,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             writer = csv.DictWriter(file, list(asdict(lines[0])))
             writer.writeheader()
             writer.writerows(asdict(line) for line in lines)
+
+
+def design_of(text: str) -> tuple[tuple[int, float], int, float, int]:
+    """The design that ``--design`` names."""
+    try:
+        budgets, ratio, sizes, span, seeds = text.split(",")
+        return (int(budgets), float(ratio)), int(sizes), float(span), int(seeds)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not BUDGETS,RATIO,SIZES,SPAN,SEEDS") from None
 
 
 def describe(folder: Path, points: Points) -> Sweep:
