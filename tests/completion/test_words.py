@@ -54,8 +54,8 @@ def test_the_keys_are_those_of_the_schema() -> None:
         ("plan", "poi", (), []),
         ("plan", "run", (), ["runs_dir="]),
         ("train", "run", (), ["run=", "runs_dir="]),
-        ("train", "run=c0", ("experiment=mine",), ["run=c012b601f816"]),
-        ("train", "run=c0", ("name=broken",), []),
+        ("train", "run=c7", ("experiment=mine",), ["run=c7c9e72d1bae"]),
+        ("train", "run=c7", ("name=broken",), []),
         ("status", "name=", (), ["name=demo", "name=demo-tune"]),
         ("status", "name=", ("runs_dir=elsewhere",), []),
         ("predict", "fit=r", (), ["fit=runs/demo"]),
@@ -119,7 +119,7 @@ def test_a_line_is_read_as_bash_breaks_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert offered("isoflop ", monkeypatch) == [*COMMANDS, "completion"]
     assert offered("isoflop plan experiment=min", monkeypatch) == ["mine "], "bash has the word from '=' on"
     assert offered("isoflop plan experiment=mine grid.b", monkeypatch) == ["grid.budgets="]
-    assert offered("isoflop train experiment=mine run=c0", monkeypatch) == ["c012b601f816 "]
+    assert offered("isoflop train experiment=mine run=c7", monkeypatch) == ["c7c9e72d1bae "]
     assert offered("isoflop completion z", monkeypatch) == ["zsh "]
     assert offered("isoflop predict --j", monkeypatch) == ["--json "]
 

@@ -62,7 +62,7 @@ def test_nine_runs_in_ten_take_what_was_estimated_within_a_quarter() -> None:
 def test_runs_on_another_processor_take_what_was_estimated_in_the_median() -> None:
     found = ratios("demo", 2)
     assert 0.8 < median(found) < 1.25
-    assert 0.7 < min(found) <= max(found) < 1.4
+    assert 0.6 < min(found) <= max(found) < 1.7, "beside tests for a part"
 
 
 def test_the_work_of_a_step_is_that_of_its_tokens_and_layers() -> None:

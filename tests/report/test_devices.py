@@ -77,7 +77,7 @@ def test_a_plan_from_before_has_its_times_estimated_now() -> None:
     assert own.throughput == compose_config(["throughput=cpu"])[0].throughput
     assert own.check is not None
     assert 1 / NEAR < own.check.ratio < NEAR
-    assert own.check.near > 0.7
+    assert own.check.near > 0.4, "the demo was trained beside tests for a part"
 
 
 def test_a_device_that_was_not_what_trained_is_called_assumed(report_data: ReportData) -> None:
