@@ -178,7 +178,7 @@ def command() -> None:
     with contextlib.redirect_stdout(out):
         main(["best", "experiment=demo", f"runs_dir={ROOT / 'results'}"])
     lines = out.getvalue().splitlines()
-    assert [line.split(":")[0] for line in lines] == ["1e+11 FLOPs", "2.5e+11 FLOPs", "6e+11 FLOPs"]
+    assert [line.split(":")[0] for line in lines] == ["1e+11 FLOPs", "3.2e+11 FLOPs", "1e+12 FLOPs"]
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         main(["best", "--help"])
     assert "lowest loss at each budget" in out.getvalue()
