@@ -6,7 +6,7 @@ Everything a notebook needs is here:
 >>> sweep = load_sweep("results/demo")
 >>> fit = fit_points(sweep.points, FitOptions(draws=50, backtest=False))
 >>> print(f"N* ~ C^{fit.approach_2.a:.2f}")
-N* ~ C^0.53
+N* ~ C^0.52
 
 ``docs/library.md`` shows more. A mistake is a :class:`UserError` with one sentence.
 """

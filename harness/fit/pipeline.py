@@ -34,7 +34,7 @@ def fit_points(
     >>> from harness import FitOptions, fit_points, read_points
     >>> fit = fit_points(read_points("results/demo/runs.csv"), FitOptions(draws=50, backtest=False))
     >>> print(f"N* ~ C^{fit.approach_2.a:.2f}, {fit.approach_2.status}; {fit.approach_1.status}")
-    N* ~ C^0.53, ok; no_curves
+    N* ~ C^0.52, ok; no_curves
 
     Args:
         points: finished runs; of a run with several entries all are fitted.

@@ -65,7 +65,7 @@ def load_fit(path: str | Path) -> Fit:
     >>> from harness import load_fit
     >>> estimate = load_fit("results/demo").predict(1e12)["approach_2"]
     >>> f"{estimate.params:.3g} parameters, {estimate.status}"
-    '7.92e+04 parameters, ok'
+    '7.88e+04 parameters, ok'
 
     Without ``draws.npz`` beside it, predictions have no intervals.
 

@@ -89,7 +89,7 @@ def load_sweep(path: str | Path) -> Sweep:
 
     >>> sweep = load_sweep("results/demo")
     >>> sweep
-    Sweep('results/demo', 28 of 28 runs have ended)
+    Sweep('results/demo', 21 of 21 runs have ended)
     >>> sweep.saved_fit().approach_2.status
     'ok'
 

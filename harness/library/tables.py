@@ -3,7 +3,7 @@
 >>> from harness import load_sweep, tables
 >>> fit = load_sweep("results/demo").saved_fit()
 >>> tables.minima(fit).set_index("budget")["params_opt"].round(-2).to_dict()
-{100000000000.0: 23300.0, 320000000000.0: 44300.0, 1000000000000.0: 78500.0}
+{100000000000.0: 23600.0, 320000000000.0: 44200.0, 1000000000000.0: 78200.0}
 
 An interval is two columns, ``_low`` and ``_high``. A number that the runs do not support is missing (NaN), and the
 columns ``status`` and ``notes`` say why. :func:`harness.read_points` reads a DataFrame.
@@ -124,7 +124,7 @@ def optima(source: Fit | PredictResult, budgets: Sequence[float] | float | None 
     >>> from harness import load_fit, tables
     >>> frame = tables.optima(load_fit("results/demo"), [1e12, 1e13])
     >>> frame.pivot(index="flops", columns="approach", values="params").round(-3).loc[1e13].to_dict()
-    {'approach_1': 332000.0, 'approach_2': 267000.0, 'approach_3': 313000.0}
+    {'approach_1': 332000.0, 'approach_2': 262000.0, 'approach_3': 322000.0}
 
     Args:
         source: a fit, or the answer of :func:`harness.predict_from`, whose budget is its own.

@@ -75,7 +75,7 @@ def test_a_bare_table_has_figures_too(sweep: Sweep) -> None:
 
 def test_a_fit_of_other_runs_is_refused(sweep: Sweep, fit: Fit) -> None:
     fewer = sweep.points.select(np.arange(20))
-    with pytest.raises(UserError, match="the fit is of 28 runs"):
+    with pytest.raises(UserError, match="the fit is of 21 runs"):
         figures.isoflop(fit, fewer)
     with pytest.raises(UserError, match="got Fit and DataFrame; give a fit, and the points or the sweep"):
         figures.isoflop(fit, tables.points(sweep))  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_a_fit_of_other_runs_is_refused(sweep: Sweep, fit: Fit) -> None:
 
 def test_a_fit_that_leaves_runs_out_is_drawn_from_the_whole_table(sweep: Sweep) -> None:
     fit = sweep.fit(FitOptions(draws=0, backtest=False, exclude_highest=2))
-    assert fit.n_points == 26
+    assert fit.n_points == 19
     assert figures.isoflop(fit, sweep).axes
     assert figures.isoflop(fit, sweep.points).axes
 

@@ -271,7 +271,7 @@ def test_a_table_and_a_fit_are_one_line_in_a_notebook(fitted: Fit) -> None:
     assert repr(points) == "<Points: 2 runs, C from 2.4e+14 to 4.8e+14 FLOPs, 4 runs left out>"
     assert repr(points.select([])) == "<Points: 0 runs, 4 runs left out>"
     assert re.fullmatch(
-        r"<Fit of 28 runs: approach_1 \w+ \(a = 0\.\d{3}\), approach_2 ok .*; summary\(\) prints all>",
+        r"<Fit of 21 runs: approach_1 \w+ \(a = 0\.\d{3}\), approach_2 ok .*; summary\(\) prints all>",
         repr(fitted),
     )
 

@@ -200,7 +200,7 @@ def test_the_excess_is_that_of_the_skewed_surface_that_was_fitted(off: float) ->
 
 
 def test_tunings_of_earlier_versions_are_read() -> None:
-    paths = sorted((ROOT / "results").glob("*-tune/tune.json"))
-    assert len(paths) >= 4
+    paths = sorted((ROOT / "results").rglob("tune.json"))
+    assert len(paths) >= 6
     designs = {type(read_json(path, "", tuning_from_json)).__name__ for path in paths}
     assert designs == {"RoundsFit", "TuneFit"}
