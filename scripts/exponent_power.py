@@ -28,6 +28,7 @@ from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.budgets import cells_of
 from harness.fit.noise import fit_log_variance, within_cells
+from harness.fit.results import Approach3
 from harness.fit.surface import ParametricLaw
 from harness.fit.table import Array
 from harness.text import counted
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     fit = load_fit(args.folder)
     points = read_points(args.folder / "runs.csv", fit.rows, fit.columns, fit.where)
-    sweep = describe(args.folder, points)
+    sweep = describe(args.folder, points, fit.approach_3)
     level, slope = sweep.noise
     print(
         f"noise of a seed in ln L: {level * 1e12**slope:.4f} at 1e12 FLOPs, as C^{slope:.2f}; "
@@ -133,13 +134,12 @@ def design_of(text: str) -> tuple[tuple[int, float], int, float, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not BUDGETS,RATIO,SIZES,SPAN,SEEDS") from None
 
 
-def describe(folder: Path, points: Points) -> Sweep:
-    """What the runs of ``folder`` are like.
+def describe(folder: Path, points: Points, fit: Approach3) -> Sweep:
+    """What the runs of ``folder`` are like, whose law is ``fit``'s.
 
     Raises:
         UserError: its fit has no law, no cell has two seeds, or its table has no seconds.
     """
-    fit = load_fit(folder).approach_3
     law = fit.source().law
     if law is None:
         raise UserError(f"{folder}: its fit has no L(N, D) to simulate")

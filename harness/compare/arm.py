@@ -1,13 +1,14 @@
 """One arm of a comparison: a finished sweep's fit, and what its losses are measured on."""
 
-from collections.abc import Collection, Iterable
+import io
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from harness.compare.equal_time import ArmTimes, arm_times
 from harness.compare.paired import ScoredRun
 from harness.errors import UserError
-from harness.fit import Fit, load_fit
+from harness.fit import Fit, load_fit, read_points
 from harness.plan.measured import how_far, warns
 from harness.plan.plan import Plan
 from harness.plan.recipe_rules import RecipeConfig
@@ -15,7 +16,7 @@ from harness.plan.spec import RunSpec
 from harness.runs.convention import flops_of, has_optimizer
 from harness.runs.files import SweepFolder
 from harness.runs.record import Record, Score
-from harness.runs.table import whole_records
+from harness.runs.table import table_text, whole_records
 
 DOMAIN = "loss_"  # the column of a domain's loss, before its name
 
@@ -80,12 +81,21 @@ def load_arm(name: str, sweep: SweepFolder, plan: Plan, recipe: RecipeConfig | N
         parametrization=RunSpec.from_json(found[0].spec).parametrization.kind,
         recipe=how_far(recipe, plan.cells) if recipe is not None and warns(recipe, plan.cells) else "",
         unpaid_share=unpaid_share(found, fit.compute),
-        runs=scored_runs(found, fit.loss, fit.compute, {gone.run for gone in fit.excluded}),
+        runs=scored_runs(found, fit.loss, fit.compute, _left_out(found, fit)),
         times=arm_times(
             ((record, score) for record in found if (score := score_of(record, fit.loss)) is not None),
             fit.compute,
         ),
     )
+
+
+def _left_out(found: Sequence[Record], fit: Fit) -> set[str]:
+    """The ids of the runs that the fit left out, or that its ``where`` kept from it."""
+    gone = {one.run for one in fit.excluded}
+    if fit.where is None:
+        return gone
+    kept = read_points(io.StringIO(table_text(found)), where=fit.where)
+    return gone | ({record.run_id for record in found} - set(kept.run_id))
 
 
 def scored_runs(

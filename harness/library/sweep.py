@@ -46,12 +46,18 @@ class Sweep:
     def points(self) -> Points:
         """The table of runs: what ``isoflop fit`` reads, one row a run. Those that diverged are in ``points.excluded``.
 
+        Rows that the sweep's own configuration keeps out (``where``) are not in it; a note says how many.
+
         Raises:
             UserError: no run has ended.
         """
+        config = SweepFolder(self.path).config
+        return self._table(config_at(config)[0].where if config.exists() else None)
+
+    def _table(self, where: str | None) -> Points:
         if not self.records:
             raise UserError(f"{self.path}: none of its {len(self.plan.cells)} runs has ended")
-        return read_points(io.StringIO(table_text(self.records.values())))
+        return read_points(io.StringIO(table_text(self.records.values())), where=where)
 
     def fit(self, options: FitOptions | None = None) -> Fit:
         """Fits all approaches to the finished runs, as ``isoflop fit`` does; nothing is written.
@@ -78,7 +84,7 @@ class Sweep:
     def report_data(self, fit: Fit) -> ReportData:
         """What figures and pages are drawn from, for a fit of this sweep."""
         folder = SweepFolder(self.path)
-        return of_sweep(folder, self.plan, fit, self.points, self.records, self.curves, self.notes)
+        return of_sweep(folder, self.plan, fit, self._table(fit.where), self.records, self.curves, self.notes)
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r}, {len(self.records)} of {len(self.plan.cells)} runs have ended)"

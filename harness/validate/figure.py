@@ -90,8 +90,7 @@ def _gaps(axes: Axes, prediction: RegisteredPrediction, gaps: list[Gap]) -> None
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.set_xticks(range(len(gaps)), [f"{gap.factor:g} N*" for gap in gaps])
     axes.set_xlim(-0.6, len(gaps) - 0.4)
-    winner = "N*" if prediction.winner == 1 else f"{prediction.winner:g} N*"
-    axes.set(ylabel=f"loss above that of {winner} (nats per token)")
+    axes.set(ylabel=f"loss above that of {prediction.winner_label} (nats per token)")
     axes.set_title(f"Measured with the seeds' {prediction.level:.0%} interval", pad=18)
 
 

@@ -82,7 +82,7 @@ def _run(one: Entry, scatter: RunScatter, level: float) -> Interval | None:
 def _means(entries: Mapping[float, Entry], scatter: RunScatter) -> dict[float, Array]:
     """The mean loss of every candidate's seeds, (REPEATS * draws,), by factor."""
     rng, means = np.random.default_rng(1), {}
-    shape = (REPEATS, max((len(one.losses) for one in entries.values()), default=0))
+    shape = (REPEATS, next((len(one.losses) for one in entries.values()), 0))
     size = np.sqrt(scatter.freedom / rng.chisquare(scatter.freedom, shape))
     for factor, one in entries.items():
         moved = scatter.at(one.params, one.tokens, one.seeds) * size * rng.standard_normal(shape)

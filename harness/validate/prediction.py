@@ -140,6 +140,11 @@ class RegisteredPrediction:
         )
         return read
 
+    @property
+    def winner_label(self) -> str:
+        """The predicted winner as people call it: ``N*``, or ``4 N*``."""
+        return "N*" if self.winner == 1 else f"{self.winner:g} N*"
+
     def candidate(self, factor: float) -> Candidate:
         """The candidate of that factor."""
         return next(one for one in self.candidates if one.factor == factor)

@@ -113,7 +113,7 @@ def _measured(one: Candidate, losses: Mapping[str, float | None], level: float) 
         bounds = (float(low), float(high))
     inside = None
     if values and one.run_interval is not None:
-        inside = sum(one.run_interval[0] <= loss <= one.run_interval[1] for loss in values)
+        inside = sum(_within(loss, one.run_interval) is True for loss in values)
     return Measured(
         factor=one.factor,
         losses=mine,
@@ -189,7 +189,7 @@ def _verdict(
 def _outcome(prediction: RegisteredPrediction, gaps: tuple[Gap, ...], best: float) -> str:
     optimum = "the predicted optimum"
     if prediction.winner != 1:  # whole shapes: the nearest to N* need not be the nearest in loss
-        optimum = f"the predicted winner ({prediction.winner:g} N*)"
+        optimum = f"the predicted winner ({prediction.winner_label})"
     lost = [f"{gap.factor:g} N*" for gap in gaps if gap.verdict == LOST]
     if lost:
         return f"Against the prediction, {optimum} lost to {' and '.join(lost)} beyond seed noise."

@@ -41,10 +41,9 @@ def build(prediction: RegisteredPrediction, result: ValidationResult) -> tuple[T
         note=_note(prediction, result),
         strong=tuple(i for i, (one, _) in enumerate(pairs) if one.factor == prediction.winner),
     )
-    winner = "N*" if prediction.winner == 1 else f"{prediction.winner:g} N*"
     gaps = Table(
         "gaps",
-        f"Mean loss above that of {winner}, nats per token",
+        f"Mean loss above that of {prediction.winner_label}, nats per token",
         GAPS,
         tuple(_gap(gap) for gap in result.gaps),
         left=("candidate", "inside", "predicted winner"),

@@ -72,7 +72,7 @@ def train_active(
             say(_ended(f"design.rounds={config.design.rounds} are done", spent, goal.unit), console)
             return outcome
         found = whole_records(folder, plan)
-        points = finished_points(found, config.analysis)
+        points = finished_points(found, config.analysis, config.where)
         if points is None:
             say(_ended("no run has a loss", spent, goal.unit), console)
             return outcome

@@ -137,7 +137,7 @@ def _runs_at(table: Path, arm: Arm, options: FitOptions) -> Points:
         raise UserError(
             f"joint: {table} is not there: laws that share exponents are fitted to the runs of each arm"
         )
-    points = read_points(table, options.rows, None, None, options)
+    points = read_points(table, options.rows, arm.fit.columns, arm.fit.where, options)
     if is_of(points, arm.fit) is False:
         raise UserError(
             f"joint: {arm.name}: {table} is not what it was fitted to; 'isoflop fit' fits it anew"
@@ -155,7 +155,7 @@ def _existing(name: str, path: Path) -> Arm:
         return load_arm(name, sweep, frozen_plan(sweep), _recipe(sweep))
     fit = load_fit(path)
     if sweep.table.exists():
-        points = read_points(sweep.table)
+        points = read_points(sweep.table, fit.rows, fit.columns, fit.where)
         if is_of(points, fit):
             return bare_arm(name, fit, used_rows(points, fit))
     return bare_arm(name, fit)

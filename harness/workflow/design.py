@@ -64,12 +64,12 @@ def goal_of(config: Config, largest: float, spent: float = 0.0) -> Goal:
     return Goal(config.aim, config.budget or BEYOND * largest, max(spend - spent, 0.0), unit)
 
 
-def finished_points(found: Mapping[str, Record], options: FitOptions) -> Points | None:
-    """The runs that have a loss, as the fit counts them; None where none has finished."""
+def finished_points(found: Mapping[str, Record], options: FitOptions, where: str | None) -> Points | None:
+    """The runs that have a loss, as the fit counts them, but for those that ``where`` keeps out; None without any."""
     ended = [record for record in found.values() if record.status == FINISHED]
     if not ended:
         return None
-    points = read_points(io.StringIO(table_text(ended)), options=options)
+    points = read_points(io.StringIO(table_text(ended)), where=where, options=options)
     return table_to_fit(points, options).table
 
 

@@ -71,7 +71,7 @@ def _of_sweep(config: Config, console: Console) -> Found:
     plan = frozen_plan(folder)
     goal = goal_of(config, max(cell.budget for cell in plan.cells))
     records = whole_records(folder, plan)
-    points = finished_points(records, config.analysis)
+    points = finished_points(records, config.analysis, config.where)
     if points is None:
         raise UserError(f"next: no run of {folder.path} has finished; 'isoflop sweep' trains them")
     maker = cell_maker(config, corpus_of(config.data.name, plan))

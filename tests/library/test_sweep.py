@@ -17,6 +17,7 @@ from hydra.version import VersionBase
 from harness import (
     FitOptions,
     UserError,
+    figures,
     fit_points,
     load_fit,
     load_sweep,
@@ -26,9 +27,12 @@ from harness import (
     write_fit,
 )
 from harness.cli import main
+from harness.compare.arm import load_arm
 from harness.config.compose import compose_config
 from harness.fit.encoding import encode
 from harness.library.configured import overrides_of
+from harness.runs.files import SweepFolder
+from harness.workflow.design import finished_points
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "results/demo"
@@ -100,6 +104,24 @@ def test_an_answer_is_that_of_the_command(
 ) -> None:
     main(["predict", f"fit={source}", *overrides_of(question), "--json"])
     assert encode(predict_from(source, **question)) == json.loads(capsys.readouterr().out)
+
+
+def test_what_a_sweep_keeps_out_of_its_fit_is_out_of_it_everywhere() -> None:
+    """``where`` of its configuration, as ``isoflop fit`` reads it: in the table, a fit made now, figures and pairs."""
+    folder = SweepFolder(ROOT / "results/cpu_frontier")
+    sweep = load_sweep(folder.path)
+    saved, small = sweep.saved_fit(), sum(record.params_total < 12_000 for record in sweep.records.values())
+    assert (saved.where, small) == ("params >= 12000", 9)
+    assert len(sweep.points) == saved.n_points == len(sweep.records) - small
+    assert sweep.points.notes[-1] == "9 of 120 rows kept out by where=params >= 12000"
+    assert sweep.fit(FitOptions(draws=0, backtest=False)).n_points == saved.n_points
+    assert figures.isoflop(saved, sweep).axes
+    arm = load_arm("one", folder, sweep.plan)
+    assert len(arm.runs) == saved.n_points
+    assert min(run.params for run in arm.runs) > 12_000
+    points = finished_points(sweep.records, FitOptions(), saved.where)
+    assert points is not None
+    assert len(points) == saved.n_points
 
 
 def test_a_fit_in_memory_follows_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

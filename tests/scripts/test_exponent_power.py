@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.fit import Points, read_points
+from harness.fit import Points, load_fit, read_points
 from harness.fit.laws import CostLaw, Law
 from scripts.exponent_power import SEEN, Sweep, describe, simulate
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FOLDER = RESULTS / "cpu_frontier"
+FIT = load_fit(FOLDER).approach_3
 LAW = Law.from_theta(np.array([1.0, 70.0, 700.0, 0.5, 0.55]), CostLaw(7.0, 1.0))
 DESIGN = ((3, 20.0), 7, 12.0, 1)
 
@@ -20,7 +21,7 @@ DESIGN = ((3, 20.0), 7, 12.0, 1)
 def remade(noise: float, slope: float, misfit: float, seed: int) -> Points:
     """The table of ``FOLDER`` with losses of its law and noise of a known size, and with seconds of a known speed."""
     points = read_points(FOLDER / "runs.csv")
-    sweep = describe(FOLDER, points)
+    sweep = describe(FOLDER, points, FIT)
     rng = np.random.default_rng(seed)
     cell = np.unique(np.stack((points.params, points.tokens)), axis=1, return_inverse=True)[1].ravel()
     off = noise * (points.flops / 1e12) ** slope * rng.standard_normal(len(points))
@@ -30,7 +31,7 @@ def remade(noise: float, slope: float, misfit: float, seed: int) -> Points:
 
 
 def test_a_sweep_says_what_its_runs_are_like() -> None:
-    found = [describe(FOLDER, remade(0.01, -0.3, 0.006, seed)) for seed in range(30)]
+    found = [describe(FOLDER, remade(0.01, -0.3, 0.006, seed), FIT) for seed in range(30)]
     assert np.mean([one.noise[0] * 1e12 ** one.noise[1] for one in found]) == pytest.approx(0.01, rel=0.15)
     assert np.mean([one.noise[1] for one in found]) == pytest.approx(-0.3, abs=0.06)
     assert np.mean([one.misfit for one in found]) == pytest.approx(0.006, rel=0.25)
@@ -40,7 +41,7 @@ def test_a_sweep_says_what_its_runs_are_like() -> None:
 def test_without_seeds_nothing_is_said() -> None:
     points = read_points(FOLDER / "runs.csv")
     with pytest.raises(UserError, match="no cell was trained with two seeds"):
-        describe(FOLDER, points.select(np.flatnonzero(points.seed == 0)))
+        describe(FOLDER, points.select(np.flatnonzero(points.seed == 0)), FIT)
 
 
 def test_noise_is_what_hides_a_difference_and_seeds_pay_for_it() -> None:

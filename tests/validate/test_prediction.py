@@ -38,19 +38,26 @@ class Made:
 def made(seed: int = 0, approach: str = "auto", draws: int = 200, lawful: bool = True) -> Made:
     points = sweep(CHINCHILLA, (1e18, 1e19, 1e20), sizes=7, noise=NOISE_SCALE, seed=seed)
     fit = fit_points(points, FitOptions(draws=draws))
+    return Made(points, fit, predicted(points, fit, approach=approach, lawful=lawful))
+
+
+def predicted(
+    points: Points, fit: Fit, seeds: int = 1, approach: str = "auto", lawful: bool = True
+) -> RegisteredPrediction:
+    """What a fit of ``points`` predicts at ``BUDGET`` for ``FACTORS`` of the true optimum."""
     sources = from_fit(fit)
     _, decider = choose(sources, approach)
     law = next(source for source in sources if source.law)
     assert law.law is not None
-    facts = FitFacts(n_points=21, largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
+    facts = FitFacts(n_points=len(points), largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
     basis = PredictionBasis(
         decider, law, scatter(points, law.law, fit.approach_3.free), facts, fit.approach_3.formula
     )
     if not lawful:
         basis = PredictionBasis(decider, None, None, facts)
     best = optimum(BUDGET)[0]
-    entries = {factor: (factor * best, _Cells.of(factor * best)) for factor in FACTORS}
-    return Made(points, fit, predict("again", "now", basis, BUDGET, entries))
+    entries = {factor: (factor * best, list(_Cells.of(factor * best)) * seeds) for factor in FACTORS}
+    return predict("again", "now", basis, BUDGET, entries)
 
 
 @dataclass(frozen=True)
@@ -66,20 +73,6 @@ class _Cells:
             spec = cell.spec
 
         return [Cell]
-
-
-def predicted(points: Points, fit: Fit, seeds: int = 1) -> RegisteredPrediction:
-    """What a fit of ``points`` predicts at ``BUDGET`` for ``FACTORS`` of the true optimum."""
-    sources = from_fit(fit)
-    law = next(source for source in sources if source.law)
-    assert law.law is not None
-    facts = FitFacts(n_points=len(points), largest_flops=1e20, count="params", sha256="ab", draws_sha256=None)
-    basis = PredictionBasis(
-        law, law, scatter(points, law.law, fit.approach_3.free), facts, fit.approach_3.formula
-    )
-    best = optimum(BUDGET)[0]
-    entries = {factor: (factor * best, list(_Cells.of(factor * best)) * seeds) for factor in FACTORS}
-    return predict("again", "now", basis, BUDGET, entries)
 
 
 def loss_at(params: float, tokens: float) -> float:
