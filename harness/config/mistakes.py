@@ -58,6 +58,8 @@ def check_override(typed: str, schema: Any) -> str:
         raise UserError(
             f"config: there is no key '{key}': no folder or log of Hydra's is used here; leave it out"
         )
+    if override.is_delete() and "=" in typed:
+        raise UserError(f"{key}: '~' takes a key away whatever its value is; write '~{key}'")
     if "@" in typed.partition("=")[0] or override.is_delete():
         return "" if "@" in key else key
     if _is_choice(override, kind):

@@ -65,7 +65,8 @@ SMALLER = (
     ),
     # a few megabytes stand for a corpus of the hub, or of gigabytes
     Smaller(
-        r"\b(experiment=one_gpu|data=rfc|experiment=(domains|kaplan)|fineweb)\b", ("data.max_epochs=1e9",)
+        r"\b(data=rfc|experiment=(one_gpu|cpu_frontier|domains|kaplan|validate)|fineweb)\b",
+        ("data.max_epochs=1e9",),
     ),
     Smaller(r"\btokenizer=bpe\b", ("tokenizer.sample_bytes=2_000_000",)),
 )
