@@ -67,7 +67,24 @@ def targets(grid: GridConfig, budget: float) -> list[float]:
 
 def seeds_at(grid: GridConfig, budget: float, sizes: int) -> list[list[int]]:
     """The seeds of each of a budget's ``sizes`` models, smallest first."""
-    paid = (
-        len(grid.seeds) if grid.seeds_flops is None else max(1, int(grid.seeds_flops / budget * (1 + 1e-9)))
+    paid = grid.seeds[: _paid(grid, budget)]
+    return [[*paid, *(grid.flank_seeds if i in (0, sizes - 1) else [])] for i in range(sizes)]
+
+
+def fewer_seeds(grid: GridConfig) -> str:
+    """At which budgets ``grid.seeds_flops`` pays for fewer seeds than ``grid.seeds`` names; empty where at none."""
+    paid = {budget: _paid(grid, budget) for budget in sorted(grid.budgets)}
+    fewer = [f"{n} at {budget:.3g}" for budget, n in paid.items() if n < len(grid.seeds)]
+    if not fewer:
+        return ""
+    return (
+        f"grid.seeds_flops={grid.seeds_flops:.3g}: of the {len(grid.seeds)} seeds a cell is trained with "
+        f"{', '.join(fewer)} FLOPs; with grid.seeds_flops=null with all"
     )
-    return [[*grid.seeds[:paid], *(grid.flank_seeds if i in (0, sizes - 1) else [])] for i in range(sizes)]
+
+
+def _paid(grid: GridConfig, budget: float) -> int:
+    """How many of ``grid.seeds`` a budget's cells get."""
+    if grid.seeds_flops is None:
+        return len(grid.seeds)
+    return min(len(grid.seeds), max(1, int(grid.seeds_flops / budget * (1 + 1e-9))))

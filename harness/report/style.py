@@ -1,6 +1,7 @@
 """One style for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
 import io
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -193,7 +194,15 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     figure.savefig(folder / f"{name}.pdf", format="pdf", metadata=metadata, **shown)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return Picture(name, float(figure.get_figwidth()), text.getvalue())
+    return Picture(name, float(figure.get_figwidth()), _rounded(text.getvalue()))
+
+
+def _rounded(svg: str) -> str:
+    """The drawing with coordinates to a hundredth of a point, where matplotlib writes a millionth.
+
+    Numbers below one, scales and opacities, stay as they are.
+    """
+    return re.sub(r"\b([1-9]\d*\.\d\d)\d+\b", r"\1", svg)
 
 
 def _of_palette(figure: Figure, **shown: Any) -> bytes:

@@ -14,6 +14,7 @@ from harness.plan.branching import find_branches, flops_saved
 from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.followup import described
+from harness.plan.grid import fewer_seeds
 from harness.plan.plan import Plan
 from harness.text import counted, duration
 
@@ -91,7 +92,7 @@ def print_cost(
             "alone they would take "
             f"{total:.3g} FLOPs, sharing saves {1 - spent / total:.0%}{'' if branches else without}"
         ]
-    said = [text] if (text := optimizer_share.described(plan.cells)) else []
+    said = [text for text in (fewer_seeds(config.grid), optimizer_share.described(plan.cells)) if text]
     for line in (*lines, *said, *_source_of_times(config, plan)):
         console.print(line, highlight=False, soft_wrap=True)
 

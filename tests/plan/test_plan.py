@@ -12,7 +12,7 @@ from harness.model.counts import FLOP_COUNTS, flops_per_token
 from harness.model.ladder import BandConfig, LadderConfig, build_ladder
 from harness.model.shape import ModelConfig
 from harness.plan.duration import Timing
-from harness.plan.grid import GridConfig, seeds_at, targets
+from harness.plan.grid import GridConfig, fewer_seeds, seeds_at, targets
 from harness.plan.plan import Plan, Rules, check_corpus, make_plan
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig, Rule, significant
 from harness.plan.schedule import ScheduleConfig
@@ -232,6 +232,15 @@ def test_a_plan_has_more_seeds_at_small_budgets_and_flanks() -> None:
     ]
     assert counts == [[4, 3, 3, 3, 4], [2, 1, 1, 1, 2]]
     assert len({cell.run_id for cell in made.cells}) == len(made.cells)
+
+
+def test_it_is_said_where_a_cell_gets_fewer_seeds_than_are_named() -> None:
+    grid = GridConfig([1e12, 1e11, 4e11], seeds=[0, 1, 2], seeds_flops=8e11)
+    assert fewer_seeds(grid) == (
+        "grid.seeds_flops=8e+11: of the 3 seeds a cell is trained with 2 at 4e+11, 1 at 1e+12 FLOPs; "
+        "with grid.seeds_flops=null with all"
+    )
+    assert fewer_seeds(replace(grid, seeds_flops=3e12)) == fewer_seeds(replace(grid, seeds_flops=None)) == ""
 
 
 @pytest.mark.parametrize("flanks", [[1], [3, 3]])

@@ -1,5 +1,7 @@
 """Sensitivity of the answer: to resampling of the runs, and to the conventions by which N and C are counted."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +15,8 @@ from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, INK, pa
 from harness.report.text import power
 
 SHOWN = 500
+# drawn as an image: as vectors, thousands of points of two pixels were a sixth of the page
+CLOUD: dict[str, Any] = {"markersize": 2.5, "alpha": 0.35, "markeredgewidth": 0, "rasterized": True}
 
 
 def draw_clouds(data: ReportData) -> Figure:
@@ -27,7 +31,7 @@ def draw_clouds(data: ReportData) -> Figure:
         draws = approach.draws[np.unique(np.linspace(0, len(approach.draws) - 1, SHOWN).astype(int))]
         colour = APPROACH_COLOURS[approach.name]
         a, b = approach.exponents(draws)
-        left.plot(a, b, ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0)
+        left.plot(a, b, ".", color=colour, **CLOUD)
         assert approach.a is not None
         assert approach.b is not None
         left.plot([approach.a], [approach.b], "o", color=colour, markeredgecolor=INK, markersize=6, zorder=5)
@@ -39,9 +43,7 @@ def draw_clouds(data: ReportData) -> Figure:
         theta = approach.theta()
         assert theta is not None
         best_n, best_d, _ = approach.optimum(theta, data.target)
-        right.plot(
-            np.exp(log_n), np.exp(log_d), ".", color=colour, markersize=2.5, alpha=0.35, markeredgewidth=0
-        )
+        right.plot(np.exp(log_n), np.exp(log_d), ".", color=colour, **CLOUD)
         right.plot(
             [float(np.exp(best_n))],
             [float(np.exp(best_d))],
