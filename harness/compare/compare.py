@@ -25,6 +25,7 @@ from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
+from harness.fit.status import is_serious
 from harness.fit.table import Array
 from harness.predict.source import PREFERENCE
 
@@ -37,8 +38,8 @@ RESOLUTION = {
     "log_tokens": float(np.log(1.5)),
     "bits_per_byte": 0.05,
 }
-# Statuses under which an approach's own interval is not to be trusted.
-UNTRUSTED = ("not_converged", "at_bound", "unidentified", "negative_exponent", "unstable")
+# Statuses under which an approach's own interval is not to be trusted, beside those by which nobody should decide.
+UNTRUSTED = ("at_bound", "unstable")
 
 
 def compare_arms(
@@ -62,9 +63,7 @@ def compare_arms(
     level = arms[0].fit.level
     flops = min(arm.fit.largest_flops for arm in arms)
     approaches = tuple(_approach(position, arms, flops, level) for position in range(3))
-    decides = next(
-        (n for n in PREFERENCE for found in approaches if found.approach == n and _decided(found)), None
-    )
+    decides = _deciding(approaches)
     paired, savings = assess(arms, _asked(arms, level, flops, target, decides, joint))
     made = FrontierComparison(
         name=name,
@@ -159,6 +158,13 @@ def _count_cautions(arms: Sequence[Arm]) -> Iterator[str]:
         )
 
 
+def _deciding(approaches: Sequence[ApproachComparison]) -> str | None:
+    """The approach that the verdict is from: one by which nobody should decide in some arm only where all are such."""
+    known = [one for name in PREFERENCE for one in approaches if one.approach == name and _decided(one)]
+    good = [one for one in known if not one.doubted]
+    return next((one.approach for one in (*good, *known)), None)
+
+
 def _decided(found: ApproachComparison) -> bool:
     return all(arm.a is not None and arm.a_interval is not None for arm in found.arms)
 
@@ -215,7 +221,7 @@ def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate
     warning = "; ".join(
         f"{arm.name}: {note}"
         for code, note in zip(approach.flags, approach.notes, strict=True)
-        if code in UNTRUSTED or approach.a is None
+        if code in UNTRUSTED or is_serious(code) or approach.a is None
     )
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:

@@ -6,6 +6,7 @@ from typing import Any
 from harness.compare.difference import Difference
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
+from harness.fit.status import is_serious, plain
 
 # In the order of the tables: exponents, then the optimum at the common budget.
 QUANTITIES = ("a", "b", "log_params", "log_tokens", "bits_per_byte")
@@ -53,6 +54,15 @@ class ApproachComparison:
     approach: str
     arms: tuple[ArmEstimates, ...]
     differences: tuple[ArmDifferences, ...]
+
+    @property
+    def doubted(self) -> str:
+        """Where nobody should decide by it: ``misfit in adamw and muon``; empty where that is in no arm."""
+        serious: dict[str, list[str]] = {}
+        for one in self.arms:
+            if is_serious(one.status):
+                serious.setdefault(plain(one.status), []).append(one.arm)
+        return ", ".join(f"{status} in {' and '.join(arms)}" for status, arms in serious.items())
 
 
 @dataclass(frozen=True, kw_only=True)

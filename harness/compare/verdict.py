@@ -28,9 +28,7 @@ def _arm(found: FrontierComparison, deciding: ApproachComparison, differences: A
     moved = _moved(found, deciding, differences)
     others = [_agreement(other, differences.arm) for other in found.approaches if other is not deciding]
     others.append(_in_equal_time(found, differences.arm))
-    return " ".join(
-        [f"{approach_label(deciding.approach)}:", *exponents, moved, *(text for text in others if text)]
-    )
+    return " ".join([f"{_named(deciding)}:", *exponents, moved, *(text for text in others if text)])
 
 
 def _in_equal_time(found: FrontierComparison, arm: str) -> str:
@@ -108,4 +106,10 @@ def _agreement(other: ApproachComparison, arm: str) -> str:
     found = next(d for d in other.differences if d.arm == arm).by_quantity["a"]
     if found.value is None:
         return ""
-    return f"{approach_label(other.approach)} puts the difference in a at {signed(found)}."
+    return f"{_named(other)} puts the difference in a at {signed(found)}."
+
+
+def _named(one: ApproachComparison) -> str:
+    """``Approach 3 (do not use: misfit in adamw)``; without brackets where nothing speaks against it."""
+    label = approach_label(one.approach)
+    return f"{label} (do not use: {one.doubted})" if one.doubted else label

@@ -12,6 +12,7 @@ from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT, TITLES, FrontierSource
 from harness.fit.laws import Law, PowerLaws
 from harness.fit.results import FitResults
+from harness.fit.status import is_serious
 from harness.packaged import config_folder
 
 
@@ -28,12 +29,15 @@ PREFERENCE = ("approach_3", "approach_2", "approach_1", "frontier")
 
 
 def choose(
-    sources: tuple[FrontierSource, ...], approach: str
+    sources: tuple[FrontierSource, ...], approach: str, surface: bool = False
 ) -> tuple[tuple[FrontierSource, ...], FrontierSource]:
     """The sources to list, and the one that decides: shapes, serving and experiments need a single answer.
 
-    ``auto`` lists all and lets the one with L(N, D) decide, else approach 2 (Hoffmann et al. weight all three
-    alike), else whichever has a number.
+    ``auto`` lists all. By order the one with L(N, D) decides, then approach 2 (Hoffmann et al. weight all three alike),
+    then whichever has a number; one that something serious speaks against only where it does against each.
+
+    Args:
+        surface: the question needs L(N, D) off the frontier; sources that have it come first.
 
     Raises:
         UserError: no such approach, or none with a number.
@@ -43,12 +47,16 @@ def choose(
         if approach not in names:
             raise UserError(f"approach: '{approach}' is not here; there is auto, {', '.join(names)}")
         sources = tuple(source for source in sources if source.name == approach)
-    for name in PREFERENCE:
-        for source in sources:
-            if source.name == name and source.frontier is not None:
-                return sources, source
-    reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
-    raise UserError(f"the fit has no frontier to predict from ({reasons})")
+    known = [s for name in PREFERENCE for s in sources if s.name == name and s.frontier is not None]
+    if not known:
+        reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
+        raise UserError(f"the fit has no frontier to predict from ({reasons})")
+    # min takes the first of those that are alike
+    return sources, min(known, key=lambda one: (surface and one.law is None, _serious(one)))
+
+
+def _serious(source: FrontierSource) -> bool:
+    return any(is_serious(flag.code) for flag in source.flags)
 
 
 @dataclass

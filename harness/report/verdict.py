@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from harness.errors import UserError
 from harness.fit.estimate import OptimumEstimate
 from harness.fit.fitted import Fit
-from harness.fit.results import Approach
 from harness.fit.status import is_serious, plain
-from harness.predict.source import PREFERENCE, choose, from_fit
+from harness.predict.source import choose, from_fit
 from harness.report.data import ReportData
 from harness.report.recipe_cost import MOVED, moved_out
 from harness.report.text import approach_label, counted, interval, power, ratio, with_interval
@@ -56,23 +55,11 @@ class Headline:
 
 
 def decider(fit: Fit) -> str | None:
-    """The approach to lead with; None where none has a number.
-
-    The first in the order of ``isoflop predict`` that nothing serious speaks against; where something does against
-    each, the one that it would take.
-    """
-    approaches = {approach.name: approach for approach in fit.approaches}
-    trusted = [name for name in PREFERENCE if name in approaches and _trusted(approaches[name])]
-    if trusted:
-        return trusted[0]
+    """The approach to lead with, that of ``isoflop predict``; None where none has a number."""
     try:
         return choose(from_fit(fit), "auto")[1].name
     except UserError:
         return None
-
-
-def _trusted(approach: Approach) -> bool:
-    return approach.theta() is not None and not any(is_serious(code) for code in approach.flags)
 
 
 def headline(data: ReportData, flops: float) -> Headline:

@@ -71,7 +71,7 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     report, sources = _source(config) if fit is None else _of_fit(fit, "fit")
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
-    sources, decider = choose(sources, config.approach)
+    sources, decider = choose(sources, config.approach, _off_frontier(config))
     setup = setup_for(config) if fit is None else run_setup(config, None)
     cluster = _cluster(config, setup.rules, report)
     asked, notes = _asked(config, cluster, decider)
@@ -87,6 +87,14 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     if config.figure:
         report = _with_figure(report, config.figure, decider, cluster)
     return report, asked
+
+
+def _off_frontier(config: PredictConfig) -> bool:
+    """Whether a question is about models off the frontier, of which L(N, D) alone knows."""
+    time = config.device is not None and (config.gpu_hours is not None or config.dollars is not None)
+    model = config.params is not None and config.tokens is not None
+    asked = (config.inference_tokens, config.unique_tokens, config.repetition.points)
+    return time or model or any(one is not None for one in asked)
 
 
 def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:

@@ -1,6 +1,7 @@
 """``isoflop predict``: every question through Hydra, JSON, the experiment it writes, and errors in one line."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,51 @@ def test_a_budget_from_a_fit_has_intervals_and_every_approach(fit_folder: Path) 
     assert run["flops"] == pytest.approx(1e13, rel=0.02)
     assert run["flops_count"] == "appendix_f"
     assert "as a run" in text
+
+
+def doubt(folder: Path, *approaches: str, code: str = "misfit") -> None:
+    """Something serious speaks against these approaches of the fit from here on."""
+    fit = load_fit(folder)
+    doubted = {
+        name: replace(getattr(fit, name), status=code, flags=(code,), notes=("for the test",))
+        for name in approaches
+    }
+    write_fit(replace(fit, **doubted), folder)
+
+
+def test_what_something_serious_speaks_against_decides_only_where_that_is_all_there_is(
+    fit_folder: Path,
+) -> None:
+    doubt(fit_folder, "approach_3")
+    report, text = ask(f"fit={fit_folder}", "budget=1e13", "ladder=tiny", "vocab_size=257", "seq_len=128")
+    assert report.decides == "approach_2"
+    assert "as a run (approach 2" in text
+    assert "! approach 3: for the test" in text
+    assert ask(f"fit={fit_folder}", "budget=1e13", "approach=approach_3")[0].decides == "approach_3"
+    doubt(fit_folder, "approach_2")
+    assert ask(f"fit={fit_folder}", "budget=1e13")[0].decides == "approach_3"
+
+
+def test_caution_does_not_take_the_decision_from_an_approach(fit_folder: Path) -> None:
+    doubt(fit_folder, "approach_3", code="wide_interval")
+    assert ask(f"fit={fit_folder}", "budget=1e13")[0].decides == "approach_3"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("budget=1e13", "inference_tokens=1e12"),
+        ("budget=1e13", "unique_tokens=1e7"),
+        ("params=1e5", "tokens=1e7"),
+    ],
+)
+def test_a_question_off_the_frontier_goes_to_the_law_and_its_doubt_is_told(
+    fit_folder: Path, question: tuple[str, ...]
+) -> None:
+    doubt(fit_folder, "approach_3")
+    report, text = ask(f"fit={fit_folder}", *question)
+    assert report.decides == "approach_3"
+    assert "for the test" in text
 
 
 def test_the_fit_room_says_the_same(fit_folder: Path) -> None:
