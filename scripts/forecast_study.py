@@ -28,7 +28,7 @@ from harness.fit.results import Approach3
 from harness.fit.status import is_void
 from harness.fit.table import Array
 
-RESULTS = ("cpu_frontier", "demo", "domains-prose", "kaplan-matched", "kaplan-fixed")
+RESULTS = ("cpu_frontier", "demo", "ablations-adamw", "ablations-muon", "domains-code", "kaplan-fixed")
 DISTANCES = (1.0, 3.0, 10.0, 30.0, 100.0)
 CUTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LEAST = 12  # runs to fit
