@@ -1,5 +1,7 @@
 """The page: one HTML file with everything inside it. All text from outside the program is escaped."""
 
+import re
+from collections import Counter
 from html import escape
 from importlib import resources
 from string import Template
@@ -165,7 +167,18 @@ def image(svg: str) -> str:
     Drawings are most of the page; in base64 they would take a third more.
     """
     plain = " ".join(svg.replace('"', "'").split())
-    return f"data:image/svg+xml;charset=utf-8,{quote(plain, safe=URL_SAFE)}"
+    return f"data:image/svg+xml;charset=utf-8,{quote(_with_classes(plain), safe=URL_SAFE)}"
+
+
+def _with_classes(svg: str) -> str:
+    """The drawing with styles that many elements have as classes: matplotlib repeats them for every point."""
+    found = Counter(re.findall(r" style='([^']*)'", svg))
+    names = {style: f"s{i}" for i, style in enumerate(s for s, times in found.items() if times > 2)}
+    if not names:
+        return svg
+    rules = "".join(f".{name}{{{style}}}" for style, name in names.items())
+    short = re.sub(r" style='([^']*)'", lambda m: f" class='{names[m[1]]}'" if m[1] in names else m[0], svg)
+    return re.sub(r"(<svg\b[^>]*>)", lambda m: f"{m[1]}<style>{rules}</style>", short, count=1)
 
 
 def _cell(cell: Cell, left: bool, status: bool = False) -> str:

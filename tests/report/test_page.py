@@ -79,6 +79,16 @@ def test_a_drawing_in_the_page_is_the_one_that_was_saved() -> None:
     assert unquote(address.partition(",")[2]) == " ".join(svg.replace('"', "'").split())
 
 
+def test_a_style_that_many_elements_have_stands_once_and_a_rare_one_stays() -> None:
+    points = "".join(f"<use x='{i}' style='fill: #009e73; opacity: 0.3'/>" for i in range(3))
+    drawn = unquote(image(f"<?xml version='1.0'?><svg width='9'><g style='fill: red'>{points}</g></svg>"))
+    short = "".join(f"<use x='{i}' class='s0'/>" for i in range(3))
+    style = "<style>.s0{fill: #009e73; opacity: 0.3}</style>"
+    assert drawn.endswith(
+        f",<?xml version='1.0'?><svg width='9'>{style}<g style='fill: red'>{short}</g></svg>"
+    )
+
+
 def test_what_is_wider_than_the_page_scrolls_in_its_own_box(reported: Reported) -> None:
     boxes = reported.html.count('<div class="scroll"')
     assert boxes == reported.html.count("<table>") + reported.html.count("<figure ")
