@@ -146,8 +146,9 @@ def test_results_of_earlier_versions_are_no_damage(name: str) -> None:
     found = whole_records(sweep, frozen_plan(sweep))
     assert found
     check_table(sweep.table, found)
-    curves, left_out = read_curves(sweep, found)
-    assert (curves.keys(), left_out) == (found.keys(), ())
+    if list(sweep.path.glob("cells/*/curve.csv")):  # arms and tunings are published without
+        curves, left_out = read_curves(sweep, found)
+        assert (curves.keys(), left_out) == (found.keys(), ())
     assert config_at(sweep.config)
     read_ablations(sweep.ablations)
     if sweep.fit.exists():

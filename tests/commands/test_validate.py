@@ -146,7 +146,8 @@ def test_the_prediction_stands_before_anything_is_trained(
     prediction = json.loads(text)
     assert prediction["winner"] == 1.0
     assert prediction["losses_by"] == "approach_3"
-    assert [one["shape"] for one in prediction["candidates"]] == ["8x2", "16x2", "24x2"]
+    # sizes about the N* of approach 2, for approach 3 is unidentified in so few runs
+    assert [one["shape"] for one in prediction["candidates"]] == ["8x2", "16x2", "28x2"]
     assert all(
         one["loss_interval"][0] < one["loss"] < one["loss_interval"][1] for one in prediction["candidates"]
     )
