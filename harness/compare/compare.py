@@ -159,9 +159,12 @@ def _count_cautions(arms: Sequence[Arm]) -> Iterator[str]:
 
 
 def _deciding(approaches: Sequence[ApproachComparison]) -> str | None:
-    """The approach that the verdict is from: one by which nobody should decide in some arm only where all are such."""
+    """The approach that the verdict is from: of 3 and 2 one that is doubted in some arm only where both are.
+
+    Approach 1 decides where the others have no numbers: its points are training losses before the cooldown.
+    """
     known = [one for name in PREFERENCE for one in approaches if one.approach == name and _decided(one)]
-    good = [one for one in known if not one.doubted]
+    good = [one for one in known if not one.doubted and one.approach != "approach_1"]
     return next((one.approach for one in (*good, *known)), None)
 
 
