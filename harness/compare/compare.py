@@ -25,7 +25,7 @@ from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
-from harness.fit.status import is_serious
+from harness.fit.status import is_serious, plain
 from harness.fit.table import Array
 from harness.predict.source import PREFERENCE
 
@@ -221,11 +221,8 @@ def _document_noise(first: Arm, second: Arm) -> float:
 
 def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
     """The quantities of one approach in one arm, values and draws."""
-    warning = "; ".join(
-        f"{arm.name}: {note}"
-        for code, note in zip(approach.flags, approach.notes, strict=True)
-        if code in UNTRUSTED or is_serious(code) or approach.a is None
-    )
+    codes = [c for c in approach.flags if c in UNTRUSTED or is_serious(c) or approach.a is None]
+    warning = f"{arm.name}: {', '.join(plain(code) for code in dict.fromkeys(codes))}" if codes else ""
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:
         return dict.fromkeys(QUANTITIES, Estimate(None, None, warning))

@@ -68,7 +68,7 @@ def test_an_approach_by_which_nobody_should_decide_does_not_decide(code: str) ->
     assert f"Approach 3 (do not use: {code} in y) puts the difference in a at" in told
     by = found.approaches[2].differences[0].by_quantity
     assert {one.verdict for one in by.values()} == {UNKNOWN}
-    assert by["a"].reason == "y: for the test"
+    assert by["a"].reason == f"y: {code}"
     both = compare_arms("doubted", [doubting(doubting(one, 3, code), 2, "misfit") for one in (first, second)])
     assert both.decides == "approach_3", "where all are doubted, the first, and it is said"
     assert both.verdict[0].startswith(f"Approach 3 (do not use: {code} in x and y): N* ∝ C^a")
