@@ -31,11 +31,12 @@ from harness.design.first import SPAN as FIRST_SPAN
 from harness.design.first import first_sizes
 from harness.design.possible_laws import PossibleLaws, possible_laws
 from harness.design.rounds import round_share
-from harness.fit import FitOptions, Points, read_points, read_published
+from harness.fit import FitOptions, Points, read_published
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.budgets import group_budgets
 from harness.fit.cost_law import fit_cost_law
 from harness.fit.pipeline import prepare
+from harness.library.sweep import load_sweep
 from scripts.coverage_designs import LAWS, Design
 
 SHARES = (0.05, 0.1, 0.2, 0.33)
@@ -317,9 +318,7 @@ def tables(results: Path) -> Iterator[tuple[str, Points]]:
             "published points",
             prepare(read_published(Path(os.environ["ISOFLOP_HOFFMANN_POINTS"])), OPTIONS),
         )
-    # without the two sizes that the sweep's own fit leaves out
-    runs = read_points(results / "cpu_frontier" / "runs.csv", where="params >= 12000")
-    yield "cpu_frontier", prepare(runs, OPTIONS)
+    yield "cpu_frontier", prepare(load_sweep(results / "cpu_frontier").points, OPTIONS)
 
 
 def run_surfaces(arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> list[dict[str, object]]:
