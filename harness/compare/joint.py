@@ -7,6 +7,7 @@ from harness.compare.assess import JointLaws
 from harness.errors import UserError
 from harness.fit import FitOptions, Points
 from harness.fit.groups import Sharing, share_exponents
+from harness.fit.status import is_serious, plain
 
 EXPONENTS = "exponents"
 
@@ -40,6 +41,13 @@ def joint_laws(tables: Mapping[str, Points], options: FitOptions, level: float) 
         return JointLaws(
             {},
             f"joint=exponents: refused, {_apart(sharing)} (p = {sharing.p:.2g}); savings are by laws of their own.",
+        )
+    doubted = [f"{plain(law.status)} in {arm}" for arm, law in laws.items() if is_serious(law.status)]
+    if doubted:
+        return JointLaws(
+            {},
+            f"joint=exponents: refused, the law with common exponents is {', '.join(doubted)}; savings are by laws of "
+            "their own.",
         )
     alpha, beta = (next(iter(laws.values())).parameters[name] for name in ("alpha", "beta"))
     return JointLaws(

@@ -151,7 +151,9 @@ def test_results_of_earlier_versions_are_no_damage(name: str) -> None:
         curves, left_out = read_curves(sweep, found)
         assert (curves.keys(), left_out) == (found.keys(), ())
     else:
-        assert not list(sweep.path.glob("cells/*/curve.csv")), "all of a sweep's curves are published, or none"
+        assert not list(sweep.path.glob("cells/*/curve.csv")), (
+            "all of a sweep's curves are published, or none"
+        )
     assert config_at(sweep.config)
     read_ablations(sweep.ablations)
     if sweep.fit.exists():

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from harness.compare.tables import build
 from harness.errors import UserError
 from harness.fit import Fit, FitOptions, Points, fit_points
 from harness.fit.bootstrap import percentile_interval
+from harness.library.sweep import load_sweep
 from harness.report.data import MissingError
 from harness.report.style import figure_style
 from tests.fit.synthetic import CHINCHILLA, sweep
@@ -228,6 +230,17 @@ def test_laws_share_exponents_only_where_the_test_allows() -> None:
     assert "refused" in refused.said
     with pytest.raises(UserError, match="two groups"):
         joint_laws({"a": table()}, FitOptions(draws=60), 0.9)
+
+
+def test_a_shared_law_that_misfits_tells_no_saving() -> None:
+    """On these runs the exponents may be common (p = .2), and the saving at ten times C was half as large again."""
+    results = Path(__file__).parents[2] / "results"
+    tables = {name: load_sweep(results / f"ablations-{name}").points for name in ("adamw", "muon")}
+    joint = joint_laws(tables, FitOptions(draws=20), 0.9)
+    assert not joint.laws
+    assert joint.said == (
+        "joint=exponents: refused, the law with common exponents is misfit in muon; savings are by laws of their own."
+    )
 
 
 def width(found: FrontierComparison, row: int) -> float:

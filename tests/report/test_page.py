@@ -20,6 +20,7 @@ from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.html import image
+from harness.report.style import _rounded
 from harness.report.text import counted
 from harness.runs.ablations import read_ablations, write_ablations
 from harness.runs.files import SweepFolder
@@ -87,6 +88,12 @@ def test_a_style_that_many_elements_have_stands_once_and_a_rare_one_stays() -> N
     assert drawn.endswith(
         f",<?xml version='1.0'?><svg width='9'>{style}<g style='fill: red'>{short}</g></svg>"
     )
+
+
+def test_coordinates_are_rounded_and_scales_and_opacities_are_not() -> None:
+    group = "<g transform='translate(43.2189 9) scale(0.015625 -0.015625)' style='opacity: 0.3546'>"
+    svg = f"{group}<path d='M 100.5 -7.98765'/></g>"
+    assert _rounded(svg) == svg.replace("43.2189", "43.21").replace("-7.98765", "-7.98")
 
 
 def test_what_is_wider_than_the_page_scrolls_in_its_own_box(reported: Reported) -> None:
