@@ -37,7 +37,12 @@ How often such faults are missed, and how often others are found, is measured by
 SECTIONS: tuple[tuple[str, str, tuple[Status, ...]], ...] = (
     ("No answer", "These leave an estimate without a number.", VOIDING),
     ("Do not use", "There is a number, and nobody should decide by it before the cause is known.", SERIOUS),
-    ("Use with caution", "The number can be used with the caution that is named.", MILD),
+    (
+        "Use with caution",
+        "The number can be used with the caution that is named. With `unstable` and `at_bound` its interval is not to be\n"
+        "trusted: another approach decides where it has neither these nor anything worse.",
+        MILD,
+    ),
     (
         "Whether the approaches agree",
         "`agreement.status` in `fit.json`. `disagree` counts as *do not use*, `unclear` as *use with caution*.",

@@ -25,7 +25,7 @@ from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
-from harness.fit.status import is_serious, plain
+from harness.fit.status import doubt, is_untrusted, plain
 from harness.fit.table import Array
 from harness.predict.source import PREFERENCE
 
@@ -38,8 +38,6 @@ RESOLUTION = {
     "log_tokens": float(np.log(1.5)),
     "bits_per_byte": 0.05,
 }
-# Statuses under which an approach's own interval is not to be trusted, beside those by which nobody should decide.
-UNTRUSTED = ("at_bound", "unstable")
 
 
 def compare_arms(
@@ -63,7 +61,7 @@ def compare_arms(
     level = arms[0].fit.level
     flops = min(arm.fit.largest_flops for arm in arms)
     approaches = tuple(_approach(position, arms, flops, level) for position in range(3))
-    decides = _deciding(approaches)
+    decides = _deciding(arms, approaches)
     paired, savings = assess(arms, _asked(arms, level, flops, target, decides, joint))
     made = FrontierComparison(
         name=name,
@@ -158,14 +156,16 @@ def _count_cautions(arms: Sequence[Arm]) -> Iterator[str]:
         )
 
 
-def _deciding(approaches: Sequence[ApproachComparison]) -> str | None:
-    """The approach that the verdict is from: of 3 and 2 one that is doubted in some arm only where both are.
+def _deciding(arms: Sequence[Arm], approaches: Sequence[ApproachComparison]) -> str | None:
+    """The approach that the verdict is from: 3, or 2 where there is less doubt of it in the worst of its arms.
 
     Approach 1 decides where the others have no numbers: its points are training losses before the cooldown.
     """
-    known = [one for name in PREFERENCE for one in approaches if one.approach == name and _decided(one)]
-    good = [one for one in known if not one.doubted and one.approach != "approach_1"]
-    return next((one.approach for one in (*good, *known)), None)
+    known = [n for n in PREFERENCE for one in approaches if one.approach == n and _decided(one)]
+    doubts = {n: 2 if n == "approach_1" else 0 for n in known}
+    for approach in (approach for arm in arms for approach in arm.fit.approaches if approach.name in known):
+        doubts[approach.name] = max(doubts[approach.name], doubt(approach.flags))
+    return min(known, key=doubts.__getitem__, default=None)
 
 
 def _decided(found: ApproachComparison) -> bool:
@@ -221,7 +221,7 @@ def _document_noise(first: Arm, second: Arm) -> float:
 
 def _estimates(approach: Approach, arm: Arm, flops: float) -> dict[str, Estimate]:
     """The quantities of one approach in one arm, values and draws."""
-    codes = [c for c in approach.flags if c in UNTRUSTED or is_serious(c) or approach.a is None]
+    codes = [c for c in approach.flags if is_untrusted(c) or approach.a is None]
     warning = f"{arm.name}: {', '.join(plain(code) for code in dict.fromkeys(codes))}" if codes else ""
     theta, draws = approach.theta(), approach.draws
     if theta is None or approach.a is None:

@@ -48,8 +48,8 @@ class PredictConfig:
             and train_loss, or a folder of files RUN.csv.
         where: a filter of the table's rows, such as ``params > 1e8 and dataset == 'c4'``.
         law: published constants (``law=hoffmann2022``).
-        approach: ``auto`` shows all and decides by the one with L(N, D), but where that is a ``misfit`` or the like by
-            another that is not, unless the question needs L(N, D); or ``approach_1`` … ``approach_3``.
+        approach: ``auto`` shows all and decides by the one with L(N, D), or by approach 2 where that is less doubtful
+            (docs/statuses.md), unless the question needs L(N, D); or ``approach_1`` … ``approach_3``.
         level: of the intervals; null is the fit's own.
         budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``: the best model of that time on
             ``device``, beside the compute-optimal one whose training takes as long.

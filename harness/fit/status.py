@@ -255,6 +255,8 @@ DOUBTFUL = tuple(status.code for status in DOUBTING)
 ORDER = (*VOID, *DOUBTFUL)
 EXPLAINED = {status.code: status for status in (*STATUSES, *AGREEMENTS, *FORECASTS)}
 _BAD = frozenset((*VOID, *(status.code for status in SERIOUS), "disagree"))
+# Mild, for the number can be used, but the draws behind its interval are those that have an answer.
+_UNTRUSTED = frozenset(("at_bound", "unstable"))
 _GOOD = frozenset(("ok", "agree", "held"))
 # Where the words of a code are others than the code's own.
 WORDS = {"mid_run": "before cooldown"}
@@ -284,6 +286,16 @@ def plain(code: str) -> str:
 def is_serious(code: str) -> bool:
     """Whether nobody should decide by an estimate that carries this code; others but ``ok`` call for caution."""
     return code in _BAD
+
+
+def is_untrusted(code: str) -> bool:
+    """Whether the interval of an estimate is not to be trusted: a serious code, or draws at a bound or lost."""
+    return code in _BAD or code in _UNTRUSTED
+
+
+def doubt(codes: Iterable[str]) -> int:
+    """2 where nobody should decide by an estimate with these codes, 1 where its interval is untrusted, else 0."""
+    return max((is_serious(code) + is_untrusted(code) for code in codes), default=0)
 
 
 def is_good(code: str) -> bool:

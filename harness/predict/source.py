@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.fit.estimate import EXTRAPOLATION_LIMIT, TITLES, FrontierSource
 from harness.fit.laws import Law, PowerLaws
 from harness.fit.results import FitResults
-from harness.fit.status import is_serious
+from harness.fit.status import doubt
 from harness.packaged import config_folder
 
 
@@ -34,7 +34,8 @@ def choose(
     """The sources to list, and the one that decides: shapes, serving and experiments need a single answer.
 
     ``auto`` lists all. By order the one with L(N, D) decides, then approach 2 (Hoffmann et al. weight all three alike),
-    then whichever has a number; one that something serious speaks against only where it does against each.
+    but the one with less doubt where they differ in it (``harness.fit.status.doubt``). Approach 1 decides where the
+    others have no numbers: its points are training losses before the cooldown.
 
     Args:
         surface: the question needs L(N, D) off the frontier; sources that have it come first.
@@ -52,11 +53,11 @@ def choose(
         reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
         raise UserError(f"the fit has no frontier to predict from ({reasons})")
     # min takes the first of those that are alike
-    return sources, min(known, key=lambda one: (surface and one.law is None, _serious(one)))
+    return sources, min(known, key=lambda one: (surface and one.law is None, _doubt(one)))
 
 
-def _serious(source: FrontierSource) -> bool:
-    return any(is_serious(flag.code) for flag in source.flags)
+def _doubt(source: FrontierSource) -> int:
+    return 2 if source.name == "approach_1" else doubt(flag.code for flag in source.flags)
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """Questions, intervals, warnings and the assessment of given models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from harness.fit import FitOptions, Points, fit_points
 from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
 from harness.fit.laws import CostLaw, Law, PowerLaws
+from harness.fit.status import Flag
 from harness.predict.assess import GivenModel, assess
 from harness.predict.question import Question, ask
 from harness.predict.source import choose, from_fit
@@ -173,6 +176,18 @@ def test_the_deciding_source() -> None:
     void = FrontierSource(name="approach_3", frontier=None)
     assert choose((PROFILES, SURFACE), "auto")[1] is SURFACE
     assert choose((PROFILES, void), "auto")[1] is PROFILES
+    for code in ("misfit", "unstable", "at_bound"):
+        doubted = replace(SURFACE, flags=(Flag(code, ""),))
+        assert choose((PROFILES, doubted), "auto")[1] is PROFILES
+        assert choose((PROFILES, doubted), "auto", surface=True)[1] is doubted
+    shaky = replace(PROFILES, flags=(Flag("unstable", ""),))
+    assert choose((shaky, replace(SURFACE, flags=(Flag("unidentified", ""),))), "auto")[1] is shaky
+    # that of training losses is no better than one of finished runs with a doubt
+    checked = replace(PROFILES, flags=(Flag("biased", ""),))
+    training = replace(PROFILES, name="approach_1")
+    assert choose((training, checked, doubted), "auto")[1] is doubted
+    assert choose((training, checked, void), "auto")[1] is checked
+    assert choose((training, void), "auto")[1] is training
     assert choose((PROFILES, SURFACE), "approach_2") == ((PROFILES,), PROFILES)
     with pytest.raises(UserError, match="approach_9"):
         choose((PROFILES,), "approach_9")

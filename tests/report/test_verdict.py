@@ -58,7 +58,7 @@ def test_the_page_leads_with_an_approach_that_can_be_used(clean: ReportData) -> 
     assert found.prediction is not None
     assert found.prediction.approach == "approach_2"
     assert found.level != BAD
-    mild = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("unstable", "a little")])))
+    mild = replace(fit, approach_3=replace(fit.approach_3, **judge([Flag("wide_interval", "a little")])))
     assert headline(replace(clean, fit=mild), clean.target).prediction.approach == "approach_3"
 
 
