@@ -248,11 +248,20 @@ class Driver:
             if repr(process.create_time()) == began:
                 self._say(f"ending {name}, which an earlier start left running")
                 process.terminate()
-                with suppress(psutil.TimeoutExpired):
-                    process.wait(GRACE_SECONDS)
+                until = time.monotonic() + GRACE_SECONDS
+                while _runs(process) and time.monotonic() < until:
+                    time.sleep(0.1)
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(int(number), signal.SIGKILL)
         path.unlink(missing_ok=True)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended: in a container whose first process reaps none, what lost its parent stays a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
