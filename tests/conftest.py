@@ -1,7 +1,9 @@
 """Nothing in a test reaches for a network, a terminal or another test's state."""
 
+import gc
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +28,16 @@ settings.load_profile("isoflop")
 
 
 from harness.calibrate import stretch  # noqa: E402  # the environment comes first
+from harness.interrupts import STOPPING  # noqa: E402
 from harness.launch import pool  # noqa: E402
 from tests.workers import FORKED  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def objects_that_stay() -> None:
+    """A run ends with a collection of garbage: what tests and packages hold by now is not looked through each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +47,19 @@ def workers_that_start_at_once() -> Iterator[None]:
         patch.setattr(pool, "multiprocessing", FORKED)
         patch.setattr(stretch, "multiprocessing", FORKED)
         yield
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    """A command takes the signals that end its process; in a test the process goes on, and so do those it starts."""
+    numbers = (*STOPPING, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    hook = sys.unraisablehook
+    yield
+    for number, handler in before.items():
+        if handler is not None:  # what was not set from Python cannot be set back
+            signal.signal(number, handler)
+    sys.unraisablehook = hook
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 """Preparing once: the split, the cache, the fingerprint, and processes that meet or die."""
 
 import io
-import multiprocessing
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from harness.data import (
 from harness.data.sources import PythonSource
 from harness.errors import UserError
 from tests.data.texts import split_documents, text_config, text_corpus, write_texts
+from tests.workers import FORKED, forked
 
 BYTES = TokenizerConfig()
 
@@ -236,19 +236,22 @@ def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:
     assert len(corpora_in(cache)) == 1
 
 
-def _prepare_without_locks(texts: Path, cache: Path, start: float) -> str:
+def _prepare_without_locks(texts: Path, cache: Path, together: Barrier, found: Path) -> None:
     import harness.data.cache
 
     harness.data.cache.fcntl = None  # type: ignore[assignment]
-    time.sleep(max(0.0, start - time.time()))
-    return prepare(text_config(texts), BYTES, cache).fingerprint
+    together.wait(60)
+    found.write_text(prepare(text_config(texts), BYTES, cache).fingerprint)
 
 
 def test_without_locks_the_first_to_finish_wins(tmp_path: Path) -> None:
     texts, cache = write_texts(tmp_path / "texts", 400), tmp_path / "cache"
-    with multiprocessing.get_context("fork").Pool(3) as pool:
-        arguments = [(texts, cache, time.time() + 0.3)] * 3
-        found = pool.starmap(_prepare_without_locks, arguments)
+    together, paths = FORKED.Barrier(3), [tmp_path / f"found-{i}" for i in range(3)]
+    processes = [forked(_prepare_without_locks, texts, cache, together, path) for path in paths]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    found = [path.read_text() for path in paths]
     assert len(set(found)) == 1
     (folder,) = corpora_in(cache)
     assert open_corpus(folder).fingerprint == found[0]
