@@ -137,9 +137,15 @@ def _take(folder: Path, script: Path, told: str) -> str:
         if state["run"]:
             (folder / f"{number}.sh").write_text(text)
             command = [sys.executable, __file__, "run", str(folder), number]
-            subprocess.Popen(
-                command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
+            # no pipe of the caller's, who would wait for its end
+            with (folder / f"{number}.err").open("w") as problems:
+                subprocess.Popen(
+                    command,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=problems,
+                )
     return number
 
 

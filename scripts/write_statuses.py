@@ -39,8 +39,8 @@ SECTIONS: tuple[tuple[str, str, tuple[Status, ...]], ...] = (
     ("Do not use", "There is a number, and nobody should decide by it before the cause is known.", SERIOUS),
     (
         "Use with caution",
-        "The number can be used with the caution that is named. With `unstable` and `at_bound` its interval is not to be\n"
-        "trusted: another approach decides where it has neither these nor anything worse.",
+        "The number can be used with the caution that is named. With `unstable` and `at_bound` its interval is not\n"
+        "to be trusted: another approach decides where it has neither these nor anything worse.",
         MILD,
     ),
     (
