@@ -6,7 +6,7 @@ from typing import Any
 from harness.compare.difference import Difference
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
-from harness.fit.status import is_serious, plain
+from harness.fit.status import is_good, is_serious, plain
 
 # In the order of the tables: exponents, then the optimum at the common budget.
 QUANTITIES = ("a", "b", "log_params", "log_tokens", "bits_per_byte")
@@ -57,12 +57,17 @@ class ApproachComparison:
 
     @property
     def doubted(self) -> str:
-        """Where nobody should decide by it: ``misfit in adamw and muon``; empty where that is in no arm."""
-        serious: dict[str, list[str]] = {}
-        for one in self.arms:
-            if is_serious(one.status):
-                serious.setdefault(plain(one.status), []).append(one.arm)
-        return ", ".join(f"{status} in {' and '.join(arms)}" for status, arms in serious.items())
+        """``do not use: misfit in adamw and muon``, ``caution: two budgets in muon``; empty where all is well."""
+        for label, found in (("do not use", is_serious), ("caution", lambda code: not is_good(code))):
+            arms: dict[str, list[str]] = {}
+            for one in self.arms:
+                if found(one.status):
+                    arms.setdefault(plain(one.status), []).append(one.arm)
+            if arms:
+                return f"{label}: " + ", ".join(
+                    f"{code} in {' and '.join(names)}" for code, names in arms.items()
+                )
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

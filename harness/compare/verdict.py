@@ -112,4 +112,4 @@ def _agreement(other: ApproachComparison, arm: str) -> str:
 def _named(one: ApproachComparison) -> str:
     """``Approach 3 (do not use: misfit in adamw)``; without brackets where nothing speaks against it."""
     label = approach_label(one.approach)
-    return f"{label} (do not use: {one.doubted})" if one.doubted else label
+    return f"{label} ({one.doubted})" if one.doubted else label

@@ -74,6 +74,7 @@ def test_an_approach_by_which_nobody_should_decide_does_not_decide(code: str) ->
     assert both.verdict[0].startswith(f"Approach 3 (do not use: {code} in x and y): N* ∝ C^a")
     mild = compare_arms("doubted", [first, doubting(second, 3, "wide_interval")])
     assert mild.decides == "approach_3"
+    assert mild.verdict[0].startswith("Approach 3 (caution: wide interval in y): N* ∝ C^a")
     for code in ("at_bound", "unstable"):
         shaky = compare_arms("doubted", [first, doubting(second, 3, code)])
         assert shaky.decides == "approach_2", "its difference could not be told"
