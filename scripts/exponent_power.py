@@ -3,10 +3,13 @@
     python -m scripts.exponent_power results/cpu_frontier
     python -m scripts.exponent_power results/kaplan-matched --base 2e11 --trials 400 --out power.csv
     python -m scripts.exponent_power results/cpu_frontier --design 3,20,8,12,3
+    python -m scripts.exponent_power results/domains-prose --design own
 
 A finished sweep says what its runs are like: the law fitted by approach 3, the noise of a seed, by budget, from cells
 that were trained with several, what the cells miss of the law beyond that, and the seconds a FLOP takes. Each design is
-simulated on that law, and fitted by approaches 2 and 3 as a sweep would be. Two arms trained by one design differ in a
+simulated on that law, and fitted by approaches 2 and 3 as a sweep would be. The sizes of a design lie evenly around the
+law's optimum; a real grid's, which is planned before the optimum is known and loses runs to ``where=``, tell less:
+``own`` simulates the runs of the table as they are. Two arms trained by one design differ in a
 with a standard error of sqrt(2) times its standard deviation, if nothing in them is shared; a difference is seen with a
 probability of ``POWER`` in an interval of 90% where it is 1.645 + 0.842 = 2.49 of these.
 """
@@ -15,7 +18,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -30,11 +33,12 @@ from harness.fit.budgets import cells_of
 from harness.fit.noise import fit_log_variance, within_cells
 from harness.fit.results import Approach3
 from harness.fit.surface import ParametricLaw
-from harness.fit.table import Array
 from harness.text import counted
 
 POWER, LEVEL = 0.8, 0.9
 SEEN = float(norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER))
+OWN = "own"
+Design = tuple[tuple[int, float], int, float, int]
 # How many, and the largest over the smallest.
 BUDGETS = ((3, 6.0), (3, 20.0), (4, 20.0), (4, 100.0), (5, 100.0))
 SIZES, SPANS, SEEDS = (7, 11), (12.0, 40.0), (1, 3, 6)
@@ -65,7 +69,8 @@ class Line:
     """One design, and what it can tell.
 
     Attributes:
-        ratio: largest budget over the smallest. span: largest size over the smallest, of each budget.
+        ratio: largest budget over the smallest. sizes, seeds: of each budget and cell; of ``own`` the most.
+        span: largest size over the smallest, of each budget; of ``own`` the widest.
         flops, hours: of one arm; hours on ``CORES`` cores.
         sd_2, sd_3: standard deviation of a, by approaches 2 and 3. seen: difference of a that two arms show with a
             probability of ``POWER``, by the better one.
@@ -97,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--design",
         action="append",
         type=design_of,
-        help="BUDGETS,RATIO,SIZES,SPAN,SEEDS, once or several times, in place of the table",
+        help="BUDGETS,RATIO,SIZES,SPAN,SEEDS, or own, once or several times, in place of the table",
     )
     parser.add_argument("--base", type=float, help="smallest budget, FLOPs; by default the sweep's own")
     parser.add_argument("--trials", type=int, default=200)
@@ -116,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rng = np.random.default_rng(args.seed)
     lines = []
     for design in args.design or product(BUDGETS, SIZES, SPANS, SEEDS):
-        lines.append(simulate(rng, sweep, base, design, args.trials))
+        runs = points if design == OWN else designed(sweep.law, base, design)
+        lines.append(simulate(rng, sweep, runs, args.trials))
         print(shown(lines[-1]), flush=True)
     if args.out:
         with args.out.open("w", newline="") as file:
@@ -125,13 +131,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             writer.writerows(asdict(line) for line in lines)
 
 
-def design_of(text: str) -> tuple[tuple[int, float], int, float, int]:
+def design_of(text: str) -> Design | str:
     """The design that ``--design`` names."""
+    if text == OWN:
+        return OWN
     try:
         budgets, ratio, sizes, span, seeds = text.split(",")
         return (int(budgets), float(ratio)), int(sizes), float(span), int(seeds)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not BUDGETS,RATIO,SIZES,SPAN,SEEDS") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither BUDGETS,RATIO,SIZES,SPAN,SEEDS nor own"
+        ) from None
 
 
 def describe(folder: Path, points: Points, fit: Approach3) -> Sweep:
@@ -168,34 +178,41 @@ def describe(folder: Path, points: Points, fit: Approach3) -> Sweep:
     return Sweep(law, noise, misfit, (float(np.exp(time[1])), float(time[0])), options)
 
 
-def simulate(
-    rng: np.random.Generator,
-    sweep: Sweep,
-    base: float,
-    design: tuple[tuple[int, float], int, float, int],
-    trials: int,
-) -> Line:
-    """Sweeps of one design: (budgets, their ratio), sizes, span, seeds."""
+def designed(law: ParametricLaw, base: float, design: Design) -> Points:
+    """The runs of a design, with the losses of ``law``: sizes spread about its optimum at each budget from ``base``."""
     (budgets, ratio), sizes, span, seeds = design
     flops = np.repeat(np.geomspace(base, base * ratio, budgets), sizes)
+    offsets = np.tile(np.linspace(-0.5, 0.5, sizes) * np.log(span), budgets)
+    log_n = np.array([float(law.log_optimum(float(c))[0]) for c in flops]) + offsets
+    log_d = np.log(flops / law.cost.kappa) - law.cost.power * log_n
+    params, tokens, spent = (np.tile(one, seeds) for one in (np.exp(log_n), np.exp(log_d), flops))
+    names = tuple(f"run-{i}" for i in range(len(spent)))
+    seed = np.repeat(np.arange(float(seeds)), len(flops))
+    return Points(params, tokens, spent, np.asarray(law.loss(params, tokens)), names, budget=spent, seed=seed)
+
+
+def simulate(rng: np.random.Generator, sweep: Sweep, runs: Points, trials: int) -> Line:
+    """Tables of ``runs`` with the losses that ``sweep`` says, and what their fits scatter by."""
     options = sweep.options
     found = np.array(
         [
             [exponent if exponent is not None else np.nan for exponent in (two.a, three.a)]
-            for points in _tables(rng, sweep, flops, sizes, span, seeds, trials)
+            for points in _tables(rng, sweep, runs, trials)
             for two, three in [(fit_approach_2(points, options), fit_approach_3(points, options))]
         ],
         dtype=float,
     )
     spread = np.nanstd(found, axis=0, ddof=1)
-    seconds = float(np.sum(seeds * sweep.seconds[0] * flops ** (1 + sweep.seconds[1])))
+    budget = runs.flops if runs.budget is None else runs.budget
+    own = [runs.params[budget == one] for one in np.unique(budget)]
+    seconds = float(np.sum(sweep.seconds[0] * runs.flops ** (1 + sweep.seconds[1])))
     return Line(
-        budgets=budgets,
-        ratio=ratio,
-        sizes=sizes,
-        span=span,
-        seeds=seeds,
-        flops=float(seeds * flops.sum()),
+        budgets=len(own),
+        ratio=float(budget.max() / budget.min()),
+        sizes=max(len(np.unique(sizes)) for sizes in own),
+        span=max(float(sizes.max() / sizes.min()) for sizes in own),
+        seeds=int(np.bincount(cells_of(runs)).max()),
+        flops=float(runs.flops.sum()),
         hours=seconds / CORES / 3600,
         sd_2=float(spread[0]),
         sd_3=float(spread[1]),
@@ -204,31 +221,23 @@ def simulate(
     )
 
 
-def _tables(
-    rng: np.random.Generator, sweep: Sweep, flops: Array, sizes: int, span: float, seeds: int, trials: int
-) -> Iterator[Points]:
-    """Tables of runs of sizes that are spread about the law's own optimum at each budget; ``flops`` one a cell."""
-    cost = sweep.law.cost
-    offsets = np.tile(np.linspace(-0.5, 0.5, sizes) * np.log(span), len(flops) // sizes)
-    log_n = np.array([float(sweep.law.log_optimum(float(c))[0]) for c in flops]) + offsets
-    log_d = np.log(flops / cost.kappa) - cost.power * log_n
-    params, tokens, spent = (np.tile(one, seeds) for one in (np.exp(log_n), np.exp(log_d), flops))
-    log_loss = np.log(sweep.law.loss(params, tokens))
-    seed = np.repeat(np.arange(float(seeds)), len(flops))
-    names = tuple(f"run-{i}" for i in range(len(spent)))
+def _tables(rng: np.random.Generator, sweep: Sweep, runs: Points, trials: int) -> Iterator[Points]:
+    """``runs`` with the law's losses, noise of each run and what each cell misses the law by."""
+    log_loss = np.log(sweep.law.loss(runs.params, runs.tokens))
+    cell = cells_of(runs)
     for _ in range(trials):
-        own = sweep.noise[0] * spent ** sweep.noise[1] * rng.standard_normal(len(spent))
-        shared = np.tile(sweep.misfit * rng.standard_normal(len(flops)), seeds)
-        yield Points(params, tokens, spent, np.exp(log_loss + own + shared), names, budget=spent, seed=seed)
+        own = sweep.noise[0] * runs.flops ** sweep.noise[1] * rng.standard_normal(len(runs))
+        shared = sweep.misfit * rng.standard_normal(int(cell.max()) + 1)[cell]
+        yield replace(runs, loss=np.exp(log_loss + own + shared))
 
 
 def shown(line: Line) -> str:
     """One line of text."""
-    return (
-        f"{line.budgets} budgets x{line.ratio:g}, {line.sizes} sizes x{line.span:g}, {counted(line.seeds, 'seed'):8} "
-        f"{line.flops:8.2g} FLOPs {line.hours:6.2f} h an arm; sd of a {line.sd_2:.3f}, {line.sd_3:.3f}; "
-        f"seen from {line.seen:.3f}" + (f"; {line.failed:.0%} without a" if line.failed else "")
-    )
+    seeds = f"{counted(line.seeds, 'seed'):8}"
+    grid = f"{line.budgets} budgets x{line.ratio:.3g}, {line.sizes} sizes x{line.span:.3g}, {seeds}"
+    cost = f"{line.flops:8.2g} FLOPs {line.hours:6.2f} h an arm"
+    failed = f"; {line.failed:.0%} without a" if line.failed else ""
+    return f"{grid} {cost}; sd of a {line.sd_2:.3f}, {line.sd_3:.3f}; seen from {line.seen:.3f}{failed}"
 
 
 if __name__ == "__main__":

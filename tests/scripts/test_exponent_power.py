@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UserError
 from harness.fit import Points, load_fit, read_points
 from harness.fit.laws import CostLaw, Law
-from scripts.exponent_power import SEEN, Sweep, describe, simulate
+from scripts.exponent_power import SEEN, Sweep, describe, designed, simulate
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FOLDER = RESULTS / "cpu_frontier"
@@ -46,11 +46,26 @@ def test_without_seeds_nothing_is_said() -> None:
 
 def test_noise_is_what_hides_a_difference_and_seeds_pay_for_it() -> None:
     rng = np.random.default_rng(0)
-    exact = simulate(rng, Sweep(LAW, (1e-9, 0.0), 0.0, (1e-10, 0.0)), 1e11, DESIGN, 4)
+    exact = simulate(rng, Sweep(LAW, (1e-9, 0.0), 0.0, (1e-10, 0.0)), designed(LAW, 1e11, DESIGN), 4)
     assert exact.seen < 1e-5
     noisy = Sweep(LAW, (0.01, 0.0), 0.0, (1e-10, 0.0))
-    one, four = (simulate(rng, noisy, 1e11, (*DESIGN[:3], seeds), 60) for seeds in (1, 4))
+    one, four = (simulate(rng, noisy, designed(LAW, 1e11, (*DESIGN[:3], seeds)), 60) for seeds in (1, 4))
     assert four.sd_2 == pytest.approx(one.sd_2 / 2, rel=0.3)
     assert one.seen == pytest.approx(SEEN * 2**0.5 * min(one.sd_2, one.sd_3))
     assert four.flops == 4 * one.flops == pytest.approx(4 * 7 * 1e11 * (1 + 20**0.5 + 20))
     assert four.hours == pytest.approx(four.flops * 1e-10 / 2 / 3600)
+
+
+def test_a_grid_that_misses_a_flank_tells_less_than_its_design() -> None:
+    rng = np.random.default_rng(0)
+    noisy = Sweep(LAW, (0.01, 0.0), 0.0, (1e-10, 0.0))
+    whole = designed(LAW, 1e11, ((3, 20.0), 9, 20.0, 2))
+    cut = whole.select(np.flatnonzero((whole.budget != 1e11) | (whole.params > 0.6 * optimum(1e11))))
+    full, own = (simulate(rng, noisy, runs, 40) for runs in (whole, cut))
+    assert own.flops < full.flops
+    assert (own.budgets, own.sizes, own.seeds) == (3, 9, 2)
+    assert own.seen > 1.2 * full.seen
+
+
+def optimum(flops: float) -> float:
+    return float(np.exp(LAW.log_optimum(flops)[0]))
