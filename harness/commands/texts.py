@@ -134,7 +134,7 @@ With launcher=slurm it submits and returns at once; the dependent jobs do the la
 the grid is trained but an initial design of it, and then in rounds what 'isoflop next' says, until spend= is used.
 
   isoflop reproduce experiment=demo
-  isoflop reproduce experiment=demo name=demo-active design=active spend=3e12
+  isoflop reproduce experiment=demo name=demo-active design=active spend=5e12
   isoflop reproduce experiment=chinchilla points=table.csv""",
     "fetch": """Fetch a large corpus from the packages of Debian or Ubuntu, and clean it.
 Choose data=linux, the C of the Linux kernel (a package of about 140 MB, the release's own: linux-source-6.1 on
