@@ -40,7 +40,7 @@ SECTIONS: tuple[tuple[str, str, tuple[Status, ...]], ...] = (
     (
         "Use with caution",
         "The number can be used with the caution that is named. With `unstable` and `at_bound` its interval is not\n"
-        "to be trusted: another approach decides where it has neither these nor anything worse.",
+        "to be trusted: of approaches 2 and 3 the other decides where it has neither these nor anything worse.",
         MILD,
     ),
     (

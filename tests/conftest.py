@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +27,8 @@ settings.load_profile("isoflop")
 
 
 from harness.calibrate import stretch  # noqa: E402  # the environment comes first
-from harness.interrupts import STOPPING  # noqa: E402
 from harness.launch import pool  # noqa: E402
+from tests.signals import signals_given_back  # noqa: E402
 from tests.workers import FORKED  # noqa: E402
 
 
@@ -51,15 +50,9 @@ def workers_that_start_at_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def signals_as_they_were() -> Iterator[None]:
-    """A command takes the signals that end its process; in a test the process goes on, and so do those it starts."""
-    numbers = (*STOPPING, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    hook = sys.unraisablehook
-    yield
-    for number, handler in before.items():
-        if handler is not None:  # what was not set from Python cannot be set back
-            signal.signal(number, handler)
-    sys.unraisablehook = hook
+    """A test that runs a command in this process leaves none of its handlers to the next."""
+    with signals_given_back():
+        yield
 
 
 @pytest.fixture

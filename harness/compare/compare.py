@@ -25,9 +25,9 @@ from harness.compare.verdict import verdict
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
 from harness.fit.results import Approach
-from harness.fit.status import doubt, is_untrusted, plain
+from harness.fit.status import is_untrusted, plain
 from harness.fit.table import Array
-from harness.predict.source import PREFERENCE
+from harness.predict.source import PREFERENCE, doubt_of
 
 # What a difference must be smaller than to be called none: the step from Kaplan's exponent to Chinchilla's is 0.23,
 # single corrections of Porian et al. 2024 move it by 0.03 to 0.13; a factor of 1.5 in size; a twentieth of a bit.
@@ -162,10 +162,8 @@ def _deciding(arms: Sequence[Arm], approaches: Sequence[ApproachComparison]) -> 
     Approach 1 decides where the others have no numbers: its points are training losses before the cooldown.
     """
     known = [n for n in PREFERENCE for one in approaches if one.approach == n and _decided(one)]
-    doubts = {n: 2 if n == "approach_1" else 0 for n in known}
-    for approach in (approach for arm in arms for approach in arm.fit.approaches if approach.name in known):
-        doubts[approach.name] = max(doubts[approach.name], doubt(approach.flags))
-    return min(known, key=doubts.__getitem__, default=None)
+    every = [approach for arm in arms for approach in arm.fit.approaches]
+    return min(known, key=lambda n: max(doubt_of(n, a.flags) for a in every if a.name == n), default=None)
 
 
 def _decided(found: ApproachComparison) -> bool:

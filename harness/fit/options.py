@@ -69,8 +69,9 @@ class FitOptions:
         solver: approach 3 by ``lbfgs`` (centred, scaled) or ``varpro`` (variable projection, for ``standard`` and
             ``tied``; by default least squares on relative residuals).
         form: approach 3's law, by name: ``standard`` E + A/N^alpha + B/D^beta, ``tied`` with one exponent, ``kappa``
-            E + (A/N^alpha + B/D^beta)^kappa, ``interaction`` with a term C/(N^alpha2 D^beta2), ``farseer`` (whose floor
-            and whose data term's scale and exponent follow N), or ``kaplan`` (Kaplan et al. 2020, equation 1.5).
+            E + (A/N^alpha + B/D^beta)^kappa, which approach 2's runs are held to as well, ``interaction`` with a term
+            C/(N^alpha2 D^beta2), ``farseer`` (whose floor and whose data term's scale and exponent follow N), or
+            ``kaplan`` (Kaplan et al. 2020, equation 1.5).
         fix: parameters of the law that are given, by name (``analysis.fix.E=1.69``).
         tie: parameters that are equal (``analysis.tie=[alpha,beta]``).
         covariates: columns that move E, A or B, by the parameter's name (``analysis.covariates.E=code_share``): it is

@@ -1,5 +1,6 @@
 """Where a frontier comes from: the approaches of a fit, or published constants by name."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,11 +54,16 @@ def choose(
         reasons = "; ".join(f"{s.name}: {s.flags[0].note if s.flags else 'no number'}" for s in sources)
         raise UserError(f"the fit has no frontier to predict from ({reasons})")
     # min takes the first of those that are alike
-    return sources, min(known, key=lambda one: (surface and one.law is None, _doubt(one)))
+    return sources, min(known, key=lambda one: (surface and one.law is None, doubt_of(one.name, _codes(one))))
 
 
-def _doubt(source: FrontierSource) -> int:
-    return 2 if source.name == "approach_1" else doubt(flag.code for flag in source.flags)
+def doubt_of(approach: str, codes: Iterable[str]) -> int:
+    """:func:`harness.fit.status.doubt` of an approach with these codes; approach 1 is never preferred."""
+    return 2 if approach == "approach_1" else doubt(codes)
+
+
+def _codes(source: FrontierSource) -> Iterator[str]:
+    return (flag.code for flag in source.flags)
 
 
 @dataclass

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -27,13 +26,13 @@ from tests.docs.handled import exists, instead_of, smaller
 from tests.docs.stand_ins import standing_in
 from tests.figures import draw_only
 from tests.report.synthetic import law_loss
+from tests.signals import signals_given_back
 
 PLACEHOLDERS = {"ENTITY/PROJECT": "local/isoflop"}
 SHELL = re.compile(r"\$\(|[|&;<>]|^\s*(cd|export|source)\b")  # what only a shell can do
 LANGUAGES = ("console", "bash", "sh", "python", "yaml", "text", "csv", "json", "diff", "")
 LINKED = ("results", "scripts", "tests", "docs", "Makefile", "pyproject.toml")  # of the checkout
 TEXT_BYTES = 8_000_000  # a reader's own text: enough that no run of the examples reads it twice
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 SECONDS = 120.0  # the longest that a command of a shell may take
 
 
@@ -100,16 +99,12 @@ class World:
         words = shlex.split(text, comments=True)[1:]
         more = [] if "--config" in words else smaller(" ".join(["isoflop", *words]))
         out = io.StringIO()
-        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         status: Any = 0
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            with signals_given_back(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 main([*words, *more])
         except SystemExit as left:
             status = left.code
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         assert not status, f"exit status {status}: {out.getvalue().strip()[-600:]}"
         if not {"--config", "--help", "--version"} & set(words):
             exists(*(self.folder / path for path in promised(words)))

@@ -241,8 +241,8 @@ def kappa_sweep(seed: int, shift: float = 0.0) -> Points:
     return Points(n, c / 6 / n, c, loss * np.exp(off + high), tuple(map(str, range(len(n)))), budget=c)
 
 
-def test_runs_are_held_to_the_form_that_was_chosen() -> None:
-    """The pattern that another form of the law leaves would hide runs that end high."""
+def test_runs_are_held_to_the_law_with_kappa_where_it_was_chosen() -> None:
+    """The pattern that the standard law leaves would hide runs that end high."""
 
     def share(form: str, shift: float = 0.0) -> float:
         options = FitOptions(draws=0, form=form)
