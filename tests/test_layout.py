@@ -14,7 +14,7 @@ ROOMS = (
     ("commands", "completion", "library"),
     ("workflow",),
     ("config",),
-    ("compare", "validate", "calibrate", "design"),
+    ("compare", "validate", "calibrate", "design", "evaluate"),
     ("report",),
     ("tune",),  # its surfaces are a figure of the report
     ("launch",),

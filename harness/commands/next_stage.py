@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands import compare, reproduce, tune, validate
+from harness.commands import compare, evaluate, reproduce, tune, validate
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[[Invocation[Config]], Outcome]] = {
     "validate": validate.run,
     "rematch": validate.run,  # of jobs that an earlier version submitted
     "compare": compare.run,
+    "evaluate": evaluate.run,
 }
 EXIT_INCOMPLETE = 1
 

@@ -120,6 +120,16 @@ before it is submitted, and the dependent job compares.
   isoflop validate experiment=demo name=larger validate.fit=runs/demo validate.budget=1.5e12
   isoflop reproduce experiment=cpu_frontier train.compile=on
   isoflop validate experiment=validate""",
+    "evaluate": """Score the finished runs' models on benchmark tasks.
+EleutherAI's lm-eval (pip install 'isoflop[tasks]') scores what train.export=all, or best, left of the runs. tasks=
+names any of its tasks, or YAML files of your own; without it, questions are made from the experiment's held-out documents.
+Every run gets tasks.json beside its record, the table of runs gets columns, and accuracy is fitted (docs/tasks.md).
+Resumable by run and task; with launcher=slurm one job array scores. What questions share with the training text is
+measured first.
+
+  isoflop sweep experiment=demo train.export=all
+  isoflop evaluate experiment=demo
+  isoflop evaluate experiment=demo tasks=[arc_easy,my_task.yaml] evaluate.limit=500""",
     "next": """Which runs to train next: those that narrow the answer the most for what they cost; trains nothing.
 By the finished runs of an experiment, whose ladder, recipe and corpus make the candidates, or by any table of runs
 (docs/design.md). aim=params (N*), loss (L*) or exponent; budget= is where N* or L* is wanted, by default ten times the

@@ -136,6 +136,7 @@ READS: dict[str, tuple[str, ...]] = {
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
     "compare": ("arms", "compare", "fits", "out", "joint", *GATE),
     "validate": ("validate",),
+    "evaluate": ("evaluate", "tasks"),
     "next": ("points", "columns", "where"),
     "reproduce": FITTED,
     "fetch": (),

@@ -10,6 +10,7 @@ from harness.data import DataConfig, TokenizerConfig
 from harness.design.config import DesignConfig
 from harness.design.goal import AIMS, PARAMS
 from harness.errors import UserError
+from harness.evaluate.config import EvaluateConfig
 from harness.fit import ColumnNames, FitOptions
 from harness.launch.launcher import LauncherConfig
 from harness.launch.registry import OPTIONS, choose
@@ -51,6 +52,8 @@ class Config:
             ``design.dollars_per_hour``.
         arms: for ``compare``: names of sweeps, and the overrides in which each differs from the experiment.
         run: for ``train``: the run's id, or the beginning of it.
+        tasks: for ``evaluate``: names that lm-eval knows, or YAML files of tasks; without any, questions are made from
+            the held-out documents.
         points, out: for ``fit``: anyone's table of runs, and the folder to write to.
         columns: the table's own names of its columns, where they are not the usual ones: ``columns.loss=NAME``, and so
             ``params``, ``tokens``, ``flops``, ``run``, ``budget``, ``seed``, ``loss_se``; ``columns.decimal=comma``.
@@ -103,10 +106,12 @@ class Config:
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     arms: dict[str, list[str]] = field(default_factory=dict)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     path: Any = field(default=None, metadata={"leaves": "text"})
     run: str | None = None
+    tasks: list[str] = field(default_factory=list)
     points: str | None = None
     columns: ColumnNames = field(default_factory=ColumnNames)
     curves: str | None = None

@@ -64,7 +64,7 @@ class LocalLauncher:
         options = self.pool([job.cell for job in jobs], work.train)
         work.say_cost(options.workers)
         console.print(
-            f"{total - len(jobs)} finished, {len(jobs)} to train with {counted(options.workers, 'worker')} "
+            f"{total - len(jobs)} finished, {len(jobs)} to {jobs[0].verb} with {counted(options.workers, 'worker')} "
             f"into {work.folder.path}",
             highlight=False,
             soft_wrap=True,

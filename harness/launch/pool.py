@@ -18,7 +18,7 @@ from harness.launch.memory import compile_threads
 from harness.launch.retry import back_off, cause_of_death
 from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
 from harness.model.shape import Shape
-from harness.runs.record import FAILED, read_record
+from harness.runs.record import FAILED
 from harness.runs.watch import Observation, Watcher
 from harness.text import counted
 from harness.train.job import Job, StepReport
@@ -180,14 +180,11 @@ def _observe(pool: _Pool) -> None:
         before = waiting.seen
         seen = pool.watcher.observe(waiting.job.folder.path)
         waiting.seen = seen if seen.owner is not None else None
-        record = read_record(waiting.job.folder.record, waiting.job.cell.run_id)
-        if record is not None and record.status != FAILED and not seen.held:
+        end = waiting.job.end()
+        if end is not None and not seen.held:
             pool.queue.remove(waiting)
-            _end(
-                pool,
-                waiting.job,
-                Ended(record.run_id, record.status, record.loss, record.seconds, record.reason),
-            )
+            ended = Ended(waiting.job.cell.run_id, end.status, end.loss, end.seconds, end.reason)
+            _end(pool, waiting.job, ended)
         elif seen.held:
             waiting.due = now + POLL_SECONDS
             if seen.owner is not None and not (before and before.held):

@@ -1,4 +1,4 @@
-"""A process that trains one cell after another: libraries are imported once, not once a cell."""
+"""A process that does one job after another: libraries are imported once, not once a cell."""
 
 import os
 import signal
@@ -15,8 +15,7 @@ from harness.interrupts import let_in
 from harness.launch.ranks import RanksError, train_on_ranks
 from harness.launch.retry import is_retryable
 from harness.runs.claim import Claim, holder, take
-from harness.runs.record import Record
-from harness.train.job import Job, PreemptedError, StepReport, Watch
+from harness.train.job import End, Job, PreemptedError, StepReport, Watch
 from harness.train.launched import one_process
 
 HELD, STOPPED = "held", "stopped"
@@ -65,11 +64,11 @@ def work(connection: Connection, setting: Setting) -> None:
     stop = _StopFlag()
     one_process()  # several of them are started by torchrun
     os.environ.update(setting.environment)
-    train = _trainer(setting.processes)
+    execute = _executor(setting.processes)
     try:
         connection.send(Ready())
         while True:
-            ended = _train(connection.recv(), connection, stop, train)
+            ended = _do(connection.recv(), connection, stop, execute)
             connection.send(ended)
             # after a failure of the device or its memory a fresh process is the safer one
             if ended.status == STOPPED or ended.retryable:
@@ -78,34 +77,37 @@ def work(connection: Connection, setting: Setting) -> None:
         return
 
 
-def _trainer(processes: int) -> Callable[[Job, Watch], Record]:
-    if processes > 1:
-        return lambda job, watch: train_on_ranks(job, watch, processes)
-    from harness.train.run import train_cell  # torch and transformers: seconds, once
+def _executor(processes: int) -> Callable[[Job, Watch], End]:
+    if processes == 1:
+        import harness.train.run  # noqa: F401  (torch and transformers: seconds, once, before the worker is ready)
 
-    return train_cell
+    def execute(job: Job, watch: Watch) -> End:
+        if processes == 1 or job.kind != Job.kind:  # only training is shared by several processes
+            return job.execute(watch)
+        record = train_on_ranks(job, watch, processes)
+        return End(record.status, record.loss, record.seconds, record.reason)
+
+    return execute
 
 
-def _train(
-    task: Task, connection: Connection, stop: "_StopFlag", train: Callable[[Job, Watch], Record]
-) -> Ended:
+def _do(task: Task, connection: Connection, stop: "_StopFlag", execute: Callable[[Job, Watch], End]) -> Ended:
     job = task.job
     try:
         claim = take(job.folder.path, task.dead)
         if claim is None:
             return _held(job)
         with claim, _output_to(job.folder.log):
-            return _train_claimed(job, claim, connection, stop, train)
+            return _do_claimed(job, claim, connection, stop, execute)
     except OSError as error:  # no claim or no log can be made there; the connection's end is not among these
         return _failed(job.cell.run_id, error)
 
 
-def _train_claimed(
+def _do_claimed(
     job: Job,
     claim: Claim,
     connection: Connection,
     stop: "_StopFlag",
-    train: Callable[[Job, Watch], Record],
+    execute: Callable[[Job, Watch], End],
 ) -> Ended:
     run_id, started = job.cell.run_id, time.monotonic()
 
@@ -119,7 +121,7 @@ def _train_claimed(
         print(text, file=sys.stderr)
 
     try:
-        record = train(job, Watch(report, stop, warn, claim))
+        end = execute(job, Watch(report, stop, warn, claim))
     except PreemptedError as error:
         print(error, file=sys.stderr)
         if claim.lost and not stop():
@@ -128,7 +130,7 @@ def _train_claimed(
     except Exception as error:  # one bad cell must not take the worker, or the sweep, with it
         traceback.print_exc()
         return _failed(run_id, error)
-    return Ended(run_id, record.status, record.loss, time.monotonic() - started, record.reason)
+    return Ended(run_id, end.status, end.loss, time.monotonic() - started, end.reason)
 
 
 def _held(job: Job) -> Ended:

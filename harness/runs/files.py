@@ -184,6 +184,11 @@ class CellFolder:
         return self.path / "log.txt"
 
     @property
+    def tasks(self) -> Path:
+        """What the model scores on benchmark tasks."""
+        return self.path / "tasks.json"
+
+    @property
     def model(self) -> Path:
         """The exported model, where asked for."""
         return self.path / "model"
@@ -234,6 +239,11 @@ class SweepFolder:
     def fit(self) -> Path:
         """The fit."""
         return self.path / "fit.json"
+
+    @property
+    def tasks(self) -> Path:
+        """Folder of the tasks that models were scored on, and of what was fitted to the scores."""
+        return self.path / "tasks"
 
     @property
     def figures(self) -> Path:

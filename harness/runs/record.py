@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 
 from harness.files import Fence, no_fence, strict_json, unseal, write_json
 from harness.plan.spec import RunSpec
+from harness.runs.tasks import TaskScore, parse_tasks
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 IN_TABLE = {"in_table": True}
@@ -51,6 +52,7 @@ class Record:
         flops_optimizer: of the optimizer's own steps, which ``flops`` has in it where ``grid.count_optimizer`` says so;
             None, which means unknown, in records from before they were counted.
         curve_sha256: of ``curve.csv``, hexadecimal; empty, which means unknown, in records from before it was kept.
+        tasks: scores on benchmark tasks by name, from ``tasks.json`` beside the record, whose file has none.
     """
 
     run_id: str
@@ -86,16 +88,21 @@ class Record:
     domains: dict[str, Score] = field(default_factory=dict)
     curve_sha256: str = ""
     flops_optimizer: float | None = None
+    tasks: dict[str, TaskScore] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":
         """Inverse of :meth:`to_json`."""
         domains = {name: Score(**score) for name, score in data.get("domains", {}).items()}
-        return cls(**{**data, "domains": domains})
+        tasks = parse_tasks(data.get("tasks", {}))
+        return cls(**{**data, "domains": domains, "tasks": tasks})
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
+        """As plain data; without an entry for tasks where there are none."""
+        data = asdict(self)
+        if not self.tasks:
+            del data["tasks"]
+        return data
 
     def write(self, path: Path, fence: Fence = no_fence) -> None:
         """Write atomically."""
@@ -153,6 +160,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return value is None or _fits(value, inner[0])
     if kind in (int, float):
         return isinstance(value, int | float) and math.isfinite(value)
+    if kind is TaskScore:
+        return isinstance(value, TaskScore) and value.is_sound
     if kind is Score:
         return all(_fits(getattr(value, item.name), item.type) for item in fields(Score))
     return kind is Any or isinstance(value, kind)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,21 @@ from harness.plan.plan import Plan
 from harness.plan.spec import RunSpec
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import IN_TABLE, Record, read_record
+from harness.runs.tasks import columns, read_tasks
 from harness.text import counted
 
 Row = dict[str, Any]
 
 
 def records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
-    """The valid records of the plan's cells, by run id, in the plan's order."""
-    found = {cell.run_id: read_record(folder.cell(cell.run_id).record, cell.run_id) for cell in plan.cells}
-    return {run_id: record for run_id, record in found.items() if record is not None}
+    """The valid records of the plan's cells with their scores on tasks, by run id, in the plan's order."""
+    found = {}
+    for cell in plan.cells:
+        paths = folder.cell(cell.run_id)
+        if (record := read_record(paths.record, cell.run_id)) is not None:
+            tasks = read_tasks(paths.tasks, cell.run_id)
+            found[cell.run_id] = replace(record, tasks=tasks) if tasks else record
+    return found
 
 
 def row(record: Record, apart: Collection[str] = ()) -> Row:
@@ -54,6 +60,7 @@ def row(record: Record, apart: Collection[str] = ()) -> Row:
             for name, score in record.domains.items()
             for column, suffix in (("loss", ""), ("loss", "_se"), ("bits_per_byte", ""))
         },
+        **columns(record.tasks),
         "train_loss": record.train_loss,
         "batch_tokens": batch_tokens,
         "steps": record.steps,

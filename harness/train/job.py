@@ -2,26 +2,48 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.plan.cell import Cell
 from harness.runs.claim import Hold
 from harness.runs.files import CellFolder, SweepFolder
+from harness.runs.record import FAILED, read_record
 from harness.tracking.config import TrackerConfig
 from harness.train.config import TrainConfig
+
+OTHER_KINDS = {"evaluate": "harness.evaluate.job:EvaluateJob"}
+"""What else can be done to a run, by the entry that its JSON has: where its class is."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended: ``status`` is a record's, ``loss`` nats per token, ``reason`` what there is to say."""
+
+    status: str
+    loss: float | None
+    seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Job:
     """One run to train. Plain data: it can be sent to another process, or written down for one (:meth:`to_json`).
 
+    A subclass does something else to a run (:data:`OTHER_KINDS`): launchers know of jobs only that they are executed
+    and can be found to have ended.
+
     Attributes:
         corpus: folder of the prepared token files.
         sweep: folder of the sweep; the run writes below ``cells/<run_id>/`` and ``wandb/`` only.
         domains: folders of further texts that the trained model is scored on, by name.
+        kind, verb: what is done to the run: the entry of its JSON, and what is told of it.
         branches: shorter runs that begin as this one does; at its branch point each gets a checkpoint in its folder.
     """
+
+    kind: ClassVar[str] = "train"
+    verb: ClassVar[str] = "train"
 
     cell: Cell
     corpus: Path
@@ -36,6 +58,20 @@ class Job:
     def folder(self) -> CellFolder:
         """Where this run writes."""
         return SweepFolder(self.sweep).cell(self.cell.run_id)
+
+    def end(self) -> End | None:
+        """How it ended, as its files say; None where it is still to be done."""
+        record = read_record(self.folder.record, self.cell.run_id)
+        if record is None or record.status == FAILED:
+            return None
+        return End(record.status, record.loss, record.seconds, record.reason)
+
+    def execute(self, watch: "Watch") -> End:
+        """Do it in this process; raises as :func:`harness.train.run.train_cell`."""
+        from harness.train.run import train_cell  # torch and transformers: seconds, once
+
+        record = train_cell(self, watch)
+        return End(record.status, record.loss, record.seconds, record.reason)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with absolute paths to the corpora; :meth:`from_json` is its inverse."""
@@ -54,8 +90,18 @@ class Job:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Job":
-        """Inverse of :meth:`to_json`."""
-        return cls(
+        """Inverse of :meth:`to_json`, of whatever kind the job is."""
+        for kind, place in OTHER_KINDS.items():
+            if kind in data:
+                module, name = place.split(":")
+                other: type[Job] = getattr(import_module(module), name)
+                return other.from_json(data)
+        return Job.plain_from_json(data)
+
+    @staticmethod
+    def plain_from_json(data: dict[str, Any]) -> "Job":
+        """What jobs of every kind have in common, as a job of training."""
+        return Job(
             cell=Cell.from_json(data["cell"]),
             corpus=Path(data["corpus"]),
             sweep=Path(data["sweep"]),

@@ -17,10 +17,10 @@ from harness.launch.worker import HELD
 from harness.plan.cell import Cell
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
-from harness.runs.record import FAILED, read_record
+from harness.runs.record import FAILED
 from harness.runs.watch import STALE_SECONDS
 from harness.text import counted
-from harness.train.job import Job, StepReport
+from harness.train.job import StepReport
 
 # A requeued task may meet the claims of its own past on a lost node; longer than this it waits for nobody.
 PATIENCE_SECONDS = 1.5 * STALE_SECONDS
@@ -43,7 +43,7 @@ def run_task(folder: Path, index: int) -> int:
     0: nothing is left to do here; 1: cells failed; 75: stopped, and to be run again.
     """
     jobs, options = read_task(folder, index)
-    missing = [job for job in jobs if not _is_done(job)]
+    missing = [job for job in jobs if job.end() is None]
     console = Console(file=sys.stdout, width=160, markup=False)
     if not Ledger(folder.parent).knows(folder.name):
         console.print(f"submission {folder.name} was given up: another has its cells", highlight=False)
@@ -51,7 +51,7 @@ def run_task(folder: Path, index: int) -> int:
     where = os.environ.get("SLURMD_NODENAME", "this machine")
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     console.print(
-        f"{where}, restart {restarts}: {len(missing)} of {counted(len(jobs), 'cell')} to train",
+        f"{where}, restart {restarts}: {len(missing)} of {counted(len(jobs), 'cell')} to {jobs[0].verb}",
         highlight=False,
     )
     if not missing:
@@ -84,11 +84,6 @@ def _sweep_cells(folder: Path) -> tuple[Cell, ...]:
         return frozen_plan(SweepFolder(folder.parent.parent)).cells
     except (OSError, UserError):
         return ()
-
-
-def _is_done(job: Job) -> bool:
-    record = read_record(job.folder.record, job.cell.run_id)
-    return record is not None and record.status != FAILED
 
 
 def _stopped(folder: Path, moved: bool, console: Console) -> int:

@@ -1,0 +1,30 @@
+"""``isoflop evaluate``: the finished runs' models on benchmark tasks."""
+
+from harness.commands.invocation import Invocation
+from harness.config.schema import Config
+from harness.launch.launcher import Continuation, Outcome
+from harness.report.table import terminal_table
+from harness.report.tables.tasks import build
+from harness.runs.frozen import frozen_plan
+from harness.workflow.evaluate import evaluate_runs, scored
+from harness.workflow.rules import sweep_folder
+
+
+def run(asked: Invocation[Config]) -> Outcome:
+    """Score what is missing (or submit it), write the table of runs, show what the best runs score.
+
+    Raises:
+        UserError: nothing can be scored, or some runs could not be.
+    """
+    config, console, folder = asked.config, asked.console, sweep_folder(asked.config)
+    plan = frozen_plan(folder)
+    continuation = Continuation("evaluate", asked.yaml, asked.submission)
+    done, outcome = evaluate_runs(config, plan, folder, continuation, console)
+    if outcome is not Outcome.DONE:
+        return outcome
+    for table in build(scored(folder, done.tasks).values()):
+        console.print(terminal_table(table, console.width))
+        if table.note:
+            console.print(table.note, highlight=False, markup=False)
+    console.print(f"table: {folder.table}", highlight=False, soft_wrap=True)
+    return outcome

@@ -1,0 +1,237 @@
+"""The tasks of an evaluation, made or found before anything is scored, and kept below ``tasks/`` of the sweep."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.data import Corpus
+from harness.errors import UserError
+from harness.evaluate.config import EvaluateConfig
+from harness.evaluate.embedded import EmbeddedTask, make_tasks
+from harness.evaluate.library import Question, digest_of, load_tasks, questions
+from harness.evaluate.overlap import overlapping, window
+from harness.evaluate.passages import Lengths
+from harness.files import strict_json, unseal, write_json
+from harness.runs.files import write_changed
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """A task to score. Plain data: a job carries it to another process.
+
+    Attributes:
+        name: as lm-eval calls it, and columns of tables.
+        spec: the name that lm-eval knows it by, or its YAML file.
+        digest: of its questions (:func:`harness.evaluate.library.digest_of`).
+        limit: documents at most; 0 is all of them.
+        overlap: the file that says which questions share a passage with the training text.
+        tokens: of all answers with their contexts.
+    """
+
+    name: str
+    spec: str
+    digest: str
+    limit: int
+    overlap: str
+    tokens: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def questions(self) -> list[Question]:
+        """Its questions, as they were when it was prepared.
+
+        Raises:
+            UserError: they are others by now, or cannot be read.
+        """
+        found = questions(self.name, load_tasks([self.spec])[self.name], self.limit)
+        if digest_of(found) != self.digest:
+            raise UserError(
+                f"{self.spec}: its questions are others than when the evaluation began; run it again"
+            )
+        return found
+
+    def overlapping(self) -> list[bool]:
+        """Which of its questions share a passage with the training text.
+
+        Raises:
+            UserError: the file is not there, or not what was written.
+        """
+        try:
+            data = unseal(strict_json(Path(self.overlap).read_bytes()))
+            if data["digest"] != self.digest:
+                raise ValueError("it is of other questions")
+            flags = [False] * int(data["questions"])
+            for i in data["overlapping"]:
+                flags[i] = True
+            return flags
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise UserError(f"{self.overlap}: {error}; 'isoflop evaluate' writes it again") from error
+
+
+def prepare_tasks(
+    tasks: Sequence[str],
+    config: EvaluateConfig,
+    corpus: Corpus,
+    seq_len: int,
+    folder: Path,
+    say: Say,
+    progress: Say,
+) -> list[TaskSource]:
+    """The tasks of an evaluation, all of which can be scored, with their overlap with the training text.
+
+    Args:
+        tasks: names and files; without any, those that the held-out documents give.
+        folder: ``tasks/`` of the sweep; embedded tasks and overlaps are kept there.
+        say: told what is noteworthy. progress: told what is being done.
+
+    Raises:
+        UserError: a task is not there, has no questions, or is of a kind that is not scored; or the held-out documents
+            give no task.
+    """
+    specs = list(dict.fromkeys(tasks))
+    if not specs:
+        progress("questions from the held-out documents …")
+        made = make_tasks(corpus, seq_len, config.items)
+        if not made:
+            raise UserError(
+                f"tasks: the held-out documents of '{corpus.name}' are too few or too short for questions of "
+                f"{seq_len} tokens; name tasks, tasks=[NAME,FILE.yaml]"
+            )
+        specs = [str(write_embedded(task, folder)) for task in made]
+    lengths = Lengths(corpus)
+    sources, asked = [], []
+    for spec in specs:
+        progress(f"task {Path(spec).stem} …")
+        is_file = spec.endswith((".yaml", ".yml"))
+        for name, task in load_tasks([spec]).items():
+            _check_name(name)
+            found = questions(name, task, config.limit)
+            sources.append(
+                TaskSource(
+                    name,
+                    str(Path(spec).expanduser().resolve()) if is_file else name,
+                    digest_of(found),
+                    config.limit,
+                    str((folder / f"{name}.overlap.json").resolve()),
+                    sum(
+                        lengths(context) + lengths(answer)
+                        for one in found
+                        for context, answer in one.requests
+                    ),
+                )
+            )
+            asked.append(found)
+    names = [source.name for source in sources]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"tasks: {min(twice)} is there twice")
+    _measure_overlap(sources, asked, corpus, lengths, say, progress)
+    return sources
+
+
+def _check_name(name: str) -> None:
+    """Names become columns of tables and files' names.
+
+    Raises:
+        UserError: this one cannot.
+    """
+    if (
+        not name
+        or name.startswith(".")
+        or "/" in name
+        or name.endswith("_se")
+        or not name.isprintable()
+        or "," in name
+    ):
+        raise UserError(f"tasks: {name!r} can be no column's name; rename the task")
+
+
+def write_embedded(task: EmbeddedTask, folder: Path) -> Path:
+    """The task as lm-eval reads it: YAML, and JSON lines beside it; returns the YAML's path."""
+    lines = [
+        json.dumps(
+            {
+                "context": one.context,
+                "choices": list(one.choices),
+                "answer": one.answer,
+                "document": one.document,
+            }
+        )
+        for one in task.items
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_changed(folder / f"{task.name}.jsonl", "\n".join(lines) + "\n")
+    path = folder / f"{task.name}.yaml"
+    text = f"""# {task.about[0].upper()}{task.about[1:]}.
+# Made from held-out documents; 'isoflop evaluate' makes it anew.
+task: {task.name}
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: {task.name}.jsonl
+test_split: test
+output_type: multiple_choice
+doc_to_text: context
+doc_to_choice: choices
+doc_to_target: answer
+target_delimiter: ""
+metric_list:
+  - metric: acc
+  - metric: acc_norm
+"""
+    write_changed(path, text)
+    return path
+
+
+def _measure_overlap(
+    sources: Sequence[TaskSource],
+    asked: Sequence[Sequence[Question]],
+    corpus: Corpus,
+    lengths: Lengths,
+    say: Say,
+    progress: Say,
+) -> None:
+    """Write which questions overlap with the training text, in one pass for all tasks where that is not known yet."""
+    missing = [i for i, source in enumerate(sources) if not _is_known(source, corpus)]
+    if missing:
+        progress("overlap with the training text …")
+        flat = [lengths.ids(one.whole) for i in missing for one in asked[i]]
+        flags = overlapping(
+            corpus, flat, lambda share: progress(f"overlap with the training text … {100 * share:.0f}%")
+        )
+        corpus.check_unchanged()
+        for i in missing:
+            mine, flags = flags[: len(asked[i])], flags[len(asked[i]) :]
+            short = sum(len(ids) < window(corpus) for ids in flat[: len(mine)])
+            flat = flat[len(mine) :]
+            write_json(
+                Path(sources[i].overlap),
+                {
+                    "task": sources[i].name,
+                    "digest": sources[i].digest,
+                    "corpus": corpus.fingerprint,
+                    "tokens": window(corpus),
+                    "questions": len(mine),
+                    "shorter": short,
+                    "overlapping": [k for k, flag in enumerate(mine) if flag],
+                },
+            )
+    for source, found in zip(sources, asked, strict=True):
+        share = sum(source.overlapping()) / len(found)
+        say(
+            f"{source.name}: {len(found):,} questions, {share:.1%} share a passage of {window(corpus)} tokens with the "
+            "training text"
+        )
+
+
+def _is_known(source: TaskSource, corpus: Corpus) -> bool:
+    try:
+        data = unseal(strict_json(Path(source.overlap).read_bytes()))
+        return bool(data["digest"] == source.digest and data["corpus"] == corpus.fingerprint)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
