@@ -8,6 +8,7 @@ from harness.report.tables.tasks import build
 from harness.runs.frozen import frozen_plan
 from harness.workflow.evaluate import evaluate_runs, scored
 from harness.workflow.rules import sweep_folder
+from harness.workflow.task_fits import fit_tasks
 
 
 def run(asked: Invocation[Config]) -> Outcome:
@@ -22,9 +23,11 @@ def run(asked: Invocation[Config]) -> Outcome:
     done, outcome = evaluate_runs(config, plan, folder, continuation, console)
     if outcome is not Outcome.DONE:
         return outcome
-    for table in build(scored(folder, done.tasks).values()):
+    found = scored(folder, done.tasks)
+    for table in build(found.values()):
         console.print(terminal_table(table, console.width))
         if table.note:
             console.print(table.note, highlight=False, markup=False)
-    console.print(f"table: {folder.table}", highlight=False, soft_wrap=True)
+    fit_tasks(config, folder, found, console)
+    console.print(f"table: {folder.table}, fits: {folder.tasks}", highlight=False, soft_wrap=True)
     return outcome

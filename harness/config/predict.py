@@ -56,6 +56,9 @@ class PredictConfig:
         params, tokens: one of them: the best of the other. Both: a model to assess; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
+        task: of a sweep that 'isoflop evaluate' scored: answer for this task. The law is that of its task loss, bits per
+            byte of the right answer, so that the best model is the best for the task; its accuracy is predicted.
+        target_accuracy: beside ``task``: the cheapest model that reaches it (0.5 is half of the questions).
         device, gpus, precision: what trains, by its time model (``mine`` after ``isoflop calibrate experiment=demo
             write=mine``), and how many together; communication between them is not counted.
         mfu: a constant share of the device's peak instead of its time model.
@@ -84,6 +87,8 @@ class PredictConfig:
     params: float | None = bounded(None, 0, 1e20, above=True)
     tokens: float | None = bounded(None, 0, 1e25, above=True)
     target_loss: float | None = bounded(None, 0, 1e6, above=True)
+    task: str | None = None
+    target_accuracy: float | None = bounded(None, 0, 1, above=True)
     device: DeviceConfig | None = None
     gpus: int = bounded(1, 1, 10_000_000)
     mfu: float | None = bounded(None, 0, 1, above=True)
@@ -135,7 +140,11 @@ class PredictConfig:
     def _check_question(self) -> None:
         money = [n for n in ("budget", "gpu_hours", "dollars") if getattr(self, n) is not None]
         model = [n for n in ("params", "tokens") if getattr(self, n) is not None]
-        loss = ["target_loss"] if self.target_loss is not None else []
+        loss = [n for n in ("target_loss", "target_accuracy") if getattr(self, n) is not None]
+        if self.task is not None and self.fit is None:
+            raise UserError("task: is of a sweep that was scored; name it with fit=runs/NAME")
+        if self.target_accuracy is not None and self.task is None:
+            raise UserError("target_accuracy: of which task? e.g. task=word")
         # a model to judge may say what it used
         asked = ([] if len(model) == 2 else money) + ([" and ".join(model)] if model else []) + loss
         if not asked:

@@ -22,6 +22,7 @@ from harness.predict.fixed_time import TimedOptimum
 from harness.predict.question import Question, ask
 from harness.predict.repetition import Repetition, repeated_loss
 from harness.predict.serving import Served, answer_serving
+from harness.predict.tasks import TaskAnswer
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class PredictResult:
             its life and of the one that is cheapest to train, where serving is weighed in dollars.
         run: the trainable run nearest to the decision: its shape, tokens, steps, batch, rate.
         experiment, figure: the files written.
+        task: what the decision scores on the task that was asked for.
         notes: what a reader should know.
     """
 
@@ -87,6 +89,7 @@ class PredictResult:
     run: dict[str, Any] | None = None
     experiment: str | None = None
     figure: str | None = None
+    task: TaskAnswer | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -26,6 +26,7 @@ from harness.predict.show_training import (
     show_run,
     show_time,
 )
+from harness.predict.tasks import show_task
 from harness.text import count
 
 
@@ -48,6 +49,8 @@ def show(report: PredictResult, asked: PredictRequest, console: Console) -> None
         loss = f"{report.repeated_loss:.4f}"
         line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
     _show_serving(report, console, line)
+    if report.task is not None:
+        show_task(report.task, line)
     show_data_constrained(report, line)
     show_cost(report, line)
     show_time(report, console, line)

@@ -19,6 +19,8 @@ from harness.fit.laws import CostLaw
 from harness.fit.results import Approach3
 from harness.fit.store import close_fit, find_fit
 from harness.fit.summary import moved_by
+from harness.fit.tasks import TaskFit
+from harness.fit.tasks.store import FILE, REMEDY, StoredTask, load_task
 from harness.model.counts import FLOP_COUNTS, known_count
 from harness.packaged import config_folder
 from harness.predict.assess import GivenModel
@@ -30,7 +32,9 @@ from harness.predict.repetition import Repetition, fit_repetition
 from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
 from harness.predict.show import show
 from harness.predict.source import LawConfig, choose, from_fit, from_law
+from harness.predict.tasks import answer_task, task_loss_of
 from harness.predict.trainer import Cluster, make_cluster
+from harness.runs.files import SweepFolder
 from harness.text import counted
 from harness.workflow.next_experiment import setup_for, with_run
 from harness.workflow.terminal import working
@@ -68,17 +72,24 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     """
     if fit is None and config.fit is not None and not Path(config.fit).expanduser().exists():
         config = replace(config, fit=str(find_fit(config.fit) or config.fit))
-    report, sources = _source(config) if fit is None else _of_fit(fit, "fit")
+    named, stored = (config, None) if config.task is None else _of_task(config, config.task)
+    report, sources = _source(named) if fit is None else _of_fit(fit, "fit")
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach, _off_frontier(config))
     setup = setup_for(config) if fit is None else run_setup(config, None)
     cluster = _cluster(config, setup.rules, report)
-    asked, notes = _asked(config, cluster, decider)
+    asked, notes = _asked(config, cluster, decider, None if stored is None else stored.fit)
     report = replace(report, decides=decider.name, notes=report.notes + notes)
     report = consult(report, sources, decider, asked)
     report = _timed(report, config, cluster, decider)
     params, tokens, flops = decided(report)
+    if stored is not None:
+        model = asked.model
+        n, d = (params, tokens) if model is None else (model.params, model.tokens)
+        if n is not None and d is not None:
+            plain = asked.question if report.serving is None and report.timed is None else None
+            report = replace(report, task=answer_task(stored.fit, decider, n, d, plain))
     if cluster is not None and params is not None and tokens is not None and flops is not None:
         report = replace(report, cost=cluster.cost(params, tokens, flops))
         if config.serving.unit == "dollars":
@@ -207,8 +218,27 @@ def _share(cluster: Cluster | None, decider: FrontierSource, asked: PredictReque
     return cluster.at_share(cluster.cost(float(best.params), float(best.tokens), float(best.flops)).mfu)
 
 
+def _of_task(config: PredictConfig, task: str) -> tuple[PredictConfig, StoredTask]:
+    """The question to the fit of the task's loss, and what is known of its accuracy.
+
+    Raises:
+        UserError: the sweep was not scored on it, or a file is damaged.
+    """
+    path = Path(str(config.fit)).expanduser()
+    sweep = SweepFolder(path if path.is_dir() else path.parent)
+    folder = sweep.tasks / task
+    if not (folder / FILE).exists():
+        there = sorted(one.parent.name for one in sweep.tasks.glob(f"*/{FILE}"))
+        hint = f"there are {', '.join(there)}" if there else "'isoflop evaluate' scores its models"
+        raise UserError(f"task: {sweep.path} has no fit of '{task}'; {hint}")
+    stored = load_task(folder)
+    if load_fit(folder).fingerprint != stored.loss_fingerprint:
+        raise UserError(f"{folder}: its two fits are of different runs; {REMEDY}")
+    return replace(config, fit=str(folder / "fit.json")), stored
+
+
 def _asked(
-    config: PredictConfig, cluster: Cluster | None, decider: FrontierSource
+    config: PredictConfig, cluster: Cluster | None, decider: FrontierSource, task: TaskFit | None = None
 ) -> tuple[PredictRequest, tuple[str, ...]]:
     """The question in FLOPs and tokens, with the constants of repetition."""
     flops = config.budget
@@ -223,6 +253,8 @@ def _asked(
         question = Question("tokens", config.tokens)
     elif config.target_loss is not None:
         question = Question("loss", config.target_loss)
+    elif config.target_accuracy is not None and task is not None:
+        question = Question("loss", task_loss_of(task, config.target_accuracy))
     elif flops is not None:
         question = Question("flops", flops)
     repetition, notes = _repetition(config, decider)

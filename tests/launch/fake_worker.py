@@ -42,5 +42,5 @@ def _train(job: Job, watch: Watch) -> Any:
 
 def fake_worker(connection: Connection, setting: Setting) -> None:
     """What a pool starts instead of a worker."""
-    worker._trainer = lambda processes: _train  # type: ignore[assignment]
+    worker._executor = lambda processes: _train  # type: ignore[assignment]
     worker.work(connection, setting)

@@ -1,0 +1,143 @@
+"""The laws of every task of a sweep: its task loss as a law of N and D, and accuracy as a sigmoid of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from harness.config.schema import Config
+from harness.errors import UserError
+from harness.fit import Fit, FitOptions, Points, fit_points, read_points, write_fit
+from harness.fit.approach_3 import fit_approach_3
+from harness.fit.pipeline import prepare
+from harness.fit.tasks import TaskPoints, backtest_task, fit_task
+from harness.fit.tasks.backtest import Law, TaskLaw
+from harness.fit.tasks.store import StoredTask, write_task
+from harness.runs.files import SweepFolder
+from harness.runs.record import Record
+from harness.text import counted
+from harness.workflow.terminal import say, working
+
+BACKTEST_DRAWS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTask:
+    """A task's two laws: ``fit`` of its task loss in bits per byte, and ``stored`` of its accuracy."""
+
+    name: str
+    folder: Path
+    fit: Fit
+    stored: StoredTask
+
+
+def fit_tasks(
+    config: Config, folder: SweepFolder, found: Mapping[str, Record], console: Console
+) -> list[FittedTask]:
+    """Fit every task that runs of the table have a score on, and write ``tasks/NAME/``.
+
+    Args:
+        found: the records of the table's runs.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
+    names = list(dict.fromkeys(name for record in found.values() for name in record.tasks))
+    made = []
+    for name in names:
+        with working(console, f"fitting {name} …"):
+            made.append(_fit_task(config, folder, name, found))
+        say(describe(made[-1]), console)
+    return made
+
+
+def _fit_task(config: Config, folder: SweepFolder, name: str, found: Mapping[str, Record]) -> FittedTask:
+    options = config.analysis
+    columns = replace(config.columns, loss=f"bits_per_byte_{name}")
+    points = read_points(folder.table, options.rows, columns, config.where, options)
+    fit = fit_points(points, options)
+    digest = _one_digest(name, found)
+    of_task = task_points(points, options, name, found)
+    stored = StoredTask(
+        fit=fit_task(of_task, options.level, options.draws, options.seed),
+        backtest=backtest_task(
+            of_task, task_law(options), options.level, min(options.draws, BACKTEST_DRAWS), options.seed
+        ),
+        digest=digest,
+        loss_fingerprint=fit.fingerprint,
+    )
+    place = folder.tasks / name
+    write_fit(fit, place)
+    write_task(stored, place)
+    return FittedTask(name, place, fit, stored)
+
+
+def _one_digest(name: str, found: Mapping[str, Record]) -> str:
+    """The digest of the questions that all runs were scored on.
+
+    Raises:
+        UserError: some were scored on others.
+    """
+    digests = {record.tasks[name].digest: run_id for run_id, record in found.items() if name in record.tasks}
+    if len(digests) > 1:
+        one, other, *_ = digests.values()
+        raise UserError(
+            f"{name}: {one} and {other} were scored on different questions; 'isoflop evaluate' scores all on the same"
+        )
+    return next(iter(digests))
+
+
+def task_points(
+    points: Points, options: FitOptions, name: str, found: Mapping[str, Record]
+) -> TaskPoints:
+    """The runs that the fit of the task loss uses, with their accuracies.
+
+    Raises:
+        UserError: none of them has a score.
+    """
+    table = prepare(points, options)
+    scores = [found[run_id].tasks[name] for run_id in table.run_id]
+    if not scores:
+        raise UserError(f"{name}: no run of the table has a score on it")
+    return TaskPoints(
+        params=table.params,
+        tokens=table.tokens,
+        flops=table.flops,
+        budget=table.flops if table.budget is None else table.budget,
+        task_loss=table.loss,
+        accuracy=np.array([one.accuracy for one in scores]),
+        accuracy_se=np.array([one.accuracy_se for one in scores]),
+        chance=scores[0].chance,
+        documents=scores[0].documents,
+        task=name,
+    )
+
+
+def task_law(options: FitOptions) -> TaskLaw:
+    """Fits the law that ``options`` ask for to task losses, without draws."""
+    plain = replace(options, draws=0)
+
+    def law(points: TaskPoints) -> Law:
+        ids = tuple(f"{i}" for i in range(len(points)))
+        table = Points(points.params, points.tokens, points.flops, points.task_loss, run_id=ids, budget=points.budget)
+        made = fit_approach_3(table, plain).source().law
+        if made is None:
+            raise UserError(f"{points.task}: the runs determine no law of the task loss")
+        return lambda params, tokens: np.asarray(made.loss(params, tokens), dtype=float)
+
+    return law
+
+
+def describe(task: FittedTask) -> str:
+    """One line on how far the task's accuracy is known."""
+    fit = task.stored.fit
+    if fit.sigmoid is None:
+        return f"{task.name}: {fit.movement.sentence}"
+    of_backtest = [one for one in task.stored.backtest.forecasts if one.absolute_error is not None]
+    told = ", ".join(
+        f"{one.method.replace('_', ' ')} {100 * (one.absolute_error or 0):.1f}" for one in of_backtest
+    )
+    end = f"; the largest budget from the lower ones, mean error in points: {told}" if told else ""
+    return f"{task.name}: {fit.movement.sentence}{end} ({counted(fit.runs, 'run')}, {fit.status})"
