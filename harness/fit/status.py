@@ -54,6 +54,22 @@ VOIDING = (
         "in the fitted law the loss does not fall with both more parameters and more tokens, so no size is best",
         "check the table for bad runs; then vary N and D over a wider range",
     ),
+    Status(
+        "too_few",
+        "of a benchmark: fewer than five sizes and training lengths, or fewer than two budgets, have its accuracy",
+        "score more runs of the sweep on it",
+    ),
+    Status(
+        "at_chance",
+        "of a benchmark: at the largest budget the accuracy is no higher than guessing gives, by more than the number "
+        "of its documents leaves to chance",
+        "train larger budgets, or choose an easier benchmark or one of more documents; its task loss may move already",
+    ),
+    Status(
+        "flat",
+        "of a benchmark: the accuracy does not rise as the task loss falls, by more than runs scatter",
+        "train over a wider range of compute, or more seeds; or choose another benchmark",
+    ),
     Status("failed", "the fit could not be computed", "the note says why"),
 )
 # These leave the number, but nobody should decide by it.
@@ -123,7 +139,7 @@ SERIOUS = (
     ),
     Status(
         "extrapolation",
-        "C, N, D or D/N lies further from the runs than forecasts are known to hold",
+        "C, N, D or D/N, or of a benchmark its task loss, lies further from the runs than forecasts are known to hold",
         "train a budget nearer to it and fit again; `isoflop validate` tests a forecast by training it",
     ),
 )
@@ -131,7 +147,8 @@ SERIOUS = (
 MILD = (
     Status(
         "at_bound",
-        "a term of the law has gone to zero, in the fit or in many of its bootstrap draws: the runs do not show it",
+        "a term of the law has gone to zero, or a parameter to another of its bounds, in the fit or in many of its "
+        "bootstrap draws: the runs do not show it",
         "widen the range of N, D and C, or rely on approach 2",
     ),
     Status(
