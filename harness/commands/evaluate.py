@@ -28,6 +28,6 @@ def run(asked: Invocation[Config]) -> Outcome:
         console.print(terminal_table(table, console.width))
         if table.note:
             console.print(table.note, highlight=False, markup=False)
-    fit_tasks(config, folder, found, console)
+    fit_tasks(config, folder, done.tasks, found, console)
     console.print(f"table: {folder.table}, fits: {folder.tasks}", highlight=False, soft_wrap=True)
     return outcome

@@ -56,8 +56,8 @@ class PredictConfig:
         params, tokens: one of them: the best of the other. Both: a model to assess; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).
-        task: of a sweep that 'isoflop evaluate' scored: answer for this task. The law is that of its task loss, bits per
-            byte of the right answer, so that the best model is the best for the task; its accuracy is predicted.
+        task: of a sweep that 'isoflop evaluate' scored: answer for this task. The law is that of its task loss, bits
+            per byte of the right answer, so that the best model is the best for the task; its accuracy is predicted.
         target_accuracy: beside ``task``: the cheapest model that reaches it (0.5 is half of the questions).
         device, gpus, precision: what trains, by its time model (``mine`` after ``isoflop calibrate experiment=demo
             write=mine``), and how many together; communication between them is not counted.

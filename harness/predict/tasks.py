@@ -67,7 +67,9 @@ def _task_loss(
             drawn = none if source.law_draws is None else np.asarray(source.law_draws.loss(params, tokens))
             return float(source.law.loss(params, tokens)), drawn
         if question is None or source.frontier is None:
-            raise UserError(f"task: {source.title} knows only compute-optimal models; use approach=approach_3")
+            raise UserError(
+                f"task: {source.title} knows only compute-optimal models; use approach=approach_3"
+            )
         drawn = none if source.draws is None else np.asarray(question.at(source.draws).loss)
         return float(question.at(source.frontier).loss), drawn
 
@@ -92,8 +94,8 @@ def task_loss_of(fit: TaskFit, accuracy: float) -> float:
 def show_task(found: TaskAnswer, line: Callable[[str], None]) -> None:
     """Prints the two predictions and what speaks against them."""
     line(
-        f"{found.task}: {_said(found.two_step)} by the task loss, {_said(found.direct)} by the direct law; guessing gets "
-        f"{100 * found.chance:.1f}%, of {found.documents:,} questions"
+        f"{found.task}: {_said(found.two_step)} by the task loss, {_said(found.direct)} by the direct law; guessing "
+        f"gets {100 * found.chance:.1f}%, of {found.documents:,} questions"
     )
     for name, one in (("two-step", found.two_step), ("direct law", found.direct)):
         for note in one.notes:

@@ -16,6 +16,8 @@ class ValidateConfig:
         factors: sizes of the candidates over the predicted N*; 1 is the predicted optimum.
         seeds: every candidate is trained once per seed; intervals of measured losses need two or more.
         approach: which approach gives N*; ``auto`` decides as ``isoflop predict`` does.
+        tasks: also predict what the candidates score on the tasks that the fit's runs were scored on ('isoflop evaluate'),
+            keep their models, score them, and judge.
         train: false registers the prediction and stops, so that it can be published before the runs.
     """
 
@@ -24,6 +26,7 @@ class ValidateConfig:
     factors: list[float] = bounded([0.25, 1.0, 4.0], 0, 1e6, above=True)
     seeds: list[int] = bounded([0, 1, 2], 0, LARGEST_SEED)
     approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
+    tasks: bool = True
     train: bool = True
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ from harness.validate.figure import draw
 from harness.validate.prediction import LATER, RegisteredPrediction
 from harness.validate.result import ValidationResult
 from harness.validate.tables import build
+from harness.validate.task_tables import build as build_tasks
+from harness.validate.task_tables import sentence
 
 FILE, HASH, STEM = PREDICTION, "prediction.sha256", "validation"
 ANEW = "begin another validation with name=NAME"
@@ -47,19 +49,22 @@ def write_validation(
     prediction: RegisteredPrediction,
     result: ValidationResult,
     losses: FrontierSource | None,
-) -> tuple[tuple[Table, Table], Path]:
+) -> tuple[tuple[Table, ...], Path]:
     """Write the three files into ``folder``; returns the tables and the path of the Markdown.
 
     Args:
         losses: the source whose L(N, D) the figure shows; None where the fit has none.
     """
-    shown = build(prediction, result)
+    shown: tuple[Table, ...] = build(prediction, result)
+    if prediction.tasks and result.tasks:
+        shown = (*shown, build_tasks(prediction.tasks, result.tasks, prediction.level))
     write_changed(folder.path / f"{STEM}.json", json_text(result.to_json()))
     with figure_style():
         save(draw(prediction, result, losses), folder.figures, STEM)
     parts = (
         f"# {prediction.name}",
         f"**{result.verdict}**",
+        *([sentence(result.tasks)] if result.tasks else []),
         f"![Loss by size, predicted and measured](figures/{STEM}.png)",
         *(markdown.table(one) for one in shown),
     )

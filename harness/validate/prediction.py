@@ -16,10 +16,11 @@ from harness.fit.status import plain
 from harness.fit.surface import ParametricLaw
 from harness.plan.cell import Cell
 from harness.validate.outcomes import Entry, Intervals, intervals
+from harness.validate.tasks import TaskPrediction
 
 EARLIER = {"contenders": "candidates"}
 """Keys of files of earlier versions, and what they are now."""
-LATER = ("scatter", "mean_interval", "measured_margin_interval", "mean_covers", "form", "doubts")
+LATER = ("scatter", "mean_interval", "measured_margin_interval", "mean_covers", "form", "doubts", "tasks")
 """Fields that files of earlier versions may lack: of a candidate the first three, and of the prediction."""
 
 
@@ -102,6 +103,7 @@ class RegisteredPrediction:
         winner: factor of the candidate with the lowest predicted loss.
         covers, run_covers, mean_covers: what the three intervals of a loss mean.
         form: L(N, D) as it was fitted. doubts: what the fit says against the approaches that predict.
+        tasks: what the candidates will score on the tasks that the fit's runs were scored on; None without such tasks.
     """
 
     name: str
@@ -124,6 +126,7 @@ class RegisteredPrediction:
     mean_covers: str | None = None
     form: str | None = None
     doubts: tuple[str, ...] | None = None
+    tasks: tuple[TaskPrediction, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``prediction.json``; what earlier versions did not write, where it is known."""

@@ -10,8 +10,8 @@ from scipy import stats
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
 from harness.validate.prediction import Candidate, RegisteredPrediction
-
-WON, LOST, NOISE, UNKNOWN = "won", "lost", "within seed noise", "cannot be told"
+from harness.validate.tasks import TaskResult
+from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationResult:
-    """The content of ``validation.json``."""
+    """The content of ``validation.json``; ``tasks`` where the prediction has any."""
 
     name: str
     prediction_sha256: str
@@ -68,10 +68,11 @@ class ValidationResult:
     candidates: tuple[Measured, ...]
     gaps: tuple[Gap, ...]
     verdict: str
+    tasks: tuple[TaskResult, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``validation.json``."""
-        return dict(encode(self))
+        """The content of ``validation.json``; without an entry for tasks where there are none."""
+        return {name: value for name, value in encode(self).items() if name != "tasks" or value is not None}
 
 
 def judge(

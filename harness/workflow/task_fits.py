@@ -1,6 +1,6 @@
 """The laws of every task of a sweep: its task loss as a law of N and D, and accuracy as a sigmoid of that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.evaluate.sources import TaskSource
 from harness.fit import Fit, FitOptions, Points, fit_points, read_points, write_fit
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.pipeline import prepare
@@ -34,38 +35,45 @@ class FittedTask:
 
 
 def fit_tasks(
-    config: Config, folder: SweepFolder, found: Mapping[str, Record], console: Console
+    config: Config,
+    folder: SweepFolder,
+    sources: Sequence[TaskSource],
+    found: Mapping[str, Record],
+    console: Console,
 ) -> list[FittedTask]:
-    """Fit every task that runs of the table have a score on, and write ``tasks/NAME/``.
+    """Fit every task, and write ``tasks/NAME/``.
 
     Args:
+        sources: the tasks that runs were scored on.
         found: the records of the table's runs.
 
     Raises:
         UserError: the table cannot be read.
     """
-    names = list(dict.fromkeys(name for record in found.values() for name in record.tasks))
     made = []
-    for name in names:
-        with working(console, f"fitting {name} …"):
-            made.append(_fit_task(config, folder, name, found))
+    for source in sources:
+        with working(console, f"fitting {source.name} …"):
+            made.append(_fit_task(config, folder, source, found))
         say(describe(made[-1]), console)
     return made
 
 
-def _fit_task(config: Config, folder: SweepFolder, name: str, found: Mapping[str, Record]) -> FittedTask:
-    options = config.analysis
+def _fit_task(
+    config: Config, folder: SweepFolder, source: TaskSource, found: Mapping[str, Record]
+) -> FittedTask:
+    options, name = config.analysis, source.name
     columns = replace(config.columns, loss=f"bits_per_byte_{name}")
     points = read_points(folder.table, options.rows, columns, config.where, options)
     fit = fit_points(points, options)
-    digest = _one_digest(name, found)
     of_task = task_points(points, options, name, found)
     stored = StoredTask(
         fit=fit_task(of_task, options.level, options.draws, options.seed),
         backtest=backtest_task(
             of_task, task_law(options), options.level, min(options.draws, BACKTEST_DRAWS), options.seed
         ),
-        digest=digest,
+        digest=source.digest,
+        spec=_beside(source.spec, folder.tasks),
+        limit=source.limit,
         loss_fingerprint=fit.fingerprint,
     )
     place = folder.tasks / name
@@ -74,33 +82,22 @@ def _fit_task(config: Config, folder: SweepFolder, name: str, found: Mapping[str
     return FittedTask(name, place, fit, stored)
 
 
-def _one_digest(name: str, found: Mapping[str, Record]) -> str:
-    """The digest of the questions that all runs were scored on.
-
-    Raises:
-        UserError: some were scored on others.
-    """
-    digests = {record.tasks[name].digest: run_id for run_id, record in found.items() if name in record.tasks}
-    if len(digests) > 1:
-        one, other, *_ = digests.values()
-        raise UserError(
-            f"{name}: {one} and {other} were scored on different questions; 'isoflop evaluate' scores all on the same"
-        )
-    return next(iter(digests))
+def _beside(spec: str, folder: Path) -> str:
+    """``spec``, a file in ``folder`` by its name alone: the folder can be copied."""
+    path = Path(spec)
+    return path.name if path.parent == folder.resolve() else spec
 
 
-def task_points(
-    points: Points, options: FitOptions, name: str, found: Mapping[str, Record]
-) -> TaskPoints:
+def task_points(points: Points, options: FitOptions, name: str, found: Mapping[str, Record]) -> TaskPoints:
     """The runs that the fit of the task loss uses, with their accuracies.
 
     Raises:
         UserError: none of them has a score.
     """
     table = prepare(points, options)
-    scores = [found[run_id].tasks[name] for run_id in table.run_id]
-    if not scores:
-        raise UserError(f"{name}: no run of the table has a score on it")
+    scores = [found[run_id].tasks[name] for run_id in table.run_id if run_id in found]
+    if not scores or len(scores) < len(table):
+        raise UserError(f"{name}: {len(table) - len(scores)} runs of the table have scores on other questions")
     return TaskPoints(
         params=table.params,
         tokens=table.tokens,
@@ -121,7 +118,9 @@ def task_law(options: FitOptions) -> TaskLaw:
 
     def law(points: TaskPoints) -> Law:
         ids = tuple(f"{i}" for i in range(len(points)))
-        table = Points(points.params, points.tokens, points.flops, points.task_loss, run_id=ids, budget=points.budget)
+        table = Points(
+            points.params, points.tokens, points.flops, points.task_loss, run_id=ids, budget=points.budget
+        )
         made = fit_approach_3(table, plain).source().law
         if made is None:
             raise UserError(f"{points.task}: the runs determine no law of the task loss")

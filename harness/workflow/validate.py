@@ -1,7 +1,7 @@
 """Validation of a fit: predict a larger budget's optimum, register the prediction, train the candidates, compare."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from harness.config.frozen import different_rule
 from harness.config.schema import Config
 from harness.data import Corpus
 from harness.errors import UserError
+from harness.evaluate.library import version
 from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.noise import RunScatter
 from harness.fit.surface import ParametricLaw
+from harness.fit.tasks.store import FILE as TASK_FILE
+from harness.fit.tasks.store import load_task
+from harness.launch.launcher import Continuation, Outcome
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
 from harness.model.parametrization import Parametrization
@@ -35,6 +39,8 @@ from harness.validate.prediction import (
     predict,
     scatter,
 )
+from harness.validate.tasks import TaskPrediction, TaskResult, judge_task, predict_task
+from harness.workflow.evaluate import evaluate_runs
 from harness.workflow.experiment import differs, has_runs, training_corpus
 from harness.workflow.rules import plan_rules, sweep_folder
 
@@ -89,6 +95,10 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     check_corpus(plan, corpus.name, config.data.max_epochs)
     written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     now = predict(config.name, written, basis, asked.budget, entries)
+    if asked.tasks:
+        now = replace(now, tasks=_task_predictions(fit_path.parent, entries) or None)
+    if now.tasks and config.launcher.here:
+        version()
     if not (folder.path / FILE).exists() and has_runs(folder) and differs(folder, plan):
         raise UserError(
             f"{folder.path}: has runs of another experiment; give the validation a folder of its own with name=NAME"
@@ -96,6 +106,50 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     prediction = register(folder.path, now, trained=bool(records(folder, plan)))
     freeze(folder, plan, yaml)
     return Registered(folder, prediction, file_sha256(folder.path / FILE), basis, plan, corpus)
+
+
+def _task_predictions(fitted: Path, entries: Entries) -> tuple[TaskPrediction, ...]:
+    """Of every task that the fit's runs were scored on and whose task loss has a law."""
+    at = {factor: (n, float(cells[0].tokens)) for factor, (n, cells) in entries.items()}
+    made = []
+    for path in sorted(SweepFolder(fitted).tasks.glob(f"*/{TASK_FILE}")):
+        source = choose(from_fit(load_fit(path.parent)), "auto", surface=True)[1]
+        if source.law is not None:
+            made.append(predict_task(load_task(path.parent), source, at))
+    return tuple(made)
+
+
+def with_models(config: Config, prediction: RegisteredPrediction) -> Config:
+    """``config`` under which the candidates leave their models, where they are to be scored."""
+    if not prediction.tasks:
+        return config
+    return replace(config, train=replace(config.train, export=ALL))
+
+
+def score_tasks(
+    config: Config, made: Registered, continuation: Continuation, console: Console
+) -> tuple[tuple[TaskResult, ...] | None, Outcome]:
+    """Score the candidates on the registered tasks, or submit that; the results are None until all are scored.
+
+    Raises:
+        UserError: a task is another than was registered, or cannot be read.
+    """
+    tasks = made.prediction.tasks
+    if not tasks:
+        return None, Outcome.DONE
+    folder = SweepFolder(_fit_path(config).parent).tasks
+    specs = [str(folder / one.spec) if (folder / one.spec).is_file() else one.spec for one in tasks]
+    asked = replace(config, tasks=specs, evaluate=replace(config.evaluate, limit=max(one.limit for one in tasks)))
+    scored, outcome = evaluate_runs(asked, made.plan, made.folder, continuation, console)
+    digests = {source.name: source.digest for source in scored.tasks}
+    for one in tasks:
+        if digests.get(one.task) != one.digest:
+            raise UserError(f"{one.task}: its questions are others than those that were registered")
+    if outcome is not Outcome.DONE:
+        return None, outcome
+    run_ids = {one.factor: one.run_ids for one in made.prediction.candidates}
+    found = records(made.folder, made.plan)
+    return tuple(judge_task(one, run_ids, found, made.prediction.level) for one in tasks), outcome
 
 
 def _fit_path(config: Config) -> Path:
