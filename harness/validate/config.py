@@ -16,8 +16,8 @@ class ValidateConfig:
         factors: sizes of the candidates over the predicted N*; 1 is the predicted optimum.
         seeds: every candidate is trained once per seed; intervals of measured losses need two or more.
         approach: which approach gives N*; ``auto`` decides as ``isoflop predict`` does.
-        tasks: also predict what the candidates score on the tasks that the fit's runs were scored on ('isoflop evaluate'),
-            keep their models, score them, and judge.
+        tasks: also predict what the candidates score on the tasks that the fit's runs were scored on
+            ('isoflop evaluate'), keep their models, score them, and judge.
         train: false registers the prediction and stops, so that it can be published before the runs.
     """
 

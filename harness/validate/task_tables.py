@@ -27,9 +27,9 @@ def build(predictions: Sequence[TaskPrediction], results: Sequence[TaskResult], 
         tuple(rows),
         left=("task", "candidate", "N*"),
         note=f"Intervals are {level:.0%}. 'In two steps': the task loss by its own law of N and D, then a sigmoid with "
-        "its floor at chance; 'direct': a law of N and D. 'Measured' is the mean over seeds with Student's t, 'N* above "
-        "it' how far the predicted optimum is above that size, with Welch's t over seeds: all runs answered the same "
-        "questions, and nothing here says how others would come out.",
+        "its floor at chance; 'direct': a law of N and D. 'Measured' is the mean over seeds with Student's t, 'N* "
+        "above it' how far the predicted optimum is above that size, with Welch's t over seeds: all runs answered the "
+        "same questions, and nothing here says how others would come out.",
     )
 
 
@@ -56,7 +56,9 @@ def sentence(results: Sequence[TaskResult]) -> str:
         + (f" ({100 * result.error_direct:.1f})" if result.error_direct is not None else "")
         for result in ends
     )
-    told = f" Mean error of predicted accuracies in points, in two steps (direct): {errors}." if errors else ""
+    told = (
+        f" Mean error of predicted accuracies in points, in two steps (direct): {errors}." if errors else ""
+    )
     return f"On tasks {', '.join(parts)}.{told}"
 
 
@@ -72,7 +74,9 @@ def _row(prediction: TaskPrediction, said: TaskCandidate, measured: TaskMeasured
         "–" if measured.mean is None else f"{100 * measured.mean:.1f}{_in_brackets(measured.interval)}",
         "–" if measured.inside is None else f"{measured.inside} of {runs}",
         "–" if measured.inside_direct is None else f"{measured.inside_direct} of {runs}",
-        "–" if measured.gap is None else f"{100 * measured.gap:+.1f}{_in_brackets(measured.gap_interval, '+')}",
+        "–"
+        if measured.gap is None
+        else f"{100 * measured.gap:+.1f}{_in_brackets(measured.gap_interval, '+')}",
         "" if said.factor == 1 else measured.verdict,
     )
 

@@ -161,7 +161,9 @@ def _accuracies(
         if record.loss is None:
             found[seed] = None
         elif score is None or score.digest != prediction.digest:
-            raise UserError(f"{run_id}: has no score on the questions of {prediction.task} that were registered")
+            raise UserError(
+                f"{run_id}: has no score on the questions of {prediction.task} that were registered"
+            )
         else:
             found[seed] = score.accuracy
     return found

@@ -97,7 +97,9 @@ def task_points(points: Points, options: FitOptions, name: str, found: Mapping[s
     table = prepare(points, options)
     scores = [found[run_id].tasks[name] for run_id in table.run_id if run_id in found]
     if not scores or len(scores) < len(table):
-        raise UserError(f"{name}: {len(table) - len(scores)} runs of the table have scores on other questions")
+        raise UserError(
+            f"{name}: {len(table) - len(scores)} runs of the table have scores on other questions"
+        )
     return TaskPoints(
         params=table.params,
         tokens=table.tokens,

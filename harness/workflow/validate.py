@@ -123,7 +123,7 @@ def with_models(config: Config, prediction: RegisteredPrediction) -> Config:
     """``config`` under which the candidates leave their models, where they are to be scored."""
     if not prediction.tasks:
         return config
-    return replace(config, train=replace(config.train, export=ALL))
+    return replace(config, train=replace(config.train, export=True))
 
 
 def score_tasks(
@@ -139,7 +139,9 @@ def score_tasks(
         return None, Outcome.DONE
     folder = SweepFolder(_fit_path(config).parent).tasks
     specs = [str(folder / one.spec) if (folder / one.spec).is_file() else one.spec for one in tasks]
-    asked = replace(config, tasks=specs, evaluate=replace(config.evaluate, limit=max(one.limit for one in tasks)))
+    asked = replace(
+        config, tasks=specs, evaluate=replace(config.evaluate, limit=max(one.limit for one in tasks))
+    )
     scored, outcome = evaluate_runs(asked, made.plan, made.folder, continuation, console)
     digests = {source.name: source.digest for source in scored.tasks}
     for one in tasks:
