@@ -10,6 +10,14 @@ def count(value: float) -> str:
     return f"{value:.3g}"
 
 
+def data_size(number: float) -> str:
+    """``4100000`` bytes → ``4.1 MB``: up to three digits and a decimal unit."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size * 0.9995:
+            return f"{float(f'{number / size:.3g}'):g} {unit}"
+    return f"{number:.0f} bytes"
+
+
 def visible(text: str) -> str:
     """``text`` as one line: what a terminal would not show, or would obey, as Python writes it."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -24,7 +24,7 @@ from harness.workflow.experiment import (
     say_left_out,
     say_measured,
 )
-from harness.workflow.resources import planned_workers, print_cost
+from harness.workflow.resources import models_line, planned_workers, print_cost
 from harness.workflow.rules import sweep_folder
 from harness.workflow.terminal import show_table
 
@@ -51,6 +51,8 @@ def run(asked: Invocation[Config]) -> Outcome:
     say_left_out(plan, console)
     say_measured(config, grid, console)
     print_cost(every_cell, planned_workers(config), config, console, extended.later)
+    if models := models_line(config, extended, corpus):
+        console.print(models, highlight=False, soft_wrap=True)
     remedy = "which has runs behind it; 'isoflop sweep' with the same overrides"
     if other:
         said = f"not written: this plan {other} in {folder.plan}, {remedy} trains it in its place, name=NAME keeps both"

@@ -11,6 +11,7 @@ from rich.console import Console
 from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.errors import UserError
+from harness.launch.exports import tidy_after
 from harness.launch.launcher import Outcome
 from harness.plan.labels import Labels
 from harness.runs.claim import Owner
@@ -45,12 +46,15 @@ def run(asked: Invocation[Config]) -> Outcome:
     cell = every.cell(config.run)
     if not folder.plan.exists():
         freeze(folder, extended.plan, yaml)
-    job = next(job for job in make_jobs(config, every, corpus, folder) if job.cell == cell)
+    jobs = make_jobs(config, every, corpus, folder, beside=extended.beside)
+    job = next(job for job in jobs if job.cell == cell)
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda received, _: stop.append(received))
 
     record = _train(job, stop, console)
+    if _is_first():
+        tidy_after(job, ())
     loss = "" if record.loss is None else f", loss {record.loss:.4f}"
     error = "" if record.loss_se is None else f" ± {record.loss_se:.4f}"
     console.print(
@@ -65,7 +69,7 @@ def run(asked: Invocation[Config]) -> Outcome:
 
 def _train(job: Job, stop: list[int], console: Console) -> Record:
     """Train under a claim; of several processes of one run, the first holds it for all."""
-    first = os.environ.get("RANK", "0") == "0"
+    first = _is_first()
     path = job.folder.path
     claim = acquire(path, lambda: bool(stop), lambda owner: _say_held(owner, console)) if first else None
     if first and claim is None:
@@ -91,6 +95,10 @@ def _train(job: Job, stop: list[int], console: Console) -> Record:
         return train_cell(
             job, Watch(report, lambda: bool(stop), lambda text: print(text, file=sys.stderr), claim)
         )
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _say_held(owner: Owner, console: Console) -> None:

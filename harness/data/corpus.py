@@ -187,6 +187,11 @@ class Corpus:
         self._need_text()
         shutil.copytree(self.folder / TOKENIZER_FOLDER, folder, dirs_exist_ok=True)
 
+    def tokenizer_bytes(self) -> int:
+        """Bytes of the files that :meth:`save_tokenizer` writes; 0 for a declared corpus."""
+        files = (self.folder / TOKENIZER_FOLDER).rglob("*") if self.meta.dtype else ()
+        return sum(path.stat().st_size for path in files if path.is_file())
+
     def _view(self, split: str, seq_len: int, count: int) -> NDArray[Any]:
         """(count, seq_len + 1) sequences as a view: neighbours share a token, nothing is copied."""
         flat = self.tokens(split)

@@ -14,6 +14,7 @@ from typing import Protocol
 from harness.errors import UserError
 from harness.interrupts import asked, held_back, interrupt_on
 from harness.launch.branching import Trunks
+from harness.launch.exports import tidy_after
 from harness.launch.memory import compile_threads
 from harness.launch.retry import back_off, cause_of_death
 from harness.launch.worker import HELD, STOPPED, Ended, Ready, Setting, Task, work
@@ -317,6 +318,8 @@ def _try_again(pool: _Pool, job: Job, reason: str) -> None:
 def _end(pool: _Pool, job: Job, ended: Ended) -> None:
     pool.outcomes.append(ended)
     pool.view.ended(job, ended)
+    training = [worker.job for worker in pool.workers if worker.job is not None]
+    tidy_after(job, (*training, *(waiting.job for waiting in pool.queue)))
 
 
 def _patience_is_over(pool: _Pool) -> bool:

@@ -6,6 +6,12 @@ from harness.bounds import bounded, check_bounds, one_of
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LOGITS = ("auto", "whole", "chunked", "liger")
+ALL, BEST, NONE = EXPORTS = ("all", "best", "none")
+SWITCHED = {
+    **dict.fromkeys(("true", "yes", "on", "y", "1"), ALL),
+    **dict.fromkeys(("false", "no", "off", "n", "0"), NONE),
+}
+"""What ``export`` means where it is a switch, as it was in earlier versions: files and submissions have it."""
 
 
 @dataclass
@@ -22,7 +28,10 @@ class TrainConfig:
         threads: CPU threads a run; 0 leaves torch's own choice.
         log_points: rows in a run's curve, about.
         checkpoint_seconds: time between checkpoints.
-        export: leave the trained model and tokenizer in ``cells/<run_id>/model/``.
+        export: whose trained model and tokenizer are left in ``cells/<run_id>/model/``: ``none``; ``all``, every
+            finished run's (``true`` means this, ``false`` none); ``best``, in the end only that of the lowest held-out
+            loss of each budget, while all are kept of a budget whose runs have not all ended. Runs beside the plan,
+            which are ablations, leave none under ``best``.
     """
 
     device: str = one_of("auto", ("auto", "cpu", "cuda"))
@@ -32,9 +41,10 @@ class TrainConfig:
     threads: int = bounded(1, 0, 4096)
     log_points: int = bounded(250, 1, 1_000_000)
     checkpoint_seconds: float = bounded(60.0, 0, 1e9, above=True)
-    export: bool = False
+    export: str = one_of(NONE, EXPORTS)
 
     def __post_init__(self) -> None:
+        self.export = SWITCHED.get(str(self.export).lower(), self.export)
         check_bounds(self, "train")
 
     def row_steps(self, steps: int) -> int:

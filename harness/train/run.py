@@ -25,7 +25,7 @@ from harness.tracking.tracker import EXIT_STOPPED, TrackedRun, Tracker
 from harness.train.branch import Branch
 from harness.train.checkpoint import BranchState, RunState, load_checkpoint
 from harness.train.compile import compiled, keep_traces, settle
-from harness.train.config import TrainConfig
+from harness.train.config import NONE, TrainConfig
 from harness.train.device import Device, available_bytes, choose_device
 from harness.train.job import DivergedError, Job, PreemptedError, StepReport, Watch
 from harness.train.loop import Loop, WriteIntervals
@@ -264,7 +264,7 @@ def _write(
     Raises:
         PreemptedError: the run is another's by now; the rest was not written.
     """
-    if job.train.export and record.status == FINISHED:
+    if job.train.export != NONE and record.status == FINISHED:
         with new_folder(job.folder.model, watch.fence) as folder:
             model.save_pretrained(folder)
             corpus.save_tokenizer(folder)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.fit.law_flags import MIN_SIZES
 from harness.fit.store import close_fit, find_fit
 from harness.launch.branching import share_trunks
 from harness.model.ladder import build_ladder
+from harness.plan.cell import Cell
 from harness.plan.measured import how_far
 from harness.plan.plan import CorpusFacts, Plan, check_corpus, make_plan
 from harness.runs.files import SweepFolder, set_aside
@@ -24,6 +26,7 @@ from harness.runs.frozen import frozen_plan
 from harness.runs.record import FAILED
 from harness.runs.table import records
 from harness.text import count, counted
+from harness.train.config import BEST, NONE
 from harness.train.job import Job
 from harness.workflow.assumed import check_before
 from harness.workflow.design import known_plan
@@ -196,21 +199,29 @@ def say_dropped(folder: SweepFolder, plan: Plan, console: Console) -> None:
 
 
 def make_jobs(
-    config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, only: Collection[str] | None = None
+    config: Config,
+    plan: Plan,
+    corpus: Corpus,
+    folder: SweepFolder,
+    only: Collection[str] | None = None,
+    beside: Collection[Cell] = (),
 ) -> list[Job]:
     """One job a cell; with ``schedule.share_trunk`` each knows the runs that branch from it.
 
     Args:
         only: the run ids wanted; a job is the same whether or not others of its shape are.
+        beside: those of the plan's cells that the frozen plan lacks. They are never the best of a budget, so that
+            under ``train.export=best`` their models would stay or go by no rule: they are not exported.
     """
-    domains = _domains(config, corpus)
+    domains, aside = _domains(config, corpus), {cell.run_id for cell in beside}
+    without = replace(config.train, export=NONE) if config.train.export == BEST else config.train
     jobs = [
         Job(
             cell=cell,
             corpus=corpus.folder,
             sweep=folder.path.resolve(),
             sweep_name=config.name,
-            train=config.train,
+            train=without if cell.run_id in aside else config.train,
             tracker=config.tracker,
             domains=domains,
         )
@@ -220,8 +231,10 @@ def make_jobs(
     return share_trunks(jobs) if config.schedule.share_trunk else jobs
 
 
-def missing_jobs(config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """One job for every cell without a finished or diverged record."""
+def missing_jobs(
+    config: Config, plan: Plan, corpus: Corpus, folder: SweepFolder, beside: Collection[Cell] = ()
+) -> list[Job]:
+    """One job for every cell without a finished or diverged record; ``beside`` as :func:`make_jobs` has it."""
     done = {run_id for run_id, record in records(folder, plan).items() if record.status != FAILED}
     missing = {cell.run_id for cell in plan.cells} - done
-    return make_jobs(config, plan, corpus, folder, missing)
+    return make_jobs(config, plan, corpus, folder, missing, beside)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness.config.schema import Config
+from harness.data import Corpus
 from harness.launch.launcher import Launcher
 from harness.launch.registry import make_launcher
 from harness.launch.sharing import gpus_of
@@ -16,7 +17,10 @@ from harness.plan.duration import makespan
 from harness.plan.followup import described
 from harness.plan.grid import fewer_seeds
 from harness.plan.plan import Plan
-from harness.text import counted, duration
+from harness.runs.models import model_bytes
+from harness.text import counted, data_size, duration
+from harness.train.config import ALL, BEST, NONE
+from harness.workflow.followup import PlanWithFollowups
 
 
 def launcher_of(config: Config) -> Launcher:
@@ -95,6 +99,35 @@ def print_cost(
     said = [text for text in (fewer_seeds(config.grid), optimizer_share.described(plan.cells)) if text]
     for line in (*lines, *said, *_source_of_times(config, plan)):
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def models_line(config: Config, extended: PlanWithFollowups, corpus: Corpus) -> str:
+    """What the exported models take on disk; empty where none is exported.
+
+    A budget may be complete only when all runs of all budgets have ended, for the longest run of each may be its last:
+    until then, under ``train.export=best``, every model of the plan may be there.
+    """
+    export, plan = config.train.export, extended.plan
+    if export == NONE:
+        return ""
+    tokenizer = corpus.tokenizer_bytes()  # a copy beside each model
+    largest: dict[float, int] = {}
+    for cell in plan.cells:
+        largest[cell.budget] = max(largest.get(cell.budget, 0), model_bytes(cell) + tokenizer)
+    later = extended.later
+    if (
+        export == BEST
+    ):  # of the follow-ups, more seeds are in the plan, and ablations have the seed that is followed up
+        later = tuple(cell for cell in later if cell.spec.seed != plan.cells[0].spec.seed)
+    now = extended.cells if export == ALL else plan.cells
+    # follow-ups have the size of a best cell, which is not known yet
+    peak = sum(model_bytes(cell) + tokenizer for cell in now) + sum(largest[cell.budget] for cell in later)
+    stay = (
+        f", of which {data_size(sum(largest.values()))} at most stay, one model for each budget"
+        if export == BEST
+        else ""
+    )
+    return f"exported models: {data_size(peak)} at most{stay} (train.export={export})"
 
 
 def device_hours(config: Config, seconds: float) -> float:

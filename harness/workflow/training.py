@@ -15,7 +15,9 @@ from harness.launch.ledger import read_task
 from harness.plan.cell import Cell
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
+from harness.runs.models import remove_superseded
 from harness.runs.table import records, write_table
+from harness.train.config import BEST
 from harness.workflow.experiment import missing_jobs, prepare_corpus
 from harness.workflow.resources import launcher_of, print_cost
 from harness.workflow.status import show_sweep
@@ -54,7 +56,7 @@ def train_missing(
         plan=whole,
         folder=folder,
         train=config.train,
-        missing=lambda: missing_jobs(config, whole, corpus, folder),
+        missing=lambda: missing_jobs(config, whole, corpus, folder, beside),
         continuation=continuation,
         say_cost=lambda workers: print_cost(whole, workers, config, console, later),
         say_status=lambda: show_sweep(folder, console),
@@ -64,6 +66,8 @@ def train_missing(
         return launcher_of(config).train(work)
     finally:
         write_table(folder.table, records(folder, plan).values())
+        if config.train.export == BEST:  # a process that was killed, or saw too few records, has left them
+            remove_superseded(folder)
 
 
 def mend_corpora(folder: Path, index: int, console: Console) -> None:

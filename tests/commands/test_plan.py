@@ -1,6 +1,7 @@
 """What ``plan`` and ``sweep`` say of time: hours of cores and of GPUs, and what speaks against them."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from rich.console import Console
 
 from harness.cli import main
 from harness.config.compose import compose_config
+from harness.text import data_size
 from harness.workflow.experiment import plan_experiment, prepare_corpus
 from harness.workflow.resources import print_cost, runs_per_device
 from tests.data.texts import write_texts
+from tests.train.small import overrides
 
 LONG = ("experiment=demo", "ladder=small", "grid.budgets=[1e15]", "grid.params=[1e6,2e6,4e6]")
 DECLARED = ("data=declared", "data.unique_tokens=1e12", "data.vocab_size=256")
@@ -156,3 +159,50 @@ def test_what_speaks_against_the_times_is_said(tmp_path: Path, monkeypatch: pyte
 def test_a_task_of_slurm_counts_the_runs_that_share_its_devices(more: tuple[str, ...], runs: int) -> None:
     config, _ = compose_config(["experiment=demo", "launcher=slurm", *more])
     assert runs_per_device(config) == runs
+
+
+def test_the_models_take_no_more_than_the_plan_says(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = overrides(
+        tmp_path, text_folder, "grid.budgets=[2e8]", "followup.rates=[0.9]", "launcher.workers=2"
+    )
+
+    def said(export: str) -> str:
+        main(["plan", *told, f"train.export={export}"])
+        return capsys.readouterr().out
+
+    assert "export" not in said("none")
+    number, stay = r"([\d.]+) kB at most", r", of which ([\d.]+) kB at most stay, one model for each budget"
+    every = re.search(rf"exported models: {number} \(train.export=all\)\n", said("all"))
+    best = re.search(rf"exported models: {number}{stay} \(train.export=best\)\n", said("best"))
+    main(["sweep", *told, "train.export=all"])
+    planned = {
+        cell["run_id"] for cell in json.loads((tmp_path / "runs/small/plan.json").read_text())["cells"]
+    }
+    sizes = {
+        folder.parent.name: sum(path.stat().st_size for path in folder.iterdir()) / 1000
+        for folder in tmp_path.glob("runs/small/cells/*/model")
+    }
+    of_plan = [size for run_id, size in sizes.items() if run_id in planned]
+    assert len(of_plan) == 3
+    assert len(sizes) == 4, "with the ablation, which leaves none under best"
+    assert every
+    assert best
+    for found, there in ((every[1], sum(sizes.values())), (best[1], sum(of_plan)), (best[2], max(of_plan))):
+        assert 0.7 * float(found) < there <= 1.005 * float(found), "three digits are shown"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (999.9e3, "1 MB"),
+        (41e6, "41 MB"),
+        (2.104e6, "2.1 MB"),
+        (1.5e12, "1.5 TB"),
+    ],
+)
+def test_sizes_are_three_digits_and_a_unit(number: float, text: str) -> None:
+    assert data_size(number) == text

@@ -215,7 +215,7 @@ MISTAKEN = {
     "recipe.lr=3": "recipe.lr: is a section, with the keys value",
     "model.options=3": "model.options: must be entries",
     "data.domains=3": "data.domains: must be entries",
-    "train.export=x": "train.export: must be true or false, got 'x'; the default is false",
+    "train.export=x": "train.export: 'x' is none of all, best, none",
     "~grid.sizes": "grid.sizes: cannot be taken away",
     "~nope": "no key or group 'nope'",
     "~analysis=": "analysis: '~' takes a key away whatever its value is; write '~analysis'",

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import EXIT_REQUEUE, UserError
+from harness.launch.exports import tidy_after
 from harness.launch.ledger import Ledger, read_task
 from harness.launch.pool import run_pool
 from harness.launch.progress import Progress
@@ -54,6 +55,9 @@ def run_task(folder: Path, index: int) -> int:
         f"{where}, restart {restarts}: {len(missing)} of {counted(len(jobs), 'cell')} to {jobs[0].verb}",
         highlight=False,
     )
+    waiting = {job.cell.run_id for job in missing}
+    for job in {job.cell.budget: job for job in jobs if job.cell.run_id not in waiting}.values():
+        tidy_after(job, missing)  # this task may have been killed before it could
     if not missing:
         return 0
     train = missing[0].train
