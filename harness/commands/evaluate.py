@@ -4,7 +4,7 @@ from harness.commands.invocation import Invocation
 from harness.config.schema import Config
 from harness.launch.launcher import Continuation, Outcome
 from harness.report.table import terminal_table
-from harness.report.tables.tasks import build
+from harness.report.tables.tasks import build, fits_table
 from harness.runs.frozen import frozen_plan
 from harness.workflow.evaluate import evaluate_runs, scored
 from harness.workflow.rules import sweep_folder
@@ -24,10 +24,9 @@ def run(asked: Invocation[Config]) -> Outcome:
     if outcome is not Outcome.DONE:
         return outcome
     found = scored(folder, done.tasks)
-    for table in build(found.values()):
+    fitted = fit_tasks(config, folder, done.tasks, found, console)
+    for table in (*build(found.values()), fits_table(fitted)):
         console.print(terminal_table(table, console.width))
-        if table.note:
-            console.print(table.note, highlight=False, markup=False)
-    fit_tasks(config, folder, done.tasks, found, console)
+        console.print(f"{table.note}\n", highlight=False, markup=False)
     console.print(f"table: {folder.table}, fits: {folder.tasks}", highlight=False, soft_wrap=True)
     return outcome

@@ -14,7 +14,16 @@ from harness.report.diagnostics import diagnostics, occurring
 from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.style import Picture, figure_style, save
 from harness.report.table import Table
-from harness.report.tables import backtest, compute, conventions, fixed_time, frontier, recipe_cost, runs
+from harness.report.tables import (
+    backtest,
+    compute,
+    conventions,
+    fixed_time,
+    frontier,
+    recipe_cost,
+    runs,
+    tasks,
+)
 from harness.report.tables import frontier as answer_rows
 from harness.report.text import approach_label, power, typeset
 from harness.report.verdict import Diagnostic, Headline, headline
@@ -109,6 +118,9 @@ TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (
     ("The fitted law", frontier.law_table),
     ("Optimal compute and tokens by model size", compute.sizes_table),
     ("The best model of a fixed time", fixed_time.fixed_time_table),
+    ("Accuracy on tasks", tasks.accuracy_table),
+    ("Predicting accuracy", tasks.task_fits_table),
+    ("The tasks", tasks.questions_table),
     ("Cost of the recipe", recipe_cost.recipe_cost_table),
     ("Functional forms", conventions.forms_table),
     ("Sensitivity to the N and C conventions", conventions.counting_table),

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.fit import BudgetOptimum, Curve, Fit, Points
 from harness.fit.recipes import fitted_cells
+from harness.fit.tasks.store import FittedTask
 from harness.fit.used import is_of, used_rows
 from harness.plan.ablation import HYPERPARAMETERS
 from harness.plan.plan import Plan
@@ -41,6 +42,7 @@ class ReportData:
         versions: of the program that writes the report.
         ablations: of the best cells and those beside them, one hyperparameter changed at a time.
         tuning: the tuning that the recipe came from; None where there is none beside the sweep.
+        tasks: the laws of every task that the runs were scored on.
         devices: those that times are given for; the first is the sweep's own, where that is known.
     """
 
@@ -59,6 +61,7 @@ class ReportData:
     ablations: tuple[AblationRun, ...] = ()
     tuning: Tuning | None = None
     devices: tuple[TimedDevice, ...] = ()
+    tasks: tuple[FittedTask, ...] = ()
 
     def called(self, key: str) -> str:
         """A key of :data:`harness.plan.ablation.HYPERPARAMETERS` for people: under Muon the peak rate is AdamW's."""

@@ -20,7 +20,7 @@ from harness.fit.results import Approach3
 from harness.fit.store import close_fit, find_fit
 from harness.fit.summary import moved_by
 from harness.fit.tasks import TaskFit
-from harness.fit.tasks.store import FILE, REMEDY, StoredTask, load_task
+from harness.fit.tasks.store import FILE, StoredTask, load_fitted
 from harness.model.counts import FLOP_COUNTS, known_count
 from harness.packaged import config_folder
 from harness.predict.assess import GivenModel
@@ -231,10 +231,7 @@ def _of_task(config: PredictConfig, task: str) -> tuple[PredictConfig, StoredTas
         there = sorted(one.parent.name for one in sweep.tasks.glob(f"*/{FILE}"))
         hint = f"there are {', '.join(there)}" if there else "'isoflop evaluate' scores its models"
         raise UserError(f"task: {sweep.path} has no fit of '{task}'; {hint}")
-    stored = load_task(folder)
-    if load_fit(folder).fingerprint != stored.loss_fingerprint:
-        raise UserError(f"{folder}: its two fits are of different runs; {REMEDY}")
-    return replace(config, fit=str(folder / "fit.json")), stored
+    return replace(config, fit=str(folder / "fit.json")), load_fitted(folder).stored
 
 
 def _asked(

@@ -13,6 +13,7 @@ from harness.config.run_setup import setup_of_sweep
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, Fit, Points, load_fit, read_curves, read_points
+from harness.fit.tasks.store import load_all
 from harness.model.counts import known_count
 from harness.model.shape import FAMILIES
 from harness.packaged import config_folder
@@ -161,6 +162,7 @@ def of_sweep(
         ablations=against_other_seeds(read_ablations(sweep.ablations), found),
         tuning=_tuning(sweep.tuned_in.tuning),
         devices=devices_of(fit, sweep.path, config, plan, found),
+        tasks=tuple(load_all(sweep.tasks)),
     )
 
 

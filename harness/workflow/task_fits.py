@@ -1,7 +1,7 @@
 """The laws of every task of a sweep: its task loss as a law of N and D, and accuracy as a sigmoid of that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +10,17 @@ from rich.console import Console
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.evaluate.sources import TaskSource
-from harness.fit import Fit, FitOptions, Points, fit_points, read_points, write_fit
+from harness.fit import FitOptions, Points, fit_points, read_points, write_fit
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.pipeline import prepare
 from harness.fit.tasks import TaskPoints, backtest_task, fit_task
 from harness.fit.tasks.backtest import Law, TaskLaw
-from harness.fit.tasks.store import StoredTask, write_task
+from harness.fit.tasks.store import FittedTask, StoredTask, write_task
 from harness.runs.files import SweepFolder
 from harness.runs.record import Record
-from harness.text import counted
-from harness.workflow.terminal import say, working
+from harness.workflow.terminal import working
 
 BACKTEST_DRAWS = 200
-
-
-@dataclass(frozen=True, eq=False)
-class FittedTask:
-    """A task's two laws: ``fit`` of its task loss in bits per byte, and ``stored`` of its accuracy."""
-
-    name: str
-    folder: Path
-    fit: Fit
-    stored: StoredTask
 
 
 def fit_tasks(
@@ -54,7 +43,6 @@ def fit_tasks(
     for source in sources:
         with working(console, f"fitting {source.name} …"):
             made.append(_fit_task(config, folder, source, found))
-        say(describe(made[-1]), console)
     return made
 
 
@@ -79,7 +67,7 @@ def _fit_task(
     place = folder.tasks / name
     write_fit(fit, place)
     write_task(stored, place)
-    return FittedTask(name, place, fit, stored)
+    return FittedTask(fit, stored)
 
 
 def _beside(spec: str, folder: Path) -> str:
@@ -129,16 +117,3 @@ def task_law(options: FitOptions) -> TaskLaw:
         return lambda params, tokens: np.asarray(made.loss(params, tokens), dtype=float)
 
     return law
-
-
-def describe(task: FittedTask) -> str:
-    """One line on how far the task's accuracy is known."""
-    fit = task.stored.fit
-    if fit.sigmoid is None:
-        return f"{task.name}: {fit.movement.sentence}"
-    of_backtest = [one for one in task.stored.backtest.forecasts if one.absolute_error is not None]
-    told = ", ".join(
-        f"{one.method.replace('_', ' ')} {100 * (one.absolute_error or 0):.1f}" for one in of_backtest
-    )
-    end = f"; the largest budget from the lower ones, mean error in points: {told}" if told else ""
-    return f"{task.name}: {fit.movement.sentence}{end} ({counted(fit.runs, 'run')}, {fit.status})"

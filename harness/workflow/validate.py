@@ -17,8 +17,7 @@ from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.noise import RunScatter
 from harness.fit.surface import ParametricLaw
-from harness.fit.tasks.store import FILE as TASK_FILE
-from harness.fit.tasks.store import load_task
+from harness.fit.tasks.store import load_all
 from harness.launch.launcher import Continuation, Outcome
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.model.ladder import build_ladder, near
@@ -31,6 +30,7 @@ from harness.report.data import used_points
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import freeze, frozen_plan
 from harness.runs.table import check_table, records, whole_records
+from harness.train.config import ALL
 from harness.validate.files import FILE, register
 from harness.validate.prediction import (
     FitFacts,
@@ -112,10 +112,10 @@ def _task_predictions(fitted: Path, entries: Entries) -> tuple[TaskPrediction, .
     """Of every task that the fit's runs were scored on and whose task loss has a law."""
     at = {factor: (n, float(cells[0].tokens)) for factor, (n, cells) in entries.items()}
     made = []
-    for path in sorted(SweepFolder(fitted).tasks.glob(f"*/{TASK_FILE}")):
-        source = choose(from_fit(load_fit(path.parent)), "auto", surface=True)[1]
+    for task in load_all(SweepFolder(fitted).tasks):
+        source = choose(from_fit(task.fit), "auto", surface=True)[1]
         if source.law is not None:
-            made.append(predict_task(load_task(path.parent), source, at))
+            made.append(predict_task(task.stored, source, at))
     return tuple(made)
 
 
@@ -123,7 +123,7 @@ def with_models(config: Config, prediction: RegisteredPrediction) -> Config:
     """``config`` under which the candidates leave their models, where they are to be scored."""
     if not prediction.tasks:
         return config
-    return replace(config, train=replace(config.train, export=True))
+    return replace(config, train=replace(config.train, export=ALL))
 
 
 def score_tasks(

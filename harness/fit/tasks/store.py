@@ -6,6 +6,8 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.files import write_json
+from harness.fit.fitted import Fit
+from harness.fit.store import load_fit
 from harness.fit.tasks.backtest import TaskBacktest
 from harness.fit.tasks.laws import TaskFit
 from harness.runs.files import read_json
@@ -31,6 +33,19 @@ class StoredTask:
     spec: str
     limit: int
     loss_fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTask:
+    """A task's two laws: ``fit`` of its task loss in bits per byte, and ``stored`` of its accuracy."""
+
+    fit: Fit
+    stored: StoredTask
+
+    @property
+    def name(self) -> str:
+        """The task's."""
+        return self.stored.fit.task
 
 
 def write_task(stored: StoredTask, folder: Path) -> Path:
@@ -61,6 +76,23 @@ def load_task(folder: Path) -> StoredTask:
         return read_json(path, REMEDY, _parse)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; {REMEDY}") from error
+
+
+def load_fitted(folder: Path) -> FittedTask:
+    """Both laws of the task in ``folder``.
+
+    Raises:
+        UserError: one is not there or damaged, or they are of different runs.
+    """
+    found = FittedTask(load_fit(folder), load_task(folder))
+    if found.fit.fingerprint != found.stored.loss_fingerprint:
+        raise UserError(f"{folder}: its two fits are of different runs; {REMEDY}")
+    return found
+
+
+def load_all(folder: Path) -> list[FittedTask]:
+    """The tasks whose folders are in ``folder``, by name; raises as :func:`load_fitted`."""
+    return [load_fitted(path.parent) for path in sorted(folder.glob(f"*/{FILE}"))]
 
 
 def _parse(data: dict[str, Any]) -> StoredTask:

@@ -16,6 +16,7 @@ from harness.report.figures import (
     recipe_cost,
     response_surfaces,
     sensitivity,
+    tasks,
     training_curves,
 )
 
@@ -130,6 +131,16 @@ FIGURES: tuple[FigureEntry, ...] = (
         "of the runs' budgets.",
         fixed_time.draw_fixed_time,
         fixed_time.more,
+    ),
+    FigureEntry(
+        "tasks",
+        "From loss to tasks",
+        "Left: the share of wrong answers against the task loss, one point a run, coloured by budget, and the sigmoid "
+        "through them with its band, whose ceiling is guessing (dotted). Right: accuracy against compute; diamonds are "
+        "the cells of the lowest loss. Lines are what the compute-optimal model for the task is predicted to score: "
+        "blue in two steps, by the law of the task loss and the sigmoid, red directly from N and D; dashed beyond the "
+        "runs' compute. All runs answer the same questions.",
+        tasks.draw_tasks,
     ),
     FigureEntry(
         "curvature",

@@ -1,9 +1,19 @@
 """What the best run of every budget scores on each task, and what the tasks are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from harness.fit.tasks.backtest import (
+    DIRECT,
+    MEASURED_LOSS,
+    NO_CHANGE,
+    TWO_STEP,
+    TaskBacktest,
+    TaskForecast,
+)
+from harness.fit.tasks.store import FittedTask
+from harness.report.data import MissingError, ReportData
 from harness.report.table import Table
-from harness.report.text import power
+from harness.report.text import plain_status, power
 from harness.runs.record import Record
 from harness.runs.tasks import TaskScore
 
@@ -87,3 +97,77 @@ def _accuracy(score: TaskScore | None) -> str:
 
 def _bits(score: TaskScore | None) -> str:
     return "–" if score is None else f"{score.bits_per_byte:.3f}"
+
+
+NOT_SCORED = "the runs were scored on no task ('isoflop evaluate' scores them)"
+METHODS = (TWO_STEP, DIRECT, MEASURED_LOSS, NO_CHANGE)
+
+
+def fits_table(tasks: Sequence[FittedTask]) -> Table:
+    """Whether each task's accuracy moves, and how far off predictions of the largest budget were."""
+    rows = []
+    for task in tasks:
+        fit = task.stored.fit
+        slope, law = fit.movement.slope, fit.sigmoid
+        last = [one for one in task.stored.backtest.forecasts if one.budget == _largest(task.stored.backtest)]
+        errors = {one.method: one for one in last}
+        rows.append(
+            (
+                task.name,
+                f"{100 * slope.rise:.1f}",
+                f"{slope.p:.1g}",
+                f"{100 * slope.scatter:.1f}",
+                "–" if law is None else _share(law.top) + (" (assumed)" if law.top_fixed else ""),
+                *(_error(errors.get(method)) for method in METHODS),
+                plain_status(fit.status),
+            )
+        )
+    return Table(
+        "task_fits",
+        "Accuracy as the task loss falls, and how predictions of it did",
+        (
+            *("task", "rise (points)", "p", "scatter of runs", "top of the sigmoid"),
+            *("in two steps", "direct", "measured task loss", "no change", "status"),
+        ),
+        tuple(rows),
+        left=("task", "status"),
+        note="Rise: of accuracy over the runs' range of task losses, with the p of a test that it does not rise. The "
+        "four columns before the last: the largest budget's accuracies predicted from the lower budgets, mean absolute "
+        "error in points: in two steps (task loss by its law of N and D, then a sigmoid with its floor at chance), "
+        "directly from N and D, by the sigmoid at the task loss that was measured, and as the best of the budget before.",
+    )
+
+
+def _largest(backtest: TaskBacktest) -> float:
+    return max((one.budget for one in backtest.forecasts), default=0.0)
+
+
+def _error(one: TaskForecast | None) -> str:
+    return "–" if one is None or one.absolute_error is None else f"{100 * one.absolute_error:.1f}"
+
+
+def accuracy_table(data: ReportData) -> Table:
+    """The first of :func:`build`, for the page.
+
+    Raises:
+        MissingError: the runs were scored on no task.
+    """
+    return _page_tables(data)[0]
+
+
+def questions_table(data: ReportData) -> Table:
+    """The second of :func:`build`; raises as :func:`accuracy_table`."""
+    return _page_tables(data)[1]
+
+
+def task_fits_table(data: ReportData) -> Table:
+    """:func:`fits_table` for the page; raises as :func:`accuracy_table`."""
+    if not data.tasks:
+        raise MissingError(NOT_SCORED)
+    return fits_table(data.tasks)
+
+
+def _page_tables(data: ReportData) -> list[Table]:
+    if not (tables := build(data.records.values())):
+        raise MissingError(NOT_SCORED)
+    return tables
