@@ -4,10 +4,12 @@ The library is optional (``pip install 'isoflop[tasks]'``) and imported by the f
 """
 
 import hashlib
+import io
 import importlib.metadata
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +68,11 @@ def _load(name: str) -> dict[str, Any]:
     if is_file and not Path(name).expanduser().is_file():
         raise UserError(f"tasks: {name}: no such file")
     try:
-        if is_file:
+        with _without_bars():
+            if not is_file:
+                return dict(TaskManager().load([name])["tasks"])
             spec = _with_own_data(Path(name).expanduser().resolve())
             return dict(TaskManager(include_defaults=False).load([spec])["tasks"])
-        return dict(TaskManager().load([name])["tasks"])
     except KeyError as error:
         if is_file:
             raise UserError(f"tasks: {name}: lm-eval finds no {error}") from error
@@ -78,6 +81,13 @@ def _load(name: str) -> dict[str, Any]:
         ) from error
     except Exception as error:  # datasets', the hub's and the task's own
         raise UserError(f"tasks: {name} cannot be loaded ({_line(error)})") from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The libraries' progress bars, one for every step of a second, are not shown: the command has its own."""
+    with redirect_stderr(io.StringIO()):
+        yield
 
 
 def _with_own_data(path: Path) -> dict[str, Any]:
@@ -139,7 +149,8 @@ def questions(name: str, task: Any, limit: int) -> list[Question]:
         task.set_fewshot_seed(
             seed=1234
         )  # lm-eval's own default: examples in a prompt are the same in every run
-        task.build_all_requests(limit=limit or None, rank=0, world_size=1)
+        with _without_bars():
+            task.build_all_requests(limit=limit or None, rank=0, world_size=1)
         by_document: dict[int, list[Any]] = {}
         for one in task.instances:
             by_document.setdefault(one.doc_id, []).append(one)
