@@ -4,8 +4,8 @@ The library is optional (``pip install 'isoflop[tasks]'``) and imported by the f
 """
 
 import hashlib
-import io
 import importlib.metadata
+import io
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence

@@ -75,7 +75,7 @@ def evaluate_runs(
     if not asked.jobs:
         raise UserError(
             f"evaluate: none of the {counted(len(asked.gone), 'finished run')} in {folder.path} has its model: "
-            "runs that are trained with train.export=all, or best, leave it"
+            "runs that are trained with train.export=all, or best, leave it (under another name=, for these are done)"
             if asked.gone
             else f"evaluate: no run in {folder.path} has finished; 'isoflop sweep' trains them"
         )

@@ -113,6 +113,11 @@ def gpu_dry_run(world: "World", text: str, words: Sequence[str]) -> None:
     assert main(["--dry-run", "--state", str(world.folder / "evidence"), "--out", "one_gpu"]) == 0
 
 
+def keys_are_known(world: "World", text: str, words: Sequence[str]) -> None:
+    """The command is one, and its keys are those of its configuration."""
+    world.isoflop(re.sub(r"\s+#.*", "", text) + " --config")
+
+
 def composed(world: "World", text: str, words: Sequence[str]) -> None:
     """The command is one, and its keys are those of its configuration."""
     line = re.sub(r"\s+#.*", "", text)
@@ -221,6 +226,11 @@ INSTEAD = (
         r"^isoflop compare\b.*\bgate=true\b",
         "ends with 1 unless an arm passes; tests/workflow/test_gate.py trains one, here it is composed",
         composed,
+    ),
+    Instead(
+        r"^isoflop evaluate\b|^isoflop predict\b.*\btask=|\bexperiment=tasks(_validation)?\b",
+        "what stands in for training leaves no model; tests/evaluate scores real ones, here keys are checked",
+        keys_are_known,
     ),
     Instead(r"^python -m scripts\.coordinate_check\b", "minutes; a smaller one", checked),
     Instead(r"^python -m scripts\.family_study\b", "half an hour; some steps of it", studied),

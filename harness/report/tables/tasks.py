@@ -134,7 +134,8 @@ def fits_table(tasks: Sequence[FittedTask]) -> Table:
         note="Rise: of accuracy over the runs' range of task losses, with the p of a test that it does not rise. The "
         "four columns before the last: the largest budget's accuracies predicted from the lower budgets, mean absolute "
         "error in points: in two steps (task loss by its law of N and D, then a sigmoid with its floor at chance), "
-        "directly from N and D, by the sigmoid at the task loss that was measured, and as the best of the budget before.",
+        "directly from N and D, by the sigmoid at the task loss that was measured, and as the best of the budget "
+        "before.",
     )
 
 
