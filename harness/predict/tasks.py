@@ -31,6 +31,17 @@ class TaskAnswer:
     two_step: Prediction
     direct: Prediction
 
+    @property
+    def disagreement(self) -> str:
+        """A sentence where both predictions have intervals that lie apart; one of the laws is then wrong there."""
+        first, second = self.two_step.interval, self.direct.interval
+        if first is None or second is None or (first[0] <= second[1] and second[0] <= first[1]):
+            return ""
+        return (
+            f"the two predictions lie apart ({_span(first)} and {_span(second)}): one of the laws is wrong there, and "
+            "neither interval knows of that"
+        )
+
 
 def answer_task(
     fit: TaskFit, source: FrontierSource, params: float, tokens: float, question: Question | None
@@ -100,6 +111,8 @@ def show_task(found: TaskAnswer, line: Callable[[str], None]) -> None:
     for name, one in (("two-step", found.two_step), ("direct law", found.direct)):
         for note in one.notes:
             line(f"! {found.task}, {name}: {note}")
+    if found.disagreement:
+        line(f"! {found.task}: {found.disagreement}")
 
 
 def _said(one: Prediction) -> str:

@@ -99,7 +99,7 @@ def fit_direct(points: TaskPoints, draws: int = 400, seed: int = 0) -> Direct:
     p = further_parameter_p(residuals[0], residuals[1], points.cells, parameters=5)
     free = p < ALPHA and found[1][4] > 0
     theta = found[1] if free else found[0]
-    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=6)
+    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=4)
     drawn = draw_fits(model, points.accuracy, counts, theta, (BOUNDS,) if free else (fixed, BOUNDS))
     log_a, alpha, log_b, beta, constant = _natural(theta, at)
     return Direct(

@@ -13,7 +13,7 @@ from harness.text import counted
 
 POSITIVE = ("params", "tokens", "flops", "budget")
 COLUMNS = (*POSITIVE, "task_loss", "accuracy", "accuracy_se")
-# A resampled table of fewer distinct cells than a law has parameters determines none; these many times one is redrawn.
+# Times that a resampled table of fewer distinct cells than a law has parameters is drawn again: it determines none.
 MOST_REDRAWS = 200
 
 
@@ -113,12 +113,13 @@ def draw_counts(rng: np.random.Generator, cells: Cells, draws: int, least: int) 
     """How often each run is in each bootstrap draw, (draws, runs): whole cells, with replacement.
 
     Args:
-        least: distinct cells that a draw must have; one of fewer is drawn again, where the runs have so many.
+        least: distinct cells that a draw must have; one of fewer is drawn again. Below the number of cells, or every
+            draw would be the runs themselves.
     """
     n = int(cells.max()) + 1
     counts = pair_counts(rng, n, draws)
     for _ in range(MOST_REDRAWS):
-        few = (counts > 0).sum(axis=1) < min(least, n)
+        few = (counts > 0).sum(axis=1) < min(least, n - 1)
         if not few.any():
             break
         counts[few] = pair_counts(rng, n, int(few.sum()))

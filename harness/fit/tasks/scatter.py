@@ -10,8 +10,10 @@ from harness.fit.status import Flag
 from harness.fit.table import Array
 from harness.fit.tasks.least_squares import between_cells
 from harness.fit.tasks.points import cell_means
+from harness.text import counted
 
 ALPHA = 0.01  # that the cells' means miss the law: as the misfit of a loss law is judged
+FEWEST_FREEDOM = 3  # of cells beyond the parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,12 @@ class AccuracyScatter:
         return float(stdtrit(self.freedom, (1 + level) / 2)) * self.sd
 
     def flags(self, task: str, law: str) -> list[Flag]:
-        """``misfit`` where the F test at 1% says so."""
+        """``misfit`` where the F test at 1% says so; ``unidentified`` with hardly more cells than parameters."""
+        if self.freedom < FEWEST_FREEDOM:
+            left = (
+                f"the sizes and training lengths of {task} are hardly more than the parameters of the {law}"
+            )
+            return [Flag("unidentified", f"{left}: {counted(self.freedom, 'degree', 'degrees')} of freedom")]
         if self.misfit_p is None or self.misfit_p >= ALPHA:
             return []
         note = (

@@ -95,7 +95,7 @@ def fit_sigmoid(points: TaskPoints, draws: int = 400, seed: int = 0) -> Sigmoid:
     p = further_parameter_p(residuals[0], residuals[1], points.cells, parameters=3)
     free = p < ALPHA and found[1][2] < 1
     theta = found[1] if free else found[0]
-    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=4)
+    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=3)
     drawn = draw_fits(model, points.accuracy, counts, theta, (BOUNDS,) if free else (fixed, BOUNDS))
     top, at, width = _natural(theta, points.chance, middle, reach)
     return Sigmoid(
