@@ -1,7 +1,7 @@
 """What a model is expected to score on a task: from its task loss, and directly from its size and tokens."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,9 @@ def answer_task(
         UserError: the source knows only compute-optimal models, and this is another.
     """
     point, draws = _task_loss(source, params, tokens, question)
+    two_step = fit.predict_two_step(np.array([]) if draws is None else draws, point)
+    if draws is None:
+        two_step = _without_interval(two_step)
     return TaskAnswer(
         task=fit.task,
         chance=fit.chance,
@@ -63,25 +66,34 @@ def answer_task(
         params=params,
         tokens=tokens,
         task_loss=point,
-        two_step=fit.predict_two_step(draws, point),
+        two_step=two_step,
         direct=fit.predict_direct(params, tokens),
+    )
+
+
+def _without_interval(found: Prediction) -> Prediction:
+    """The prediction where the task loss has no draws: the sigmoid's own interval would be too narrow."""
+    note = "the law of the task loss has no bootstrap draws here, so the accuracy has no interval"
+    flags = (*found.flags, "no_interval")
+    status = "no_interval" if found.status == "ok" else found.status
+    return replace(
+        found, interval=None, run_interval=None, status=status, flags=flags, notes=(*found.notes, note)
     )
 
 
 def _task_loss(
     source: FrontierSource, params: float, tokens: float, question: Question | None
-) -> tuple[float, Array]:
+) -> tuple[float, Array | None]:
     """The task loss and its draws; of approach 2, of which only the frontier is known, at the question's answer."""
-    none = np.array([])
     with np.errstate(all="ignore"):
         if source.law is not None:
-            drawn = none if source.law_draws is None else np.asarray(source.law_draws.loss(params, tokens))
+            drawn = None if source.law_draws is None else np.asarray(source.law_draws.loss(params, tokens))
             return float(source.law.loss(params, tokens)), drawn
         if question is None or source.frontier is None:
             raise UserError(
                 f"task: {source.title} knows only compute-optimal models; use approach=approach_3"
             )
-        drawn = none if source.draws is None else np.asarray(question.at(source.draws).loss)
+        drawn = None if source.draws is None else np.asarray(question.at(source.draws).loss)
         return float(question.at(source.frontier).loss), drawn
 
 

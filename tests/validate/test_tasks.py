@@ -54,8 +54,9 @@ def stored() -> StoredTask:
 
 @pytest.fixture(scope="module")
 def prediction(stored: StoredTask) -> TaskPrediction:
-    law = Law(E, A, B, ALPHA, BETA)
-    source = FrontierSource(name="approach_3", frontier=law, draws=None)
+    law = Law(E=E, A=A, B=B, alpha=ALPHA, beta=BETA)
+    many = Law(E=np.full(50, E), A=A, B=B, alpha=ALPHA, beta=BETA)
+    source = FrontierSource(name="approach_3", frontier=law, draws=many)
     n = float(law.at_flops(3e12).params)
     return predict_task(stored, source, {f: (f * n, 3e12 / (6 * f * n)) for f in (0.25, 1.0, 4.0)})
 
@@ -87,7 +88,7 @@ def test_predictions_are_those_of_the_law_that_made_the_runs(prediction: TaskPre
         assert one.two_step.run_interval is not None
         low, high = one.two_step.run_interval
         assert low < float(accuracy(one.task_loss)) < high
-        assert one.direct.accuracy == pytest.approx(one.two_step.accuracy, abs=0.05)
+        assert one.direct.accuracy == pytest.approx(one.two_step.accuracy, abs=0.1)
     assert decode(TaskPrediction, encode(prediction)) == prediction
 
 
@@ -138,7 +139,7 @@ def test_a_task_that_does_not_move_has_no_number(stored: StoredTask) -> None:
         documents=500,
         task="word",
     )
-    law = Law(E, A, B, ALPHA, BETA)
+    law = Law(E=E, A=A, B=B, alpha=ALPHA, beta=BETA)
     source = FrontierSource(name="approach_3", frontier=law)
     flat = replace(stored, fit=fit_task(points, draws=20))
     made = predict_task(flat, source, {1.0: (1e5, 1e7), 4.0: (4e5, 2e6)})

@@ -1,18 +1,22 @@
-"""``accuracy.json`` of a task, beside the fit of its task loss."""
+"""``accuracy.json`` and ``accuracy.npz``, its draws, of a task, beside the fit of its task loss."""
 
+import io
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.errors import UserError
-from harness.files import write_json
+from harness.files import put_in_place, write_json
 from harness.fit.fitted import Fit
 from harness.fit.store import load_fit
 from harness.fit.tasks.backtest import TaskBacktest
 from harness.fit.tasks.laws import TaskFit
 from harness.runs.files import read_json
 
-FILE = "accuracy.json"
+FILE, DRAWS, LAWS = "accuracy.json", "accuracy.npz", ("sigmoid", "direct")
 REMEDY = "'isoflop evaluate' writes it anew"
 
 
@@ -49,12 +53,24 @@ class FittedTask:
 
 
 def write_task(stored: StoredTask, folder: Path) -> Path:
-    """Write ``accuracy.json`` into ``folder``, atomically; returns its path."""
-    path = folder / FILE
+    """Write both files into ``folder``, each atomically and the draws first; returns the path of the JSON."""
+    path, fit = folder / FILE, stored.fit.to_json()
+    draws = {
+        name: np.asarray(fit[name].pop("draws"), dtype=np.float32)
+        for name in LAWS
+        if fit[name] is not None and "draws" in fit[name]
+    }
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **draws)  # type: ignore[arg-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{DRAWS}.partial"
+    partial.write_bytes(packed.getvalue())
+    put_in_place(partial, folder / DRAWS)
     write_json(
         path,
         {
-            "fit": stored.fit.to_json(),
+            "fit": fit,
+            "draws_sha256": sha256(packed.getvalue()).hexdigest() if draws else None,
             "backtest": stored.backtest.to_json(),
             "digest": stored.digest,
             "spec": stored.spec,
@@ -73,7 +89,7 @@ def load_task(folder: Path) -> StoredTask:
     """
     path = folder / FILE
     try:
-        return read_json(path, REMEDY, _parse)
+        return read_json(path, REMEDY, lambda data: _parse(data, folder / DRAWS))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; {REMEDY}") from error
 
@@ -95,9 +111,17 @@ def load_all(folder: Path) -> list[FittedTask]:
     return [load_fitted(path.parent) for path in sorted(folder.glob(f"*/{FILE}"))]
 
 
-def _parse(data: dict[str, Any]) -> StoredTask:
+def _parse(data: dict[str, Any], draws: Path) -> StoredTask:
+    """From the JSON and the draws beside it; without these, predictions have no intervals."""
+    fit = data["fit"]
+    if data["draws_sha256"] is not None and draws.exists():
+        content = draws.read_bytes()
+        if sha256(content).hexdigest() != data["draws_sha256"]:
+            raise ValueError(f"{draws.name} is not what was written with it")
+        with np.load(io.BytesIO(content)) as arrays:
+            fit = {**fit, **{name: {**fit[name], "draws": arrays[name].tolist()} for name in arrays.files}}
     return StoredTask(
-        TaskFit.from_json(data["fit"]),
+        TaskFit.from_json(fit),
         TaskBacktest.from_json(data["backtest"]),
         data["digest"],
         data["spec"],
