@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
+from harness.errors import UserError
 from harness.evaluate.sources import TaskSource
 from harness.plan.cell import Cell
 from harness.plan.duration import RunTime
@@ -76,6 +77,11 @@ class EvaluateJob(Job):
             torch.set_num_threads(self.train.threads)
         device = choose_device(self.train.device, self.cell.spec.precision)
         scorer = Scorer(self.folder.model, device.kind, device.precision, self.cell.spec.seq_len, self.batch)
+        if scorer.parameters != record.params_total:
+            raise UserError(
+                f"{self.folder.model}: a model of {scorer.parameters:,} parameters, and the run has "
+                f"{record.params_total:,}: it is another's"
+            )
         missing, scores, tokens = self.missing(), read_tasks(self.folder.tasks, run_id), 0
         for number, source in enumerate(missing, 1):
             if watch.must_stop():

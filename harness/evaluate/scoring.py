@@ -37,6 +37,7 @@ class Scorer:
             line = " ".join(str(error).split())[:160]
             raise UserError(f"{folder}: the model cannot be read ({type(error).__name__}: {line})") from error
         self._seq_len = seq_len
+        self.parameters = sum(one.numel() for one in model.parameters())
         self._lm = HFLM(
             pretrained=model,
             tokenizer=tokenizer,

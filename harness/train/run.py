@@ -261,6 +261,8 @@ def _write(
 ) -> None:
     """The export where it is asked for, the whole curve, the record; once that is there, the checkpoints go.
 
+    So do scores on tasks, which are those of a model before: a run is trained again where its record was damaged.
+
     Raises:
         PreemptedError: the run is another's by now; the rest was not written.
     """
@@ -269,6 +271,7 @@ def _write(
             model.save_pretrained(folder)
             corpus.save_tokenizer(folder)
     write_atomic(job.folder.curve, curve, watch.fence)
+    remove(job.folder.tasks)
     record.write(job.folder.record, watch.fence)
     watch.fence()
     remove(job.folder.checkpoint)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.cli import main
 from harness.config.compose import compose_config
+from harness.errors import UserError
 from harness.evaluate import scoring
 from harness.evaluate.job import EvaluateJob
 from harness.runs.frozen import frozen_plan
@@ -231,3 +232,27 @@ def test_a_tracker_gets_the_scores_with_the_record(folder: Path, text_folder: Pa
         assert parse_record(sent["record"], run_id) == record
         alone = Record.from_json({k: v for k, v in record.to_json().items() if k != "tasks"})
         assert "tasks" not in alone.to_json()
+
+
+def test_a_model_of_another_run_is_refused(
+    folder: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of(folder, text_folder, monkeypatch)
+    sizes = {job.cell.params.total: job for job in jobs}
+    small, large = sizes[min(sizes)], sizes[max(sizes)]
+    shutil.rmtree(small.folder.model)
+    shutil.copytree(large.folder.model, small.folder.model)
+    with pytest.raises(UserError, match="it is another's"):
+        small.execute(Watch())
+    assert not small.folder.tasks.exists()
+
+
+def test_a_run_that_is_trained_again_has_no_scores_of_the_model_before(
+    folder: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs_of(folder, text_folder, monkeypatch)[0]
+    job.execute(Watch())
+    job.folder.record.write_text("{}")
+    main(["sweep", *typed(folder, text_folder)])
+    assert job.folder.record.read_text() != "{}"
+    assert not job.folder.tasks.exists()
