@@ -62,8 +62,8 @@ def remove_superseded(folder: SweepFolder) -> list[str]:
     removed = []
     for run_id, best in superseded(plan.cells, records(folder, plan)).items():
         model = folder.cell(run_id).model
-        if os.path.lexists(model) and folder.cell(best).model.is_dir():
-            with suppress(OSError):  # the next who looks removes it
+        with suppress(OSError):  # the next who looks removes it
+            if os.path.lexists(model) and folder.cell(best).model.is_dir():
                 remove(model)
                 removed.append(run_id)
     return removed
