@@ -121,7 +121,7 @@ before it is submitted, and the dependent job compares.
   isoflop reproduce experiment=cpu_frontier train.compile=on
   isoflop validate experiment=validate""",
     "evaluate": """Score the finished runs' models on benchmark tasks.
-EleutherAI's lm-eval (pip install 'isoflop[tasks]') scores what train.export=all, or best, left of the runs. tasks=
+EleutherAI's lm-eval (pip install lm-eval) scores what train.export=all, or best, left of the runs. tasks=
 names any of its tasks, or YAML files of your own; without it, questions are made from the held-out documents of the
 experiment. Every run gets tasks.json beside its record, and the table of runs gets columns; accuracy is fitted to
 compute (docs/tasks.md). Resumable by run and task; with launcher=slurm one job array scores. What questions share

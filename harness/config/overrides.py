@@ -135,7 +135,7 @@ READS: dict[str, tuple[str, ...]] = {
     "report": ("points", "curves", "out", "fit"),
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
     "compare": ("arms", "compare", "fits", "out", "joint", *GATE),
-    "validate": ("validate",),
+    "validate": ("validate", "evaluate"),
     "evaluate": ("evaluate", "tasks"),
     "next": ("points", "columns", "where"),
     "reproduce": FITTED,

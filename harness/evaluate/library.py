@@ -1,6 +1,6 @@
 """lm-eval, as far as it is used: its tasks by name or from a file, and their questions as it asks them.
 
-The library is optional (``pip install 'isoflop[tasks]'``) and imported by the functions that use it.
+The library is optional (the extra ``tasks``) and imported by the functions that use it.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def version() -> str:
         return importlib.metadata.version("lm_eval")
     except importlib.metadata.PackageNotFoundError:
         raise UserError(
-            "evaluate: lm-eval is not installed here; pip install 'isoflop[tasks]', or pip install lm-eval"
+            "evaluate: lm-eval is not installed here; pip install 'lm-eval>=0.4.13,<0.5'"
         ) from None
 
 

@@ -86,9 +86,9 @@ class Record:
     notes: list[str] = field(default_factory=list)
     flops_spent: float | None = None
     domains: dict[str, Score] = field(default_factory=dict)
+    tasks: dict[str, TaskScore] = field(default_factory=dict)
     curve_sha256: str = ""
     flops_optimizer: float | None = None
-    tasks: dict[str, TaskScore] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":

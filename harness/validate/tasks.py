@@ -199,7 +199,7 @@ def _against(
     if not mine or not theirs:
         return None, None, UNKNOWN
     gap = float(np.mean(mine) - np.mean(theirs))
-    if len(mine) < 2 or len(theirs) < 2:
+    if min(len(mine), len(theirs)) < 2 or max(np.ptp(mine), np.ptp(theirs)) == 0:
         return gap, None, UNKNOWN
     found = stats.ttest_ind(mine, theirs, equal_var=False).confidence_interval(level)
     if not (np.isfinite(found.low) and np.isfinite(found.high)):
