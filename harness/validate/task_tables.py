@@ -8,14 +8,12 @@ from harness.report.table import Table
 from harness.validate.tasks import TaskCandidate, TaskMeasured, TaskPrediction, TaskResult
 from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
 
-HEADINGS = (
-    *("task", "candidate", "in two steps", "of one run", "direct", "of one run (direct)"),
-    *("measured", "inside", "inside (direct)", "N* above it", "N*"),
-)
+HEADINGS = ("task", "size", "two steps", "of one run", "direct", "measured", "inside", "N* above it", "N*")
 
 
 def build(predictions: Sequence[TaskPrediction], results: Sequence[TaskResult], level: float) -> Table:
     """One row a task and candidate."""
+    guessing = ", ".join(f"{one.task} {100 * one.chance:.0f}%" for one in predictions)
     rows = []
     for prediction, result in zip(predictions, results, strict=True):
         for said, measured in zip(prediction.candidates, result.candidates, strict=True):
@@ -25,11 +23,11 @@ def build(predictions: Sequence[TaskPrediction], results: Sequence[TaskResult], 
         "Accuracy on tasks, predicted and measured, %",
         HEADINGS,
         tuple(rows),
-        left=("task", "candidate", "N*"),
-        note=f"Intervals are {level:.0%}. 'In two steps': the task loss by its own law of N and D, then a sigmoid with "
-        "its floor at chance; 'direct': a law of N and D. 'Measured' is the mean over seeds with Student's t, 'N* "
-        "above it' how far the predicted optimum is above that size, with Welch's t over seeds: all runs answered the "
-        "same questions, and nothing here says how others would come out.",
+        left=("task", "size", "N*"),
+        note=f"Guessing: {guessing}. Intervals are {level:.0%}. 'Two steps': the task loss by its own law of N and D, "
+        "then a sigmoid with its floor at chance; 'direct': a law of N and D. 'Measured' is the mean over seeds with "
+        "Student's t, 'N* above it' how far the predicted optimum is above that size, with Welch's t: all runs answered "
+        "the same questions, and nothing here says how others would come out.",
     )
 
 
@@ -50,6 +48,12 @@ def sentence(results: Sequence[TaskResult]) -> str:
         parts.append(f"{len(counts[NOISE])} within seed noise")
     if counts[UNKNOWN]:
         parts.append(f"{len(counts[UNKNOWN])} that cannot be told")
+    judged = [one for result in results for one in result.candidates if one.inside is not None]
+    if judged:
+        runs = sum(value is not None for one in judged for value in one.accuracies.values())
+        parts.append(
+            f"{sum(one.inside or 0 for one in judged)} of {runs} accuracies lie in the interval of one run in two steps"
+        )
     ends = [result for result in results if result.error is not None]
     errors = "; ".join(
         f"{result.task} {100 * (result.error or 0):.1f}"
@@ -65,15 +69,13 @@ def sentence(results: Sequence[TaskResult]) -> str:
 def _row(prediction: TaskPrediction, said: TaskCandidate, measured: TaskMeasured) -> tuple[str, ...]:
     runs = sum(one is not None for one in measured.accuracies.values())
     return (
-        f"{prediction.task} ({100 * prediction.chance:.0f}% by guessing)",
+        prediction.task,
         "N*" if said.factor == 1 else f"{said.factor:g} N*",
         _said(said.two_step),
         _span(said.two_step.run_interval),
         _said(said.direct),
-        _span(said.direct.run_interval),
         "–" if measured.mean is None else f"{100 * measured.mean:.1f}{_in_brackets(measured.interval)}",
         "–" if measured.inside is None else f"{measured.inside} of {runs}",
-        "–" if measured.inside_direct is None else f"{measured.inside_direct} of {runs}",
         "–"
         if measured.gap is None
         else f"{100 * measured.gap:+.1f}{_in_brackets(measured.gap_interval, '+')}",

@@ -18,7 +18,9 @@ from harness.fit.tasks.scatter import AccuracyScatter, accuracy_scatter
 from harness.fit.tasks.sigmoid import Sigmoid, expected_losses, fit_sigmoid
 
 STREAM = 73
-BEYOND = 0.25  # of the range of the runs, how far outside of it a prediction may lie
+# Of the range of the runs, how far outside of it a prediction may lie. Measured (results/tasks_validation): a fifth of
+# it below the lowest task loss the sigmoid was 1 to 6 points too low, with the task loss forecast within 3%.
+BEYOND = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,7 @@ def fit_task(points: TaskPoints, level: float = 0.9, draws: int = 400, seed: int
 def _outside(
     name: str, value: float, span: tuple[float, float], show: str, scale: Callable[[float], float] = float
 ) -> list[Flag]:
-    """``extrapolation`` where ``value`` lies outside of ``span`` by more than a quarter of it, on a scale."""
+    """``extrapolation`` where ``value`` lies outside of ``span`` by more than a tenth of it, on a scale."""
     low, high = map(scale, span)
     beyond = max(low - scale(value), scale(value) - high, 0.0)
     if beyond <= BEYOND * (high - low):
