@@ -26,8 +26,8 @@ def build(predictions: Sequence[TaskPrediction], results: Sequence[TaskResult], 
         left=("task", "size", "N*"),
         note=f"Guessing: {guessing}. Intervals are {level:.0%}. 'Two steps': the task loss by its own law of N and D, "
         "then a sigmoid with its floor at chance; 'direct': a law of N and D. 'Measured' is the mean over seeds with "
-        "Student's t, 'N* above it' how far the predicted optimum is above that size, with Welch's t: all runs answered "
-        "the same questions, and nothing here says how others would come out.",
+        "Student's t, 'N* above it' how far the predicted optimum is above that size, with Welch's t: all runs "
+        "answered the same questions, and nothing here says how others would come out.",
     )
 
 
@@ -48,22 +48,24 @@ def sentence(results: Sequence[TaskResult]) -> str:
         parts.append(f"{len(counts[NOISE])} within seed noise")
     if counts[UNKNOWN]:
         parts.append(f"{len(counts[UNKNOWN])} that cannot be told")
-    judged = [one for result in results for one in result.candidates if one.inside is not None]
-    if judged:
-        runs = sum(value is not None for one in judged for value in one.accuracies.values())
-        parts.append(
-            f"{sum(one.inside or 0 for one in judged)} of {runs} accuracies lie in the interval of one run in two steps"
-        )
     ends = [result for result in results if result.error is not None]
     errors = "; ".join(
         f"{result.task} {100 * (result.error or 0):.1f}"
         + (f" ({100 * result.error_direct:.1f})" if result.error_direct is not None else "")
         for result in ends
     )
+    judged = [one for result in results for one in result.candidates if one.inside is not None]
+    runs = sum(value is not None for one in judged for value in one.accuracies.values())
+    inside = (
+        f" {sum(one.inside or 0 for one in judged)} of {runs} accuracies lie in the interval of one run that was "
+        "predicted in two steps."
+        if judged
+        else ""
+    )
     told = (
         f" Mean error of predicted accuracies in points, in two steps (direct): {errors}." if errors else ""
     )
-    return f"On tasks {', '.join(parts)}.{told}"
+    return f"On tasks {', '.join(parts)}.{inside}{told}"
 
 
 def _row(prediction: TaskPrediction, said: TaskCandidate, measured: TaskMeasured) -> tuple[str, ...]:
