@@ -9,6 +9,7 @@ from harness.runs.frozen import frozen_plan
 from harness.workflow.evaluate import evaluate_runs, scored
 from harness.workflow.rules import sweep_folder
 from harness.workflow.task_fits import fit_tasks
+from harness.workflow.terminal import say
 
 
 def run(asked: Invocation[Config]) -> Outcome:
@@ -23,10 +24,12 @@ def run(asked: Invocation[Config]) -> Outcome:
     done, outcome = evaluate_runs(config, plan, folder, continuation, console)
     if outcome is not Outcome.DONE:
         return outcome
-    found = scored(folder, done.tasks)
+    found = scored(folder, done.tasks, lambda text: say(text, console))
     fitted = fit_tasks(config, folder, done.tasks, found, console)
     for table in (*build(found.values()), fits_table(fitted)):
         console.print(terminal_table(table, console.width))
         console.print(f"{table.note}\n", highlight=False, markup=False)
+    if done.failure is not None:
+        raise done.failure
     console.print(f"table: {folder.table}, fits: {folder.tasks}", highlight=False, soft_wrap=True)
     return outcome

@@ -18,7 +18,7 @@ from harness.evaluate.passages import Document, Lengths, heldout_documents
 CHOICES = 4
 DOCUMENTS = 4000  # that are looked at, at most
 TRIES = 40  # places looked at for a question that is wanted, before there are none
-WORD = re.compile(r"[^\W\d_][\w]{3,}")
+WORD = re.compile(r"(?<!\w)[^\W\d_]\w{3,}")  # whole: none begins within another
 BRACKETS = ")]}"
 
 
@@ -208,9 +208,11 @@ def _questions(made: _Maker, make: Make, items: int) -> list[Item]:
 
 
 def _balanced(items: Sequence[Item]) -> list[Item]:
-    """As many of each right answer as of the rarest one."""
+    """As many of each right answer as of the rarest one, in turn: the first questions are balanced, too."""
     by_answer: dict[str, list[Item]] = {answer: [] for answer in BRACKETS}
     for item in items:
         by_answer[item.choices[item.answer]].append(item)
     least = min(len(ones) for ones in by_answer.values())
-    return [item for ones in by_answer.values() for item in ones[:least]]
+    return [
+        item for turn in zip(*(ones[:least] for ones in by_answer.values()), strict=True) for item in turn
+    ]

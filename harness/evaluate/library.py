@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +71,26 @@ def _load(name: str) -> dict[str, Any]:
     try:
         with _without_bars():
             if not is_file:
-                return dict(TaskManager().load([name])["tasks"])
+                return dict(_index().load([name])["tasks"])
             spec = _with_own_data(Path(name).expanduser().resolve())
             return dict(TaskManager(include_defaults=False).load([spec])["tasks"])
     except KeyError as error:
         if is_file:
             raise UserError(f"tasks: {name}: lm-eval finds no {error}") from error
         raise UserError(
-            f"tasks: lm-eval has no task {name!r}; 'lm-eval ls tasks' lists them, a task of your own is FILE.yaml"
+            f"tasks: lm-eval has no task {name!r}; 'lm-eval ls tasks' lists them, a task of your own is FILE.yaml, and "
+            "without tasks= questions are made from the held-out documents"
         ) from error
     except Exception as error:  # datasets', the hub's and the task's own
         raise UserError(f"tasks: {name} cannot be loaded ({_line(error)})") from error
+
+
+@cache
+def _index() -> Any:
+    """lm-eval's index of its own tasks: made once in a process, for that takes seconds."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
 
 
 @contextmanager
@@ -179,6 +189,8 @@ def _question(task: Any, instances: Sequence[Any]) -> Question:
         one if isinstance(one, int) else choices.index(one)
         for one in (gold if isinstance(gold, list) else [gold])
     ]
+    if empty := [answer for _, answer in requests if not answer.strip()]:
+        raise UserError(f"tasks: {task.config.task}: an answer of nothing ({empty[0]!r}) in {str(doc)[:120]}")
     if not right or not all(0 <= one < len(requests) for one in right):
         raise UserError(f"tasks: {task.config.task}: a document without a right answer: {str(doc)[:120]}")
     return Question(requests, tuple(max(1, len(choice)) for choice in choices), tuple(right), text)

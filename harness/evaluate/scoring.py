@@ -12,6 +12,8 @@ from harness.errors import UserError
 from harness.evaluate.library import Question
 from harness.runs.tasks import TaskScore
 
+INCOMPLETE = ("missing_keys", "unexpected_keys", "mismatched_keys")
+
 
 class Scorer:
     """An exported model and its tokenizer on a device."""
@@ -31,7 +33,13 @@ class Scorer:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).to(device).eval()
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True
+            )
+            if wrong := [key for kind in INCOMPLETE for key in found.get(kind) or ()]:
+                # transformers would draw what is missing at random
+                raise ValueError(f"{len(wrong)} tensors are missing or not the model's, e.g. {wrong[0]}")
+            model = model.to(device).eval()
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # safetensors', transformers' and the file system's
             line = " ".join(str(error).split())[:160]
@@ -110,9 +118,17 @@ def score(
 
 
 def chance(questions: Sequence[Question]) -> float:
-    """What guessing gets right; 0 where there is a single answer, which is to be written and not chosen."""
+    """What guessing gets right; 0 where there is a single answer, which is to be written and not chosen.
+
+    Where all questions have the same answers to choose from (yes and no), always giving the commonest is a guess, too.
+    """
     shares = [len(set(one.right)) / len(one.requests) if len(one.requests) > 1 else 0.0 for one in questions]
-    return float(np.mean(shares))
+    uniform = float(np.mean(shares))
+    answers = {tuple(answer for _, answer in one.requests) for one in questions}
+    if len(answers) > 1 or len(questions[0].requests) == 1:
+        return uniform
+    right = [one.requests[i][1] for one in questions for i in one.right[:1]]
+    return max(uniform, max(right.count(answer) for answer in set(right)) / len(questions))
 
 
 def _row(question: Question, answers: Sequence[tuple[float, bool]]) -> tuple[float, float, float]:

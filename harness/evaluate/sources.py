@@ -115,7 +115,9 @@ def prepare_tasks(
             sources.append(
                 TaskSource(
                     name,
-                    str(Path(spec).expanduser().resolve()) if is_file else name,
+                    str(Path(spec).expanduser().resolve())
+                    if is_file
+                    else spec,  # a group may change its tasks
                     digest_of(found),
                     config.limit,
                     str((folder / f"{name}.overlap.json").resolve()),
@@ -142,7 +144,7 @@ def _check_name(name: str) -> None:
     """
     if (
         not name
-        or name.startswith(".")
+        or name.startswith((".", "by_length_"))  # accuracy_by_length_NAME is a column of another task
         or "/" in name
         or name.endswith("_se")
         or not name.isprintable()

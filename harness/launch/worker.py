@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.interrupts import let_in
 from harness.launch.ranks import RanksError, train_on_ranks
 from harness.launch.retry import is_retryable
@@ -141,7 +142,8 @@ def _held(job: Job) -> Ended:
 def _failed(run_id: str, error: Exception) -> Ended:
     if isinstance(error, RanksError):
         return Ended(run_id, "failed", reason=str(error), retryable=error.retryable)
-    return Ended(run_id, "failed", reason=f"{type(error).__name__}: {error}", retryable=is_retryable(error))
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return Ended(run_id, "failed", reason=reason, retryable=is_retryable(error))
 
 
 class _StopFlag:

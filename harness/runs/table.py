@@ -13,21 +13,36 @@ from harness.plan.plan import Plan
 from harness.plan.spec import RunSpec
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
 from harness.runs.record import IN_TABLE, Record, read_record
-from harness.runs.tasks import columns, read_tasks
+from harness.runs.tasks import columns, commonest_questions, read_tasks
 from harness.text import counted
 
 Row = dict[str, Any]
 
 
-def records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
-    """The valid records of the plan's cells with their scores on tasks, by run id, in the plan's order."""
+def records(folder: SweepFolder, plan: Plan, same_questions: bool = True) -> dict[str, Record]:
+    """The valid records of the plan's cells with their scores on tasks, by run id, in the plan's order.
+
+    Args:
+        same_questions: of each task only the scores on the questions that most runs were scored on, so that what stands
+            side by side in a table can be compared; else all scores.
+    """
     found = {}
     for cell in plan.cells:
         paths = folder.cell(cell.run_id)
         if (record := read_record(paths.record, cell.run_id)) is not None:
             tasks = read_tasks(paths.tasks, cell.run_id)
             found[cell.run_id] = replace(record, tasks=tasks) if tasks else record
-    return found
+    if not same_questions:
+        return found
+    common = commonest_questions(record.tasks for record in found.values())
+    return {
+        run_id: replace(
+            record, tasks={name: one for name, one in record.tasks.items() if one.digest == common[name]}
+        )
+        if record.tasks
+        else record
+        for run_id, record in found.items()
+    }
 
 
 def row(record: Record, apart: Collection[str] = ()) -> Row:
@@ -94,13 +109,13 @@ def rows(found: Iterable[Record]) -> list[Row]:
     return [row(record, apart) for record in found]
 
 
-def whole_records(folder: SweepFolder, plan: Plan) -> dict[str, Record]:
+def whole_records(folder: SweepFolder, plan: Plan, same_questions: bool = True) -> dict[str, Record]:
     """:func:`records` for who makes numbers of all of them.
 
     Raises:
         UserError: a record is there that is damaged.
     """
-    found = records(folder, plan)
+    found = records(folder, plan, same_questions)
     for cell in plan.cells:
         path = folder.cell(cell.run_id).record
         if cell.run_id not in found and path.exists():

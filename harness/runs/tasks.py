@@ -1,12 +1,12 @@
 """``tasks.json`` beside a record: what the run's model scores on benchmark tasks. Written task by task."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.errors import UserError
 from harness.files import Fence, no_fence, strict_json, unseal, write_json
 
 
@@ -96,16 +96,13 @@ def parse_tasks(data: Mapping[str, Any]) -> dict[str, TaskScore]:
     return found
 
 
-def refuse_damaged(path: Path, run_id: str) -> None:
-    """For who would make numbers of all scores: one file that cannot be read is no reason to be silent.
-
-    Raises:
-        UserError: a file is there that gives no scores.
-    """
-    if path.exists() and not read_tasks(path, run_id):
-        raise UserError(
-            f"{path}: not what was written; remove it, and 'isoflop evaluate' scores that run again"
-        )
+def commonest_questions(found: Iterable[Mapping[str, TaskScore]]) -> dict[str, str]:
+    """Of each task the digest of the questions that most runs were scored on; of equally many the later by name."""
+    counts: dict[str, Counter[str]] = {}
+    for scores in found:
+        for name, score in scores.items():
+            counts.setdefault(name, Counter())[score.digest] += 1
+    return {name: max(each, key=lambda digest: (each[digest], digest)) for name, each in counts.items()}
 
 
 def write_tasks(path: Path, run_id: str, scores: Mapping[str, TaskScore], fence: Fence = no_fence) -> None:

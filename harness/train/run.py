@@ -261,7 +261,7 @@ def _write(
 ) -> None:
     """The export where it is asked for, the whole curve, the record; once that is there, the checkpoints go.
 
-    So do scores on tasks, which are those of a model before: a run is trained again where its record was damaged.
+    So do a model, and scores on tasks, of an attempt before: a run is trained again where its record was damaged.
 
     Raises:
         PreemptedError: the run is another's by now; the rest was not written.
@@ -270,6 +270,8 @@ def _write(
         with new_folder(job.folder.model, watch.fence) as folder:
             model.save_pretrained(folder)
             corpus.save_tokenizer(folder)
+    else:
+        remove(job.folder.model)  # that of an attempt before
     write_atomic(job.folder.curve, curve, watch.fence)
     remove(job.folder.tasks)
     record.write(job.folder.record, watch.fence)

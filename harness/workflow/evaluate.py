@@ -1,6 +1,6 @@
 """Scoring the finished runs' models on tasks, here or by a launcher, and what all of them scored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,11 +18,14 @@ from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import FINISHED, Record
 from harness.runs.table import whole_records, write_table
+from harness.runs.tasks import TaskScore
 from harness.text import counted, duration
 from harness.workflow.experiment import make_jobs, prepare_corpus
 from harness.workflow.resources import launcher_of
 from harness.workflow.status import show_sweep
 from harness.workflow.terminal import say
+
+CUT = 0.05  # of the questions, cut to the context, above which a task's scores are doubted aloud
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class Evaluation:
     Attributes:
         jobs: one for every finished run whose model is there, whether or not it is scored already.
         gone: ids of finished runs without a model.
+        failure: what a launcher said of runs that could not be scored; the others are.
     """
 
     tasks: tuple[TaskSource, ...]
     jobs: tuple[EvaluateJob, ...]
     gone: tuple[str, ...]
+    failure: UserError | None = None
 
 
 def evaluate_runs(
@@ -48,7 +53,7 @@ def evaluate_runs(
         plan: of the runs, as it is frozen in ``folder``.
 
     Raises:
-        UserError: there is nothing to score, a task cannot be read, or runs could not be scored.
+        UserError: there is nothing to score, a task cannot be read, or no run could be scored.
     """
     if config.launcher.here:
         version()
@@ -66,6 +71,10 @@ def evaluate_runs(
             lambda text: status.update(text),
         )
         asked = _evaluation(config, plan, corpus, folder, found, sources)
+    if same := {source.name for source in sources} & set(config.data.domains):
+        raise UserError(
+            f"tasks: {min(same)} is also a domain (data.domains), whose columns it would take; rename one"
+        )
     if asked.gone:
         say(
             f"{counted(len(asked.gone), 'finished run has', 'finished runs have')} no model any more: "
@@ -95,7 +104,12 @@ def evaluate_runs(
                 say_status=lambda: show_sweep(folder, console),
                 console=console,
             )
-            outcome = launcher_of(config).train(work)
+            try:
+                outcome = launcher_of(config).train(work)
+            except UserError as error:
+                if not any(job.missing() == [] for job in asked.jobs):
+                    raise
+                asked = replace(asked, failure=error)
         else:
             say(f"all {counted(len(asked.jobs), 'run')} with a model are scored", console)
     finally:
@@ -135,17 +149,33 @@ def _evaluation(
     return Evaluation(tuple(sources), jobs, tuple(sorted(finished - there, key=order.index)))
 
 
-def scored(folder: SweepFolder, sources: Sequence[TaskSource]) -> dict[str, Record]:
-    """The records of the sweep's runs that have a score on each of ``sources``.
+def scored(
+    folder: SweepFolder, sources: Sequence[TaskSource], say_more: Callable[[str], None]
+) -> dict[str, Record]:
+    """The records of the sweep's runs, of whose scores those on the questions of ``sources`` are left.
+
+    Args:
+        say_more: told how many runs have other scores, or none.
 
     Raises:
         UserError: a record is damaged.
     """
     digests = {source.name: source.digest for source in sources}
-    return {
-        run_id: record
-        for run_id, record in whole_records(folder, frozen_plan(folder)).items()
-        if all(
-            name in record.tasks and record.tasks[name].digest == digest for name, digest in digests.items()
+    found, other = {}, 0
+    for run_id, record in whole_records(folder, frozen_plan(folder), same_questions=False).items():
+        mine = {name: one for name, one in record.tasks.items() if digests.get(name) == one.digest}
+        other += record.status == FINISHED and len(mine) < len(digests)
+        found[run_id] = replace(record, tasks=mine)
+    if other:
+        say_more(f"{counted(other, 'finished run')} without scores on these questions: left out below")
+    long = [name for name in digests if any(_is_cut(one.tasks.get(name)) for one in found.values())]
+    for name in long:
+        say_more(
+            f"{name}: more than {CUT:.0%} of its questions are longer than the models' context and lose their "
+            "beginning: its scores say little"
         )
-    }
+    return found
+
+
+def _is_cut(score: TaskScore | None) -> bool:
+    return score is not None and score.truncated > CUT * score.documents

@@ -227,11 +227,14 @@ def _of_task(config: PredictConfig, task: str) -> tuple[PredictConfig, StoredTas
     path = Path(str(config.fit)).expanduser()
     sweep = SweepFolder(path if path.is_dir() else path.parent)
     folder = sweep.tasks / task
-    if not (folder / FILE).exists():
+    if "/" in task or not (folder / FILE).exists():
         there = sorted(one.parent.name for one in sweep.tasks.glob(f"*/{FILE}"))
         hint = f"there are {', '.join(there)}" if there else "'isoflop evaluate' scores its models"
         raise UserError(f"task: {sweep.path} has no fit of '{task}'; {hint}")
-    return replace(config, fit=str(folder / "fit.json")), load_fitted(folder).stored
+    stored = load_fitted(folder).stored
+    if config.level is not None:
+        stored = replace(stored, fit=replace(stored.fit, level=config.level))
+    return replace(config, fit=str(folder / "fit.json")), stored
 
 
 def _asked(

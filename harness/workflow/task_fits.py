@@ -52,6 +52,13 @@ def _fit_task(
     options, name = config.analysis, source.name
     columns = replace(config.columns, loss=f"bits_per_byte_{name}")
     points = read_points(folder.table, options.rows, columns, config.where, options)
+    scores = [found[run_id].tasks.get(name) if run_id in found else None for run_id in points.run_id]
+    # the table has the scores that most runs share, which are others where this evaluation could score few of them
+    ours = [
+        score is not None and score.bits_per_byte == loss
+        for score, loss in zip(scores, points.loss, strict=True)
+    ]
+    points = points.without(~np.array(ours, dtype=bool), "scored on other questions")
     fit = fit_points(points, options)
     of_task = task_points(points, options, name, found)
     stored = StoredTask(
@@ -77,17 +84,9 @@ def _beside(spec: str, folder: Path) -> str:
 
 
 def task_points(points: Points, options: FitOptions, name: str, found: Mapping[str, Record]) -> TaskPoints:
-    """The runs that the fit of the task loss uses, with their accuracies.
-
-    Raises:
-        UserError: none of them has a score.
-    """
+    """The runs that the fit of the task loss uses, with their accuracies."""
     table = prepare(points, options)
-    scores = [found[run_id].tasks[name] for run_id in table.run_id if run_id in found]
-    if not scores or len(scores) < len(table):
-        raise UserError(
-            f"{name}: {len(table) - len(scores)} runs of the table have scores on other questions"
-        )
+    scores = [found[run_id].tasks[name] for run_id in table.run_id]
     return TaskPoints(
         params=table.params,
         tokens=table.tokens,

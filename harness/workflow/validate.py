@@ -13,6 +13,7 @@ from harness.config.schema import Config
 from harness.data import Corpus
 from harness.errors import UserError
 from harness.evaluate.library import version
+from harness.evaluate.sources import prepare_tasks
 from harness.files import file_sha256
 from harness.fit import Fit, load_fit, read_points
 from harness.fit.noise import RunScatter
@@ -97,8 +98,10 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
     now = predict(config.name, written, basis, asked.budget, entries)
     if asked.tasks:
         now = replace(now, tasks=_task_predictions(fit_path.parent, entries) or None)
-    if now.tasks and config.launcher.here:
-        version()
+    if now.tasks:
+        if config.launcher.here:
+            version()
+        _registered_tasks(config, now.tasks, corpus, folder)
     if not (folder.path / FILE).exists() and has_runs(folder) and differs(folder, plan):
         raise UserError(
             f"{folder.path}: has runs of another experiment; give the validation a folder of its own with name=NAME"
@@ -110,9 +113,13 @@ def register_prediction(config: Config, yaml: str, console: Console) -> Register
 
 def _task_predictions(fitted: Path, entries: Entries) -> tuple[TaskPrediction, ...]:
     """Of every task that the fit's runs were scored on and whose task loss has a law."""
-    at = {factor: (n, float(cells[0].tokens)) for factor, (n, cells) in entries.items()}
     made = []
     for task in load_all(SweepFolder(fitted).tasks):
+        count = _count(task.fit)  # its own, which need not be that of the fit of the loss
+        at = {
+            factor: (float(cells[0].params.count(count)), float(cells[0].tokens))
+            for factor, (_, cells) in entries.items()
+        }
         source = choose(from_fit(task.fit), "auto", surface=True)[1]
         if source.law is not None:
             made.append(predict_task(task.stored, source, at))
@@ -137,21 +144,49 @@ def score_tasks(
     tasks = made.prediction.tasks
     if not tasks:
         return None, Outcome.DONE
-    folder = SweepFolder(_fit_path(config).parent).tasks
-    specs = [str(folder / one.spec) if (folder / one.spec).is_file() else one.spec for one in tasks]
-    asked = replace(
-        config, tasks=specs, evaluate=replace(config.evaluate, limit=max(one.limit for one in tasks))
-    )
-    scored, outcome = evaluate_runs(asked, made.plan, made.folder, continuation, console)
-    digests = {source.name: source.digest for source in scored.tasks}
-    for one in tasks:
-        if digests.get(one.task) != one.digest:
-            raise UserError(f"{one.task}: its questions are others than those that were registered")
-    if outcome is not Outcome.DONE:
-        return None, outcome
+    _registered_tasks(config, tasks, made.corpus, made.folder)
+    for asked in _by_limit(config, tasks):
+        scored, outcome = evaluate_runs(asked, made.plan, made.folder, continuation, console)
+        if scored.failure is not None:
+            raise scored.failure
+        if outcome is not Outcome.DONE:
+            return None, outcome
     run_ids = {one.factor: one.run_ids for one in made.prediction.candidates}
     found = records(made.folder, made.plan)
-    return tuple(judge_task(one, run_ids, found, made.prediction.level) for one in tasks), outcome
+    return tuple(judge_task(one, run_ids, found, made.prediction.level) for one in tasks), Outcome.DONE
+
+
+def _by_limit(config: Config, tasks: Sequence[TaskPrediction]) -> list[Config]:
+    """What is to be evaluated: tasks of one limit of documents together."""
+    folder = SweepFolder(_fit_path(config).parent).tasks
+    asked = []
+    for limit in dict.fromkeys(one.limit for one in tasks):
+        specs = [one.spec for one in tasks if one.limit == limit]
+        found = [str(folder / spec) if (folder / spec).is_file() else spec for spec in specs]
+        asked.append(replace(config, tasks=found, evaluate=replace(config.evaluate, limit=limit)))
+    return asked
+
+
+def _registered_tasks(
+    config: Config, tasks: Sequence[TaskPrediction], corpus: Corpus, folder: SweepFolder
+) -> None:
+    """Refuse tasks whose questions are others than those that the fit's runs were scored on: before any is trained.
+
+    Raises:
+        UserError: so it is, or a task cannot be read.
+    """
+    silent = lambda text: None  # noqa: E731
+    for asked in _by_limit(config, tasks):
+        sources = prepare_tasks(
+            asked.tasks, asked.evaluate, corpus, config.seq_len, folder.tasks, silent, silent
+        )
+        digests = {source.name: source.digest for source in sources}
+        for one in tasks:
+            if one.limit == asked.evaluate.limit and digests.get(one.task) != one.digest:
+                raise UserError(
+                    f"{one.task}: its questions are others than those that the runs of the fit were scored on; "
+                    "'isoflop evaluate' scores these again, and validate.tasks=false leaves tasks out"
+                )
 
 
 def _fit_path(config: Config) -> Path:
@@ -230,13 +265,23 @@ def _check_base(own: Parametrization, folder: Path) -> None:
         )
 
 
+def _count(fit: Fit) -> str:
+    """How a fit counts parameters, as planned shapes do.
+
+    Raises:
+        UserError: none of them counts so.
+    """
+    count = "total" if fit.count == "params" else fit.count.removeprefix("params_")
+    if count not in PARAM_COUNTS:
+        raise UserError(f"validate.fit: counts parameters as '{fit.count}', which no planned shape has")
+    return count
+
+
 def _entries(
     config: Config, fit: Fit, basis: PredictionBasis, corpus: Corpus, shapes: Sequence[Shape], rules: Rules
 ) -> Entries:
     """Factor to N, as the fit counts it, and the cells, one a seed."""
-    count = "total" if fit.count == "params" else fit.count.removeprefix("params_")
-    if count not in PARAM_COUNTS:
-        raise UserError(f"validate.fit: counts parameters as '{fit.count}', which no planned shape has")
+    count = _count(fit)
     frontier = basis.decider.frontier
     best = float(frontier.at_flops(config.validate.budget).params) if frontier is not None else np.nan
     if not np.isfinite(best):

@@ -206,7 +206,29 @@ def test_a_damaged_model_fails_alone(
     error = capsys.readouterr().err
     assert "1 of 6 cells failed" in error
     assert cells[0].name in error
+    assert "UserError" not in error
     assert len(scores_of(folder)) == 5
+    # the others are fitted all the same
+    assert (folder / "runs" / "small" / "tasks" / "word" / "accuracy.json").exists()
+
+
+def test_scores_on_other_questions_are_never_side_by_side(
+    folder: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(scored(folder, text_folder, "evaluate.limit=10"))
+    cells = sorted((folder / "runs" / "small" / "cells").iterdir())
+    shutil.rmtree(cells[0] / "model")
+    capsys.readouterr()
+    main(scored(folder, text_folder, "evaluate.limit=20"))
+    assert "1 finished run without scores on these questions" in capsys.readouterr().out
+    documents = {run: one["tasks"]["word"]["documents"] for run, one in scores_of(folder).items()}  # type: ignore[index]
+    assert documents[cells[0].name] == 10
+    assert sorted(documents.values()) == [10, 20, 20, 20, 20, 20]
+    with (folder / "runs" / "small" / "runs.csv").open() as file:
+        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    assert [run for run, row in rows.items() if row["accuracy_word"] == ""] == [cells[0].name]
+    stored = json.loads((folder / "runs" / "small" / "tasks" / "word" / "accuracy.json").read_text())
+    assert stored["fit"]["runs"] == 5
 
 
 def test_another_corpus_is_refused(

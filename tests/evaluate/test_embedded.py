@@ -82,6 +82,20 @@ def test_right_answers_stand_anywhere_and_brackets_are_equally_often_right(tasks
     assert tasks[-1].chance == pytest.approx(1 / 3)
 
 
+def test_the_first_questions_are_balanced_too(tasks: list[EmbeddedTask]) -> None:
+    """A limit takes the first ones."""
+    answers = [item.choices[item.answer] for item in tasks[-1].items]
+    for n in range(3, len(answers) + 1, 3):
+        assert set(Counter(answers[:n]).values()) == {n // 3}
+
+
+def test_words_are_whole(tasks: list[EmbeddedTask]) -> None:
+    (words,) = (task for task in tasks if task.name == "word")
+    for item in words.items:
+        right = item.choices[item.answer]
+        assert right.startswith(" ") or not (item.context[-1].isalnum() or item.context[-1] == "_")
+
+
 def test_too_little_text_gives_no_task(tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     for i in range(6):

@@ -168,6 +168,25 @@ def test_a_model_that_cannot_be_read_is_one_line(corpus: Corpus, tmp_path: Path)
         Scorer(folder, "cpu", "fp32", SEQ_LEN, 4)
 
 
+def test_a_model_without_all_of_its_tensors_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    """transformers would draw them at random, and score."""
+    from safetensors.torch import load_file, save_file
+
+    weights = export_model(corpus, tmp_path / "model") / "model.safetensors"
+    tensors = load_file(weights)
+    gone = next(name for name in tensors if "mlp" in name)
+    save_file({name: one for name, one in tensors.items() if name != gone}, weights, {"format": "pt"})
+    with pytest.raises(UserError, match="1 tensors are missing"):
+        Scorer(weights.parent, "cpu", "fp32", SEQ_LEN, 4)
+
+
+def test_an_answer_of_nothing_is_one_line(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"question": "a", "answers": ["", "no"], "right": 0}]
+    path = own_task(tmp_path, "multiple_choice", "doc_to_choice: answers\ndoc_to_target: right", rows)
+    with pytest.raises(UserError, match="an answer of nothing"):
+        questions("own", load_tasks([path])["own"], 0)
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40))
 def test_without_clusters_the_error_is_the_usual_one(values: list[float]) -> None:
     array = np.array(values)
@@ -202,3 +221,8 @@ def test_chance_is_of_the_number_of_answers() -> None:
     assert chance([one(2), one(4)]) == pytest.approx(0.375)
     assert chance([one(1)]) == 0
     assert chance([one(4, (0, 2))]) == 0.5
+
+    def yes_or_no(right: int) -> Question:
+        return Question((("a", " yes"), ("a", " no")), (3, 2), (right,), "t")
+
+    assert chance([yes_or_no(0)] * 7 + [yes_or_no(1)] * 3) == 0.7  # always yes

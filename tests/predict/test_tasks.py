@@ -36,6 +36,15 @@ def test_an_interval_has_the_uncertainty_of_the_task_loss(stored: StoredTask) ->
     )
 
 
+def test_intervals_have_the_level_that_is_asked_for(stored: StoredTask) -> None:  # noqa: F811
+    def width(level: float) -> float:
+        found = answer_task(replace(stored.fit, level=level), source(), 1e5, 5e6, None).two_step.interval
+        assert found is not None
+        return found[1] - found[0]
+
+    assert width(0.5) < 0.6 * width(0.95)
+
+
 def test_without_draws_of_the_task_loss_there_is_no_interval(stored: StoredTask) -> None:  # noqa: F811
     found = answer_task(stored.fit, source(draws=False), 1e5, 5e6, None)
     assert found.two_step.accuracy is not None
