@@ -125,7 +125,7 @@ def chance(questions: Sequence[Question]) -> float:
     shares = [len(set(one.right)) / len(one.requests) if len(one.requests) > 1 else 0.0 for one in questions]
     uniform = float(np.mean(shares))
     answers = {tuple(answer for _, answer in one.requests) for one in questions}
-    if len(answers) > 1 or len(questions[0].requests) == 1:
+    if len(answers) > 1 or len(questions) == 1 or len(questions[0].requests) == 1:
         return uniform
     right = [one.requests[i][1] for one in questions for i in one.right[:1]]
     return max(uniform, max(right.count(answer) for answer in set(right)) / len(questions))

@@ -181,7 +181,9 @@ def test_a_model_without_all_of_its_tensors_is_refused(corpus: Corpus, tmp_path:
 
 
 def test_an_answer_of_nothing_is_one_line(tmp_path: Path) -> None:
-    rows: list[dict[str, object]] = [{"question": "a", "answers": ["", "no"], "right": 0}]
+    rows: list[dict[str, object]] = [
+        {"question": "a", "answers": [answer, "no"], "right": 0} for answer in ("yes", "")
+    ]
     path = own_task(tmp_path, "multiple_choice", "doc_to_choice: answers\ndoc_to_target: right", rows)
     with pytest.raises(UserError, match="an answer of nothing"):
         questions("own", load_tasks([path])["own"], 0)
@@ -214,8 +216,11 @@ def test_the_clustered_error_covers() -> None:
 
 
 def test_chance_is_of_the_number_of_answers() -> None:
+    numbers = iter(range(100))
+
     def one(n: int, right: tuple[int, ...] = (0,)) -> Question:
-        return Question((("a", "b"),) * n, (1,) * n, right, "t")
+        own = next(numbers)  # other answers in each
+        return Question(tuple(("a", f"{own} {i}") for i in range(n)), (1,) * n, right, "t")
 
     assert chance([one(4), one(4)]) == 0.25
     assert chance([one(2), one(4)]) == pytest.approx(0.375)
