@@ -107,10 +107,10 @@ def _after_text(text: str, place: int) -> int:
 
 
 def _piece(made: _Maker, text: str, start: int, room: int) -> str:
-    """``room`` tokens of text from ``start``; empty where there are not so many."""
+    """``room`` tokens of text from ``start``; empty where there are not so many, or they are white space."""
     ids = made.lengths.ids(text[start : start + 16 * room])[:room]
     piece = made.lengths.text(ids)
-    return piece if len(ids) == room and "\ufffd" not in piece else ""
+    return piece if len(ids) == room and "\ufffd" not in piece and piece.strip() else ""
 
 
 def _next_line(made: _Maker, document: Document, place: int) -> Item | None:

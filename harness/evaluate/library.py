@@ -189,7 +189,7 @@ def _question(task: Any, instances: Sequence[Any]) -> Question:
         one if isinstance(one, int) else choices.index(one)
         for one in (gold if isinstance(gold, list) else [gold])
     ]
-    if empty := [answer for _, answer in requests if not answer.strip()]:
+    if empty := [answer for _, answer in requests if not answer]:
         raise UserError(f"tasks: {task.config.task}: an answer of nothing ({empty[0]!r}) in {str(doc)[:120]}")
     if not right or not all(0 <= one < len(requests) for one in right):
         raise UserError(f"tasks: {task.config.task}: a document without a right answer: {str(doc)[:120]}")
