@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the demo's sweep cannot show.
 MISSING = {
     "cycle": "no runs whose schedule is longer",
+    "tasks": "the runs were scored on no task",
     "recipe_cost": "nothing but the recipe's own values was trained",
 }
 

@@ -18,7 +18,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
-from harness.report.figures import approaches, contours, fixed_time, training_curves
+from harness.report.figures import approaches, contours, fixed_time, tasks, training_curves
 from harness.report.figures.catalogue import FIGURES
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
@@ -33,10 +33,13 @@ from harness.report.published import (
 from harness.report.style import figure_style, panels
 from harness.report.tables import compute, frontier
 from harness.report.tables import fixed_time as fixed_time_table
+from harness.report.tables.tasks import build as task_tables
+from harness.report.tables.tasks import fits_table
 from harness.report.text import dollars, interval, power, ratio, significant, times, typeset
 from harness.runs.frozen import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.report.conftest import Reported
+from tests.report.scored import with_tasks
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
 
@@ -145,7 +148,21 @@ def test_every_figure_is_drawn(report_data: ReportData) -> None:
     tuned = replace(report_data, tuning=fitted(Truth()), ablations=(*report_data.ablations, faster))
     with figure_style():
         for entry in FIGURES:
-            assert entry.draw(tuned).axes, entry.name
+            assert entry.draw(with_tasks(tuned)).axes, entry.name
+
+
+def test_tasks_are_on_the_page(report_data: ReportData) -> None:
+    data = with_tasks(report_data)
+    with figure_style():
+        error, accuracy = tasks.draw_tasks(data).axes
+    seen = sum(len(line.get_xdata()) for line in error.lines if line.get_marker() == "o")
+    assert seen == sum(bool(record.tasks) for record in data.records.values())
+    assert (error.get_ylabel(), accuracy.get_ylabel()) == ("error", "accuracy")
+    shown, about = task_tables(data.records.values())
+    assert len(shown.rows[0][2:]) == len({record.budget for record in data.records.values() if record.tasks})
+    assert shown.rows[0][1] == "25.0%"
+    assert about.rows[0][3] == "20.0%"
+    assert fits_table(data.tasks).rows[0][0] == "word"
 
 
 def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -> None:
