@@ -111,7 +111,13 @@ def task_loss_of(fit: TaskFit, accuracy: float) -> float:
             f"target_accuracy: {accuracy:g} is not between chance, {fit.chance:.3g}, and the most that the sigmoid of "
             f"{fit.task} reaches, {law.top:.3g}"
         )
-    return law.middle + law.width * float(np.log((law.top - accuracy) / (accuracy - fit.chance)))
+    wanted = law.middle + law.width * float(np.log((law.top - accuracy) / (accuracy - fit.chance)))
+    if wanted <= 0:
+        raise UserError(
+            f"target_accuracy: {accuracy:g} of {fit.task} is beyond any model: its sigmoid reaches "
+            f"{float(law.accuracy(0.0)):.3g} at a task loss of 0"
+        )
+    return wanted
 
 
 def show_task(found: TaskAnswer, line: Callable[[str], None]) -> None:

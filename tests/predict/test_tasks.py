@@ -60,6 +60,13 @@ def test_an_accuracy_has_its_task_loss(stored: StoredTask) -> None:  # noqa: F81
             task_loss_of(stored.fit, wrong)
 
 
+def test_an_accuracy_beyond_a_task_loss_of_nothing_is_one_line(stored: StoredTask) -> None:  # noqa: F811
+    assert stored.fit.sigmoid is not None
+    flat = replace(stored.fit, sigmoid=replace(stored.fit.sigmoid, middle=0.5, width=2.0))
+    with pytest.raises(UserError, match=r"0\.95 of word is beyond any model: its sigmoid reaches 0\.67"):
+        task_loss_of(flat, 0.95)
+
+
 def test_laws_that_disagree_are_named(stored: StoredTask) -> None:  # noqa: F811
     near = answer_task(stored.fit, source(), 1e5, 5e6, None)
     high = Prediction(accuracy=0.9, interval=(0.89, 0.91), run_interval=(0.88, 0.92))
