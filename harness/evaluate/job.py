@@ -44,17 +44,18 @@ class EvaluateJob(Job):
 
     def missing(self) -> list[TaskSource]:
         """The tasks that the run has no score on, or one of other questions."""
-        scores = read_tasks(self.folder.tasks, self.cell.run_id)
-        return [
-            one for one in self.tasks if (one.name not in scores or scores[one.name].digest != one.digest)
-        ]
+        return self._missing(read_tasks(self.folder.tasks, self.cell.run_id))
+
+    def _missing(self, scores: Mapping[str, TaskScore]) -> list[TaskSource]:
+        return [one for one in self.tasks if one.name not in scores or scores[one.name].digest != one.digest]
 
     def end(self) -> End | None:
         """How it ended; None where tasks are missing."""
-        if self.missing():
-            return None
         scores = read_tasks(self.folder.tasks, self.cell.run_id)
-        return End(FINISHED, None, 0.0, summary({one.name: scores[one.name] for one in self.tasks}))
+        return None if self._missing(scores) else self._ended(scores, 0.0)
+
+    def _ended(self, scores: Mapping[str, TaskScore], seconds: float) -> End:
+        return End(FINISHED, None, seconds, summary({one.name: scores[one.name] for one in self.tasks}))
 
     def execute(self, watch: Watch) -> End:
         """Score the tasks that are missing; each is written as soon as it is there.
@@ -82,7 +83,8 @@ class EvaluateJob(Job):
                 f"{self.folder.model}: a model of {scorer.parameters:,} parameters, and the run has "
                 f"{record.params_total:,}: it is another's"
             )
-        missing, scores, tokens = self.missing(), read_tasks(self.folder.tasks, run_id), 0
+        scores, tokens = read_tasks(self.folder.tasks, run_id), 0
+        missing = self._missing(scores)
         for number, source in enumerate(missing, 1):
             if watch.must_stop():
                 raise PreemptedError("stopped; the tasks that were scored are kept")
@@ -92,12 +94,7 @@ class EvaluateJob(Job):
             tokens += source.tokens
             pace = tokens / (time.monotonic() - began)
             watch.report(StepReport(run_id, number, len(missing), made.bits_per_byte, pace))
-        return End(
-            FINISHED,
-            None,
-            time.monotonic() - began,
-            summary({one.name: scores[one.name] for one in self.tasks}),
-        )
+        return self._ended(scores, time.monotonic() - began)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

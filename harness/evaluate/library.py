@@ -19,7 +19,9 @@ from harness.errors import UserError
 
 SCORED = ("multiple_choice", "loglikelihood")
 """Kinds of tasks that have a right answer with a likelihood."""
-FOLDER_OF_TEXTS = ("data_files", "data_dir")
+DATA_OPTIONS = ("data_files", "data_dir")
+"""Options of ``load_dataset`` that name files."""
+FEWSHOT_SEED = 1234  # lm-eval's own default: examples in a prompt are the same in every run
 CLUSTER = "document"
 """A column that says which text a question is of; questions of one text are one cluster of a standard error."""
 
@@ -36,6 +38,11 @@ def version() -> str:
         raise UserError(
             "evaluate: lm-eval is not installed here; pip install 'lm-eval>=0.4.13,<0.5'"
         ) from None
+
+
+def is_file(spec: str) -> bool:
+    """Whether a task is meant by its YAML file; else by a name that lm-eval knows."""
+    return spec.endswith((".yaml", ".yml"))
 
 
 def load_tasks(names: Sequence[str]) -> dict[str, Any]:
@@ -65,17 +72,17 @@ def load_tasks(names: Sequence[str]) -> dict[str, Any]:
 def _load(name: str) -> dict[str, Any]:
     from lm_eval.tasks import TaskManager
 
-    is_file = name.endswith((".yaml", ".yml"))
-    if is_file and not Path(name).expanduser().is_file():
+    own = is_file(name)
+    if own and not Path(name).expanduser().is_file():
         raise UserError(f"tasks: {name}: no such file")
     try:
         with _without_bars():
-            if not is_file:
+            if not own:
                 return dict(_index().load([name])["tasks"])
             spec = _with_own_data(Path(name).expanduser().resolve())
             return dict(TaskManager(include_defaults=False).load([spec])["tasks"])
     except KeyError as error:
-        if is_file:
+        if own:
             raise UserError(f"tasks: {name}: lm-eval finds no {error}") from error
         raise UserError(
             f"tasks: lm-eval has no task {name!r}; 'lm-eval ls tasks' lists them, a task of your own is FILE.yaml, and "
@@ -106,7 +113,7 @@ def _with_own_data(path: Path) -> dict[str, Any]:
 
     spec = dict(load_yaml(path, resolve_func=True))
     options = dict(spec.get("dataset_kwargs") or {})
-    for key in FOLDER_OF_TEXTS:
+    for key in DATA_OPTIONS:
         if key in options:
             options[key] = _beside(options[key], path.parent)
     return {**spec, **({"dataset_kwargs": options} if options else {})}
@@ -156,9 +163,7 @@ def questions(name: str, task: Any, limit: int) -> list[Question]:
     try:
         if task.get_config("num_fewshot") is None:
             task.set_config(key="num_fewshot", value=0)
-        task.set_fewshot_seed(
-            seed=1234
-        )  # lm-eval's own default: examples in a prompt are the same in every run
+        task.set_fewshot_seed(seed=FEWSHOT_SEED)
         with _without_bars():
             task.build_all_requests(limit=limit or None, rank=0, world_size=1)
         by_document: dict[int, list[Any]] = {}
@@ -189,8 +194,8 @@ def _question(task: Any, instances: Sequence[Any]) -> Question:
         one if isinstance(one, int) else choices.index(one)
         for one in (gold if isinstance(gold, list) else [gold])
     ]
-    if empty := [answer for _, answer in requests if not answer]:
-        raise UserError(f"tasks: {task.config.task}: an answer of nothing ({empty[0]!r}) in {str(doc)[:120]}")
+    if not all(choices):
+        raise UserError(f"tasks: {task.config.task}: an answer of nothing in {str(doc)[:120]}")
     if not right or not all(0 <= one < len(requests) for one in right):
         raise UserError(f"tasks: {task.config.task}: a document without a right answer: {str(doc)[:120]}")
     return Question(requests, tuple(max(1, len(choice)) for choice in choices), tuple(right), text)

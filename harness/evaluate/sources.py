@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from harness.data import Corpus
 from harness.errors import UserError
 from harness.evaluate.config import EvaluateConfig
 from harness.evaluate.embedded import EmbeddedTask, make_tasks
-from harness.evaluate.library import Question, digest_of, load_tasks, questions
+from harness.evaluate.library import Question, digest_of, is_file, load_tasks, questions
 from harness.evaluate.overlap import overlapping, window
 from harness.evaluate.passages import Lengths
-from harness.files import strict_json, unseal, write_json
-from harness.runs.files import write_changed
+from harness.files import write_json
+from harness.runs.files import read_json, write_changed
 
 Say = Callable[[str], None]
+AGAIN = "'isoflop evaluate' writes it again"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,7 @@ class TaskSource:
         Raises:
             UserError: they are others by now, or cannot be read.
         """
-        found = questions(self.name, load_tasks([self.spec])[self.name], self.limit)
-        if digest_of(found) != self.digest:
-            raise UserError(
-                f"{self.spec}: its questions are others than when the evaluation began; run it again"
-            )
-        return found
+        return _questions(self)
 
     def overlapping(self) -> list[bool]:
         """Which of its questions share a passage with the training text.
@@ -62,16 +59,28 @@ class TaskSource:
         Raises:
             UserError: the file is not there, or not what was written.
         """
-        try:
-            data = unseal(strict_json(Path(self.overlap).read_bytes()))
+
+        def parse(data: dict[str, Any]) -> list[bool]:
             if data["digest"] != self.digest:
                 raise ValueError("it is of other questions")
-            flags = [False] * int(data["questions"])
-            for i in data["overlapping"]:
-                flags[i] = True
-            return flags
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise UserError(f"{self.overlap}: {error}; 'isoflop evaluate' writes it again") from error
+            found = set(data["overlapping"])
+            return [i in found for i in range(data["questions"])]
+
+        try:
+            return read_json(Path(self.overlap), AGAIN, parse)
+        except OSError as error:
+            raise UserError(f"{self.overlap}: {error.strerror or error}; {AGAIN}") from error
+
+
+@cache
+def _questions(source: TaskSource) -> list[Question]:
+    """Read once in a process, which scores one model after another."""
+    found = questions(source.name, load_tasks([source.spec])[source.name], source.limit)
+    if digest_of(found) != source.digest:
+        raise UserError(
+            f"{source.spec}: its questions are others than when the evaluation began; run it again"
+        )
+    return found
 
 
 def prepare_tasks(
@@ -108,16 +117,14 @@ def prepare_tasks(
     sources, asked = [], []
     for spec in specs:
         progress(f"task {Path(spec).stem} …")
-        is_file = spec.endswith((".yaml", ".yml"))
+        own = str(Path(spec).expanduser().resolve()) if is_file(spec) else spec
         for name, task in load_tasks([spec]).items():
             _check_name(name)
             found = questions(name, task, config.limit)
             sources.append(
                 TaskSource(
                     name,
-                    str(Path(spec).expanduser().resolve())
-                    if is_file
-                    else spec,  # a group may change its tasks
+                    own,  # of a group its name, for it may change its tasks
                     digest_of(found),
                     config.limit,
                     str((folder / f"{name}.overlap.json").resolve()),
@@ -232,8 +239,8 @@ def _measure_overlap(
 
 
 def _is_known(source: TaskSource, corpus: Corpus) -> bool:
+    wanted = (source.digest, corpus.fingerprint)
     try:
-        data = unseal(strict_json(Path(source.overlap).read_bytes()))
-        return bool(data["digest"] == source.digest and data["corpus"] == corpus.fingerprint)
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(Path(source.overlap), AGAIN, lambda data: (data["digest"], data["corpus"]) == wanted)
+    except (OSError, UserError):
         return False

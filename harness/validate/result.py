@@ -5,13 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from harness.fit.bootstrap import Interval
 from harness.fit.encoding import encode
+from harness.validate.over_seeds import (
+    LOST,
+    UNKNOWN,
+    WON,
+    difference_interval,
+    known_values,
+    mean_interval,
+    verdict_of,
+    within,
+)
 from harness.validate.prediction import Candidate, RegisteredPrediction
 from harness.validate.tasks import TaskResult
-from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,32 +114,24 @@ def judge(
 
 def _measured(one: Candidate, losses: Mapping[str, float | None], level: float) -> Measured:
     mine = {seed: losses[run_id] for seed, run_id in one.run_ids.items()}
-    values = _values(mine)
+    values = known_values(mine)
     mean = float(np.mean(values)) if values else None
-    bounds = None
-    if len(values) > 1 and np.ptp(values) > 0:
-        low, high = stats.t.interval(level, len(values) - 1, loc=mean, scale=stats.sem(values))
-        bounds = (float(low), float(high))
     inside = None
     if values and one.run_interval is not None:
-        inside = sum(_within(loss, one.run_interval) is True for loss in values)
+        inside = sum(within(loss, one.run_interval) is True for loss in values)
     return Measured(
         factor=one.factor,
         losses=mine,
         mean=mean,
-        interval=bounds,
+        interval=mean_interval(values, level),
         inside=inside,
-        mean_inside=_within(mean, one.mean_interval) if len(values) == len(mine) else None,
+        mean_inside=within(mean, one.mean_interval) if len(values) == len(mine) else None,
     )
-
-
-def _within(value: float | None, interval: Interval | None) -> bool | None:
-    return None if value is None or interval is None else interval[0] <= value <= interval[1]
 
 
 def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) -> Gap:
     gap, bounds, verdict = None, None, UNKNOWN
-    mine, theirs = _values(winner.losses), _values(other.losses)
+    mine, theirs = known_values(winner.losses), known_values(other.losses)
     whole = len(mine) == len(winner.losses) and len(theirs) == len(other.losses)
     if mine and not theirs:
         verdict = WON  # every run of the other diverged
@@ -139,11 +139,8 @@ def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) 
         verdict = LOST
     elif mine and theirs:
         gap = float(np.mean(theirs) - np.mean(mine))
-        if len(mine) > 1 and len(theirs) > 1:
-            found = stats.ttest_ind(theirs, mine, equal_var=False).confidence_interval(level)
-            if np.isfinite(found.low) and np.isfinite(found.high):
-                bounds = (float(found.low), float(found.high))
-                verdict = WON if bounds[0] > 0 else LOST if bounds[1] < 0 else NOISE
+        bounds = difference_interval(theirs, mine, level)
+        verdict = verdict_of(bounds)
     return Gap(
         factor=other.factor,
         gap=gap,
@@ -151,13 +148,9 @@ def _gap(winner: Measured, other: Measured, predicted: Candidate, level: float) 
         predicted_gap=predicted.margin,
         predicted_interval=predicted.margin_interval,
         measured_interval=predicted.measured_margin_interval,
-        inside=_within(gap, predicted.measured_margin_interval) if whole else None,
+        inside=within(gap, predicted.measured_margin_interval) if whole else None,
         verdict=verdict,
     )
-
-
-def _values(losses: Mapping[str, float | None]) -> list[float]:
-    return [loss for loss in losses.values() if loss is not None]
 
 
 def _verdict(
@@ -174,7 +167,10 @@ def _verdict(
     parts.append(f"Loss above the predicted winner's, nats per token: {'; '.join(gap_texts)}.")
     judged = [one for one in by_factor.values() if one.inside is not None]
     if judged:
-        inside, runs = sum(one.inside or 0 for one in judged), sum(len(_values(one.losses)) for one in judged)
+        inside, runs = (
+            sum(one.inside or 0 for one in judged),
+            sum(len(known_values(one.losses)) for one in judged),
+        )
         parts.append(f"{inside} of {runs} runs lie in the predicted interval of one run.")
     means = [one.mean_inside for one in by_factor.values() if one.mean_inside is not None]
     held = [gap.inside for gap in gaps if gap.inside is not None]

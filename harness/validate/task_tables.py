@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from harness.fit.bootstrap import Interval
 from harness.fit.tasks import Prediction
 from harness.report.table import Table
+from harness.validate.over_seeds import LOST, NOISE, UNKNOWN, WON
 from harness.validate.tasks import TaskCandidate, TaskMeasured, TaskPrediction, TaskResult
-from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
 
 HEADINGS = ("task", "size", "two steps", "of one run", "direct", "measured", "inside", "N* above it", "N*")
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
@@ -13,7 +12,14 @@ from harness.fit.tasks import Prediction
 from harness.fit.tasks.store import StoredTask
 from harness.predict.tasks import answer_task
 from harness.runs.record import Record
-from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
+from harness.validate.over_seeds import (
+    UNKNOWN,
+    difference_interval,
+    known_values,
+    mean_interval,
+    verdict_of,
+    within,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +144,7 @@ def judge_task(
     by_factor = {one.factor: one for one in prediction.candidates}
     rows, errors, direct = [], list[float](), list[float]()
     for factor in sorted(measured):
-        values, said = _values(measured[factor]), by_factor[factor]
+        values, said = known_values(measured[factor]), by_factor[factor]
         rows.append(_measured(factor, measured, said, level))
         for into, one in ((errors, said.two_step), (direct, said.direct)):
             into += [abs(value - one.accuracy) for value in values if one.accuracy is not None]
@@ -172,48 +178,24 @@ def _accuracies(
 def _measured(
     factor: float, measured: Mapping[float, dict[str, float | None]], said: TaskCandidate, level: float
 ) -> TaskMeasured:
-    values = _values(measured[factor])
-    bounds = None
-    if len(values) > 1 and np.ptp(values) > 0:
-        low, high = stats.t.interval(level, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
-        bounds = (float(low), float(high))
-    gap, gap_bounds, verdict = (None, None, UNKNOWN)
-    if factor != 1:
-        gap, gap_bounds, verdict = _against(_values(measured[1.0]), values, level)
+    values, best = known_values(measured[factor]), known_values(measured[1.0])
+    gap, lead = None, None
+    if factor != 1 and values and best:
+        gap, lead = float(np.mean(best) - np.mean(values)), difference_interval(best, values, level)
     return TaskMeasured(
         factor=factor,
         accuracies=measured[factor],
         mean=float(np.mean(values)) if values else None,
-        interval=bounds,
+        interval=mean_interval(values, level),
         inside=_inside(values, said.two_step),
         inside_direct=_inside(values, said.direct),
         gap=gap,
-        gap_interval=gap_bounds,
-        verdict=verdict,
+        gap_interval=lead,
+        verdict=verdict_of(lead),
     )
-
-
-def _against(
-    mine: list[float], theirs: list[float], level: float
-) -> tuple[float | None, Interval | None, str]:
-    if not mine or not theirs:
-        return None, None, UNKNOWN
-    gap = float(np.mean(mine) - np.mean(theirs))
-    if min(len(mine), len(theirs)) < 2 or max(np.ptp(mine), np.ptp(theirs)) == 0:
-        return gap, None, UNKNOWN
-    found = stats.ttest_ind(mine, theirs, equal_var=False).confidence_interval(level)
-    if not (np.isfinite(found.low) and np.isfinite(found.high)):
-        return gap, None, UNKNOWN
-    verdict = WON if found.low > 0 else LOST if found.high < 0 else NOISE
-    return gap, (float(found.low), float(found.high)), verdict
 
 
 def _inside(values: list[float], said: Prediction) -> int | None:
     if said.run_interval is None:
         return None
-    low, high = said.run_interval
-    return sum(low <= value <= high for value in values)
-
-
-def _values(found: Mapping[str, float | None]) -> list[float]:
-    return [value for value in found.values() if value is not None]
+    return sum(within(value, said.run_interval) is True for value in values)

@@ -115,9 +115,8 @@ def models_line(config: Config, extended: PlanWithFollowups, corpus: Corpus) -> 
     for cell in plan.cells:
         largest[cell.budget] = max(largest.get(cell.budget, 0), model_bytes(cell) + tokenizer)
     later = extended.later
-    if (
-        export == BEST
-    ):  # of the follow-ups, more seeds are in the plan, and ablations have the seed that is followed up
+    if export == BEST:
+        # of the follow-ups, more seeds are in the plan, and ablations have the seed that is followed up
         later = tuple(cell for cell in later if cell.spec.seed != plan.cells[0].spec.seed)
     now = extended.cells if export == ALL else plan.cells
     # follow-ups have the size of a best cell, which is not known yet

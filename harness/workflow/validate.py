@@ -139,12 +139,11 @@ def score_tasks(
     """Score the candidates on the registered tasks, or submit that; the results are None until all are scored.
 
     Raises:
-        UserError: a task is another than was registered, or cannot be read.
+        UserError: a model cannot be scored.
     """
     tasks = made.prediction.tasks
     if not tasks:
         return None, Outcome.DONE
-    _registered_tasks(config, tasks, made.corpus, made.folder)
     for asked in _by_limit(config, tasks):
         scored, outcome = evaluate_runs(asked, made.plan, made.folder, continuation, console)
         if scored.failure is not None:

@@ -15,8 +15,9 @@ from harness.report.style import figure_style
 from harness.runs.registered import first_difference
 from harness.validate.config import ValidateConfig
 from harness.validate.figure import draw
+from harness.validate.over_seeds import LOST, NOISE, UNKNOWN, WON
 from harness.validate.prediction import FitFacts, PredictionBasis, RegisteredPrediction, predict, scatter
-from harness.validate.result import LOST, NOISE, UNKNOWN, WON, judge
+from harness.validate.result import judge
 from harness.validate.tables import build
 from tests.fit.synthetic import CHINCHILLA, optimum, sweep
 from tests.plan.test_plan import plan

@@ -13,9 +13,9 @@ from harness.fit.laws import Law
 from harness.fit.tasks import TaskBacktest, TaskPoints, fit_task
 from harness.fit.tasks.store import StoredTask
 from harness.runs.tasks import TaskScore
+from harness.validate.over_seeds import LOST, NOISE, UNKNOWN, WON
 from harness.validate.task_tables import build, sentence
 from harness.validate.tasks import TaskPrediction, judge_task, predict_task
-from harness.validate.verdicts import LOST, NOISE, UNKNOWN, WON
 
 A, ALPHA, B, BETA, E = 60.0, 0.4, 400.0, 0.4, 1.2
 

@@ -7,21 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.fit.bootstrap import generator
 from harness.fit.status import judge
 from harness.fit.table import Array
-from harness.fit.tasks.least_squares import (
-    Model,
-    best_of,
-    bound_flags,
-    draw_fits,
-    further_parameter_p,
-    widening,
-)
-from harness.fit.tasks.points import TaskPoints, draw_counts
+from harness.fit.tasks.least_squares import Model
+from harness.fit.tasks.nested import fit_nested
+from harness.fit.tasks.points import TaskPoints
 
 STREAM = 72
-ALPHA = 0.05  # of the F test that asks for a constant
 # Of ln A/N^alpha at the geometric mean of N, alpha, the same of D, and the constant E.
 BOUNDS = np.array([[-8.0, 0.0, -8.0, 0.0, 0.0], [4.0, 2.0, 4.0, 2.0, 5.0]])
 NAMES = ("the term of N", "alpha", "the term of D", "beta", "the constant")
@@ -92,16 +84,10 @@ def fit_direct(points: TaskPoints, draws: int = 400, seed: int = 0) -> Direct:
             for e in (0, 0.3)
         ]
     )
-    fixed = BOUNDS.copy()
-    fixed[1, 4] = 0.0
-    found = [best_of(model, points.accuracy, starts, bounds) for bounds in (fixed, BOUNDS)]
-    residuals = [points.accuracy - model(theta[None])[0][0] for theta in found]
-    p = further_parameter_p(residuals[0], residuals[1], points.cells, parameters=5)
-    free = p < ALPHA and found[1][4] > 0
-    theta = found[1] if free else found[0]
-    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=4)
-    drawn = draw_fits(model, points.accuracy, counts, theta, (BOUNDS,) if free else (fixed, BOUNDS))
-    log_a, alpha, log_b, beta, constant = _natural(theta, at)
+    found = fit_nested(
+        model, points, starts, BOUNDS, 0.0, NAMES, draws=draws, seed=seed, stream=STREAM, least=4
+    )
+    log_a, alpha, log_b, beta, constant = _natural(found.theta, at)
     return Direct(
         chance=points.chance,
         log_a=float(log_a),
@@ -109,11 +95,11 @@ def fit_direct(points: TaskPoints, draws: int = 400, seed: int = 0) -> Direct:
         log_b=float(log_b),
         beta=float(beta),
         constant=float(constant),
-        constant_fixed=not free,
-        constant_p=p,
-        widen=widening(points.cells, 5 if free else 4),
-        draws=np.stack(_natural(drawn, at), axis=-1),
-        **judge(bound_flags(theta, drawn[0], BOUNDS, NAMES[: 5 if free else 4])),
+        constant_fixed=found.fixed,
+        constant_p=found.p,
+        widen=found.widen,
+        draws=np.stack(_natural(found.drawn, at), axis=-1),
+        **judge(found.flags),
     )
 
 

@@ -10,21 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from harness.fit.bootstrap import generator
 from harness.fit.status import judge
 from harness.fit.table import Array
-from harness.fit.tasks.least_squares import (
-    Model,
-    best_of,
-    bound_flags,
-    draw_fits,
-    further_parameter_p,
-    widening,
-)
-from harness.fit.tasks.points import TaskPoints, cell_means, draw_counts
+from harness.fit.tasks.least_squares import Model
+from harness.fit.tasks.nested import fit_nested
+from harness.fit.tasks.points import TaskPoints, cell_means
 
 STREAM = 71
-ALPHA = 0.05  # of the F test that asks for a top below 1
 # Of the logit at the middle of the runs' losses, of ln of its slope per range of the losses, and of the top's share of
 # the way from chance to 1.
 BOUNDS = np.array([[-12.0, np.log(0.01), 0.02], [12.0, np.log(100.0), 1.0]])
@@ -88,26 +80,20 @@ def fit_sigmoid(points: TaskPoints, draws: int = 400, seed: int = 0) -> Sigmoid:
     middle, reach = float(np.mean(task_loss)), float(np.ptp(task_loss)) or 1.0
     model = _model((task_loss - middle) / reach, points.chance)
     starts = np.array([(a, b, t) for a in (-3.0, -1.0, 1.0) for b in (0.0, 1.5) for t in (0.3, 0.6, 1.0)])
-    fixed = BOUNDS.copy()
-    fixed[0, 2] = 1.0
-    found = [best_of(model, points.accuracy, starts, bounds) for bounds in (fixed, BOUNDS)]
-    residuals = [points.accuracy - model(theta[None])[0][0] for theta in found]
-    p = further_parameter_p(residuals[0], residuals[1], points.cells, parameters=3)
-    free = p < ALPHA and found[1][2] < 1
-    theta = found[1] if free else found[0]
-    counts = draw_counts(generator(seed, STREAM), points.cells, draws, least=3)
-    drawn = draw_fits(model, points.accuracy, counts, theta, (BOUNDS,) if free else (fixed, BOUNDS))
-    top, at, width = _natural(theta, points.chance, middle, reach)
+    found = fit_nested(
+        model, points, starts, BOUNDS, 1.0, NAMES, draws=draws, seed=seed, stream=STREAM, least=3
+    )
+    top, at, width = _natural(found.theta, points.chance, middle, reach)
     return Sigmoid(
         chance=points.chance,
         top=float(top),
         middle=float(at),
         width=float(width),
-        top_fixed=not free,
-        top_p=p,
-        widen=widening(points.cells, 3 if free else 2),
-        draws=np.stack(_natural(drawn, points.chance, middle, reach), axis=-1),
-        **judge(bound_flags(theta, drawn[0], BOUNDS, NAMES[: 3 if free else 2])),
+        top_fixed=found.fixed,
+        top_p=found.p,
+        widen=found.widen,
+        draws=np.stack(_natural(found.drawn, points.chance, middle, reach), axis=-1),
+        **judge(found.flags),
     )
 
 

@@ -13,7 +13,7 @@ from harness.fit.tasks.backtest import (
 from harness.fit.tasks.store import FittedTask
 from harness.report.data import MissingError, ReportData
 from harness.report.table import Table
-from harness.report.text import plain_status, power
+from harness.report.text import fixed, plain_status, power
 from harness.runs.record import Record
 from harness.runs.tasks import TaskScore
 
@@ -96,7 +96,7 @@ def _accuracy(score: TaskScore | None) -> str:
 
 
 def _bits(score: TaskScore | None) -> str:
-    return "–" if score is None else f"{score.bits_per_byte:.3f}"
+    return fixed(None if score is None else score.bits_per_byte, 3)
 
 
 NOT_SCORED = "the runs were scored on no task ('isoflop evaluate' scores them)"
