@@ -249,7 +249,16 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
     with figure_style():
         for entry in FIGURES:
             if entry.name in (
-                *("training_curves", "counting", "bowls", "recipe_cost", "cycle", "fixed_time", "backtest"),
+                *(
+                    "training_curves",
+                    "counting",
+                    "bowls",
+                    "recipe_cost",
+                    "cycle",
+                    "fixed_time",
+                    "backtest",
+                    "tasks",
+                ),
             ):
                 with pytest.raises(MissingError):
                     entry.draw(report_data)
