@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.fit import write_fit
 from harness.fit.tasks import TaskBacktest, TaskPoints, fit_task
-from harness.fit.tasks.store import FittedTask, StoredTask
+from harness.fit.tasks.store import FittedTask, StoredTask, write_task
 from harness.report.data import ReportData
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import Record
-from harness.runs.tasks import TaskScore
+from harness.runs.tasks import TaskScore, write_tasks
+from harness.workflow.report import from_sweep
 
 
 def with_tasks(data: ReportData) -> ReportData:
@@ -43,3 +47,14 @@ def with_tasks(data: ReportData) -> ReportData:
     backtest = TaskBacktest(task="word", level=0.9)
     stored = StoredTask(fit_task(points, draws=40), backtest, "digest", "word.yaml", 0, data.fit.fingerprint)
     return replace(data, records=records, tasks=(FittedTask(data.fit, stored),))
+
+
+def score_sweep(sweep: SweepFolder) -> None:
+    """Leave in a sweep's folder what :func:`with_tasks` makes of its report."""
+    data = with_tasks(from_sweep(sweep, frozen_plan(sweep), sweep.path))
+    for run_id, record in data.records.items():
+        if record.tasks:
+            write_tasks(sweep.cell(run_id).tasks, run_id, record.tasks)
+    (task,) = data.tasks
+    write_fit(task.fit, sweep.tasks / task.name)
+    write_task(task.stored, sweep.tasks / task.name)

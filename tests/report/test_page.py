@@ -28,6 +28,7 @@ from harness.runs.record import read_record
 from harness.text import count
 from harness.workflow.report import from_points, make_report
 from tests.report.conftest import FEW, Reported, report_few, report_on
+from tests.report.scored import score_sweep
 from tests.report.synthetic import make_sweep
 from tests.tune.synthetic import Truth
 from tests.tune.test_fit import fitted
@@ -170,6 +171,7 @@ def test_the_command_writes_every_figure_and_the_same_bytes_twice(reported: Repo
     controls = SweepFolder(copy).ablations
     longer = read_ablations(controls)
     write_ablations(controls, [*longer, *(replace(one, changed="rates") for one in longer)])
+    score_sweep(SweepFolder(copy))
     written = report_on(copy)
     made = (*written.figures.iterdir(), written.html, written.markdown)
     assert {path.stem for path in made} == {"report", *(entry.name for entry in FIGURES)}
