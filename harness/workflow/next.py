@@ -52,7 +52,9 @@ def print_next(config: Config, console: Console, as_json: bool) -> None:
         return
     for line in (*answers_now(approaches, goal), *describe_belief(proposal, goal)):
         say(line, console)
-    if table.rows:
+    if not table.rows:
+        say(f"no run is proposed: {_why_none(proposal, goal)}", console)
+    else:
         show_table(terminal_table(table, console.width), console)
         say(table.note, console)
     if not config.points and proposal.cells:
@@ -61,6 +63,15 @@ def print_next(config: Config, console: Console, as_json: bool) -> None:
             "again after each round; its spend counts the runs that are there, too",
             console,
         )
+
+
+def _why_none(proposal: Proposal, goal: Goal) -> str:
+    if proposal.advice is not None:
+        return f"none narrows {goal.described} within the spend"
+    return (
+        "the ladder has no further size within reach of N* at these budgets; another ladder, or design.extend= or "
+        "design.reach=, has more"
+    )
 
 
 Found = tuple[Proposal, Goal, list[Approach], Table, list[float]]
