@@ -274,7 +274,12 @@ class Law(LossSurface):
     @property
     def floor(self) -> float:
         """Of a single law: the loss that none falls below."""
-        return float(self.E)
+        return float(self.floors)
+
+    @property
+    def floors(self) -> Array:
+        """The same of every law, () or (draws,)."""
+        return np.asarray(self.E, dtype=float)
 
     def reducible(self, loss: Number) -> Number:
         """A/N^alpha + B/D^beta of a ``loss``; 0 where it is not above E."""

@@ -81,8 +81,13 @@ class Surface(LossSurface):
     @property
     def floor(self) -> float:
         """Of a single law: the loss of a model a million times larger, on as many times more tokens, than the runs'."""
+        return float(self.floors)
+
+    @property
+    def floors(self) -> Array:
+        """The same of every law, () or (draws,)."""
         far = self.middle[0] + np.log(1e6), self.middle[1] - self.middle[0] + np.log(1e6)
-        return float(self.loss_of_logs(*far))
+        return self.loss_of_logs(*far)
 
     def loss(self, params: Number, tokens: Number) -> Array:
         """L(N, D), nats per token: of the shape of N and D, of draws (draws, *that) unless that begins with draws."""

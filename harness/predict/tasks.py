@@ -111,7 +111,7 @@ def task_loss_of(fit: TaskFit, accuracy: float) -> float:
             f"target_accuracy: {accuracy:g} is not between chance, {fit.chance:.3g}, and the most that the sigmoid of "
             f"{fit.task} reaches, {law.top:.3g}"
         )
-    wanted = law.middle + law.width * float(np.log((law.top - accuracy) / (accuracy - fit.chance)))
+    wanted = law.task_loss(accuracy)
     if wanted <= 0:
         raise UserError(
             f"target_accuracy: {accuracy:g} of {fit.task} is beyond any model: its sigmoid reaches "

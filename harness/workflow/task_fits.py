@@ -1,5 +1,6 @@
 """The laws of every task of a sweep: its task loss as a law of N and D, and accuracy as a sigmoid of that."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from harness.errors import UserError
 from harness.evaluate.sources import TaskSource
 from harness.fit import FitOptions, Points, fit_points, read_points, write_fit
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.estimate import FrontierSource
 from harness.fit.pipeline import prepare
-from harness.fit.tasks import TaskPoints, backtest_task, fit_task
+from harness.fit.tasks import Irreducible, TaskPoints, backtest_task, fit_task
 from harness.fit.tasks.backtest import Law, TaskLaw
 from harness.fit.tasks.store import FittedTask, StoredTask, write_task
 from harness.runs.files import SweepFolder
@@ -62,7 +64,9 @@ def _fit_task(
     fit = fit_points(points, options)
     of_task = task_points(points, options, name, found)
     stored = StoredTask(
-        fit=fit_task(of_task, options.level, options.draws, options.seed),
+        fit=fit_task(
+            of_task, options.level, options.draws, options.seed, irreducible(fit.approach_3.source())
+        ),
         backtest=backtest_task(
             of_task, task_law(options), options.level, min(options.draws, BACKTEST_DRAWS), options.seed
         ),
@@ -110,9 +114,21 @@ def task_law(options: FitOptions) -> TaskLaw:
         table = Points(
             points.params, points.tokens, points.flops, points.task_loss, run_id=ids, budget=points.budget
         )
-        made = fit_approach_3(table, plain).source().law
+        source = fit_approach_3(table, plain).source()
+        made = source.law
         if made is None:
             raise UserError(f"{points.task}: the runs determine no law of the task loss")
-        return lambda params, tokens: np.asarray(made.loss(params, tokens), dtype=float)
+        floor = irreducible(source)
+        return Law(
+            lambda params, tokens: np.asarray(made.loss(params, tokens), dtype=float),
+            None if floor is None else floor.value,
+        )
 
     return law
+
+
+def irreducible(source: FrontierSource) -> Irreducible | None:
+    """The irreducible task loss of its law; None without a law, or where it says nothing finite."""
+    if source.law is None or not math.isfinite(source.law.floor):
+        return None
+    return Irreducible(source.law.floor, None if source.law_draws is None else source.law_draws.floors)

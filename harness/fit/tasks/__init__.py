@@ -7,9 +7,11 @@ from harness.fit.tasks.backtest import METHODS, TaskBacktest, TaskForecast, back
 from harness.fit.tasks.laws import Prediction, TaskFit, fit_task
 from harness.fit.tasks.movement import Movement, movement
 from harness.fit.tasks.points import TaskPoints
+from harness.fit.tasks.sigmoid import Irreducible
 
 __all__ = [
     "METHODS",
+    "Irreducible",
     "Movement",
     "Prediction",
     "TaskBacktest",

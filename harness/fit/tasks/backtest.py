@@ -15,16 +15,30 @@ from harness.fit.encoding import decode, encode
 from harness.fit.table import Array
 from harness.fit.tasks.laws import Prediction, TaskFit, fit_task
 from harness.fit.tasks.points import TaskPoints, cell_means, draw_counts
+from harness.fit.tasks.sigmoid import Irreducible, Sigmoid
 from harness.text import counted
 
-Law = Callable[[Array, Array], Array]
-"""N and D, each (n,), to the expected task loss in bits per byte, (n,)."""
+
+@dataclass(frozen=True)
+class Law:
+    """The first step: ``loss`` maps N and D, each (n,), to the expected task loss in bits per byte, (n,).
+
+    Attributes:
+        irreducible: the task loss that none falls below; None where the law has none.
+    """
+
+    loss: Callable[[Array, Array], Array]
+    irreducible: float | None = None
+
+
 TaskLaw = Callable[[TaskPoints], Law]
 """Fits the task loss of runs; UserError where these do not determine a law."""
 
-TWO_STEP, DIRECT, MEASURED_LOSS, NO_CHANGE = "two_step", "direct", "measured_loss", "no_change"
+TWO_STEP, LINEAR, DIRECT = "two_step", "linear", "direct"
+MEASURED_LOSS, NO_CHANGE = "measured_loss", "no_change"
 METHODS = {
     TWO_STEP: "the sigmoid at the task loss that its law gives",
+    LINEAR: "the same by a sigmoid of the task loss itself, where the first is one of its reducible part's logarithm",
     DIRECT: "the direct law",
     MEASURED_LOSS: "the sigmoid at the measured task loss: what is left of the error when the first step makes none",
     NO_CHANGE: "the best cell's mean accuracy of the largest fitted budget",
@@ -103,8 +117,8 @@ def backtest_task(
     forecasts: list[TaskForecast] = []
     for left_out in (2, 1) if len(budgets) >= FOR_TWO else (1,):
         below = points.below(float(budgets[-left_out]))
-        fit = fit_task(below, level, draws, seed)
         laws, trouble = _task_laws(below, task_law, law_draws, seed)
+        fit = fit_task(below, level, draws, seed, _irreducible(laws))
         for budget in budgets[-left_out:]:
             forecasts += _forecasts(fit, below, points.at(float(budget)), laws, trouble)
     return TaskBacktest(task=points.task, level=level, forecasts=tuple(forecasts))
@@ -138,6 +152,8 @@ def _forecasts(
 
     where = list(zip(held.params, held.tokens, strict=True))
     yield row(TWO_STEP, [_two_step(fit, laws, trouble, float(n), float(d)) for n, d in where])
+    if fit.linear is not None:
+        yield row(LINEAR, [_linear(fit.linear, laws, float(n), float(d)) for n, d in where])
     yield row(DIRECT, [_said(fit.predict_direct(float(n), float(d))) for n, d in where])
     none = np.array([])
     yield row(MEASURED_LOSS, [_said(fit.predict_two_step(none, float(x))) for x in held.task_loss])
@@ -149,8 +165,22 @@ def _forecasts(
 def _two_step(fit: TaskFit, laws: list[Law], trouble: str, params: float, tokens: float) -> Said:
     if not laws:
         return None, None, (trouble,)
-    losses = [float(law(np.array([params]), np.array([tokens]))[0]) for law in laws]
+    losses = [_loss(law, params, tokens) for law in laws]
     return _said(fit.predict_two_step(np.array(losses[1:]), losses[0]))
+
+
+def _linear(curve: Sigmoid, laws: list[Law], params: float, tokens: float) -> Said:
+    return float(curve.accuracy(_loss(laws[0], params, tokens))), None, ()
+
+
+def _loss(law: Law, params: float, tokens: float) -> float:
+    return float(law.loss(np.array([params]), np.array([tokens]))[0])
+
+
+def _irreducible(laws: list[Law]) -> Irreducible | None:
+    if not laws or laws[0].irreducible is None:
+        return None
+    return Irreducible(laws[0].irreducible, np.array([law.irreducible for law in laws[1:]], dtype=float))
 
 
 def _said(prediction: Prediction) -> Said:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.fit.bootstrap import Interval, generator, percentile_interval
+from harness.fit.bootstrap import Interval, percentile_interval
 from harness.fit.encoding import decode, encode
 from harness.fit.status import Flag, judge
 from harness.fit.table import Array
@@ -15,11 +15,10 @@ from harness.fit.tasks.direct import Direct, fit_direct
 from harness.fit.tasks.movement import Movement, movement
 from harness.fit.tasks.points import TaskPoints
 from harness.fit.tasks.scatter import AccuracyScatter, accuracy_scatter
-from harness.fit.tasks.sigmoid import Sigmoid, expected_losses, fit_sigmoid
+from harness.fit.tasks.sigmoid import Irreducible, Sigmoid, expected_losses, fit_sigmoid
 
-STREAM = 73
 # Of the range of the runs, how far outside of it a prediction may lie. Measured (results/tasks_validation): a fifth of
-# it below the lowest task loss the sigmoid was 1 to 6 points too low, with the task loss forecast within 3%.
+# it below the lowest task loss a sigmoid of the task loss was 1 to 6 points too low, with that forecast within 3%.
 BEYOND = 0.1
 
 
@@ -49,6 +48,9 @@ class TaskFit:
         runs, cells, budgets: how many were fitted. documents, chance: of the task. level: of intervals. seed: of draws.
         movement: the tests before any fit. With another verdict than ``ok`` the laws and their scatters are None.
         task_losses, params, tokens: the lowest and highest of the runs; task losses are means of cells.
+        sigmoid: of the logarithm of the reducible task loss; where there is none to go by, of the task loss itself.
+        linear: of the task loss itself, where ``sigmoid`` is not. Below the runs it is the lower one; which of them is
+            right the runs rarely show, so that intervals hold both.
         direct_accuracies: the lowest and highest that the direct law gives the runs.
         status, flags, notes: of the two-step prediction, whatever is asked of it.
     """
@@ -66,6 +68,7 @@ class TaskFit:
     params: tuple[float, float]
     tokens: tuple[float, float]
     sigmoid: Sigmoid | None = None
+    linear: Sigmoid | None = None
     sigmoid_scatter: AccuracyScatter | None = None
     direct: Direct | None = None
     direct_scatter: AccuracyScatter | None = None
@@ -81,8 +84,8 @@ class TaskFit:
         """The accuracy that the sigmoid gives a predicted task loss.
 
         Args:
-            task_losses: draws of the expected task loss in bits per byte, (draws,), of a law fitted to other losses or
-                to these; they are paired with the sigmoid's draws at random. Without any, the point is taken for known.
+            task_losses: draws of the expected task loss in bits per byte, (draws,); of the law whose irreducible task
+                loss the sigmoid has, in the order of its draws. Without any, the point is taken for known.
             point: the predicted task loss itself.
         """
         if self.sigmoid is None or self.sigmoid_scatter is None:
@@ -90,15 +93,14 @@ class TaskFit:
         if not math.isfinite(point):
             return Prediction(accuracy=None, **judge([Flag("failed", "there is no task loss to go by")]))
         losses = np.asarray(task_losses, dtype=float).reshape(-1)
-        losses = losses[np.isfinite(losses)]
-        drawn = None
-        if self.sigmoid.draws is not None and self.sigmoid.draws.shape[1]:
-            rng = generator(self.seed, STREAM)
-            n = self.sigmoid.draws.shape[1]
-            count = max(n, len(losses))
-            rows = np.concatenate([rng.permutation(n) for _ in range(-(-count // n))])[:count]
-            x = np.resize(losses, count) if len(losses) else np.full(count, point)
-            drawn = self.sigmoid.accuracy_of_draws(x, rows)
+        losses = losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.array([point])
+        spans: list[Array] = []
+        for curve in (self.sigmoid, self.linear):
+            if curve is not None and curve.draws is not None and (n := curve.draws.shape[1]):
+                # draws of the curve are of cells drawn for themselves, so that this order is as good as any
+                count = max(n, len(losses))
+                spans += [*curve.accuracy_of_draws(np.resize(losses, count), np.arange(count) % n)]
+        drawn = np.stack(spans) if spans else None
         flags = [
             *self._own(self.sigmoid, self.sigmoid_scatter, "sigmoid"),
             *_outside("the task loss", point, self.task_losses, "{:.3f}"),
@@ -125,7 +127,7 @@ class TaskFit:
     def to_json(self) -> dict[str, Any]:
         """Plain values with the draws, from which :meth:`from_json` makes the same predictions."""
         made: dict[str, Any] = encode(self)
-        for name, law in (("sigmoid", self.sigmoid), ("direct", self.direct)):
+        for name, law in self._laws():
             if law is not None and law.draws is not None:
                 made[name]["draws"] = law.draws.tolist()
         return made
@@ -139,10 +141,13 @@ class TaskFit:
         """
         fit: TaskFit = decode(cls, data)
         found: dict[str, Any] = {}
-        for name, law in (("sigmoid", fit.sigmoid), ("direct", fit.direct)):
+        for name, law in fit._laws():
             if law is not None and "draws" in data[name]:
                 found[name] = replace(law, draws=np.asarray(data[name]["draws"], dtype=float))
         return replace(fit, **found)
+
+    def _laws(self) -> tuple[tuple[str, Sigmoid | Direct | None], ...]:
+        return ("sigmoid", self.sigmoid), ("linear", self.linear), ("direct", self.direct)
 
     def _without(self) -> Prediction:
         return Prediction(accuracy=None, **judge([Flag(self.movement.verdict, self.movement.sentence)]))
@@ -168,11 +173,18 @@ class TaskFit:
         )
 
 
-def fit_task(points: TaskPoints, level: float = 0.9, draws: int = 400, seed: int = 0) -> TaskFit:
+def fit_task(
+    points: TaskPoints,
+    level: float = 0.9,
+    draws: int = 400,
+    seed: int = 0,
+    irreducible: Irreducible | None = None,
+) -> TaskFit:
     """Both laws of one task, where its accuracy moves at all.
 
     Args:
         level: of the intervals. draws: of the bootstrap; fewer than 20 give no intervals. seed: of the draws.
+        irreducible: of the task loss, by its law; without it the two-step prediction goes by the task loss itself.
     """
     moved = movement(points)
     losses = expected_losses(points)
@@ -192,7 +204,13 @@ def fit_task(points: TaskPoints, level: float = 0.9, draws: int = 400, seed: int
     )
     if moved.verdict != "ok":
         return replace(fit, **judge([Flag(moved.verdict, moved.sentence)]))
-    sigmoid, direct = fit_sigmoid(points, draws, seed), fit_direct(points, draws, seed)
+    linear, direct = fit_sigmoid(points, draws, seed), fit_direct(points, draws, seed)
+    # A curve of the wrong shape asks for a top below 1, too: it counts only where both do.
+    sigmoid = (
+        linear
+        if irreducible is None
+        else fit_sigmoid(points, draws, seed, irreducible, top_may_be_free=not linear.top_fixed)
+    )
     about = accuracy_scatter(
         points.accuracy,
         sigmoid.accuracy(losses),
@@ -205,6 +223,7 @@ def fit_task(points: TaskPoints, level: float = 0.9, draws: int = 400, seed: int
     return replace(
         fit,
         sigmoid=sigmoid,
+        linear=None if irreducible is None else linear,
         sigmoid_scatter=about,
         direct=direct,
         direct_scatter=of_direct,

@@ -60,13 +60,12 @@ def best_of(model: Model, y: Array, starts: Array, bounds: Array) -> Array:
 
 
 def draw_fits(model: Model, y: Array, counts: Array, start: Array, laws: Sequence[Array]) -> Array:
-    """The fit of every bootstrap draw under every law, from ``start`` (p,), shape (laws, draws, p).
+    """The fit of every bootstrap draw under every law, from ``start`` (draws, p), shape (laws, draws, p).
 
     Args:
         counts: how often each run is in each draw, (draws, runs). laws: the bounds (2, p) of each.
     """
-    starts = np.repeat(start[None], len(counts), axis=0)
-    return np.stack([least_squares(model, y, counts, starts, bounds)[0] for bounds in laws])
+    return np.stack([least_squares(model, y, counts, start, bounds)[0] for bounds in laws])
 
 
 def widening(cells: Cells, parameters: int) -> float:

@@ -16,7 +16,7 @@ from harness.fit.tasks.backtest import TaskBacktest
 from harness.fit.tasks.laws import TaskFit
 from harness.runs.files import read_json
 
-FILE, DRAWS, LAWS = "accuracy.json", "accuracy.npz", ("sigmoid", "direct")
+FILE, DRAWS, LAWS = "accuracy.json", "accuracy.npz", ("sigmoid", "linear", "direct")
 REMEDY = "'isoflop evaluate' writes it anew"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.fit.tasks.backtest import (
     DIRECT,
+    LINEAR,
     MEASURED_LOSS,
     NO_CHANGE,
     TWO_STEP,
@@ -100,7 +101,7 @@ def _bits(score: TaskScore | None) -> str:
 
 
 NOT_SCORED = "the runs were scored on no task ('isoflop evaluate' scores them)"
-METHODS = (TWO_STEP, DIRECT, MEASURED_LOSS, NO_CHANGE)
+METHODS = (TWO_STEP, LINEAR, DIRECT, MEASURED_LOSS, NO_CHANGE)
 
 
 def fits_table(tasks: Sequence[FittedTask]) -> Table:
@@ -127,7 +128,7 @@ def fits_table(tasks: Sequence[FittedTask]) -> Table:
         "Accuracy as the task loss falls, and how predictions of it did",
         (
             *("task", "rise (points)", "p", "scatter of runs", "top of the sigmoid"),
-            *("in two steps", "direct", "measured task loss", "no change", "status"),
+            *("in two steps", "of the loss itself", "direct", "measured task loss", "no change", "status"),
         ),
         tuple(rows),
         left=("task", "status"),

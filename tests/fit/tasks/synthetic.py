@@ -9,18 +9,29 @@ from harness.fit.table import Array
 from harness.fit.tasks.points import TaskPoints
 
 CHANCE, DOCUMENTS, SEED_SD = 0.25, 500, 0.0075
+FLOOR = 0.55  # of the task loss
 BUDGETS = (1e17, 4e17, 1.6e18)
 Law = Callable[[Array, Array], Array]
 
 
 def task_loss(params: Array, tokens: Array) -> Array:
     """Bits per byte of the right answer: a law of N and D with its best D/N near 20."""
-    return np.asarray(0.55 + (2.4e6 / params) ** 0.34 * 0.35 + (5e7 / tokens) ** 0.34 * 0.35)
+    return np.asarray(FLOOR + (2.4e6 / params) ** 0.34 * 0.35 + (5e7 / tokens) ** 0.34 * 0.35)
 
 
 def sigmoid_law(top: float = 1.0, middle: float = 0.75, width: float = 0.12) -> Law:
     """Accuracy that goes by the task loss alone."""
     return lambda n, d: np.asarray(CHANCE + (top - CHANCE) * expit((middle - task_loss(n, d)) / width))
+
+
+def log_law(top: float = 1.0, middle: float = 0.75, width: float = 0.5) -> Law:
+    """Accuracy that goes by the logarithm of the reducible task loss."""
+
+    def law(n: Array, d: Array) -> Array:
+        u = np.log((task_loss(n, d) - FLOOR) / (middle - FLOOR))
+        return np.asarray(CHANCE + (top - CHANCE) * expit(-u / width))
+
+    return law
 
 
 def direct_law(n: Array, d: Array) -> Array:

@@ -1,6 +1,7 @@
 """Leaving out the largest budgets: which rows there are, and whose errors are small where the truth is known."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,13 +11,26 @@ from harness.errors import UserError
 from harness.fit.table import Array
 from harness.fit.tasks import METHODS, TaskBacktest, TaskForecast, TaskPoints, backtest_task
 from harness.fit.tasks.backtest import Law
-from tests.fit.tasks.synthetic import BUDGETS, at_chance, direct_law, sigmoid_law, sweep, task_loss
+from tests.fit.tasks.synthetic import (
+    BUDGETS,
+    FLOOR,
+    at_chance,
+    direct_law,
+    log_law,
+    sigmoid_law,
+    sweep,
+    task_loss,
+)
 
 FOUR = (*BUDGETS, 6.4e18)
 
 
 def true_law(points: TaskPoints) -> Law:
-    return task_loss
+    return Law(task_loss)
+
+
+def with_its_floor(points: TaskPoints) -> Law:
+    return Law(task_loss, FLOOR)
 
 
 def fitted_law(points: TaskPoints) -> Law:
@@ -32,7 +46,7 @@ def fitted_law(points: TaskPoints) -> Law:
         (0.5, -2.0, 0.3, -2.0, 0.3),
         bounds=([0, -9, 0.05, -9, 0.05], [2, 2, 1.5, 2, 1.5]),
     )
-    return lambda n, d: law(found.x, n, d)
+    return Law(lambda n, d: law(found.x, n, d), float(found.x[0]))
 
 
 def no_law(points: TaskPoints) -> Law:
@@ -48,7 +62,7 @@ def row(test: TaskBacktest, method: str, fitted: int, budget: float) -> TaskFore
 
 def test_the_two_largest_of_four_budgets_are_left_out() -> None:
     points = sweep(sigmoid_law(), np.random.default_rng(0), budgets=FOUR)
-    test = backtest_task(points, true_law, draws=60, law_draws=3)
+    test = backtest_task(points, with_its_floor, draws=60, law_draws=3)
     assert {(one.fitted, one.budget) for one in test.forecasts} == {(3, FOUR[3]), (2, FOUR[3]), (2, FOUR[2])}
     assert {one.method for one in test.forecasts} == set(METHODS)
     assert len(test.forecasts) == 3 * len(METHODS)
@@ -68,7 +82,7 @@ def test_three_budgets_leave_one_out_and_two_none() -> None:
 def test_the_right_law_forecasts_and_no_change_does_not() -> None:
     tests = [
         backtest_task(
-            sweep(sigmoid_law(), np.random.default_rng(s), budgets=FOUR), fitted_law, draws=60, law_draws=15
+            sweep(log_law(), np.random.default_rng(s), budgets=FOUR), fitted_law, draws=60, law_draws=15
         )
         for s in range(6)
     ]
@@ -97,7 +111,7 @@ def test_the_direct_law_forecasts_its_own_kind() -> None:
 
 def test_a_wrong_first_step_is_told_from_a_wrong_second() -> None:
     def optimist(points: TaskPoints) -> Law:
-        return lambda n, d: task_loss(n, d) - 0.05
+        return Law(lambda n, d: task_loss(n, d) - 0.05)
 
     points = sweep(sigmoid_law(), np.random.default_rng(0), budgets=FOUR)
     test = backtest_task(points, optimist, draws=60, law_draws=3)
@@ -124,3 +138,25 @@ def test_at_chance_only_no_change_has_a_number() -> None:
     assert with_number == {"no_change"}
     assert "chance" in row(test, "two_step", 2, BUDGETS[2]).notes[0]
     assert row(test, "no_change", 2, BUDGETS[2]).absolute_error == pytest.approx(0.012, abs=0.01)
+
+
+@pytest.mark.parametrize(("law", "better"), [(log_law(), "two_step"), (sigmoid_law(), "linear")])
+def test_both_curves_are_compared(law: Callable[[Array, Array], Array], better: str) -> None:
+    tests = [
+        backtest_task(
+            sweep(law, np.random.default_rng(s), budgets=FOUR), with_its_floor, draws=30, law_draws=0
+        )
+        for s in range(4)
+    ]
+    off = {
+        method: np.mean([row(one, method, 2, FOUR[3]).absolute_error for one in tests])
+        for method in ("two_step", "linear")
+    }
+    assert off[better] < 0.012
+    assert min(off, key=lambda one: off[one]) == better
+
+
+def test_a_law_without_a_floor_has_one_curve() -> None:
+    points = sweep(sigmoid_law(), np.random.default_rng(0))
+    test = backtest_task(points, true_law, draws=30, law_draws=0)
+    assert "linear" not in {one.method for one in test.forecasts}

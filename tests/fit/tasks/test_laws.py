@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 
 from harness.fit.status import EXPLAINED
-from harness.fit.tasks import TaskFit, TaskPoints, fit_task
-from tests.fit.tasks.synthetic import BUDGETS, CHANCE, at_chance, direct_law, sigmoid_law, sweep, task_loss
+from harness.fit.tasks import Irreducible, TaskFit, TaskPoints, fit_task
+from tests.fit.tasks.synthetic import (
+    BUDGETS,
+    CHANCE,
+    FLOOR,
+    at_chance,
+    direct_law,
+    log_law,
+    sigmoid_law,
+    sweep,
+    task_loss,
+)
 
 POINTS = sweep(sigmoid_law(), np.random.default_rng(0))
 FIT = fit_task(POINTS, draws=100)
@@ -163,3 +173,38 @@ def test_no_task_loss_gives_no_accuracy() -> None:
 def test_it_does_not_load_the_slow_module_of_scipy() -> None:
     check = "import sys, harness.fit.tasks; sys.exit('scipy.stats' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("law", [sigmoid_law(), log_law()])
+def test_an_interval_below_the_runs_holds_both_curves(law: Any) -> None:
+    fit = fit_task(sweep(law, np.random.default_rng(0)), draws=100, irreducible=Irreducible(FLOOR))
+    below = fit.task_losses[0] - 0.05
+    said = fit.predict_two_step(NONE, below)
+    assert fit.sigmoid is not None
+    assert fit.linear is not None
+    assert said.interval is not None
+    assert said.accuracy == float(fit.sigmoid.accuracy(below))
+    assert float(fit.linear.accuracy(below)) < said.accuracy
+    assert said.interval[0] <= float(fit.linear.accuracy(below)) + 0.005
+    again = TaskFit.from_json(json.loads(json.dumps(fit.to_json(), allow_nan=False)))
+    assert again.predict_two_step(NONE, below) == said
+
+
+def test_a_wrong_shape_is_no_reason_for_a_top() -> None:
+    fits = [
+        fit_task(sweep(sigmoid_law(), np.random.default_rng([5, s])), draws=0, irreducible=Irreducible(FLOOR))
+        for s in range(20)
+    ]
+    assert np.mean([one.sigmoid.top_fixed for one in fits if one.sigmoid is not None]) >= 0.9
+
+
+def test_a_top_that_both_curves_see_is_fitted() -> None:
+    fits = [
+        fit_task(
+            sweep(log_law(0.6, 0.8, 0.2), np.random.default_rng([6, s])),
+            draws=0,
+            irreducible=Irreducible(FLOOR),
+        )
+        for s in range(20)
+    ]
+    assert np.mean([not one.sigmoid.top_fixed for one in fits if one.sigmoid is not None]) >= 0.9
