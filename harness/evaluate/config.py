@@ -10,7 +10,7 @@ class EvaluateConfig:
     """How the finished runs' models are scored on ``tasks``.
 
     Attributes:
-        limit: documents of a task at most; 0 is all of them.
+        limit: questions of a task at most; 0 is all of them.
         items: questions of each task that is made from the held-out documents.
         batch: sequences at once.
     """

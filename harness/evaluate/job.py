@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from harness.errors import UserError
-from harness.evaluate.sources import TaskSource
+from harness.evaluate.prepared import TaskSource
 from harness.plan.cell import Cell
 from harness.plan.duration import RunTime
 from harness.runs.record import FAILED, FINISHED, read_record

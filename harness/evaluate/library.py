@@ -23,7 +23,7 @@ DATA_OPTIONS = ("data_files", "data_dir")
 """Options of ``load_dataset`` that name files."""
 FEWSHOT_SEED = 1234  # lm-eval's own default: examples in a prompt are the same in every run
 CLUSTER = "document"
-"""A column that says which text a question is of; questions of one text are one cluster of a standard error."""
+"""A column that says which document a question is of; those of one document are one cluster of a standard error."""
 
 
 def version() -> str:
@@ -88,6 +88,8 @@ def _load(name: str) -> dict[str, Any]:
             f"tasks: lm-eval has no task {name!r}; 'lm-eval ls tasks' lists them, a task of your own is FILE.yaml, and "
             "without tasks= questions are made from the held-out documents"
         ) from error
+    except UserError:
+        raise
     except Exception as error:  # datasets', the hub's and the task's own
         raise UserError(f"tasks: {name} cannot be loaded ({_line(error)})") from error
 
@@ -112,6 +114,8 @@ def _with_own_data(path: Path) -> dict[str, Any]:
     from lm_eval.tasks._yaml_loader import load_yaml
 
     spec = dict(load_yaml(path, resolve_func=True))
+    if not isinstance(spec.get("task"), str):
+        raise UserError(f"tasks: {path} is no task: it needs 'task: NAME'; of a group give each task's file")
     options = dict(spec.get("dataset_kwargs") or {})
     for key in DATA_OPTIONS:
         if key in options:
@@ -130,25 +134,27 @@ def _beside(value: Any, folder: Path) -> Any:
 
 @dataclass(frozen=True)
 class Question:
-    """A document of a task as it is scored.
+    """A question of a task as it is scored; lm-eval calls it a document.
 
     Attributes:
         requests: (context, continuation) of every answer.
         lengths: characters of every answer.
         right: indexes of the right answers.
-        text: which text the question is of.
+        document: which document the question is of.
+        begins: the character of the right answer's context at which the question does, after the examples before it.
     """
 
     requests: tuple[tuple[str, str], ...]
     lengths: tuple[int, ...]
     right: tuple[int, ...]
-    text: str
+    document: str
+    begins: int = 0
 
     @property
-    def whole(self) -> str:
-        """Context and right answer."""
+    def own(self) -> str:
+        """The question and its right answer, without the examples that all questions share."""
         context, answer = self.requests[self.right[0]]
-        return context + answer
+        return context[self.begins :] + answer
 
 
 def questions(name: str, task: Any, limit: int) -> list[Question]:
@@ -175,7 +181,7 @@ def questions(name: str, task: Any, limit: int) -> list[Question]:
     except Exception as error:  # a template that does not fit the data, a column that is not there
         raise UserError(f"tasks: {name}: its questions cannot be made ({_line(error)})") from error
     if not found:
-        raise UserError(f"tasks: {name}: no documents")
+        raise UserError(f"tasks: {name}: it has no questions")
     return found
 
 
@@ -184,9 +190,10 @@ def _question(task: Any, instances: Sequence[Any]) -> Question:
     requests = tuple(
         (str(one.args[0]), str(one.args[1])) for one in sorted(instances, key=lambda one: one.idx)
     )
-    text = str(doc[CLUSTER]) if isinstance(doc, Mapping) and CLUSTER in doc else f"#{instances[0].doc_id}"
+    document = str(doc[CLUSTER]) if isinstance(doc, Mapping) and CLUSTER in doc else f"#{instances[0].doc_id}"
     if task.OUTPUT_TYPE == "loglikelihood":
-        return Question(requests[:1], (len(requests[0][1]),), (0,), text)
+        begins = _begins(task, doc, requests[0])
+        return Question(requests[:1], (len(requests[0][1]),), (0,), document, begins)
     choices = [str(choice) for choice in task.doc_to_choice(doc)]
     requests = requests[: len(choices)]  # of mutual information the others have no context
     gold = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
@@ -198,12 +205,21 @@ def _question(task: Any, instances: Sequence[Any]) -> Question:
         raise UserError(f"tasks: {task.config.task}: an answer of nothing in {str(doc)[:120]}")
     if not right or not all(0 <= one < len(requests) for one in right):
         raise UserError(f"tasks: {task.config.task}: a document without a right answer: {str(doc)[:120]}")
-    return Question(requests, tuple(max(1, len(choice)) for choice in choices), tuple(right), text)
+    lengths, begins = tuple(max(1, len(choice)) for choice in choices), _begins(task, doc, requests[right[0]])
+    return Question(requests, lengths, tuple(right), document, begins)
+
+
+def _begins(task: Any, doc: Any, request: tuple[str, str]) -> int:
+    """Where the question of ``doc`` begins in the context, which ends with it; 0 where that cannot be told."""
+    if not task.get_config("num_fewshot"):
+        return 0
+    context, asked = request[0], task.doc_to_text(doc)
+    return max(0, context.rfind(asked.strip())) if isinstance(asked, str) else 0
 
 
 def digest_of(found: Sequence[Question]) -> str:
     """16 hexadecimal digits of a SHA-256 over all that is asked."""
-    text = json.dumps([[one.requests, one.lengths, one.right, one.text] for one in found])
+    text = json.dumps([[one.requests, one.lengths, one.right, one.document] for one in found])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -27,7 +27,7 @@ def window(corpus: Corpus) -> int:
 def overlapping(
     corpus: Corpus, questions: Sequence[Sequence[int]], progress: Callable[[float], None] = lambda share: None
 ) -> list[bool]:
-    """Which questions share a passage of :func:`window` tokens with the training split.
+    """Which questions overlap with the training split: a passage of :func:`window` tokens stands in it.
 
     Args:
         questions: the tokens of each; one that is shorter than the window overlaps with nothing.

@@ -85,7 +85,7 @@ def score(
     """What the model scores on a task's questions.
 
     Args:
-        overlapping: which of them share a passage with the training text.
+        overlapping: which of them overlap with the training text.
 
     Raises:
         UserError: a likelihood is no finite number.
@@ -94,7 +94,7 @@ def score(
     if not all(math.isfinite(value) for answers in likelihoods for value, _ in answers):
         raise UserError("a log-likelihood is not finite: the model is damaged, or its precision too low")
     rows = np.array([_row(*pair) for pair in zip(questions, likelihoods, strict=True)])  # (questions, 3)
-    _, clusters = np.unique([one.text for one in questions], return_inverse=True)
+    _, clusters = np.unique([one.document for one in questions], return_inverse=True)
     clean = ~np.asarray(overlapping, dtype=bool)
     means, errors = rows.mean(0), [clustered_error(column, clusters) for column in rows.T]
     within = rows[clean].mean(0) if clean.any() else None
@@ -105,8 +105,8 @@ def score(
         accuracy_by_length_se=errors[1],
         bits_per_byte=float(means[2]),
         bits_per_byte_se=errors[2],
-        documents=len(questions),
-        texts=int(clusters.max()) + 1,
+        questions=len(questions),
+        documents=int(clusters.max()) + 1,
         chance=chance(questions),
         truncated=sum(truncated),
         overlapping=int((~clean).sum()),

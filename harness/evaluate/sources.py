@@ -2,10 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from harness.data import Corpus
 from harness.errors import UserError
@@ -14,73 +11,10 @@ from harness.evaluate.embedded import EmbeddedTask, make_tasks
 from harness.evaluate.library import Question, digest_of, is_file, load_tasks, questions
 from harness.evaluate.overlap import overlapping, window
 from harness.evaluate.passages import Lengths
-from harness.files import write_json
-from harness.runs.files import read_json, write_changed
+from harness.evaluate.prepared import TaskSource, knows_overlap, write_overlap, write_questions
+from harness.runs.files import write_changed
 
 Say = Callable[[str], None]
-AGAIN = "'isoflop evaluate' writes it again"
-
-
-@dataclass(frozen=True)
-class TaskSource:
-    """A task to score. Plain data: a job carries it to another process.
-
-    Attributes:
-        name: as lm-eval calls it, and columns of tables.
-        spec: the name that lm-eval knows it by, or its YAML file.
-        digest: of its questions (:func:`harness.evaluate.library.digest_of`).
-        limit: documents at most; 0 is all of them.
-        overlap: the file that says which questions share a passage with the training text.
-        tokens: of all answers with their contexts.
-    """
-
-    name: str
-    spec: str
-    digest: str
-    limit: int
-    overlap: str
-    tokens: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
-
-    def questions(self) -> list[Question]:
-        """Its questions, as they were when it was prepared.
-
-        Raises:
-            UserError: they are others by now, or cannot be read.
-        """
-        return _questions(self)
-
-    def overlapping(self) -> list[bool]:
-        """Which of its questions share a passage with the training text.
-
-        Raises:
-            UserError: the file is not there, or not what was written.
-        """
-
-        def parse(data: dict[str, Any]) -> list[bool]:
-            if data["digest"] != self.digest:
-                raise ValueError("it is of other questions")
-            found = set(data["overlapping"])
-            return [i in found for i in range(data["questions"])]
-
-        try:
-            return read_json(Path(self.overlap), AGAIN, parse)
-        except OSError as error:
-            raise UserError(f"{self.overlap}: {error.strerror or error}; {AGAIN}") from error
-
-
-@cache
-def _questions(source: TaskSource) -> list[Question]:
-    """Read once in a process, which scores one model after another."""
-    found = questions(source.name, load_tasks([source.spec])[source.name], source.limit)
-    if digest_of(found) != source.digest:
-        raise UserError(
-            f"{source.spec}: its questions are others than when the evaluation began; run it again"
-        )
-    return found
 
 
 def prepare_tasks(
@@ -121,24 +55,21 @@ def prepare_tasks(
         for name, task in load_tasks([spec]).items():
             _check_name(name)
             found = questions(name, task, config.limit)
-            sources.append(
-                TaskSource(
-                    name,
-                    own,  # of a group its name, for it may change its tasks
-                    digest_of(found),
-                    config.limit,
-                    str((folder / f"{name}.overlap.json").resolve()),
-                    sum(
-                        lengths(context) + lengths(answer)
-                        for one in found
-                        for context, answer in one.requests
-                    ),
-                )
+            source = TaskSource(
+                name,
+                own,  # of a group its name, for it may change its tasks
+                digest_of(found),
+                config.limit,
+                str(folder.resolve()),
+                sum(lengths(context) + lengths(answer) for one in found for context, answer in one.requests),
             )
+            sources.append(source)
             asked.append(found)
     names = [source.name for source in sources]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UserError(f"tasks: {min(twice)} is there twice")
+    for source, found in zip(sources, asked, strict=True):
+        write_questions(source, found)
     _measure_overlap(sources, asked, corpus, lengths, say, progress)
     return sources
 
@@ -206,10 +137,10 @@ def _measure_overlap(
     progress: Say,
 ) -> None:
     """Write which questions overlap with the training text, in one pass for all tasks where that is not known yet."""
-    missing = [i for i, source in enumerate(sources) if not _is_known(source, corpus)]
+    missing = [i for i, source in enumerate(sources) if not knows_overlap(source, corpus)]
     if missing:
         progress("overlap with the training text …")
-        flat = [lengths.ids(one.whole) for i in missing for one in asked[i]]
+        flat = [lengths.ids(one.own) for i in missing for one in asked[i]]
         flags = overlapping(
             corpus, flat, lambda share: progress(f"overlap with the training text … {100 * share:.0f}%")
         )
@@ -218,29 +149,10 @@ def _measure_overlap(
             mine, flags = flags[: len(asked[i])], flags[len(asked[i]) :]
             short = sum(len(ids) < window(corpus) for ids in flat[: len(mine)])
             flat = flat[len(mine) :]
-            write_json(
-                Path(sources[i].overlap),
-                {
-                    "task": sources[i].name,
-                    "digest": sources[i].digest,
-                    "corpus": corpus.fingerprint,
-                    "tokens": window(corpus),
-                    "questions": len(mine),
-                    "shorter": short,
-                    "overlapping": [k for k, flag in enumerate(mine) if flag],
-                },
-            )
+            write_overlap(sources[i], corpus, mine, short)
     for source, found in zip(sources, asked, strict=True):
         share = sum(source.overlapping()) / len(found)
         say(
-            f"{source.name}: {len(found):,} questions, {share:.1%} share a passage of {window(corpus)} tokens with the "
-            "training text"
+            f"{source.name}: {len(found):,} questions, {share:.1%} overlap with the training text (a passage of "
+            f"{window(corpus)} tokens)"
         )
-
-
-def _is_known(source: TaskSource, corpus: Corpus) -> bool:
-    wanted = (source.digest, corpus.fingerprint)
-    try:
-        return read_json(Path(source.overlap), AGAIN, lambda data: (data["digest"], data["corpus"]) == wanted)
-    except (OSError, UserError):
-        return False

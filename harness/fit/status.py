@@ -62,8 +62,8 @@ VOIDING = (
     Status(
         "at_chance",
         "of a benchmark: at the largest budget the accuracy is no higher than guessing gives, by more than the number "
-        "of its documents leaves to chance",
-        "train larger budgets, or choose an easier benchmark or one of more documents; its task loss may move already",
+        "of its questions leaves to chance",
+        "train larger budgets, or choose an easier benchmark or one of more questions; its task loss may move already",
     ),
     Status(
         "flat",

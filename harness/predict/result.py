@@ -93,6 +93,11 @@ class PredictResult:
     notes: tuple[str, ...] = ()
 
     @property
+    def loss_name(self) -> str:
+        """What the laws are of: of a task it is the bits per byte of the right answer."""
+        return "loss" if self.task is None else "task loss"
+
+    @property
     def answer(self) -> OptimumEstimate | None:
         """The deciding source's."""
         return next((answer for answer in self.answers if answer.approach == self.decides), None)

@@ -47,7 +47,9 @@ def show(report: PredictResult, asked: PredictRequest, console: Console) -> None
             line(f"{found.approach.replace('_', ' ')}: {found.verdict}")
     if report.repeated_loss is not None and asked.unique_tokens is not None:
         loss = f"{report.repeated_loss:.4f}"
-        line(f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: loss {loss}")
+        line(
+            f"with {count(asked.unique_tokens)} unique tokens, repeats counting less: {report.loss_name} {loss}"
+        )
     _show_serving(report, console, line)
     if report.task is not None:
         show_task(report.task, line)
@@ -81,11 +83,15 @@ def _question(report: PredictResult, asked: PredictRequest) -> str:
         "loss": f"the cheapest training that reaches a loss of {question.value:g}",
     }[question.kind]
     level = next((a.level for a in report.answers if a.params_interval or a.flops_interval), None)
+    if report.task is not None and question.kind == "loss":
+        said = f"the cheapest training that reaches a task loss of {question.value:.4g} bits per byte"
     return said + (f", with {level:.0%} intervals" if level else "") + ":"
 
 
 def _answers(report: PredictResult) -> Table:
-    table = plain_table("approach", "N*", "D*", "D/N", "FLOPs", "loss", "extrapolation factor", "status")
+    table = plain_table(
+        "approach", "N*", "D*", "D/N", "FLOPs", report.loss_name, "extrapolation factor", "status"
+    )
     for a in report.answers:
         add_row(
             table,
@@ -111,12 +117,12 @@ def _show_assessment(report: PredictResult, console: Console) -> None:
     )
     table = plain_table(
         "approach",
-        "loss",
+        report.loss_name,
         "best N",
         "best D",
-        "its loss",
+        f"its {report.loss_name}",
         "N / best N",
-        "same loss",
+        f"same {report.loss_name}",
         "compute overhead",
         "status",
     )
@@ -141,7 +147,9 @@ def _show_serving(report: PredictResult, console: Console, line: Callable[[str],
     if served is None:
         return
     weight = "" if served.weight == 1 else f", an inference FLOP weighing {served.weight:.3g} training FLOPs"
-    line(f"\nserving {count(served.inference_tokens)} tokens at a loss of {served.loss:.4f}{weight}:")
+    line(
+        f"\nserving {count(served.inference_tokens)} tokens at a {report.loss_name} of {served.loss:.4f}{weight}:"
+    )
     table = plain_table("", "N", "D", "D/N", "training", "inference", "in all", "saved")
     add_row(
         table,

@@ -86,11 +86,11 @@ def show_data_constrained(report: PredictResult, line: Callable[[str], None]) ->
     line(
         f"  N {count_cell(s.params, s.params_interval)} on D {count(s.tokens)}: "
         f"{number(s.epochs, s.epochs_interval, '.3g')} epochs, worth {count(s.effective_tokens)} fresh "
-        f"tokens; loss {number(s.loss, s.loss_interval, '.4f')}, {s.flops:.3g} FLOPs"
+        f"tokens; {report.loss_name} {number(s.loss, s.loss_interval, '.4f')}, {s.flops:.3g} FLOPs"
     )
     line(
         f"  with enough fresh tokens: N {count(s.plain_params)} on D {count(s.plain_tokens)}, "
-        f"loss {s.plain_loss:.4f}, {s.plain_flops:.3g} FLOPs"
+        f"{report.loss_name} {s.plain_loss:.4f}, {s.plain_flops:.3g} FLOPs"
     )
     line(
         f"  the last token is worth {s.last_token_worth:.0%} of a fresh one; half from epoch "
@@ -123,8 +123,9 @@ def show_time(report: PredictResult, console: Console, line: Callable[[str], Non
     )
     price = None if cost.dollars is None or not cost.gpu_hours else cost.dollars / cost.gpu_hours
     money = [] if price is None else ["dollars"]
+    loss = report.loss_name
     table = plain_table(
-        cost.unit, *money, "N", "D", "FLOPs", "loss", "compute-optimal N", "its loss", "status"
+        cost.unit, *money, "N", "D", "FLOPs", loss, "compute-optimal N", f"its {loss}", "status"
     )
     for row in report.time_frontier:
         hours = row.seconds * cost.gpus / 3600
@@ -150,7 +151,7 @@ def show_time(report: PredictResult, console: Console, line: Callable[[str], Non
 def show_run(report: PredictResult, line: Callable[[str], None]) -> None:
     run = report.run
     if run is not None:
-        loss = f", loss {run['loss']:.4f}" if "loss" in run else ""
+        loss = f", {report.loss_name} {run['loss']:.4f}" if "loss" in run else ""
         whose = "the best model of that compute as a run" if report.assessments else "as a run"
         line(
             f"\n{whose} ({report.decides.replace('_', ' ')}, rules of {run['rules_from']}): {run['family']}, "

@@ -17,14 +17,14 @@ class TaskAnswer:
     """The accuracy of a model of N = ``params`` after D = ``tokens``.
 
     Attributes:
-        chance: the accuracy of guessing. documents: of the task.
+        chance: the accuracy of guessing. questions: of the task.
         task_loss: expected, bits per byte of the right answer.
         two_step: by the law of the task loss and a sigmoid from that to accuracy. direct: by the law of N and D.
     """
 
     task: str
     chance: float
-    documents: int
+    questions: int
     params: float
     tokens: float
     task_loss: float
@@ -62,7 +62,7 @@ def answer_task(
     return TaskAnswer(
         task=fit.task,
         chance=fit.chance,
-        documents=fit.documents,
+        questions=fit.questions,
         params=params,
         tokens=tokens,
         task_loss=point,
@@ -97,11 +97,14 @@ def _task_loss(
         return float(question.at(source.frontier).loss), drawn
 
 
-def task_loss_of(fit: TaskFit, accuracy: float) -> float:
+def task_loss_of(fit: TaskFit, accuracy: float, floor: float | None) -> float:
     """The task loss of which the sigmoid gives ``accuracy``, bits per byte.
 
+    Args:
+        floor: the task loss that no budget gets under; None where that is not known.
+
     Raises:
-        UserError: the task has no sigmoid, or none that gets there.
+        UserError: the task has no sigmoid, or no budget gets there.
     """
     law = fit.sigmoid
     if law is None:
@@ -117,6 +120,11 @@ def task_loss_of(fit: TaskFit, accuracy: float) -> float:
             f"target_accuracy: {accuracy:g} of {fit.task} is beyond any model: its sigmoid reaches "
             f"{float(law.accuracy(0.0)):.3g} at a task loss of 0"
         )
+    if floor is not None and wanted <= floor:
+        raise UserError(
+            f"target_accuracy: {accuracy:g} of {fit.task} is beyond any budget: it needs a task loss of {wanted:.4g}, "
+            f"and by its law none falls below {floor:.4g}"
+        )
     return wanted
 
 
@@ -124,7 +132,7 @@ def show_task(found: TaskAnswer, line: Callable[[str], None]) -> None:
     """Prints the two predictions and what speaks against them."""
     line(
         f"{found.task}: {_said(found.two_step)} by the task loss, {_said(found.direct)} by the direct law; guessing "
-        f"gets {100 * found.chance:.1f}%, of {found.documents:,} questions"
+        f"gets {100 * found.chance:.1f}%, of {found.questions:,} questions"
     )
     for name, one in (("two-step", found.two_step), ("direct law", found.direct)):
         for note in one.notes:

@@ -15,13 +15,13 @@ class TaskScore:
     """A model on a task.
 
     Attributes:
-        accuracy: share of the documents whose right answer is the likeliest one; ``accuracy_by_length`` by likelihood
+        accuracy: share of the questions whose right answer is the likeliest one; ``accuracy_by_length`` by likelihood
             per character. Of a task with a single answer, the share in which greedy decoding gives it.
-        accuracy_se, accuracy_by_length_se, bits_per_byte_se: standard errors over documents that were drawn, clustered
-            by text where several questions are of one.
+        accuracy_se, accuracy_by_length_se, bits_per_byte_se: standard errors over questions that were drawn, clustered
+            by document where several questions are of one.
         bits_per_byte: minus the log-likelihood of the right answer over its bytes of UTF-8, base 2, mean over
-            documents.
-        documents: how many were scored; ``texts``, of how many texts they are.
+            questions.
+        questions: how many were scored; ``documents``, of how many documents they are.
         chance: the accuracy of guessing; 0 of a task with a single answer.
         truncated: how many are longer than the model's context, which lost their beginning.
         overlapping: how many share a passage with the training text (:mod:`harness.evaluate.overlap`).
@@ -36,8 +36,8 @@ class TaskScore:
     accuracy_by_length_se: float
     bits_per_byte: float
     bits_per_byte_se: float
+    questions: int
     documents: int
-    texts: int
     chance: float
     truncated: int
     overlapping: int
@@ -60,11 +60,11 @@ class TaskScore:
             elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 return False
         shares = (self.accuracy, self.accuracy_by_length, self.clean_accuracy or 0.0, self.chance)
-        counts = (self.texts, self.truncated, self.overlapping)
+        counts = (self.documents, self.truncated, self.overlapping)
         return (
             all(0 <= share <= 1 for share in shares)
-            and self.documents > 0
-            and all(isinstance(count, int) and 0 <= count <= self.documents for count in counts)
+            and self.questions > 0
+            and all(isinstance(count, int) and 0 <= count <= self.questions for count in counts)
             and self.bits_per_byte >= 0
         )
 

@@ -1,12 +1,13 @@
 """Benchmark tasks in a validation: what every candidate is predicted to score, and what it scored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.errors import UserError
 from harness.fit.bootstrap import Interval
+from harness.fit.encoding import json_key
 from harness.fit.estimate import FrontierSource
 from harness.fit.tasks import Prediction
 from harness.fit.tasks.store import StoredTask
@@ -43,7 +44,7 @@ class TaskPrediction:
     """A task's part of ``prediction.json``.
 
     Attributes:
-        digest: of the questions. spec, limit: the task, as lm-eval finds it, and its documents at most (0: all).
+        digest: of the questions. spec, limit: the task, as lm-eval finds it, and its questions at most (0: all).
         winner: factor of the candidate with the highest predicted accuracy; None where none is predicted.
     """
 
@@ -52,7 +53,7 @@ class TaskPrediction:
     spec: str
     limit: int
     chance: float
-    documents: int
+    questions: int = field(metadata=json_key("documents"))
     winner: float | None
     candidates: tuple[TaskCandidate, ...]
 
@@ -120,7 +121,7 @@ def predict_task(
         spec=stored.spec,
         limit=stored.limit,
         chance=stored.fit.chance,
-        documents=stored.fit.documents,
+        questions=stored.fit.questions,
         winner=max(known, key=lambda factor: known[factor]) if known else None,
         candidates=tuple(rows),
     )

@@ -11,7 +11,8 @@ from harness.data import Corpus
 from harness.errors import UserError
 from harness.evaluate.job import EvaluateJob
 from harness.evaluate.library import version
-from harness.evaluate.sources import TaskSource, prepare_tasks
+from harness.evaluate.prepared import TaskSource
+from harness.evaluate.sources import prepare_tasks
 from harness.launch.launcher import Continuation, Outcome, Work
 from harness.plan.plan import Plan
 from harness.runs.files import SweepFolder
@@ -178,4 +179,4 @@ def scored(
 
 
 def _is_cut(score: TaskScore | None) -> bool:
-    return score is not None and score.truncated > CUT * score.documents
+    return score is not None and score.truncated > CUT * score.questions

@@ -7,22 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.compose import compose_config
-from harness.config.predict import ROOT, PredictConfig
+from harness.config.predict import PredictConfig
 from harness.config.run_setup import run_setup
 from harness.errors import UserError
-from harness.fit import fit_points, load_fit, read_curves, read_points
+from harness.fit import read_points
 from harness.fit.encoding import encode
 from harness.fit.estimate import FrontierSource
 from harness.fit.fitted import Fit
-from harness.fit.laws import CostLaw
-from harness.fit.results import Approach3
-from harness.fit.store import close_fit, find_fit
-from harness.fit.summary import moved_by
+from harness.fit.store import find_fit
 from harness.fit.tasks import TaskFit
-from harness.fit.tasks.store import FILE, StoredTask, load_fitted
-from harness.model.counts import FLOP_COUNTS, known_count
-from harness.packaged import config_folder
+from harness.model.counts import known_count
 from harness.predict.assess import GivenModel
 from harness.predict.clock import ShapeRules
 from harness.predict.cost import Trainer, inference_weight
@@ -31,12 +25,12 @@ from harness.predict.question import Question
 from harness.predict.repetition import Repetition, fit_repetition
 from harness.predict.result import PredictRequest, PredictResult, consult, decided, with_lifetime_cost
 from harness.predict.show import show
-from harness.predict.source import LawConfig, choose, from_fit, from_law
+from harness.predict.source import choose
 from harness.predict.tasks import answer_task, task_loss_of
 from harness.predict.trainer import Cluster, make_cluster
-from harness.runs.files import SweepFolder
 from harness.text import counted
 from harness.workflow.next_experiment import setup_for, with_run
+from harness.workflow.predict_source import of_fit, of_task, read_source
 from harness.workflow.terminal import working
 
 CURVE = tuple(2.0 ** (power / 2) for power in range(-10, 11))
@@ -72,8 +66,8 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
     """
     if fit is None and config.fit is not None and not Path(config.fit).expanduser().exists():
         config = replace(config, fit=str(find_fit(config.fit) or config.fit))
-    named, stored = (config, None) if config.task is None else _of_task(config, config.task)
-    report, sources = _source(named) if fit is None else _of_fit(fit, "fit")
+    named, stored = (config, None) if config.task is None else of_task(config, config.task)
+    report, sources = read_source(named) if fit is None else of_fit(fit, "fit")
     if config.level is not None:
         sources = tuple(replace(source, level=config.level) for source in sources)
     sources, decider = choose(sources, config.approach, _off_frontier(config))
@@ -106,78 +100,6 @@ def _off_frontier(config: PredictConfig) -> bool:
     model = config.params is not None and config.tokens is not None
     asked = (config.inference_tokens, config.unique_tokens, config.repetition.points)
     return time or model or any(one is not None for one in asked)
-
-
-def _source(config: PredictConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
-    """The empty report, which says what is predicted from, and the sources."""
-    if config.law is not None:
-        return _published(config.law)
-    if config.points is not None:
-        points = read_points(
-            config.points, config.analysis.rows, config.columns, config.where, config.analysis
-        )
-        curves = read_curves(config.curves, points, config.columns) if config.curves else None
-        fit, name = fit_points(points, config.analysis, curves), config.points
-    else:
-        name = str(config.fit)
-        if find_fit(name) is None and len(Path(name).parts) == 1 and not Path(name).suffix:
-            return _published(_law_by_name(name))
-        fit = load_fit(name)
-    return _of_fit(fit, name)
-
-
-def _of_fit(fit: Fit, name: str) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
-    report = PredictResult(
-        source=f"{name}: {counted(fit.n_points, 'run')}",
-        count=fit.count,
-        compute=_compute(fit),
-        largest_flops=fit.largest_flops,
-        decides="",
-        notes=(*fit.notes, *law_notes(fit.approach_3)),
-    )
-    return report, from_fit(fit)
-
-
-def law_notes(approach: Approach3) -> tuple[str, ...]:
-    """What a reader must know of a law that is not the standard one."""
-    said = moved_by(approach)
-    told = (f"approach 3 is L = {approach.formula}",) if approach.formula != Approach3().formula else ()
-    shared = (f"approach 3: {approach.shared}",) if approach.shared else ()
-    return (*told, *shared, *([said] if said else []))
-
-
-def _published(law: LawConfig) -> tuple[PredictResult, tuple[FrontierSource, ...]]:
-    report = PredictResult(
-        source=law.source or law.name,
-        count=law.count,
-        compute=law.compute,
-        largest_flops=law.largest_flops,
-        decides="",
-        notes=(law.note,) if law.note else (),
-    )
-    return report, from_law(law)
-
-
-def _law_by_name(name: str) -> LawConfig:
-    """The law called ``name``; a fit of that name does not exist."""
-    try:
-        law = compose_config([f"law={name}", "budget=1"], ROOT, PredictConfig)[0].law
-    except UserError:
-        law = None
-    if law is None:
-        known = sorted(path.stem for path in (config_folder() / "law").glob("*.yaml"))
-        close = close_fit(name, others=known)
-        hint = f"did you mean fit={close}?" if close else f"there are {', '.join(known)}"
-        raise UserError(f"fit: '{name}' is neither a fit's file or folder nor a law by name; {hint}")
-    return law
-
-
-def _compute(fit: Fit) -> str:
-    """How a fit's compute was counted, as far as its table says."""
-    if fit.compute.removeprefix("flops_") in FLOP_COUNTS:
-        return fit.compute.removeprefix("flops_")
-    cost = fit.approach_3.cost
-    return "6nd" if abs(cost.kappa - CostLaw().kappa) < 1e-2 and cost.power == 1 else ""
 
 
 def _cluster(config: PredictConfig, rules: ShapeRules, report: PredictResult) -> Cluster | None:
@@ -218,25 +140,6 @@ def _share(cluster: Cluster | None, decider: FrontierSource, asked: PredictReque
     return cluster.at_share(cluster.cost(float(best.params), float(best.tokens), float(best.flops)).mfu)
 
 
-def _of_task(config: PredictConfig, task: str) -> tuple[PredictConfig, StoredTask]:
-    """The question to the fit of the task's loss, and what is known of its accuracy.
-
-    Raises:
-        UserError: the sweep was not scored on it, or a file is damaged.
-    """
-    path = Path(str(config.fit)).expanduser()
-    sweep = SweepFolder(path if path.is_dir() else path.parent)
-    folder = sweep.tasks / task
-    if "/" in task or not (folder / FILE).exists():
-        there = sorted(one.parent.name for one in sweep.tasks.glob(f"*/{FILE}"))
-        hint = f"there are {', '.join(there)}" if there else "'isoflop evaluate' scores its models"
-        raise UserError(f"task: {sweep.path} has no fit of '{task}'; {hint}")
-    stored = load_fitted(folder).stored
-    if config.level is not None:
-        stored = replace(stored, fit=replace(stored.fit, level=config.level))
-    return replace(config, fit=str(folder / "fit.json")), stored
-
-
 def _asked(
     config: PredictConfig, cluster: Cluster | None, decider: FrontierSource, task: TaskFit | None = None
 ) -> tuple[PredictRequest, tuple[str, ...]]:
@@ -254,7 +157,8 @@ def _asked(
     elif config.target_loss is not None:
         question = Question("loss", config.target_loss)
     elif config.target_accuracy is not None and task is not None:
-        question = Question("loss", task_loss_of(task, config.target_accuracy))
+        floor = decider.loss_floor if decider.law is None else decider.law.floor
+        question = Question("loss", task_loss_of(task, config.target_accuracy, floor))
     elif flops is not None:
         question = Question("flops", flops)
     repetition, notes = _repetition(config, decider)

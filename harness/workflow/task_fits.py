@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.config.schema import Config
 from harness.errors import UserError
-from harness.evaluate.sources import TaskSource
+from harness.evaluate.prepared import TaskSource
 from harness.fit import FitOptions, Points, fit_points, read_points, write_fit
 from harness.fit.approach_3 import fit_approach_3
 from harness.fit.estimate import FrontierSource
@@ -100,7 +100,7 @@ def task_points(points: Points, options: FitOptions, name: str, found: Mapping[s
         accuracy=np.array([one.accuracy for one in scores]),
         accuracy_se=np.array([one.accuracy_se for one in scores]),
         chance=scores[0].chance,
-        documents=scores[0].documents,
+        questions=scores[0].questions,
         task=name,
     )
 

@@ -156,7 +156,7 @@ def score_tasks(
 
 
 def _by_limit(config: Config, tasks: Sequence[TaskPrediction]) -> list[Config]:
-    """What is to be evaluated: tasks of one limit of documents together."""
+    """What is to be evaluated: tasks of one limit of questions together."""
     folder = SweepFolder(_fit_path(config).parent).tasks
     asked = []
     for limit in dict.fromkeys(one.limit for one in tasks):

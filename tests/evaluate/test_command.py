@@ -74,7 +74,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return calls
 
 
-def jobs_of(folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> list[EvaluateJob]:
+def jobs_of(folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> list[EvaluateJob]:
     """The jobs of an evaluation, none of which was executed."""
     from harness.workflow import evaluate
 
@@ -89,7 +89,7 @@ def jobs_of(folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> list[E
 
     from harness.launch.launcher import Continuation
 
-    config, yaml = compose_config(typed(folder, text, "evaluate.items=50"))
+    config, yaml = compose_config(typed(folder, text, "evaluate.items=50", *more))
     sweep = sweep_folder(config)
     asked, _ = evaluate_runs(
         config, frozen_plan(sweep), sweep, Continuation("evaluate", yaml), Console(quiet=True)
@@ -100,7 +100,7 @@ def jobs_of(folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> list[E
 def test_all_of_it(folder: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(scored(folder, text_folder))
     said = capsys.readouterr()
-    assert "share a passage of" in said.out
+    assert "overlap with the training text" in said.out
     assert "Accuracy of the run with the lowest loss at each budget" in said.out
     assert "%|" not in said.err  # no bars of the libraries
     sweep = folder / "runs" / "small"
@@ -168,13 +168,28 @@ def test_a_job_is_plain_data(folder: Path, text_folder: Path, monkeypatch: pytes
 def test_questions_that_changed_are_not_scored_as_the_old_ones(
     folder: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Another evaluation, with another limit, has prepared its own before this job came to be scored."""
     job = jobs_of(folder, text_folder, monkeypatch)[0]
-    path = Path(job.tasks[0].spec).with_suffix(".jsonl")
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(Exception, match="its questions are others"):
+    assert (
+        jobs_of(folder, text_folder, monkeypatch, "evaluate.limit=7")[0].tasks[0].digest
+        != job.tasks[0].digest
+    )
+    with pytest.raises(UserError, match="its questions are others"):
         job.execute(Watch())
     assert read_tasks(job.folder.tasks, job.cell.run_id) == {}
+
+
+def test_what_scores_needs_neither_the_tasks_nor_their_files(
+    folder: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compute node may reach no hub."""
+    job = jobs_of(folder, text_folder, monkeypatch)[0]
+    for task in job.tasks:
+        for path in (Path(task.spec), Path(task.spec).with_suffix(".jsonl")):
+            path.unlink()
+    monkeypatch.setattr("harness.evaluate.library._load", None)
+    assert job.execute(Watch()).status == "finished"
+    assert not job.missing()
 
 
 def test_models_that_are_gone_are_one_line(
@@ -221,9 +236,9 @@ def test_scores_on_other_questions_are_never_side_by_side(
     capsys.readouterr()
     main(scored(folder, text_folder, "evaluate.limit=20"))
     assert "1 finished run without scores on these questions" in capsys.readouterr().out
-    documents = {run: one["tasks"]["word"]["documents"] for run, one in scores_of(folder).items()}  # type: ignore[index]
-    assert documents[cells[0].name] == 10
-    assert sorted(documents.values()) == [10, 20, 20, 20, 20, 20]
+    questions = {run: one["tasks"]["word"]["questions"] for run, one in scores_of(folder).items()}  # type: ignore[index]
+    assert questions[cells[0].name] == 10
+    assert sorted(questions.values()) == [10, 20, 20, 20, 20, 20]
     with (folder / "runs" / "small" / "runs.csv").open() as file:
         rows = {row["run_id"]: row for row in csv.DictReader(file)}
     assert [run for run, row in rows.items() if row["accuracy_word"] == ""] == [cells[0].name]

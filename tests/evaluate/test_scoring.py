@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from harness.errors import UserError
 from harness.evaluate.embedded import make_tasks
 from harness.evaluate.library import Question, digest_of, load_tasks, questions, version
 from harness.evaluate.passages import Lengths
+from harness.evaluate.prepared import TaskSource, write_questions
 from harness.evaluate.scoring import Scorer, chance, clustered_error, score
 from harness.evaluate.sources import write_embedded
 from tests.evaluate.corpora import SEQ_LEN, corpus_of, export_model
@@ -71,7 +73,7 @@ def test_accuracies_are_those_that_lm_eval_gives(
         found = score(scorer, mine, [False] * len(mine), "d", version())
         assert found.accuracy == pytest.approx(results[name]["acc,none"])
         assert found.accuracy_by_length == pytest.approx(results[name]["acc_norm,none"])
-        assert found.documents == len(mine)
+        assert found.questions == len(mine)
         assert found.truncated == 0
 
 
@@ -125,7 +127,7 @@ def test_a_task_of_files_is_found_from_anywhere(
     found = score(Scorer(model, "cpu", "fp32", SEQ_LEN, 4), mine, [False] * 5, "d", "0")
     assert found.chance == 0
     assert found.bits_per_byte > 0
-    assert found.texts == 5
+    assert found.documents == 5
 
 
 def test_other_questions_have_another_digest(asked: dict[str, list[Question]]) -> None:
@@ -133,6 +135,41 @@ def test_other_questions_have_another_digest(asked: dict[str, list[Question]]) -
     assert digest_of(mine) == digest_of(list(mine))
     assert digest_of(mine[:-1]) != digest_of(mine)
     assert digest_of(mine[::-1]) != digest_of(mine)
+
+
+def test_examples_before_a_question_are_not_its_own(tmp_path: Path) -> None:
+    """They are the same before all questions: one that stands in the training text would mark every question."""
+    rows = [{"question": f"What is {i}?", "answers": ["no", "yes"], "right": i % 2} for i in range(6)]
+    more = "doc_to_choice: answers\ndoc_to_target: right\nfewshot_split: test\nnum_fewshot: 2"
+    path = own_task(tmp_path, "multiple_choice", more, rows)
+    asked = questions("own", load_tasks([path])["own"], 0)
+    assert {one.own for one in asked} == {f"What is {i}? {('no', 'yes')[i % 2]}" for i in range(6)}
+    assert all(one.requests[0][0].count("What is") == 3 for one in asked)
+    plain = questions(
+        "own", load_tasks([own_task(tmp_path, "multiple_choice", more[:-1] + "0", rows)])["own"], 0
+    )
+    assert all(one.begins == 0 for one in plain)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Question,
+            st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), min_size=1, max_size=4).map(tuple),
+            st.just((1,)),
+            st.just((0,)),
+            st.text(max_size=3),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_questions_come_back_as_they_were_written(asked: list[Question]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = TaskSource("made", "made.yaml", digest_of(asked), 0, folder)
+        write_questions(source, asked)
+        assert source.questions() == asked
 
 
 def test_what_cannot_be_scored_is_one_line(tmp_path: Path) -> None:
@@ -147,7 +184,11 @@ def test_what_cannot_be_scored_is_one_line(tmp_path: Path) -> None:
         "wrong",
     )
     empty = own_task(tmp_path, "multiple_choice", "doc_to_choice: nothing\ndoc_to_target: right", [], "empty")
+    (tmp_path / "group.yaml").write_text("group: mine\ntask:\n  - one.yaml\n  - two.yaml\n")
+    (tmp_path / "list.yaml").write_text("- one\n- two\n")
     for name, said in (
+        (str(tmp_path / "group.yaml"), "is no task: it needs 'task: NAME'; of a group give each task's file"),
+        (str(tmp_path / "list.yaml"), "cannot be loaded"),
         (generates, "of the kind generate_until"),
         ("no_such_task_anywhere", "lm-eval has no task 'no_such_task_anywhere'"),
         (str(tmp_path / "gone.yaml"), "no such file"),

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness.cli import main
-from harness.evaluate.sources import TaskSource, prepare_tasks
+from harness.evaluate.prepared import TaskSource
+from harness.evaluate.sources import prepare_tasks
 from harness.fit import fit_points, read_points, write_fit
 from harness.runs.tasks import TaskScore
 from harness.workflow.experiment import prepare_corpus

@@ -54,17 +54,30 @@ def test_without_draws_of_the_task_loss_there_is_no_interval(stored: StoredTask)
 
 def test_an_accuracy_has_its_task_loss(stored: StoredTask) -> None:  # noqa: F811
     for wanted in (0.3, 0.5, 0.9):
-        assert float(stored.fit.sigmoid.accuracy(task_loss_of(stored.fit, wanted))) == pytest.approx(wanted)  # type: ignore[union-attr]
+        assert float(stored.fit.sigmoid.accuracy(task_loss_of(stored.fit, wanted, None))) == pytest.approx(
+            wanted
+        )  # type: ignore[union-attr]
     for wrong in (0.2, 0.25, 1.0):
         with pytest.raises(UserError, match="is not between chance"):
-            task_loss_of(stored.fit, wrong)
+            task_loss_of(stored.fit, wrong, None)
 
 
 def test_an_accuracy_beyond_a_task_loss_of_nothing_is_one_line(stored: StoredTask) -> None:  # noqa: F811
     assert stored.fit.sigmoid is not None
     flat = replace(stored.fit, sigmoid=replace(stored.fit.sigmoid, middle=0.5, width=2.0))
     with pytest.raises(UserError, match=r"0\.95 of word is beyond any model: its sigmoid reaches 0\.67"):
-        task_loss_of(flat, 0.95)
+        task_loss_of(flat, 0.95, None)
+
+
+def test_an_accuracy_that_needs_less_than_the_irreducible_task_loss_is_one_line(
+    stored: StoredTask,  # noqa: F811
+) -> None:
+    needed = task_loss_of(stored.fit, 0.8, 0.0)
+    assert task_loss_of(stored.fit, 0.8, needed - 1e-6) == needed
+    with pytest.raises(
+        UserError, match=rf"needs a task loss of {needed:.4g}, and by its law none falls below 3"
+    ):
+        task_loss_of(stored.fit, 0.8, 3.0)
 
 
 def test_laws_that_disagree_are_named(stored: StoredTask) -> None:  # noqa: F811

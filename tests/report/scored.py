@@ -41,7 +41,7 @@ def with_tasks(data: ReportData) -> ReportData:
         accuracy=np.array([one.tasks["word"].accuracy for one in found]),
         accuracy_se=np.full(len(found), 0.02),
         chance=0.25,
-        documents=500,
+        questions=500,
         task="word",
     )
     backtest = TaskBacktest(task="word", level=0.9)

@@ -44,7 +44,7 @@ def stored() -> StoredTask:
         accuracy=accuracy(loss) + rng.normal(0, 0.006, len(loss)),
         accuracy_se=np.full(len(loss), 0.02),
         chance=0.25,
-        documents=500,
+        questions=500,
         task="word",
     )
     return StoredTask(
@@ -136,7 +136,7 @@ def test_a_task_that_does_not_move_has_no_number(stored: StoredTask) -> None:
         accuracy=0.25 + rng.normal(0, 0.01, n),
         accuracy_se=np.full(n, 0.02),
         chance=0.25,
-        documents=500,
+        questions=500,
         task="word",
     )
     law = Law(E=E, A=A, B=B, alpha=ALPHA, beta=BETA)

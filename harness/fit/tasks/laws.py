@@ -27,7 +27,7 @@ class Prediction:
     """An accuracy, and how far to believe it.
 
     Attributes:
-        accuracy: expected over seeds, on the documents that the runs were scored on; None where ``status`` leaves none.
+        accuracy: expected over seeds, on the questions that the runs were scored on; None where ``status`` leaves none.
         interval: of this expectation. run_interval: of the accuracy of one run, which scatters about it.
         status: the worst of ``flags``, or ``ok``; ``notes`` are their sentences.
     """
@@ -45,7 +45,7 @@ class TaskFit:
     """The accuracy of one task as the runs of a sweep show it.
 
     Attributes:
-        runs, cells, budgets: how many were fitted. documents, chance: of the task. level: of intervals. seed: of draws.
+        runs, cells, budgets: how many were fitted. questions, chance: of the task. level: of intervals. seed: of draws.
         movement: the tests before any fit. With another verdict than ``ok`` the laws and their scatters are None.
         task_losses, params, tokens: the lowest and highest of the runs; task losses are means of cells.
         sigmoid: of the logarithm of the reducible task loss; where there is none to go by, of the task loss itself.
@@ -59,7 +59,7 @@ class TaskFit:
     runs: int
     cells: int
     budgets: int
-    documents: int
+    questions: int
     chance: float
     level: float
     seed: int
@@ -193,7 +193,7 @@ def fit_task(
         runs=len(points),
         cells=int(points.cells.max()) + 1,
         budgets=len(points.budgets),
-        documents=points.documents,
+        questions=points.questions,
         chance=points.chance,
         level=level,
         seed=seed,

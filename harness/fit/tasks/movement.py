@@ -21,7 +21,7 @@ class AboveChance:
     """Whether the runs of the largest budget do better than guessing.
 
     Attributes:
-        mean: accuracy over their cells. se: its standard error, of documents and runs. p: one-sided, that it is chance.
+        mean: accuracy over their cells. se: its standard error, of questions and runs. p: one-sided, that it is chance.
         above: whether p is below 5%. sentence: this in words.
     """
 
@@ -73,7 +73,7 @@ def movement(points: TaskPoints) -> Movement:
     elif not above.above:
         verdict, sentence = "at_chance", above.sentence
         if line.moves:
-            sentence += "; on these documents it rises as the task loss falls"
+            sentence += "; on these questions it rises as the task loss falls"
     elif not line.moves:
         verdict, sentence = "flat", line.sentence
     else:
@@ -84,8 +84,8 @@ def movement(points: TaskPoints) -> Movement:
 def above_chance(points: TaskPoints) -> AboveChance:
     """A one-sided z test of the mean accuracy at the largest budget against chance.
 
-    All runs answer the same documents, so that these are hard or easy does not average out over runs: to the variance
-    of the mean over cells that of one run over documents is added whole. That holds for answers that runs share; runs
+    All runs answer the same questions, so that these are hard or easy does not average out over runs: to the variance
+    of the mean over cells that of one run over questions is added whole. That holds for answers that runs share; runs
     that guess independently of each other are called above chance less often than the level says.
     """
     top = points.at(float(points.budgets[-1]))

@@ -1,4 +1,4 @@
-"""What a fit of benchmark accuracy starts from: the runs of a sweep, all scored on the same documents of one task."""
+"""What a fit of benchmark accuracy starts from: the runs of a sweep, all scored on the same questions of one task."""
 
 from dataclasses import dataclass, replace
 
@@ -21,14 +21,14 @@ MOST_REDRAWS = 200
 class TaskPoints:
     """Finished runs as columns, each of shape (runs,), and the task that they were scored on.
 
-    All runs answer the same documents. How hard these happen to be moves all accuracies together, so it is no noise in
+    All runs answer the same questions. How hard these happen to be moves all accuracies together, so it is no noise in
     comparing runs; what scatters from run to run is the seed.
 
     Attributes:
         params: N. tokens: D. flops: C of each run. budget: the label, in FLOPs, of the budget that it belongs to.
-        task_loss: bits per byte of the right answer. accuracy: share of the documents answered right, 0 to 1.
-        accuracy_se: standard error of the accuracy of one run over documents, clustered by document.
-        chance: accuracy of guessing, 0 or more and below 1. documents: how many the task has. task: its name.
+        task_loss: bits per byte of the right answer. accuracy: share of the questions answered right, 0 to 1.
+        accuracy_se: standard error of the accuracy of one run over questions, clustered by document.
+        chance: accuracy of guessing, 0 or more and below 1. questions: how many the task has. task: its name.
 
     Raises:
         UserError: columns differ in length, there are no runs, or a number is missing or out of its range.
@@ -42,7 +42,7 @@ class TaskPoints:
     accuracy: Array
     accuracy_se: Array
     chance: float
-    documents: int
+    questions: int
     task: str
 
     def __post_init__(self) -> None:
@@ -56,8 +56,8 @@ class TaskPoints:
             raise UserError(f"{self.task}: there are no runs to fit; score finished runs on the task first")
         if not (np.isfinite(self.chance) and 0 <= self.chance < 1):
             raise UserError(f"{self.task}: chance must be 0 or more and below 1, not {self.chance}")
-        if self.documents < 1:
-            raise UserError(f"{self.task}: documents must be 1 or more, not {self.documents}")
+        if self.questions < 1:
+            raise UserError(f"{self.task}: questions must be 1 or more, not {self.questions}")
         for name in POSITIVE:
             self._require(name, getattr(self, name) > 0, "a positive number")
         self._require("task_loss", self.task_loss >= 0, "0 or more")

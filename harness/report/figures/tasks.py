@@ -71,8 +71,10 @@ def _against_loss(axes: Axes, task: FittedTask, records: list[Record]) -> None:
 
 def _against_compute(axes: Axes, task: FittedTask, records: list[Record], data: ReportData) -> None:
     fit = task.stored.fit
+    compute = _compute(records, data)
+    records = [record for record in records if record.run_id in compute]
     axes.plot(
-        [record.flops for record in records],
+        [compute[record.run_id] for record in records],
         [record.tasks[task.name].accuracy for record in records],
         ".",
         color=GREY,
@@ -80,7 +82,7 @@ def _against_compute(axes: Axes, task: FittedTask, records: list[Record], data: 
         alpha=0.6,
         label="all runs",
     )
-    best = _best(task.name, records)
+    best = _best(task.name, records, compute)
     axes.plot(
         best[0], best[1], "D", color=INK, markersize=4.5, label="the cell of the lowest loss, mean of seeds"
     )
@@ -91,7 +93,7 @@ def _against_compute(axes: Axes, task: FittedTask, records: list[Record], data: 
         _line(axes, at, [found for _, found in along], data.fit.largest_flops)
     axes.axhline(fit.chance, color=INK, linewidth=0.9, linestyle=":", label="guessing")
     axes.set(xlabel="training FLOPs C", ylabel="accuracy")
-    axes.set_title(f"{fit.documents:,} questions")
+    axes.set_title(f"{fit.questions:,} questions")
     log_flops(axes)
 
 
@@ -128,7 +130,13 @@ def _along(task: FittedTask, flops: Array) -> list[tuple[float, TaskAnswer]]:
     return made
 
 
-def _best(name: str, records: list[Record]) -> tuple[list[float], list[float]]:
+def _compute(records: list[Record], data: ReportData) -> dict[str, float]:
+    """C of each run as the fit counts it; runs that it left out are there where it counts as the plan does."""
+    planned = {one.run_id: one.flops for one in records} if data.fit.compute == "flops" else {}
+    return planned | dict(zip(data.points.run_id, data.points.flops.tolist(), strict=True))
+
+
+def _best(name: str, records: list[Record], compute: dict[str, float]) -> tuple[list[float], list[float]]:
     """Of each budget the cell of the lowest mean loss: its compute, and the mean accuracy of its seeds."""
     cells: dict[tuple[float, int, int], list[Record]] = {}
     for record in records:
@@ -139,7 +147,7 @@ def _best(name: str, records: list[Record]) -> tuple[list[float], list[float]]:
             best[budget] = mine
     rows = [best[budget] for budget in sorted(best)]
     return (
-        [float(np.mean([one.flops for one in mine])) for mine in rows],
+        [float(np.mean([compute[one.run_id] for one in mine])) for mine in rows],
         [float(np.mean([one.tasks[name].accuracy for one in mine])) for mine in rows],
     )
 

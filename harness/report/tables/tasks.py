@@ -47,8 +47,8 @@ def build(records: Iterable[Record]) -> list[Table]:
         ),
         left=("task",),
         note="± one standard error over questions, clustered by document. All runs answer the same questions, so "
-        "differences between runs are known better than that. In brackets: without the questions that share a passage "
-        "with the training text.",
+        "differences between runs are known better than that. In brackets: without the questions that overlap with "
+        "the training text.",
     )
     about = Table(
         "task_questions",
@@ -56,17 +56,17 @@ def build(records: Iterable[Record]) -> list[Table]:
         (
             "task",
             "questions",
-            "texts",
-            "share a passage with the training text",
+            "documents",
+            "overlap with the training text",
             "cut to the context",
             *budgets,
         ),
         tuple(
             (
                 name,
+                f"{one.questions:,}",
                 f"{one.documents:,}",
-                f"{one.texts:,}",
-                f"{one.overlapping / one.documents:.1%}",
+                f"{one.overlapping / one.questions:.1%}",
                 str(one.truncated),
                 *(_bits(record.tasks.get(name)) for record in best),
             )
@@ -128,15 +128,15 @@ def fits_table(tasks: Sequence[FittedTask]) -> Table:
         "Accuracy as the task loss falls, and how predictions of it did",
         (
             *("task", "rise (points)", "p", "scatter of runs", "top of the sigmoid"),
-            *("in two steps", "of the loss itself", "direct", "measured task loss", "no change", "status"),
+            *("in two steps", "linear", "direct", "measured task loss", "no change", "status"),
         ),
         tuple(rows),
         left=("task", "status"),
         note="Rise: of accuracy over the runs' range of task losses, with the p of a test that it does not rise. The "
-        "four columns before the last: the largest budget's accuracies predicted from the lower budgets, mean absolute "
-        "error in points: in two steps (task loss by its law of N and D, then a sigmoid with its floor at chance), "
-        "directly from N and D, by the sigmoid at the task loss that was measured, and as the best of the budget "
-        "before.",
+        "five columns before the last: the largest budget's accuracies predicted from the lower budgets, mean absolute "
+        "error in points: in two steps (task loss by its law of N and D, then a sigmoid of the logarithm of its "
+        "reducible part, with its floor at chance), the same with a sigmoid of the task loss itself (linear), directly "
+        "from N and D, in two steps from the task loss that was measured, and as the best of the budget before.",
     )
 
 

@@ -8,7 +8,7 @@ from scipy.special import expit
 from harness.fit.table import Array
 from harness.fit.tasks.points import TaskPoints
 
-CHANCE, DOCUMENTS, SEED_SD = 0.25, 500, 0.0075
+CHANCE, QUESTIONS, SEED_SD = 0.25, 500, 0.0075
 FLOOR = 0.55  # of the task loss
 BUDGETS = (1e17, 4e17, 1.6e18)
 Law = Callable[[Array, Array], Array]
@@ -67,12 +67,12 @@ def sweep(
     """Runs whose accuracies scatter by ``sd`` from seed to seed, and by ``cell_sd`` from cell to cell.
 
     Args:
-        loss_sd: scatter of the task loss from seed to seed. items: by how much the documents that all share are off.
+        loss_sd: scatter of the task loss from seed to seed. items: by how much the questions that all share are off.
     """
     n, d, budget = grid(budgets, sizes, seeds)
     cell = np.repeat(rng.standard_normal(len(n) // seeds), seeds)
     noisy = law(n, d) + items + cell_sd * cell + sd * rng.standard_normal(len(n))
-    accuracy = np.clip(np.round(noisy * DOCUMENTS) / DOCUMENTS, 0, 1)
+    accuracy = np.clip(np.round(noisy * QUESTIONS) / QUESTIONS, 0, 1)
     return TaskPoints(
         params=n,
         tokens=d,
@@ -80,8 +80,8 @@ def sweep(
         budget=budget,
         task_loss=task_loss(n, d) + loss_sd * rng.standard_normal(len(n)),
         accuracy=accuracy,
-        accuracy_se=np.sqrt(np.clip(accuracy * (1 - accuracy), 1e-6, None) / DOCUMENTS),
+        accuracy_se=np.sqrt(np.clip(accuracy * (1 - accuracy), 1e-6, None) / QUESTIONS),
         chance=CHANCE,
-        documents=DOCUMENTS,
+        questions=QUESTIONS,
         task="made",
     )

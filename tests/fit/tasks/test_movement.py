@@ -8,7 +8,7 @@ from harness.fit.tasks.movement import movement
 from tests.fit.tasks.synthetic import (
     BUDGETS,
     CHANCE,
-    DOCUMENTS,
+    QUESTIONS,
     SEED_SD,
     Law,
     at_chance,
@@ -17,7 +17,7 @@ from tests.fit.tasks.synthetic import (
     task_loss,
 )
 
-OF_DOCUMENTS = float(np.sqrt(CHANCE * (1 - CHANCE) / DOCUMENTS))
+OF_QUESTIONS = float(np.sqrt(CHANCE * (1 - CHANCE) / QUESTIONS))
 
 
 def rates(law: Law, sweeps: int, **kinds: object) -> tuple[float, float, float, float]:
@@ -26,8 +26,8 @@ def rates(law: Law, sweeps: int, **kinds: object) -> tuple[float, float, float, 
     for seed in range(sweeps):
         rng = np.random.default_rng([3, seed])
         items = (
-            OF_DOCUMENTS * rng.standard_normal()
-        )  # how hard the documents happen to be: for all runs alike
+            OF_QUESTIONS * rng.standard_normal()
+        )  # how hard the questions happen to be: for all runs alike
         moved = movement(sweep(law, rng, items=items, **kinds))  # type: ignore[arg-type]
         found.append(
             (moved.above_chance.above, moved.slope.p < 0.05, moved.slope.moves, moved.verdict == "ok")

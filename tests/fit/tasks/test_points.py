@@ -40,7 +40,7 @@ def test_a_number_that_cannot_be_is_refused_in_one_line(name: str, value: float)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("chance", 1.0), ("chance", -0.1), ("chance", np.nan), ("documents", 0)]
+    ("field", "value"), [("chance", 1.0), ("chance", -0.1), ("chance", np.nan), ("questions", 0)]
 )
 def test_a_task_that_cannot_be_is_refused(field: str, value: float) -> None:
     with pytest.raises(UserError, match=f"made: {field} must be"):
