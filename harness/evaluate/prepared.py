@@ -3,11 +3,11 @@
 What scores reads them there: it needs no hub, and asks what was asked when the evaluation began.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.data import Corpus
 from harness.errors import UserError
@@ -16,6 +16,7 @@ from harness.evaluate.overlap import window
 from harness.files import write_json
 from harness.runs.files import read_json
 
+T = TypeVar("T")
 AGAIN = "'isoflop evaluate' writes it again"
 
 
@@ -74,10 +75,7 @@ class TaskSource:
             found = set(data["overlapping"])
             return [i in found for i in range(data["questions"])]
 
-        try:
-            return read_json(self.overlap_path, AGAIN, parse)
-        except OSError as error:
-            raise UserError(f"{self.overlap_path}: {error.strerror or error}; {AGAIN}") from error
+        return _read(self.overlap_path, parse)
 
 
 @cache
@@ -90,10 +88,15 @@ def _questions(source: TaskSource) -> list[Question]:
             raise ValueError("its questions are others than when the evaluation began")
         return found
 
+    return _read(source.questions_path, parse)
+
+
+def _read(path: Path, parse: Callable[[dict[str, Any]], list[T]]) -> list[T]:
+    """What was prepared; raises UserError where it is not there, too."""
     try:
-        return read_json(source.questions_path, AGAIN, parse)
+        return read_json(path, AGAIN, parse)
     except OSError as error:
-        raise UserError(f"{source.questions_path}: {error.strerror or error}; {AGAIN}") from error
+        raise UserError(f"{path}: {error.strerror or error}; {AGAIN}") from error
 
 
 def write_questions(source: TaskSource, questions: Sequence[Question]) -> None:

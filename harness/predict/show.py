@@ -80,11 +80,9 @@ def _question(report: PredictResult, asked: PredictRequest) -> str:
         "flops": f"the best model for {question.value:.4g} training FLOPs",
         "params": f"the training for which {count(question.value)} parameters are compute-optimal",
         "tokens": f"the training for which {count(question.value)} tokens are compute-optimal",
-        "loss": f"the cheapest training that reaches a loss of {question.value:g}",
+        "loss": f"the cheapest training that reaches a {report.loss_name} of {question.value:g}",
     }[question.kind]
     level = next((a.level for a in report.answers if a.params_interval or a.flops_interval), None)
-    if report.task is not None and question.kind == "loss":
-        said = f"the cheapest training that reaches a task loss of {question.value:.4g} bits per byte"
     return said + (f", with {level:.0%} intervals" if level else "") + ":"
 
 

@@ -20,6 +20,8 @@ from harness.fit.tasks.sigmoid import Irreducible, Sigmoid, expected_losses, fit
 # Of the range of the runs, how far outside of it a prediction may lie. Measured (results/tasks_validation): a fifth of
 # it below the lowest task loss a sigmoid of the task loss was 1 to 6 points too low, with that forecast within 3%.
 BEYOND = 0.1
+LAWS = ("sigmoid", "linear", "direct")
+"""The attributes of a :class:`TaskFit` that have draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ class TaskFit:
         return replace(fit, **found)
 
     def _laws(self) -> tuple[tuple[str, Sigmoid | Direct | None], ...]:
-        return ("sigmoid", self.sigmoid), ("linear", self.linear), ("direct", self.direct)
+        return tuple((name, getattr(self, name)) for name in LAWS)
 
     def _without(self) -> Prediction:
         return Prediction(accuracy=None, **judge([Flag(self.movement.verdict, self.movement.sentence)]))
