@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.fit.laws import CostLaw
+from harness.fit.laws import LARGEST_LOG, CostLaw
 from harness.fit.status import Flag
 from harness.fit.table import Points
 
@@ -23,6 +23,8 @@ def fit_cost_law(points: Points) -> CostLaw:
     if np.ptp(log_ratio) < 1e-3 or np.ptp(log_n) < 1e-3:
         return CostLaw(kappa=float(np.exp(log_ratio.mean())), power=1.0, least=least)
     slope, intercept = np.polyfit(log_n, log_ratio, 1)
+    if abs(intercept) > LARGEST_LOG:  # compute that sizes close together do not explain: kappa is no number
+        slope, intercept = 0.0, log_ratio.mean()
     off = np.abs(np.expm1(log_ratio - intercept - slope * log_n)).max()
     return CostLaw(kappa=float(np.exp(intercept)), power=float(1 + slope), misfit=float(off), least=least)
 

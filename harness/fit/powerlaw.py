@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.fit.bootstrap import percentile_interval, standard_error
-from harness.fit.laws import LossLaw, PowerLaw
+from harness.fit.laws import LARGEST_LOG, LossLaw, PowerLaw
 from harness.fit.status import Flag
 from harness.fit.table import Array
 
@@ -72,8 +72,8 @@ def fit_loss_law(log_c: Array, loss: Array) -> Array:
 
 
 def loss_law(row: Array) -> LossLaw | None:
-    """A row of ``fit_loss_law`` as a result; None where it is not finite."""
-    if not np.isfinite(row).all():
+    """A row of ``fit_loss_law`` as a result; None where it is not finite or no float can hold its scale."""
+    if not np.isfinite(row).all() or abs(row[1]) > LARGEST_LOG:
         return None
     return LossLaw(floor=float(row[0]), scale=float(np.exp(row[1])), exponent=float(row[2]))
 
@@ -108,11 +108,13 @@ def fit_frontier(log_c: Array, log_n: Array, log_d: Array, loss: Array) -> Array
 
 def frontier_fields(row: Array, draws: Array | None, level: float) -> dict[str, Any]:
     """The fields of a PowerApproach from its point estimate, a row (7,), and its draws (draws, 7)."""
+    with np.errstate(over="ignore"):  # an approach with a coefficient that is infinite has no answer
+        laws = [PowerLaw(float(np.exp(row[k])), float(row[k + 1])) for k in (0, 2)]
     fields: dict[str, Any] = {
         "a": float(row[1]),
         "b": float(row[3]),
-        "params_law": PowerLaw(float(np.exp(row[0])), float(row[1])),
-        "tokens_law": PowerLaw(float(np.exp(row[2])), float(row[3])),
+        "params_law": laws[0],
+        "tokens_law": laws[1],
         "loss_law": loss_law(row[4:]),
         "draws": draws,
     }

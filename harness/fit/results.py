@@ -95,9 +95,10 @@ class Approach(Judged):
         Its status says that there is none (``status.VOID``); exponents that are not numbers are none, and say so.
         """
         flags = list(self.warnings)
-        exponents = [value for value in (self.a, self.b) if value is not None]
-        if not np.isfinite(exponents).all() and not is_void(flags):
-            flags.append(Flag("failed", "the exponents that came out are not numbers"))
+        if not np.isfinite(self._log_numbers()).all() and not is_void(flags):
+            flags.append(
+                Flag("failed", "exponents or coefficients came out that are no numbers a float can hold")
+            )
             for name, value in judge(flags).items():
                 object.__setattr__(self, name, value)
         if is_void(flags):
@@ -108,6 +109,10 @@ class Approach(Judged):
     def draw_columns(self) -> tuple[str, ...]:
         """The names of the columns of ``draws``."""
         return POWER_COLUMNS
+
+    def _log_numbers(self) -> list[float]:
+        """The exponents and the logarithms of coefficients, NaN or infinite where one is no number."""
+        return [value for value in (self.a, self.b) if value is not None]
 
     def theta(self) -> Array | None:
         """The point estimate as one row of ``draws``; None where there is none."""
@@ -158,6 +163,13 @@ class PowerApproach(Approach):
     loss_law: LossLaw | None = None
 
     answers: ClassVar[tuple[str, ...]] = (*Approach.answers, "params_law", "tokens_law", "loss_law")
+
+    def _log_numbers(self) -> list[float]:
+        # exp(900) is inf in a float and null in a file; exp(-900) is 0
+        sizes = [law.coefficient for law in (self.params_law, self.tokens_law) if law is not None]
+        if self.loss_law is not None:
+            sizes.append(self.loss_law.scale)
+        return super()._log_numbers() + [float(np.log(size)) if size else np.nan for size in sizes]
 
     def theta(self) -> Array | None:
         if self.params_law is None or self.tokens_law is None:

@@ -148,7 +148,7 @@ def test_too_little_gives_statuses_not_numbers() -> None:
         fit_points(Points([1.0], [1.0], [6.0], [np.nan]), QUICK)
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.sampled_from([0.0, 0.01, 1.0, 30.0]))
 def test_any_table_gets_an_answer(seed: int, n: int, noise: float) -> None:
     """Runs anywhere, losses that may be nothing but noise: statuses, never a traceback, never NaN in the file."""
@@ -162,8 +162,10 @@ def test_any_table_gets_an_answer(seed: int, n: int, noise: float) -> None:
     fit = fit_points(table, FitOptions(draws=20))
     json.dumps(fit.to_json(), allow_nan=False)
     assert fit.summary()
-    for prediction in fit.predict(1e22).values():
-        assert prediction.params is None or prediction.params > 0
+    read = decode(Fit, json.loads(json.dumps(encode(fit))))
+    for answers in (fit, read):
+        for prediction in answers.predict(1e22).values():
+            assert prediction.params is None or prediction.params > 0
 
 
 def test_disagreement_is_printed() -> None:

@@ -7,9 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.fit import Approach2, Approach3, FitOptions, Points, PowerLaw, fit_points, load_fit, write_fit
+from harness.fit import (
+    Approach1,
+    Approach2,
+    Approach3,
+    FitOptions,
+    Points,
+    PowerLaw,
+    fit_points,
+    load_fit,
+    write_fit,
+)
 from harness.fit.approach_2 import fit_approach_2
 from harness.fit.approach_3 import fit_approach_3
+from harness.fit.powerlaw import fit_frontier, frontier_fields, frontier_flags
+from harness.fit.status import judge
 from harness.fit.useless import useless_intervals
 from tests.fit.synthetic import sweep
 
@@ -109,3 +121,22 @@ def test_exponents_that_are_no_numbers_are_no_answer() -> None:
     assert (found.a, found.b, found.b_interval, found.params_law) == (None,) * 4
     fine = Approach2(a=0.5, b=0.5, a_interval=(0.4, 0.6))
     assert (fine.status, fine.a_interval) == ("ok", (0.4, 0.6))
+
+
+@pytest.mark.parametrize("a", [-42.5, 42.5])
+def test_a_coefficient_that_no_float_holds_is_no_answer(a: float) -> None:
+    """Sizes that are the best at nearly one compute: a steep line, whose value at C = 1 is exp(-+800)."""
+    log_c = np.log([1.9e8, 1.95e8, 2e8])
+    row = fit_frontier(log_c, 9.0 + a * (log_c - 19), 8.0 + 0.5 * (log_c - 19), np.array([[3.3, 3.2, 3.1]]))[
+        0
+    ]
+    found = Approach1(**frontier_fields(row, None, 0.9), **judge(frontier_flags(row, None)))
+    assert found.status == "failed"
+    assert (found.theta(), found.a, found.predict(2e8).params) == (None, None, None)
+
+
+def test_a_coefficient_that_a_file_could_not_hold_is_read_as_no_answer() -> None:
+    """Fits written before: inf went into the file as null."""
+    stored = PowerLaw(None, -42.5)  # type: ignore[arg-type]
+    found = Approach1(a=-42.5, b=41.5, params_law=stored, tokens_law=PowerLaw(1.0, 41.5))
+    assert (found.status, found.theta(), found.predict(2e8).params) == ("failed", None, None)

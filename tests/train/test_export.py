@@ -56,7 +56,10 @@ def test_a_file_that_has_a_switch_is_read(
 def test_every_sweep_of_the_results_is_read() -> None:
     found = {path.parent.name: config_at(path)[0].train.export for path in RESULTS.glob("*/config.yaml")}
     assert len(found) > 5
-    assert {name: value for name, value in found.items() if value != "none"} == {"tasks": "all"}
+    assert {name: value for name, value in found.items() if value != "none"} == {
+        "tasks": "all",
+        "tasks_code": "all",
+    }
 
 
 @pytest.mark.parametrize(("stored", "meant"), [(True, "all"), (False, "none"), ("best", "best")])
