@@ -46,7 +46,8 @@ def calculator_data(data: ReportData) -> dict[str, Any] | None:
 
 def as_script(data: dict[str, Any]) -> str:
     """JSON for inside a script element: nothing in it can end the element."""
-    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    compact = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return compact.replace("<", "\\u003c")
 
 
 def computable(approach: Approach) -> bool:

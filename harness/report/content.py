@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.fit.status import Status
 from harness.model.counts import FLOP_COUNTS, PARAM_COUNTS
 from harness.plan.measured import how_far
+from harness.report.alternative import alternatives
 from harness.report.calculator import computable
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
@@ -158,6 +159,7 @@ class Content:
     tables: tuple[Table, ...]
     runs: Table
     left_out: tuple[LeftOut, ...]
+    alternatives: dict[str, str]
 
 
 def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ...] = FIGURES) -> Content:
@@ -193,4 +195,5 @@ def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ..
         tables=tuple(tables),
         runs=runs.runs_table(data),
         left_out=tuple(left_out),
+        alternatives=alternatives(data),
     )

@@ -13,6 +13,8 @@ from harness.fit.status import EXPLAINED, Status, is_good, plain
 from harness.fit.summary import sentence
 from harness.report.calculator import as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
+from harness.report.explore.section import section
+from harness.report.explore.vega import runtime
 from harness.report.table import Cell, Sparkline, Table
 from harness.report.text import (
     approach_label,
@@ -42,6 +44,7 @@ def render(content: Content) -> str:
     """The whole page."""
     data = content.data
     calculator = calculator_data(data)
+    explore = section(data, content.alternatives)
     return Template(_asset("page.html")).substitute(
         title=escape(data.name),
         source=escape(data.source),
@@ -49,10 +52,17 @@ def render(content: Content) -> str:
         headline=headline(content),
         answer=table(content.answer),
         calculator="" if calculator is None else _asset("calculator.html"),
-        script="" if calculator is None else _script(calculator),
+        explore=explore,
+        script=_script(calculator, bool(explore)),
         findings=_findings(content.findings),
         statuses=_statuses(content.statuses),
-        figures="\n".join(figure(shown) for shown in content.figures),
+        contents=_contents(calculator is not None, bool(explore)),
+        figures="\n".join(
+            figure(
+                one, content.alternatives.get(one.entry.name, ""), f'id="chart-{one.entry.name}"' in explore
+            )
+            for one in content.figures
+        ),
         tables="\n".join(table(one) for one in content.tables),
         left_out=_left_out(content.left_out),
         runs=table(content.runs),
@@ -133,8 +143,9 @@ def table(shown: Table) -> str:
     head = "".join(
         f'<th scope="col"{_side(heading in shown.left)}>{escape(heading)}</th>' for heading in shown.headings
     )
+    ids = _row_ids(shown)
     body = "\n".join(
-        f"<tr{' class=strong' if i in shown.strong else ''}>"
+        f"<tr{ids[i]}{' class=strong' if i in shown.strong else ''}>"
         + "".join(
             _cell(cell, heading in shown.left, heading == "status")
             for cell, heading in zip(row, shown.headings, strict=True)
@@ -145,17 +156,34 @@ def table(shown: Table) -> str:
     caption = f"<caption>{escape(shown.title)}</caption>" if shown.title else ""
     note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
     return (
-        f'<div class="scroll" id="table-{escape(shown.name)}" tabindex="0"><table>{caption}'
+        f'<div class="scroll" id="table-{escape(shown.name)}"><table>{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{note}"
     )
 
 
-def figure(shown: Shown) -> str:
-    """A figure with its caption; the drawing is an SVG inside the page, and on a narrow screen it scrolls sideways."""
+def _row_ids(shown: Table) -> list[str]:
+    """An address for every run's first row, that figures link to."""
+    if shown.name != "runs":
+        return [""] * len(shown.rows)
+    seen: set[Cell] = set()
+    ids = []
+    for row in shown.rows:
+        ids.append("" if row[0] in seen else f' id="run-{escape(str(row[0]))}"')
+        seen.add(row[0])
+    return ids
+
+
+def figure(shown: Shown, alternative: str = "", explored: bool = False) -> str:
+    """A figure with its caption; the drawing is an SVG inside the page, and on a narrow screen it scrolls sideways.
+
+    Args:
+        alternative: what the figure shows, for those who do not see it.
+        explored: it is interactive further up, so this one is for print and for a page without scripts.
+    """
     title, width = escape(shown.entry.title), shown.picture.width * PIXELS_PER_INCH
     return (
-        f'<figure id="figure-{escape(shown.entry.name)}"><h3>{title}</h3>'
-        f'<div class="scroll" tabindex="0"><img alt="{title}" style="width:{width:.0f}px;'
+        f'<figure id="figure-{escape(shown.entry.name)}"{" class=static" if explored else ""}><h3>{title}</h3>'
+        f'<div class="scroll"><img alt="{escape(alternative) or title}" style="width:{width:.0f}px;'
         f'min-width:{READABLE * width:.0f}px" src="{image(shown.picture.svg)}"></div>'
         f"<figcaption>{escape(shown.entry.caption)}</figcaption></figure>"
     )
@@ -232,14 +260,38 @@ def _left_out(left_out: tuple[LeftOut, ...]) -> str:
 def _provenance(content: Content) -> str:
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(content.data))
     config = content.data.config
-    block = f"<h3>Configuration</h3><pre>{escape(config)}</pre>" if config else ""
+    block = (
+        f"<details><summary>Configuration</summary><pre>{escape(config)}</pre></details>" if config else ""
+    )
     return f'<dl class="numbers">{rows}</dl>{block}'
 
 
-def _script(calculator: dict[str, Any]) -> str:
-    embedded = f'<script type="application/json" id="calculator-data">{as_script(calculator)}</script>'
-    code = "\n".join(_asset(f"{name}.js") for name in ("calculator", "clock", "form"))
-    return f"{embedded}\n<script>\n{code}\n</script>"
+def _contents(calculator: bool, explore: bool) -> str:
+    """Links to the sections that the page has."""
+    sections = [
+        ("answer", "Answer", True),
+        ("calculator", "Calculator", calculator),
+        ("explore", "Explore", explore),
+        ("diagnostics", "Diagnostics", True),
+        ("figures", "Figures", True),
+        ("tables", "Tables", True),
+        ("runs", "Runs", True),
+        ("provenance", "Provenance", True),
+    ]
+    return "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, there in sections if there)
+
+
+def _script(calculator: dict[str, Any] | None, explore: bool) -> str:
+    names = ["tables", "calculator"]
+    embedded = ""
+    if calculator is not None:
+        names += ["clock", "form"]
+        embedded = f'<script type="application/json" id="calculator-data">{as_script(calculator)}</script>\n'
+    if explore:
+        names.append("explore")
+        embedded += f"<script>{runtime()}</script>\n"
+    code = "\n".join(_asset(f"{name}.js") for name in names)
+    return f"{embedded}<script>\n{code}\n</script>"
 
 
 def _asset(name: str) -> str:

@@ -55,7 +55,8 @@ def in_browser(page: Path, profile: Path, **fields: str) -> str:
     )
     filled = profile / "filled.html"
     html = page.read_text(encoding="utf-8")
-    filled.write_text(html.replace("</body>", f"<script>{filling}</script></body>"), encoding="utf-8")
+    before, _, after = html.rpartition("</body>")  # scripts have the word, too
+    filled.write_text(f"{before}<script>{filling}</script></body>{after}", encoding="utf-8")
     assert CHROMIUM is not None
     done = subprocess.run(
         [

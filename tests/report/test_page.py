@@ -69,7 +69,11 @@ def test_page_is_one_well_formed_file_that_asks_for_nothing_else(reported: Repor
         "links lead somewhere on the page"
     )
     assert "@import" not in reported.html
-    assert "url(" not in reported.html.replace("url(%23", ""), "a drawing refers to its own parts alone"
+    drawn = re.sub(
+        r"<script>.*?</script>", "", reported.html, flags=re.S
+    )  # Vega's code writes such references
+    assert "url(%23" in drawn
+    assert "url(" not in drawn.replace("url(%23", ""), "a drawing refers to its own parts alone"
 
 
 def test_a_drawing_in_the_page_is_the_one_that_was_saved() -> None:
@@ -98,9 +102,9 @@ def test_coordinates_are_rounded_and_scales_and_opacities_are_not() -> None:
 
 
 def test_what_is_wider_than_the_page_scrolls_in_its_own_box(reported: Reported) -> None:
-    boxes = reported.html.count('<div class="scroll"')
-    assert boxes == reported.html.count("<table>") + reported.html.count("<figure ")
-    assert re.search(r'<div class="scroll" tabindex="0"><img [^>]*min-width:\d+px', reported.html)
+    page = re.sub(r"<script>.*?</script>", "", reported.html, flags=re.S)
+    assert page.count('<div class="scroll"') == page.count("<table>") + page.count('<figure id="figure-')
+    assert re.search(r'<div class="scroll"><img [^>]*min-width:\d+px', reported.html)
 
 
 def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
@@ -108,7 +112,7 @@ def test_the_answer_comes_first_and_is_the_fit_s(reported: Reported) -> None:
     assert prediction.params is not None
     assert prediction.tokens is not None
     for text in (reported.html, reported.markdown):
-        answer = text.split("Diagnostics")[0]
+        answer = re.split(r"Diagnostics</h2>|## Diagnostics", text)[0]
         for value in (prediction.params, prediction.tokens, *(prediction.params_interval or ())):
             assert count(value) in answer
 
@@ -268,7 +272,7 @@ def test_a_fit_that_found_nothing_still_has_a_page(tmp_path: Path) -> None:
     html = make_report(config, Console(quiet=True)).html.read_text(encoding="utf-8")
     parse(html)
     assert "these runs do not determine an optimum" in html
-    assert "calculator-data" not in html
+    assert 'id="calculator-data"' not in html
     assert load_fit(tmp_path).approach_3.a is None
 
 

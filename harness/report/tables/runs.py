@@ -11,7 +11,9 @@ from harness.report.text import counted, fixed, power, ratio, significant
 from harness.runs.record import FINISHED, Record
 from harness.text import duration
 
-SPARK_POINTS = 60
+# Of a small curve at most, at least, and of all of them together: they may not be most of a page of many runs.
+SPARK_POINTS, FEWEST_POINTS, ALL_POINTS = 60, 12, 18_000
+CURVE = "training loss"
 HEADINGS = (
     "run",
     "C (FLOPs)",
@@ -21,7 +23,7 @@ HEADINGS = (
     "D/N",
     "loss",
     "s.e.",
-    "training loss",
+    CURVE,
     "state",
     "steps",
     "batch (tokens)",
@@ -45,6 +47,8 @@ def runs_table(data: ReportData) -> Table:
 def _from_records(data: ReportData) -> Table:
     gone = {excluded.run: excluded.reason for excluded in data.fit.excluded}
     planned = [] if data.plan is None else list(data.plan.cells)
+    points = min(SPARK_POINTS, ALL_POINTS // max(1, len(planned)))
+    curves = data.curves if points >= FEWEST_POINTS else {}
     rows: list[tuple[Cell, ...]] = []
     for cell in planned:
         record = data.records.get(cell.run_id)
@@ -58,7 +62,7 @@ def _from_records(data: ReportData) -> Table:
                 ratio(cell.tokens / cell.params.total),
                 fixed(record.loss if record else None, 4),
                 fixed(record.loss_se if record else None, 4),
-                _spark(data.curves.get(cell.run_id)),
+                _spark(curves.get(cell.run_id), points),
                 _state(record, gone.get(cell.run_id, "")),
                 str(cell.spec.steps),
                 f"{cell.spec.batch_tokens:,}",
@@ -71,6 +75,8 @@ def _from_records(data: ReportData) -> Table:
             )
         )
     varying, fixed_note = _varying(rows)
+    if not curves:
+        varying = [i for i in varying if HEADINGS[i] != CURVE]
     share = described(planned)
     if not share:
         varying = [i for i in varying if HEADINGS[i] != OPTIMIZER]
@@ -80,10 +86,10 @@ def _from_records(data: ReportData) -> Table:
         "",
         tuple(HEADINGS[i] for i in varying),
         tuple(tuple(row[i] for i in varying) for row in rows),
-        left=("run", "C (FLOPs)", "state", "training loss"),
+        left=("run", "C (FLOPs)", "state", CURVE),
         note=f"{fixed_note}Loss is held-out, in nats per token; its standard error is over the held-out "
-        "documents that all runs share, so differences between runs are known better than it suggests. The "
-        "small curves show training loss against tokens, each on its own scale.",
+        "documents that all runs share, so differences between runs are known better than it suggests."
+        + (" The small curves show training loss against tokens, each on its own scale." if curves else ""),
     )
 
 
@@ -136,14 +142,15 @@ def _state(record: Record | None, excluded: str) -> str:
     return f"left out: {excluded}" if excluded else "finished"
 
 
-def _spark(curve: Curve | None) -> Cell:
+def _spark(curve: Curve | None, most: int) -> Cell:
+    """The small curve, of ``most`` points."""
     if curve is None or len(curve.tokens) < 2:
         return ""
     seen = np.isfinite(curve.train_loss)
     tokens, loss = curve.tokens[seen], curve.train_loss[seen]
     if len(loss) < 2:
         return ""
-    picked = np.unique(np.linspace(0, len(loss) - 1, SPARK_POINTS).astype(int))
+    picked = np.unique(np.linspace(0, len(loss) - 1, most).astype(int))
     x = tokens[picked] / tokens[-1]
     # The first steps fall from the uniform distribution; on that scale everything after them would be flat.
     top, bottom = float(np.quantile(loss, 0.9)), float(loss.min())

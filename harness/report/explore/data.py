@@ -1,0 +1,205 @@
+"""What the page's interactive figures are drawn from: rows of runs, profiles, frontiers and training curves.
+
+Numbers go into the page by columns and with as many digits as a screen or a tooltip shows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.fit import Curve
+from harness.fit.approach_1 import smooth
+from harness.fit.options import FitOptions
+from harness.fit.results import Approach, BudgetOptimum
+from harness.fit.table import Array
+from harness.report.data import ReportData, members
+from harness.report.figures.diagnostics import law_residuals
+from harness.report.line import frontier_line
+from harness.report.text import approach_label, power
+
+# On a screen a thousand pixels wide more curves, or more points of a curve, cannot be told apart.
+MOST_CURVES, CURVE_POINTS = 150, 60
+PROFILE_POINTS = 50
+LINE_POINTS = 60
+BEYOND = 100.0  # times the largest run: as far as anybody should look
+DIGITS = 5
+SMOOTHING = FitOptions().smoothing_steps  # optimizer steps; a fit does not say with how many it was made
+OTHER = "other runs"
+
+Column = list[Any]
+
+
+@dataclass(frozen=True)
+class Explored:
+    """The data sets of the interactive figures, each a dictionary of equally long columns.
+
+    Attributes:
+        budgets, approaches: the names that can be switched on and off, in order; the largest budget comes last.
+        flops: what a budget's name stands for, FLOPs; runs that belong to none are :data:`OTHER`.
+        range: the smallest and the largest compute that the target can take, FLOPs.
+        curves_left_out: how many curves are not among those shown.
+    """
+
+    budgets: tuple[str, ...]
+    approaches: tuple[str, ...]
+    flops: dict[str, float]
+    range: tuple[float, float]
+    runs: dict[str, Column]
+    profiles: dict[str, Column]
+    minima: dict[str, Column]
+    lines: dict[str, Column]
+    curves: dict[str, Column]
+    curves_left_out: int = 0
+
+
+def explored(data: ReportData) -> Explored:
+    """The data of the interactive figures."""
+    budgets = data.fit.approach_2.budgets
+    labels = _labels(data)
+    curves, left_out = _curves(data, labels)
+    named = tuple(power(budget.budget) for budget in budgets)
+    others = (OTHER,) if OTHER in labels else ()
+    lines = [(one, columns) for one in data.fit.approaches if (columns := _line(one, data)) is not None]
+    return Explored(
+        budgets=tuple(dict.fromkeys((*others, *named))),
+        flops={name: budget.budget for name, budget in zip(named, budgets, strict=True)},
+        range=_range(data),
+        approaches=tuple(approach_label(one.name) for one, _ in lines),
+        runs=_runs(data, labels),
+        profiles=_joined(
+            [
+                _profile(one, data.points.params[rows])
+                for one in budgets
+                if one.params_profile is not None and (rows := members(data.points, one))
+            ]
+        ),
+        minima=_joined([_minimum(one) for one in budgets if one.params_opt is not None]),
+        lines=_joined([columns for _, columns in lines]),
+        curves=curves,
+        curves_left_out=left_out,
+    )
+
+
+def _range(data: ReportData) -> tuple[float, float]:
+    low, high = data.range
+    return low, max(high, BEYOND * data.fit.largest_flops)
+
+
+def _labels(data: ReportData) -> list[str]:
+    """The budget of every run of the fit, as people read it."""
+    labels = [OTHER] * len(data.points)
+    for budget in data.fit.approach_2.budgets:
+        for i in members(data.points, budget):
+            labels[i] = power(budget.budget)
+    return labels
+
+
+def _runs(data: ReportData, labels: list[str]) -> dict[str, Column]:
+    points = data.points
+    residuals = law_residuals(data)
+    records = [data.records.get(run) for run in points.run_id]
+    optimizers = [None if one is None else one.spec.get("optimizer", {}) for one in records]
+    return {
+        "run": list(points.run_id),
+        "budget": labels,
+        "n": _short(points.params),
+        "d": _short(points.tokens),
+        "c": _short(points.flops),
+        "r": _short(points.tokens / points.params),
+        "loss": _short(points.loss),
+        "seed": [None if one is None else one.spec.get("seed") for one in records],
+        "lr": [None if one is None else one.get("lr") for one in optimizers],
+        "off": [None] * len(points) if residuals is None else _short(100 * residuals),
+    }
+
+
+def _profile(budget: BudgetOptimum, params: Array) -> dict[str, Column]:
+    """A budget's fitted polynomial, a little beyond the sizes ``params`` that it was fitted to."""
+    profile = budget.params_profile
+    assert profile is not None
+    sizes = np.geomspace(params.min() / 1.08, params.max() * 1.08, PROFILE_POINTS)
+    losses = np.polynomial.polynomial.polyval(np.log(sizes) - profile.centre, profile.coefficients)
+    return {"budget": [power(budget.budget)] * len(sizes), "n": _short(sizes), "loss": _short(losses)}
+
+
+def _minimum(budget: BudgetOptimum) -> dict[str, Column]:
+    quantities = {
+        "n": (budget.params_opt, budget.params_interval),
+        "d": (budget.tokens_opt, budget.tokens_interval),
+        "loss": (budget.loss_opt, budget.loss_interval),
+    }
+    ratio = budget.tokens_opt / budget.params_opt if budget.tokens_opt and budget.params_opt else math.nan
+    columns: dict[str, Column] = {
+        "budget": [power(budget.budget)],
+        "c": _short([budget.budget]),
+        "r": _short([ratio]),
+    }
+    for name, (value, interval) in quantities.items():
+        low, high = interval or (math.nan, math.nan)
+        columns |= {name: _short([value]), f"{name}_low": _short([low]), f"{name}_high": _short([high])}
+    return columns
+
+
+def _line(approach: Approach, data: ReportData) -> dict[str, Column] | None:
+    """An approach's frontier over the compute that the page's target can take; None where it has none."""
+    line = frontier_line(approach, *_range(data), (data.target,), LINE_POINTS)
+    if line is None:
+        return None
+    columns: dict[str, Column] = {
+        "approach": [approach_label(approach.name)] * len(line.flops),
+        "c": _short(line.flops),
+        "measured": [bool(one) for one in line.measured],
+    }
+    for name, track in (("n", line.params), ("d", line.tokens), ("r", line.ratio), ("loss", line.loss)):
+        columns |= {
+            name: _short(track.value),
+            f"{name}_low": _short(track.low),
+            f"{name}_high": _short(track.high),
+        }
+    return columns
+
+
+def _curves(data: ReportData, labels: list[str]) -> tuple[dict[str, Column], int]:
+    """Smoothed training curves, those of their budgets' lowest losses first; and how many there is no room for."""
+    ranked: dict[str, list[int]] = {}
+    for i in np.argsort(data.points.loss):
+        if data.points.run_id[i] in data.curves:
+            ranked.setdefault(labels[i], []).append(int(i))
+    order = [i for rank in range(len(data.points)) for rows in ranked.values() for i in rows[rank : rank + 1]]
+    shown = []
+    for i in order[:MOST_CURVES]:
+        run, per_token = data.points.run_id[i], float(data.points.flops[i] / data.points.tokens[i])
+        smoothed = _smoothed(data.curves[run], per_token, SMOOTHING)
+        if smoothed is not None:
+            flops, loss = smoothed
+            same = {"run": run, "budget": labels[i], "n": float(data.points.params[i])}
+            columns: dict[str, Column] = {name: [value] * len(flops) for name, value in same.items()}
+            shown.append(columns | {"c": _short(flops), "loss": _short(loss)})
+    return _joined(shown), max(0, len(order) - MOST_CURVES)
+
+
+def _smoothed(curve: Curve, flops_per_token: float, steps: float) -> tuple[Array, Array] | None:
+    """Compute so far and smoothed training loss, shape (points,) each; None of a curve without two points."""
+    known = np.isfinite(curve.train_loss) & (curve.tokens > 0)
+    if known.sum() < 2:
+        return None
+    kept = Curve(curve.step[known], curve.tokens[known], curve.flops[known], curve.train_loss[known])
+    flops = flops_per_token * np.asarray(kept.tokens, dtype=float)
+    wanted = np.geomspace(flops[0], flops[-1], CURVE_POINTS)
+    keep = np.unique(np.minimum(np.searchsorted(flops, wanted * (1 - 1e-12)), len(flops) - 1))
+    return flops[keep], smooth(kept, steps)[keep]
+
+
+def _joined(parts: list[dict[str, Column]]) -> dict[str, Column]:
+    """Data sets of the same columns, one after the other."""
+    return {name: [value for part in parts for value in part[name]] for name in (parts[0] if parts else ())}
+
+
+def _short(values: Sequence[float | None] | NDArray[np.floating[Any]]) -> Column:
+    """Numbers of :data:`DIGITS` digits; None for one that is not finite, which JSON has no word for."""
+    numbers = np.asarray(values, dtype=float).tolist()  # None becomes NaN
+    return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in numbers]

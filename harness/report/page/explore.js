@@ -1,0 +1,193 @@
+// The interactive figures: Vega draws them, this sets what is shown and predicts at the target by the calculator's code.
+(function () {
+  "use strict";
+  const calc = globalThis.isoflopCalculator;
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const { sets, charts, palettes, range } = read("explore-data");
+  for (const columns of Object.values(sets)) {
+    // a column of few different values comes as these, and which of them each row has
+    for (const [name, one] of Object.entries(columns)) if (one.of) columns[name] = one.at.map((at) => one.of[at]);
+  }
+  const data = document.getElementById("calculator-data") ? read("calculator-data") : { approaches: [] };
+  const form = document.getElementById("explore-form");
+  const tip = document.getElementById("explore-tip");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const lead = data.approaches.find((one) => one.name === data.lead);
+  const law = data.approaches.find((one) => one.kind === "law");
+  const views = new Map();
+
+  // Columns to rows, each with its colour in the theme and what a pointer is told.
+  function rows(columns, theme) {
+    const names = Object.keys(columns);
+    const of = palettes[theme];
+    return (names.length ? columns[names[0]] : []).map((_, i) => {
+      const row = Object.fromEntries(names.map((name) => [name, columns[name][i]]));
+      row.colour = row.approach ? of.approaches[row.approach] : of.budgets[row.budget];
+      return row;
+    });
+  }
+  const theme = () => (dark.matches ? "dark" : "light");
+  const shown = (names, how) => Object.fromEntries(Object.entries(names).map(([name, one]) => [name, how(one)]));
+  const number = (value, digits) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : "–");
+  const ranged = form.elements.target; // no approach has a frontier: there is no target to move
+  let target = data.target; // FLOPs; the slider shows it to a step
+  const UNITS = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"], [1, ""]];
+  function count(value) {
+    const [size, unit] = UNITS.find(([size]) => value >= size) ?? [1, ""];
+    return number(value / size, 3) + unit;
+  }
+
+  // What is predicted at the target, a row an approach.
+  function atTarget(flops, of) {
+    return data.approaches.map((approach) => {
+      const found = calc.predict(approach, flops, data.level);
+      const [n, d, r] = [found.params.value, found.tokens.value, found.ratio.value];
+      const text = `${approach.label} at C = ${number(flops, 3)}: N* = ${count(n)}, D* = ${count(d)}`;
+      const colour = palettes[of].approaches[approach.label];
+      const loss = approach.loss_kind === "held-out" ? found.loss.value : null;
+      return { approach: approach.label, lead: approach === lead, c: flops, n, d, r, loss, tip: text, colour };
+    });
+  }
+
+  // The IsoFLOP profile that the fitted law has at the target, within a factor of six about its minimum.
+  function profile(flops) {
+    if (!law) return [];
+    const [E, A, B, alpha, beta] = law.theta;
+    const centre = calc.predict(law, flops, data.level).params.value;
+    return Array.from({ length: 41 }, (_, i) => {
+      const n = centre * 6 ** ((i - 20) / 20);
+      const d = flops / (law.kappa * n ** law.power);
+      return { n, loss: E + A * n ** -alpha + B * d ** -beta };
+    });
+  }
+
+  // A specification with its data in a theme: what a view is made of, and what is downloaded.
+  function specified(chart, of) {
+    const spec = structuredClone(chart.spec);
+    for (const one of spec.data) {
+      if (one.name in sets) one.values = rows(sets[one.name], of);
+      if (one.name === "at_target") one.values = atTarget(target, of);
+      if (one.name === "target_profile") one.values = profile(target);
+    }
+    const state = { budgets: checked("budget"), approaches: checked("approach"), axis: axisOf(chart) };
+    for (const signal of spec.signals) if (signal.name in state) signal.value = state[signal.name];
+    return spec;
+  }
+
+  const checked = (name) => Array.from(form.querySelectorAll(`[name=${name}]:checked`), (one) => one.value);
+  const select = (chart) => document.getElementById(`axis-${chart.name}`);
+  const axisOf = (chart) => (select(chart) ? select(chart).value : "");
+
+  const runs = new Map(rows(sets.runs, "light").map((row) => [row.run, row]));
+  function said(value) {
+    const run = runs.get(value);
+    if (!run) return value;
+    const parts = [
+      `run ${run.run}`,
+      `N = ${count(run.n)}, D = ${count(run.d)}, D/N = ${number(run.r, 3)}`,
+      `C = ${number(run.c, 3)} FLOPs`,
+      `loss ${number(run.loss, 5)}`,
+      run.seed === null ? "" : `seed ${run.seed}`,
+      run.lr === null ? "" : `peak learning rate ${number(run.lr, 3)}`,
+      "click: its row in the table",
+    ];
+    return parts.filter(Boolean).join("\n");
+  }
+  function point(_, event, item, value) {
+    tip.hidden = value === undefined || value === null || value === "";
+    if (tip.hidden) return;
+    tip.textContent = said(value);
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    tip.style.left = `${Math.max(4, left)}px`;
+    tip.style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8))}px`;
+  }
+
+  // Expressions are interpreted (ast), never compiled: the page's policy allows no code from texts.
+  const options = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: point };
+  async function draw(chart) {
+    if (views.has(chart)) views.get(chart).finalize();
+    const { view } = await isoflopEmbed(`#chart-${chart.name}`, specified(chart, theme()), options);
+    view.addEventListener("click", (_, item) => {
+      const run = item && item.datum && item.datum.run;
+      if (run) document.dispatchEvent(new CustomEvent("isoflop:run", { detail: run }));
+    });
+    views.set(chart, view);
+  }
+  function drawAll() {
+    for (const swatch of form.querySelectorAll(".swatch")) {
+      const name = swatch.parentElement.querySelector("input").value;
+      swatch.style.background = palettes[theme()][`${swatch.dataset.of === "budget" ? "budgets" : "approaches"}`][name];
+    }
+    return Promise.all(charts.map(draw));
+  }
+  const signal = (name, value) => views.forEach((view) => view.signal(name, value).run());
+
+  // Moves the target in every figure; the calculator is told unless it is the one who asked.
+  function moveTo(flops, source) {
+    target = flops;
+    ranged.value = Math.log10(flops);
+    const text = flops.toExponential(2).replace("e+", "e");
+    document.getElementById("target-said").textContent = `${text} FLOPs`;
+    ranged.setAttribute("aria-valuetext", `${text} FLOPs`);
+    for (const [chart, view] of views) {
+      const names = chart.spec.data.map((one) => one.name);
+      if (names.includes("at_target")) view.data("at_target", atTarget(flops, theme()));
+      if (names.includes("target_profile")) view.data("target_profile", profile(flops));
+      view.run();
+    }
+    if (source === "explore") document.dispatchEvent(new CustomEvent("isoflop:target", { detail: { flops, source } }));
+  }
+
+  function save(name, kind, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: kind }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+  const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value ?? "");
+  function asCsv(columns) {
+    const names = Object.keys(columns);
+    const lines = columns[names[0]].map((_, i) => names.map((name) => quoted(columns[name][i])).join(","));
+    return [names.join(","), ...lines, ""].join("\r\n");
+  }
+  async function download(chart, kind) {
+    const used = Object.keys(sets).filter((name) => chart.spec.data.some((one) => one.name === name));
+    if (kind === "json") {
+      save(`${chart.name}.json`, "application/json", JSON.stringify(Object.fromEntries(used.map((name) => [name, sets[name]]))));
+    } else if (kind === "csv") {
+      for (const name of used) save(`${chart.name}-${name}.csv`, "text/csv", asCsv(sets[name]));
+    } else {
+      const spec = specified(chart, "light"); // a file stands on white
+      spec.background = "white";
+      const width = spec.signals.find((one) => one.name === "width");
+      Object.assign(width, { value: views.get(chart).width(), init: undefined, on: undefined });
+      const { view } = await isoflopEmbed(document.createElement("div"), spec, options);
+      save(`${chart.name}.svg`, "image/svg+xml", await view.toSVG());
+      view.finalize();
+    }
+  }
+
+  form.addEventListener("input", ({ target: one }) => {
+    if (one.name === "target") moveTo(10 ** Number(one.value), "explore");
+    if (one.name === "budget") signal("budgets", checked("budget"));
+    if (one.name === "approach") signal("approaches", checked("approach"));
+  });
+  for (const chart of charts) {
+    const choice = select(chart);
+    if (choice) choice.addEventListener("input", () => views.get(chart).signal("axis", choice.value).run());
+    for (const button of document.querySelectorAll(`#explore-${chart.name} [data-save]`)) {
+      button.addEventListener("click", () => download(chart, button.dataset.save));
+    }
+  }
+  document.addEventListener("isoflop:target", ({ detail: { flops, source } }) => {
+    if (ranged && source !== "explore") moveTo(Math.min(Math.max(flops, range[0]), range[1]), source);
+  });
+  document.addEventListener("isoflop:point", ({ detail: run }) => signal("chosen", run));
+  dark.addEventListener("change", drawAll);
+  drawAll().then(() => {
+    if (ranged) moveTo(data.target, "page");
+    document.documentElement.classList.add("explored"); // from now on the static figures are for print alone
+    views.forEach((view) => view.resize().run());
+  });
+})();
