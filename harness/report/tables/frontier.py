@@ -1,11 +1,13 @@
 """Tables of the frontier: the answer by approach, the minima by budget, the exponents, and the law's coefficients."""
 
-from collections.abc import Callable
+import math
 
-from harness.fit.bootstrap import bounds_text
+import numpy as np
+
+from harness.fit.bootstrap import bounds_text, standard_error
 from harness.fit.estimate import OptimumEstimate, marked
 from harness.fit.laws import LAW_COLUMNS
-from harness.fit.results import Approach
+from harness.fit.results import Approach, Approach3
 from harness.fit.summary import along_6nd, law_parameters, moved_by, sentence
 from harness.report.data import MissingError, ReportData
 from harness.report.published import LAWS, TABLE_2, published_theta
@@ -160,8 +162,8 @@ def _along_6nd(data: ReportData) -> str:
     return f"Approach 3: {text}. " if text else ""
 
 
-# Parameters that may be of any size.
-LARGE = frozenset({"A", "B", "C", "a1", "a2", "a3"})
+# Coefficients, whose size depends on the exponents and whose draws lie about them evenly only in logarithms.
+COEFFICIENTS = frozenset({"A", "B", "C", "a1", "a2", "a3"})
 
 
 def law_table(data: ReportData) -> Table:
@@ -172,14 +174,18 @@ def law_table(data: ReportData) -> Table:
     compared = LAWS.values() if law.form == "standard" else ()
     rows = []
     for name, value, bounds, error in law_parameters(law):
-        write = significant if name in LARGE else _exponent
+        logarithm = name in COEFFICIENTS and value > 0
+        if logarithm:
+            value, error = math.log(value), _log_error(law, name)
+            bounds = None if bounds is None else (_log(bounds[0]), _log(bounds[1]))
         rows.append(
             (
-                name.replace("alpha", "α").replace("beta", "β").replace("kappa", "κ"),
-                write(value),
-                write(error),
-                NOTHING if bounds is None else bounds_text(bounds, write),
-                *(_published(law_name, name, write) for law_name in compared),
+                ("ln " if logarithm else "")
+                + name.replace("alpha", "α").replace("beta", "β").replace("kappa", "κ"),
+                fixed(value, 4),
+                fixed(error, 4),
+                NOTHING if bounds is None else bounds_text(bounds, lambda end: fixed(end, 4)),
+                *(_published(law_name, name, logarithm) for law_name in compared),
             )
         )
     formula = law.formula.replace("alpha", "α").replace("beta", "β").replace("kappa", "κ")
@@ -192,16 +198,28 @@ def law_table(data: ReportData) -> Table:
         left=("",),
         note=told
         + "A and B depend strongly on α and β and on the tokenizer; compare exponents, or losses, rather "
-        "than A and B. "
+        "than these. "
         + "Published: Hoffmann et al. 2022 (section 3.3, unrounded) and Besiroglu et al. 2024, "
         "the same law fitted again to 240 points read off the paper's Figure 4." * bool(compared),
     )
 
 
-def _published(law: str, name: str, write: Callable[[float | None], str]) -> str:
+def _published(law: str, name: str, logarithm: bool) -> str:
     """A published law's parameter; nothing for one that it does not have."""
-    return write(published_theta(law)[LAW_COLUMNS.index(name)]) if name in LAW_COLUMNS else NOTHING
+    if name not in LAW_COLUMNS:
+        return NOTHING
+    value = published_theta(law)[LAW_COLUMNS.index(name)]
+    return fixed(math.log(value) if logarithm else value, 4)
 
 
-def _exponent(value: float | None) -> str:
-    return fixed(value, 4)
+def _log_error(law: Approach3, name: str) -> float | None:
+    """The standard error of a coefficient's logarithm; None where there are no draws of it."""
+    if law.draws is None or name not in law.draw_columns:
+        return None
+    with np.errstate(all="ignore"):
+        return standard_error(np.log(law.draws[:, law.draw_columns.index(name)]))
+
+
+def _log(end: float) -> float:
+    """Of an interval's end; of one at zero it has none."""
+    return math.log(end) if end > 0 else -math.inf
