@@ -28,7 +28,10 @@
   }
   const theme = () => (dark.matches ? "dark" : "light");
   const shown = (names, how) => Object.fromEntries(Object.entries(names).map(([name, one]) => [name, how(one)]));
-  const number = (value, digits) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : "–");
+  function number(value, digits) {
+    if (!Number.isFinite(value)) return "–";
+    return value >= 1e7 ? value.toExponential(digits - 1).replace(/\.?0*e\+/, "e") : String(Number(value.toPrecision(digits)));
+  }
   const ranged = form.elements.target; // no approach has a frontier: there is no target to move
   let target = data.target; // FLOPs; the slider shows it to a step
   const UNITS = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"], [1, ""]];
@@ -103,7 +106,7 @@
   }
 
   // Expressions are interpreted (ast), never compiled: the page's policy allows no code from texts.
-  const options = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: point };
+  const options = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: point, logLevel: 1 };
   async function draw(chart) {
     if (views.has(chart)) views.get(chart).finalize();
     const { view } = await isoflopEmbed(`#chart-${chart.name}`, specified(chart, theme()), options);
