@@ -7,6 +7,7 @@ import pytest
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import Written, write_report
+from harness.report.style_names import DEFAULT
 from harness.workflow import report as workflow
 
 
@@ -21,7 +22,7 @@ def draw_only(monkeypatch: pytest.MonkeyPatch, *names: str, first: bool = False)
 
     left = [FIGURES] if first else []
 
-    def write(data: ReportData, folder: Path) -> Written:
-        return write_report(data, folder, left.pop() if left else chosen)
+    def write(data: ReportData, folder: Path, style: str = DEFAULT) -> Written:
+        return write_report(data, folder, left.pop() if left else chosen, style)
 
     monkeypatch.setattr(workflow, "write_report", write)

@@ -81,7 +81,10 @@ joint=exponents laws that share alpha and beta.
 
 With fit= it is the report of a fit that exists, by its folder or as the name of a sweep in runs/; of a table's fit,
 points= names the table. With points= and out= it is the report of a table; a folder that has no fit yet gets one first,
-as 'isoflop fit' with the same points=, curves=, out= and analysis.* would write it.""",
+as 'isoflop fit' with the same points=, curves=, out= and analysis.* would write it.
+
+Each figure is a PNG, a PDF, an SVG whose letters are text, and a CSV of the numbers in it. style=paper makes them for a
+column or a page of a journal, style=slides for a talk; the page keeps its own.""",
     "predict": """What to train by a fit: N*, D* and loss at a budget, with intervals, and what moves the answer.
 That is serving, money, data that runs out, a given model to assess. --json prints the answer for programs.
 

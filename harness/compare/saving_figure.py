@@ -10,6 +10,7 @@ from harness.compare.figure import COLOURS
 from harness.compare.results import ArmSaving, FrontierComparison
 from harness.report.axes import log_flops
 from harness.report.data import MissingError
+from harness.report.figure_data import named
 from harness.report.style import GREY, panels
 
 MARGIN = 1.3  # of the axis beyond the ratios themselves, which an interval that is not bounded runs out of
@@ -62,9 +63,19 @@ def _arm(axes: Axes, arm: ArmSaving, colour: str) -> None:
         [np.exp(np.clip(row.log_ratio.interval or (-np.inf, np.inf), -200, 200)) for row in rows]
     ).T
     if len(rows) > 1:
-        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(
+            x, low, high, color=colour, alpha=0.15, linewidth=0, label=named(f"{arm.arm}: interval")
+        )
     axes.errorbar(x, y, yerr=(y - low, high - y), fmt="none", ecolor=colour, elinewidth=1, capsize=2)
     axes.plot(x, y, "-", color=colour, linewidth=1, label=arm.arm)
     for row, ratio in zip(rows, y, strict=True):
         face = colour if row.within else "white"
-        axes.plot([row.flops], [ratio], "o", color=colour, markerfacecolor=face, markersize=5)
+        axes.plot(
+            [row.flops],
+            [ratio],
+            "o",
+            color=colour,
+            markerfacecolor=face,
+            markersize=5,
+            label=named(f"{arm.arm}: {'within the runs' if row.within else 'extrapolated'}"),
+        )

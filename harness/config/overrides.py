@@ -132,13 +132,13 @@ READS: dict[str, tuple[str, ...]] = {
     "status": ("arms",),
     "cancel": ("arms",),
     "fit": FITTED,
-    "report": ("points", "curves", "out", "fit"),
+    "report": ("points", "curves", "out", "fit", "style"),
     "predict": ("points", "curves", "columns", "where", "write", "fit"),
     "compare": ("arms", "compare", "fits", "out", "joint", *GATE),
     "validate": ("validate", "evaluate"),
     "evaluate": ("evaluate", "tasks"),
     "next": ("points", "columns", "where"),
-    "reproduce": FITTED,
+    "reproduce": (*FITTED, "style"),
     "fetch": (),
 }
 

@@ -22,6 +22,7 @@ from harness.plan.grid import GridConfig
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import KINDS, ScheduleConfig
 from harness.plan.throughput import ThroughputConfig
+from harness.report.style_names import DEFAULT, STYLE_NAMES
 from harness.tracking.config import TrackerConfig
 from harness.train.config import PRECISIONS, TrainConfig
 from harness.tune.config import TuneConfig
@@ -67,6 +68,8 @@ class Config:
         fit: for ``report``, and for the plan of a gate: a fit that exists, by its folder, its ``fit.json`` or as a
             sweep below ``runs_dir``.
         fits: for ``compare``: two or more such fits, compared without training anything.
+        style: for ``report``: of the files in ``figures/``: ``default``, ``paper`` (serif, as wide as a column or a
+            page of a journal) or ``slides`` (large letters, thick lines). The page always has the default.
         source: for ``fit``: ``folder``, the sweep's own, or ``wandb``.
         project, group: for ``fit source=wandb``: ENTITY/PROJECT, and the sweep's name there. Without a project, W&B's
             files below ``path``, or in the experiment's folder, are read.
@@ -121,6 +124,7 @@ class Config:
     joint: str | None = suggested(None, ("exponents",))
     fit: str | None = None
     fits: list[str] = field(default_factory=list)
+    style: str = one_of(DEFAULT, STYLE_NAMES)
     source: str = one_of("folder", ("folder", "wandb"))
     project: str | None = None
     group: str | None = None

@@ -18,7 +18,8 @@ from harness.fit import Curve, Fit, Points
 from harness.library.sweep import Sweep
 from harness.report.data import MissingError, ReportData, other_runs, used_points
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.style import figure_style
+from harness.report.style import ShownFigure, figure_style
+from harness.report.style_names import DEFAULT, STYLE_NAMES
 from harness.workflow.report import devices_of
 
 ENTRIES: dict[str, FigureEntry] = {entry.name: entry for entry in FIGURES}
@@ -27,16 +28,24 @@ ENTRIES: dict[str, FigureEntry] = {entry.name: entry for entry in FIGURES}
 class DrawFigure(Protocol):
     """How every figure is called."""
 
-    def __call__(self, fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | None = None) -> Figure:
+    def __call__(
+        self,
+        fit: Fit,
+        runs: Points | Sweep,
+        curves: Mapping[str, Curve] | None = None,
+        style: str = DEFAULT,
+    ) -> Figure:
         """Draw it.
 
         Args:
             fit: a fit of ``runs``, with whatever options.
             runs: the table that was fitted, or the sweep.
             curves: training curves by run id; a sweep has its own.
+            style: ``default``, ``paper`` (serif, as wide as a column or a page of a journal) or ``slides`` (large
+                letters, thick lines).
 
         Raises:
-            UserError: the figure has nothing to show, and why; or ``fit`` is one of other runs.
+            UserError: there is no such style; the figure has nothing to show, and why; or ``fit`` is one of other runs.
         """
 
 
@@ -61,11 +70,23 @@ def report_data(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | No
 def _drawer(name: str) -> DrawFigure:
     entry = ENTRIES[name]
 
-    def draw(fit: Fit, runs: Points | Sweep, curves: Mapping[str, Curve] | None = None) -> Figure:
+    def draw(
+        fit: Fit,
+        runs: Points | Sweep,
+        curves: Mapping[str, Curve] | None = None,
+        style: str = DEFAULT,
+    ) -> Figure:
+        if style not in STYLE_NAMES:
+            raise UserError(
+                f"figures.{name}: there is no style {style!r}; choose one of {', '.join(STYLE_NAMES)}"
+            )
         data = report_data(fit, runs, curves)
         try:
-            with figure_style():
-                return entry.draw(data)
+            with figure_style(style):
+                figure = entry.draw(data)
+                if isinstance(figure, ShownFigure):
+                    figure.dress()
+                return figure
         except MissingError as missing:
             raise UserError(f"figures.{name}: {missing}") from None
 
@@ -83,9 +104,9 @@ training_curves = _drawer("training_curves")
 contours = _drawer("contours")
 residuals = _drawer("residuals")
 predicted = _drawer("predicted")
-clouds = _drawer("clouds")
 overtraining = _drawer("overtraining")
 fixed_time = _drawer("fixed_time")
+measured_time = _drawer("measured_time")
 tasks = _drawer("tasks")
 curvature = _drawer("curvature")
 counting = _drawer("counting")

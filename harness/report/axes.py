@@ -1,7 +1,7 @@
 """Logarithmic axes: which ticks have labels, and how these are written."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -11,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.fit.bootstrap import NOT_BOUNDED, Interval
+from harness.fit.table import Array
 from harness.report.text import power
 from harness.text import count
 
 # Multiples of powers of ten that a log axis may have labels at, the densest first.
 MULTIPLES = ((1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
 FEWEST_TICKS, MOST_TICKS = 3, 8
+FAR = 10.0  # an interval is drawn to its end where that lies within this factor of the values
 # Inches: a letter of a tick's label in the size below, a line of it, and the least space to the next.
 LABEL_WIDTH, LABEL_HEIGHT, LABEL_SPACE = 0.058, 0.11, 0.09
 
@@ -150,3 +152,36 @@ def mark_not_bounded(axes: Axes, x: float, y: float, bounds: Interval | None) ->
         axes.annotate(
             NOT_BOUNDED, (x, y), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=6.5
         )
+
+
+def frame(
+    axes: Axes,
+    which: str,
+    values: Iterable[Array | Sequence[float]],
+    ends: Iterable[Array | Sequence[float]] = (),
+) -> None:
+    """Limits of log axis ``x`` or ``y``: all ``values``, and ``ends`` of intervals unless they reach far beyond.
+
+    An interval that is not bounded, or hardly, would make what is known a line at the edge. What is not positive and
+    finite is no limit.
+    """
+    known, reach = _logs(values), _logs(ends)
+    if not len(known):
+        return
+    low, high = float(known.min()), float(known.max())
+    far = math.log(FAR)
+    near = reach[(reach > low - far) & (reach < high + far)]
+    cut = reach[(reach <= low - far) | (reach >= high + far)]
+    low = min([low, *near, *([low - far] if (cut < low).any() else [])])
+    high = max([high, *near, *([high + far] if (cut > high).any() else [])])
+    margin = 0.05 * (high - low) + 0.02
+    limits = math.exp(low - margin), math.exp(high + margin)
+    if which == "x":
+        axes.set_xlim(*limits)
+    else:
+        axes.set_ylim(*limits)
+
+
+def _logs(values: Iterable[Array | Sequence[float]]) -> Array:
+    joined = np.concatenate([np.empty(0), *(np.asarray(one, dtype=float).ravel() for one in values)])
+    return np.asarray(np.log(joined[np.isfinite(joined) & (joined > 0)]))

@@ -8,6 +8,8 @@ from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES, FigureEntry
+from harness.report.style import ENDINGS, figure_style, save
+from harness.report.style_names import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,24 @@ class Written:
     figures: Path
 
 
-def write_report(data: ReportData, folder: Path, entries: tuple[FigureEntry, ...] = FIGURES) -> Written:
-    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same data, same bytes."""
+def write_report(
+    data: ReportData, folder: Path, entries: tuple[FigureEntry, ...] = FIGURES, style: str = DEFAULT
+) -> Written:
+    """Write ``figures/``, ``report.html`` and ``report.md`` into ``folder``; same data, same bytes.
+
+    Args:
+        style: of the files in ``figures/``, one of :data:`harness.report.styles.STYLES`. The page has its own.
+    """
     figures = folder / "figures"
     content = make_content(data, figures, entries)
+    shown = {one.picture.name: one.entry for one in content.figures}
+    for gone in {entry.name for entry in entries} - set(shown):  # those of an earlier report
+        for ending in ENDINGS:
+            (figures / f"{gone}{ending}").unlink(missing_ok=True)
+    if style != DEFAULT:
+        with figure_style(style):
+            for name, entry in shown.items():
+                save(entry.draw(data), figures, name)
     written = Written(folder / "report.html", folder / "report.md", figures)
     write_atomic(written.html, html.render(content))
     write_atomic(written.markdown, markdown.render(content))

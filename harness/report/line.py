@@ -12,6 +12,7 @@ from harness.fit.results import Approach
 from harness.fit.table import Array
 from harness.report.axes import mark_not_bounded
 from harness.report.data import ReportData
+from harness.report.figure_data import named
 from harness.report.style import INK
 from harness.report.text import counted, ratio
 
@@ -76,21 +77,79 @@ def _track(estimates: Sequence[tuple[float | None, Interval | None]]) -> Track:
     return Track(*np.array(rows).T)
 
 
+@dataclass(frozen=True)
+class LineLook:
+    """How a frontier is drawn: ``width`` in points, ``dash`` beyond the runs, ``order`` from the back to the front."""
+
+    width: float = 1.7
+    dash: tuple[float, ...] = (3.7, 1.6)
+    order: float = 2.0
+
+
+# Where approaches agree their lines lie on each other: the widest is at the back, and all are to be seen.
+LOOKS = {
+    "approach_3": LineLook(3.0, (1.6, 0.8), 2.0),
+    "approach_1": LineLook(2.0, (3.0, 1.4), 2.1),
+    "approach_2": LineLook(1.2, (6.0, 2.6), 2.2),
+}
+
+
 def draw_track(
-    axes: Axes, line: Line, track: Track, colour: str, label: str | None = None, band: bool = True
+    axes: Axes,
+    line: Line,
+    track: Track,
+    colour: str,
+    name: str,
+    look: LineLook | None = None,
+    key: bool = True,
 ) -> None:
     """A quantity along the frontier: solid within the runs' compute, dashed beyond, a band of intervals.
 
     Where an interval has no upper end there is no band, and the figure says so.
+
+    Args:
+        name: of the series. key: whether it is in the legend.
     """
+    look = look or LineLook()
     measured = line.measured
-    if band:
-        bounded = np.where(np.isinf(track.high), np.nan, track.high)
-        axes.fill_between(line.flops, track.low, bounded, color=colour, alpha=0.18, linewidth=0)
-        for i in np.flatnonzero(np.isinf(track.high))[:1]:
-            mark_not_bounded(axes, line.flops[i], track.value[i], (track.low[i], track.high[i]))
-    axes.plot(line.flops, track.value, "--", color=colour, linewidth=1.1)
-    axes.plot(line.flops[measured], track.value[measured], color=colour, linewidth=1.7, label=label)
+    bounded = np.where(np.isinf(track.high), np.nan, track.high)
+    axes.fill_between(
+        line.flops,
+        track.low,
+        bounded,
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
+        label=named(f"{name}: interval"),
+    )
+    for edge in (track.low, bounded):
+        axes.plot(line.flops, edge, color=colour, linewidth=0.5, alpha=0.6)
+    for i in np.flatnonzero(np.isinf(track.high))[:1]:
+        mark_not_bounded(axes, line.flops[i], track.value[i], (track.low[i], track.high[i]))
+    beyond = np.where(_inner(measured), np.nan, track.value)
+    axes.plot(
+        line.flops,
+        beyond,
+        linestyle=(0, look.dash),
+        color=colour,
+        linewidth=0.75 * look.width,
+        zorder=look.order,
+        label=named(f"{name}: extrapolated"),
+    )
+    axes.plot(
+        line.flops[measured],
+        track.value[measured],
+        color=colour,
+        linewidth=look.width,
+        zorder=look.order,
+        label=name if key else named(name),
+    )
+
+
+def _inner(measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a budget and both beside it are measured: the dashed line begins where the solid one ends."""
+    padded = np.pad(measured, 1, mode="edge")
+    return measured & padded[:-2] & padded[2:]
 
 
 def mark_target(axes: Axes, data: ReportData, line: Line, name: str, symbol: str) -> None:
@@ -100,7 +159,16 @@ def mark_target(axes: Axes, data: ReportData, line: Line, name: str, symbol: str
     nearest = int(abs(line.flops / target - 1).argmin())
     value = float(track.value[nearest])
     text = f"{symbol} = {ratio(value) if name == 'ratio' else counted(value)}"
-    axes.plot([target], [value], "D", color="white", markeredgecolor=INK, markersize=5, zorder=6)
+    axes.plot(
+        [target],
+        [value],
+        "D",
+        color="white",
+        markeredgecolor=INK,
+        markersize=5,
+        zorder=6,
+        label=named(f"{symbol} at the target"),
+    )
     rising = track.value[-1] >= track.value[0]
     axes.annotate(
         text,

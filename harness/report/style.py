@@ -2,28 +2,38 @@
 
 import io
 import re
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
 from PIL import Image  # matplotlib needs it to write a PNG
 
 from harness.report.axes import flops_tick, label_ticks, tick
+from harness.report.figure_data import named, to_csv
+from harness.report.style_names import DEFAULT
+from harness.report.styles import INK as INK
+from harness.report.styles import RC, STYLES, Style, thicken
+from harness.report.text import power
 
 # Okabe & Ito's colours: distinct under the common colour-vision deficiencies and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
-GREY, INK = "#666666", "#222222"
+GREY = "#666666"
 APPROACH_COLOURS = {"approach_1": GREEN, "approach_2": BLUE, "approach_3": RED}
 APPROACH_NAMES = {
     "approach_1": "approach 1 (envelope)",
@@ -32,42 +42,9 @@ APPROACH_NAMES = {
 }
 MARKERS = "osD^vPX*hd"
 MAX_LEGEND = 7
+RULE = 20.0  # tokens per parameter, the rule of thumb
 # Viridis without its brightest part, which vanishes on white.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.72, 256)))
-
-RC: dict[Any, object] = {
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-    "savefig.transparent": True,
-    "figure.constrained_layout.use": True,
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#999999",
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "legend.handlelength": 1.6,
-    "lines.linewidth": 1.4,
-    "svg.hashsalt": "isoflop",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-}
 
 
 @dataclass(frozen=True)
@@ -79,6 +56,8 @@ class Picture:
     svg: str
 
 
+# Of matplotlib's settings, those that what is drawn depends on; the others are of files and windows.
+DRAWN = ("axes.", "font.", "grid.", "legend.", "lines.", "mathtext.", "text.", "xtick.", "ytick.")
 ONE_AT_A_TIME = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
@@ -86,6 +65,17 @@ class ShownFigure(Figure):
     """A figure without a window that a notebook shows as the last value of a cell, without pyplot's state."""
 
     _laid_out = False
+    style: Style = STYLES[DEFAULT]
+
+    def dress(self) -> None:
+        """Give lines and markers the widths of the style; to be called once, when all is drawn."""
+        thicken(self, self.style)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """As matplotlib does, in the figure's own style: ticks and their labels are made when they are first drawn."""
+        own = {key: value for key, value in _settings(self.style).items() if key.startswith(DRAWN)}
+        with ONE_AT_A_TIME, matplotlib.rc_context(own):
+            super().draw(renderer)
 
     def lay_out(self) -> None:
         """Place the panels for good: most of the work of saving, and the same for every format."""
@@ -104,18 +94,38 @@ class ShownFigure(Figure):
         return content.getvalue()
 
 
+def _settings(style: Style) -> dict[Any, Any]:
+    """All of matplotlib's settings in a style, none the user's own."""
+    return {**matplotlib.rcParamsDefault, **RC, **style.rc}
+
+
+_chosen: ContextVar[Style] = ContextVar("figure style", default=STYLES[DEFAULT])
+
+
 @contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw in the common style, independent of the user's own settings, one thread at a time."""
-    with ONE_AT_A_TIME, matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC}):
-        yield
+def figure_style(name: str = DEFAULT) -> Iterator[None]:
+    """Draw in one of :data:`STYLES`, independent of the user's own settings, one thread at a time."""
+    style = STYLES[name]
+    with ONE_AT_A_TIME, matplotlib.rc_context(_settings(style)):
+        before = _chosen.set(style)
+        try:
+            yield
+        finally:
+            _chosen.reset(before)
 
 
 def panels(
     columns: int, width: float = 3.1, height: float = 2.9, rows: int = 1
 ) -> tuple[ShownFigure, list[Axes]]:
-    """A figure of ``columns`` × ``rows`` panels of the given size in inches, without a window."""
-    figure = ShownFigure(figsize=(width * columns, height * rows))
+    """A figure of ``columns`` × ``rows`` panels, without a window.
+
+    Args:
+        width, height: of a panel, in inches, in the default style; others have a width of their own.
+    """
+    style = _chosen.get()
+    whole, each = style.size(columns, width, height)
+    figure = ShownFigure(figsize=(whole, each * rows))
+    figure.style = style
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)
@@ -152,49 +162,109 @@ def log_colours(values: Sequence[float]) -> list[str]:
 def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = False) -> None:
     """A colour bar beside ``axes`` for the colours of ``log_colours``."""
     bar = axes.figure.colorbar(ScalarMappable(_log_norm(values), COLOURS), ax=axes, aspect=30, pad=0.02)
-    bar.ax.set_title(title, fontsize=8.5, loc="center")
+    bar.ax.set_title(title, fontsize=_points(matplotlib.rcParams["axes.labelsize"]), loc="center")
     label_ticks(bar.ax, "y", flops_tick if flops else tick)
     bar.outline.set_visible(False)
 
 
-def budget_key(axes: Axes, budgets: Sequence[float]) -> None:
-    """The key to the colours of budgets: a legend for a few, a colour bar for many.
+def budget_labels(axes: Axes, budgets: Sequence[float]) -> list[str]:
+    """The labels of what is drawn of each budget: entries of the key for a few; many get a colour bar instead."""
+    names = [f"C = {power(budget)}" for budget in budgets]
+    if len(budgets) <= MAX_LEGEND:
+        return names
+    colour_bar(axes, budgets, "C", flops=True)
+    return [named(name) for name in names]
 
-    The legend is at the top right, which is empty because larger budgets have lower losses.
-    """
-    handles, labels = axes.get_legend_handles_labels()
-    if len(budgets) > MAX_LEGEND:
-        colour_bar(axes, budgets, "C", flops=True)
+
+# Inches of a letter in a key at a size of one point, on average, and of what stands beside a label there.
+KEY_LETTER, KEY_MARK = 0.0078, 0.4
+TITLE_MARGIN = 0.5  # inches of a panel's width that its y axis has
+
+
+def key_below(figure: Figure) -> None:
+    """One legend below all panels, in as many columns as there is room for; a label of two panels is one entry."""
+    shown: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            shown.setdefault(label, handle)
+    if not shown:
         return
-    axes.legend(
-        handles[::-1],
-        labels[::-1],
-        title="C (FLOPs)",
-        title_fontsize=7.5,
-        loc="upper right",
-        borderaxespad=0.2,
+    size = _points(matplotlib.rcParams["legend.fontsize"])
+    widest = max(len(label) for label in shown) * KEY_LETTER * size + KEY_MARK
+    room = max(1, int(figure.get_figwidth() / widest))
+    rows = -(-len(shown) // room)
+    figure.legend(
+        list(shown.values()),
+        list(shown),
+        loc="outside lower center",
+        ncols=-(-len(shown) // rows),
     )
+
+
+def _points(size: float | str) -> float:
+    """A size of letters of matplotlib's settings, which may be a word."""
+    return float(FontProperties(size=size).get_size_in_points())
+
+
+def set_title(axes: Axes, text: str, columns: int = 1) -> None:
+    """The title of a panel, in lines no longer than ``columns`` panels are wide."""
+    figure = axes.get_figure(root=True)
+    place = axes.get_subplotspec()
+    assert figure is not None
+    assert place is not None
+    width = figure.get_figwidth() * columns / place.get_gridspec().ncols
+    size = _points(matplotlib.rcParams["axes.titlesize"])
+    letters = max(12, int((width - TITLE_MARGIN) / (KEY_LETTER * size)))
+    lines = textwrap.wrap(text.replace(" × ", "\u00a0×\u00a0"), letters, break_long_words=False)
+    if columns == 1:
+        axes.set_title("\n".join(lines))
+        return
+    # The layout would make the first panel as wide as a title of its own: blank lines keep the height alone.
+    axes.set_title("\n".join(" " for _ in lines))
+    axes.set_label(text)
+    above = float(matplotlib.rcParams["axes.titlepad"])
+    axes.annotate(
+        "\n".join(lines),
+        (0, 1),
+        (0, above),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="bottom",
+        fontsize=size,
+    ).set_in_layout(False)
 
 
 def _log_norm(values: Sequence[float]) -> LogNorm:
     return LogNorm(min(values) / 1.001, max(values) * 1.001)
 
 
-def save(figure: Figure, folder: Path, name: str) -> Picture:
-    """Write ``name.png`` and ``name.pdf``, without dates, so that the same numbers make the same bytes.
+ENDINGS = (".png", ".pdf", ".svg", ".csv")
 
-    The files have a white background; the SVG that is returned has none, so that the page's shows through.
+
+def save(figure: Figure, folder: Path, name: str) -> Picture:
+    """Write ``name`` as PNG, PDF and SVG, and its numbers as CSV, without dates: the same numbers make the same bytes.
+
+    The files have a white background, and the SVG has letters as text, for editing. The SVG that is returned has
+    letters as shapes and no background, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
     assert isinstance(figure, ShownFigure), "figures are made by panels()"
+    figure.dress()
     figure.lay_out()
     shown: dict[str, Any] = {"transparent": False, "facecolor": "white"}
     (folder / f"{name}.png").write_bytes(_of_palette(figure, **shown))
     metadata = {"CreationDate": None, "Producer": None}
     figure.savefig(folder / f"{name}.pdf", format="pdf", metadata=metadata, **shown)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        (folder / f"{name}.svg").write_text(_svg(figure, **shown), encoding="utf-8")
+    (folder / f"{name}.csv").write_text(to_csv(figure), encoding="utf-8")
+    return Picture(name, float(figure.get_figwidth()), _svg(figure))
+
+
+def _svg(figure: Figure, **shown: Any) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return Picture(name, float(figure.get_figwidth()), _rounded(text.getvalue()))
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, **shown)
+    return _rounded(text.getvalue())
 
 
 def _rounded(svg: str) -> str:
@@ -210,6 +280,6 @@ def _of_palette(figure: Figure, **shown: Any) -> bytes:
     drawn, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None}, **shown)
     with Image.open(drawn) as image:
-        palette = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"])
     return reduced.getvalue()

@@ -69,7 +69,7 @@ def make_report(config: Config, console: Console) -> Written:
             sweep = sweep_folder(config)
             folder = Path(config.out) if config.out else sweep.path
             data = from_sweep(sweep, frozen_plan(sweep), folder)
-        written = write_report(data, folder)
+        written = write_report(data, folder, style=config.style)
     for line in summary(data):
         say(line, console)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)

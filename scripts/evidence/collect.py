@@ -46,8 +46,9 @@ def collect(source: Path, folder: Path, say: Callable[[str], None] = print) -> N
         fitted = (
             (part / "plan.json").exists() and _harness(part, "fit", say) and _harness(part, "report", say)
         )
-        for pdf in part.glob("figures/*.pdf"):
-            pdf.unlink()
+        for file in part.glob("figures/*"):  # the same as PNG is a tenth of it
+            if file.suffix != ".png":
+                file.unlink()
         (part / DOCUMENT).write_text(document(state, part, fitted), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)

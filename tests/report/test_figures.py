@@ -18,7 +18,7 @@ from harness.predict.source import choose, from_fit
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
-from harness.report.figures import approaches, contours, fixed_time, tasks, training_curves
+from harness.report.figures import approaches, contours, fixed_time, schedule_lengths, tasks, training_curves
 from harness.report.figures.catalogue import FIGURES
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
@@ -185,7 +185,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -
 
 
 def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData) -> None:
-    axes = training_curves.draw_schedule_lengths(report_data).axes[0]
+    axes = schedule_lengths.draw_schedule_lengths(report_data).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [1.0, 1.5, 5.0]
     assert axes.lines[0].get_ydata() == pytest.approx([0.0, 0.01, 0.08])
     (said,) = [finding for finding in diagnostics(report_data) if "schedules longer" in finding.text]
@@ -207,14 +207,14 @@ def test_the_cost_of_a_longer_schedule_is_drawn_and_said(report_data: ReportData
 def test_figures_of_special_runs_need_their_runs() -> None:
     with figure_style():
         with pytest.raises(MissingError):
-            training_curves.draw_cycles([training_curves.CycleRun(1e6, 1.0, 3.0)])
+            schedule_lengths.draw_cycles([schedule_lengths.CycleRun(1e6, 1.0, 3.0)])
         longer = [
-            training_curves.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2)
+            schedule_lengths.CycleRun(n, h, 3 + 0.02 * (h - 1) ** 2)
             for n in (1e6, 4e6)
             for h in (1.0, 1.25, 2.0)
         ]
-        axes = training_curves.draw_cycles(longer).axes[0]
-        assert [line.get_label() for line in axes.lines[::2][:2]] == ["N = 1.00M", "N = 4.00M"]
+        axes = schedule_lengths.draw_cycles(longer).axes[0]
+        assert [line.get_label() for line in axes.lines[:2]] == ["N = 1.00M", "N = 4.00M"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from harness.fit.encoding import decode, encode
 from harness.predict.show_training import count_cell, number
 from harness.report.calculator import as_script, calculator_data
 from harness.report.data import ReportData
-from harness.report.figures import approaches, diagnostics, isoflop
+from harness.report.figures import approaches, curvature, isoflop
 from harness.report.style import figure_style
 from harness.report.tables import frontier
 from harness.report.text import interval
@@ -135,7 +135,7 @@ def words_of(figure: Figure) -> list[str]:
 
 def test_figures_say_it_where_they_have_no_band_or_arm_for_it(report_data: ReportData) -> None:
     with figure_style():
-        for draw in (isoflop.draw_isoflop, approaches.draw_approaches, diagnostics.draw_curvature):
+        for draw in (isoflop.draw_isoflop, approaches.draw_approaches, curvature.draw_curvature):
             figure = draw(report_data)
             assert WORDS in words_of(figure), draw.__name__
             figure.canvas.draw()

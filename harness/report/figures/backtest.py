@@ -8,7 +8,8 @@ from harness.fit.bootstrap import Interval
 from harness.fit.results import BacktestRow
 from harness.report.axes import error_arms, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
-from harness.report.style import INK, MARKERS, log_colours, panels
+from harness.report.figure_data import named
+from harness.report.style import INK, MARKERS, key_below, log_colours, panels, set_title
 from harness.report.text import approach_label, power
 
 PANELS = (
@@ -42,9 +43,8 @@ def draw_backtest(data: ReportData) -> Figure:
         for (quantity, label), one in zip(PANELS, axes[3 * i : 3 * i + 3], strict=True):
             _panel(one, [row for row in tested.rows if row.approach == name], quantity, colours)
             one.set(ylabel=label, xlabel="training compute C (FLOPs)")
-        axes[3 * i].set_title(f"{approach_label(name)}: {tested.held[name]} of {tested.compared[name]} held")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+        set_title(axes[3 * i], f"{approach_label(name)}: {tested.held[name]} of {tested.compared[name]} held")
+    key_below(figure)
     return figure
 
 
@@ -65,7 +65,12 @@ def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[flo
             value, bounds = getattr(row, name), getattr(row, f"{name}_interval")
             if value is not None and measured is not None:
                 seen.append(_beside(measured, quantity, value, bounds))
-                _bar(axes, place, seen[-1], marker, colour)
+                what = (
+                    "measured"
+                    if row is here[0] and name.startswith("measured")
+                    else f"fitted up to {power(row.cutoff)}"
+                )
+                _bar(axes, place, seen[-1], marker, colour, f"C = {power(budget)}: {what}")
     axes.plot([], [], "_", color=INK, markersize=7, label="measured")
     for cutoff, colour in colours.items():
         axes.plot([], [], marks[cutoff], color=colour, markersize=4.5, label=f"fitted up to {power(cutoff)}")
@@ -83,7 +88,7 @@ def _beside(measured: float, quantity: str, value: float, bounds: Interval | Non
     return [x - measured if quantity == "loss" else x / measured for x in (value, *ends)]
 
 
-def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) -> None:
+def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str, name: str) -> None:
     value, *ends = values
     arms = error_arms(value, (ends[0], ends[1])) if ends else None
     axes.errorbar(
@@ -96,6 +101,7 @@ def _bar(axes: Axes, x: float, values: list[float], marker: str, colour: str) ->
         elinewidth=1.2,
         capsize=2.5,
         zorder=3,
+        label=named(name),
     )
 
 

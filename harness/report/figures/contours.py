@@ -2,17 +2,21 @@
 Fig. 4), and what other than the optimal tokens per parameter cost on it.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
 from harness.fit.results import Approach3
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData, members
+from harness.report.figure_data import named
 from harness.report.line import frontier_line
 from harness.report.style import (
     BLUE,
@@ -20,17 +24,17 @@ from harness.report.style import (
     GREY,
     INK,
     MARKERS,
-    MAX_LEGEND,
     RED,
-    budget_key,
+    RULE,
+    budget_labels,
+    key_below,
     log_colours,
-    ordered_colours,
     panels,
+    set_title,
 )
 from harness.report.text import power
 
 LEVELS = 12
-TITLE_PAD = 24  # points: room for the labels of contours that leave the frame at the top
 
 
 def draw_contours(data: ReportData) -> Figure:
@@ -39,16 +43,16 @@ def draw_contours(data: ReportData) -> Figure:
     if law.theta() is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=5.0, height=4.0)
-    labels_on_top = _surface(left, data, law)
+    _surface(left, data, law)
     _slices(right, data, law)
-    pad = TITLE_PAD if labels_on_top else None
-    left.set_title("IsoLoss contours of the fitted law (nats per token)", pad=pad)
-    right.set_title("IsoFLOP slices: the law, the runs, the optimum (dashed)", pad=pad)
+    set_title(left, "IsoLoss contours of the fitted law")
+    set_title(right, "IsoFLOP slices: the law and the runs")
+    key_below(figure)
     return figure
 
 
-def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
-    """The contours with the runs and the frontier; whether there are labels above the frame."""
+def _surface(axes: Axes, data: ReportData, law: Approach3) -> None:
+    """The contours with the runs and the frontier; one scale of colours for the losses of both."""
     points = data.points
     low, high = data.range
     line = frontier_line(law, low, high)
@@ -61,10 +65,14 @@ def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
     floor = law.E or 0.0
     best, worst = float(line.loss.value.min()), float(points.loss.max())
     levels = floor + np.geomspace(max(best - floor, 1e-3), max(worst - floor, 2e-3), LEVELS)
-    colours = ordered_colours(LEVELS)[::-1]
-    axes.contour(c, n, loss, levels=levels, colors=colours, linewidths=0.9)
-    labels_on_top = _label_levels(axes, c, n, loss, levels)
-    axes.plot(line.flops, line.params.value, "--", color=BLUE, linewidth=1.3)
+    norm = FuncNorm((partial(_reducible, floor), partial(_irreducible, floor)), levels[0], levels[-1])
+    colours: dict[str, Any] = {"cmap": COLOURS.reversed(), "norm": norm}
+    drawn = axes.contour(c, n, loss, levels=levels, linewidths=0.9, **colours)
+    drawn.set_label(named("loss of the law"))
+    beyond = np.where(line.measured, np.nan, line.params.value)
+    axes.plot(
+        line.flops, beyond, "--", color=BLUE, linewidth=1.3, label=named("efficient frontier: extrapolated")
+    )
     measured = line.measured
     axes.plot(
         line.flops[measured],
@@ -76,47 +84,41 @@ def _surface(axes: Axes, data: ReportData, law: Approach3) -> bool:
     axes.scatter(
         points.flops,
         points.params,
-        c=points.loss,
+        c=np.clip(points.loss, levels[0], levels[-1]),
         s=16,
-        cmap=COLOURS.reversed(),
-        norm=Normalize(points.loss.min(), points.loss.max()),
         edgecolors=INK,
         linewidths=0.4,
         zorder=4,
         label="runs",
+        **colours,
     )
     axes.axvline(data.target, color=RED, linestyle=":", linewidth=1, label="target")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    bar = axes.figure.colorbar(ScalarMappable(norm, COLOURS.reversed()), ax=axes, aspect=30, pad=0.02)
+    bar.set_ticks(levels.tolist(), labels=[f"{level:.{_digits(levels)}f}" for level in levels])
+    bar.ax.minorticks_off()
+    bar.ax.set_title("L (nats\nper token)", loc="center", fontsize=rcParams["legend.fontsize"])
+    bar.outline.set_visible(False)
     axes.set(xlim=(low, high), ylim=(n[0], n[-1]))
     axes.set(xlabel="training compute C (FLOPs)")
     axes.grid(False)
     log_flops(axes)
     log_counts(axes, "y")
     axes.set_ylabel("parameters N")
-    return labels_on_top
 
 
-def _label_levels(axes: Axes, c: Array, n: Array, loss: Array, levels: Array) -> bool:
-    """Each contour's loss outside the frame, where the contour leaves it: at the right, else at the top.
+def _reducible(floor: float, loss: Array) -> Array:
+    """The scale of the colours: ln of the loss above the law's floor."""
+    return np.asarray(np.log(np.maximum(np.asarray(loss) - floor, 1e-9)))
 
-    Inside, labels would lie on runs and lines, and the gaps for them would break the contours. Returns whether there
-    are any at the top.
-    """
-    right = loss[: int(loss[:, -1].argmin()) + 1, -1]  # falls with n, up to the optimum
-    top = loss[-1]  # falls with c
-    labels_on_top = False
-    for level in levels:
-        label = f"{level:.2f}"
-        style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6.5, "annotation_clip": False}
-        if right[-1] <= level <= right[0]:
-            at = float(np.exp(np.interp(-level, -right, np.log(n[: len(right)]))))
-            axes.annotate(label, (c[-1], at), (3, 0), va="center", **style)
-        elif top[-1] <= level <= top[0]:
-            at = float(np.exp(np.interp(-level, -top, np.log(c))))
-            # Upright: contours are close together there.
-            axes.annotate(label, (at, n[-1]), (0, 3), ha="center", rotation=90, **style)
-            labels_on_top = True
-    return labels_on_top
+
+def _irreducible(floor: float, log_loss: Array) -> Array:
+    """The inverse of :func:`_reducible`."""
+    return np.asarray(floor + np.exp(log_loss))
+
+
+def _digits(levels: Array) -> int:
+    """Decimals that tell neighbouring levels apart."""
+    return 2 if np.diff(levels).min() >= 0.01 else 3
 
 
 def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:
@@ -128,25 +130,30 @@ def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:
         groups = [(float(c), []) for c in budgets_at]
     colours = log_colours([budget for budget, _ in groups])
     everything = points.params
-    for i, ((budget, rows), colour) in enumerate(zip(groups, colours, strict=True)):
+    labels = budget_labels(axes, [budget for budget, _ in groups])
+    for i, ((budget, rows), colour, label) in enumerate(zip(groups, colours, labels, strict=True)):
         sizes = points.params[rows] if rows else everything
         n = np.geomspace(sizes.min() / 1.3, sizes.max() * 1.3, 120)
-        axes.plot(n, law.loss(n, tokens_at(law, budget, n)), color=colour)
+        law_name = named(f"C = {power(budget)}: law")
+        axes.plot(n, law.loss(n, tokens_at(law, budget, n)), color=colour, label=law_name)
         axes.plot(
             points.params[rows],
             points.loss[rows],
             MARKERS[i % len(MARKERS)],
             color=colour,
             markersize=4,
-            label=power(budget),
+            label=label,
         )
     line = frontier_line(law, min(b for b, _ in groups), max(b for b, _ in groups))
     if line is not None:
-        axes.plot(line.params.value, line.loss.value, color=BLUE, linewidth=1.5, linestyle="--")
-    if len(groups) <= MAX_LEGEND:
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high + 0.15 * (high - low))
-    budget_key(axes, [budget for budget, _ in groups])
+        axes.plot(
+            line.params.value,
+            line.loss.value,
+            color=INK,
+            linewidth=1.3,
+            linestyle="--",
+            label="optimum of the law",
+        )
     axes.set(xlabel="parameters N", ylabel="final loss (nats per token)")
     log_counts(axes, "x")
 
@@ -157,45 +164,54 @@ def tokens_at(law: Approach3, flops: float | Array, params: Array) -> Array:
 
 
 SPAN = 7.0
+MOST_COMPUTE = 6.0  # times the optimum's: the top of the panel
 
 
 def draw_overtraining(data: ReportData) -> Figure:
     """Left: loss above the optimum's against D/N at each budget. Right: the compute that makes up for it."""
     law = data.fit.approach_3
-    if law.theta() is None:
+    theta = law.theta()
+    if theta is None:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=4.5, height=3.6)
     points = data.points
     measured = {b.budget: members(points, b) for b in data.fit.approach_2.budgets}
     budgets = sorted({*(measured or (data.fit.smallest_flops, data.fit.largest_flops)), data.target})
-    highest = 0.0
-    for i, (budget, colour) in enumerate(zip(budgets, log_colours(budgets), strict=True)):
+    labels = budget_labels(right, budgets)
+    ratios, highest, most = [], 0.0, MOST_COMPUTE
+    for i, (budget, colour, label) in enumerate(zip(budgets, log_colours(budgets), labels, strict=True)):
         ratio, excess, multiple = penalty(law, budget)
+        ratios += [ratio[0], ratio[-1]]
         highest = max(highest, float(excess.max()))
+        most = min(most, float(multiple[0]), float(multiple[-1]))
         style = "--" if budget > data.fit.largest_flops * 1.001 else "-"
-        label = power(budget) + (" (target)" if budget == data.target else "")
+        label += " (target)" if budget == data.target else ""
+        name = label.removeprefix("_")
         left.plot(ratio, excess, style, color=colour, label=label)
-        right.plot(ratio, multiple, style, color=colour)
+        right.plot(ratio, multiple, style, color=colour, label=named(name))
         rows = measured.get(budget, [])
-        best = float(law.optimum(law.theta(), budget)[2])  # type: ignore[arg-type]
         left.plot(
             points.tokens[rows] / points.params[rows],
-            points.loss[rows] - best,
+            points.loss[rows] - float(law.optimum(theta, budget)[2]),
             MARKERS[i % len(MARKERS)],
             color=colour,
             markersize=3.5,
+            label=named(f"{name}: runs"),
         )
     left.set(ylabel="loss above the optimum's (nats per token)", title="At the same compute")
     left.axhline(0, color=INK, linewidth=0.6)
-    budget_key(left, budgets)
-    left.set_ylim(-0.12 * highest, 1.3 * highest)
+    left.set_ylim(-0.12 * highest, 1.1 * highest)
     right.set(ylabel="compute to reach the optimum's loss (×)", title="At the same loss")
     right.axhline(1, color=INK, linewidth=0.6)
-    right.set_ylim(0.9, min(right.get_ylim()[1], 6))
+    right.set_ylim(1 - 0.12 * (most - 1), most)
     for axes in (left, right):
-        axes.set_xlabel("tokens per parameter D/N")
+        axes.set(xlabel="tokens per parameter D/N", xlim=(min(ratios) / 1.2, max(ratios) * 1.2))
         log_plain(axes, "x")
-        axes.axvline(20, color=GREY, linestyle=":", linewidth=1)
+        axes.axvline(RULE, color=GREY, linestyle=":", linewidth=1, label=f"D/N = {RULE:g}")
+    left.plot([], [], "o", color=GREY, markersize=3.5, label="runs")
+    if any(budget > data.fit.largest_flops * 1.001 for budget in budgets):
+        left.plot([], [], "--", color=GREY, label="beyond the runs' compute")
+    key_below(figure)
     return figure
 
 

@@ -13,7 +13,8 @@ from harness.predict.source import choose, from_fit
 from harness.report.axes import log_counts, log_plain, mark_not_bounded, top_scale
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import TimedDevice
-from harness.report.style import BLUE, GREY, RED, panels
+from harness.report.figure_data import named
+from harness.report.style import BLUE, GREY, RED, key_below, panels
 
 TIMES = 48
 UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -38,7 +39,7 @@ def draw_fixed_time(data: ReportData) -> Figure:
         if measured > start:
             covered = max(first, start) / unit, min(measured, end) / unit
             each.axvspan(*covered, color=GREY, alpha=0.07, linewidth=0)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    key_below(figure)
     return figure
 
 
@@ -72,7 +73,15 @@ def draw_rows(
         low, high = _bounds(intervals)
         for i in [i for i, one in enumerate(intervals) if one is not None and one[1] == np.inf][:1]:
             mark_not_bounded(each, times[i], getattr(rows[i], quantity), intervals[i])
-        each.fill_between(times, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        each.fill_between(
+            times,
+            low,
+            high,
+            color=BLUE,
+            alpha=0.18,
+            linewidth=0,
+            label=named("best model of the time: interval"),
+        )
         each.plot(times, best, color=BLUE, linewidth=1.7, label="best model of the time")
         each.plot(times, plain, "--", color=RED, linewidth=1.3, label="compute-optimal, takes as long")
         each.set_xlabel(f"{name} on {device}")

@@ -6,10 +6,21 @@ from matplotlib.figure import Figure
 
 from harness.fit.results import BudgetOptimum, Profile
 from harness.fit.table import Array, Points
-from harness.report.axes import error_arms, log_counts, log_flops, mark_not_bounded
+from harness.report.axes import error_arms, frame, log_counts, log_flops, mark_not_bounded
 from harness.report.data import MissingError, ReportData, members
+from harness.report.figure_data import named
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.style import BLUE, INK, MARKERS, MAX_LEGEND, budget_key, log_colours, panels
+from harness.report.style import (
+    APPROACH_NAMES,
+    BLUE,
+    INK,
+    MARKERS,
+    budget_labels,
+    key_below,
+    log_colours,
+    panels,
+    set_title,
+)
 from harness.report.text import power
 
 
@@ -24,36 +35,50 @@ def draw_isoflop(data: ReportData) -> Figure:
         raise MissingError(f"approach 2 has no IsoFLOP profiles ({data.fit.approach_2.status})")
     figure, (left, middle, right) = panels(3, width=3.5, height=3.3)
     colours = log_colours([budget.budget for budget in budgets])
-    for i, (budget, colour) in enumerate(zip(budgets, colours, strict=True)):
-        _profile(left, data.points, budget, colour, MARKERS[i % len(MARKERS)])
+    labels = budget_labels(left, [budget.budget for budget in budgets])
+    for i, (budget, colour, label) in enumerate(zip(budgets, colours, labels, strict=True)):
+        _profile(left, data.points, budget, colour, MARKERS[i % len(MARKERS)], label)
     left.set(xlabel="parameters N", ylabel="final loss (nats per token)", title="IsoFLOP profiles")
     log_counts(left, "x")
-    if len(budgets) <= MAX_LEGEND:
-        _make_room(left)
-    budget_key(left, [budget.budget for budget in budgets])
+    frame(
+        left,
+        "x",
+        [data.points.params[members(data.points, b)] for b in budgets],
+        [b.params_interval or () for b in budgets],
+    )
 
     line = frontier_line(data.fit.approach_2, *data.range, also=(data.target,))
     for axes, letter, name in ((middle, "N", "params"), (right, "D", "tokens")):
         for budget, colour in zip(budgets, colours, strict=True):
             _minimum(axes, budget, name, colour)
         if line is not None:
-            draw_track(axes, line, getattr(line, name), BLUE)
+            draw_track(axes, line, getattr(line, name), BLUE, APPROACH_NAMES["approach_2"], key=False)
             exponent = data.fit.approach_2.a if letter == "N" else data.fit.approach_2.b
             mark_target(axes, data, line, name, f"{letter}*")
-            axes.set_title(rf"{letter}* $\propto$ C$^{{{exponent:.3f}}}$ (approach 2)")
+            set_title(axes, rf"{letter}* ∝ C$^{{{exponent:.3f}}}$ (approach 2)")
         else:
-            axes.set_title(f"{letter}*: too few minima for a line")
+            set_title(axes, f"{letter}*: too few minima for a line")
         axes.set(
             xlabel="training compute C (FLOPs)", ylabel="parameters N*" if letter == "N" else "tokens D*"
         )
         log_flops(axes)
         log_counts(axes, "y")
+        minima = [getattr(b, f"{name}_opt") or np.nan for b in budgets]
+        ends = [getattr(b, f"{name}_interval") or () for b in budgets]
+        if line is not None:
+            track = getattr(line, name)
+            frame(axes, "y", (minima, track.value), (*ends, track.low, track.high))
+        elif np.isfinite(minima).any():
+            frame(axes, "y", (minima,), ends)
+    key_below(figure)
     return figure
 
 
-def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, marker: str) -> None:
+def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, marker: str, label: str) -> None:
     chosen = members(points, budget)
     good = budget.params_opt is not None
+    label += "" if good else " (no minimum)"
+    name = label.removeprefix("_")
     axes.plot(
         points.params[chosen],
         points.loss[chosen],
@@ -61,12 +86,18 @@ def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, mar
         color=colour,
         markersize=4,
         markerfacecolor=colour if good else "none",
-        label=power(budget.budget) + ("" if good else " (no minimum)"),
+        label=label,
     )
     if budget.params_profile is not None and chosen:
         low, high = points.params[chosen].min(), points.params[chosen].max()
         x = np.geomspace(low / 1.08, high * 1.08, 200)
-        axes.plot(x, _evaluate(budget.params_profile, x), color=colour, linestyle="-" if good else ":")
+        axes.plot(
+            x,
+            _evaluate(budget.params_profile, x),
+            color=colour,
+            linestyle="-" if good else ":",
+            label=named(f"{name}: profile"),
+        )
     if budget.params_opt is not None and budget.loss_opt is not None:
         arms = error_arms(budget.params_opt, budget.params_interval)
         mark_not_bounded(axes, budget.params_opt, budget.loss_opt, budget.params_interval)
@@ -83,6 +114,7 @@ def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, mar
             elinewidth=1,
             capsize=2.5,
             zorder=5,
+            label=named(f"{name}: minimum"),
         )
 
 
@@ -103,14 +135,9 @@ def _minimum(axes: Axes, budget: BudgetOptimum, name: str, colour: str) -> None:
         elinewidth=1.2,
         capsize=2.5,
         zorder=4,
+        label=named(f"C = {power(budget.budget)}: minimum"),
     )
 
 
 def _evaluate(profile: Profile, x: Array) -> Array:
     return np.asarray(np.polynomial.polynomial.polyval(np.log(x) - profile.centre, profile.coefficients))
-
-
-def _make_room(axes: Axes) -> None:
-    """Head-room for the legend, at the top right, where larger budgets have the lower losses."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.axes import log_plain
 from harness.report.data import ReportData
+from harness.report.figure_data import named
 from harness.report.recipe_cost import require_cost
 from harness.report.run_noise import run_noise
-from harness.report.style import GREY, INK, MAX_LEGEND, colour_bar, log_colours, panels
+from harness.report.style import GREY, INK, MAX_LEGEND, colour_bar, key_below, log_colours, panels
 from harness.report.text import power
 from harness.runs.ablations import AblationRun
 
@@ -46,8 +47,7 @@ def draw_recipe_cost(data: ReportData) -> Figure:
     if len(budgets) > MAX_LEGEND:
         colour_bar(axes[len(keys) - 1], [data.as_counted(budget) for budget in budgets], "C", flops=True)
     else:
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], title="C (FLOPs)", loc="outside right upper")
+        key_below(figure)
     return figure
 
 
@@ -69,11 +69,19 @@ def _lines(axes: Axes, data: ReportData, budget: float, key: str, colour: str) -
                 "o-",
                 color=colour,
                 markersize=4,
-                label=power(data.as_counted(budget)),
+                label=f"C = {power(data.as_counted(budget))}",
             )
         else:
             smaller = size.get(of, 0) < size.get(best, 0)
-            axes.plot(*zip(*points, strict=True), SMALLER if smaller else LARGER, color=colour, linewidth=1)
+            axes.plot(
+                *zip(*points, strict=True),
+                SMALLER if smaller else LARGER,
+                color=colour,
+                linewidth=1,
+                label=named(
+                    f"{power(data.as_counted(budget))}: next {'smaller' if smaller else 'larger'} size"
+                ),
+            )
 
 
 def _sizes(data: ReportData, ablations: Sequence[AblationRun]) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Tasks: error against the task loss, and accuracy against compute, with what the laws say."""
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,7 +11,8 @@ from harness.predict.source import choose, from_fit
 from harness.predict.tasks import TaskAnswer, answer_task
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
-from harness.report.style import BLUE, GREY, INK, RED, log_colours, panels
+from harness.report.figure_data import named
+from harness.report.style import BLUE, GREY, INK, RED, key_below, log_colours, panels
 from harness.report.text import power
 from harness.runs.record import Record
 
@@ -34,11 +34,7 @@ def draw_tasks(data: ReportData) -> Figure:
         records = [one for one in data.records.values() if task.name in one.tasks and one.loss is not None]
         _against_loss(axes[2 * i], task, records)
         _against_compute(axes[2 * i + 1], task, records, data)
-    handles: dict[str, Artist] = {}
-    for each in axes:
-        found, labels = each.get_legend_handles_labels()
-        handles = dict(zip(labels, found, strict=True)) | handles
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
+    key_below(figure)
     return figure
 
 
@@ -59,10 +55,16 @@ def _against_loss(axes: Axes, task: FittedTask, records: list[Record]) -> None:
         low, high = fit.task_losses
         x = np.linspace(low - 0.12 * (high - low), high + 0.05 * (high - low), STEPS)
         said = [fit.predict_two_step(np.array([]), float(one)) for one in x]
-        axes.plot(x, 1 - law.accuracy(x), color=BLUE, linewidth=1.4)
+        axes.plot(x, 1 - law.accuracy(x), color=BLUE, linewidth=1.4, label=named("sigmoid"))
         bands = [(np.nan, np.nan) if one.interval is None else one.interval for one in said]
         axes.fill_between(
-            x, [1 - b[1] for b in bands], [1 - b[0] for b in bands], color=BLUE, alpha=0.15, linewidth=0
+            x,
+            [1 - b[1] for b in bands],
+            [1 - b[0] for b in bands],
+            color=BLUE,
+            alpha=0.15,
+            linewidth=0,
+            label=named("sigmoid: interval"),
         )
     axes.axhline(1 - fit.chance, color=INK, linewidth=0.9, linestyle=":")
     axes.set(xlabel="task loss (bits per byte of the right answer)", ylabel="error")
@@ -104,11 +106,13 @@ def _line(axes: Axes, flops: Array, found: list[TaskAnswer], largest: float) -> 
         value = np.array([np.nan if one.accuracy is None else one.accuracy for one in said])
         bands = [(np.nan, np.nan) if one.interval is None else one.interval for one in said]
         low, high = np.array(bands).T
-        axes.fill_between(flops, low, high, color=colour, alpha=0.13, linewidth=0)
+        axes.fill_between(
+            flops, low, high, color=colour, alpha=0.13, linewidth=0, label=named(f"{label}: interval")
+        )
         inside = flops <= largest * 1.001
         axes.plot(flops[inside], value[inside], color=colour, label=label)
         beyond = flops >= (flops[inside][-1] if inside.any() else 0)
-        axes.plot(flops[beyond], value[beyond], "--", color=colour)
+        axes.plot(flops[beyond], value[beyond], "--", color=colour, label=named(f"{label}: extrapolated"))
 
 
 def _along(task: FittedTask, flops: Array) -> list[tuple[float, TaskAnswer]]:
