@@ -17,7 +17,7 @@ from harness.fit.options import FitOptions
 from harness.fit.results import Approach, BudgetOptimum
 from harness.fit.table import Array
 from harness.report.data import ReportData, members
-from harness.report.figures.diagnostics import law_residuals
+from harness.report.figures.residuals import law_residuals
 from harness.report.line import frontier_line
 from harness.report.text import approach_label, power
 
