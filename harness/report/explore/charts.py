@@ -60,8 +60,17 @@ def charts(shown: Explored) -> tuple[Chart, ...]:
 
 def _isoflop(shown: Explored) -> Chart:
     x, y = _log("n"), _linear("loss", "final loss (nats per token)")
+    dash: Spec = {"condition": {"test": "datum.minimum", "value": [1, 0]}, "value": [2, 3]}
     layers = [
-        _layer("profiles", {"type": "line", "strokeWidth": 1.6}, OF_BUDGETS, x=x, y=y, color=COLOUR),
+        _layer(
+            "profiles",
+            {"type": "line", "strokeWidth": 1.6},
+            OF_BUDGETS,
+            x=x,
+            y=y,
+            color=COLOUR,
+            strokeDash=dash,
+        ),
         _layer("target_profile", {"type": "line", "strokeDash": [5, 4], "color": GREY}, x=x, y=y),
         _runs(x, y),
         _layer(
@@ -80,7 +89,8 @@ def _isoflop(shown: Explored) -> Chart:
         "isoflop",
         "IsoFLOP profiles",
         "Final loss against parameters, one colour a budget; the line is the polynomial through a budget's runs, the "
-        "diamond its minimum with the interval of N*. Dashed: the profile that the fitted law predicts at the target.",
+        "diamond its minimum with the interval of N*; dotted where there is none. Dashed: the profile that the fitted "
+        "law predicts at the target.",
         _spec(shown, layers),
         {},
     )

@@ -15,11 +15,12 @@ from harness.fit import Curve
 from harness.fit.approach_1 import smooth
 from harness.fit.options import FitOptions
 from harness.fit.results import Approach, BudgetOptimum
+from harness.fit.status import is_good
 from harness.fit.table import Array
 from harness.report.data import ReportData, members
 from harness.report.figures.residuals import law_residuals
 from harness.report.line import frontier_line
-from harness.report.text import approach_label, power
+from harness.report.text import approach_label, plain_status, power
 
 # On a screen a thousand pixels wide more curves, or more points of a curve, cannot be told apart.
 MOST_CURVES, CURVE_POINTS = 150, 60
@@ -39,6 +40,7 @@ class Explored:
 
     Attributes:
         budgets, approaches: the names that can be switched on and off, in order; the largest budget comes last.
+        doubts: of budgets and approaches whose status is not ok, the status in words.
         flops: what a budget's name stands for, FLOPs; runs that belong to none are :data:`OTHER`.
         range: the smallest and the largest compute that the target can take, FLOPs.
         curves_left_out: how many curves are not among those shown.
@@ -46,6 +48,7 @@ class Explored:
 
     budgets: tuple[str, ...]
     approaches: tuple[str, ...]
+    doubts: dict[str, str]
     flops: dict[str, float]
     range: tuple[float, float]
     runs: dict[str, Column]
@@ -66,6 +69,7 @@ def explored(data: ReportData) -> Explored:
     lines = [(one, columns) for one in data.fit.approaches if (columns := _line(one, data)) is not None]
     return Explored(
         budgets=tuple(dict.fromkeys((*others, *named))),
+        doubts=_doubts(data),
         flops={name: budget.budget for name, budget in zip(named, budgets, strict=True)},
         range=_range(data),
         approaches=tuple(approach_label(one.name) for one, _ in lines),
@@ -82,6 +86,14 @@ def explored(data: ReportData) -> Explored:
         curves=curves,
         curves_left_out=left_out,
     )
+
+
+def _doubts(data: ReportData) -> dict[str, str]:
+    of_budgets = {power(one.budget): one.status for one in data.fit.approach_2.budgets}
+    of_approaches = {approach_label(one.name): one.status for one in data.fit.approaches}
+    return {
+        name: plain_status(code) for name, code in (of_budgets | of_approaches).items() if not is_good(code)
+    }
 
 
 def _range(data: ReportData) -> tuple[float, float]:
@@ -123,7 +135,12 @@ def _profile(budget: BudgetOptimum, params: Array) -> dict[str, Column]:
     assert profile is not None
     sizes = np.geomspace(params.min() / 1.08, params.max() * 1.08, PROFILE_POINTS)
     losses = np.polynomial.polynomial.polyval(np.log(sizes) - profile.centre, profile.coefficients)
-    return {"budget": [power(budget.budget)] * len(sizes), "n": _short(sizes), "loss": _short(losses)}
+    return {
+        "budget": [power(budget.budget)] * len(sizes),
+        "minimum": [budget.params_opt is not None] * len(sizes),
+        "n": _short(sizes),
+        "loss": _short(losses),
+    }
 
 
 def _minimum(budget: BudgetOptimum) -> dict[str, Column]:

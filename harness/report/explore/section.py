@@ -60,7 +60,9 @@ def _switches(data: ReportData, shown: Explored) -> str:
         f"<fieldset><legend>{escape(legend)}</legend>"
         + "".join(
             f'<label><input type="checkbox" name="{name}" value="{escape(one)}" checked>'
-            f'<span class="swatch" data-of="{name}"></span>{escape(one)}</label>'
+            f'<span class="swatch" data-of="{name}"></span>{escape(one)}'
+            + (f' <span class="doubt">({escape(shown.doubts[one])})</span>' if one in shown.doubts else "")
+            + "</label>"
             for one in names
         )
         + "</fieldset>"
