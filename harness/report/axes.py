@@ -55,8 +55,11 @@ class LogTicks(LogLocator):
         # Within a factor of two or so: evenly, as on a linear axis.
         for most in (6, 5, 4, 3, 2):
             ticks = [float(one) for one in MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)]
-            if self._stand_apart([one for one in ticks if low <= one <= high], scale):
+            ticks = [one for one in ticks if low <= one <= high]
+            if self._stand_apart(ticks, scale):
                 break
+        while len(ticks) > 1 and not self._stand_apart(ticks, scale):
+            ticks = ticks[::2]
         return np.array(ticks)
 
     def _stand_apart(self, ticks: Sequence[float], scale: float) -> bool:

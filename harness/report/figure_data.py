@@ -107,7 +107,7 @@ def _panel(number: int, axes: Axes) -> Iterator[Row]:
 
 def _of_artist(artist: Artist, axes: Axes) -> Iterator[tuple[str, tuple[float, ...]]]:
     if isinstance(artist, Line2D):
-        if artist.get_transform() != axes.transData:
+        if artist.get_transform() is not axes.transData:
             return  # a line across the whole panel
         kind = "points" if artist.get_linestyle() in ("None", "none", "", " ") else "line"
         for x, y in _finite(np.asarray(artist.get_xydata(), dtype=float)):

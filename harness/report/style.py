@@ -145,6 +145,7 @@ def plot_estimate(
         markerfacecolor=colour if filled else "none",
         markersize=4,
         capsize=2,
+        label=named("best value" + ("" if filled else " (left out)")),
     )
 
 
@@ -206,13 +207,18 @@ def _points(size: float | str) -> float:
     return float(FontProperties(size=size).get_size_in_points())
 
 
-def set_title(axes: Axes, text: str, columns: int = 1) -> None:
-    """The title of a panel, in lines no longer than ``columns`` panels are wide."""
+def panel_width(axes: Axes) -> float:
+    """Inches of the figure's width that a panel has with its ticks and labels."""
     figure = axes.get_figure(root=True)
     place = axes.get_subplotspec()
     assert figure is not None
     assert place is not None
-    width = figure.get_figwidth() * columns / place.get_gridspec().ncols
+    return float(figure.get_figwidth()) / place.get_gridspec().ncols
+
+
+def set_title(axes: Axes, text: str, columns: int = 1) -> None:
+    """The title of a panel, in lines no longer than ``columns`` panels are wide."""
+    width = columns * panel_width(axes)
     size = _points(matplotlib.rcParams["axes.titlesize"])
     letters = max(12, int((width - TITLE_MARGIN) / (KEY_LETTER * size)))
     lines = textwrap.wrap(text.replace(" × ", "\u00a0×\u00a0"), letters, break_long_words=False)

@@ -49,6 +49,10 @@ RC: dict[Any, object] = {
 }
 
 
+LEAST_WIDTH, LEAST_HEIGHT = 1.7, 2.3
+"""Inches of a panel with its ticks and labels, where the width of a figure is given: with less it has no room."""
+
+
 @dataclass(frozen=True)
 class Style:
     """How figures look.
@@ -73,7 +77,9 @@ class Style:
     def size(self, columns: int, width: float, height: float) -> tuple[float, float]:
         """The width of a figure of ``columns`` panels, and the height of one, in inches."""
         asked = self.column if columns == 1 else self.page
-        return (width * columns, height) if asked is None else (asked, height * self.height)
+        if asked is None:
+            return width * columns, height
+        return max(asked, LEAST_WIDTH * columns), min(height, max(LEAST_HEIGHT, height * self.height))
 
 
 # Columns of a two-column journal. Letters are of the size in which they are printed.

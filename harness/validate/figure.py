@@ -11,6 +11,7 @@ from harness.fit.bootstrap import percentile_interval
 from harness.fit.estimate import FrontierSource
 from harness.fit.surface import ParametricLaw
 from harness.report.axes import log_counts, mark_not_bounded
+from harness.report.figure_data import named
 from harness.report.style import BLUE, INK, RED, panels
 from harness.report.text import power
 from harness.validate.prediction import RegisteredPrediction
@@ -18,6 +19,7 @@ from harness.validate.result import Gap, ValidationResult
 
 DRAWS = 400
 SHIFT = 0.12
+KEPT = tuple(named(name) for name in ("predicted", "measured, a point a seed", "their mean"))
 HOLLOW: dict[str, Any] = {"color": "white", "markeredgecolor": BLUE, "markersize": 6}
 
 
@@ -44,12 +46,12 @@ def _losses(
     if losses is not None and losses.law is not None:
         _law(axes, losses.law, losses.law_draws, sizes, prediction)
     for i, (one, measured) in enumerate(zip(prediction.candidates, result.candidates, strict=True)):
-        labels = ("predicted", "measured, a point a seed", "their mean") if i == 0 else (None, None, None)
+        labels = ("predicted", "measured, a point a seed", "their mean") if i == 0 else KEPT
         place = [one.params] * 2
         if one.run_interval is not None:
-            axes.plot(place, one.run_interval, color=BLUE, linewidth=1)
+            axes.plot(place, one.run_interval, color=BLUE, linewidth=1, label=named("interval of one run"))
         if (thick := one.mean_interval or one.loss_interval) is not None:
-            axes.plot(place, thick, color=BLUE, linewidth=5, alpha=0.4)
+            axes.plot(place, thick, color=BLUE, linewidth=5, alpha=0.4, label=named("interval of the mean"))
         if one.loss is not None:
             axes.plot(place[:1], [one.loss], "D", label=labels[0], **HOLLOW)
             mark_not_bounded(axes, one.params, one.loss, one.run_interval)
@@ -80,13 +82,15 @@ def _gaps(axes: Axes, prediction: RegisteredPrediction, gaps: list[Gap]) -> None
     """Predicted gaps with the intervals that hold them all at once, and measured ones with Welch's."""
     for i, gap in enumerate(gaps):
         if (thick := gap.measured_interval or gap.predicted_interval) is not None:
-            axes.plot([i - SHIFT] * 2, thick, color=BLUE, linewidth=5, alpha=0.4)
+            axes.plot([i - SHIFT] * 2, thick, color=BLUE, linewidth=5, alpha=0.4, label=named("interval"))
         if gap.predicted_gap is not None:
-            axes.plot([i - SHIFT], [gap.predicted_gap], "D", **HOLLOW)
+            axes.plot([i - SHIFT], [gap.predicted_gap], "D", **HOLLOW, label=named("predicted"))
         if gap.interval is not None:
-            axes.plot([i + SHIFT] * 2, gap.interval, color=RED, linewidth=1)
+            axes.plot(
+                [i + SHIFT] * 2, gap.interval, color=RED, linewidth=1, label=named("measured: interval")
+            )
         if gap.gap is not None:
-            axes.plot([i + SHIFT], [gap.gap], "_", color=RED, markersize=15)
+            axes.plot([i + SHIFT], [gap.gap], "_", color=RED, markersize=15, label=named("measured"))
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.set_xticks(range(len(gaps)), [f"{gap.factor:g} N*" for gap in gaps])
     axes.set_xlim(-0.6, len(gaps) - 0.4)
@@ -148,4 +152,4 @@ def _law(
         losses = np.array([draws.row(i).loss(n, d) for i in picked])
     bands = [percentile_interval(column, prediction.level) or (np.nan, np.nan) for column in losses.T]
     low, high = np.array(bands).T
-    axes.fill_between(n, low, high, color=BLUE, alpha=0.12, linewidth=0)
+    axes.fill_between(n, low, high, color=BLUE, alpha=0.12, linewidth=0, label=named("the law: interval"))

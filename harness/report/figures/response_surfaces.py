@@ -11,8 +11,19 @@ from matplotlib.transforms import ScaledTranslation
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
+from harness.report.figure_data import named
 from harness.report.figures.tuned_axes import draw_rounds
-from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
+from harness.report.style import (
+    BLUE,
+    GREY,
+    INK,
+    RED,
+    ordered_colours,
+    panel_width,
+    panels,
+    plot_estimate,
+    set_title,
+)
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial
@@ -22,6 +33,7 @@ from harness.tune.surface import BATCH, RATE
 
 RULE = "new rule"
 OUTSIDE = "too high to be fitted"
+KEY_ENTRY = 0.56  # inches of an entry of a key of colours
 KEY = 0.38  # inches from the frame down to the key of colours: the ticks and the label are between
 HEADROOM = 3.0  # losses shown above the lowest, in windows of the fit; higher ones stand at the top
 
@@ -49,8 +61,10 @@ def draw_tuning(fit: TuneFit) -> Figure:
         mine[0].set_ylabel("loss (nats per token)")
         _rule(mine[-1], fit, (fit.rate, fit.batch)[axis], axis)
     for i, size in enumerate(fit.sizes):
-        axes[i].set_title(f"N = {count(size.params)}, D = {count(size.tokens)}: {plain_status(size.status)}")
-    figure.legend(handles=_key(figure), loc="outside lower center", ncols=6)
+        set_title(axes[i], f"N = {count(size.params)}, D = {count(size.tokens)}: {plain_status(size.status)}")
+    figure.legend(
+        handles=_key(figure), loc="outside lower center", ncols=min(6, int(figure.get_figwidth() / 1.6))
+    )
     return figure
 
 
@@ -114,18 +128,27 @@ def _curves(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial],
     top = lowest + min(HEADROOM * fit.window, max(highest - lowest, fit.window / 2))
     drawn = [top]
     for colour, other in zip(ordered_colours(len(others)), others, strict=True):
+        label = count(other) if axis == RATE else f"×{other / centre[RATE]:.3g}"
         chosen = [i for i, value in enumerate(values) if value[1 - axis] == other]
         for i in chosen:
             loss = trials[i].loss
             if loss is None or loss > top:
-                axes.plot(values[i][axis], top, "x", color=colour, markersize=5, clip_on=False)
+                axes.plot(
+                    values[i][axis], top, "x", color=colour, markersize=5, clip_on=False
+                )  # no loss to be in a table
             else:
                 used = loss <= lowest + fit.window
                 face, sign = (colour, None) if used else ("none", OUTSIDE)
                 axes.plot(
-                    values[i][axis], loss, "o", color=colour, markersize=3.5, markerfacecolor=face, gid=sign
+                    values[i][axis],
+                    loss,
+                    "o",
+                    color=colour,
+                    markersize=3.5,
+                    markerfacecolor=face,
+                    gid=sign,
+                    label=named(f"run at {label}"),
                 )
-        label = count(other) if axis == RATE else f"×{other / centre[RATE]:.3g}"
         x, y = _cut(size, axis, other, [value[axis] for value in values], lowest + 1.5 * fit.window)
         axes.plot(x, y, color=colour, linewidth=1.1, label=label)
         drawn.extend(y[np.isfinite(y)])
@@ -133,7 +156,16 @@ def _curves(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial],
     best = (size.rate_best, size.batch_best)[axis]
     if best is not None and size.loss_opt is not None:
         face = RED if size.status == "ok" else "none"
-        axes.plot(best, size.loss_opt, "*", color=RED, markersize=10, markerfacecolor=face, zorder=5)
+        axes.plot(
+            best,
+            size.loss_opt,
+            "*",
+            color=RED,
+            markersize=10,
+            markerfacecolor=face,
+            zorder=5,
+            label=named("fitted minimum"),
+        )
     bottom = lowest if size.loss_opt is None else min(lowest, max(size.loss_opt, lowest - fit.window))
     high = max(drawn)
     axes.set_ylim(bottom - 0.1 * (high - bottom), high + 0.06 * (high - bottom))
@@ -155,7 +187,7 @@ def _curves(axes: Axes, fit: TuneFit, size: SizeResult, trials: Sequence[Trial],
             loc="upper center",
             bbox_to_anchor=(0.5, 0),
             bbox_transform=axes.transAxes + ScaledTranslation(0, -KEY, figure.dpi_scale_trans),
-            ncols=5,
+            ncols=max(1, min(5, int(panel_width(axes) / KEY_ENTRY))),
             columnspacing=1.2,
         )
 
@@ -180,9 +212,9 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     n = np.array([size.params for size in fit.sizes], dtype=float)
     line = np.geomspace(n.min() / 1.3, n.max() * 1.3, 60)
     before = [(size.recipe_rate, float(size.recipe_batch))[axis] for size in fit.sizes]
-    axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_")
+    axes.plot(n, before, "--", color=GREY, linewidth=0.9, marker="_", label=named("recipe tuned from"))
     if result.status in ("ok", "two_sizes", "constant"):
-        axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, gid=RULE)
+        axes.plot(line, [result.rule(x, 1.0) for x in line], color=BLUE, gid=RULE, label=named(RULE))
     else:
         new = [(size.rule_rate, size.rule_batch)[axis] for size in fit.sizes]
         axes.plot(
@@ -190,6 +222,7 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
             [np.nan if value is None else value for value in new],
             color=BLUE,
             gid=RULE,
+            label=named(RULE),
             linestyle=":",
             marker="D",
             markerfacecolor="none",
@@ -205,12 +238,12 @@ def _rule(axes: Axes, fit: TuneFit, result: RuleResult, axis: int) -> None:
     axes.set_xlabel("parameters N")
     if axis == RATE:
         log_plain(axes, "y")
-        axes.set_ylabel("best learning rate at rule's batch")
-        axes.set_title(f"Learning rate: {_power(result)}")
+        axes.set_ylabel("best rate at rule's batch")
+        set_title(axes, f"Learning rate: {_power(result)}")
     else:
         log_counts(axes, "y")
         axes.set_ylabel("batch (tokens)")
-        axes.set_title(f"Batch: {_power(result)}")
+        set_title(axes, f"Batch: {_power(result)}")
     axes.set_xlim(n.min() / 1.5, n.max() * 1.5)
 
 

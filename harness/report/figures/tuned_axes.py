@@ -7,7 +7,8 @@ from matplotlib.lines import Line2D
 
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
-from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
+from harness.report.figure_data import named
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate, set_title
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.sequential.point_surfaces import rise_at
@@ -41,7 +42,7 @@ def draw_rounds(fit: RoundsFit) -> Figure:
             label="beyond it",
         ),
     ]
-    figure.legend(handles=signs, loc="outside lower center", ncols=4)
+    figure.legend(handles=signs, loc="outside lower center", ncols=min(4, int(figure.get_figwidth() / 2)))
     return figure
 
 
@@ -72,7 +73,7 @@ def _cost(axes: Axes, fit: RoundsFit, one: AxisResult, row: int) -> None:
         line = np.geomspace(np.exp(-reach), np.exp(reach), 80)
         cube = 0.0 if fit.cubes is None else fit.cubes[row]
         rise = rise_at(np.log(line)[:, None], np.array([[bend]]), np.array([cube]))
-        axes.plot(line[rise <= top], rise[rise <= top], color=RED, linewidth=1)
+        axes.plot(line[rise <= top], rise[rise <= top], color=RED, linewidth=1, label=named("surface"))
     log_plain(axes, "x")
     axes.set_ylim(-0.15 * top, 1.05 * top)
     over = "the best" if fit.curvature is not None and fit.curvature[row][row] > 0 else "the recipe's"
@@ -105,8 +106,23 @@ def _best(axes: Axes, fit: RoundsFit, one: AxisResult) -> None:
     for horizon, colour in zip(sorted(set(horizons)), ordered_colours(len(set(horizons))), strict=True):
         mine = [p for p, other in enumerate(horizons) if other == horizon]
         values = [fit.points[p].values[one.axis] for p in mine]
-        axes.plot(x[mine], [value.centre for value in values], "--", color=GREY, linewidth=0.9, marker="_")
-        axes.plot(x[mine], [value.rule for value in values], color=BLUE, marker="_", linewidth=1)
+        axes.plot(
+            x[mine],
+            [value.centre for value in values],
+            "--",
+            color=GREY,
+            linewidth=0.9,
+            marker="_",
+            label=named("recipe tuned from"),
+        )
+        axes.plot(
+            x[mine],
+            [value.rule for value in values],
+            color=BLUE,
+            marker="_",
+            linewidth=1,
+            label=named("new rule"),
+        )
         for p, value in zip(mine, values, strict=True):
             if value.best is None:
                 continue
@@ -115,7 +131,7 @@ def _best(axes: Axes, fit: RoundsFit, one: AxisResult) -> None:
     (log_counts if one.axis == "batch" else log_plain)(axes, "y")
     axes.set_xlabel("training tokens D" if by_tokens else "parameters N")
     axes.set_ylabel(fit.label(one.axis))
-    axes.set_title(_power(one))
+    set_title(axes, _power(one))
     axes.set_xlim(x.min() / 1.5, x.max() * 1.5)
 
 
