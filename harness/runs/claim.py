@@ -216,7 +216,8 @@ def gone(folder: Path) -> bool:
         return False
     try:
         same = _parse(os.read(handle, 4096)).token == chain[-1].token
-        return same and _lock(handle)
+        # shared: two that look at the same moment hide nothing from each other
+        return same and _lock(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
 
@@ -255,9 +256,9 @@ def _create_without_links(folder: Path, path: Path, owner: Owner) -> Claim | Non
     return Claim(folder, path, handle, owner)
 
 
-def _lock(handle: int) -> bool:
+def _lock(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except OSError:  # held by another, or locks are not supported here
         return False
     return True

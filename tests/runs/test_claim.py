@@ -93,6 +93,27 @@ def test_on_one_machine_a_killed_owner_is_followed_at_once(tmp_path: Path) -> No
     assert files(tmp_path) == []
 
 
+def test_who_only_looks_at_a_dead_claim_does_not_hide_it_from_the_next(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    found = []
+
+    def look(handle: int, kind: int) -> None:
+        flock(handle, kind)
+        if not found:  # while this one looks, another does
+            found.append(None)
+            found.append(gone(tmp_path))
+
+    flock = claims.fcntl.flock
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims.fcntl, "flock", look)
+        assert gone(tmp_path)
+    assert found == [None, True]
+
+
 def test_a_claim_of_another_machine_is_dead_when_its_beat_stops_by_our_clock(
     tmp_path: Path, elsewhere: None
 ) -> None:
