@@ -52,12 +52,12 @@ class BatchLauncher(BatchSystem):
                     said.append("another process submits at this moment")
         return said
 
-    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
+    def queue(self, folder: SweepFolder, planned: Collection[str], settle: bool = True) -> Queue:
         """What was submitted, and what the queue says of it."""
         ledger = self.ledger(folder)
         submissions, seen, notes, problem = list[Submission](), QueueView(), list[str](), ""
         try:
-            notes = [*ledger.of_original(), *self.settle(folder)]
+            notes = [*ledger.of_original(), *(self.settle(folder) if settle else _unanswered(ledger))]
         except (UserError, OSError) as error:  # an unreadable ledger, a silent system, somebody else's folder
             problem = str(error)
         try:
@@ -163,6 +163,15 @@ class BatchLauncher(BatchSystem):
         path = self.ledger(folder).path
         files = [path / "submitted.json", *path.glob("[0-9]*/config.yaml")]
         return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+
+def _unanswered(ledger: Ledger) -> list[str]:
+    """What there is to say of submissions that the system has not answered, where nobody asks it now."""
+    return [
+        f"submission {one.folder} has no answer yet: 'isoflop status' looks for it in the queue"
+        for one in ledger.read()
+        if one.unanswered
+    ]
 
 
 def _nobody(text: str) -> None:

@@ -152,8 +152,13 @@ class Launcher(Protocol):
     def available(self) -> bool:
         """Whether the queue can be asked from here."""
 
-    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
-        """What was submitted of the sweep in ``folder``; never raises for a queue that does not answer."""
+    def queue(self, folder: SweepFolder, planned: Collection[str], settle: bool = True) -> Queue:
+        """What was submitted of the sweep in ``folder``; never raises for a queue that does not answer.
+
+        Args:
+            settle: find out first what became of submissions that were never answered, and write it down; without it
+                nothing is written.
+        """
 
     def live(self, folder: SweepFolder) -> list[str]:
         """The sweep's jobs that run or will.

@@ -90,7 +90,7 @@ class LocalLauncher:
         """There is no queue."""
         return False
 
-    def queue(self, folder: SweepFolder, planned: Collection[str]) -> Queue:
+    def queue(self, folder: SweepFolder, planned: Collection[str], settle: bool = True) -> Queue:
         """Nothing is submitted."""
         return Queue()
 

@@ -42,9 +42,9 @@ def submitter_of(folder: SweepFolder) -> Launcher:
     return max(found, key=lambda one: one[0])[1] if found else LocalLauncher(LocalConfig())
 
 
-def queue_of(folder: SweepFolder, planned: Collection[str]) -> Queue:
-    """What was submitted of the sweep in ``folder``, and what the queue says of it."""
-    return submitter_of(folder).queue(folder, planned)
+def queue_of(folder: SweepFolder, planned: Collection[str], settle: bool = True) -> Queue:
+    """What was submitted of the sweep in ``folder``, and what the queue says of it; see :meth:`Launcher.queue`."""
+    return submitter_of(folder).queue(folder, planned, settle)
 
 
 def choose(given: LauncherConfig) -> LauncherConfig:

@@ -1,10 +1,7 @@
-"""How every cell of a sweep stands, from its record, its claim, its log and the queue: a table and a summary."""
+"""How every cell of a sweep stands, for a terminal: a table and a summary."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,21 +10,14 @@ from harness.config.schema import Config
 from harness.errors import UserError
 from harness.launch.launcher import Queue
 from harness.launch.registry import queue_of
-from harness.launch.state import Evidence, State, last_failure, last_line, last_step, pace_of, state_of
+from harness.launch.state import State
 from harness.plan import optimizer_share
-from harness.plan.branching import find_branches
-from harness.plan.cell import Cell
 from harness.plan.duration import makespan
 from harness.plan.followup import described
-from harness.plan.labels import Labels
-from harness.runs.claim import Owner, gone, holder
 from harness.runs.files import SweepFolder
-from harness.runs.frozen import frozen_plan
-from harness.runs.record import read_record
-from harness.runs.table import records
 from harness.text import count, counted, duration
-from harness.workflow import followup
 from harness.workflow.resources import planned_workers
+from harness.workflow.standing import standing
 from harness.workflow.terminal import say, show_table
 
 
@@ -37,28 +27,16 @@ def show_sweep(folder: SweepFolder, console: Console) -> None:
     Raises:
         UserError: nothing was planned there.
     """
-    plan = frozen_plan(folder)
-    extended, config = followup.of_frozen(folder, plan)
-    planned = {cell.run_id: cell for cell in extended.cells}
-    queue = queue_of(folder, planned.keys())
-    beside = {cell.run_id: cell for cell in (*extended.beside, *queue.unplanned)}
-    cells = list((planned | beside).values())
-    branches = find_branches(cells) if config and config.schedule.share_trunk else {}
-    pace = pace_of(plan.cells, records(folder, plan))
-    labels = Labels.of(cells)
+    sweep = standing(folder)
+    labels = sweep.labels
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("run", "budget", "shape", *labels.headings, "N", "D", "state", "loss", ""):
         left = heading in ("run", "shape", "state", "")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    states: list[State] = []
-    for cell in cells:
-        branch = branches.get(cell.run_id)
-        known = replace(_evidence(cell, folder, queue), shared=branch.share if branch else 0.0)
-        state = state_of(cell, known, pace)
-        states.append(state)
+    for cell, state, known in zip(sweep.cells, sweep.states, sweep.known, strict=True):
         loss = f"{known.record.loss:.4f}" if known.record and known.record.loss is not None else ""
         table.add_row(
-            f"{cell.run_id} (ablation)" if cell.run_id in beside else cell.run_id,
+            f"{cell.run_id} (ablation)" if cell.run_id in sweep.beside else cell.run_id,
             labels.budget(cell),
             cell.spec.shape.label,
             *labels.values(cell),
@@ -69,11 +47,11 @@ def show_sweep(folder: SweepFolder, console: Console) -> None:
             state.detail,
         )
     show_table(table, console)
-    later = [pace * cell.estimate_seconds for cell in extended.later]
-    share = optimizer_share.described(cells)
-    for line in (*summary(states, later, config), *_of_the_queue(queue, states), *([share] if share else [])):
+    share = optimizer_share.described(sweep.cells)
+    lines = (*summary(sweep.states, sweep.later, sweep.config), *of_the_queue(sweep.queue, sweep.states))
+    for line in (*lines, *([share] if share else [])):
         say(line, console)
-    _say_dependent(queue, console)
+    _say_dependent(sweep.queue, console)
 
 
 def show_dependent(folder: SweepFolder, console: Console) -> None:
@@ -88,7 +66,7 @@ def _say_dependent(queue: Queue, console: Console) -> None:
         console.print(f"dependent job {job} continues after them: {state}", highlight=False)
 
 
-def _of_the_queue(queue: Queue, states: Sequence[State]) -> list[str]:
+def of_the_queue(queue: Queue, states: Sequence[State]) -> list[str]:
     """Why states are not known."""
     unknown = sum(state.kind == "unknown" for state in states)
     problem = queue.problem or queue.silence
@@ -134,39 +112,3 @@ def _workers(config: Config | None) -> int:
         return planned_workers(config) if config else 0
     except UserError:
         return 0
-
-
-def _evidence(cell: Cell, folder: SweepFolder, queue: Queue) -> Evidence:
-    paths, place = folder.cell(cell.run_id), queue.places.get(cell.run_id)
-    owner = holder(paths.path)
-    return Evidence(
-        record=read_record(paths.record, cell.run_id),
-        owner=owner,
-        alive=_alive(owner, paths.path, queue) if owner else None,
-        silent=_silent(paths.path),
-        step=last_step(paths.curve),
-        failure=last_failure(paths.log),
-        log=paths.log,
-        place=place,
-        task_line=last_line(place.log) if place else "",
-        unanswered=queue.problem or queue.silence,
-    )
-
-
-def _alive(owner: Owner, folder: Path, queue: Queue) -> bool | None:
-    """Whether a claim's owner lives; None where neither the kernel nor the queue knows."""
-    if gone(folder):
-        return False
-    job, _, task = owner.job.partition("_")
-    states = [
-        state
-        for id_, state in queue.states.items()
-        if id_.job.partition(";")[0] == job and str(id_.task or 0) == (task or "0")
-    ]
-    return states[0].running if states else None
-
-
-def _silent(folder: Path) -> float:
-    """Seconds since the claim was last touched."""
-    times = [path.stat().st_mtime for path in folder.glob("claim*.json")]
-    return time.time() - max(times, default=0.0)

@@ -261,6 +261,18 @@ def test_a_folder_that_was_moved_keeps_its_jobs(here: Setting, tmp_path: Path) -
     assert set(here.cancel()[0]) == {array, report}
 
 
+def test_who_only_looks_writes_nothing_and_says_what_has_no_answer(here: Setting) -> None:
+    here.lie("timeout", "down")
+    with pytest.raises(UserError):
+        here.submit()
+    before = {path: path.read_bytes() for path in here.sweep.path.rglob("*") if path.is_file()}
+    queue = here.launcher.queue(here.sweep, set(), settle=False)
+    assert "submission 0001 has no answer yet" in queue.notes[0]
+    assert {path: path.read_bytes() for path in here.sweep.path.rglob("*") if path.is_file()} == before
+    here.launcher.queue(here.sweep, set())
+    assert here.ledger.file.read_bytes() != before[here.ledger.file], "who settles writes it down"
+
+
 BROKEN: list[Callable[[str], str]] = [
     lambda text: "null",
     lambda text: "[]",
