@@ -47,6 +47,16 @@ the sweep was begun with need not be given again: its folder knows them. An expe
   isoflop status experiment=demo
   isoflop status experiment=ablations
   isoflop status name=demo-tune""",
+    "watch": """The report page of a sweep that trains, in a browser: states, curves, profiles, time and cost.
+As soon as enough runs have finished it has the report of a provisional fit of these, made in memory: nothing is written
+into the sweep's folder, and training is not disturbed. The page keeps itself up to date, every interval= seconds.
+It is served on 127.0.0.1 alone, at port= (0 takes any that is free), until Ctrl-C, which ends no training. To see it
+from your own machine, forward the port: run 'ssh -L 8765:127.0.0.1:8765 HOST' there, and open http://127.0.0.1:8765/.
+Other users of HOST can open it, too.
+
+  isoflop watch experiment=demo
+  isoflop watch experiment=demo port=0 interval=1
+  isoflop watch name=demo-tune""",
     "cancel": """Cancel the jobs that this sweep submitted, and no other; finished cells are kept.
 Of an experiment with arms, those of every arm; of a tuning, by its name.
 

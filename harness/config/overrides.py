@@ -130,6 +130,7 @@ READS: dict[str, tuple[str, ...]] = {
     "tune": ("tune", "write"),
     "calibrate": ("calibrate", "write"),
     "status": ("arms",),
+    "watch": ("arms", "port", "interval"),
     "cancel": ("arms",),
     "fit": FITTED,
     "report": ("points", "curves", "out", "fit", "style"),

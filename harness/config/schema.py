@@ -79,6 +79,7 @@ class Config:
         speedup, power, look: of the gate: the saving that is to be shown, the probability to show it, and which look at
             its runs this is: a further one adds seeds where the one before could not tell.
         compare: for ``fit``: also rank the other functional forms.
+        port, interval: for ``watch``: the port on 127.0.0.1, 0 for any that is free, and seconds between two looks.
     """
 
     name: str = ""
@@ -134,6 +135,8 @@ class Config:
     power: float = bounded(0.8, 0, 0.9999, above=True)
     look: int = bounded(1, 1, 20)
     compare: bool = False
+    port: int = bounded(8765, 0, 65535)
+    interval: float = bounded(5.0, 0.1, 3600)
 
     def __post_init__(self) -> None:
         if isinstance(self.launcher, OPTIONS):

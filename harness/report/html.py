@@ -40,8 +40,8 @@ READABLE = 0.75
 URL_SAFE = " =/:;,()?!'*+@$[]{}|^`"
 
 
-def render(content: Content) -> str:
-    """The whole page."""
+def render(content: Content, live: str = "") -> str:
+    """The whole page; ``live`` is a section for its top that asks the server it came from for news."""
     data = content.data
     calculator = calculator_data(data)
     explore = section(data, content.alternatives)
@@ -49,6 +49,8 @@ def render(content: Content) -> str:
         title=escape(data.name),
         source=escape(data.source),
         css=_asset("page.css"),
+        connect="; connect-src 'self'" if live else "",
+        live=live,
         headline=headline(content),
         answer=table(content.answer),
         calculator="" if calculator is None else _asset("calculator.html"),

@@ -258,7 +258,7 @@ def devices_of(
     devices = []
     if setup is not None and (own := load_throughput(config)) is not None:
         check = None if plan is None else check_times(plan, records or {}, own)
-        devices.append(TimedDevice(first.on(Timing(own)), _price(own.name), check))
+        devices.append(TimedDevice(first.on(Timing(own)), price_of(own.name), check))
     names = {device.throughput.name for device in devices}
     for question in questions:
         device = question.device
@@ -283,7 +283,7 @@ def _question(device: str) -> PredictConfig:
     return compose_config(["fit=.", "budget=1", f"device={device}"], ROOT, PredictConfig)[0]
 
 
-def _price(name: str) -> float | None:
+def price_of(name: str) -> float | None:
     """Dollars per hour of the device whose time model is called ``name``; ``calibrate`` writes both files."""
     folders = (config_folder(), Path("configs"))
     if not any((folder / "device" / f"{name}.yaml").is_file() for folder in folders):

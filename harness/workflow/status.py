@@ -93,7 +93,7 @@ def summary(states: Sequence[State], later: Sequence[float] = (), config: Config
         workers, when = running, "ETA {}"
     else:
         coming = [state.left for state in states if state.left]
-        workers = _workers(config)
+        workers = workers_of(config)
         when = f"about {{}} with {counted(workers, 'worker')}"
     if workers and coming:
         text += f"; {when.format(duration(makespan(coming, workers)))}"
@@ -106,7 +106,7 @@ def summary(states: Sequence[State], later: Sequence[float] = (), config: Config
     return [text, then]
 
 
-def _workers(config: Config | None) -> int:
+def workers_of(config: Config | None) -> int:
     """Runs at once where nothing runs yet; 0 where that cannot be told."""
     try:
         return planned_workers(config) if config else 0
