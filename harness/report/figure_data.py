@@ -6,9 +6,10 @@ matplotlib keeps out of legends: ``label=named("runs")``. What has no name is de
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -25,8 +26,7 @@ UNNAMED = re.compile(r"_child\d+|_nolegend_|")
 COLOUR_BAR = "<colorbar>"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One point of one series.
 
     Attributes:
@@ -74,15 +74,15 @@ def to_csv(figure: Figure) -> str:
     """The table with a line of headings; an empty field where there is no number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([one.name for one in fields(Row)])
+    writer.writerow(Row._fields)
     for row in rows_of(figure):
-        writer.writerow([_field(value) for value in astuple(row)])
+        writer.writerow([_field(value) for value in row])
     return text.getvalue()
 
 
 def _field(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.7g}" if np.isfinite(value) else ""
+        return f"{value:.7g}" if math.isfinite(value) else ""
     return str(value)
 
 

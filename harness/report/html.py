@@ -33,6 +33,7 @@ MARKS = {"good": "✔ ok", "caution": "⚠ caution", "bad": "✘ problem"}
 REASONS = 3  # on a card; the others are among the diagnostics
 BY_WORDS = {plain(code): code for code in EXPLAINED}
 WIDE = 44
+MANY_ROWS = 1000  # of a table: from here on its cells and rows have no end tags, which HTML does not ask for
 PIXELS_PER_INCH = 106
 # A figure shrinks with the screen down to this share of its size, at which its letters have nine pixels.
 READABLE = 0.75
@@ -146,13 +147,14 @@ def table(shown: Table) -> str:
         f'<th scope="col"{_side(heading in shown.left)}>{escape(heading)}</th>' for heading in shown.headings
     )
     ids = _row_ids(shown)
+    many = len(shown.rows) > MANY_ROWS
     body = "\n".join(
         f"<tr{ids[i]}{' class=strong' if i in shown.strong else ''}>"
         + "".join(
-            _cell(cell, heading in shown.left, heading == "status")
+            _cell(cell, heading in shown.left, heading == "status", many)
             for cell, heading in zip(row, shown.headings, strict=True)
         )
-        + "</tr>"
+        + ("" if many else "</tr>")
         for i, row in enumerate(shown.rows)
     )
     caption = f"<caption>{escape(shown.title)}</caption>" if shown.title else ""
@@ -211,7 +213,7 @@ def _with_classes(svg: str) -> str:
     return re.sub(r"(<svg\b[^>]*>)", lambda m: f"{m[1]}<style>{rules}</style>", short, count=1)
 
 
-def _cell(cell: Cell, left: bool, status: bool = False) -> str:
+def _cell(cell: Cell, left: bool, status: bool = False, open_end: bool = False) -> str:
     if isinstance(cell, Sparkline):
         points = " ".join(f"{100 * x:g},{20 - 20 * y:g}" for x, y in cell.points)
         return (
@@ -221,7 +223,7 @@ def _cell(cell: Cell, left: bool, status: bool = False) -> str:
     # "missed N*, D*" is explained under its first word.
     code = BY_WORDS.get(cell, BY_WORDS.get(cell.partition(" ")[0])) if status else None
     text = escape(cell) if code is None or is_good(code) else _explained(code, cell)
-    return f"<td{_side(left, wide=len(cell) > WIDE)}>{text}</td>"
+    return f"<td{_side(left, wide=len(cell) > WIDE)}>{text}" + ("" if open_end else "</td>")
 
 
 def _side(left: bool, wide: bool = False) -> str:

@@ -18,10 +18,12 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
+from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib needs it to write a PNG
 
 from harness.report.axes import flops_tick, label_ticks, tick
@@ -58,6 +60,10 @@ class Picture:
 
 # Of matplotlib's settings, those that what is drawn depends on; the others are of files and windows.
 DRAWN = ("axes.", "font.", "grid.", "legend.", "lines.", "mathtext.", "text.", "xtick.", "ytick.")
+IMAGE_DPI = 110
+MOST_SHAPES = 1000
+"""Points of a panel that are drawn as shapes."""
+
 ONE_AT_A_TIME = threading.RLock()  # matplotlib's settings are those of the whole process
 
 
@@ -68,8 +74,17 @@ class ShownFigure(Figure):
     style: Style = STYLES[DEFAULT]
 
     def dress(self) -> None:
-        """Give lines and markers the widths of the style; to be called once, when all is drawn."""
+        """Give lines and markers the widths of the style; to be called once, when all is drawn.
+
+        What has very many points becomes an image within SVG and PDF: nobody can tell them apart, and as shapes they
+        would be most of a page.
+        """
         thicken(self, self.style)
+        for axes in self.axes:
+            marked = [part for part in (*axes.lines, *axes.collections) if _marks(part)]
+            if sum(map(_marks, marked)) > MOST_SHAPES:
+                for part in marked:
+                    part.set_rasterized(True)
 
     def draw(self, renderer: RendererBase) -> None:
         """As matplotlib does, in the figure's own style: ticks and their labels are made when they are first drawn."""
@@ -100,6 +115,17 @@ def _settings(style: Style) -> dict[Any, Any]:
 
 
 _chosen: ContextVar[Style] = ContextVar("figure style", default=STYLES[DEFAULT])
+
+
+def _marks(artist: Artist) -> int:
+    """How many shapes a series of points is drawn with; a line is one shape."""
+    if isinstance(artist, Line2D):
+        return (
+            0
+            if artist.get_marker() in ("None", "none", "", None)
+            else np.asarray(artist.get_xydata()).shape[0]
+        )
+    return np.asarray(artist.get_offsets()).shape[0] if isinstance(artist, PathCollection) else 0
 
 
 @contextmanager
@@ -157,7 +183,7 @@ def ordered_colours(n: int) -> list[str]:
 def log_colours(values: Sequence[float]) -> list[str]:
     """A colour for each value by its place in the range of logs; the same that ``colour_bar`` shows."""
     norm = _log_norm(values)
-    return [to_hex(COLOURS(float(norm(value)))) for value in values]
+    return [to_hex(colour) for colour in COLOURS(norm(np.asarray(values, dtype=float)))]
 
 
 def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = False) -> None:
@@ -269,7 +295,8 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
 
 def _svg(figure: Figure, **shown: Any) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, **shown)
+    # the resolution is that of panels drawn as images, see ShownFigure.dress
+    figure.savefig(text, format="svg", dpi=IMAGE_DPI, metadata={"Date": None, "Creator": None}, **shown)
     return _rounded(text.getvalue())
 
 

@@ -144,7 +144,8 @@ def _times(sweep: Standing) -> list[str]:
     coming = [*(state.left for state in sweep.states if state.left), *sweep.later]
     if not coming or not workers:
         return [trained]
-    text = f"{'ETA' if running else 'to go'} {duration(makespan(coming, workers))} with {counted(workers, 'run')} at once"
+    left = duration(makespan(coming, workers))
+    text = f"{'ETA' if running else 'to go'} {left} with {counted(workers, 'run')} at once"
     if sweep.later:
         text += f", {counted(len(sweep.later), 'follow-up run')} that may come among them"
     return [f"{trained}; {text}"]

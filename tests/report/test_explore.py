@@ -11,9 +11,10 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from harness.fit import Curve, FitOptions, Points, fit_points
+from harness.report.curves import MOST_CURVES
 from harness.report.data import ReportData
 from harness.report.explore.charts import charts
-from harness.report.explore.data import MOST_CURVES, OTHER, explored
+from harness.report.explore.data import OTHER, explored
 from harness.report.explore.section import SETS, section
 from harness.report.explore.vega import compiled
 from harness.report.files import write_report
@@ -81,7 +82,7 @@ def test_curves_are_few_enough_for_a_screen_and_the_best_of_each_budget_stay() -
     data = of_points(points, curves)
     shown = explored(data)
     assert len(set(shown.curves["run"])) == MOST_CURVES
-    assert shown.curves_left_out == len(points) - MOST_CURVES
+    assert f"Shown are {MOST_CURVES} of {len(points)} curves" in shown.curves_note
     for budget in data.fit.approach_2.budgets:
         runs = {
             run: loss for run, loss in zip(points.run_id, points.loss, strict=True) if run in budget.run_ids

@@ -167,12 +167,11 @@ def _curves(shown: Explored) -> Chart:
         strokeWidth={"condition": {"test": "datum.run === chosen", "value": 4}, "value": 1.1},
     )
     target = _layer("at_target", {"type": "rule", "color": GREY, "strokeDash": [2, 3]}, x=x)
-    left_out = f" {shown.curves_left_out} further curves are left out." if shown.curves_left_out else ""
     return Chart(
         "training_curves",
         "Training curves",
         "Smoothed training loss against compute so far, one line a run, coloured by budget; every curve's cooldown "
-        f"ends with its run. The losses of the first steps lie above the figure.{left_out}",
+        f"ends with its run. The losses of the first steps lie above the figure.{shown.curves_note}",
         _spec(shown, [lines, target]),
         {},
     )

@@ -11,24 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.fit import Curve
-from harness.fit.approach_1 import smooth
-from harness.fit.options import FitOptions
 from harness.fit.results import Approach, BudgetOptimum
 from harness.fit.status import is_good
 from harness.fit.table import Array
+from harness.report.curves import smoothed_curves
 from harness.report.data import ReportData, members
 from harness.report.figures.residuals import law_residuals
 from harness.report.line import frontier_line
 from harness.report.text import approach_label, plain_status, power
 
-# On a screen a thousand pixels wide more curves, or more points of a curve, cannot be told apart.
-MOST_CURVES, CURVE_POINTS = 150, 60
+CURVE_POINTS = 60
 PROFILE_POINTS = 50
 LINE_POINTS = 60
 BEYOND = 100.0  # times the largest run: as far as anybody should look
 DIGITS = 5
-SMOOTHING = FitOptions().smoothing_steps  # optimizer steps; a fit does not say with how many it was made
 OTHER = "other runs"
 
 Column = list[Any]
@@ -43,7 +39,7 @@ class Explored:
         doubts: of budgets and approaches whose status is not ok, the status in words.
         flops: what a budget's name stands for, FLOPs; runs that belong to none are :data:`OTHER`.
         range: the smallest and the largest compute that the target can take, FLOPs.
-        curves_left_out: how many curves are not among those shown.
+        curves_note: a sentence on the curves that are left out; empty where none is.
     """
 
     budgets: tuple[str, ...]
@@ -56,14 +52,14 @@ class Explored:
     minima: dict[str, Column]
     lines: dict[str, Column]
     curves: dict[str, Column]
-    curves_left_out: int = 0
+    curves_note: str = ""
 
 
 def explored(data: ReportData) -> Explored:
     """The data of the interactive figures."""
     budgets = data.fit.approach_2.budgets
     labels = _labels(data)
-    curves, left_out = _curves(data, labels)
+    curves, note = _curves(data, labels)
     named = tuple(power(budget.budget) for budget in budgets)
     others = (OTHER,) if OTHER in labels else ()
     lines = [(one, columns) for one in data.fit.approaches if (columns := _line(one, data)) is not None]
@@ -84,7 +80,7 @@ def explored(data: ReportData) -> Explored:
         minima=_joined([_minimum(one) for one in budgets if one.params_opt is not None]),
         lines=_joined([columns for _, columns in lines]),
         curves=curves,
-        curves_left_out=left_out,
+        curves_note=note,
     )
 
 
@@ -180,35 +176,15 @@ def _line(approach: Approach, data: ReportData) -> dict[str, Column] | None:
     return columns
 
 
-def _curves(data: ReportData, labels: list[str]) -> tuple[dict[str, Column], int]:
-    """Smoothed training curves, those of their budgets' lowest losses first; and how many there is no room for."""
-    ranked: dict[str, list[int]] = {}
-    for i in np.argsort(data.points.loss):
-        if data.points.run_id[i] in data.curves:
-            ranked.setdefault(labels[i], []).append(int(i))
-    order = [i for rank in range(len(data.points)) for rows in ranked.values() for i in rows[rank : rank + 1]]
-    shown = []
-    for i in order[:MOST_CURVES]:
-        run, per_token = data.points.run_id[i], float(data.points.flops[i] / data.points.tokens[i])
-        smoothed = _smoothed(data.curves[run], per_token, SMOOTHING)
-        if smoothed is not None:
-            flops, loss = smoothed
-            same = {"run": run, "budget": labels[i], "n": float(data.points.params[i])}
-            columns: dict[str, Column] = {name: [value] * len(flops) for name, value in same.items()}
-            shown.append(columns | {"c": _short(flops), "loss": _short(loss)})
-    return _joined(shown), max(0, len(order) - MOST_CURVES)
-
-
-def _smoothed(curve: Curve, flops_per_token: float, steps: float) -> tuple[Array, Array] | None:
-    """Compute so far and smoothed training loss, shape (points,) each; None of a curve without two points."""
-    known = np.isfinite(curve.train_loss) & (curve.tokens > 0)
-    if known.sum() < 2:
-        return None
-    kept = Curve(curve.step[known], curve.tokens[known], curve.flops[known], curve.train_loss[known])
-    flops = flops_per_token * np.asarray(kept.tokens, dtype=float)
-    wanted = np.geomspace(flops[0], flops[-1], CURVE_POINTS)
-    keep = np.unique(np.minimum(np.searchsorted(flops, wanted * (1 - 1e-12)), len(flops) - 1))
-    return flops[keep], smooth(kept, steps)[keep]
+def _curves(data: ReportData, labels: list[str]) -> tuple[dict[str, Column], str]:
+    """The rows of the smoothed training curves, and a sentence on those left out."""
+    found = smoothed_curves(data, CURVE_POINTS)
+    parts = []
+    for curve in found.shown:
+        same = {"run": curve.run, "budget": labels[curve.row], "n": curve.params}
+        columns: dict[str, Column] = {name: [value] * len(curve.flops) for name, value in same.items()}
+        parts.append(columns | {"c": _short(curve.flops), "loss": _short(curve.loss)})
+    return _joined(parts), found.note
 
 
 def _joined(parts: list[dict[str, Column]]) -> dict[str, Column]:

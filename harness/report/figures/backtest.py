@@ -1,5 +1,7 @@
 """The backtest: forecasts from the lower budgets against the measured minima of the higher ones."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from harness.fit.bootstrap import Interval
 from harness.fit.results import BacktestRow
 from harness.report.axes import error_arms, log_flops, log_plain
+from harness.report.budgets import few
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
 from harness.report.style import INK, MARKERS, key_below, log_colours, panels, set_title
@@ -22,6 +25,7 @@ APART = 0.045
 # A bar is cut where it reaches further than this many times the furthest value, or beyond this factor (its logarithm).
 BEYOND, LARGEST_FACTOR = 10.0, float(np.log(10))
 TINY = 1e-300
+MOST_BUDGETS = 8
 
 
 def draw_backtest(data: ReportData) -> Figure:
@@ -37,15 +41,32 @@ def draw_backtest(data: ReportData) -> Figure:
     if not names:
         raise MissingError(tested.note or "no lower budgets give a forecast")
     figure, axes = panels(3, width=3.3, height=2.5, rows=len(names))
-    cutoffs = sorted({row.cutoff for row in tested.rows})
+    rows = _few(tested.rows)
+    cutoffs = sorted({row.cutoff for row in rows})
     colours = dict(zip(cutoffs, log_colours(cutoffs), strict=True))
     for i, name in enumerate(names):
         for (quantity, label), one in zip(PANELS, axes[3 * i : 3 * i + 3], strict=True):
-            _panel(one, [row for row in tested.rows if row.approach == name], quantity, colours)
+            _panel(one, [row for row in rows if row.approach == name], quantity, colours)
             one.set(ylabel=label, xlabel="training compute C (FLOPs)")
         set_title(axes[3 * i], f"{approach_label(name)}: {tested.held[name]} of {tested.compared[name]} held")
     key_below(figure)
     return figure
+
+
+def more(data: ReportData) -> str:
+    """The end of the caption where there are more budgets than the figure shows."""
+    tested = data.fit.backtest
+    total = len({row.budget for row in tested.rows}) if tested else 0
+    return f" Shown are {MOST_BUDGETS} of {total} budgets, evenly taken." if total > MOST_BUDGETS else ""
+
+
+def _few(rows: Sequence[BacktestRow]) -> list[BacktestRow]:
+    """The rows of as many budgets and cutoffs as can be told apart, evenly taken, the last of each among them."""
+    kept = list(rows)
+    for key in ("budget", "cutoff"):
+        picked = few([getattr(row, key) for row in kept], MOST_BUDGETS)
+        kept = [row for row in kept if getattr(row, key) in picked]
+    return kept
 
 
 def _panel(axes: Axes, rows: list[BacktestRow], quantity: str, colours: dict[float, str]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
+from harness.report import budgets
 from harness.report.data import ReportData
 from harness.report.figures import (
     approaches,
@@ -82,6 +83,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "intervals; one that reaches far beyond all values is cut. Points of one budget stand beside each other. "
         "'Held' counts the differences whose interval holds 0; the table below has them.",
         backtest.draw_backtest,
+        backtest.more,
     ),
     FigureEntry(
         "training_curves",
@@ -92,6 +94,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "and right: N and tokens D of the run that is lowest (points), the power laws through them (dashed beyond the"
         " runs' compute) with bootstrap bands, and the target (diamond). After Hoffmann et al. 2022, Fig. 2.",
         training_curves.draw_training_curves,
+        training_curves.more,
     ),
     FigureEntry(
         "contours",
@@ -102,6 +105,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "compute; dotted: the target. Right: the law at each budget (curves) with the runs' losses (points); black "
         "dashes join the optima. After Hoffmann et al. 2022, Fig. 4.",
         contours.draw_contours,
+        budgets.note,
     ),
     FigureEntry(
         "residuals",
@@ -128,6 +132,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "(right), a colour for each C, dashed beyond the runs' compute. For a model that will serve many requests, a "
         "size below the optimum can pay off; this is what it costs to train. Dotted: 20 tokens per parameter.",
         contours.draw_overtraining,
+        budgets.note,
     ),
     FigureEntry(
         "fixed_time",

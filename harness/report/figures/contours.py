@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from harness.fit.results import Approach3
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_flops, log_plain
+from harness.report.budgets import few
 from harness.report.data import MissingError, ReportData, members
 from harness.report.figure_data import named
 from harness.report.line import frontier_line
@@ -124,7 +125,8 @@ def _digits(levels: Array) -> int:
 def _slices(axes: Axes, data: ReportData, law: Approach3) -> None:
     points = data.points
     budgets = data.fit.approach_2.budgets
-    groups = [(b.budget, rows) for b in budgets if (rows := members(points, b))]
+    drawn = few([b.budget for b in budgets])
+    groups = [(b.budget, rows) for b in budgets if b.budget in drawn and (rows := members(points, b))]
     if not groups:
         budgets_at = np.geomspace(points.flops.min(), points.flops.max(), 5)
         groups = [(float(c), []) for c in budgets_at]
@@ -175,7 +177,9 @@ def draw_overtraining(data: ReportData) -> Figure:
         raise MissingError(f"approach 3 has no fit ({law.status})")
     figure, (left, right) = panels(2, width=4.5, height=3.6)
     points = data.points
-    measured = {b.budget: members(points, b) for b in data.fit.approach_2.budgets}
+    profiles = data.fit.approach_2.budgets
+    drawn = few([b.budget for b in profiles])
+    measured = {b.budget: members(points, b) for b in profiles if b.budget in drawn}
     budgets = sorted({*(measured or (data.fit.smallest_flops, data.fit.largest_flops)), data.target})
     labels = budget_labels(right, budgets)
     ratios, highest, most = [], 0.0, MOST_COMPUTE

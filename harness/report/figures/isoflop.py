@@ -90,7 +90,7 @@ def _profile(axes: Axes, points: Points, budget: BudgetOptimum, colour: str, mar
     )
     if budget.params_profile is not None and chosen:
         low, high = points.params[chosen].min(), points.params[chosen].max()
-        x = np.geomspace(low / 1.08, high * 1.08, 200)
+        x = np.geomspace(low / 1.08, high * 1.08, 80)
         axes.plot(
             x,
             _evaluate(budget.params_profile, x),

@@ -1,17 +1,15 @@
 """Training curves and their envelope (Hoffmann et al. 2022, Fig. 2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from harness.fit import Curve, FitOptions
-from harness.fit.approach_1 import smooth
 from harness.fit.table import Array
 from harness.report.axes import frame, log_counts, log_flops
+from harness.report.curves import SmoothedCurve, smoothed_curves
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
 from harness.report.line import draw_track, frontier_line, mark_target
@@ -27,14 +25,14 @@ from harness.report.style import (
 )
 from harness.report.text import counted, plain_status
 
-POINTS = 150
+POINTS = 100
 ENVELOPE_POINTS = 250
 
 
 def draw_training_curves(data: ReportData) -> Figure:
     """Training loss against compute so far, coloured by N; the envelope's N and D against C."""
     approach = data.fit.approach_1
-    shown = _smoothed(data)
+    shown = smoothed_curves(data, POINTS).shown
     if not shown:
         raise MissingError("there are no training curves")
     envelope = approach.envelope
@@ -52,7 +50,12 @@ def draw_training_curves(data: ReportData) -> Figure:
             label=named(f"run {one.run} (N = {counted(one.params)})"),
         )
     if envelope is not None and known:
-        for i, piece in enumerate(envelope_pieces(envelope, [one.flops[-1] for one in shown])):
+        ends = [
+            flops
+            for run, flops in zip(data.points.run_id, data.points.flops, strict=True)
+            if run in data.curves
+        ]
+        for i, piece in enumerate(envelope_pieces(envelope, ends)):
             left.plot(
                 piece[:, 0],
                 piece[:, 3],
@@ -105,34 +108,9 @@ def _set_apart(figure: Figure) -> None:
     engine.set(wspace=0.07)
 
 
-@dataclass(frozen=True, eq=False)
-class SmoothedCurve:
-    """A run's training loss as the envelope sees it, both arrays (points,), and C as the fit counts it."""
-
-    run: str
-    params: float
-    flops: Array
-    loss: Array
-
-
-def _smoothed(data: ReportData) -> list[SmoothedCurve]:
-    """The curves of the fitted runs by rising N, smoothed over as many steps as approach 1 does by default."""
-    points = data.points
-    steps = FitOptions().smoothing_steps
-    by_tokens = np.argsort(points.tokens, kind="stable").tolist()  # of a run with several rows the last
-    found = []
-    for run, i in {points.run_id[i]: i for i in by_tokens}.items():
-        curve = data.curves.get(run)
-        if curve is None:
-            continue
-        known = np.isfinite(curve.train_loss) & (np.asarray(curve.tokens) > 0)
-        if known.sum() < 2:
-            continue
-        kept = Curve(curve.step[known], curve.tokens[known], curve.flops[known], curve.train_loss[known])
-        flops = kept.tokens * (points.flops[i] / points.tokens[i])
-        keep = _thinned(flops)
-        found.append(SmoothedCurve(run, float(points.params[i]), flops[keep], smooth(kept, steps)[keep]))
-    return sorted(found, key=lambda one: (one.params, one.run))
+def more(data: ReportData) -> str:
+    """The end of the caption where not all curves are in the figure."""
+    return smoothed_curves(data, POINTS).note
 
 
 def envelope_pieces(envelope: Array, ends: Sequence[float]) -> list[Array]:
@@ -150,13 +128,6 @@ def envelope_pieces(envelope: Array, ends: Sequence[float]) -> list[Array]:
     near = 1.006  # a curve is taken to reach half a percent beyond its last step
     ended = np.searchsorted(last, flops[1:] * near) > np.searchsorted(last, flops[:-1] / near)
     return np.split(envelope, np.flatnonzero(new_seed | (ended & (np.diff(loss) > 0))) + 1)
-
-
-def _thinned(flops: Array) -> Array:
-    """Indices of at most ``POINTS`` points, evenly in log compute; the last one is kept."""
-    wanted = np.geomspace(flops[0], flops[-1], POINTS)
-    found = np.searchsorted(flops, wanted * (1 - 1e-12))
-    return np.asarray(np.unique(np.minimum(found, len(flops) - 1)))
 
 
 def _frame(axes: Axes, curves: Sequence[SmoothedCurve]) -> None:
