@@ -18,7 +18,14 @@ from harness.predict.source import choose, from_fit
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.diagnostics import diagnostics
-from harness.report.figures import approaches, contours, fixed_time, schedule_lengths, tasks, training_curves
+from harness.report.figures import (
+    approaches,
+    contours,
+    fixed_time,
+    schedule_lengths,
+    tasks,
+    training_curves,
+)
 from harness.report.figures.catalogue import FIGURES
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.line import frontier_line
@@ -175,7 +182,7 @@ def test_what_has_no_ground_is_left_out_with_a_reason(report_data: ReportData) -
         counting=(),
         backtest=None,
     )
-    bare = replace(report_data, fit=empty, curves={}, ablations=())
+    bare = replace(report_data, fit=empty, curves={}, ablations=(), records={})
     with figure_style():
         for entry in FIGURES:
             with pytest.raises(MissingError, match=r"\w+"):
@@ -256,6 +263,7 @@ def test_published_points_make_every_figure_that_points_allow(tmp_path: Path) ->
                     "recipe_cost",
                     "cycle",
                     "fixed_time",
+                    "measured_time",
                     "backtest",
                     "tasks",
                 ),

@@ -58,10 +58,10 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "tokens_per_param",
         "Tokens per parameter at the optimum",
-        "Optimal training tokens over optimal parameters, D*/N*, against training compute C (FLOPs) by every approach"
-        " that has an answer: solid within the runs' compute, dashed beyond; bands are bootstrap intervals, points "
-        "the minima of approach 2's profiles, and the vertical line the target. Where lines lie on each other the "
-        "widest is at the back. The rule of thumb of 20 was measured on English web text.",
+        "Optimal training tokens over optimal parameters, D*/N*, against training compute C (FLOPs) by every "
+        "approach that has an answer: solid within the runs' compute, dashed beyond; bands are bootstrap intervals, "
+        "points the minima of approach 2's profiles, and the vertical line the target. Where lines lie on each other "
+        "the widest is at the back. The rule of thumb of 20 was measured on English web text.",
         approaches.draw_tokens_per_param,
     ),
     FigureEntry(
@@ -88,11 +88,12 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "training_curves",
         "Training curves and their envelope",
-        "Left: training loss against compute so far, one line a run coloured by its parameters N, smoothed over 10 "
-        "steps (a Gaussian filter, as the envelope is by default); black is the envelope, the lowest loss at each "
-        "compute within the range of the runs' ends, broken where runs end and those that go on are higher. Middle "
-        "and right: N and tokens D of the run that is lowest (points), the power laws through them (dashed beyond the"
-        " runs' compute) with bootstrap bands, and the target (diamond). After Hoffmann et al. 2022, Fig. 2.",
+        "Left: training loss (nats per token) against compute so far, one line a run coloured by its parameters N, "
+        "smoothed over 10 steps (a Gaussian filter, as the envelope is by default); black is the envelope, the "
+        "lowest loss at each compute within the range of the runs' ends, broken where runs end and those that go on "
+        "are higher. Middle and right: N and tokens D of the run that is lowest (points), the power laws through "
+        "them (dashed beyond the runs' compute) with bootstrap bands, and the target (diamond). After Hoffmann et "
+        "al. 2022, Fig. 2.",
         training_curves.draw_training_curves,
         training_curves.more,
     ),
@@ -100,8 +101,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "contours",
         "The fitted law L(N, D)",
         "Left: contours of equal loss L (nats per token) of approach 3's law over training compute C and parameters "
-        "N, evenly in the logarithm of L above the law's floor; points are the runs, coloured by measured loss on the"
-        " same scale. Blue: the efficient frontier, the N of the lowest loss at each C, dashed beyond the runs' "
+        "N, evenly in the logarithm of L above the law's floor; points are the runs, coloured by measured loss on "
+        "the same scale. Blue: the efficient frontier, the N of the lowest loss at each C, dashed beyond the runs' "
         "compute; dotted: the target. Right: the law at each budget (curves) with the runs' losses (points); black "
         "dashes join the optima. After Hoffmann et al. 2022, Fig. 4.",
         contours.draw_contours,
@@ -110,10 +111,10 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "residuals",
         "Residuals",
-        "Measured over fitted loss minus one, in percent, against parameters N, training tokens D, compute C and D/N;"
-        " a row for each approach that gives the loss of a run. Triangles: runs beyond the panel. The grey line joins"
-        " means of equally many runs: a bend in it is structure that the fit has missed, and it carries over into "
-        "extrapolation. Above each row is what the tests of the residuals said; of few runs they see little.",
+        "Measured over fitted loss minus one, in percent, against parameters N, training tokens D, compute C and "
+        "D/N; a row for each approach that gives the loss of a run. Triangles: runs beyond the panel. The grey line "
+        "joins means of equally many runs: a bend in it is structure that the fit has missed, and it carries over "
+        "into extrapolation. Above each row is what the tests of the residuals said; of few runs they see little.",
         residuals.draw_residuals,
     ),
     FigureEntry(
@@ -127,10 +128,11 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "overtraining",
         "The cost of over- or under-training",
-        "By approach 3's law, the cost of training at other than the optimal tokens per parameter D/N: in loss at the"
-        " same compute C (left; points are runs, as far as they are in the frame), and in compute at the same loss "
-        "(right), a colour for each C, dashed beyond the runs' compute. For a model that will serve many requests, a "
-        "size below the optimum can pay off; this is what it costs to train. Dotted: 20 tokens per parameter.",
+        "By approach 3's law, the cost of training at other than the optimal tokens per parameter D/N: in loss (nats "
+        "per token) at the same compute C (left; points are runs, as far as they are in the frame), and in compute "
+        "at the same loss (right), a colour for each C, dashed beyond the runs' compute. For a model that will serve "
+        "many requests, a size below the optimum can pay off; this is what it costs to train. Dotted: 20 tokens per "
+        "parameter.",
         contours.draw_overtraining,
         budgets.note,
     ),
@@ -140,25 +142,25 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Among all models that train for a given time on one device, the one with the lowest loss by the fitted law "
         "(blue, with the band of the law's bootstrap draws where it is bounded), and the compute-optimal model that "
         "takes as long (red): left the loss in nats per token, right the parameters N. Small models are limited by "
-        "kernel launches and memory traffic, so the best model of a time is not the best of its FLOPs. Where the next"
-        " size has one layer more, N stays constant. Grey: the times of the runs' budgets.",
+        "kernel launches and memory traffic, so the best model of a time is not the best of its FLOPs. Where the "
+        "next size has one layer more, N stays constant. Grey: the times of the runs' budgets.",
         fixed_time.draw_fixed_time,
         fixed_time.more,
     ),
     FigureEntry(
         "measured_time",
         "Loss against the time that it took",
-        "Final held-out loss (nats per token) of every fitted run against the seconds its training took by the clock,"
-        " as its record has them, a colour and mark for each budget; black: the lowest loss of the runs that took no "
-        "longer. A panel for each kind of device, for times of different ones do not compare; runs that shared a "
-        "device took longer than alone. Dollars, where a price is known, are of that device.",
+        "Final held-out loss (nats per token) of every fitted run against the seconds its training took by the "
+        "clock, as its record has them, a colour and mark for each budget; black: the lowest loss of the runs that "
+        "took no longer. A panel for each kind of device, for times of different ones do not compare; runs that "
+        "shared a device took longer than alone. Dollars, where a price is known, are of that device.",
         measured_time.draw_measured_time,
     ),
     FigureEntry(
         "tasks",
         "From loss to tasks",
-        "Left: the share of wrong answers against the task loss (bits per byte of the right answer), one point a run,"
-        " coloured by budget C, and the sigmoid through them with the band of its intervals, whose ceiling is "
+        "Left: the share of wrong answers against the task loss (bits per byte of the right answer), one point a "
+        "run, coloured by budget C, and the sigmoid through them with the band of its intervals, whose ceiling is "
         "guessing (dotted). Right: accuracy against compute; diamonds are the cells of the lowest loss. Lines are "
         "what the compute-optimal model for the task is predicted to score, with bands of intervals: blue in two "
         "steps, by the law of the task loss and the sigmoid, red directly from N and D; dashed beyond the runs' "
@@ -170,8 +172,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Curvature of the frontier",
         "Optimal parameters N* over the power law fitted to them, against training compute C (FLOPs): approach 2's "
         "minima with bootstrap intervals, and the runs of approach 1's envelope; dashed is a parabola through the "
-        "same points, whose slopes at both ends give the local exponents a. A frontier that bends makes extrapolation"
-        " by a power law wrong in the direction of the bend; intervals do not cover that.",
+        "same points, whose slopes at both ends give the local exponents a. A frontier that bends makes "
+        "extrapolation by a power law wrong in the direction of the bend; intervals do not cover that.",
         curvature.draw_curvature,
     ),
     FigureEntry(
