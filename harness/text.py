@@ -2,9 +2,9 @@
 
 
 def count(value: float) -> str:
-    """``1234567`` → ``1.23M``: three digits and a unit."""
+    """``1234567`` → ``1.23M``: three digits and a unit; beyond 9999T ``1.23e+18``."""
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size * 0.9995:
+        if size * 0.9995 <= abs(value) < 9999.5e12:
             scaled = value / size
             return f"{scaled:.{0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2}f}{unit}"
     return f"{value:.3g}"

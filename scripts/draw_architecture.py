@@ -85,6 +85,7 @@ BOXES = [
         for i, (name, about) in enumerate(
             (
                 ("text", "words for people"),
+                ("amounts", "numbers as they are typed"),
                 ("interrupts", "signals in one line"),
                 ("bounds", "ranges of settings"),
                 ("files", "atomic and sealed"),

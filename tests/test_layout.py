@@ -27,7 +27,7 @@ ROOMS = (
     ("model",),
     ("fetch",),
     ("data",),
-    ("text", "interrupts"),
+    ("text", "interrupts", "amounts"),
     ("bounds", "files"),
     ("errors", "packaged", "version"),
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.amounts import amount_field
 from harness.bounds import bounded, check_bounds, suggested
 from harness.errors import UserError
 from harness.fit import ColumnNames, FitOptions
@@ -11,6 +12,7 @@ from harness.model.parametrization import ParametrizationConfig
 from harness.model.shape import ModelConfig
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
 from harness.plan.schedule import ScheduleConfig
+from harness.predict.asked import ASKED
 from harness.predict.assess import FACTORS
 from harness.predict.clock import ShapeRules
 from harness.predict.cost import DeviceConfig, ServingConfig
@@ -81,22 +83,22 @@ class PredictConfig:
     law: LawConfig | None = None
     approach: str = suggested("auto", ("auto", "approach_1", "approach_2", "approach_3"))
     level: float | None = bounded(None, 0, 1)
-    budget: float | None = bounded(None, 0, 1e40, above=True)
-    gpu_hours: float | None = bounded(None, 0, 1e20, above=True)
-    dollars: float | None = bounded(None, 0, 1e20, above=True)
-    params: float | None = bounded(None, 0, 1e20, above=True)
-    tokens: float | None = bounded(None, 0, 1e25, above=True)
-    target_loss: float | None = bounded(None, 0, 1e6, above=True)
+    budget: float | None = amount_field(None, ASKED["budget"])
+    gpu_hours: float | None = amount_field(None, ASKED["gpu_hours"])
+    dollars: float | None = amount_field(None, ASKED["dollars"])
+    params: float | None = amount_field(None, ASKED["params"])
+    tokens: float | None = amount_field(None, ASKED["tokens"])
+    target_loss: float | None = amount_field(None, ASKED["target_loss"])
     task: str | None = None
-    target_accuracy: float | None = bounded(None, 0, 1, above=True)
+    target_accuracy: float | None = amount_field(None, ASKED["target_accuracy"])
     device: DeviceConfig | None = None
     gpus: int = bounded(1, 1, 10_000_000)
-    mfu: float | None = bounded(None, 0, 1, above=True)
+    mfu: float | None = amount_field(None, ASKED["mfu"])
     precision: str = "bf16"
-    inference_tokens: float | None = bounded(None, 0, 1e25)
+    inference_tokens: float | None = amount_field(None, ASKED["inference_tokens"])
     serving: ServingConfig = field(default_factory=ServingConfig)
     smaller: list[float] = bounded(list(FACTORS), 0, 1e9, above=True)
-    unique_tokens: float | None = bounded(None, 0, 1e25, above=True)
+    unique_tokens: float | None = amount_field(None, ASKED["unique_tokens"])
     repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
     ladder: LadderConfig | None = None
     model: ModelConfig | None = None

@@ -1,5 +1,6 @@
 """Overrides as they were typed: Hydra's grammar makes numbers of ids, sweeps of commas and calls of brackets."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
@@ -14,7 +15,9 @@ from hydra.errors import HydraException
 from hydra.grammar.gen.OverrideLexer import CommonTokenStream, InputStream, OverrideLexer  # type: ignore[attr-defined]
 from hydra.grammar.gen.OverrideParser import OverrideParser
 
+from harness.amounts import AMOUNT, Amount, parse_amount
 from harness.config.written import Texts, kind_of, literal, marked, without_none
+from harness.errors import UserError
 
 PARTS = re.compile(r"(\+{0,2})([^=+~]+)=(.*)", re.DOTALL)
 NUMBERS = (OverrideLexer.INT, OverrideLexer.FLOAT, OverrideLexer.BOOL)
@@ -30,11 +33,14 @@ def as_written(typed: str, schema: Any) -> str:
 
     ``runs_dir=runs (2)`` needs no quotes but the shell's, ``run=8e6811`` is no number. Quotes, backslashes before signs
     of Hydra's grammar, ``${…}`` and null keep the meaning that Hydra gives them. ``path=~/books`` is as bash passes it
-    on: other shells leave the tilde.
+    on: other shells leave the tilde. Amounts (``harness.amounts``) become plain numbers: ``budget=6 x 10^12``.
 
     Args:
         typed: a Hydra override.
         schema: the dataclass of the configuration.
+
+    Raises:
+        UserError: see :func:`_amount`.
     """
     found = PARTS.fullmatch(typed)
     if found is None:
@@ -45,6 +51,8 @@ def as_written(typed: str, schema: Any) -> str:
     if value.startswith("~/"):
         value = str(Path(value).expanduser())
     kind = without_none(kind_of(key, schema))
+    if (held := _amount_of(key, schema)) is not None:
+        return f"{sign}{key}={_amount(key, value, held.kind)}"
     is_choice = kind is None or ("." not in key and is_dataclass(kind))
     # the dataclass is one of 'data.domains', for which a path may stand
     holds_text = kind in (str, Texts) or (is_dataclass(kind) and not is_choice)
@@ -52,6 +60,33 @@ def as_written(typed: str, schema: Any) -> str:
         text = _text(value)
         return f"{sign}{key}={value if text is None else _quoted(text)}"
     return f"{sign}{key}={_with_marks(value, is_choice)}"
+
+
+def _amount_of(key: str, schema: Any) -> Amount | None:
+    """The amount that ``key`` holds; None where it holds another thing."""
+    section, _, name = key.rpartition(".")
+    kind = without_none(kind_of(section, schema)) if section else schema
+    own = kind.__dataclass_fields__.get(name) if is_dataclass(kind) else None
+    return None if own is None else own.metadata.get(AMOUNT)
+
+
+def _amount(key: str, value: str, kind: str) -> str:
+    """What a key that holds an amount is set to: its number; what is none as it is written, to be refused.
+
+    Raises:
+        UserError: it is a number to Python, but no amount.
+    """
+    text = re.sub(r"""^(['"])(.*)\1$""", r"\2", value.strip(), flags=re.DOTALL)
+    found = parse_amount(text, kind)
+    if found is not None:
+        return _quoted(marked(repr(found)))
+    try:
+        taken = math.isfinite(float(text))
+    except ValueError:
+        taken = False
+    if taken:
+        raise UserError(f"{key}: must be a number, got {text!r}; write it as 1e13, 2.5T or 6 x 10^12")
+    return _with_marks(value, is_choice=False)
 
 
 def _has_entries(key: str, schema: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.amounts import amount
 from harness.bounds import bounded, check_bounds, one_of
 from harness.errors import UserError
 from harness.plan.throughput import ThroughputConfig
@@ -21,7 +22,7 @@ class DeviceConfig:
 
     name: str = ""
     peak_flops: dict[str, float] = bounded({}, 0, 1e25, above=True)
-    dollars_per_hour: float | None = bounded(None, 0, 1e9, above=True)
+    dollars_per_hour: float | None = amount(None, "dollars", 0, 1e9, above=True)
     timing: ThroughputConfig | None = None
     source: str = ""
 
@@ -74,10 +75,10 @@ class ServingConfig:
     """
 
     unit: str = one_of("flops", ("flops", "dollars"))
-    weight: float = bounded(1.0, 0, 1e9)
+    weight: float = amount(1.0, "number", 0, 1e9)
     prompt_share: float = bounded(0.5, 0, 1)
-    mfu_prefill: float = bounded(0.5, 0, 1, above=True)
-    mfu_decode: float = bounded(0.01, 0, 1, above=True)
+    mfu_prefill: float = amount(0.5, "share", 0, 1, above=True)
+    mfu_decode: float = amount(0.01, "share", 0, 1, above=True)
     precision: str = "bf16"
     device: DeviceConfig | None = None
 

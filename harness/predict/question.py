@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.fit.estimate import FrontierSource, OptimumEstimate, estimate, no_estimate
+from harness.fit.estimate import FrontierSource, OptimumEstimate, estimate, estimate_at, no_estimate
 from harness.fit.laws import Frontier, Optimum
 from harness.fit.status import Flag
 
@@ -39,6 +39,8 @@ class Question:
 
 def ask(source: FrontierSource, question: Question) -> OptimumEstimate:
     """The compute-optimal model that ``source`` gives for ``question``; without numbers where it has no answer."""
+    if question.kind == "flops":
+        return estimate_at(source, question.value)  # as the fit itself and its page say it
     if source.frontier is None:
         return no_estimate(source, source.flags)
     # Draws in which a term has vanished have no optimum; they are NaN here and left out of the intervals.

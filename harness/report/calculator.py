@@ -1,6 +1,7 @@
-"""What the page's calculator works from: frontiers with thinned draws, and devices' times on a grid of N and D.
+"""What the page's calculator works from: frontiers with their draws, and devices' times on a grid of N and D.
 
-``page/calculator.js`` predicts, ``page/clock.js`` computes times, ``page/form.js`` reads the form and shows answers.
+The draws and times are those of the fit, bit for bit: the page answers as ``isoflop predict`` does, to the last digit.
+:data:`SCRIPTS` names the files of ``page/`` that compute and show the answers.
 """
 
 import base64
@@ -9,38 +10,69 @@ from typing import Any
 
 import numpy as np
 
+from harness.amounts import AMOUNT, SCALES, pattern
 from harness.fit.cost_law import least_cost
-from harness.fit.estimate import LIMIT_POWER
-from harness.fit.laws import LAW_COLUMNS, CostLaw
+from harness.fit.estimate import LIMIT_POWER, FrontierSource
+from harness.fit.laws import Law
 from harness.fit.results import Approach, Approach3
-from harness.fit.status import ORDER
-from harness.fit.table import Array
-from harness.predict.source import PREFERENCE
+from harness.fit.status import ORDER, STATUSES, plain
+from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS, Array
+from harness.predict.asked import ASKED
+from harness.predict.cost import DeviceConfig, ServingConfig
+from harness.predict.repetition import Repetition
+from harness.predict.source import doubt_of, from_fit
 from harness.report.data import ReportData
 from harness.report.devices import TimedDevice
 from harness.report.text import approach_label
-from harness.report.verdict import decider
 
-# The default number of a fit; more are thinned.
-MAX_DRAWS = 1000
+SCRIPTS = (
+    *("format", "amount", "laws", "doubt", "optimum", "assess", "serving", "repetition", "clock"),
+    *("answer", "tables", "command", "show", "present", "form"),
+)
+"""The page's scripts, in the order in which they need each other."""
+
+MAX_DRAWS = 10_000
+"""The draws of an approach that a page carries; of more, so many evenly taken, and the page says so.
+
+A fit has 1000 by default, a tenth of a megabyte of the page for three approaches.
+"""
 
 
 def calculator_data(data: ReportData) -> dict[str, Any] | None:
-    """Plain data for the page; None where no approach has a frontier."""
-    shown = [one for one in data.fit.approaches if computable(one)]
-    names = {one.name for one in shown}
-    lead = decider(data.fit)
-    if lead not in names:
-        lead = next((name for name in PREFERENCE if name in names), None)
-    if lead is None:
+    """Plain data for the page; None where no approach has a frontier that it can compute."""
+    fit = data.fit
+    sources = from_fit(fit)
+    if not any(_computed(source) for source in sources):
         return None
     return {
-        "level": data.fit.level,
+        "source": f"runs/{data.name}" if data.plan is not None else "FOLDER",
+        "level": fit.level,
         "target": data.target,
-        "lead": lead,
         "order": list(ORDER),
+        "statuses": {
+            one.code: [plain(one.code), f"{one.meaning}. What to do: {one.remedy}."] for one in STATUSES
+        },
+        "repetition": vars(Repetition()),
+        "model": {"least_params": LEAST_PARAMS, "least_tokens": LEAST_TOKENS, "factor": INCONSISTENT_FACTOR},
+        "rules": _rules(),
         "devices": [_device(device) for device in data.devices],
-        "approaches": [_approach(one) for one in shown],
+        "approaches": [
+            _approach(approach, source) for approach, source in zip(fit.approaches, sources, strict=True)
+        ],
+    }
+
+
+def _rules() -> dict[str, dict[str, Any]]:
+    """How the amount of each key of ``isoflop predict`` is written, and its bounds."""
+    price, weight = (
+        schema.__dataclass_fields__[name].metadata[AMOUNT]
+        for schema, name in ((DeviceConfig, "dollars_per_hour"), (ServingConfig, "weight"))
+    )
+    every = {**ASKED, "dollars_per_hour": price, "weight": weight}
+    return {
+        name: {"pattern": pattern(held.kind), "scales": SCALES, "share": held.kind == "share"}
+        | vars(held.bounds)
+        for name, held in every.items()
     }
 
 
@@ -51,51 +83,54 @@ def as_script(data: dict[str, Any]) -> str:
 
 
 def computable(approach: Approach) -> bool:
-    """Whether the page can compute by it: by power laws, or by the standard law, whatever it is restricted to."""
-    plain = not isinstance(approach, Approach3) or approach.draw_columns == LAW_COLUMNS
-    return approach.theta() is not None and plain
+    """Whether the page can compute by it: by power laws or by the standard law, whatever it is restricted to, or with a
+    power of the sum of its terms."""
+    return _computed(approach.source())
 
 
-def _approach(approach: Approach) -> dict[str, Any]:
-    theta = approach.theta()
-    assert theta is not None
-    law = isinstance(approach, Approach3)
-    cost = approach.cost if isinstance(approach, Approach3) else CostLaw()
+def _computed(source: FrontierSource) -> bool:
+    return source.frontier is not None and _kind(source) != "other"
+
+
+def _kind(source: FrontierSource) -> str | None:
+    """``power``, ``law``, or ``other``: a form that the page does not know; None for an approach without a number."""
+    if source.frontier is None:
+        return None
+    return "power" if source.law is None else "law" if isinstance(source.law, Law) else "other"
+
+
+def _approach(approach: Approach, source: FrontierSource) -> dict[str, Any]:
+    theta = source.frontier.theta if _computed(source) and source.frontier is not None else None
+    draws = source.draws.theta if theta is not None and source.draws is not None else None
     return {
-        "name": approach.name,
-        "label": approach_label(approach.name),
-        "kind": "law" if law else "power",
-        "loss_kind": approach.loss_kind,
-        "theta": [float(value) if np.isfinite(value) else None for value in theta],
-        "kappa": cost.kappa,
-        "power": cost.power,
-        "smallest": approach.smallest_flops,
-        "largest": approach.largest_flops,
-        "limit": approach.extrapolation_limit,
-        "runs": None if approach.runs is None else list(vars(approach.runs).values()),
-        "model_limit": approach.extrapolation_limit**LIMIT_POWER,
-        "columns": len(theta),
-        "draws": _packed(approach.draws, law),
-        "floor": getattr(getattr(approach, "loss_law", None), "floor", None),
-        "least": least_cost(cost),
-        "flags": list(approach.flags),
-        "notes": list(approach.notes),
+        "name": source.name,
+        "label": approach_label(source.name),
+        "title": source.title,
+        "kind": _kind(source),
+        "formula": f"L = {approach.formula}" if isinstance(approach, Approach3) else "",
+        "loss_kind": source.loss_kind,
+        "level": source.level,
+        "doubt": doubt_of(source.name, (flag.code for flag in source.flags)),
+        "theta": None if theta is None else [float(value) if np.isfinite(value) else None for value in theta],
+        "kappa": source.cost.kappa,
+        "power": source.cost.power,
+        "least": least_cost(source.cost),
+        "smallest": source.smallest_flops,
+        "largest": source.largest_flops,
+        "limit": source.extrapolation_limit,
+        "runs": None if source.runs is None else list(vars(source.runs).values()),
+        "model_limit": source.extrapolation_limit**LIMIT_POWER,
+        "columns": 0 if draws is None else draws.shape[1],
+        "draws": "" if draws is None else _floats(_kept(draws)),
+        "drawn": 0 if draws is None else len(draws),
+        "floor": source.loss_floor,
+        "flags": [list(flag) for flag in source.flags],
     }
 
 
-def _packed(draws: Array | None, law: bool) -> str:
-    """At most ``MAX_DRAWS`` draws, evenly taken, as base64 of little-endian 32-bit floats by rows.
-
-    Rounding to 32 bits moves a prediction by parts in a hundred thousand. Of a law's draws (E, A, B, alpha, beta)
-    A and B are packed as logarithms: beyond 3e38 the numbers themselves would not fit.
-    """
-    if draws is None or not len(draws):
-        return ""
-    kept = draws[np.unique(np.linspace(0, len(draws) - 1, MAX_DRAWS).astype(int))]
-    if law:
-        with np.errstate(all="ignore"):
-            kept = np.column_stack((kept[:, 0], np.log(kept[:, 1:3]), kept[:, 3:]))
-    return _floats(kept)
+def _kept(draws: Array) -> Array:
+    """At most :data:`MAX_DRAWS` rows, evenly taken."""
+    return draws[np.unique(np.linspace(0, len(draws) - 1, min(len(draws), MAX_DRAWS)).astype(int))]
 
 
 def _device(device: TimedDevice) -> dict[str, Any]:
@@ -109,6 +144,8 @@ def _device(device: TimedDevice) -> dict[str, Any]:
         "label": device.label,
         "said": device.said,
         "price": device.price,
+        "peak": device.peak,
+        "asked": device.asked,
         "start": clock.start_seconds,
         "params": [int(size) for size in clock.params],
         "tokens": [float(clock.log_tokens[0]), float(clock.log_tokens[-1])],
@@ -117,5 +154,5 @@ def _device(device: TimedDevice) -> dict[str, Any]:
 
 
 def _floats(values: Array) -> str:
-    """Base64 of little-endian 32-bit floats, by rows."""
-    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+    """Base64 of little-endian 64-bit floats, by rows."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()

@@ -37,11 +37,15 @@ class TimedDevice:
     Attributes:
         clock: seconds by N and D, for runs made by the sweep's rules.
         price: dollars per hour; None where unknown.
+        peak: its FLOP/s in the precision that its times are of; None where unknown.
+        asked: whether it is what ``isoflop predict`` takes for ``device=NAME``.
         check: estimates against the sweep's own runs, where this is the sweep's device and there are records.
     """
 
     clock: Clock
     price: float | None = None
+    peak: float | None = None
+    asked: bool = False
     check: TimeCheck | None = None
 
     @property

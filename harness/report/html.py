@@ -11,7 +11,7 @@ from urllib.parse import quote
 from harness.fit.estimate import marked
 from harness.fit.status import EXPLAINED, Status, is_good, plain
 from harness.fit.summary import sentence
-from harness.report.calculator import as_script, calculator_data
+from harness.report.calculator import SCRIPTS, as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.explore.section import section
 from harness.report.explore.vega import runtime
@@ -286,10 +286,10 @@ def _contents(calculator: bool, explore: bool) -> str:
 
 
 def _script(calculator: dict[str, Any] | None, explore: bool) -> str:
-    names = ["tables", "calculator"]
+    names = ["sortable"] if calculator is not None else ["sortable", "format"]
     embedded = ""
     if calculator is not None:
-        names += ["clock", "form"]
+        names += SCRIPTS
         embedded = f'<script type="application/json" id="calculator-data">{as_script(calculator)}</script>\n'
     if explore:
         names.append("explore")

@@ -21,9 +21,11 @@ from harness.plan.duration import Timing
 from harness.plan.plan import Plan
 from harness.plan.throughput import ThroughputConfig
 from harness.predict.clock import Clock
+from harness.predict.cost import DeviceConfig
 from harness.predict.source import choose, from_fit
+from harness.predict.trainer import TIMED_PRECISION
 from harness.report.data import ReportData, other_runs, used_points
-from harness.report.devices import TimedDevice, check_times
+from harness.report.devices import TimeCheck, TimedDevice, check_times
 from harness.report.files import Written, write_report
 from harness.report.tables.recipe_cost import summary
 from harness.runs.ablations import against_other_seeds, read_ablations
@@ -258,13 +260,14 @@ def devices_of(
     devices = []
     if setup is not None and (own := load_throughput(config)) is not None:
         check = None if plan is None else check_times(plan, records or {}, own)
-        devices.append(TimedDevice(first.on(Timing(own)), price_of(own.name), check))
+        named = device_named(own.name)
+        devices.append(_timed(first.on(Timing(own)), named, check, named is not None and named.timing == own))
     names = {device.throughput.name for device in devices}
     for question in questions:
         device = question.device
         assert device is not None, "the question names one"
         if device.timing is not None and device.timing.name not in names:
-            devices.append(TimedDevice(first.on(Timing(device.timing)), device.dollars_per_hour))
+            devices.append(_timed(first.on(Timing(device.timing)), device))
     return tuple(devices) if setup is not None or _covered(fit, devices[0].clock) else ()
 
 
@@ -283,13 +286,21 @@ def _question(device: str) -> PredictConfig:
     return compose_config(["fit=.", "budget=1", f"device={device}"], ROOT, PredictConfig)[0]
 
 
-def price_of(name: str) -> float | None:
-    """Dollars per hour of the device whose time model is called ``name``; ``calibrate`` writes both files."""
+def _timed(
+    clock: Clock, device: DeviceConfig | None, check: TimeCheck | None = None, asked: bool = True
+) -> TimedDevice:
+    """A device with what is known of it beside its clock."""
+    if device is None:
+        return TimedDevice(clock, check=check)
+    return TimedDevice(clock, device.dollars_per_hour, device.peak_flops.get(TIMED_PRECISION), asked, check)
+
+
+def device_named(name: str) -> DeviceConfig | None:
+    """The device whose time model is called ``name``; ``calibrate`` writes both files."""
     folders = (config_folder(), Path("configs"))
     if not any((folder / "device" / f"{name}.yaml").is_file() for folder in folders):
         return None
     try:
-        device = compose_config(["fit=.", "budget=1", f"device={name}"], ROOT, PredictConfig)[0].device
+        return compose_config(["fit=.", "budget=1", f"device={name}"], ROOT, PredictConfig)[0].device
     except UserError:  # in a user's own file, which this command was not asked to read
         return None
-    return None if device is None else device.dollars_per_hour

@@ -16,7 +16,7 @@ from harness.runs.curve import read_curve
 from harness.runs.files import SweepFolder
 from harness.runs.record import DIVERGED, FINISHED
 from harness.text import count, counted, duration
-from harness.workflow.report import price_of
+from harness.workflow.report import device_named
 from harness.workflow.resources import device_hours
 from harness.workflow.standing import Standing
 from harness.workflow.status import of_the_queue, workers_of
@@ -176,7 +176,8 @@ def _cost(sweep: Standing) -> list[str]:
     text = f"Cost so far: {_hours(hours)} {unit}"
     if more:
         text += f", about {_hours(hours + more)} in all"
-    price = config.design.dollars_per_hour or price_of(config.throughput.name)
+    device = device_named(config.throughput.name)
+    price = config.design.dollars_per_hour or (device.dollars_per_hour if device else None)
     if price:
         text += f"; {price * hours:,.2f} dollars so far at {price:g} an hour"
         if more:

@@ -243,18 +243,20 @@ def test_absolute_deviations_ignore_a_run_that_is_far_off() -> None:
 
 
 def test_another_law_is_named_where_it_answers(fitted: Fit, tmp_path: Path) -> None:
-    """In a prediction and on the page, whose calculator knows the standard law only."""
+    """In a prediction and on the page, whose calculator knows the standard law, and a power of the sum of its terms."""
     answer = predict_from(fitted, budget=1e21)
     assert f"approach 3 is L = {fitted.approach_3.formula}" in answer.notes
     data = ReportData("", fitted, *(of_form(fitted.approach_3.form, 0.002)[0],) * 2)
     content = make_content(data, tmp_path, ())
     left = {one.title for one in content.left_out}
-    assert ("Approach 3 in the calculator" in left) == (fitted.approach_3.form != "tied")
+    known = fitted.approach_3.form in ("tied", "kappa", "kaplan")
+    assert ("Approach 3 in the calculator" in left) == (not known)
     computed = calculator_data(data)
     assert computed is not None
-    names = [one["name"] for one in computed["approaches"]]
-    assert ("approach_3" in names) == (fitted.approach_3.form == "tied")
-    assert computed["lead"] in names
+    three = computed["approaches"][2]
+    assert three["kind"] == ("law" if known else "other")
+    assert three["formula"] == f"L = {fitted.approach_3.formula}"
+    assert (three["theta"] is None) == (not known)
 
 
 def test_the_standard_law_needs_no_note() -> None:

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from harness.report.calculator import SCRIPTS
+
 PAGE = Path(__file__).parents[2] / "harness" / "report" / "page"
+OF_THE_PAGE = ("show", "present", "form")
+"""The scripts that write into a document, which node has none of."""
 NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
@@ -21,7 +25,8 @@ def in_node(expression: str, data: Any) -> Any:
 
     NaN comes back as None, infinity as the text "Infinity".
     """
-    scripts = [(PAGE / name).read_text(encoding="utf-8") for name in ("calculator.js", "clock.js")]
+    names = [name for name in SCRIPTS if name not in OF_THE_PAGE]
+    scripts = [(PAGE / f"{name}.js").read_text(encoding="utf-8") for name in names]
     code = (
         *scripts,
         "const calc = globalThis.isoflopCalculator;",
@@ -77,6 +82,6 @@ def in_browser(page: Path, profile: Path, **fields: str) -> str:
     )
     assert "Uncaught" not in done.stderr
     assert "Content Security Policy" not in done.stderr
-    output = re.search(r"<output.*?</output>", done.stdout, re.S)
+    output = re.search(r'<div id="calculator-output".*?</section>', done.stdout, re.S)
     assert output is not None
     return output[0]

@@ -163,16 +163,18 @@ def test_the_calculator_has_the_fits_ends_and_words(report_data: ReportData) -> 
     flops = report_data.fit.largest_flops
     data = calculator_data(report_data)
     assert data is not None
-    each = f"data.approaches.map((a) => calc.predict(a, {flops!r}, data.level).params.interval)"
+    question = f"{{ kind: 'flops', value: {flops!r} }}"
+    each = f"data.approaches.map((a) => calc.ask(a, {question}, data.order).intervals.params)"
     found = dict(zip(report_data.fit.predict(flops), in_node(each, data), strict=True))
     expected = report_data.fit.predict(flops)["approach_2"].params_interval
     assert expected is not None
     assert expected[1] == math.inf
     assert found["approach_2"] == [pytest.approx(expected[0], rel=1e-3), "Infinity"]
     write = "(x) => x.toFixed(1)"
-    assert in_node(f"calc.bounds([1, Infinity], {write})", {}) == "1.0 to not bounded"
-    assert in_node(f"calc.bounds([Infinity, Infinity], {write})", {}) == WORDS
-    assert in_node(f"calc.bounds([1, 2], {write})", {}) == "1.0 to 2.0"
+    assert in_node(f"calc.interval([1, Infinity], {write})", {}) == "1.0 to not bounded"
+    assert in_node(f"calc.interval([Infinity, Infinity], {write})", {}) == WORDS
+    assert in_node(f"calc.interval([0, 0], {write})", {}) == WORDS
+    assert in_node(f"calc.interval([1, 2], {write})", {}) == "1.0 to 2.0"
 
 
 @needs_browser

@@ -6,12 +6,11 @@
   const SIZES = 400; // models between the ladder's smallest and largest that are compared
   const REACH = [Math.log(1e3), Math.log(1e32)]; // FLOPs between which a compute-optimal model of a time is looked for
   const TOLERANCE = 1e-4; // of its time, in the logarithm
-  const FAR = 10; // times off the frontier's tokens per parameter: far from where runs are usually made
 
   // The grid of a device: ln seconds by size (rows) and by ln D.
   function makeClock(device) {
     const sizes = device.params.map(Math.log);
-    const values = calc.unpack(device.seconds, 1, false).map((row) => row[0]);
+    const values = calc.floats(device.seconds);
     const columns = values.length / sizes.length;
     const [first, last] = device.tokens;
     return {
@@ -81,80 +80,87 @@
     params >= Math.exp(clock.sizes[0]) * (1 - 1e-12) &&
     params <= Math.exp(clock.sizes[clock.sizes.length - 1]) * (1 + 1e-12);
 
-  // Training FLOPs of the compute-optimal model whose training takes so long; NaN where the start alone takes longer.
-  function flopsIn(approach, clock, time) {
+  // Seconds of the compute-optimal model of a budget, by one source.
+  function secondsOf(source, clock, flops) {
+    const { params, tokens } = calc.atFlops(calc.lawsOf(source).best, flops);
+    return seconds(clock, params, Math.max(1, tokens));
+  }
+
+  // Training FLOPs of the compute-optimal model whose training takes so long; NaN where the start alone takes longer,
+  // Infinity where every training looked at takes less.
+  function flopsIn(source, clock, time) {
     if (!(time > clock.start)) return NaN;
     let [low, high] = REACH;
+    const isShorter = (logC) => secondsOf(source, clock, Math.exp(logC)) < time;
+    if (isShorter(high)) return Infinity;
     while (high - low > TOLERANCE) {
       const middle = (low + high) / 2;
-      const [logN, logD] = calc.optimum(approach, approach.theta, middle);
-      if (seconds(clock, Math.exp(logN), Math.max(1, Math.exp(logD))) < time) low = middle;
+      if (isShorter(middle)) low = middle;
       else high = middle;
     }
     return Math.exp((low + high) / 2);
   }
 
-  // The central interval; NaN is left out, an infinity is kept, and to it there is no interpolation.
-  function interval(values, level) {
-    const sorted = values.filter((value) => !Number.isNaN(value)).sort((x, y) => x - y);
-    if (sorted.length < 20) return null;
-    if (sorted.every(Number.isFinite)) return calc.interval(sorted, level);
-    return [(1 - level) / 2, (1 + level) / 2].map((q) => sorted[Math.ceil(q * (sorted.length - 1))]);
-  }
-
-  // The index of the lowest loss by the law of one row, and that loss.
-  function lowest([E, A, B, alpha, beta], logNs, logDs) {
-    let best = 0;
-    let least = Infinity;
-    const loss = (i) => E + A * Math.exp(-alpha * logNs[i]) + B * Math.exp(-beta * logDs[i]);
-    for (let i = 0; i < logNs.length; i += 1) {
-      const here = loss(i);
+  // The index of the lowest loss by one law, and that loss.
+  function lowest(law, params, tokens) {
+    let [best, least] = [0, Infinity];
+    for (let i = 0; i < params.length; i += 1) {
+      const here = law.loss(params[i], tokens[i]);
       if (here < least) [best, least] = [i, here];
     }
-    return [best, loss(best)];
+    return [best, law.loss(params[best], tokens[best])];
   }
 
-  // The model of the lowest loss among all that are trained in so many seconds, by the law, with intervals over its
-  // draws; null where no model of the ladder is trained in them. An end of the ladder bounds nothing: a draw whose best
-  // is there says that N lies there or beyond.
-  function bestOfTime(approach, clock, time, level, order) {
+  // Models of the ladder's range, evenly in ln N, and the tokens each is trained on in so many seconds.
+  function trainable(clock, time) {
     const [first, last] = [clock.sizes[0], clock.sizes[clock.sizes.length - 1]];
     const count = clock.sizes.length > 1 ? SIZES : 1;
     const every = Array.from({ length: count }, (_, i) => first + (i * (last - first)) / Math.max(1, count - 1));
     const reached = tokensIn(clock, every, time);
     const able = every.map((_, i) => i).filter((i) => reached[i] >= 0);
-    if (!able.length) return null;
-    const logNs = able.map((i) => every[i]);
-    const logDs = able.map((i) => reached[i]);
-    const end = able.length - 1;
-    const [best, loss] = lowest(approach.theta, logNs, logDs);
-    const drawn = calc.draws(approach).map((row) => lowest(row, logNs, logDs));
-    const at = (i, low, high, value) => (i === 0 ? low : i === end ? high : value);
-    const [params, tokens] = [Math.exp(logNs[best]), Math.exp(logDs[best])];
-    const found = {
-      params: { value: params, interval: interval(drawn.map(([i]) => at(i, 0, Infinity, Math.exp(logNs[i]))), level) },
-      tokens: { value: tokens, interval: interval(drawn.map(([i]) => at(i, Infinity, 0, Math.exp(logDs[i]))), level) },
-      loss: { value: loss, interval: interval(drawn.map(([, least]) => least), level) },
-      flops: approach.kappa * Math.pow(params, approach.power) * tokens,
-      edge: best === 0 ? "smallest" : best === end ? "largest" : "",
-    };
-    const codes = approach.flags.concat(calc.outOfRange(approach, found.flops));
-    const beyond = calc.beyondRuns(approach, params, tokens);
-    if (beyond) {
-      codes.push("extrapolation");
-      for (const one of [found.params, found.tokens, found.loss]) one.interval = null;
-    }
-    if (found.edge) codes.push("at_edge");
-    else if ([found.params, found.tokens].some((one) => one.interval && open(one.interval))) codes.push("wide_interval");
-    const [logN, logD] = calc.optimum(approach, approach.theta, Math.log(found.flops));
-    const stretch = tokens / params / Math.exp(logD - logN);
-    if (!approach.runs && !(1 / FAR <= stretch && stretch <= FAR)) codes.push("extrapolation");
-    found.status = calc.worst(codes, order);
-    return found;
+    return [able.map((i) => Math.exp(every[i])), able.map((i) => Math.exp(reached[i]))];
   }
 
-  // Whether an interval spans more than a factor of ten, or is not bounded.
-  const open = ([low, high]) => !(low > 0 && high <= 10 * low && high < Infinity);
+  // The model of the lowest loss among all that are trained in so many seconds, by a source with L(N, D); null where no
+  // model of the ladder is trained in them. An end of the ladder bounds nothing: a draw whose best is there says that N
+  // lies there or beyond.
+  function bestOfTime(source, clock, time, order) {
+    const [params, tokens] = trainable(clock, time);
+    if (!params.length) return null;
+    const { best: law, draws } = calc.surfaceOf(source);
+    const end = params.length - 1;
+    const [at, loss] = lowest(law, params, tokens);
+    const [n, d] = [params[at], tokens[at]];
+    const flops = law.flops(n, d);
+    const intervals = { params: null, tokens: null, loss: null };
+    const beyond = calc.beyondRuns(source, n, d);
+    const flags = [...source.flags, ...calc.rangeFlags(source, flops), ...beyond];
+    if (draws) {
+      const drawn = draws.map((one) => lowest(one, params, tokens));
+      const ends = (low, high, values) => drawn.map(([i]) => (i === 0 ? low : i === end ? high : values[i]));
+      intervals.params = calc.percentiles(ends(0, Infinity, params), source.level);
+      intervals.tokens = calc.percentiles(ends(Infinity, 0, tokens), source.level);
+      intervals.loss = calc.percentiles(drawn.map(([, least]) => least), source.level);
+    }
+    if (at === 0 || at === end) {
+      flags.push(["at_edge",
+        `the best of this time is the ${at ? "largest" : "smallest"} model of the ladder (${calc.general(n, 3)} parameters): ` +
+        "a ladder that goes further may have a better one"]);
+    } else if (!beyond.length) flags.push(...spreadFlags(intervals));
+    if (beyond.length) intervals.params = intervals.tokens = intervals.loss = null;
+    const usual = calc.atFlops(law, flops);
+    flags.push(...calc.unusualRatio(source, d / n, usual.tokens / usual.params));
+    return { approach: source.name, seconds: time, params: n, tokens: d, flops, loss, intervals, ...calc.judge(flags, order) };
+  }
 
-  Object.assign(calc, { makeClock, seconds, tokensIn, covers, flopsIn, bestOfTime });
+  // The warning about a best model inside the ladder whose interval is wide, or reaches an end of the ladder.
+  function spreadFlags({ params, tokens }) {
+    if (params && (params[0] === 0 || params[1] === Infinity)) {
+      return [["wide_interval",
+        "by some draws of the law the best of this time is at an end of the ladder: N and D have no bound there"]];
+    }
+    return calc.wide({ N: params, D: tokens });
+  }
+
+  Object.assign(calc, { makeClock, seconds, secondsOf, tokensIn, covers, flopsIn, bestOfTime });
 })();

@@ -12,8 +12,10 @@
   const form = document.getElementById("explore-form");
   const tip = document.getElementById("explore-tip");
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const lead = data.approaches.find((one) => one.name === data.lead);
-  const law = data.approaches.find((one) => one.kind === "law");
+  // approaches that the page computes by, and which of them decides
+  const known = data.approaches.filter((one) => one.kind && one.kind !== "other");
+  const lead = known.length ? calc.choose(known, false) : null;
+  const law = known.find((one) => one.kind === "law");
   const views = new Map();
 
   // Columns to rows, each with its colour in the theme and what a pointer is told.
@@ -34,20 +36,14 @@
   }
   const ranged = form.elements.target; // no approach has a frontier: there is no target to move
   let target = data.target; // FLOPs; the slider shows it to a step
-  const UNITS = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"], [1, ""]];
-  function count(value) {
-    const [size, unit] = UNITS.find(([size]) => value >= size) ?? [1, ""];
-    return number(value / size, 3) + unit;
-  }
 
   // What is predicted at the target, a row an approach.
   function atTarget(flops, of) {
-    return data.approaches.map((approach) => {
-      const found = calc.predict(approach, flops, data.level);
-      const [n, d, r] = [found.params.value, found.tokens.value, found.ratio.value];
-      const text = `${approach.label} at C = ${number(flops, 3)}: N* = ${count(n)}, D* = ${count(d)}`;
+    return known.map((approach) => {
+      const { params: n, tokens: d, ratio: r, loss: found } = calc.ask(approach, { kind: "flops", value: flops }, data.order);
+      const text = `${approach.label} at C = ${number(flops, 3)}: N* = ${calc.count(n)}, D* = ${calc.count(d)}`;
       const colour = palettes[of].approaches[approach.label];
-      const loss = approach.loss_kind === "held-out" ? found.loss.value : null;
+      const loss = approach.loss_kind === "held-out" ? found : null;
       return { approach: approach.label, lead: approach === lead, c: flops, n, d, r, loss, tip: text, colour };
     });
   }
@@ -55,12 +51,11 @@
   // The IsoFLOP profile that the fitted law has at the target, within a factor of six about its minimum.
   function profile(flops) {
     if (!law) return [];
-    const [E, A, B, alpha, beta] = law.theta;
-    const centre = calc.predict(law, flops, data.level).params.value;
+    const { best } = calc.lawsOf(law);
+    const [logCentre] = best.logOptimum(flops);
     return Array.from({ length: 41 }, (_, i) => {
-      const n = centre * 6 ** ((i - 20) / 20);
-      const d = flops / (law.kappa * n ** law.power);
-      return { n, loss: E + A * n ** -alpha + B * d ** -beta };
+      const n = Math.exp(logCentre) * 6 ** ((i - 20) / 20);
+      return { n, loss: best.loss(n, flops / best.flops(n, 1)) };
     });
   }
 
@@ -87,7 +82,7 @@
     if (!run) return value;
     const parts = [
       `run ${run.run}`,
-      `N = ${count(run.n)}, D = ${count(run.d)}, D/N = ${number(run.r, 3)}`,
+      `N = ${calc.count(run.n)}, D = ${calc.count(run.d)}, D/N = ${number(run.r, 3)}`,
       `C = ${number(run.c, 3)} FLOPs`,
       `loss ${number(run.loss, 5)}`,
       run.seed === null ? "" : `seed ${run.seed}`,

@@ -1,225 +1,207 @@
-// The calculator's form: what is asked, and the tables that answer it.
+// The calculator's form: what is asked, kept as an amount of one meaning while its unit changes.
 (function () {
   "use strict";
 
   const calc = globalThis.isoflopCalculator;
   const data = JSON.parse(document.getElementById("calculator-data").textContent);
   const form = document.getElementById("calculator-form");
-  const output = document.getElementById("calculator-output");
+  const fields = form.elements;
   const clocks = data.devices.map(calc.makeClock);
-  const lead = data.approaches.find((approach) => approach.name === data.lead);
+  const KEYS = { flops: "budget", hours: "gpu_hours", dollars: "dollars" };
+  const NAMES = { // what a problem is about
+    amount: "The amount", target_loss: "The loss", params: "Parameters", tokens: "Tokens", used: "Training FLOPs",
+    price: "Dollars an hour", mfu: "The utilisation", serve: "Tokens to serve", weight: "The weight", unique: "Unique tokens",
+  };
 
-  function count(value) {
-    for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["k", 1e3]]) {
-      if (value >= 0.9995 * size) return (value / size).toPrecision(3) + unit;
+  // The amount as it was typed, {unit, value}, and as it is shown in the unit chosen now, {text, value}.
+  let typed = null;
+  let shown = { text: "", value: NaN };
+  let reported = NaN; // the compute that the page's other scripts know of
+  let answered = ""; // the form as it was answered last
+
+  class Problem extends Error {
+    constructor(text, field) {
+      super(text);
+      this.field = field;
     }
-    return String(Number(value.toPrecision(3)));
   }
 
-  function power(value) {
-    const [mantissa, exponent] = value.toExponential(2).split("e");
-    const raised = String(Number(exponent)).replace(/[-0-9]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
-    return Number(mantissa) + " × 10" + raised;
+  function number(field, key, optional = false) {
+    const text = fields[field].value;
+    if (optional && !text.trim()) return null;
+    const { value, problem } = calc.read(text, data.rules[key], NAMES[field]);
+    if (problem) throw new Problem(problem, field);
+    return value;
   }
 
-  const ratio = (value) => (value >= 9.95 ? value.toFixed(0) : value.toPrecision(2));
-  const loss = (value) => value.toFixed(3);
-
-  function duration(seconds) {
-    if (seconds < 60) return Number(seconds.toPrecision(2)) + " s";
-    const minutes = Math.round(seconds / 60);
-    if (minutes < 60) return minutes + " min";
-    if (minutes < 48 * 60) return Math.floor(minutes / 60) + " h " + String(minutes % 60).padStart(2, "0") + " min";
-    return (seconds < 8.64e6 ? (seconds / 86400).toFixed(1) : count(seconds / 86400)) + " days";
-  }
-
-  function dollars(value) {
-    if (value < 0.005) return "under 1 cent";
-    return "$" + (value >= 99.5 ? Math.round(value).toLocaleString("en") : value.toFixed(2));
-  }
-
-  function element(name, text, className) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (className) made.className = className;
-    return made;
-  }
-
-  const say = (text, className) => output.append(element("p", text, className));
-
-  // A table; the columns of `left` are texts, the others numbers. Its rows are arrays of texts.
-  function table(headings, rows, left, strong) {
-    const made = element("table");
-    const fill = (row, name, texts) =>
-      texts.forEach((text, i) => row.append(element(name, text, left.includes(headings[i]) ? "left" : "")));
-    fill(made.createTHead().insertRow(), "th", headings);
-    const body = made.createTBody();
-    rows.forEach((texts, i) => {
-      const row = body.insertRow();
-      if (i === strong) row.className = "strong";
-      fill(row, "td", texts);
-    });
-    const scroll = element("div", undefined, "scroll");
-    scroll.append(made);
-    output.append(scroll);
-    return body;
-  }
-
-  // A loss that is not held-out (approach 1's is a training loss) is marked.
-  const marked = (text, kind) => (kind === "held-out" || text === "–" ? text : text + ", " + kind);
-
-  function cell(quantity, write) {
-    if (!Number.isFinite(quantity.value)) return "–";
-    const range = quantity.interval;
-    return write(quantity.value) + (range ? " (" + calc.bounds(range, write) + ")" : "");
-  }
-
-  // The chosen device with its clock and the price in the form; null where the page has no device.
-  function chosen() {
+  // The device with its clock, its price and its utilisation as the form has them; null where the page has no device.
+  function deviceNow() {
     if (!data.devices.length) return null;
-    const at = form.elements.device.selectedIndex;
-    const typed = form.elements.price.value.trim();
-    return { ...data.devices[at], clock: clocks[at], price: typed ? calc.parse(typed) : null };
+    const at = fields.device.selectedIndex;
+    const one = data.devices[at];
+    const price = number("price", "dollars_per_hour", true);
+    const mfu = one.peak ? number("mfu", "mfu", true) : null;
+    return { ...one, clock: clocks[at], price, own: one.price, mfu };
   }
 
-  // "3 h 20 min on h100 (assumed), $6.67".
-  const cost = (time, device) =>
-    duration(time) + " on " + device.label + (device.price > 0 ? ", " + dollars((time / 3600) * device.price) : "");
+  const priceOf = (device) => {
+    if (!(device.price > 0)) throw new Problem(`Enter the price of an hour of ${device.name}, in dollars.`, "price");
+    return device.price;
+  };
 
-  // The question in FLOPs, with seconds where a time was asked for; or the problem to show.
-  function question(device) {
-    const unit = form.elements.unit.value;
-    const amount = calc.parse(form.elements.amount.value);
-    if (!(Number.isFinite(amount) && amount > 0)) return { problem: "Enter a positive number, such as 1e21 or 2.5e19." };
-    if (unit === "flops") return { flops: amount };
-    if (unit === "dollars" && !(device.price > 0)) {
-      return { problem: "Enter the price of an hour of " + device.name + ", in dollars." };
-    }
-    const time = 3600 * (unit === "dollars" ? amount / device.price : amount);
-    if (!(time > device.start)) {
-      const least = Number(device.start.toPrecision(3));
-      return { problem: duration(time) + " is less than a run's start takes, " + least + " s on " + device.label + "." };
-    }
-    return { flops: calc.flopsIn(lead, device.clock, time), time };
+  function amountNow() {
+    const text = fields.amount.value;
+    return text === shown.text ? shown.value : number("amount", KEYS[fields.unit.value]);
   }
 
-  // The compute-optimal models at a budget, by every approach, with what their training takes.
-  function showBudget(flops, device) {
-    const timed = device ? ["time on " + device.label].concat(device.price > 0 ? ["dollars"] : []) : [];
-    const found = data.approaches.map((approach) => calc.predict(approach, flops, data.level));
-    const rows = data.approaches.map((approach, i) => {
-      const { params, tokens } = found[i];
-      const time = device ? calc.seconds(device.clock, params.value, Math.max(1, tokens.value)) : NaN;
-      const takes = timed.map((_, j) =>
-        !Number.isFinite(time) ? "–" : j ? dollars((time / 3600) * device.price) : duration(time));
-      return [
-        approach.label,
-        cell(params, count),
-        cell(tokens, count),
-        cell(found[i].ratio, ratio),
-        marked(cell(found[i].loss, loss), approach.loss_kind),
-        ...takes,
-        calc.status(approach, flops, found[i], data.order).replaceAll("_", " "),
-      ];
-    });
-    const headings = ["approach", "N*", "D*", "D*/N*", "loss", ...timed, "status"];
-    const body = table(headings, rows, ["approach", "status"], data.approaches.indexOf(lead));
-    data.approaches.forEach((approach, i) => { body.rows[i].lastChild.title = approach.notes.join("; "); });
-    const beyond = device ? found.filter(({ params }) => !calc.covers(device.clock, params.value)).length : 0;
-    if (beyond) {
-      say("Times of models smaller or larger than any of the ladder (" + count(device.params[0]) + " to " +
-        count(device.params[device.params.length - 1]) + " parameters) are extrapolated.", "soft");
+  // Seconds of an amount in a unit other than FLOPs.
+  const secondsOf = ({ unit, value }, device) => 3600 * (unit === "dollars" ? value / priceOf(device) : value);
+
+  function flopsOf(amount, device) {
+    if (amount.unit === "flops") return amount.value;
+    const { flops, problem } = calc.flopsOfTime(data, device, secondsOf(amount, device));
+    if (problem) throw new Problem(problem, "amount");
+    return flops;
+  }
+
+  // The same amount in another unit: FLOPs are those of the compute-optimal model, whose training takes a time.
+  function converted(amount, unit, device) {
+    if (amount.unit === unit) return amount.value;
+    if (unit === "flops") return flopsOf(amount, device);
+    let seconds;
+    if (amount.unit === "flops") {
+      const { decider } = calc.deciderOf(data, true);
+      const best = calc.atFlops(calc.lawsOf(decider).best, amount.value);
+      seconds = calc.secondsFor(device, best);
+    } else seconds = secondsOf(amount, device);
+    return unit === "hours" ? seconds / 3600 : (seconds / 3600) * priceOf(device);
+  }
+
+  function write(value) {
+    const text = calc.exact(Number(value.toPrecision(6)));
+    shown = { text, value };
+    fields.amount.value = text;
+  }
+
+  // What the reader changed, before it is answered.
+  function take(name) {
+    if (name === "device") fields.price.value = data.devices[fields.device.selectedIndex].price ?? "";
+    const unit = fields.unit.value;
+    if (name === "amount") {
+      shown = { text: "", value: NaN };
+      const value = calc.parse(fields.amount.value, data.rules[KEYS[unit]]);
+      typed = Number.isFinite(value) ? { unit, value } : null;
+    } else if (typed && typed.unit !== unit && ["unit", "device", "price", "mfu"].includes(name)) {
+      // A device, a price or a utilisation changes what a time is, not the amount that was typed.
+      fields.amount.value = "";
+      shown = { text: "", value: NaN };
+      const value = converted(typed, unit, deviceNow());
+      if (Number.isFinite(value)) write(value);
+    } else if (typed && name === "unit") write(typed.value);
+  }
+
+  // The form as a question for calc.answer, with what isoflop predict calls its parts.
+  function question() {
+    const device = deviceNow();
+    const kind = fields.question.value;
+    const served = number("serve", "inference_tokens", true);
+    const weight = number("weight", "weight", true) ?? 1;
+    const unique = number("unique", "unique_tokens", true);
+    const asked = { device, served, weight, unique, time: null, model: null };
+    const line = { inference_tokens: served, "serving.weight": weight === 1 ? null : weight, unique_tokens: unique };
+    if (kind === "budget") {
+      const amount = { unit: fields.unit.value, value: amountNow() };
+      const key = KEYS[amount.unit];
+      const flops = flopsOf(amount, device);
+      const time = amount.unit === "flops" ? null : secondsOf(amount, device);
+      return { ...asked, kind: "flops", value: flops, time, line: { [key]: amount.value, ...line } };
+    }
+    if (kind === "model") {
+      const [params, tokens] = [number("params", "params"), number("tokens", "tokens")];
+      const flops = number("used", "budget", true);
+      checkModel(params, tokens, flops);
+      return { ...asked, kind, model: { params, tokens, flops }, line: { params, tokens, budget: flops, ...line } };
+    }
+    const value = number(kind, kind);
+    return { ...asked, kind: kind === "target_loss" ? "loss" : kind, value, line: { [kind]: value, ...line } };
+  }
+
+  function checkModel(params, tokens, flops) {
+    const { least_params: n, least_tokens: d, factor } = data.model;
+    if (params < n) throw new Problem(`Parameters: a model has ${n} at least; write plain numbers, such as 70e9 or 70B.`, "params");
+    if (tokens < d) throw new Problem(`Tokens: a model sees ${d} at least; write plain numbers, such as 1.4e12 or 1.4T.`, "tokens");
+    const ratio = flops ? flops / (6 * params * tokens) : 1;
+    if (ratio > factor || ratio < 1 / factor) {
+      throw new Problem(`${calc.general(flops)} FLOPs is ${calc.general(ratio, 3)} times 6 × parameters × tokens; ` +
+        "leave it out, or correct it.", "used");
     }
   }
 
-  // The best model of a time beside the compute-optimal one that takes as long.
-  function showTime(time, flops, device) {
-    const plain = calc.predict(lead, flops, data.level);
-    const best = lead.kind === "law" ? calc.bestOfTime(lead, device.clock, time, data.level, data.order) : null;
-    if (!best) {
-      say(
-        lead.kind === "law"
-          ? "In " + duration(time) + " on " + device.label + " no model of the ladder is trained on 1e3 to 1e17 tokens."
-          : "The best model of a time needs L(N, D) of approach 3, which has no fit here: below is the best model of the FLOPs.",
-        "problem",
-      );
+  function showFields() {
+    const kind = fields.question.value;
+    for (const label of form.querySelectorAll("[data-asks]")) label.hidden = !label.dataset.asks.split(" ").includes(kind);
+    for (const label of form.querySelectorAll("[data-peak]")) {
+      label.hidden = !data.devices.length || !data.devices[fields.device.selectedIndex].peak;
+    }
+  }
+
+  function complain(problem, field) {
+    document.getElementById("calculator-problem").textContent = problem;
+    for (const one of form.querySelectorAll("input")) {
+      if (one.name === field) one.setAttribute("aria-invalid", "true");
+      else one.removeAttribute("aria-invalid");
+    }
+  }
+
+  // Answer what the form asks after the field `name` was changed; without a name nobody is told of the compute.
+  function update(name) {
+    const filled = JSON.stringify([...new FormData(form)]);
+    if (name && filled === answered) return; // a choice is told of twice, as input and as change
+    showFields();
+    let asked;
+    try {
+      if (name) take(name);
+      answered = JSON.stringify([...new FormData(form)]);
+      asked = question();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      complain(problem.message, problem.field);
+      calc.clear();
       return;
     }
-    say("The best model of " + cost(time, device) + ", and the compute-optimal one whose training takes as long:");
-    const row = (name, found, spent, status) =>
-      [name, cell(found.params, count), cell(found.tokens, count), power(spent), cell(found.loss, loss), status];
-    table(
-      ["", "N", "D", "FLOPs", "loss", "status"],
-      [
-        row("best of the time", best, best.flops, best.status.replaceAll("_", " ")),
-        row("compute-optimal", plain, flops, calc.status(lead, flops, plain, data.order).replaceAll("_", " ")),
-      ],
-      ["", "status"],
-      0,
-    );
-    if (best.edge) {
-      say("The best of this time is the " + best.edge + " model of the ladder (" + count(best.params.value) +
-        " parameters): a ladder that goes further may have a better one.", "problem");
-    }
+    const found = calc.answer(data, asked);
+    complain(found.problems.join(" "));
+    calc.present(data, asked, found);
+    const { flops } = found.decided || {};
+    if (name && Number.isFinite(flops)) tell(asked.kind === "flops" ? asked.value : flops);
   }
 
-  // The model that also serves tokens later, at the same loss.
-  function showServing(flops) {
-    const served = calc.parse(form.elements.serve.value || "0");
-    const law = data.approaches.find((approach) => approach.kind === "law");
-    if (served > 0 && law) {
-      const life = calc.serve(law, flops, served);
-      say("To serve " + count(served) + " tokens at the same loss (" + loss(life.loss) + "): N = " +
-        count(life.params) + ", D = " + count(life.tokens) + ", " + power(life.training) +
-        " training FLOPs; " + (100 * life.saving).toFixed(1) + "% less over its whole life than the model " +
-        "that is cheapest to train (" + law.label.toLowerCase() + ").");
-    } else if (!(served >= 0) || (served > 0 && !law)) {
-      say(law ? "Tokens to serve: a number, such as 1e12 or 2T." :
-        "Serving needs the fitted law L(N, D) of approach 3.", "problem");
-    }
+  // Other scripts of the page follow the calculator's compute, and set it, by this event.
+  function tell(flops) {
+    if (flops === reported) return;
+    reported = flops;
+    document.dispatchEvent(new CustomEvent("isoflop:target", { detail: { flops, source: "calculator" } }));
   }
 
-  function show() {
-    output.replaceChildren();
-    const device = chosen();
-    const { problem, flops, time } = question(device);
-    if (problem) {
-      say(problem, "problem");
-      return;
-    }
-    if (time) showTime(time, flops, device);
-    say("C = " + power(flops) + " FLOPs" + (time ? ", the compute of the compute-optimal model of that time:" : ""),
-      time ? "" : "soft");
-    showBudget(flops, device);
-    if (device) {
-      say((time ? "Intervals cover the uncertainty of the fit, not that of the device's times. " : "") + device.said + ".", "soft");
-    }
-    const largest = Math.max(...data.approaches.map((a) => a.largest || 0));
-    const limit = Math.max(...data.approaches.map((a) => a.limit));
-    if (flops > 1.001 * largest) {
-      const far = Number((flops / largest).toPrecision(2)).toLocaleString("en");
-      const text = "This is " + far + " times the largest run: extrapolation" +
-        (flops > limit * largest ? " beyond what the fit supports." : ".");
-      say(text, flops > limit * largest ? "problem" : "soft");
-    }
-    showServing(flops);
-  }
+  document.addEventListener("isoflop:target", ({ detail }) => {
+    if (!detail || detail.source === "calculator" || !(detail.flops > 0 && Number.isFinite(detail.flops))) return;
+    fields.question.value = "budget";
+    fields.unit.value = "flops";
+    typed = { unit: "flops", value: detail.flops };
+    reported = detail.flops;
+    write(detail.flops);
+    update(null);
+  });
 
-  // The device's own price, where it is known.
-  function fillPrice() {
-    form.elements.price.value = data.devices[form.elements.device.selectedIndex].price ?? "";
-  }
-
-  form.elements.amount.value = data.target.toExponential(3).replace(/\.?0*e\+?/, "e");
+  typed = { unit: "flops", value: data.target };
+  write(data.target);
   if (data.devices.length) {
-    for (const device of data.devices) form.elements.device.append(element("option", device.label));
-    fillPrice();
-    form.elements.device.addEventListener("change", fillPrice);
+    for (const device of data.devices) fields.device.append(calc.element("option", device.label));
+    fields.price.value = data.devices[0].price ?? "";
   } else {
     for (const one of document.querySelectorAll("#calculator .timed")) one.remove();
   }
-  form.addEventListener("input", show);
-  form.addEventListener("change", show);
+  for (const kind of ["input", "change"]) form.addEventListener(kind, ({ target }) => update(target.name));
   form.addEventListener("submit", (event) => event.preventDefault());
-  show();
+  update(null);
 })();

@@ -1,133 +1,141 @@
-// Tables that are sorted by their headings, filtered and downloaded; and boxes that scroll, reached by the keyboard.
+// The answers as rows of texts and as sentences, with the digits of isoflop predict; nothing here knows the document.
 (function () {
   "use strict";
-  const UNITS = { k: 1e3, M: 1e6, B: 1e9, T: 1e12, "%": 1e-2 };
-  const SECONDS = { s: 1, min: 60, h: 3600, d: 86400, days: 86400, day: 86400 };
-  const DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-  // The number that a cell begins with: "1.2M", "3 × 10¹²", "2 h 5 min"; NaN where there is none.
-  function number(text) {
-    const times = [...text.matchAll(/([\d.]+) (s|min|h|days?|d)\b/g)];
-    if (times.length && /^[\d.]/.test(text)) return times.reduce((sum, [, n, unit]) => sum + n * SECONDS[unit], 0);
-    const found = /^([-−]?[\d.,]+)?(?: × )?(10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?([kMBT%])?/.exec(text.trim());
-    if (!found[1] && !found[2]) return NaN;
-    const plain = (found[1] ?? "1").replaceAll(",", "").replace("−", "-");
-    const power = [...(found[2] ?? "").slice(2)].map((c) => (c === "⁻" ? "-" : DIGITS.indexOf(c))).join("");
-    // "10¹²" alone: the first group has taken its 10
-    if (!found[2]) {
-      const alone = /^10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)/.exec(text.trim());
-      if (alone) return 10 ** Number([...alone[1]].map((c) => (c === "⁻" ? "-" : DIGITS.indexOf(c))).join(""));
-    }
-    return Number(plain) * 10 ** Number(power || 0) * (UNITS[found[3]] ?? 1);
+  const calc = globalThis.isoflopCalculator;
+  const { count, ratio, power, fixed, general, duration, dollars, decimals } = calc;
+
+  const flopsText = (value) => power(value, 3);
+  const lossText = (value) => fixed(value, 4);
+  const percent = (value) => general(100 * value, 3) + "%";
+
+  // "1.2M (1.1M to 1.4M)", or a dash.
+  const cell = (value, bounds, write) =>
+    (calc.known(value) ? calc.withInterval(write(value), calc.interval(bounds, write, write === lossText)) : calc.NOTHING);
+
+  // A loss that is not held-out (approach 1's is a training loss) is marked.
+  const marked = (text, kind) => (kind === "held-out" || text === calc.NOTHING ? text : `${text}, ${kind}`);
+
+  // The compute-optimal models of a question. `timed` of an answer gives the cells of the device's columns.
+  function optima(found, { labels, kind, timed, headings }) {
+    const withFlops = kind !== "flops";
+    const rows = found.map((one, i) => [
+      labels[i],
+      cell(one.params, one.intervals.params, count),
+      cell(one.tokens, one.intervals.tokens, count),
+      cell(one.ratio, one.intervals.ratio, ratio),
+      ...(withFlops ? [cell(one.flops, one.intervals.flops, flopsText)] : []),
+      marked(cell(one.loss, one.intervals.loss, lossText), one.loss_kind),
+      ...timed(one),
+      one,
+    ]);
+    return { headings: ["approach", "N*", "D*", "D*/N*", ...(withFlops ? ["FLOPs"] : []), "loss", ...headings, "status"], rows };
   }
 
-  const cellsOf = (row) => Array.from(row.cells, (cell) => cell.textContent.trim());
-  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-  function save(name, kind, text) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: kind }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  // A given model by every approach.
+  function assessments(found, labels) {
+    const rows = found.map((one, i) => [
+      labels[i],
+      cell(one.loss, one.intervals.loss, lossText),
+      cell(one.best_params, one.intervals.best_params, count),
+      cell(one.best_tokens, null, count),
+      marked(cell(one.best_loss, null, lossText), one.loss_kind),
+      cell(one.params_ratio, one.intervals.params_ratio, (x) => general(x, 3)),
+      cell(one.same_loss_flops, null, flopsText),
+      cell(one.compute_overhead, one.intervals.compute_overhead, (x) => general(x, 3) + "×"),
+      one,
+    ]);
+    const headings = ["approach", "its loss", "best N", "best D", "best loss", "N / best N", "FLOPs of its loss", "compute overhead", "status"];
+    return { headings, rows };
   }
 
-  function sort(table, column, heading) {
-    const down = heading.ariaSort === "ascending";
-    for (const one of table.tHead.rows[0].cells) one.removeAttribute("aria-sort");
-    heading.ariaSort = down ? "descending" : "ascending";
-    const rows = Array.from(table.tBodies[0].rows, (row) => [row, row.cells[column].textContent.trim()]);
-    const numeric = rows.filter(([, text]) => text && text !== "–").every(([, text]) => !Number.isNaN(number(text)));
-    const compare = numeric
-      ? (x, y) => number(x) - number(y)
-      : (x, y) => x.localeCompare(y, "en", { numeric: true });
-    const unknown = (text) => !text || text === "–";
-    rows.sort(([, x], [, y]) => {
-      if (unknown(x) || unknown(y)) return unknown(x) - unknown(y); // last, whichever the direction
-      return down ? compare(y, x) : compare(x, y);
+  // The best model of a time, beside the compute-optimal one whose training takes as long.
+  function timedModels(best, plain) {
+    const row = (name, one) => [
+      name,
+      cell(one.params, one.intervals.params, count),
+      cell(one.tokens, one.intervals.tokens, count),
+      flopsText(one.flops),
+      cell(one.loss, one.intervals.loss, lossText),
+      one,
+    ];
+    return { headings: ["", "N", "D", "FLOPs", "loss", "status"], rows: [row("best of the time", best), row("compute-optimal", plain)] };
+  }
+
+  // The cheapest model over its life, beside the cheapest to train.
+  function served(found) {
+    const row = (name, { params, tokens, flops }, all, { intervals = {}, saving, status }) => [
+      name,
+      cell(params, intervals.params, count),
+      cell(tokens, intervals.tokens, count),
+      ratio(tokens / params),
+      flopsText(flops),
+      flopsText(all.inference),
+      flopsText(all.cost),
+      saving === undefined ? "" : cell(saving, intervals.saving, percent),
+      status ? found : "",
+    ];
+    const rows = [
+      row("cheapest over its life", found.life, { inference: found.inference, cost: found.cost }, found),
+      row("cheapest to train", found.plain, { inference: found.plain_inference, cost: found.plain_cost }, {}),
+    ];
+    return { headings: ["", "N", "D", "D/N", "training", "inference", "in all", "saved", "status"], rows };
+  }
+
+  // Smaller models of one loss.
+  function smaller(found) {
+    const rows = found.map((one) => {
+      const reached = one.tokens !== null;
+      const more = reached ? 100 * one.extra_training : 0;
+      return [
+        general(one.smaller, 3) + "×",
+        count(one.params),
+        reached ? count(one.tokens) : "never reaches it",
+        reached ? ratio(one.tokens / one.params) : calc.NOTHING,
+        reached ? flopsText(one.training) : calc.NOTHING,
+        reached ? "+" + calc.grouped(decimals(more, more >= 100 ? 0 : 1)) + "%" : calc.NOTHING,
+        reached ? percent(1 - one.inference_saved) : calc.NOTHING,
+        one.break_even_tokens ? count(one.break_even_tokens) + " tokens" : calc.NOTHING,
+        reached ? one : calc.NOTHING,
+      ];
     });
-    table.tBodies[0].append(...rows.map(([row]) => row));
+    return { headings: ["smaller", "N", "D", "D/N", "training", "extra", "inference", "break-even", "status"], rows };
   }
 
-  function filter(table, input, said) {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let kept = 0;
-    for (const row of table.tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-      kept += !row.hidden;
-    }
-    said.textContent = words.length ? `${kept} of ${table.tBodies[0].rows.length} rows` : "";
+  // What a corpus of limited size changes.
+  function limitedText(found, unique) {
+    const begins = `repetition begins at ${flopsText(found.first_repeat_flops)} FLOPs`;
+    if (found.epochs <= 1) return [`They suffice: ${general(found.epochs, 2)} epochs; ${begins}.`];
+    const { intervals, plain } = found;
+    return [
+      `N = ${cell(found.params, intervals.params, count)} on D = ${count(found.tokens)}: ` +
+        `${cell(found.epochs, intervals.epochs, (x) => general(x, 3))} epochs of ${count(unique)}, worth ` +
+        `${count(found.effective_tokens)} fresh tokens; loss ${cell(found.loss, intervals.loss, lossText)}, ${flopsText(found.flops)} FLOPs.`,
+      `With enough fresh tokens: N = ${count(plain.params)} on D = ${count(plain.tokens)}, loss ${lossText(plain.loss)}, ` +
+        `${flopsText(plain.flops)} FLOPs.`,
+      `The last token is worth ${decimals(100 * found.last_token_worth, 0)}% of a fresh one; half from epoch ` +
+        `${general(found.half_worth_epochs, 3)} on; ${begins}.`,
+    ];
   }
 
-  function equip(box) {
-    const table = box.querySelector("table");
-    const name = box.id.replace("table-", "");
-    Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
-      const button = document.createElement("button");
-      button.append(...heading.childNodes);
-      button.title = "sort by this column";
-      button.addEventListener("click", () => sort(table, column, heading));
-      heading.append(button);
-    });
-    const tools = document.createElement("div");
-    tools.className = "tools";
-    for (const kind of ["csv", "json"]) {
-      const button = document.createElement("button");
-      button.textContent = kind.toUpperCase();
-      button.ariaLabel = `Download the table ${name} as ${kind.toUpperCase()}`;
-      button.addEventListener("click", () => {
-        const headings = cellsOf(table.tHead.rows[0]);
-        const rows = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden).map(cellsOf);
-        const made = rows.map((row) => Object.fromEntries(headings.map((heading, i) => [heading, row[i]])));
-        const text = kind === "json" ? JSON.stringify(made, null, 1) : [headings, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
-        save(`${name}.${kind}`, kind === "json" ? "application/json" : "text/csv", text);
-      });
-      tools.append(button);
-    }
-    if (name === "runs") {
-      const label = document.createElement("label");
-      const input = document.createElement("input");
-      const said = document.createElement("span");
-      said.setAttribute("role", "status");
-      input.type = "search";
-      input.placeholder = "words that a row has";
-      input.addEventListener("input", () => filter(table, input, said));
-      label.append("Filter ", input);
-      tools.prepend(label, said);
-      follow(table, input, () => filter(table, input, said));
-    }
-    box.before(tools);
+  // "3 h 20 min on h100 (assumed), 38% of its peak, $6.67".
+  function costText(time, flops, device) {
+    const share = device.peak ? `, ${general((100 * flops) / (time * device.peak), 2)}% of its peak` : "";
+    const money = device.price > 0 ? `, ${dollars((time / 3600) * device.price)}` : "";
+    return `${duration(time)} on ${device.label}${share}${money}`;
   }
 
-  // A click on a figure's point leads to the run's row; a row that is pointed at stands out in the figures.
-  function follow(table, input, refresh) {
-    document.addEventListener("isoflop:run", ({ detail: run }) => {
-      const row = document.getElementById(`run-${run}`);
-      if (!row) return;
-      if (row.hidden) {
-        input.value = "";
-        refresh();
-      }
-      location.hash = row.id;
-      row.scrollIntoView({ block: "center" });
-    });
-    const point = (run) => document.dispatchEvent(new CustomEvent("isoflop:point", { detail: run }));
-    let last = "";
-    table.tBodies[0].addEventListener("pointerover", ({ target }) => {
-      const run = (target.closest("tr")?.id ?? "").replace(/^run-/, "");
-      if (run !== last) point((last = run));
-    });
-    table.tBodies[0].addEventListener("pointerleave", () => point((last = "")));
+  // Every distinct warning of answers {label, notes}, with those whom it is about.
+  function warnings(found) {
+    const about = new Map();
+    for (const { label, notes } of found) {
+      for (const note of notes) about.set(note, [...new Set([...(about.get(note) || []), label])]);
+    }
+    const everyone = new Set(found.map(({ label }) => label)).size;
+    return [...about].map(([note, labels]) => `${labels.length === everyone && everyone > 1 ? "all" : labels.join(", ")}: ${note}`);
   }
 
-  for (const box of document.querySelectorAll(".scroll[id^=table-]")) equip(box);
-  const reach = () => {
-    for (const box of document.querySelectorAll(".scroll")) {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
-    }
-  };
-  addEventListener("resize", reach);
-  addEventListener("load", reach);
+  Object.assign(calc, {
+    tables: { optima, assessments, timedModels, served, smaller, limitedText, costText, warnings, flopsText, lossText },
+  });
 })();
