@@ -46,7 +46,7 @@ def draw(arms: Sequence[Arm]) -> Figure:
             if line is not None:
                 lines[arm.name] = line
                 # Arms may agree: the first is the widest, at the back.
-                look = LineLook(width=max(1.2, 3.2 - i), order=2 + 0.1 * i)
+                look = LineLook(width=max(1.2, 2.6 - 0.8 * i), order=2 + 0.1 * i)
                 for name, one in shown.items():
                     draw_track(one, line, getattr(line, name), colour, arm.name, look)
             _minima(approach, shown, colour, arm.name)

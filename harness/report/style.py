@@ -205,6 +205,7 @@ def budget_labels(axes: Axes, budgets: Sequence[float]) -> list[str]:
 
 # Inches of a letter in a key at a size of one point, on average, and of what stands beside a label there.
 KEY_LETTER, KEY_MARK = 0.0078, 0.4
+KEY_LINE = 0.022  # inches of a line of a key at a size of one point
 TITLE_MARGIN = 0.5  # inches of a panel's width that its y axis has
 
 
@@ -220,6 +221,7 @@ def key_below(figure: Figure) -> None:
     widest = max(len(label) for label in shown) * KEY_LETTER * size + KEY_MARK
     room = max(1, int(figure.get_figwidth() / widest))
     rows = -(-len(shown) // room)
+    figure.set_figheight(figure.get_figheight() + rows * KEY_LINE * size)  # the panels keep their own
     figure.legend(
         list(shown.values()),
         list(shown),

@@ -84,7 +84,9 @@ def test_a_figure_for_a_paper_is_as_wide_as_a_column_or_a_page(report_data: Repo
             assert {label.get_fontsize() for label in ticks} == {7}
 
 
-@pytest.mark.parametrize("name", STYLE_NAMES)
+@pytest.mark.parametrize(
+    "name", [PAPER, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (DEFAULT, SLIDES))]
+)
 @pytest.mark.parametrize("entry", [entry.name for entry in FIGURES])
 def test_nothing_leaves_the_figure_and_no_labels_of_an_axis_touch(
     name: str, entry: str, report_data: ReportData
@@ -106,6 +108,11 @@ def test_nothing_leaves_the_figure_and_no_labels_of_an_axis_touch(
                 assert not box.overlaps(axes.get_window_extent())
         for axes in (one for one in figure.axes if one.get_label() != COLOUR_BAR):
             assert min(axes.get_window_extent().size) > 20, "a panel has room"
+            for label in (axes.xaxis.label, axes.yaxis.label):
+                written = label.get_window_extent(renderer)
+                assert written.y0 >= whole.y0 - 2, label.get_text()
+                assert written.y1 <= whole.y1 + 2, label.get_text()
+                assert written.x1 <= whole.x1 + 2, label.get_text()
             low, high = sorted(axes.get_xlim())
             labels = [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
             boxes = [label.get_window_extent(renderer) for label in labels if label.get_text()]

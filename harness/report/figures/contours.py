@@ -202,10 +202,10 @@ def draw_overtraining(data: ReportData) -> Figure:
             markersize=3.5,
             label=named(f"{name}: runs"),
         )
-    left.set(ylabel="loss above the optimum's (nats per token)", title="At the same compute")
+    left.set(ylabel="loss above the optimum's\n(nats per token)", title="At the same compute")
     left.axhline(0, color=INK, linewidth=0.6)
     left.set_ylim(-0.12 * highest, 1.1 * highest)
-    right.set(ylabel="compute to reach the optimum's loss (×)", title="At the same loss")
+    right.set(ylabel="compute for the optimum's loss\n(times the optimum's)", title="At the same loss")
     right.axhline(1, color=INK, linewidth=0.6)
     right.set_ylim(1 - 0.12 * (most - 1), most)
     for axes in (left, right):
