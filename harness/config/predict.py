@@ -54,7 +54,8 @@ class PredictConfig:
             (docs/statuses.md), unless the question needs L(N, D); or ``approach_1`` … ``approach_3``.
         level: of the intervals; null is the fit's own.
         budget: training FLOPs. Or ``gpu_hours`` (all devices together), or ``dollars``: the best model of that time on
-            ``device``, beside the compute-optimal one whose training takes as long.
+            ``device``, beside the compute-optimal one whose training takes as long. Amounts may be written as
+            1e21, 2.5T, 10^13 or '6 × 10¹²', with their unit behind.
         params, tokens: one of them: the best of the other. Both: a model to assess; a budget beside them is
             the compute it used, which else follows from N and D.
         target_loss: the cheapest model that reaches it (nats per token).

@@ -54,7 +54,7 @@ def calculator_data(data: ReportData) -> dict[str, Any] | None:
         },
         "repetition": vars(Repetition()),
         "model": {"least_params": LEAST_PARAMS, "least_tokens": LEAST_TOKENS, "factor": INCONSISTENT_FACTOR},
-        "rules": _rules(),
+        "rules": amount_rules(),
         "devices": [_device(device) for device in data.devices],
         "approaches": [
             _approach(approach, source) for approach, source in zip(fit.approaches, sources, strict=True)
@@ -62,7 +62,7 @@ def calculator_data(data: ReportData) -> dict[str, Any] | None:
     }
 
 
-def _rules() -> dict[str, dict[str, Any]]:
+def amount_rules() -> dict[str, dict[str, Any]]:
     """How the amount of each key of ``isoflop predict`` is written, and its bounds."""
     price, weight = (
         schema.__dataclass_fields__[name].metadata[AMOUNT]

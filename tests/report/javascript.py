@@ -46,11 +46,12 @@ def in_node(expression: str, data: Any) -> Any:
     return json.loads(done.stdout)
 
 
-def in_browser(page: Path, profile: Path, **fields: str) -> str:
+def in_browser(page: Path, profile: Path, *, then: str = "", before: str = "", **fields: str) -> str:
     """What the calculator of ``page`` shows, as HTML, once ``fields`` of its form are filled; without an error.
 
     Args:
         profile: an empty folder.
+        before, then: JavaScript to run before and after the form is filled.
         fields: values by name, in the order of filling; of a choice, what is chosen.
     """
     filling = "".join(
@@ -60,8 +61,8 @@ def in_browser(page: Path, profile: Path, **fields: str) -> str:
     )
     filled = profile / "filled.html"
     html = page.read_text(encoding="utf-8")
-    before, _, after = html.rpartition("</body>")  # scripts have the word, too
-    filled.write_text(f"{before}<script>{filling}</script></body>{after}", encoding="utf-8")
+    until, _, after = html.rpartition("</body>")  # scripts have the word, too
+    filled.write_text(f"{until}<script>{before}{filling}{then}</script></body>{after}", encoding="utf-8")
     assert CHROMIUM is not None
     done = subprocess.run(
         [
