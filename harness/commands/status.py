@@ -20,10 +20,10 @@ def run(asked: Invocation[Config]) -> Outcome:
     arms = [arm for arm in arm_folders(config).values() if arm.plan.exists()]
     for arm in arms:
         console.print(arm.path.name, style="bold", markup=False, highlight=False)
-        show_sweep(arm, console)
+        show_sweep(arm, console, disk=True)
         console.print()
     if arms and not folder.plan.exists():  # a comparison trains nothing of its own
         show_dependent(folder, console)
     else:
-        show_sweep(folder, console)
+        show_sweep(folder, console, disk=True)
     return Outcome.DONE

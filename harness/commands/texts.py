@@ -63,6 +63,16 @@ Of an experiment with arms, those of every arm; of a tuning, by its name.
   isoflop cancel experiment=demo
   isoflop cancel experiment=ablations
   isoflop cancel name=demo-tune""",
+    "clean": """What sweeps have on disk, by kind, and what of it nothing needs any more; removes that with yes=true.
+Of one sweep and its arms, or without a name of all sweeps in runs_dir. what= chooses kinds: checkpoints of runs that
+have ended and leftovers (unfinished writes and claims of killed processes), which are the default, and models and logs,
+only where they are named: without its model no run can be scored on tasks any more. Records, curves, plans, fits,
+reports and scores are never removed, nor anything of a run that is not finished or that somebody trains, nor files that
+are not this program's. Symbolic links are not followed; models of runs that a sweep beside it has links to are kept.
+
+  isoflop clean
+  isoflop clean experiment=demo yes=true
+  isoflop clean name=demo what=[checkpoints,models,logs]""",
     "fit": """Fit the compute-optimal frontier to the finished runs, or to any table of runs.
 A table has params, tokens, flops and loss under any usual names (docs/tables.md); columns.loss=NAME and the like name
 others, and where= keeps some rows; curves= gives their training curves, for approach 1 (docs/curves.md). fit.json and

@@ -16,7 +16,7 @@ from harness.config.schema import Config
 from harness.config.written import unmarked
 from harness.errors import UserError
 
-ASKS = ("status", "watch", "cancel", "fit", "report", "next", "evaluate")
+ASKS = ("status", "watch", "cancel", "clean", "fit", "report", "next", "evaluate")
 """Commands that only ask, or make something of, what a sweep's folder has."""
 CONTINUES = ("plan", "sweep", "train", "reproduce")
 """Commands that go on with a sweep by the overrides it was begun with."""

@@ -132,6 +132,7 @@ READS: dict[str, tuple[str, ...]] = {
     "status": ("arms",),
     "watch": ("arms", "port", "interval"),
     "cancel": ("arms",),
+    "clean": ("arms", "what", "yes"),
     "fit": FITTED,
     "report": ("points", "curves", "out", "fit", "style"),
     "predict": ("points", "curves", "columns", "where", "write", "fit"),

@@ -80,6 +80,9 @@ class Config:
             its runs this is: a further one adds seeds where the one before could not tell.
         compare: for ``fit``: also rank the other functional forms.
         port, interval: for ``watch``: the port on 127.0.0.1, 0 for any that is free, and seconds between two looks.
+        what: for ``clean``: kinds of files: ``checkpoints``, ``models``, ``logs``, ``leftovers``; without any,
+            checkpoints and leftovers.
+        yes: for ``clean``: remove them; without it they are only shown.
     """
 
     name: str = ""
@@ -137,6 +140,8 @@ class Config:
     compare: bool = False
     port: int = bounded(8765, 0, 65535)
     interval: float = bounded(5.0, 0.1, 3600)
+    what: list[str] = field(default_factory=list)
+    yes: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.launcher, OPTIONS):

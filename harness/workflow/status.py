@@ -16,13 +16,14 @@ from harness.plan.duration import makespan
 from harness.plan.followup import described
 from harness.runs.files import SweepFolder
 from harness.text import count, counted, duration
+from harness.workflow.disk import cache_within, disk_line
 from harness.workflow.resources import planned_workers
 from harness.workflow.standing import standing
 from harness.workflow.terminal import say, show_table
 
 
-def show_sweep(folder: SweepFolder, console: Console) -> None:
-    """Print one line a cell, follow-ups among them, and a summary.
+def show_sweep(folder: SweepFolder, console: Console, disk: bool = False) -> None:
+    """Print one line a cell, follow-ups among them, and a summary; with ``disk`` also what it takes on disk.
 
     Raises:
         UserError: nothing was planned there.
@@ -47,6 +48,8 @@ def show_sweep(folder: SweepFolder, console: Console) -> None:
             state.detail,
         )
     show_table(table, console)
+    if disk:
+        say(disk_line(folder, sweep.queue, cache_within(sweep.config)), console)
     share = optimizer_share.described(sweep.cells)
     lines = (*summary(sweep.states, sweep.later, sweep.config), *of_the_queue(sweep.queue, sweep.states))
     for line in (*lines, *([share] if share else [])):

@@ -12,7 +12,7 @@ from tests.docs.world import World, follow, reader
 
 MAKERS = ("isoflop reproduce experiment=demo", "isoflop compare experiment=ablations")
 """README's commands that make what other examples ask about."""
-LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "next", "cancel")
+LAST = ("fit", "report", "predict", "validate", "reproduce", "status", "next", "clean", "cancel")
 """Commands that ask about what the others have made: their examples come after those."""
 
 

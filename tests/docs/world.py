@@ -176,7 +176,7 @@ def promised(words: Sequence[str]) -> list[Path]:
     asked = dict(one.split("=", 1) for one in overrides)
     if command == "predict":
         return [Path(asked["figure"])] if "figure" in asked else []
-    if command in ("status", "cancel", "completion", "next"):
+    if command in ("status", "cancel", "clean", "completion", "next"):
         return []
     config, _ = compose_config(overrides)
     sweep = Path(config.runs_dir) / config.name
