@@ -27,10 +27,13 @@ from harness.commands.texts import (
     SHELLS,
 )
 from harness.errors import EXIT_FAILED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError
+from harness.notify.config import hide_addresses
 from harness.text import visible
 from harness.train.job import PreemptedError
 
 READ_TEXT = ("plan", "sweep", "train", "tune", "calibrate", "validate", "reproduce")  # compare: by its arms
+
+NOTIFIES = ("sweep", "reproduce", "validate", "tune", "compare")  # tell whoever wants to know how they ended
 
 # files and folders that are not what a user took them for
 UNUSABLE = (
@@ -145,12 +148,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # tables need their width, and names may have brackets; a narrower terminal wraps lines rather than losing digits
     console = Console(width=max(132, Console().width), markup=False)
+    given = any("notify" in one for one in options.overrides)
     try:
         with interrupts.as_such(mine):
             _refuse_lost_letters(options.overrides)
             _run(options, console)
     except UserError as error:
-        print(f"isoflop: {visible(str(error))}", file=sys.stderr)
+        print(f"isoflop: {visible(hide_addresses(str(error), given))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except PreemptedError as stopped:
         print(f"isoflop: {stopped}", file=sys.stderr)
@@ -239,14 +243,19 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         console.print(yaml, end="", highlight=False, markup=False, soft_wrap=True)
         return
     command = importlib.import_module(f"harness.commands.{options.command}")
-    command.run(
-        Invocation(
-            config,
-            yaml,
-            console,
-            tuple(overrides),
-            as_json=getattr(options, "json", False),
-            sources=tuple(one for one in sources if one not in swallowed),
-            keep=getattr(options, "keep", False),
-        )
+    asked = Invocation(
+        config,
+        yaml,
+        console,
+        tuple(overrides),
+        as_json=getattr(options, "json", False),
+        sources=tuple(one for one in sources if one not in swallowed),
+        keep=getattr(options, "keep", False),
     )
+    if options.command not in NOTIFIES:
+        command.run(asked)
+        return
+    from harness.workflow.ended import told
+
+    config.notify.check(config.launcher.here)
+    told(options.command, config, lambda: command.run(asked))

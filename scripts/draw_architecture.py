@@ -80,6 +80,7 @@ BOXES = [
     Box("model", COLUMN[1] + 4, BELOW, 120, 46, MAKE, ("shapes, counts, code",)),
     Box("data", COLUMN[1] + 136, BELOW, 118, 46, MAKE, ("text to token files",)),
     Box("fetch", COLUMN[3] + 6, BELOW, 112, 46, MAKE, ("corpora by apt",)),
+    Box("notify", COLUMN[3] + 126, BELOW, 112, 46, MAKE, ("who is told",)),
     *(
         Box(name, 156 + 149 * i, UNDER, 140, 46, BASE, (about,))
         for i, (name, about) in enumerate(

@@ -25,7 +25,7 @@ ROOMS = (
     ("runs",),
     ("plan",),
     ("model",),
-    ("fetch",),
+    ("fetch", "notify"),
     ("data",),
     ("text", "interrupts", "amounts"),
     ("bounds", "files"),

@@ -6,6 +6,7 @@ the command finds its next stage: it fits and reports, or it submits the follow-
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.registry import submitter_of
 from harness.runs.files import SweepFolder
+from harness.workflow.ended import told
 from harness.workflow.terminal import say
 from harness.workflow.training import mend_corpora, submitted_config
 
@@ -52,11 +54,25 @@ def main(command: str, folder: Path) -> int:
         if (folder / "tasks").is_dir():
             mend_corpora(folder, 0, console)
         config, yaml = submitted_config(folder)
-        outcome = COMMANDS[command](Invocation(config, yaml, console, submission=folder.name))
+        asked = Invocation(config, yaml, console, submission=folder.name)
+        if command == "evaluate":
+            outcome = COMMANDS[command](asked)
+        else:
+            began = _submitted(ledger, folder.name)
+            outcome = told(command, config, lambda: COMMANDS[command](asked), began)
     except (UserError, OSError) as error:
         say(f"isoflop: {error}; the same command by hand continues from here", console)
         return EXIT_INCOMPLETE
     return EXIT_INCOMPLETE if outcome is Outcome.INCOMPLETE else 0
+
+
+def _submitted(ledger: Ledger, folder: str) -> float | None:
+    """When the submission in ``folder`` was made, seconds since 1970; None where that is not known."""
+    try:
+        made = [one.submitted for one in ledger.read() if one.folder == folder]
+        return datetime.fromisoformat(made[0]).timestamp() if made else None
+    except (UserError, ValueError):
+        return None
 
 
 if __name__ == "__main__":

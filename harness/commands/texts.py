@@ -165,6 +165,7 @@ near the predicted optimum. --json prints the answer for programs.
     "reproduce": """All of it: plan, sweep, fit, report; each stage does only what is missing.
 With launcher=slurm it submits and returns at once; the dependent jobs do the later stages. With design=active not
 the grid is trained but an initial design of it, and then in rounds what 'isoflop next' says, until spend= is used.
+With notify.command=PROGRAM it is told how this ended, as by sweep, tune, validate and compare; see README.
 
   isoflop reproduce experiment=demo
   isoflop reproduce experiment=demo name=demo-active design=active spend=5e12

@@ -86,9 +86,17 @@ def _composed(
         check_names(found)
         if isinstance(found, Config):
             _refuse_other_launchers(overrides, found)
-        return found, OmegaConf.to_yaml(resolved)
+        return found, _without_secrets(resolved)
     except (*OF_LIBRARIES, UserError) as error:
         raise UserError(one_line(error, schema, files, keys)) from error
+
+
+def _without_secrets(resolved: DictConfig) -> str:
+    """``resolved`` as YAML, which is kept in folders and printed: addresses with passwords are left out."""
+    if resolved.get("notify") is not None and resolved.notify.get("urls"):
+        resolved = resolved.copy()
+        resolved.notify.urls = []
+    return OmegaConf.to_yaml(resolved)
 
 
 @contextmanager

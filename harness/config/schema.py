@@ -17,6 +17,7 @@ from harness.launch.registry import OPTIONS, choose
 from harness.model.ladder import LadderConfig
 from harness.model.parametrization import ParametrizationConfig
 from harness.model.shape import ModelConfig
+from harness.notify.config import NotifyConfig
 from harness.plan.followup import FollowupConfig
 from harness.plan.grid import GridConfig
 from harness.plan.recipe_rules import OptimizerConfig, RecipeConfig
@@ -110,6 +111,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     launcher: Options = field(default_factory=OPTIONS)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
     analysis: FitOptions = field(default_factory=FitOptions)
     tune: TuneConfig = field(default_factory=TuneConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)

@@ -78,7 +78,9 @@ def compose_arms(overrides: Sequence[str], base: Config) -> list[ArmConfig]:
             raise UserError(f"arms: '{name}' must be a plain name, for it names a folder")
         try:
             refuse_unread("compare", base.arms[name])
-            config, yaml = compose_config([*overrides, *base.arms[name], override("name", folder.path.name)])
+            config, yaml = compose_config(
+                [*overrides, *base.arms[name], override("name", folder.path.name), "notify.send=false"]
+            )
         except UserError as error:
             raise UserError(f"arm {name}: {error}") from error
         made.append(ArmConfig(name, config, yaml))

@@ -45,6 +45,7 @@ EXPERIMENT = (
         "train",
         "tracker",
         "launcher",
+        "notify",
         "analysis",
         "path",
     ),
