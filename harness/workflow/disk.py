@@ -59,7 +59,8 @@ def disk_line(folder: SweepFolder, queue: Queue, cache: Path | None) -> str:
     text = f"disk: {data_size(found.total)}" + (f", of which {' and '.join(most)}" if most else "")
     frees = sum(item.frees for item in free)
     if frees >= ANY_SWEEP:
-        text += f"; 'isoflop clean name={folder.path.name} yes=true' frees {data_size(frees)}"
+        where = "" if folder.path.parent == Path("runs") else f" runs_dir={folder.path.parent}"
+        text += f"; 'isoflop clean name={folder.path.name}{where} yes=true' frees {data_size(frees)}"
     return text
 
 

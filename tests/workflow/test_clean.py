@@ -416,7 +416,7 @@ def test_status_says_what_it_takes_and_only_what_clean_frees(
     (line,) = re.findall("disk: .*", capsys.readouterr().out)
     assert re.fullmatch(
         r"disk: 18\S* MB, of which 6 MB checkpoints and 12 MB models; "
-        r"'isoflop clean name=small yes=true' frees 4 MB",
+        rf"'isoflop clean name=small runs_dir={sweep.path.parent} yes=true' frees 4 MB",
         line,
     )
     clean(sweep, "yes=true")
