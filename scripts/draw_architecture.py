@@ -82,11 +82,11 @@ BOXES = [
     Box("fetch", COLUMN[3] + 6, BELOW, 112, 46, MAKE, ("corpora by apt",)),
     Box("notify", COLUMN[3] + 126, BELOW, 112, 46, MAKE, ("who is told",)),
     *(
-        Box(name, 156 + 149 * i, UNDER, 140, 46, BASE, (about,))
+        Box(name, 156 + 132 * i, UNDER, 126, 46, BASE, (about,))
         for i, (name, about) in enumerate(
             (
                 ("text", "words for people"),
-                ("amounts", "numbers as they are typed"),
+                ("amounts", "numbers as typed"),
                 ("interrupts", "signals in one line"),
                 ("bounds", "ranges of settings"),
                 ("files", "atomic and sealed"),
