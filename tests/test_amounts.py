@@ -51,6 +51,7 @@ REFUSED = (
     "nan",
     "0x10",
 )
+SHARES = ("40%", "0.4", ".5", "100%", "140%", "1.01", "4 × 10⁻¹", "2e-2", "33.3 %", "0%")
 
 
 @pytest.mark.parametrize("text", WRITTEN)
@@ -137,7 +138,7 @@ def taken(key: str, text: str) -> float | None:
 @needs_node
 @pytest.mark.parametrize("key", ["budget", "gpu_hours", "dollars", "unique_tokens", "mfu"])
 def test_the_page_takes_what_the_command_line_takes(key: str) -> None:
-    texts = [*WRITTEN, *REFUSED, *generated(250)]
+    texts = [*WRITTEN, *REFUSED, *SHARES, *generated(120)]
     each = "(text) => { const { value } = calc.read(text, data.rule, ''); return value === undefined ? null : value; }"
     read = in_node(f"data.texts.map({each})", {"texts": texts, "rule": amount_rules()[key]})
     expected = [taken(key, text) for text in texts]

@@ -109,7 +109,10 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-NOT_COMPUTED = "the page computes power laws and the standard law; 'isoflop predict' answers by any other"
+NOT_COMPUTED = (
+    "the page computes by power laws, and by the standard law with or without a power of the sum of its terms; "
+    "'isoflop predict' answers by any other"
+)
 
 
 TABLES: tuple[tuple[str, Callable[[ReportData], Table]], ...] = (

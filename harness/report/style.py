@@ -25,9 +25,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib needs it to write a PNG
+from PIL.PngImagePlugin import PngInfo
 
 from harness.report.axes import flops_tick, label_ticks, tick
 from harness.report.figure_data import named, to_csv
+from harness.report.fingerprint import KEY, fingerprint
 from harness.report.style_names import DEFAULT
 from harness.report.styles import INK as INK
 from harness.report.styles import RC, STYLES, Style, thicken
@@ -316,5 +318,7 @@ def _of_palette(figure: Figure, **shown: Any) -> bytes:
     figure.savefig(drawn, format="png", metadata={"Software": None}, **shown)
     with Image.open(drawn) as image:
         palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"])
+        about = PngInfo()
+        about.add_text(KEY, fingerprint(figure))
+        palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"], pnginfo=about)
     return reduced.getvalue()
