@@ -10,8 +10,9 @@ from harness.fit.results import Approach, Approach2
 from harness.report.axes import frame, log_counts, log_flops, log_plain
 from harness.report.data import MissingError
 from harness.report.figure_data import named
+from harness.report.keys import key_below, set_title
 from harness.report.line import Line, LineLook, draw_track, frontier_line
-from harness.report.style import BLUE, GREEN, ORANGE, PURPLE, RED, key_below, panels, set_title
+from harness.report.style import BLUE, GREEN, ORANGE, PURPLE, RED, panels
 from harness.report.text import approach_label
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE)

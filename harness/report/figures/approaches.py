@@ -10,9 +10,10 @@ from matplotlib.patheffects import withStroke
 from harness.fit.table import Array
 from harness.report.axes import frame, log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData
+from harness.report.keys import key_below
 from harness.report.line import LOOKS, Line, draw_track, frontier_line
 from harness.report.published import KNOWN_MODELS, kaplan_frontier
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, INK, RULE, key_below, panels
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, BLUE, GREY, INK, RULE, panels
 
 # Released models lie at 1e23 FLOPs and beyond; from runs below this they are too far to be in one picture.
 KNOWN_FROM = 1e17

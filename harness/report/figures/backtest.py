@@ -12,7 +12,8 @@ from harness.report.axes import error_arms, log_flops, log_plain
 from harness.report.budgets import few
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
-from harness.report.style import INK, MARKERS, key_below, log_colours, panels, set_title
+from harness.report.keys import key_below, set_title
+from harness.report.style import INK, MARKERS, log_colours, panels
 from harness.report.text import approach_label, power
 
 PANELS = (

@@ -18,21 +18,9 @@ from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.budgets import few
 from harness.report.data import MissingError, ReportData, members
 from harness.report.figure_data import named
+from harness.report.keys import budget_labels, key_below, set_title
 from harness.report.line import frontier_line
-from harness.report.style import (
-    BLUE,
-    COLOURS,
-    GREY,
-    INK,
-    MARKERS,
-    RED,
-    RULE,
-    budget_labels,
-    key_below,
-    log_colours,
-    panels,
-    set_title,
-)
+from harness.report.style import BLUE, COLOURS, GREY, INK, MARKERS, RED, RULE, log_colours, panels
 from harness.report.text import power
 
 LEVELS = 12

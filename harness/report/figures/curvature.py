@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from harness.fit.table import Array
 from harness.report.axes import error_arms, frame, log_flops, log_plain, mark_not_bounded
 from harness.report.data import MissingError, ReportData
-from harness.report.style import BLUE, GREEN, INK, key_below, panels, set_title
+from harness.report.keys import key_below, set_title
+from harness.report.style import BLUE, GREEN, INK, panels
 
 # Title, colour, C, N* over the power law, and error bars (2, points) or None.
 Part = tuple[str, str, Array, Array, Array | None]

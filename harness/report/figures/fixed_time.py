@@ -14,7 +14,8 @@ from harness.report.axes import log_counts, log_plain, mark_not_bounded, top_sca
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import TimedDevice
 from harness.report.figure_data import named
-from harness.report.style import BLUE, GREY, RED, key_below, panels
+from harness.report.keys import key_below
+from harness.report.style import BLUE, GREY, RED, panels
 
 TIMES = 48
 UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))

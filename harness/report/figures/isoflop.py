@@ -9,18 +9,9 @@ from harness.fit.table import Array, Points
 from harness.report.axes import error_arms, frame, log_counts, log_flops, mark_not_bounded
 from harness.report.data import MissingError, ReportData, members
 from harness.report.figure_data import named
+from harness.report.keys import budget_labels, key_below, set_title
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.style import (
-    APPROACH_NAMES,
-    BLUE,
-    INK,
-    MARKERS,
-    budget_labels,
-    key_below,
-    log_colours,
-    panels,
-    set_title,
-)
+from harness.report.style import APPROACH_NAMES, BLUE, INK, MARKERS, log_colours, panels
 from harness.report.text import power
 
 

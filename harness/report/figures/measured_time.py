@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from harness.report.axes import log_plain, top_scale
 from harness.report.data import MissingError, ReportData
 from harness.report.figures.fixed_time import SEVERAL, UNITS
-from harness.report.style import INK, MARKERS, budget_labels, key_below, log_colours, panels, set_title
+from harness.report.keys import budget_labels, key_below, set_title
+from harness.report.style import INK, MARKERS, log_colours, panels
 from harness.runs.record import Record
 
 MOST = 3

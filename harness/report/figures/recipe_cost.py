@@ -9,9 +9,10 @@ from harness.plan.ablation import HYPERPARAMETERS
 from harness.report.axes import log_plain
 from harness.report.data import ReportData
 from harness.report.figure_data import named
+from harness.report.keys import key_below
 from harness.report.recipe_cost import require_cost
 from harness.report.run_noise import run_noise
-from harness.report.style import GREY, INK, MAX_LEGEND, colour_bar, key_below, log_colours, panels
+from harness.report.style import GREY, INK, MAX_LEGEND, colour_bar, log_colours, panels
 from harness.report.text import power
 from harness.runs.ablations import AblationRun
 

@@ -12,16 +12,8 @@ from harness.fit.table import Array, Points
 from harness.report.axes import log_counts, log_flops, log_plain
 from harness.report.data import MissingError, ReportData, members
 from harness.report.figure_data import named
-from harness.report.style import (
-    APPROACH_COLOURS,
-    GREY,
-    INK,
-    colour_bar,
-    key_below,
-    log_colours,
-    panels,
-    set_title,
-)
+from harness.report.keys import key_below, set_title
+from harness.report.style import APPROACH_COLOURS, GREY, INK, colour_bar, log_colours, panels
 from harness.report.text import plain_status, significant, typeset
 
 AXES = {

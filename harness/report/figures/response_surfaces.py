@@ -13,17 +13,8 @@ from harness.report.axes import log_counts, log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
 from harness.report.figures.tuned_axes import draw_rounds
-from harness.report.style import (
-    BLUE,
-    GREY,
-    INK,
-    RED,
-    ordered_colours,
-    panel_width,
-    panels,
-    plot_estimate,
-    set_title,
-)
+from harness.report.keys import panel_width, set_title
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.design import Trial

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from harness.report.axes import log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
-from harness.report.style import GREY, INK, MARKERS, key_below, log_colours, panels
+from harness.report.keys import key_below
+from harness.report.style import GREY, INK, MARKERS, log_colours, panels
 from harness.report.text import counted
 
 MATCHED = 1.0

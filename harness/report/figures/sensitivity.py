@@ -8,7 +8,8 @@ from harness.fit.counting import count_label
 from harness.report.axes import log_plain
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
-from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, RULE, key_below, panels
+from harness.report.keys import key_below
+from harness.report.style import APPROACH_COLOURS, APPROACH_NAMES, GREY, RULE, panels
 from harness.report.text import plain_status
 
 MARKS = {"approach_2": "o", "approach_3": "s"}

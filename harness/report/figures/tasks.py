@@ -12,7 +12,8 @@ from harness.predict.tasks import TaskAnswer, answer_task
 from harness.report.axes import log_flops
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
-from harness.report.style import BLUE, GREY, INK, RED, key_below, log_colours, panels
+from harness.report.keys import key_below
+from harness.report.style import BLUE, GREY, INK, RED, log_colours, panels
 from harness.report.text import power
 from harness.runs.record import Record
 

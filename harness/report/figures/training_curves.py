@@ -12,17 +12,9 @@ from harness.report.axes import frame, log_counts, log_flops
 from harness.report.curves import SmoothedCurve, smoothed_curves
 from harness.report.data import MissingError, ReportData
 from harness.report.figure_data import named
+from harness.report.keys import key_below, set_title
 from harness.report.line import draw_track, frontier_line, mark_target
-from harness.report.style import (
-    APPROACH_NAMES,
-    GREEN,
-    INK,
-    colour_bar,
-    key_below,
-    log_colours,
-    panels,
-    set_title,
-)
+from harness.report.style import APPROACH_NAMES, GREEN, INK, colour_bar, log_colours, panels
 from harness.report.text import counted, plain_status
 
 POINTS = 100

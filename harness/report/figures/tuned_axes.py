@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from harness.fit.table import Array
 from harness.report.axes import log_counts, log_plain
 from harness.report.figure_data import named
-from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate, set_title
+from harness.report.keys import set_title
+from harness.report.style import BLUE, GREY, INK, RED, ordered_colours, panels, plot_estimate
 from harness.report.text import plain_status
 from harness.text import count
 from harness.tune.sequential.point_surfaces import rise_at
