@@ -75,9 +75,14 @@ def of_frozen(folder: SweepFolder, plan: Plan) -> tuple[PlanWithFollowups, Confi
         config = config_at(folder.config)[0]
     except UserError:
         return PlanWithFollowups(plan, (), {}), None
-    if config.name != plan.name or (folder.path / PREDICTION).exists() or not plan.cells:
+    if not is_experiments_own(config, plan, folder) or not plan.cells:
         return PlanWithFollowups(plan, (), {}), replace(config, followup=FollowupConfig())
     return with_followups(config, plan, folder), config
+
+
+def is_experiments_own(config: Config, plan: Plan, folder: SweepFolder) -> bool:
+    """Whether ``plan`` is the experiment's; a tuning's or a validation's is made of other runs than a fit's."""
+    return config.name == plan.name and not (folder.path / PREDICTION).exists()
 
 
 def list_ablations(config: Config, extended: PlanWithFollowups, folder: SweepFolder) -> None:

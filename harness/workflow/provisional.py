@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.config.frozen import config_at
+from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import Curve, FitOptions, fit_points, read_points
 from harness.plan.plan import Plan
@@ -18,6 +19,7 @@ from harness.runs.files import SweepFolder
 from harness.runs.record import FINISHED, Record
 from harness.runs.table import table_text
 from harness.text import counted
+from harness.workflow.followup import is_experiments_own
 from harness.workflow.report import of_sweep
 
 DRAWS = 100
@@ -82,7 +84,11 @@ def provisional_report(
         few = f"No fit yet: {having} {'has' if finished == 1 else 'have'} finished."
         return Provisional(key, few)
     try:
-        content = _content(folder, plan, found, figures, having)
+        config = config_at(folder.config)[0]
+        if not is_experiments_own(config, plan, folder):
+            other = "a tuning or a validation, whose own command says what came of it"
+            return Provisional(key, f"No fit: the runs are those of {other}.")
+        content = _content(folder, plan, found, figures, config, having)
     except (UserError, OSError) as error:
         return Provisional(key, f"No provisional fit of {having}: {error}")
     if content is None:
@@ -95,10 +101,14 @@ def provisional_report(
 
 
 def _content(
-    folder: SweepFolder, plan: Plan, found: Mapping[str, Record], figures: Path, having: str
+    folder: SweepFolder,
+    plan: Plan,
+    found: Mapping[str, Record],
+    figures: Path,
+    config: Config,
+    having: str,
 ) -> Content | None:
     """The report; None where no approach has an answer."""
-    config = config_at(folder.config)[0]
     options = _quick(config.analysis)
     columns, notes = read_curves(folder, found)
     curves = {run_id: Curve(**one) for run_id, one in columns.items()}

@@ -31,8 +31,8 @@ from harness.workflow.watch_server import HOST, Answer, LoopbackServer
 from harness.workflow.watch_state import CurveReader, live_of
 
 QUEUE_SECONDS = 30.0  # between two questions to the queue, which is everybody's
-LOOKING = 0.1  # of a core's time at most, so that looking takes nothing from training; the same for fitting
-GENTLE = 19  # niceness
+LOOKING, FITTING = 0.1, 0.25  # of a core's time at most, which yields to whatever trains
+GENTLE = 5  # niceness: a quarter of a core that is busy; where it is much less, the page itself waits
 
 
 def serve(config: Config, console: Console) -> None:
@@ -189,7 +189,7 @@ class _Maker:
             text = f"No provisional report: {type(error).__name__}: {error}"
             made = Provisional(key_of(found), text)
         took = time.monotonic() - began
-        self._due = time.monotonic() + took / LOOKING - took
+        self._due = time.monotonic() + took / FITTING - took
         if made.content is None and self.latest.content is not None:
             made = replace(made, content=self.latest.content)  # an older one, as its cards say
         self.latest = made

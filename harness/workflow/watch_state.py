@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -144,8 +145,8 @@ def _times(sweep: Standing) -> list[str]:
     coming = [*(state.left for state in sweep.states if state.left), *sweep.later]
     if not coming or not workers:
         return [trained]
-    left = duration(makespan(coming, workers))
-    text = f"{'ETA' if running else 'to go'} {left} with {counted(workers, 'run')} at once"
+    when = "ETA" if running else "to go"
+    text = f"{when} {duration(makespan(coming, workers))} with {counted(workers, 'run')} at once"
     if sweep.later:
         text += f", {counted(len(sweep.later), 'follow-up run')} that may come among them"
     return [f"{trained}; {text}"]
@@ -176,13 +177,19 @@ def _cost(sweep: Standing) -> list[str]:
     text = f"Cost so far: {_hours(hours)} {unit}"
     if more:
         text += f", about {_hours(hours + more)} in all"
-    device = device_named(config.throughput.name)
-    price = config.design.dollars_per_hour or (device.dollars_per_hour if device else None)
+    price = config.design.dollars_per_hour or _price(config.throughput.name)
     if price:
         text += f"; {price * hours:,.2f} dollars so far at {price:g} an hour"
         if more:
             text += f", about {price * (hours + more):,.2f} in all"
     return [text]
+
+
+@cache
+def _price(device: str) -> float | None:
+    """Looked up once: a configuration is composed for it."""
+    named = device_named(device)
+    return None if named is None else named.dollars_per_hour
 
 
 def _hours(hours: float) -> str:

@@ -216,6 +216,11 @@ INSTEAD = (
     Instead(
         r"^pip (install|wheel)\b", "changes this environment; tests/test_package.py builds a wheel", installed
     ),
+    Instead(
+        r"^isoflop watch\b",
+        "serves until Ctrl-C; tests/commands/test_watch.py has a real one",
+        keys_are_known,
+    ),
     Instead(r"^isoflop fetch\b", "hundreds of megabytes by apt; tests/fetch has its steps", fetched),
     Instead(r"^docker build\b", "there is no Docker where tests run; tests/test_docker.py", built),
     Instead(
