@@ -217,7 +217,8 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     figure.dress()
     figure.lay_out()
     shown: dict[str, Any] = {"transparent": False, "facecolor": "white"}
-    (folder / f"{name}.png").write_bytes(_of_palette(figure, **shown))
+    mark = fingerprint(figure)  # before it is drawn: matplotlib then chooses limits that are not the figure's
+    (folder / f"{name}.png").write_bytes(_of_palette(figure, mark, **shown))
     metadata = {"CreationDate": None, "Producer": None}
     figure.savefig(folder / f"{name}.pdf", format="pdf", metadata=metadata, **shown)
     with matplotlib.rc_context({"svg.fonttype": "none"}):
@@ -241,13 +242,16 @@ def _rounded(svg: str) -> str:
     return re.sub(r"\b([1-9]\d*\.\d\d)\d+\b", r"\1", svg)
 
 
-def _of_palette(figure: Figure, **shown: Any) -> bytes:
-    """The PNG in 256 colours: a quarter of the bytes of one in all colours, which a drawing of lines does not need."""
+def _of_palette(figure: Figure, mark: str, **shown: Any) -> bytes:
+    """The PNG with the fingerprint ``mark``.
+
+    It has 256 colours: a quarter of the bytes of one in all colours, which a drawing of lines does not need.
+    """
     drawn, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None}, **shown)
     with Image.open(drawn) as image:
         palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         about = PngInfo()
-        about.add_text(KEY, fingerprint(figure))
+        about.add_text(KEY, mark)
         palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"], pnginfo=about)
     return reduced.getvalue()
