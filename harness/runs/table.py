@@ -12,7 +12,7 @@ from harness.model.parametrization import GROUPS
 from harness.plan.plan import Plan
 from harness.plan.spec import RunSpec
 from harness.runs.files import SweepFolder, reading, set_aside, write_changed
-from harness.runs.record import IN_TABLE, Record, read_record
+from harness.runs.record import IN_TABLE, Record, is_damaged, read_record
 from harness.runs.tasks import columns, commonest_questions, read_tasks
 from harness.text import counted
 
@@ -118,7 +118,8 @@ def whole_records(folder: SweepFolder, plan: Plan, same_questions: bool = True) 
     found = records(folder, plan, same_questions)
     for cell in plan.cells:
         path = folder.cell(cell.run_id).record
-        if cell.run_id not in found and path.exists():
+        # looked at again: a run may have ended since
+        if cell.run_id not in found and is_damaged(path, cell.run_id):
             raise UserError(
                 f"{path}: not what was written; 'isoflop sweep' trains that run again, and without this file the "
                 "others are fitted without it"

@@ -20,6 +20,7 @@ from harness.plan.plan import Plan
 from harness.report.html import render
 from harness.report.live import Live, as_data, fragments, section, waiting_page
 from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
 from harness.runs.record import Record
 from harness.runs.table import records
 from harness.workflow.arms import arm_folders
@@ -56,6 +57,10 @@ def serve(config: Config, console: Console) -> None:
             thread = threading.Thread(target=_serve_gently, args=(server,), daemon=True)
             thread.start()
             say(f"{folder.path}: http://{HOST}:{server.port}/ (Ctrl-C ends it, and no training)", console)
+            try:
+                frozen_plan(folder)
+            except UserError as error:
+                say(f"{error}; the page waits for it", console)
             forward = f"ssh -L {server.port}:{HOST}:{server.port} HOST"
             say(f"from another machine: {forward}, then the same address there", console)
             try:
@@ -118,10 +123,10 @@ class Watch:
     def _look(self) -> tuple[Live, Provisional]:
         with self._one:
             if self._live is None or time.monotonic() >= self._due:
-                began = time.monotonic()
+                began, used = time.monotonic(), time.thread_time()
                 self._live = self._read()
-                took = time.monotonic() - began
-                self._due = began + max(0.9 * self._interval, took / LOOKING)
+                used = time.thread_time() - used
+                self._due = began + max(0.9 * self._interval, used / LOOKING)
             made = self._maker.latest
             return replace(self._live, below=self._live.below or made.text), made
 
@@ -180,7 +185,7 @@ class _Maker:
         self._thread.start()
 
     def _make(self, plan: Plan, found: Mapping[str, Record]) -> None:
-        began = time.monotonic()
+        began = time.thread_time()
         try:
             made = provisional_report(self._folder, plan, found, self._figures)
         except (
@@ -188,8 +193,8 @@ class _Maker:
         ) as error:  # whatever a part of the runs does to a fit: the states are shown all the same
             text = f"No provisional report: {type(error).__name__}: {error}"
             made = Provisional(key_of(found), text)
-        took = time.monotonic() - began
-        self._due = time.monotonic() + took / FITTING - took
+        used = time.thread_time() - began
+        self._due = time.monotonic() + used / FITTING - used
         if made.content is None and self.latest.content is not None:
             made = replace(made, content=self.latest.content)  # an older one, as its cards say
         self.latest = made

@@ -15,7 +15,7 @@ from harness.report.live import Live, LiveRun
 from harness.report.live_plots import Profile, Trace
 from harness.runs.curve import read_curve
 from harness.runs.files import SweepFolder
-from harness.runs.record import DIVERGED, FINISHED
+from harness.runs.record import DIVERGED, FINISHED, is_damaged
 from harness.text import count, counted, duration
 from harness.workflow.report import device_named
 from harness.workflow.resources import device_hours
@@ -179,9 +179,9 @@ def _cost(sweep: Standing) -> list[str]:
         text += f", about {_hours(hours + more)} in all"
     price = config.design.dollars_per_hour or _price(config.throughput.name)
     if price:
-        text += f"; {price * hours:,.2f} dollars so far at {price:g} an hour"
+        text += f"; {_dollars(price * hours)} dollars so far at {price:g} an hour"
         if more:
-            text += f", about {price * (hours + more):,.2f} in all"
+            text += f", about {_dollars(price * (hours + more))} in all"
     return [text]
 
 
@@ -190,6 +190,10 @@ def _price(device: str) -> float | None:
     """Looked up once: a configuration is composed for it."""
     named = device_named(device)
     return None if named is None else named.dollars_per_hour
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
 
 
 def _hours(hours: float) -> str:
@@ -205,7 +209,8 @@ def _warnings(folder: SweepFolder, sweep: Standing) -> tuple[str, ...]:
     damaged = [
         f"{path}: not what was written; the run is not counted as ended, and 'isoflop sweep' trains it again"
         for cell, known in zip(sweep.cells, sweep.known, strict=True)
-        if known.record is None and (path := folder.cell(cell.run_id).record).exists()
+        # looked at again: it may have been written since
+        if known.record is None and is_damaged(path := folder.cell(cell.run_id).record, cell.run_id)
     ]
     unread = [] if sweep.config else [f"{folder.config}: cannot be read; follow-ups and cost are not known"]
     return (*damaged, *unread, *sweep.queue.notes, *of_the_queue(sweep.queue, sweep.states))

@@ -83,7 +83,7 @@ def test_an_ordinary_sweep_stays_narrow(
     assert "of C, which no budget pays for" in optimizer, "batches of four sequences"
 
 
-@pytest.mark.parametrize("command", ASKS)
+@pytest.mark.parametrize("command", [one for one in ASKS if one != "watch"])  # which says so, and waits
 def test_a_name_that_is_almost_a_sweeps_is_an_error(
     command: str, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

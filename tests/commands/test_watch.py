@@ -80,8 +80,8 @@ def watched(*arguments: str) -> Iterator[Watched]:
     try:
         yield one
     finally:
-        one.process.kill()
-        one.process.communicate()
+        one.process.terminate()  # so that it removes its folder of figures
+        one.process.communicate(timeout=60)
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:

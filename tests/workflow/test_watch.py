@@ -3,16 +3,19 @@
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import UserError
 from harness.report.content import Content
+from harness.runs import table
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
-from harness.runs.table import records
+from harness.runs.table import records, whole_records
 from harness.workflow import watch
 from harness.workflow.provisional import Provisional, key_of
+from harness.workflow.standing import Standing
 from harness.workflow.watch import Watch
 from tests.records import fake_record
 from tests.train.small import small_jobs
@@ -134,6 +137,27 @@ def test_whatever_goes_wrong_with_a_fit_is_said_and_the_states_are_shown(
     told = json.loads(page.data())
     assert told["below"] == f"No provisional report: {type(error).__name__}: {error}"
     assert told["counts"] == {"finished": 1, "pending": 5}
+
+
+def test_a_run_that_ends_between_two_glances_is_no_damage(
+    sweep: SweepFolder, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = watch.standing
+
+    def then_ends(*given: Any) -> Standing:
+        seen = whole(*given)
+        end(sweep, 0)
+        return seen
+
+    monkeypatch.setattr(watch, "standing", then_ends)
+    told = json.loads(Watch(sweep, 0.0, tmp_path).data())
+    assert (told["counts"], told["warnings"]) == ({"pending": 6}, [])
+    plan = frozen_plan(sweep)
+    monkeypatch.setattr(table, "records", lambda *_: {})
+    assert whole_records(sweep, plan) == {}
+    sweep.cell(plan.cells[0].run_id).record.write_text("{")
+    with pytest.raises(UserError, match="not what was written"):
+        whole_records(sweep, plan)
 
 
 def test_a_look_that_fails_shows_the_one_before_with_a_warning(
