@@ -1,0 +1,66 @@
+"""The report's page of a sweep of many runs: its size, and the time that it takes.
+
+    python -m scripts.bench_page            # 5,000 runs: 50 budgets of 100 sizes, each with a training curve
+    python -m scripts.bench_page --runs 500
+
+The runs are made up from the law of Hoffmann et al. 2022 with noise. Time is of one process on whatever machine this
+is; compare sizes, and times of one session with each other.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.fit import Curve, FitOptions, Points, fit_points
+from harness.report.data import ReportData
+from harness.report.files import write_report
+
+LAW = (1.69, 406.4, 410.7, 0.34, 0.28)  # E, A, B, alpha, beta
+SIZES = 100
+STEPS = 2000
+
+
+def made_up(budgets: int) -> tuple[Points, dict[str, Curve]]:
+    """``budgets`` profiles of :data:`SIZES` runs each, with their training curves."""
+    rng = np.random.default_rng(0)
+    flops = np.repeat(np.geomspace(1e17, 1e21, budgets), SIZES)
+    params = 0.09 * flops**0.5 * np.tile(np.geomspace(1 / 6, 6, SIZES), budgets)
+    tokens = flops / (6 * params)
+    E, A, B, alpha, beta = LAW
+    loss = (E + A / params**alpha + B / tokens**beta) * np.exp(0.002 * rng.standard_normal(len(flops)))
+    names = tuple(f"run{i:05d}" for i in range(len(flops)))
+    curves = {}
+    step = np.unique(np.geomspace(1, STEPS, 300).astype(int)).astype(float)
+    for i, name in enumerate(names):
+        seen = tokens[i] * step / STEPS
+        trained = np.minimum(E + A / params[i] ** alpha + B / seen**beta + 0.05 * (1 - step / STEPS), 10.8)
+        noisy = trained * np.exp(0.01 * rng.standard_normal(len(step)))
+        curves[name] = Curve(step, seen, flops[i] * step / STEPS, noisy)
+    return Points(params, tokens, flops, loss, run_id=names, budget=flops), curves
+
+
+def main() -> None:
+    """Print what a page takes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5000)
+    points, curves = made_up(max(2, parser.parse_args().runs // SIZES))
+    begun = time.process_time()
+    fit = fit_points(points, FitOptions(draws=100), curves)
+    fitted = time.process_time()
+    data = ReportData(name="many runs", fit=fit, points=points, table=points, curves=curves)
+    with tempfile.TemporaryDirectory() as folder:
+        written = write_report(data, Path(folder))
+        size = written.html.stat().st_size / 1e6
+    done = time.process_time()
+    print(
+        f"{len(points)} runs: fit {fitted - begun:.1f} s, report {done - fitted:.1f} s of a core, page {size:.2f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A page of many runs stays small enough to open, and nothing of a run is lost."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.fit import FitOptions, fit_points
+from harness.report.budgets import MOST_BUDGETS, few, note
+from harness.report.curves import MOST_CURVES, smoothed_curves
+from harness.report.data import ReportData
+from harness.report.figures.catalogue import FIGURES
+from harness.report.files import write_report
+from scripts.bench_page import SIZES, made_up
+from tests.report.browser import find
+from tests.report.javascript import needs_browser
+
+SOME = tuple(entry for entry in FIGURES if entry.name in ("residuals", "training_curves"))
+RUNS = 1300
+
+
+@pytest.fixture(scope="module")
+def many() -> ReportData:
+    points, curves = made_up(RUNS // SIZES)
+    fit = fit_points(points, FitOptions(draws=30, backtest=False), curves)
+    return ReportData(name="many", fit=fit, points=points, table=points, curves=curves)
+
+
+@pytest.fixture(scope="module")
+def page(many: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(many, tmp_path_factory.mktemp("many"), SOME).html
+
+
+def test_dense_panels_are_images_and_few_points_are_shapes(
+    many: ReportData, page: Path, tmp_path: Path
+) -> None:
+    drawn = (page.parent / "figures" / "residuals.svg").read_text(encoding="utf-8")
+    assert "<image" in drawn
+    few_runs = many.points.select(range(0, RUNS, 20))
+    fewer = replace(
+        many, fit=fit_points(few_runs, FitOptions(draws=30)), points=few_runs, table=few_runs, curves={}
+    )
+    write_report(fewer, tmp_path, SOME)
+    assert "<image" not in (tmp_path / "figures" / "residuals.svg").read_text(encoding="utf-8")
+
+
+def test_the_numbers_of_a_dense_figure_are_all_in_its_table(page: Path) -> None:
+    rows = (page.parent / "figures" / "residuals.csv").read_text(encoding="utf-8").splitlines()
+    assert sum(row.startswith("1,") and ",points," in row for row in rows) >= RUNS
+
+
+def test_curves_that_are_left_out_are_said(many: ReportData, page: Path) -> None:
+    found = smoothed_curves(many, 50)
+    assert (len(found.shown), found.left_out) == (MOST_CURVES, RUNS - MOST_CURVES)
+    html = page.read_text(encoding="utf-8")
+    assert html.count(f"Shown are {MOST_CURVES} of {RUNS} curves") == 2, (
+        "in the static and in the interactive figure"
+    )
+
+
+def test_budgets_are_taken_evenly_with_both_ends(many: ReportData) -> None:
+    assert few([3.0, 1.0, 2.0]) == [1.0, 2.0, 3.0]
+    picked = few(list(np.geomspace(1, 1e6, 50)))
+    assert len(picked) == MOST_BUDGETS
+    assert (picked[0], picked[-1]) == (1.0, pytest.approx(1e6))
+    assert f"Shown are {MOST_BUDGETS} of {RUNS // SIZES} budgets" in note(many)
+
+
+@needs_browser
+def test_the_table_without_end_tags_is_the_same_table(page: Path, tmp_path: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    runs = re.search(r'<section id="runs">.*?</section>', html, re.S)
+    assert runs is not None
+    assert runs[0].count("</td>") == 0
+    script = """
+    const rows = Array.from(document.querySelectorAll("#table-runs tbody tr"), (row) => [row.id, row.cells.length]);
+    return [rows.length, new Set(rows.map(([, cells]) => cells)).size, rows[0], rows.at(-1)];
+    """
+    count, widths, first, last = find(page, tmp_path, script)
+    assert (count, widths) == (RUNS, 1)
+    assert (first, last) == (["run-run00000", 7], [f"run-run{RUNS - 1:05d}", 7])
