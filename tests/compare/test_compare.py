@@ -181,7 +181,7 @@ def test_the_picture_has_a_row_for_each_approach_with_a_frontier() -> None:
     arms = [arm("x", CHINCHILLA, 0), arm("y", OTHER, 1)]
     with figure_style():
         axes = draw(arms).axes
-        assert [ax.get_title(loc="left") for ax in axes[::3]] == ["Approach 2", "Approach 3"]
+        assert [ax.get_title(loc="left") for ax in axes[::3]] == ["Approach 2: N*", "Approach 3: N*"]
         assert len(axes) == 6
         stars = [line for line in axes[0].lines if line.get_marker() == "o"]
         assert len(stars) == 6, "three minima in each arm"

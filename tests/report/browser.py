@@ -17,7 +17,11 @@ const tick = (ms = 60) => new Promise((done) => setTimeout(done, ms));
 const set = (one, value) => { one.value = value; one.dispatchEvent(new Event("input", { bubbles: true })); };
 const toggle = (one) => { one.checked = !one.checked; one.dispatchEvent(new Event("input", { bubbles: true })); };
 const saved = [];
-URL.createObjectURL = (blob) => { saved.push(blob); return "#"; };
+// what a download holds is known at once: reading a blob takes time that the browser's virtual clock does not wait for
+globalThis.Blob = class extends Blob {
+  constructor(parts, about) { super(parts, about); this.whole = parts.join(""); }
+};
+URL.createObjectURL = (blob) => { saved.push(blob.whole); return "#"; };
 HTMLAnchorElement.prototype.click = function () { this.dataset.name = this.download; saved.push(this.download); };
 """
 ACTION = """
@@ -52,7 +56,7 @@ def find(page: Path, profile: Path, script: str, size: str = "1400,1000", *flags
     assert CHROMIUM is not None
     command = [
         *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"),
-        *("--enable-logging=stderr", f"--window-size={size}", "--virtual-time-budget=20000", "--dump-dom"),
+        *("--enable-logging=stderr", f"--window-size={size}", "--virtual-time-budget=60000", "--dump-dom"),
         *flags,
         acted.as_uri(),
     ]
