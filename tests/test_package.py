@@ -90,7 +90,7 @@ def test_wheel_and_sdist_have_the_package_and_nothing_else(built: Path) -> None:
         said["Version"]
         == re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     )  # type: ignore[index]
-    assert said.get_all("Provides-Extra") == ["cuda", "dev", "tasks"]
+    assert said.get_all("Provides-Extra") == ["cuda", "dev", "notify", "tasks"]
     assert any(one.startswith("lm-eval") and "tasks" in one for one in said.get_all("Requires-Dist", []))
     assert any(one.startswith("liger-kernel") and "cuda" in one for one in said.get_all("Requires-Dist", []))
 
