@@ -139,7 +139,7 @@ def test_the_report_publishes(config: Config, sweep: SweepFolder, monkeypatch: p
     called: list[Path] = []
     monkeypatch.setattr(publish, "run", lambda config, folder, console: called.append(folder.path))
     written = Written(sweep.report, sweep.report, sweep.figures)
-    monkeypatch.setattr("harness.workflow.report.write_report", lambda *_: written)
+    monkeypatch.setattr("harness.workflow.report.write_report", lambda *_, **__: written)
     report(Invocation(config, "", Console(quiet=True)))
     report(Invocation(replace(config, out=str(sweep.path)), "", Console(quiet=True)))
     assert called == [sweep.path]
