@@ -261,11 +261,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"coordinate_check: {error}", file=sys.stderr)
         return 2
-    write(rows, args.out / "coordinates.csv")
     for line in table(rows, args.steps):
         print(line)
     with figure_style():
         save(draw(rows, args.steps), args.out, "coordinates")
+    # every measurement, in place of the means that the figure shows
+    write(rows, args.out / "coordinates.csv")
     return 0
 
 
