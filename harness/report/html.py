@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from html import escape
-from importlib import resources
 from string import Template
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from harness.fit.estimate import marked
 from harness.fit.status import EXPLAINED, Status, is_good, plain
 from harness.fit.summary import sentence
+from harness.report.assets import asset, framed
 from harness.report.calculator import SCRIPTS, as_script, calculator_data
 from harness.report.content import Content, LeftOut, Shown, facts
 from harness.report.explore.section import section
@@ -46,20 +46,17 @@ def render(content: Content, live: str = "") -> str:
     data = content.data
     calculator = calculator_data(data)
     explore = section(data, content.alternatives)
-    return Template(_asset("page.html")).substitute(
-        title=escape(data.name),
-        source=escape(data.source),
-        css=_asset("page.css"),
-        connect="; connect-src 'self'" if live else "",
+    header = Template(asset("header.html")).substitute(
+        source=escape(data.source), contents=_contents(calculator is not None, bool(explore))
+    )
+    main = Template(asset("page.html")).substitute(
         live=live,
         headline=headline(content),
         answer=table(content.answer),
-        calculator="" if calculator is None else _asset("calculator.html"),
+        calculator="" if calculator is None else asset("calculator.html"),
         explore=explore,
-        script=_script(calculator, bool(explore)),
         findings=_findings(content.findings),
         statuses=_statuses(content.statuses),
-        contents=_contents(calculator is not None, bool(explore)),
         figures="\n".join(
             figure(
                 one, content.alternatives.get(one.entry.name, ""), f'id="chart-{one.entry.name}"' in explore
@@ -71,6 +68,7 @@ def render(content: Content, live: str = "") -> str:
         runs=table(content.runs),
         provenance=_provenance(content),
     )
+    return framed(data.name, header, main, _script(calculator, bool(explore)), served=bool(live))
 
 
 def headline(content: Content) -> str:
@@ -286,7 +284,7 @@ def _contents(calculator: bool, explore: bool) -> str:
 
 
 def _script(calculator: dict[str, Any] | None, explore: bool) -> str:
-    names = ["sortable"] if calculator is not None else ["sortable", "format"]
+    names = ["download", "sortable"] if calculator is not None else ["download", "sortable", "format"]
     embedded = ""
     if calculator is not None:
         names += SCRIPTS
@@ -294,9 +292,5 @@ def _script(calculator: dict[str, Any] | None, explore: bool) -> str:
     if explore:
         names.append("explore")
         embedded += f"<script>{runtime()}</script>\n"
-    code = "\n".join(_asset(f"{name}.js") for name in names)
+    code = "\n".join(asset(f"{name}.js") for name in names)
     return f"{embedded}<script>\n{code}\n</script>"
-
-
-def _asset(name: str) -> str:
-    return (resources.files("harness.report") / "page" / name).read_text(encoding="utf-8")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from string import Template
 
+from harness.report.assets import asset, framed
 from harness.report.live_plots import Profile, Trace, draw_curves, draw_profiles
 
 MOST_ROWS = 1000
@@ -90,16 +90,14 @@ def section(live: Live, fit: str, interval: float) -> str:
         interval: seconds between two looks.
     """
     parts = {name.replace("-", "_"): text for name, text in fragments(live).items()}
-    return Template(_asset("live.html")).substitute(
-        parts, fit=escape(fit), interval=f"{interval:g}", css=_asset("live.css"), script=_asset("live.js")
+    return Template(asset("live.html")).substitute(
+        parts, fit=escape(fit), interval=f"{interval:g}", css=asset("live.css"), script=asset("live.js")
     )
 
 
 def waiting_page(name: str, section: str) -> str:
     """The page of a sweep of which there is no fit yet."""
-    return Template(_asset("waiting.html")).substitute(
-        title=escape(name), css=_asset("page.css"), section=section
-    )
+    return framed(name, "", f"{section}\n", served=True)
 
 
 def as_data(live: Live) -> Mapping[str, object]:
@@ -152,7 +150,3 @@ def _row(run: LiveRun, headings: tuple[str, ...]) -> str:
 
 def _side(left: bool) -> str:
     return ' class="left"' if left else ""
-
-
-def _asset(name: str) -> str:
-    return (resources.files("harness.report") / "page" / name).read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
-from matplotlib.colors import ListedColormap, LogNorm, to_hex
+from matplotlib.colors import Colormap, ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
@@ -180,10 +180,10 @@ def ordered_colours(n: int) -> list[str]:
     return [to_hex(COLOURS(i / max(1, n - 1))) for i in range(n)]
 
 
-def log_colours(values: Sequence[float]) -> list[str]:
+def log_colours(values: Sequence[float], colours: Colormap = COLOURS) -> list[str]:
     """A colour for each value by its place in the range of logs; the same that ``colour_bar`` shows."""
     norm = _log_norm(values)
-    return [to_hex(colour) for colour in COLOURS(norm(np.asarray(values, dtype=float)))]
+    return [to_hex(colour) for colour in colours(norm(np.asarray(values, dtype=float)))]
 
 
 def points_of(size: float | str) -> float:

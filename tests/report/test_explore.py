@@ -11,6 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from harness.fit import Curve, FitOptions, Points, fit_points
+from harness.report.assets import asset
 from harness.report.curves import MOST_CURVES
 from harness.report.data import ReportData
 from harness.report.explore.charts import charts
@@ -18,7 +19,6 @@ from harness.report.explore.data import OTHER, explored
 from harness.report.explore.section import SETS, section
 from harness.report.explore.vega import compiled
 from harness.report.files import write_report
-from harness.report.html import _asset
 from harness.runs.frozen import frozen_plan
 from harness.workflow.report import from_sweep
 from tests.fit.synthetic import sweep
@@ -136,7 +136,7 @@ def test_text_and_marks_stand_out_in_both_themes(reported: Reported) -> None:
         for colours in palettes[theme].values():
             for name, colour in colours.items():
                 assert contrast(colour, page) >= 3, (theme, name, colour)
-    blocks = re.findall(r":root \{(.*?)\}", _asset("page.css"), re.S)
+    blocks = re.findall(r":root \{(.*?)\}", asset("page.css"), re.S)
     for block, page in zip(blocks[:2], BOTH, strict=True):
         colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", block))
         assert colours["background"] == page
@@ -284,4 +284,4 @@ def test_static_figures_are_for_print_and_for_pages_without_scripts(
     without = re.sub(r"<script\b.*?</script>", "", reported.html, flags=re.S)
     assert 'class="explored' not in without
     assert 'id="figure-isoflop"' in without
-    assert "@media screen { .explored figure.static { display: none; } }" in _asset("page.css")
+    assert "@media screen { .explored figure.static { display: none; } }" in asset("page.css")

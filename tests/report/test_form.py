@@ -185,7 +185,7 @@ def test_every_field_has_a_label_and_says_its_problems() -> None:
 
 def test_scripts_are_all_there_and_need_no_eval() -> None:
     # those of tables, of interactive figures and of a page that is watched are not the calculator's
-    assert {path.stem for path in PAGE.glob("*.js")} == {*SCRIPTS, "sortable", "explore", "live"}
+    assert {path.stem for path in PAGE.glob("*.js")} == {*SCRIPTS, "download", "sortable", "explore", "live"}
     for name in SCRIPTS:
         code = (PAGE / f"{name}.js").read_text(encoding="utf-8")
         assert not re.search(r"\beval\b|new Function|https?://|fetch\(|import\(", code)

@@ -1,24 +1,26 @@
 """The page's section of interactive figures: what can be switched, the figures with their downloads, and the data."""
 
-from dataclasses import asdict
 from html import escape
 from math import ceil, floor, log10
 from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_hex
+from matplotlib.colors import Colormap, ListedColormap
 
 from harness.report.calculator import as_script
 from harness.report.data import ReportData
 from harness.report.explore.charts import GREY, Chart, charts
 from harness.report.explore.data import Column, Explored, explored
 from harness.report.explore.vega import compiled
-from harness.report.style import APPROACH_COLOURS, GREEN, RED, SKY
+from harness.report.style import APPROACH_COLOURS, GREEN, RED, SKY, log_colours
 from harness.report.text import approach_label
 
 # Of viridis, the part with a contrast of 3:1 at least to the light page, and that to the dark one.
-ON_LIGHT, ON_DARK = (0.0, 0.58), (0.4, 1.0)
+ON_LIGHT, ON_DARK = (
+    ListedColormap(matplotlib.colormaps["viridis"](np.linspace(low, high, 256)))
+    for low, high in ((0, 0.58), (0.4, 1))
+)
 APPROACHES_ON_DARK = {"approach_1": GREEN, "approach_2": SKY, "approach_3": RED}
 SETS = ("runs", "profiles", "minima", "lines", "curves")
 STEP = 0.01  # of the target's slider, decades
@@ -40,7 +42,7 @@ def section(data: ReportData, alternatives: dict[str, str]) -> str:
         '<noscript><p class="note">These figures need scripts; the static ones below show the same.</p></noscript>\n'
         f'<form id="explore-form">{_switches(data, shown)}</form>\n<div class="charts">{figures}</div>\n'
         '<div id="explore-tip" hidden></div>\n'
-        f'<script type="application/json" id="explore-data">{as_script(_script_data(data, shown, made))}</script>\n'
+        f'<script type="application/json" id="explore-data">{as_script(_script_data(shown, made))}</script>\n'
         "</section>"
     )
 
@@ -87,14 +89,13 @@ def _figure(chart: Chart, alternative: str) -> str:
     )
 
 
-def _script_data(data: ReportData, shown: Explored, made: tuple[Chart, ...]) -> dict[str, Any]:
-    columns = asdict(shown)
+def _script_data(shown: Explored, made: tuple[Chart, ...]) -> dict[str, Any]:
     return {
-        "sets": {name: {key: _packed(one) for key, one in columns[name].items()} for name in SETS},
+        "sets": {name: {key: _packed(one) for key, one in getattr(shown, name).items()} for name in SETS},
         "charts": [{"name": one.name, "spec": compiled(one.spec)} for one in made],
         "palettes": {
-            "light": _palette(data, shown, ON_LIGHT, APPROACH_COLOURS),
-            "dark": _palette(data, shown, ON_DARK, APPROACHES_ON_DARK),
+            "light": _palette(shown, ON_LIGHT, APPROACH_COLOURS),
+            "dark": _palette(shown, ON_DARK, APPROACHES_ON_DARK),
         },
         "range": list(shown.range),
     }
@@ -109,18 +110,10 @@ def _packed(column: Column) -> Column | dict[str, Column]:
     return {"of": different, "at": [places[value] for value in column]}
 
 
-def _palette(
-    data: ReportData, shown: Explored, part: tuple[float, float], approaches: dict[str, str]
-) -> dict[str, dict[str, str]]:
+def _palette(shown: Explored, colours: Colormap, approaches: dict[str, str]) -> dict[str, dict[str, str]]:
     """The colours of budgets, by their place among the logs of all, and of approaches."""
-    flops = [shown.flops[name] for name in shown.budgets if name in shown.flops]
-    low, high = (np.log(min(flops)), np.log(max(flops))) if flops else (0.0, 1.0)
-    places = {name: (np.log(value) - low) / max(high - low, 1e-9) for name, value in shown.flops.items()}
-    colour = matplotlib.colormaps["viridis"]
-    budgets = {
-        name: to_hex(colour(part[0] + places[name] * (part[1] - part[0]))) if name in places else GREY
-        for name in shown.budgets
-    }
+    drawn = log_colours(list(shown.flops.values()), colours) if shown.flops else []
+    budgets = dict.fromkeys(shown.budgets, GREY) | dict(zip(shown.flops, drawn, strict=True))
     return {
         "budgets": budgets,
         "approaches": {approach_label(name): colour for name, colour in approaches.items()},

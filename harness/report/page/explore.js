@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const calc = globalThis.isoflopCalculator;
+  const { save, csv } = globalThis.isoflopDownload;
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const { sets, charts, palettes, range } = read("explore-data");
   for (const columns of Object.values(sets)) {
@@ -18,7 +19,7 @@
   const law = known.find((one) => one.kind === "law");
   const views = new Map();
 
-  // Columns to rows, each with its colour in the theme and what a pointer is told.
+  // Columns to rows, each with its colour in the theme.
   function rows(columns, theme) {
     const names = Object.keys(columns);
     const of = palettes[theme];
@@ -29,7 +30,6 @@
     });
   }
   const theme = () => (dark.matches ? "dark" : "light");
-  const shown = (names, how) => Object.fromEntries(Object.entries(names).map(([name, one]) => [name, how(one)]));
   function number(value, digits) {
     if (!Number.isFinite(value)) return "–";
     return value >= 1e7 ? value.toExponential(digits - 1).replace(/\.?0*e\+/, "e") : String(Number(value.toPrecision(digits)));
@@ -114,7 +114,7 @@
   function drawAll() {
     for (const swatch of form.querySelectorAll(".swatch")) {
       const name = swatch.parentElement.querySelector("input").value;
-      swatch.style.background = palettes[theme()][`${swatch.dataset.of === "budget" ? "budgets" : "approaches"}`][name];
+      swatch.style.background = palettes[theme()][swatch.dataset.of === "budget" ? "budgets" : "approaches"][name];
     }
     return Promise.all(charts.map(draw));
   }
@@ -127,27 +127,20 @@
     const text = flops.toExponential(2).replace("e+", "e");
     document.getElementById("target-said").textContent = `${text} FLOPs`;
     ranged.setAttribute("aria-valuetext", `${text} FLOPs`);
+    const found = { at_target: atTarget(flops, theme()), target_profile: profile(flops) };
     for (const [chart, view] of views) {
-      const names = chart.spec.data.map((one) => one.name);
-      if (names.includes("at_target")) view.data("at_target", atTarget(flops, theme()));
-      if (names.includes("target_profile")) view.data("target_profile", profile(flops));
+      for (const { name } of chart.spec.data) {
+        // a view writes into its rows, so each has its own
+        if (name in found) view.data(name, found[name].map((row) => ({ ...row })));
+      }
       view.run();
     }
     if (source === "explore") document.dispatchEvent(new CustomEvent("isoflop:target", { detail: { flops, source } }));
   }
 
-  function save(name, kind, text) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: kind }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
-  const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value ?? "");
   function asCsv(columns) {
     const names = Object.keys(columns);
-    const lines = columns[names[0]].map((_, i) => names.map((name) => quoted(columns[name][i])).join(","));
-    return [names.join(","), ...lines, ""].join("\r\n");
+    return csv([names, ...columns[names[0]].map((_, i) => names.map((name) => columns[name][i]))]);
   }
   async function download(chart, kind) {
     const used = Object.keys(sets).filter((name) => chart.spec.data.some((one) => one.name === name));

@@ -1,6 +1,7 @@
 // Tables that are sorted by their headings, filtered and downloaded; and boxes that scroll, reached by the keyboard.
 (function () {
   "use strict";
+  const { save, csv } = globalThis.isoflopDownload;
   const UNITS = { k: 1e3, M: 1e6, B: 1e9, T: 1e12, "%": 1e-2 };
   const SECONDS = { s: 1, min: 60, h: 3600, d: 86400, days: 86400, day: 86400 };
   const DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -22,15 +23,6 @@
   }
 
   const cellsOf = (row) => Array.from(row.cells, (cell) => cell.textContent.trim());
-  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-  function save(name, kind, text) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: kind }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
 
   function sort(table, column, heading) {
     const down = heading.ariaSort === "ascending";
@@ -80,7 +72,7 @@
         const headings = cellsOf(table.tHead.rows[0]);
         const rows = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden).map(cellsOf);
         const made = rows.map((row) => Object.fromEntries(headings.map((heading, i) => [heading, row[i]])));
-        const text = kind === "json" ? JSON.stringify(made, null, 1) : [headings, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
+        const text = kind === "json" ? JSON.stringify(made, null, 1) : csv([headings, ...rows]);
         save(`${name}.${kind}`, kind === "json" ? "application/json" : "text/csv", text);
       });
       tools.append(button);
