@@ -10,10 +10,12 @@ from harness import interrupts
 from harness.config.schema import Config
 from harness.errors import UserError
 from harness.fit import load_fit
-from harness.fit.results import Approach2
+from harness.fit.status import is_good, plain
 from harness.launch.launcher import Outcome
 from harness.notify.config import hide_addresses
 from harness.notify.message import Message, send
+from harness.report.text import approach_label
+from harness.report.verdict import decider
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
 from harness.runs.record import DIVERGED, FAILED, FINISHED, read_record
@@ -22,6 +24,7 @@ from harness.workflow.arms import arm_folders
 from harness.workflow.rules import sweep_folder
 
 INCOMPLETE = "incomplete"
+DOUBTED = {"disagree": "the approaches disagree", "unclear": "whether the approaches agree is unclear"}
 MOST = 200  # characters of an error in a message
 
 
@@ -64,7 +67,7 @@ def _tell(command: str, config: Config, status: str, error: str, began: float, m
 
 
 def summary(command: str, config: Config, status: str, error: str, seconds: float, fitted: bool) -> str:
-    """``demo: reproduce finished in 3 min; 30 of 30 runs finished; N* = 78.2k at C = 1e+12 (approach 2: ok)``.
+    """``demo: reproduce finished in 3 min; 30 of 30 runs finished; N* = 85.4k at C = 1e+12 (approach 3: ok)``.
 
     Args:
         error: why it failed; empty where nothing is known.
@@ -120,19 +123,20 @@ def _fit_folder(config: Config) -> SweepFolder | None:
 
 
 def _optimum(config: Config) -> str:
-    """N* at the largest budget, with the worst that is said of it."""
+    """N* at the largest compute that was run, by the approach that report and ``predict`` lead with, and its doubts."""
     folder = _fit_folder(config)
     try:
         fit = load_fit(folder.fit) if folder else None
     except (UserError, OSError):
         return ""
-    approach = next((one for one in fit.approaches if isinstance(one, Approach2)), None) if fit else None
-    if fit is None or approach is None or not approach.budgets:
+    if fit is None:
         return ""
-    last = max(approach.budgets, key=lambda one: one.budget)
-    flags = [flag for flag in dict.fromkeys((*last.flags, *approach.flags)) if flag != "ok"]
-    said = ", ".join(flags) or last.status
-    if fit.agreement.status == "disagree":
-        said += "; the approaches disagree"
-    number = "no N*" if last.params_opt is None else f"N* = {count(last.params_opt)}"
-    return f"{number} at C = {last.budget:.3g} (approach 2: {said})"
+    at = f"at C = {fit.largest_flops:.3g}"
+    name = decider(fit)
+    prediction = fit.predict(fit.largest_flops)[name] if name else None
+    if prediction is None or prediction.params is None:
+        return f"no N* {at}: the runs do not determine an optimum"
+    doubts = [plain(flag) for flag in prediction.flags if not is_good(flag)]
+    doubts += [DOUBTED[fit.agreement.status]] if fit.agreement.status in DOUBTED else []
+    said = ", ".join(dict.fromkeys(doubts)) or "ok"
+    return f"N* = {count(prediction.params)} {at} ({approach_label(prediction.approach).lower()}: {said})"

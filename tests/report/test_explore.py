@@ -20,6 +20,7 @@ from harness.report.explore.section import SETS, section
 from harness.report.explore.vega import compiled
 from harness.report.files import write_report
 from harness.runs.frozen import frozen_plan
+from harness.text import count
 from harness.workflow.report import from_sweep
 from tests.fit.synthetic import sweep
 from tests.report.browser import find
@@ -185,6 +186,34 @@ def test_what_a_reader_does_with_the_figures(reported: Reported, tmp_path: Path)
     assert found["moved"], "the profile at the target follows"
     assert found["said"] == "1.00e12 FLOPs"
     assert found["hash"].startswith("#run-")
+
+
+@needs_browser
+def test_a_first_touch_says_what_a_point_is_and_a_second_goes_to_its_row(
+    reported: Reported, tmp_path: Path
+) -> None:
+    script = """
+    const tip = document.getElementById("explore-tip");
+    const marks = document.querySelectorAll("#chart-isoflop .mark-symbol path");
+    const touch = async (mark) => {
+      mark.dispatchEvent(new PointerEvent("click", { bubbles: true, pointerType: "touch" })); await tick();
+      return [tip.hidden ? "" : tip.textContent, location.hash];
+    };
+    const first = await touch(marks[0]), other = await touch(marks[1]), again = await touch(marks[1]);
+    const minima = [];
+    for (const mark of Array.from(marks).slice(-8)) minima.push((await touch(mark))[0]);
+    return { first, other, again, minima };
+    """
+    found = find(reported.written.html, tmp_path, COUNT + script)
+    assert [found[name][0].partition("\n")[0][:4] for name in ("first", "other")] == ["run "] * 2
+    assert (found["first"][1], found["other"][1]) == ("", "")
+    assert found["again"][1].startswith("#run-")
+    two = reported.fit.approach_2.budgets
+    said = [one for one in found["minima"] if one.startswith("minimum at C = ")]
+    assert len(said) == sum(one.params_opt is not None for one in two)
+    best = two[-1]
+    assert best.params_opt is not None
+    assert f"N* = {count(best.params_opt)} (" in said[-1]
 
 
 @needs_browser

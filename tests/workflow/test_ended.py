@@ -11,12 +11,15 @@ from harness.commands import next_stage, reproduce
 from harness.config.compose import compose_config
 from harness.errors import UserError
 from harness.files import seal_text
+from harness.fit.status import plain
 from harness.launch.launcher import Outcome
 from harness.launch.ledger import Ledger
 from harness.launch.submission import Submission
 from harness.notify.config import URLS
+from harness.report.verdict import decider
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import frozen_plan
+from harness.text import count
 from harness.workflow import ended
 from harness.workflow.arms import compose_arms
 from tests.records import fake_record
@@ -76,12 +79,23 @@ def test_reproduce_tells_what_the_fit_says_with_its_status(
     main(["reproduce", *told])
     (line,) = hook[1].read_text().splitlines()
     assert "6 of 6 runs finished; " in line
-    assert " at C = 5e+08 (approach 2: " in line
-    said = line.rpartition("approach 2: ")[2]
-    fit = ended.load_fit(done.fit)
-    two = next(one for one in fit.approaches if one.name == "approach_2")
-    assert all(flag in said for flag in (*two.flags, *two.budgets[-1].flags)), "no doubt is lost"
-    assert (said == "ok)") == (not two.flags and not two.budgets[-1].flags)
+    assert line.endswith("; no N* at C = 5.01e+08: the runs do not determine an optimum")
+
+
+@pytest.mark.parametrize("name", ["demo", "cpu_frontier", "domains-code"])
+def test_the_optimum_is_told_by_the_approach_that_the_page_leads_with(name: str) -> None:
+    config, _ = compose_config([f"name={name}", "runs_dir=results", "experiment=demo"])
+    line = ended._optimum(config)
+    fit = ended.load_fit(SweepFolder(Path("results") / name).fit)
+    leading = decider(fit)
+    assert leading is not None
+    prediction = fit.predict(fit.largest_flops)[leading]
+    assert prediction.params is not None
+    began = f"N* = {count(prediction.params)} at C = {fit.largest_flops:.3g} ({leading.replace('_', ' ')}: "
+    assert line.startswith(began)
+    said = line.removeprefix(began)
+    assert all(plain(flag) in said for flag in prediction.flags), "no doubt is lost"
+    assert (said == "ok)") == (not prediction.flags and fit.agreement.status not in ended.DOUBTED)
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,16 @@ def _isoflop(shown: Explored) -> Chart:
             y=y,
             color=COLOUR,
         ),
-        _layer("minima", _diamond(), OF_BUDGETS, x=x, y=y, color=COLOUR),
-        _layer("at_target", _diamond(filled=False), _of_law("lead"), x=x, y=y, color=COLOUR),
+        _layer("minima", _diamond(), OF_BUDGETS, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}),
+        _layer(
+            "at_target",
+            _diamond(filled=False),
+            _of_law("lead"),
+            x=x,
+            y=y,
+            color=COLOUR,
+            tooltip={"field": "tip"},
+        ),
     ]
     return Chart(
         "isoflop",
@@ -136,7 +144,9 @@ def _frontier(shown: Explored) -> Chart:
             y2={"field": "y_high"},
             color=COLOUR,
         ),
-        _layer("minima", _diamond(), OF_BUDGETS, *chosen, x=x, y=y, color=COLOUR),
+        _layer(
+            "minima", _diamond(), OF_BUDGETS, *chosen, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}
+        ),
         _layer("at_target", {"type": "rule", "color": GREY, "strokeDash": [2, 3]}, x=x),
         _layer("at_target", _diamond(filled=False), *lines, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}),
     ]

@@ -18,7 +18,16 @@ from harness.report.curves import smoothed_curves
 from harness.report.data import ReportData, members
 from harness.report.figures.residuals import law_residuals
 from harness.report.line import frontier_line
-from harness.report.text import approach_label, plain_status, power
+from harness.report.text import (
+    approach_label,
+    counted,
+    fixed,
+    interval,
+    plain_status,
+    power,
+    ratio,
+    with_interval,
+)
 
 CURVE_POINTS = 60
 PROFILE_POINTS = 50
@@ -26,6 +35,7 @@ LINE_POINTS = 60
 BEYOND = 100.0  # times the largest run: as far as anybody should look
 DIGITS = 5
 OTHER = "other runs"
+TIP = "tip"  # a column of what is said at a point, which no download has
 
 Column = list[Any]
 
@@ -145,14 +155,23 @@ def _minimum(budget: BudgetOptimum) -> dict[str, Column]:
         "d": (budget.tokens_opt, budget.tokens_interval),
         "loss": (budget.loss_opt, budget.loss_interval),
     }
-    ratio = budget.tokens_opt / budget.params_opt if budget.tokens_opt and budget.params_opt else math.nan
+    share = budget.tokens_opt / budget.params_opt if budget.tokens_opt and budget.params_opt else math.nan
+    told = [
+        f"minimum at C = {power(budget.budget)} FLOPs",
+        f"N* = {with_interval(counted(budget.params_opt), interval(budget.params_interval))}",
+        f"D* = {with_interval(counted(budget.tokens_opt), interval(budget.tokens_interval))}",
+        f"D*/N* = {ratio(share)}",
+        f"loss {with_interval(fixed(budget.loss_opt, 3), interval(budget.loss_interval, 'fixed'))}",
+        *(plain_status(flag) for flag in budget.flags if not is_good(flag)),
+    ]
     columns: dict[str, Column] = {
         "budget": [power(budget.budget)],
         "c": _short([budget.budget]),
-        "r": _short([ratio]),
+        "r": _short([share]),
+        TIP: ["\n".join(told)],
     }
-    for name, (value, interval) in quantities.items():
-        low, high = interval or (math.nan, math.nan)
+    for name, (value, ends) in quantities.items():
+        low, high = ends or (math.nan, math.nan)
         columns |= {name: _short([value]), f"{name}_low": _short([low]), f"{name}_high": _short([high])}
     return columns
 

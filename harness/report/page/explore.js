@@ -12,6 +12,7 @@
   const data = document.getElementById("calculator-data") ? read("calculator-data") : { approaches: [] };
   const form = document.getElementById("explore-form");
   const tip = document.getElementById("explore-tip");
+  const coarse = matchMedia("(pointer: coarse)").matches;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // approaches that the page computes by, and which of them decides
   const known = data.approaches.filter((one) => one.kind && one.kind !== "other");
@@ -87,7 +88,7 @@
       `loss ${number(run.loss, 5)}`,
       run.seed === null ? "" : `seed ${run.seed}`,
       run.lr === null ? "" : `peak learning rate ${number(run.lr, 3)}`,
-      "click: its row in the table",
+      coarse ? "touch again: its row in the table" : "click: its row in the table",
     ];
     return parts.filter(Boolean).join("\n");
   }
@@ -102,12 +103,18 @@
 
   // Expressions are interpreted (ast), never compiled: the page's policy allows no code from texts.
   const options = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: point, logLevel: 1 };
+  let touched = null;
   async function draw(chart) {
     if (views.has(chart)) views.get(chart).finalize();
     const { view } = await isoflopEmbed(`#chart-${chart.name}`, specified(chart, theme()), options);
-    view.addEventListener("click", (_, item) => {
+    view.addEventListener("click", (event, item) => {
       const run = item && item.datum && item.datum.run;
-      if (run) document.dispatchEvent(new CustomEvent("isoflop:run", { detail: run }));
+      // a finger cannot hover: its first touch says what the point is, the second goes to the row
+      const touch = event.pointerType === "touch", about = item ? item.tooltip : "";
+      const first = touch && about !== touched;
+      touched = about;
+      if (touch) point(null, event, item, first ? about : "");
+      if (run && !first) document.dispatchEvent(new CustomEvent("isoflop:run", { detail: run }));
     });
     views.set(chart, view);
   }
@@ -138,6 +145,7 @@
     if (source === "explore") document.dispatchEvent(new CustomEvent("isoflop:target", { detail: { flops, source } }));
   }
 
+  const plain = ({ tip: _, ...columns }) => columns; // what is said at a point is in its other columns
   function asCsv(columns) {
     const names = Object.keys(columns);
     return csv([names, ...columns[names[0]].map((_, i) => names.map((name) => columns[name][i]))]);
@@ -145,9 +153,9 @@
   async function download(chart, kind) {
     const used = Object.keys(sets).filter((name) => chart.spec.data.some((one) => one.name === name));
     if (kind === "json") {
-      save(`${chart.name}.json`, "application/json", JSON.stringify(Object.fromEntries(used.map((name) => [name, sets[name]]))));
+      save(`${chart.name}.json`, "application/json", JSON.stringify(Object.fromEntries(used.map((name) => [name, plain(sets[name])]))));
     } else if (kind === "csv") {
-      for (const name of used) save(`${chart.name}-${name}.csv`, "text/csv", asCsv(sets[name]));
+      for (const name of used) save(`${chart.name}-${name}.csv`, "text/csv", asCsv(plain(sets[name])));
     } else {
       const spec = specified(chart, "light"); // a file stands on white
       spec.background = "white";
@@ -174,6 +182,7 @@
   document.addEventListener("isoflop:target", ({ detail: { flops, source } }) => {
     if (ranged && source !== "explore") moveTo(Math.min(Math.max(flops, range[0]), range[1]), source);
   });
+  for (const moved of ["touchstart", "scroll"]) document.addEventListener(moved, () => (tip.hidden = true), { passive: true });
   document.addEventListener("isoflop:point", ({ detail: run }) => signal("chosen", run));
   dark.addEventListener("change", drawAll);
   drawAll().then(() => {
