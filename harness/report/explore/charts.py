@@ -144,9 +144,7 @@ def _frontier(shown: Explored) -> Chart:
             y2={"field": "y_high"},
             color=COLOUR,
         ),
-        _layer(
-            "minima", _diamond(), OF_BUDGETS, *chosen, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}
-        ),
+        _layer("minima", _diamond(), OF_BUDGETS, *chosen, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}),
         _layer("at_target", {"type": "rule", "color": GREY, "strokeDash": [2, 3]}, x=x),
         _layer("at_target", _diamond(filled=False), *lines, x=x, y=y, color=COLOUR, tooltip={"field": "tip"}),
     ]
