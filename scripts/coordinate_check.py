@@ -228,6 +228,22 @@ def write(rows: Sequence[Row], path: Path) -> None:
             writer.writerow((*where, one.step, one.activation, f"{one.size:.6g}", f"{one.change:.6g}"))
 
 
+def read(path: Path) -> list[Row]:
+    """The measurements that :func:`write` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Row(
+                one["parametrization"],
+                one["axis"],
+                int(one["width"]),
+                int(one["layers"]),
+                int(one["seed"]),
+                Coordinate(int(one["step"]), one["activation"], float(one["size"]), float(one["change"])),
+            )
+            for one in csv.DictReader(file)
+        ]
+
+
 def whole_numbers(text: str) -> list[int]:
     """``1,2,4``."""
     values = sorted({int(part) for part in text.split(",")})

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 
 from harness.errors import UserError
 from harness.report.axes import log_plain
-from harness.report.style import INK, figure_style, ordered_colours, panels, save
+from harness.report.figure_data import named
+from harness.report.style import GREY, INK, figure_style, ordered_colours, panels, save
 from harness.runs.files import read_json
 from harness.text import count
 from harness.tune.results import Interval, SizeResult, TuneFit
@@ -87,7 +88,13 @@ def draw(fits: Sequence[TuneFit], ratios: Sequence[RateRatios]) -> Figure:
             panel.plot(levels, means, "-", color=colour, label=label(size))
             if size.loss_opt is not None:
                 panel.plot(
-                    [ratio.rates[i]], [size.loss_opt], "v", color=colour, markeredgecolor=INK, markersize=7
+                    [ratio.rates[i]],
+                    [size.loss_opt],
+                    "v",
+                    color=colour,
+                    markeredgecolor=INK,
+                    markersize=7,
+                    label=named("minimum"),
                 )
                 lows.append(size.loss_opt)
                 highs.append(size.loss_opt + HEADROOM * fit.window)
@@ -96,7 +103,8 @@ def draw(fits: Sequence[TuneFit], ratios: Sequence[RateRatios]) -> Figure:
     for panel in axes:
         panel.set_ylim(min(lows) - 0.05, max(highs))
     axes[0].set_ylabel("loss (nats per token)")
-    axes[0].legend(title="width x layers", loc="upper center")
+    axes[0].plot([], [], "v", color=GREY, markeredgecolor=INK, label="minimum of the fit")
+    axes[0].legend(title="width × layers", loc="upper center")
     return figure
 
 

@@ -47,6 +47,8 @@ def draw(found: FrontierComparison) -> Figure:
     axes.minorticks_off()
     axes.set(xlabel="training compute C of the arm (FLOPs)", ylabel=f"C that {names[0]} needs, over C")
     log_flops(axes)
+    if not all(row.within for arm in shown for row in arm.rows if _finite(row.log_ratio.value)):
+        axes.plot([], [], "o", color=GREY, markerfacecolor="white", markersize=5, label="extrapolated")
     axes.legend(loc="best")
     return figure
 

@@ -1,5 +1,6 @@
 """Committed figures are those that today's code draws from the data beside them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,18 +8,14 @@ from matplotlib.figure import Figure
 
 from harness.report.fingerprint import fingerprint, stored
 from harness.report.style import BLUE, RED, figure_style, panels, save
-from scripts.redraw import drawings, is_current
+from scripts.redraw import drawings, folders, is_current, redraw
 
 RESULTS = Path(__file__).parents[2] / "results"
-BY_THEIR_COMMANDS = {
-    "bowls.png": "isoflop tune",
-    "validation.png": "isoflop validate",
-    "saving.png": "isoflop compare",
-    "coordinates.png": "scripts/coordinate_check.py",
-    "transfer.png": "scripts/transfer_check.py",
-    "tasks.png": "isoflop report, from accuracies that results/ keeps without their losses' draws",
+NOT_CHECKED = {
+    "tasks/figures/tasks.png": "of the runs' models results/ keeps the table alone, without the losses' draws",
+    "tasks_validation/figures/validation.png": "the fit that it was registered from is not kept",
 }
-"""Figures that are not made of a fit and its table: what draws them anew."""
+"""Figures of whose data a part is in no folder, and why."""
 
 
 def figure(
@@ -57,19 +54,31 @@ def test_a_figure_of_other_code_is_not_current(tmp_path: Path) -> None:
     assert not is_current(tmp_path / "one.png", lambda: figure(title="two"))
 
 
-def results() -> list[Path]:
-    return sorted({path.parent.parent for path in RESULTS.glob("*/figures/*.png")})
+def test_all_committed_figures_are_checked() -> None:
+    checked = {path for folder in folders(RESULTS) for path, _ in drawings(folder)}
+    others = {path.relative_to(RESULTS).as_posix() for path in set(RESULTS.rglob("*.png")) - checked}
+    assert others == NOT_CHECKED.keys()
 
 
-def test_which_committed_figures_are_checked() -> None:
-    """All but those of :data:`BY_THEIR_COMMANDS`."""
-    checked = {path for folder in results() for path, _ in drawings(folder)}
-    others = set(RESULTS.rglob("*.png")) - checked
-    assert {path.name for path in others} <= BY_THEIR_COMMANDS.keys()
-    assert len(checked) > 35
-
-
-@pytest.mark.parametrize("folder", results(), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", folders(RESULTS), ids=lambda folder: folder.name)
 def test_no_committed_figure_is_older_than_the_code_that_draws_it(folder: Path) -> None:
     late = [path.name for path, draw in drawings(folder) if not is_current(path, draw)]
     assert not late, f"'python -m scripts.redraw results' draws {', '.join(late)} of {folder.name} anew"
+
+
+def test_redrawing_replaces_the_picture_and_nothing_beside_it(tmp_path: Path) -> None:
+    """The table of coordinate_check has the name of the figure's own numbers."""
+    folder = tmp_path / "parametrization" / "coordinates"
+    shutil.copytree(RESULTS / "parametrization" / "coordinates", folder)
+    table = (folder / "coordinates.csv").read_bytes()
+    with figure_style():
+        save(figure(), folder, "coordinates")
+    (folder / "coordinates.csv").write_bytes(table)
+    for name in ("coordinates.svg", "coordinates.pdf"):
+        (folder / name).unlink()
+    (late,) = drawings(folder)
+    assert not is_current(*late)
+    redraw(folder, [late])
+    assert is_current(*late)
+    assert {path.name for path in folder.iterdir()} == {"coordinates.csv", "coordinates.png"}
+    assert (folder / "coordinates.csv").read_bytes() == table
