@@ -135,7 +135,7 @@ READS: dict[str, tuple[str, ...]] = {
     "clean": ("arms", "what", "yes"),
     "fit": FITTED,
     "report": ("points", "curves", "out", "fit", "style"),
-    "predict": ("points", "curves", "columns", "where", "write", "fit"),
+    "predict": ("points", "curves", "columns", "where", "write", "fit", "style"),
     "compare": ("arms", "compare", "fits", "out", "joint", *GATE),
     "validate": ("validate", "evaluate"),
     "evaluate": ("evaluate", "tasks"),

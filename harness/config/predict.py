@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from harness.amounts import amount_field
-from harness.bounds import bounded, check_bounds, suggested
+from harness.bounds import bounded, check_bounds, one_of, suggested
 from harness.errors import UserError
 from harness.fit import ColumnNames, FitOptions
 from harness.fit.table import INCONSISTENT_FACTOR, LEAST_PARAMS, LEAST_TOKENS
@@ -18,6 +18,7 @@ from harness.predict.clock import ShapeRules
 from harness.predict.cost import DeviceConfig, ServingConfig
 from harness.predict.repetition import Repetition
 from harness.predict.source import LawConfig
+from harness.report.style_names import DEFAULT, STYLE_NAMES
 
 ROOT = "predict"
 """The file of ``configs/`` that a question is composed from; its schema is :class:`PredictConfig`."""
@@ -72,7 +73,9 @@ class PredictConfig:
             and hyperparameters; null takes those of the sweep that the fit came from, and without one those of
             ``fallback``.
         write: name of an experiment to write (``configs/experiment/NAME.yaml`` here), or a path.
-        figure: file (.png, .pdf, .svg) for the over-training figure, or that of loss against hours and dollars.
+        figure: file (.png, .pdf, .svg, or .csv for its numbers) for the over-training figure, or that of loss against
+            hours and dollars.
+        style: of that figure: ``default``, ``paper`` or ``slides``.
         analysis: how ``points`` are fitted.
     """
 
@@ -112,6 +115,7 @@ class PredictConfig:
     fallback: ShapeRules = field(default_factory=ShapeRules)
     write: str | None = None
     figure: str | None = None
+    style: str = one_of(DEFAULT, STYLE_NAMES)
     analysis: FitOptions = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:

@@ -204,6 +204,7 @@ def _log_norm(values: Sequence[float]) -> LogNorm:
 
 
 ENDINGS = (".png", ".pdf", ".svg", ".csv")
+WHITE: dict[str, Any] = {"transparent": False, "facecolor": "white"}
 
 
 def save(figure: Figure, folder: Path, name: str) -> Picture:
@@ -213,24 +214,48 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     letters as shapes and no background, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    assert isinstance(figure, ShownFigure), "figures are made by panels()"
-    figure.dress()
-    figure.lay_out()
-    shown: dict[str, Any] = {"transparent": False, "facecolor": "white"}
-    mark = fingerprint(figure)  # before it is drawn: matplotlib then chooses limits that are not the figure's
-    (folder / f"{name}.png").write_bytes(_of_palette(figure, mark, **shown))
-    metadata = {"CreationDate": None, "Producer": None}
-    figure.savefig(folder / f"{name}.pdf", format="pdf", metadata=metadata, **shown)
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        (folder / f"{name}.svg").write_text(_svg(figure, **shown), encoding="utf-8")
-    (folder / f"{name}.csv").write_text(to_csv(figure), encoding="utf-8")
+    for ending, content in _files(figure, ENDINGS):
+        (folder / f"{name}{ending}").write_bytes(content)
     return Picture(name, float(figure.get_figwidth()), _svg(figure))
 
 
-def _svg(figure: Figure, **shown: Any) -> str:
+def save_as(figure: Figure, file: Path) -> None:
+    """Write ``file`` alone, in the format of its ending, one of :data:`ENDINGS`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    ((_, content),) = _files(figure, (file.suffix,))
+    file.write_bytes(content)
+
+
+def _files(figure: Figure, endings: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The content of a file of each ending."""
+    assert isinstance(figure, ShownFigure), "figures are made by panels()"
+    figure.dress()
+    figure.lay_out()
+    mark = fingerprint(figure)  # before it is drawn: matplotlib then chooses limits that are not the figure's
+    make = {
+        ".png": lambda: _of_palette(figure, mark),
+        ".pdf": lambda: _pdf(figure),
+        ".svg": lambda: _svg(figure, "none", **WHITE).encode(),
+        ".csv": lambda: to_csv(figure).encode(),
+    }
+    return [(ending, make[ending]()) for ending in endings]
+
+
+def _pdf(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Producer": None}, **WHITE)
+    return content.getvalue()
+
+
+def _svg(figure: Figure, letters: str = "path", **shown: Any) -> str:
     text = io.StringIO()
-    # the resolution is that of panels drawn as images, see ShownFigure.dress
-    figure.savefig(text, format="svg", dpi=IMAGE_DPI, metadata={"Date": None, "Creator": None}, **shown)
+    metadata = {"Date": None, "Creator": None}
+    with matplotlib.rc_context({"svg.fonttype": letters}):
+        # the resolution is that of panels drawn as images, see ShownFigure.dress
+        figure.savefig(text, format="svg", dpi=IMAGE_DPI, metadata=metadata, **shown)
     return _rounded(text.getvalue())
 
 
@@ -242,13 +267,13 @@ def _rounded(svg: str) -> str:
     return re.sub(r"\b([1-9]\d*\.\d\d)\d+\b", r"\1", svg)
 
 
-def _of_palette(figure: Figure, mark: str, **shown: Any) -> bytes:
+def _of_palette(figure: Figure, mark: str) -> bytes:
     """The PNG with the fingerprint ``mark``.
 
     It has 256 colours: a quarter of the bytes of one in all colours, which a drawing of lines does not need.
     """
     drawn, reduced = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None}, **shown)
+    figure.savefig(drawn, format="png", metadata={"Software": None}, **WHITE)
     with Image.open(drawn) as image:
         palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         about = PngInfo()

@@ -90,7 +90,7 @@ def answer_question(config: PredictConfig, fit: Fit | None = None) -> tuple[Pred
             report = with_lifetime_cost(report, _share(cluster, decider, asked))
     report = with_run(report, config, setup, decider, cluster)
     if config.figure:
-        report = _with_figure(report, config.figure, decider, cluster)
+        report = _with_figure(report, config.figure, config.style, decider, cluster)
     return report, asked
 
 
@@ -192,14 +192,14 @@ def _repetition(config: PredictConfig, decider: FrontierSource) -> tuple[Repetit
 
 
 def _with_figure(
-    report: PredictResult, file: str, decider: FrontierSource, cluster: Cluster | None
+    report: PredictResult, file: str, style: str, decider: FrontierSource, cluster: Cluster | None
 ) -> PredictResult:
     # matplotlib: only where a figure is asked for
     from harness.report.figures import predict as figures
 
     path = Path(file).expanduser()
     if report.overtraining:
-        return replace(report, figure=str(figures.draw_overtraining(report, path)))
+        return replace(report, figure=str(figures.draw_overtraining(report, path, style)))
     if report.timed is not None and cluster is not None and cluster.clock is not None:
         every = frontier_of_time(decider, cluster.clock, report.timed.seconds, CURVE)
         curve = within_ladder(every, cluster.clock)
@@ -207,7 +207,7 @@ def _with_figure(
             raise UserError(
                 "figure: the best models of about this time lie beyond the ladder; choose another with ladder=NAME"
             )
-        return replace(report, figure=str(figures.draw_fixed_time(report, curve, path)))
+        return replace(report, figure=str(figures.draw_fixed_time(report, curve, path, style)))
     raise UserError(
         "figure: shows over-training (inference_tokens=…), or the loss against hours and dollars (gpu_hours=… or "
         "dollars=…, with a device that has a time model and a fit with L(N, D))"

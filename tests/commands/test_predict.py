@@ -1,5 +1,6 @@
 """``isoflop predict``: every question through Hydra, JSON, the experiment it writes, and errors in one line."""
 
+import csv
 import json
 from dataclasses import replace
 from io import StringIO
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from harness.config.compose import compose_config
@@ -241,6 +243,28 @@ def test_serving_in_dollars_and_the_figure(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "price.png").stat().st_size > 10_000
     with pytest.raises(UserError, match="figure"):
         ask("law=sardana2024", "budget=1e20", "figure=x.png")
+
+
+def test_the_figure_has_a_style_and_its_numbers(tmp_path: Path) -> None:
+    question = ("fit=hoffmann2022", "budget=1e23", "inference_tokens=1e13")
+    report, _ = ask(*question, f"figure={tmp_path / 'a.csv'}")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["series"] == "training"]
+    costs = {
+        row.smaller: 1 + row.extra_training for row in report.overtraining if row.extra_training is not None
+    }
+    assert {float(row["x"]): pytest.approx(float(row["y"]), rel=1e-5) for row in rows} == costs
+    ask(*question, f"figure={tmp_path / 'a.svg'}")
+    assert "tokens per parameter</text>" in (tmp_path / "a.svg").read_text()
+    sizes = {}
+    for style in ("default", "paper"):
+        ask(*question, f"style={style}", f"figure={tmp_path / style}.png")
+        with Image.open(tmp_path / f"{style}.png") as image:
+            sizes[style] = image.width / image.info["dpi"][0]
+    assert sizes["paper"] == pytest.approx(6.9, abs=0.02)
+    assert sizes["default"] == pytest.approx(7.4, abs=0.02)
+    with pytest.raises(UserError, match="style: 'nice' is none of default, paper, slides"):
+        ask(*question, "style=nice")
 
 
 def test_a_points_file_is_fitted_now(tmp_path: Path) -> None:
