@@ -14,6 +14,8 @@ HEADER = b"step,tokens,flops,lr,train_loss,grad_norm\n"
     ("content", "step"),
     [
         (HEADER + b"3,1,1,1,1,1\n6,1,1,1,1,1\n", 6),
+        (HEADER + b"3,1,1,1,1,1\n6,1", 3),
+        (HEADER + b"".join(b"%d,1,1,1,1,1\n" % step for step in range(1, 5001)) + b"5", 5000),
         (HEADER, 0),
         (HEADER + b"3,1,1\n\0\0\0\n", 0),
         (b"\0" * 500, 0),
