@@ -13,7 +13,7 @@ from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics, occurring
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.style import Picture, figure_style, save
+from harness.report.style import Picture, figure_style, save, show
 from harness.report.table import Table
 from harness.report.tables import (
     backtest,
@@ -165,18 +165,23 @@ class Content:
     alternatives: dict[str, str]
 
 
-def make_content(data: ReportData, figures: Path, entries: tuple[FigureEntry, ...] = FIGURES) -> Content:
-    """Draw ``entries`` into the folder ``figures`` and build every table."""
+def make_content(
+    data: ReportData, figures: Path | None = None, entries: tuple[FigureEntry, ...] = FIGURES
+) -> Content:
+    """Draw ``entries`` and build every table.
+
+    Args:
+        figures: a folder where every figure is saved, too; None writes nothing.
+    """
     shown, left_out, tables = [], [], []
     with figure_style():
         for entry in entries:
             try:
-                picture = save(entry.draw(data), figures, entry.name)
+                drawn = entry.draw(data)
+                picture = save(drawn, figures, entry.name) if figures else show(drawn, entry.name)
                 shown.append(Shown(entry.about(data), picture))
             except MissingError as missing:
                 left_out.append(LeftOut(entry.title, str(missing)))
-                for ending in ("png", "pdf"):
-                    (figures / f"{entry.name}.{ending}").unlink(missing_ok=True)
     for title, build in TABLES:
         try:
             tables.append(build(data))

@@ -30,7 +30,7 @@ def write_report(
         style: of the files in ``figures/``, one of :data:`harness.report.styles.STYLES`. The page has its own.
     """
     figures = folder / "figures"
-    content = make_content(data, figures, entries)
+    content = make_content(data, figures if style == DEFAULT else None, entries)
     shown = {one.picture.name: one.entry for one in content.figures}
     for gone in {entry.name for entry in entries} - set(shown):  # those of an earlier report
         for ending in ENDINGS:

@@ -214,9 +214,14 @@ def save(figure: Figure, folder: Path, name: str) -> Picture:
     letters as shapes and no background, so that the page's shows through.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for ending, content in _files(figure, ENDINGS):
+    for ending, content in _files(_finished(figure), ENDINGS):
         (folder / f"{name}{ending}").write_bytes(content)
     return Picture(name, float(figure.get_figwidth()), _svg(figure))
+
+
+def show(figure: Figure, name: str) -> Picture:
+    """What a page has of a figure, without a file."""
+    return Picture(name, float(figure.get_figwidth()), _svg(_finished(figure)))
 
 
 def save_as(figure: Figure, file: Path) -> None:
@@ -225,15 +230,20 @@ def save_as(figure: Figure, file: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    ((_, content),) = _files(figure, (file.suffix,))
+    ((_, content),) = _files(_finished(figure), (file.suffix,))
     file.write_bytes(content)
+
+
+def _finished(figure: Figure) -> Figure:
+    """The figure with its style's widths and with its panels in their places, for all formats."""
+    assert isinstance(figure, ShownFigure), "figures are made by panels()"
+    figure.dress()
+    figure.lay_out()
+    return figure
 
 
 def _files(figure: Figure, endings: Sequence[str]) -> list[tuple[str, bytes]]:
     """The content of a file of each ending."""
-    assert isinstance(figure, ShownFigure), "figures are made by panels()"
-    figure.dress()
-    figure.lay_out()
     mark = fingerprint(figure)  # before it is drawn: matplotlib then chooses limits that are not the figure's
     make = {
         ".png": lambda: _of_palette(figure, mark),

@@ -5,7 +5,6 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from harness.config.frozen import config_at
 from harness.config.schema import Config
@@ -69,14 +68,8 @@ def key_of(found: Mapping[str, Record]) -> str:
     return hashlib.sha256(repr(ended).encode()).hexdigest()[:16]
 
 
-def provisional_report(
-    folder: SweepFolder, plan: Plan, found: Mapping[str, Record], figures: Path
-) -> Provisional:
-    """Fit the runs of ``found`` by the sweep's own options with few draws, and make the report.
-
-    Args:
-        figures: where the report's pictures go; nothing is written into the sweep's folder.
-    """
+def provisional_report(folder: SweepFolder, plan: Plan, found: Mapping[str, Record]) -> Provisional:
+    """Fit the runs of ``found`` by the sweep's own options with few draws, and make the report; nothing is written."""
     key = key_of(found)
     finished = sum(record.status == FINISHED for record in found.values())
     having = f"{finished} of {counted(len(plan.cells), 'run')}"
@@ -88,7 +81,7 @@ def provisional_report(
         if not is_experiments_own(config, plan, folder):
             other = "a tuning or a validation, whose own command says what came of it"
             return Provisional(key, f"No fit: the runs are those of {other}.")
-        content = _content(folder, plan, found, figures, config, having)
+        content = _content(folder, plan, found, config, having)
     except (UserError, OSError) as error:
         return Provisional(key, f"No provisional fit of {having}: {error}")
     if content is None:
@@ -104,7 +97,6 @@ def _content(
     folder: SweepFolder,
     plan: Plan,
     found: Mapping[str, Record],
-    figures: Path,
     config: Config,
     having: str,
 ) -> Content | None:
@@ -119,7 +111,7 @@ def _content(
     made_of = f"{having}, {counted(options.draws, 'bootstrap draw')}"
     data = of_sweep(folder, plan, fit, table, found, curves, notes)
     data = replace(data, name=f"{plan.name} (provisional)", source=f"provisional: {data.source}")
-    content = make_content(data, figures)
+    content = make_content(data)
     return replace(content, here=_stamped(content.here, made_of), target=_stamped(content.target, made_of))
 
 

@@ -2,13 +2,11 @@
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 
@@ -44,31 +42,30 @@ def serve(config: Config, console: Console) -> None:
     """
     folder = sweep_folder(config)
     _refuse_arms(config, folder)
-    with tempfile.TemporaryDirectory(prefix="isoflop-watch-", ignore_cleanup_errors=True) as figures:
-        watch = Watch(folder, config.interval, Path(figures))
+    watch = Watch(folder, config.interval)
+    try:
+        server = LoopbackServer(config.port, watch.answers())
+    except OSError as error:
+        raise UserError(
+            f"port: {config.port} cannot be had ({error.strerror or error}); choose another with port=NUMBER, or "
+            "port=0 for any that is free"
+        ) from None
+    with server:
+        thread = threading.Thread(target=_serve_gently, args=(server,), daemon=True)
+        thread.start()
+        say(f"{folder.path}: http://{HOST}:{server.port}/ (Ctrl-C ends it, and no training)", console)
         try:
-            server = LoopbackServer(config.port, watch.answers())
-        except OSError as error:
-            raise UserError(
-                f"port: {config.port} cannot be had ({error.strerror or error}); choose another with port=NUMBER, or "
-                "port=0 for any that is free"
-            ) from None
-        with server:
-            thread = threading.Thread(target=_serve_gently, args=(server,), daemon=True)
-            thread.start()
-            say(f"{folder.path}: http://{HOST}:{server.port}/ (Ctrl-C ends it, and no training)", console)
-            try:
-                frozen_plan(folder)
-            except UserError as error:
-                say(f"{error}; the page waits for it", console)
-            forward = f"ssh -L {server.port}:{HOST}:{server.port} HOST"
-            say(f"from another machine: {forward}, then the same address there", console)
-            try:
-                thread.join()
-            except KeyboardInterrupt:
-                say("no longer watched; training goes on", console)
-            finally:
-                server.shutdown()
+            frozen_plan(folder)
+        except UserError as error:
+            say(f"{error}; the page waits for it", console)
+        forward = f"ssh -L {server.port}:{HOST}:{server.port} HOST"
+        say(f"from another machine: {forward}, then the same address there", console)
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            say("no longer watched; training goes on", console)
+        finally:
+            server.shutdown()
 
 
 def _serve_gently(server: LoopbackServer) -> None:
@@ -90,10 +87,10 @@ def _refuse_arms(config: Config, folder: SweepFolder) -> None:
 class Watch:
     """What is served of one sweep. Nothing is read before somebody asks, nor more often than the interval."""
 
-    def __init__(self, folder: SweepFolder, interval: float, figures: Path) -> None:
+    def __init__(self, folder: SweepFolder, interval: float) -> None:
         self._folder, self._interval = folder, interval
         self._curves, self._queue = CurveReader(), _Queue()
-        self._maker = _Maker(folder, figures)
+        self._maker = _Maker(folder)
         self._one = threading.Lock()
         self._live: Live | None = None
         self._due = 0.0
@@ -168,8 +165,8 @@ class _Queue:
 class _Maker:
     """Makes provisional reports one at a time, in a thread of its own."""
 
-    def __init__(self, folder: SweepFolder, figures: Path) -> None:
-        self._folder, self._figures = folder, figures
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
         self._thread: threading.Thread | None = None
         self._due = 0.0
         self.latest = Provisional("", "No fit yet.")
@@ -187,7 +184,7 @@ class _Maker:
     def _make(self, plan: Plan, found: Mapping[str, Record]) -> None:
         began = time.thread_time()
         try:
-            made = provisional_report(self._folder, plan, found, self._figures)
+            made = provisional_report(self._folder, plan, found)
         except (
             Exception
         ) as error:  # whatever a part of the runs does to a fit: the states are shown all the same

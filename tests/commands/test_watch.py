@@ -80,7 +80,7 @@ def watched(*arguments: str) -> Iterator[Watched]:
     try:
         yield one
     finally:
-        one.process.terminate()  # so that it removes its folder of figures
+        one.process.terminate()
         one.process.communicate(timeout=60)
 
 

@@ -242,12 +242,12 @@ def test_absolute_deviations_ignore_a_run_that_is_far_off() -> None:
     assert squares != pytest.approx(0.28 / 0.62, rel=1e-2)
 
 
-def test_another_law_is_named_where_it_answers(fitted: Fit, tmp_path: Path) -> None:
+def test_another_law_is_named_where_it_answers(fitted: Fit) -> None:
     """In a prediction and on the page, whose calculator knows the standard law, and a power of the sum of its terms."""
     answer = predict_from(fitted, budget=1e21)
     assert f"approach 3 is L = {fitted.approach_3.formula}" in answer.notes
     data = ReportData("", fitted, *(of_form(fitted.approach_3.form, 0.002)[0],) * 2)
-    content = make_content(data, tmp_path, ())
+    content = make_content(data, entries=())
     left = {one.title for one in content.left_out}
     known = fitted.approach_3.form in ("tied", "kappa", "kaplan")
     assert ("Approach 3 in the calculator" in left) == (not known)

@@ -95,7 +95,7 @@ def test_what_is_gained_is_found_at_every_budget(bare: ReportData) -> None:
     assert headline(data, data.fit.largest_flops).level == GOOD
 
 
-def test_a_gain_that_grows_with_the_size_moves_the_optimum(bare: ReportData, tmp_path: Path) -> None:
+def test_a_gain_that_grows_with_the_size_moves_the_optimum(bare: ReportData) -> None:
     slope = 0.15
     data = replace(bare, ablations=ablated(bare, "rates", 0.2, slope))
     cost = recipe_cost(data)[-1]
@@ -110,7 +110,7 @@ def test_a_gain_that_grows_with_the_size_moves_the_optimum(bare: ReportData, tmp
     assert (found.level, found.reasons[0].code) == (CAUTION, MOVED)
     assert "the recipe moves N* by more than its interval" in found.reasons[0].text
     assert "peak learning rate" in found.reasons[0].text
-    content = make_content(data, tmp_path, ())
+    content = make_content(data, entries=())
     page, text = html.render(content), markdown.render(content)
     assert f'id="status-{MOVED}"' in page
     assert 'id="table-recipe-cost"' in page
@@ -193,10 +193,10 @@ def test_without_neighbours_the_table_says_how_to_measure_the_shift(bare: Report
     assert "followup.neighbours=true" in table.note
 
 
-def test_without_ablations_one_line_says_how_to_measure_the_cost(bare: ReportData, tmp_path: Path) -> None:
+def test_without_ablations_one_line_says_how_to_measure_the_cost(bare: ReportData) -> None:
     with pytest.raises(MissingError, match=r"followup\.rates"):
         recipe_cost_table(bare)
-    content = make_content(bare, tmp_path, ())
+    content = make_content(bare, entries=())
     (reason,) = [one.reason for one in content.left_out if one.title == "Cost of the recipe"]
     assert "followup.neighbours=true" in reason
     points = replace(bare, plan=None, records={})
@@ -204,7 +204,7 @@ def test_without_ablations_one_line_says_how_to_measure_the_cost(bare: ReportDat
         recipe_cost_table(points)
 
 
-def test_best_cells_beyond_the_recipe_are_a_doubt(bare: ReportData, tmp_path: Path) -> None:
+def test_best_cells_beyond_the_recipe_are_a_doubt(bare: ReportData) -> None:
     assert bare.plan is not None
     best = best_cells(bare.plan, losses(bare))
     sizes = sorted(cell.params.total for cell in best)
@@ -217,7 +217,7 @@ def test_best_cells_beyond_the_recipe_are_a_doubt(bare: ReportData, tmp_path: Pa
     wide = RecipeConfig(name="mine", measured=MeasuredRange([1000, sizes[-1]]))
     (found,) = [f for f in diagnostics(replace(bare, recipe=wide)) if "recipe mine" in f.text]
     assert found.level == GOOD
-    page = html.render(make_content(replace(bare, recipe=narrow), tmp_path, ()))
+    page = html.render(make_content(replace(bare, recipe=narrow), entries=()))
     assert "recipe mine was measured at" in page, "near the configuration"
     assert bare.recipe is not None
     assert not [f for f in diagnostics(bare) if "measured" in f.text and "recipe" in f.text], (

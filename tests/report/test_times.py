@@ -190,9 +190,7 @@ def test_without_devices_the_page_asks_for_flops_alone(report_data: ReportData, 
     from harness.report.content import make_content
 
     page = tmp_path / "page.html"
-    page.write_text(
-        render(make_content(replace(report_data, devices=()), tmp_path / "figures", ())), encoding="utf-8"
-    )
+    page.write_text(render(make_content(replace(report_data, devices=()), entries=())), encoding="utf-8")
     shown = in_browser(page, tmp_path)
     assert "Approach 3" in shown
     assert "time on" not in shown

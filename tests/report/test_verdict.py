@@ -62,9 +62,9 @@ def test_the_page_leads_with_an_approach_that_can_be_used(clean: ReportData) -> 
     assert headline(replace(clean, fit=mild), clean.target).prediction.approach == "approach_3"
 
 
-def written(data: ReportData, folder: Path) -> tuple[str, str, str]:
+def written(data: ReportData) -> tuple[str, str, str]:
     """The page, the Markdown, and the terminal's summary."""
-    content = make_content(data, folder, ())
+    content = make_content(data, entries=())
     return html.render(content), markdown.render(content), data.fit.summary()
 
 
@@ -73,19 +73,19 @@ def cards(page: str) -> list[str]:
     return re.findall(r'<div class="card (\w+)">', page)
 
 
-def test_nothing_to_warn_of_is_no_stamp(clean: ReportData, tmp_path: Path) -> None:
+def test_nothing_to_warn_of_is_no_stamp(clean: ReportData) -> None:
     assert headline(clean, clean.fit.largest_flops).level == GOOD
-    page, _, summary = written(clean, tmp_path)
+    page, _, summary = written(clean)
     assert cards(page)[0] == "good"
     assert 'class="stamp"' not in page.split('class="card')[1]
     assert "approach_3  no warning" in summary.split("Exponents")[0]
 
 
 @pytest.mark.parametrize("code", ["misfit", "forecast_missed", "biased", "unidentified", "extrapolation"])
-def test_a_serious_warning_forbids_the_use(clean: ReportData, tmp_path: Path, code: str) -> None:
+def test_a_serious_warning_forbids_the_use(clean: ReportData, code: str) -> None:
     data = warned(clean, Flag(code, "what is <wrong> here"), Flag("wide_interval", "wide"))
     assert headline(data, data.target).level == BAD
-    page, text, summary = written(data, tmp_path)
+    page, text, summary = written(data)
     words = code.replace("_", " ")
     assert cards(page) == ["bad", "bad"]
     card = page.split('class="card bad">')[1]
@@ -101,10 +101,10 @@ def test_a_serious_warning_forbids_the_use(clean: ReportData, tmp_path: Path, co
     assert any(one.level == BAD and words in one.text for one in diagnostics(data))
 
 
-def test_a_mild_warning_asks_for_caution(clean: ReportData, tmp_path: Path) -> None:
+def test_a_mild_warning_asks_for_caution(clean: ReportData) -> None:
     data = warned(clean, Flag("unstable", "some draws are lost"))
     assert headline(data, data.fit.largest_flops).level == CAUTION
-    page, text, summary = written(data, tmp_path)
+    page, text, summary = written(data)
     assert cards(page)[0] == "caution"
     assert "use with caution: unstable" in page
     assert "Use with caution: unstable." in text
@@ -112,11 +112,11 @@ def test_a_mild_warning_asks_for_caution(clean: ReportData, tmp_path: Path) -> N
     assert not any(one.level == BAD and "unstable" in one.text for one in diagnostics(data))
 
 
-def test_approaches_that_disagree_are_no_answer_to_use(clean: ReportData, tmp_path: Path) -> None:
+def test_approaches_that_disagree_are_no_answer_to_use(clean: ReportData) -> None:
     fit = replace(
         clean.fit, agreement=replace(clean.fit.agreement, status="disagree", message="they differ on a")
     )
-    page, text, summary = written(replace(clean, fit=fit), tmp_path)
+    page, text, summary = written(replace(clean, fit=fit))
     assert cards(page) == ["bad", "bad"]
     assert "do not use: disagree" in page
     assert "They differ on a." in page
@@ -124,7 +124,7 @@ def test_approaches_that_disagree_are_no_answer_to_use(clean: ReportData, tmp_pa
     assert "the approaches disagree" in summary.split("Exponents")[0]
 
 
-def test_without_a_number_the_card_says_why(clean: ReportData, tmp_path: Path) -> None:
+def test_without_a_number_the_card_says_why(clean: ReportData) -> None:
     flag = judge([Flag("too_few_points", "the table has 4 runs")])
     fit = replace(
         clean.fit,
@@ -134,7 +134,7 @@ def test_without_a_number_the_card_says_why(clean: ReportData, tmp_path: Path) -
         approach_2=replace(clean.fit.approach_2, params_law=None, a=None, **flag),
         approach_3=Approach3(**flag),
     )
-    page, text, summary = written(replace(clean, fit=fit), tmp_path)
+    page, text, summary = written(replace(clean, fit=fit))
     assert cards(page) == ["bad", "bad"]
     card = page.split('class="card bad">')[1]
     assert "no answer: too few points, no curves" in card
@@ -143,8 +143,8 @@ def test_without_a_number_the_card_says_why(clean: ReportData, tmp_path: Path) -
     assert "approach_3  no answer: too few points (the table has 4 runs)" in summary
 
 
-def test_a_status_in_a_table_says_what_it_means(clean: ReportData, tmp_path: Path) -> None:
-    page, _, _ = written(warned(clean, Flag("at_bound", "E has gone to 0")), tmp_path)
+def test_a_status_in_a_table_says_what_it_means(clean: ReportData) -> None:
+    page, _, _ = written(warned(clean, Flag("at_bound", "E has gone to 0")))
     assert re.search(
         r'<td[^>]*><a href="#status-at_bound" title="[^"]+What to do: [^"]+">at bound</a></td>', page
     )

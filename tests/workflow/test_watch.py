@@ -29,7 +29,7 @@ class Reports:
         self.go = threading.Semaphore(0)
         self.content: Content | None = object()  # type: ignore[assignment]  # nobody looks into it
 
-    def __call__(self, folder: SweepFolder, plan: object, found: dict, figures: Path) -> Provisional:
+    def __call__(self, folder: SweepFolder, plan: object, found: dict) -> Provisional:
         assert self.go.acquire(timeout=60)
         self.made.append(len(found))
         return Provisional(key_of(found), f"of {len(found)}", self.content)
@@ -66,9 +66,9 @@ def settled(page: Watch, reports: Reports, release: int) -> dict:
 
 
 def test_a_run_that_ends_makes_another_report_and_nothing_else_does(
-    sweep: SweepFolder, reports: Reports, tmp_path: Path
+    sweep: SweepFolder, reports: Reports
 ) -> None:
-    page = Watch(sweep, 0.0, tmp_path)
+    page = Watch(sweep, 0.0)
     end(sweep, 0)
     first = settled(page, reports, 1)
     assert (first["below"], reports.made) == ("of 1", [1])
@@ -84,9 +84,9 @@ def test_a_run_that_ends_makes_another_report_and_nothing_else_does(
 
 
 def test_one_report_is_made_at_a_time_of_what_is_there_when_it_begins(
-    sweep: SweepFolder, reports: Reports, tmp_path: Path
+    sweep: SweepFolder, reports: Reports
 ) -> None:
-    page = Watch(sweep, 0.0, tmp_path)
+    page = Watch(sweep, 0.0)
     for number in range(4):
         end(sweep, number)
         page.data()
@@ -95,8 +95,8 @@ def test_one_report_is_made_at_a_time_of_what_is_there_when_it_begins(
     assert reports.made == [1, 4]
 
 
-def test_a_report_stays_until_there_is_another(sweep: SweepFolder, reports: Reports, tmp_path: Path) -> None:
-    page = Watch(sweep, 0.0, tmp_path)
+def test_a_report_stays_until_there_is_another(sweep: SweepFolder, reports: Reports) -> None:
+    page = Watch(sweep, 0.0)
     end(sweep, 0)
     first = settled(page, reports, 1)
     kept = page._maker.latest.content
@@ -108,10 +108,10 @@ def test_a_report_stays_until_there_is_another(sweep: SweepFolder, reports: Repo
 
 
 def test_between_two_reports_there_is_a_pause(
-    sweep: SweepFolder, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweep: SweepFolder, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "FITTING", 1e-9)
-    page = Watch(sweep, 0.0, tmp_path)
+    page = Watch(sweep, 0.0)
     end(sweep, 0)
     settled(page, reports, 1)
     end(sweep, 1)
@@ -123,13 +123,13 @@ def test_between_two_reports_there_is_a_pause(
 
 @pytest.mark.parametrize("error", [UserError("no such thing"), RuntimeError("odd"), ZeroDivisionError()])
 def test_whatever_goes_wrong_with_a_fit_is_said_and_the_states_are_shown(
-    sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fails(*_: object) -> Provisional:
         raise error
 
     monkeypatch.setattr(watch, "provisional_report", fails)
-    page = Watch(sweep, 0.0, tmp_path)
+    page = Watch(sweep, 0.0)
     end(sweep, 0)
     page.data()
     assert page._maker._thread is not None
@@ -140,7 +140,7 @@ def test_whatever_goes_wrong_with_a_fit_is_said_and_the_states_are_shown(
 
 
 def test_a_run_that_ends_between_two_glances_is_no_damage(
-    sweep: SweepFolder, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweep: SweepFolder, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = watch.standing
 
@@ -150,7 +150,7 @@ def test_a_run_that_ends_between_two_glances_is_no_damage(
         return seen
 
     monkeypatch.setattr(watch, "standing", then_ends)
-    told = json.loads(Watch(sweep, 0.0, tmp_path).data())
+    told = json.loads(Watch(sweep, 0.0).data())
     assert (told["counts"], told["warnings"]) == ({"pending": 6}, [])
     plan = frozen_plan(sweep)
     monkeypatch.setattr(table, "records", lambda *_: {})
@@ -161,13 +161,13 @@ def test_a_run_that_ends_between_two_glances_is_no_damage(
 
 
 def test_a_look_that_fails_shows_the_one_before_with_a_warning(
-    sweep: SweepFolder, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweep: SweepFolder, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("odd <b>")
 
     monkeypatch.setattr(watch, "LOOKING", 1e9)
-    page = Watch(sweep, 0.0, tmp_path)
+    page = Watch(sweep, 0.0)
     page.data()
     assert records(sweep, frozen_plan(sweep)) == {}
     with monkeypatch.context() as patch:
