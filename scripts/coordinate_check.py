@@ -39,7 +39,8 @@ from harness.plan.recipe import Hyperparameters, apply_recipe
 from harness.plan.schedule import Schedule
 from harness.plan.spec import RunSpec
 from harness.report.axes import log_plain
-from harness.report.style import BLUE, GREEN, INK, ORANGE, RED, figure_style, panels, save
+from harness.report.saving import save
+from harness.report.style import BLUE, GREEN, INK, ORANGE, RED, figure_style, panels
 from harness.train.coordinates import ACTIVATIONS, Coordinate, coordinates, slopes
 from harness.workflow.experiment import prepare_corpus
 

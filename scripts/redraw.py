@@ -32,7 +32,8 @@ from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.figures.tuned_axes import draw_rounds
 from harness.report.files import write_report
 from harness.report.fingerprint import fingerprint, stored
-from harness.report.style import figure_style, save
+from harness.report.saving import finished, save
+from harness.report.style import figure_style
 from harness.runs.files import SweepFolder, read_json
 from harness.runs.frozen import frozen_plan
 from harness.tune.results import TuneFit
@@ -139,12 +140,9 @@ def is_current(path: Path, draw: Draw) -> bool:
     """Whether the committed figure shows what today's code draws."""
     with figure_style():
         try:
-            figure = draw()
+            return stored(path) == fingerprint(finished(draw()))
         except MissingError:
             return False
-        figure.dress()  # type: ignore[attr-defined]
-        figure.lay_out()  # type: ignore[attr-defined]
-        return stored(path) == fingerprint(figure)
 
 
 def main() -> int:

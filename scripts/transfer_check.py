@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from harness.errors import UserError
 from harness.report.axes import log_plain
 from harness.report.figure_data import named
-from harness.report.style import GREY, INK, figure_style, ordered_colours, panels, save
+from harness.report.saving import save
+from harness.report.style import GREY, INK, figure_style, ordered_colours, panels
 from harness.runs.files import read_json
 from harness.text import count
 from harness.tune.results import Interval, SizeResult, TuneFit

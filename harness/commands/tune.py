@@ -15,7 +15,8 @@ from harness.model.ladder import build_ladder
 from harness.plan.plan import CorpusFacts, check_corpus
 from harness.report.figures.response_surfaces import draw_tuning
 from harness.report.figures.tuned_axes import draw_rounds
-from harness.report.style import figure_style, save
+from harness.report.saving import save
+from harness.report.style import figure_style
 from harness.runs.files import SweepFolder
 from harness.runs.frozen import freeze
 from harness.runs.table import records

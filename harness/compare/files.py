@@ -10,7 +10,8 @@ from harness.compare.results import FrontierComparison
 from harness.files import json_text
 from harness.report import markdown
 from harness.report.data import MissingError
-from harness.report.style import figure_style, save
+from harness.report.saving import save
+from harness.report.style import figure_style
 from harness.report.table import Table
 from harness.runs.files import SweepFolder, write_changed
 

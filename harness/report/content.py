@@ -13,7 +13,8 @@ from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics, occurring
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.style import Picture, figure_style, save, show
+from harness.report.saving import Picture, save, show
+from harness.report.style import figure_style
 from harness.report.table import Table
 from harness.report.tables import (
     backtest,

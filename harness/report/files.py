@@ -8,7 +8,8 @@ from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.style import ENDINGS, figure_style, save
+from harness.report.saving import ENDINGS, save
+from harness.report.style import figure_style
 from harness.report.style_names import DEFAULT
 
 

@@ -1,13 +1,10 @@
 """One style for every figure: colour-blind safe, readable in print, the same bytes from the same numbers."""
 
 import io
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -23,12 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
-from PIL import Image  # matplotlib needs it to write a PNG
-from PIL.PngImagePlugin import PngInfo
 
 from harness.report.axes import flops_tick, label_ticks, tick
-from harness.report.figure_data import named, to_csv
-from harness.report.fingerprint import KEY, fingerprint
+from harness.report.figure_data import named
 from harness.report.style_names import DEFAULT
 from harness.report.styles import INK as INK
 from harness.report.styles import RC, STYLES, Style, thicken
@@ -49,18 +43,8 @@ RULE = 20.0  # tokens per parameter, the rule of thumb
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.72, 256)))
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure: its file name without ending, its width in inches, and its SVG for the page."""
-
-    name: str
-    width: float
-    svg: str
-
-
 # Of matplotlib's settings, those that what is drawn depends on; the others are of files and windows.
 DRAWN = ("axes.", "font.", "grid.", "legend.", "lines.", "mathtext.", "text.", "xtick.", "ytick.")
-IMAGE_DPI = 110
 MOST_SHAPES = 1000
 """Points of a panel that are drawn as shapes."""
 
@@ -201,92 +185,3 @@ def colour_bar(axes: Axes, values: Sequence[float], title: str, flops: bool = Fa
 
 def _log_norm(values: Sequence[float]) -> LogNorm:
     return LogNorm(min(values) / 1.001, max(values) * 1.001)
-
-
-ENDINGS = (".png", ".pdf", ".svg", ".csv")
-WHITE: dict[str, Any] = {"transparent": False, "facecolor": "white"}
-
-
-def save(figure: Figure, folder: Path, name: str) -> Picture:
-    """Write ``name`` as PNG, PDF and SVG, and its numbers as CSV, without dates: the same numbers make the same bytes.
-
-    The files have a white background, and the SVG has letters as text, for editing. The SVG that is returned has
-    letters as shapes and no background, so that the page's shows through.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for ending, content in _files(_finished(figure), ENDINGS):
-        (folder / f"{name}{ending}").write_bytes(content)
-    return Picture(name, float(figure.get_figwidth()), _svg(figure))
-
-
-def show(figure: Figure, name: str) -> Picture:
-    """What a page has of a figure, without a file."""
-    return Picture(name, float(figure.get_figwidth()), _svg(_finished(figure)))
-
-
-def save_as(figure: Figure, file: Path) -> None:
-    """Write ``file`` alone, in the format of its ending, one of :data:`ENDINGS`.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    ((_, content),) = _files(_finished(figure), (file.suffix,))
-    file.write_bytes(content)
-
-
-def _finished(figure: Figure) -> Figure:
-    """The figure with its style's widths and with its panels in their places, for all formats."""
-    assert isinstance(figure, ShownFigure), "figures are made by panels()"
-    figure.dress()
-    figure.lay_out()
-    return figure
-
-
-def _files(figure: Figure, endings: Sequence[str]) -> list[tuple[str, bytes]]:
-    """The content of a file of each ending."""
-    mark = fingerprint(figure)  # before it is drawn: matplotlib then chooses limits that are not the figure's
-    make = {
-        ".png": lambda: _of_palette(figure, mark),
-        ".pdf": lambda: _pdf(figure),
-        ".svg": lambda: _svg(figure, "none", **WHITE).encode(),
-        ".csv": lambda: to_csv(figure).encode(),
-    }
-    return [(ending, make[ending]()) for ending in endings]
-
-
-def _pdf(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Producer": None}, **WHITE)
-    return content.getvalue()
-
-
-def _svg(figure: Figure, letters: str = "path", **shown: Any) -> str:
-    text = io.StringIO()
-    metadata = {"Date": None, "Creator": None}
-    with matplotlib.rc_context({"svg.fonttype": letters}):
-        # the resolution is that of panels drawn as images, see ShownFigure.dress
-        figure.savefig(text, format="svg", dpi=IMAGE_DPI, metadata=metadata, **shown)
-    return _rounded(text.getvalue())
-
-
-def _rounded(svg: str) -> str:
-    """The drawing with coordinates to a hundredth of a point, where matplotlib writes a millionth.
-
-    Numbers below one, scales and opacities, stay as they are.
-    """
-    return re.sub(r"\b([1-9]\d*\.\d\d)\d+\b", r"\1", svg)
-
-
-def _of_palette(figure: Figure, mark: str) -> bytes:
-    """The PNG with the fingerprint ``mark``.
-
-    It has 256 colours: a quarter of the bytes of one in all colours, which a drawing of lines does not need.
-    """
-    drawn, reduced = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None}, **WHITE)
-    with Image.open(drawn) as image:
-        palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        about = PngInfo()
-        about.add_text(KEY, mark)
-        palette.save(reduced, "PNG", optimize=True, dpi=image.info["dpi"], pnginfo=about)
-    return reduced.getvalue()

@@ -7,7 +7,8 @@ from pathlib import Path
 from harness.files import json_text
 from harness.fit.estimate import FrontierSource
 from harness.report import markdown
-from harness.report.style import figure_style, save
+from harness.report.saving import save
+from harness.report.style import figure_style
 from harness.report.table import Table
 from harness.runs import registered
 from harness.runs.files import PREDICTION, SweepFolder, write_changed

@@ -89,7 +89,8 @@ def figure_and_table() -> None:
     """The page has both."""
     from harness.report.content import TABLES
     from harness.report.figures.catalogue import FIGURES
-    from harness.report.style import figure_style, save
+    from harness.report.saving import save
+    from harness.report.style import figure_style
 
     data = sweep_data()
     entry = next(one for one in FIGURES if one.name == "speed")

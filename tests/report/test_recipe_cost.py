@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from math import log
-from pathlib import Path
 
 import pytest
 

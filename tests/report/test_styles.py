@@ -19,7 +19,8 @@ from harness.report.figure_data import COLOUR_BAR
 from harness.report.figures import approaches
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
-from harness.report.style import ENDINGS, figure_style, save
+from harness.report.saving import ENDINGS, save
+from harness.report.style import figure_style
 from harness.report.style_names import DEFAULT, PAPER, SLIDES, STYLE_NAMES
 from harness.report.styles import STYLES
 from harness.runs.frozen import frozen_plan

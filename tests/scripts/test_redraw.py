@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.report.fingerprint import fingerprint, stored
-from harness.report.style import BLUE, RED, figure_style, panels, save
+from harness.report.saving import save
+from harness.report.style import BLUE, RED, figure_style, panels
 from scripts.redraw import drawings, folders, is_current, redraw
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -12,7 +12,8 @@ from harness.predict.result import PredictResult
 from harness.report.axes import log_counts, log_plain
 from harness.report.figures.fixed_time import draw_rows
 from harness.report.keys import key_below
-from harness.report.style import BLUE, ENDINGS, GREY, ORANGE, RED, figure_style, panels, save_as
+from harness.report.saving import ENDINGS, save_as
+from harness.report.style import BLUE, GREY, ORANGE, RED, figure_style, panels
 from harness.report.style_names import DEFAULT
 from harness.text import count
 
