@@ -2,6 +2,7 @@
 
     python -m scripts.bench_page            # 5,000 runs: 50 budgets of 100 sizes, each with a training curve
     python -m scripts.bench_page --runs 500
+    python -m scripts.bench_page --records  # as a sweep's own: a table with all columns and a plan
 
 The runs are made up from the law of Hoffmann et al. 2022 with noise. Time is of one process on whatever machine this
 is; compare sizes, and times of one session with each other.
@@ -10,13 +11,18 @@ is; compare sizes, and times of one session with each other.
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.fit import Curve, FitOptions, Points, fit_points
+from harness.plan.plan import Plan
 from harness.report.data import ReportData
 from harness.report.files import write_report
+from harness.runs.files import SweepFolder
+from harness.runs.frozen import frozen_plan
+from harness.runs.record import Record, read_record
 
 LAW = (1.69, 406.4, 410.7, 0.34, 0.28)  # E, A, B, alpha, beta
 SIZES = 100
@@ -42,17 +48,52 @@ def made_up(budgets: int) -> tuple[Points, dict[str, Curve]]:
     return Points(params, tokens, flops, loss, run_id=names, budget=flops), curves
 
 
+def recorded(
+    points: Points, curves: dict[str, Curve]
+) -> tuple[Plan, dict[str, Record], Points, dict[str, Curve]]:
+    """The same runs as if this harness had trained them: one committed run, with a seed and a rate for each."""
+    sweep = SweepFolder(Path(__file__).parents[1] / "results" / "demo")
+    first = frozen_plan(sweep).cells[0]
+    record = read_record(sweep.cell(first.run_id).record, first.run_id)
+    assert record is not None
+    cells, found = [], {}
+    for i, loss in enumerate(points.loss):
+        rate = replace(first.spec.optimizer, lr=first.spec.optimizer.lr * (1 + i / len(points)))
+        budget = float(points.flops[i])
+        cell = replace(first, budget=budget, spec=replace(first.spec, seed=i, optimizer=rate))
+        cells.append(cell)
+        found[cell.run_id] = replace(
+            record, run_id=cell.run_id, spec=cell.spec.to_json(), budget=budget, loss=float(loss)
+        )
+    names = tuple(cell.run_id for cell in cells)
+    named = dict(zip(points.run_id, names, strict=True))
+    return (
+        Plan("many runs", tuple(cells)),
+        found,
+        replace(points, run_id=names),
+        {named[name]: curve for name, curve in curves.items()},
+    )
+
+
 def main() -> None:
     """Print what a page takes."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=5000)
-    points, curves = made_up(max(2, parser.parse_args().runs // SIZES))
+    parser.add_argument("--records", action="store_true")
+    asked = parser.parse_args()
+    points, curves = made_up(max(2, asked.runs // SIZES))
+    plan: Plan | None = None
+    records: dict[str, Record] = {}
+    if asked.records:
+        plan, records, points, curves = recorded(points, curves)
     begun = time.process_time()
     fit = fit_points(points, FitOptions(draws=100), curves)
     fitted = time.process_time()
-    data = ReportData(name="many runs", fit=fit, points=points, table=points, curves=curves)
+    data = ReportData(
+        name="many runs", fit=fit, points=points, table=points, curves=curves, plan=plan, records=records
+    )
     with tempfile.TemporaryDirectory() as folder:
         written = write_report(data, Path(folder))
         size = written.html.stat().st_size / 1e6

@@ -197,7 +197,17 @@ def image(svg: str) -> str:
     Drawings are most of the page; in base64 they would take a third more.
     """
     plain = " ".join(svg.replace('"', "'").split())
-    return f"data:image/svg+xml;charset=utf-8,{quote(_with_classes(plain), safe=URL_SAFE)}"
+    return f"data:image/svg+xml;charset=utf-8,{quote(_with_classes(_short(plain)), safe=URL_SAFE)}"
+
+
+def _short(svg: str) -> str:
+    """The drawing without what shows nothing: comments, long names, groups of one, spaces in paths."""
+    text = re.sub(r"<!--.*?-->", "", svg).replace("> <", "><").replace("xlink:href", "href")
+    used = {name: f"i{i}" for i, name in enumerate(dict.fromkeys(re.findall(r"#([\w-]+)", text)))}
+    text = re.sub(r" id='([^']*)'", lambda m: f" id='{used[m[1]]}'" if m[1] in used else "", text)
+    text = re.sub(r"(href='|url\()#([\w-]+)", lambda m: f"{m[1]}#{used[m[2]]}", text)
+    text = re.sub(r"<g>(<(?:path|use)\b[^>]*/>)</g>", r"\1", text)
+    return re.sub(r" d='[^']*'", lambda m: re.sub(r" ?\b([A-Za-z]) ", r"\1", m[0]), text)
 
 
 def _with_classes(svg: str) -> str:

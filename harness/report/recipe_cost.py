@@ -52,11 +52,13 @@ class BudgetCost:
 
 def recipe_cost(data: ReportData) -> tuple[BudgetCost, ...]:
     """By budget, ascending; empty without ablations of a recipe's hyperparameters at a best cell."""
-    noise = run_noise(data)
     columns: dict[float, list[AblationRun]] = {}
     for one in data.ablations:
         if HYPERPARAMETERS[one.changed].of_recipe:
             columns.setdefault(one.budget, []).append(one)
+    if not columns:
+        return ()
+    noise = run_noise(data)
     made = (_budget(data, budget, columns[budget], noise) for budget in sorted(columns))
     return tuple(cost for cost in made if cost is not None)
 

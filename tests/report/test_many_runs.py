@@ -1,11 +1,15 @@
 """A page of many runs stays small enough to open, and nothing of a run is lost."""
 
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import vl_convert
+from PIL import Image
 
 from harness.fit import FitOptions, fit_points
 from harness.report.budgets import MOST_BUDGETS, few, note
@@ -13,7 +17,11 @@ from harness.report.curves import MOST_CURVES, smoothed_curves
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
+from harness.report.html import image
+from harness.report.saving import show
+from harness.report.style import figure_style
 from scripts.bench_page import SIZES, made_up
+from scripts.redraw import report_data
 from tests.report.browser import find
 from tests.report.javascript import needs_browser
 
@@ -81,3 +89,21 @@ def test_the_table_without_end_tags_is_the_same_table(page: Path, tmp_path: Path
     count, widths, first, last = find(page, tmp_path, script)
     assert (count, widths) == (RUNS, 1)
     assert (first, last) == (["run-run00000", 7], [f"run-run{RUNS - 1:05d}", 7])
+
+
+def pixels(svg: str) -> np.ndarray:
+    with Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=2))) as drawn:
+        return np.asarray(drawn.convert("RGBA"))
+
+
+@pytest.mark.parametrize("name", ["isoflop", "training_curves", "contours", "residuals"])
+def test_a_drawing_that_is_shortened_for_the_page_looks_the_same(name: str) -> None:
+    data = report_data(Path(__file__).parents[2] / "results" / "demo")
+    assert data is not None
+    entry = next(one for one in FIGURES if one.name == name)
+    with figure_style():
+        svg = show(entry.draw(data), name).svg
+    short = unquote(image(svg).partition(",")[2])
+    assert len(short) < 0.85 * len(svg)
+    assert np.array_equal(pixels(short), pixels(svg))
+    assert pixels(svg).std() > 1, "there is something to see"
