@@ -12,9 +12,10 @@ from harness.report.calculator import computable
 from harness.report.data import MissingError, ReportData
 from harness.report.devices import NEAR
 from harness.report.diagnostics import diagnostics, occurring
+from harness.report.drawing import draw_all
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.saving import Picture, save, show
-from harness.report.style import figure_style
+from harness.report.saving import Picture
+from harness.report.style_names import DEFAULT
 from harness.report.table import Table
 from harness.report.tables import (
     backtest,
@@ -167,22 +168,23 @@ class Content:
 
 
 def make_content(
-    data: ReportData, figures: Path | None = None, entries: tuple[FigureEntry, ...] = FIGURES
+    data: ReportData,
+    figures: Path | None = None,
+    entries: tuple[FigureEntry, ...] = FIGURES,
+    style: str = DEFAULT,
 ) -> Content:
     """Draw ``entries`` and build every table.
 
     Args:
         figures: a folder where every figure is saved, too; None writes nothing.
+        style: of the saved figures, one of :data:`harness.report.styles.STYLES`. The page has its own.
     """
     shown, left_out, tables = [], [], []
-    with figure_style():
-        for entry in entries:
-            try:
-                drawn = entry.draw(data)
-                picture = save(drawn, figures, entry.name) if figures else show(drawn, entry.name)
-                shown.append(Shown(entry.about(data), picture))
-            except MissingError as missing:
-                left_out.append(LeftOut(entry.title, str(missing)))
+    for entry, drawn in zip(entries, draw_all(data, entries, figures, style), strict=True):
+        if isinstance(drawn, str):
+            left_out.append(LeftOut(entry.title, drawn))
+        else:
+            shown.append(Shown(entry.about(data), drawn))
     for title, build in TABLES:
         try:
             tables.append(build(data))

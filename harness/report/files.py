@@ -8,8 +8,7 @@ from harness.report import html, markdown
 from harness.report.content import make_content
 from harness.report.data import ReportData
 from harness.report.figures.catalogue import FIGURES, FigureEntry
-from harness.report.saving import ENDINGS, save
-from harness.report.style import figure_style
+from harness.report.saving import ENDINGS
 from harness.report.style_names import DEFAULT
 
 
@@ -31,15 +30,11 @@ def write_report(
         style: of the files in ``figures/``, one of :data:`harness.report.styles.STYLES`. The page has its own.
     """
     figures = folder / "figures"
-    content = make_content(data, figures if style == DEFAULT else None, entries)
-    shown = {one.picture.name: one.entry for one in content.figures}
-    for gone in {entry.name for entry in entries} - set(shown):  # those of an earlier report
+    content = make_content(data, figures, entries, style)
+    shown = {one.picture.name for one in content.figures}
+    for gone in {entry.name for entry in entries} - shown:  # those of an earlier report
         for ending in ENDINGS:
             (figures / f"{gone}{ending}").unlink(missing_ok=True)
-    if style != DEFAULT:
-        with figure_style(style):
-            for name, entry in shown.items():
-                save(entry.draw(data), figures, name)
     written = Written(folder / "report.html", folder / "report.md", figures)
     write_atomic(written.html, html.render(content))
     write_atomic(written.markdown, markdown.render(content))
