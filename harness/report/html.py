@@ -34,6 +34,7 @@ REASONS = 3  # on a card; the others are among the diagnostics
 BY_WORDS = {plain(code): code for code in EXPLAINED}
 WIDE = 44
 MANY_ROWS = 1000  # of a table: from here on its cells and rows have no end tags, which HTML does not ask for
+ROW_PIXELS = 29  # of such a table, about
 PIXELS_PER_INCH = 106
 # A figure shrinks with the screen down to this share of its size, at which its letters have nine pixels.
 READABLE = 0.75
@@ -157,8 +158,10 @@ def table(shown: Table) -> str:
     )
     caption = f"<caption>{escape(shown.title)}</caption>" if shown.title else ""
     note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
+    # a browser lays out what nobody has scrolled to yet only when somebody does, and reserves this height for it
+    height = f' style="contain-intrinsic-size:auto {ROW_PIXELS * len(shown.rows)}px"' if many else ""
     return (
-        f'<div class="scroll" id="table-{escape(shown.name)}"><table>{caption}'
+        f'<div class="scroll{" many" if many else ""}" id="table-{escape(shown.name)}"{height}><table>{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{note}"
     )
 

@@ -91,6 +91,24 @@ def test_the_table_without_end_tags_is_the_same_table(page: Path, tmp_path: Path
     assert (first, last) == (["run-run00000", 7], [f"run-run{RUNS - 1:05d}", 7])
 
 
+@needs_browser
+@pytest.mark.parametrize("size", ["1400,900", "500,900"])
+def test_a_row_that_is_not_laid_out_yet_is_gone_to_all_the_same(
+    size: str, page: Path, tmp_path: Path
+) -> None:
+    script = """
+    const box = document.getElementById("table-runs");
+    const row = document.getElementById("run-run01234");
+    const before = row.checkVisibility({ contentVisibilityAuto: true });
+    document.dispatchEvent(new CustomEvent("isoflop:run", { detail: "run01234" })); await tick(300);
+    const { top, bottom } = row.getBoundingClientRect();
+    return { before, seen: top >= 0 && bottom <= innerHeight, reached: location.hash,
+      stop: (box.tabIndex === 0) === (box.scrollWidth > box.clientWidth + 1) };
+    """
+    found = find(page, tmp_path, script, size)
+    assert found == {"before": False, "seen": True, "reached": "#run-run01234", "stop": True}
+
+
 def pixels(svg: str) -> np.ndarray:
     with Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=2))) as drawn:
         return np.asarray(drawn.convert("RGBA"))

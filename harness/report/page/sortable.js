@@ -121,5 +121,6 @@
     }
   };
   addEventListener("resize", reach);
+  document.addEventListener("contentvisibilityautostatechange", reach, true); // a table of many rows is laid out now
   addEventListener("load", reach);
 })();
