@@ -20,7 +20,7 @@ from harness.fit import FitOptions, fit_points, load_fit, read_points, write_fit
 from harness.report.figures.catalogue import FIGURES
 from harness.report.files import write_report
 from harness.report.html import image
-from harness.report.style import _rounded
+from harness.report.saving import _rounded
 from harness.report.text import counted
 from harness.runs.ablations import read_ablations, write_ablations
 from harness.runs.files import SweepFolder
