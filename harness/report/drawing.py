@@ -83,7 +83,8 @@ class _Other:
 
     def __exit__(self, *error: object) -> None:
         self._process.kill()
-        self._process.wait()
+        with self._process:  # closes the pipe, and waits
+            pass
 
     def drawn(self) -> dict[str, Drawn]:
         """What it has drawn, by name; nothing where it failed."""

@@ -263,6 +263,11 @@ def test_the_figure_has_a_style_and_its_numbers(tmp_path: Path) -> None:
             sizes[style] = image.width / image.info["dpi"][0]
     assert sizes["paper"] == pytest.approx(6.9, abs=0.02)
     assert sizes["default"] == pytest.approx(7.4, abs=0.02)
+    with pytest.raises(
+        UserError, match=r"no model of this table reaches the loss; name factors below 10.* smaller="
+    ):
+        ask(*question, "smaller=[50]", f"figure={tmp_path / 'beyond.png'}")
+    ask(*question, "smaller=[1]", f"figure={tmp_path / 'same.png'}")
     with pytest.raises(UserError, match="style: 'nice' is none of default, paper, slides"):
         ask(*question, "style=nice")
 

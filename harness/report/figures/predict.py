@@ -27,9 +27,14 @@ def draw_overtraining(report: PredictResult, file: Path, style: str = DEFAULT) -
         style: one of :data:`harness.report.styles.STYLES`.
 
     Raises:
-        UserError: the format is unknown, or the folder cannot be written.
+        UserError: the format is unknown, the folder cannot be written, or no model of the table reaches the loss.
     """
     _check(file)
+    if all(row.extra_training is None for row in report.overtraining):
+        beyond = f" below {report.most_smaller:.3g}" if report.most_smaller else ""
+        raise UserError(
+            f"figure: no model of this table reaches the loss; name factors{beyond} in smaller=[…]"
+        )
     with figure_style(style):
         figure, (left, right) = panels(2, width=3.7, height=2.9)
         _cost(left, report)
