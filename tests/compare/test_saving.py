@@ -281,6 +281,6 @@ def test_tables_and_figure_show_every_arm() -> None:
     assert "corrected for the number of savings (Holm)" in shown["saving"].note
     with figure_style():
         (axes,) = draw(found).axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b", "c"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b", "c", "extrapolated"]
     with figure_style(), pytest.raises(MissingError):
         draw(replace(found, savings=()))
