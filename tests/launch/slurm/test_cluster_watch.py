@@ -15,12 +15,11 @@ pytestmark = pytest.mark.slow
 def test_a_page_follows_a_sweep_on_the_cluster_to_its_end(
     cluster: Path, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = overrides(
-        tmp_path, text_folder, *LONG, *SLURM, "launcher.task_minutes=0.01", "launcher.report=false"
-    )
+    one_by_one = ("launcher.task_minutes=0.01", "launcher.throttle=1", "launcher.report=false")
+    told = overrides(tmp_path, text_folder, *LONG, *SLURM, *one_by_one)
     sweep = Sweep(tmp_path, told, capsys)
     sweep.isoflop("sweep")
-    call("scontrol", "hold", f"{sweep.last.job}_1")
+    call("scontrol", "hold", f"{sweep.last.job}_1")  # it waits for the first
     ledger = {path: path.read_bytes() for path in (sweep.path / "slurm").glob("*.json")}
     assert ledger
     with watched(*told) as page:
