@@ -4,8 +4,8 @@
     python -m scripts.bench_page --runs 500
     python -m scripts.bench_page --records  # as a sweep's own: a table with all columns and a plan
 
-The runs are made up from the law of Hoffmann et al. 2022 with noise. Time is of one process on whatever machine this
-is; compare sizes, and times of one session with each other.
+The runs are made up from the law of Hoffmann et al. 2022 with noise. Times are of the clock, on whatever machine this
+is: compare sizes, and times of one session with each other.
 """
 
 import argparse
@@ -88,19 +88,17 @@ def main() -> None:
     records: dict[str, Record] = {}
     if asked.records:
         plan, records, points, curves = recorded(points, curves)
-    begun = time.process_time()
+    begun = time.perf_counter()
     fit = fit_points(points, FitOptions(draws=100), curves)
-    fitted = time.process_time()
+    fitted = time.perf_counter()
     data = ReportData(
         name="many runs", fit=fit, points=points, table=points, curves=curves, plan=plan, records=records
     )
     with tempfile.TemporaryDirectory() as folder:
         written = write_report(data, Path(folder))
         size = written.html.stat().st_size / 1e6
-    done = time.process_time()
-    print(
-        f"{len(points)} runs: fit {fitted - begun:.1f} s, report {done - fitted:.1f} s of a core, page {size:.2f} MB"
-    )
+    done = time.perf_counter()
+    print(f"{len(points)} runs: fit {fitted - begun:.1f} s, report {done - fitted:.1f} s, page {size:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -82,11 +82,12 @@ BOXES = [
     Box("fetch", COLUMN[3] + 6, BELOW, 112, 46, MAKE, ("corpora by apt",)),
     Box("notify", COLUMN[3] + 126, BELOW, 112, 46, MAKE, ("who is told",)),
     *(
-        Box(name, 156 + 132 * i, UNDER, 126, 46, BASE, (about,))
+        Box(name, 156 + 115 * i, UNDER, 111, 46, BASE, (about,))
         for i, (name, about) in enumerate(
             (
                 ("text", "words for people"),
                 ("amounts", "numbers as typed"),
+                ("cores", "how many there are"),
                 ("interrupts", "signals in one line"),
                 ("bounds", "ranges of settings"),
                 ("files", "atomic and sealed"),

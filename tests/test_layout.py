@@ -27,7 +27,7 @@ ROOMS = (
     ("model",),
     ("fetch", "notify"),
     ("data",),
-    ("text", "interrupts", "amounts"),
+    ("text", "interrupts", "amounts", "cores"),
     ("bounds", "files"),
     ("errors", "packaged", "version"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from harness import cores
 from harness.data.cache import ProgressReporter, SplitWriter, building, exclusive, token_dtype, writes_to
 from harness.data.config import DataConfig, TokenizerConfig
 from harness.data.corpus import Corpus, open_corpus
@@ -243,10 +244,9 @@ def _encoded(
 
 def _parallel() -> bool:
     """Whether there are cores to spare, and the user has not asked ``tokenizers`` for one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("TOKENIZERS_PARALLELISM", "").lower()
     one = asked in ("", "off", "false", "f", "no", "n", "0") and "TOKENIZERS_PARALLELISM" in os.environ
-    return cores > 1 and not one and os.environ.get("RAYON_NUM_THREADS") != "1"
+    return cores.available() > 1 and not one and os.environ.get("RAYON_NUM_THREADS") != "1"
 
 
 def _batches(documents: Iterator[Selected]) -> Iterator[list[Selected]]:

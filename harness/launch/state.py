@@ -1,6 +1,5 @@
 """How a cell stands, from its record, its claim, its log and the queue."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,13 +131,9 @@ def last_step(curve: Path) -> int:
     try:
         with curve.open("rb") as file:
             place = file.readline().decode().strip().split(",").index("step")
-            first = file.tell()
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(first, end - CURVE_BYTES))
-            cut = file.tell() > first
-            rows = file.read().decode().split("\n")
-        whole = rows[cut:-1]  # the last has no end yet, the first no beginning
-        return max((int(row.split(",")[place]) for row in whole), default=0)
+        # the first line is the headings or has no beginning, the last has no end yet
+        rows = _end(curve, CURVE_BYTES).decode().split("\n")[1:-1]
+        return max((int(row.split(",")[place]) for row in rows), default=0)
     except (OSError, ValueError, IndexError):  # damaged: for what is shown only
         return 0
 
@@ -158,8 +153,13 @@ def last_line(log: Path) -> str:
 
 def _tail(log: Path) -> list[str]:
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_BYTES))
-            return file.read().decode(errors="replace").splitlines()
+        return _end(log, LOG_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return []
+
+
+def _end(path: Path, most: int) -> bytes:
+    """The last ``most`` bytes of a file, or all of it."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - most))
+        return file.read()

@@ -1,6 +1,5 @@
 """The figures of a report: drawn one after the other, and of very many runs by several processes at once."""
 
-import os
 import pickle
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness import cores
 from harness.report.data import MissingError, ReportData
 from harness.report.figures.catalogue import FIGURES, FigureEntry
 from harness.report.saving import Picture, save, show
@@ -29,16 +29,17 @@ def draw_all(
     """Each of ``entries`` as a page has it, in the default style.
 
     Args:
-        folder: where every figure is saved, too, in ``style``; None writes nothing.
+        folder: where every figure is saved, too, in ``style``; None writes nothing, and takes no further process:
+            a page that is watched leaves the cores to what trains.
     """
-    several = len(data.points) >= MANY_RUNS and set(entries) <= set(FIGURES)
-    processes = min(_cores(), MOST_PROCESSES, len(entries)) if several else 1
+    several = folder is not None and len(data.points) >= MANY_RUNS and set(entries) <= set(FIGURES)
+    processes = min(cores.available(), MOST_PROCESSES, len(entries)) if several else 1
     if processes < 2:
         return [draw(data, entry, folder, style) for entry in entries]
     shares = [list(entries[i::processes]) for i in range(processes)]
     found: dict[str, Drawn] = {}
     with ExitStack() as stack:
-        others = [stack.enter_context(_Other(data, share, folder, style)) for share in shares[1:]]
+        others = [stack.enter_context(_DrawingProcess(data, share, folder, style)) for share in shares[1:]]
         found |= {entry.name: draw(data, entry, folder, style) for entry in shares[0]}
         for other in others:
             found |= other.drawn()
@@ -62,7 +63,7 @@ def draw(data: ReportData, entry: FigureEntry, folder: Path | None, style: str) 
     return shown
 
 
-class _Other:
+class _DrawingProcess:
     """Another process that draws ``entries``; it ends with the block."""
 
     def __init__(
@@ -78,7 +79,7 @@ class _Other:
                 stderr=subprocess.DEVNULL,
             )
 
-    def __enter__(self) -> "_Other":
+    def __enter__(self) -> "_DrawingProcess":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -94,13 +95,6 @@ class _Other:
             return {}
         found: dict[str, Drawn] = pickle.loads(content)
         return found
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def demo() -> ReportData:
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "MANY_RUNS", 1)
-    monkeypatch.setattr(drawing, "_cores", lambda: 2)
+    monkeypatch.setattr(drawing.cores, "available", lambda: 2)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -38,7 +38,7 @@ def test_several_processes_draw_what_one_does(
 ) -> None:
     one = draw_all(demo, SOME, tmp_path / "one", style)
     monkeypatch.setattr(drawing, "MANY_RUNS", 1)
-    monkeypatch.setattr(drawing, "_cores", lambda: 2)
+    monkeypatch.setattr(drawing.cores, "available", lambda: 2)
     here: list[str] = []
     draw = drawing.draw
     monkeypatch.setattr(
@@ -61,6 +61,9 @@ def test_what_a_dead_process_has_not_drawn_is_drawn_here(
     assert len(files(tmp_path)) == 12
 
 
-def test_without_a_folder_nothing_is_written(several: None, demo: ReportData, tmp_path: Path) -> None:
+def test_without_a_folder_no_process_is_started(
+    several: None, demo: ReportData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
     drawn = draw_all(demo, SOME, None)
     assert sum(not isinstance(one, str) for one in drawn) == 3
